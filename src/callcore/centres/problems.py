@@ -29,7 +29,7 @@ class Problem:
         return f"{place}: {self.what_en} → {self.instead_en}"
 
 
-class CentreFileErrors(Exception):  # noqa: N818 - it carries many
+class CentreFileErrors(Exception):
     """The centre files can't be used as they are; nothing may start on them. `problems` is never empty."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -347,7 +347,7 @@ _QUEUE = ("待ち行列", "queue")
 _PHONE = ("電話機", "phone")
 
 
-def _known(  # noqa: PLR0917 - one place that four callers share
+def _known(
     table: Table,
     key: tuple[str | int, ...],
     full: str,

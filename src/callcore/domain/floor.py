@@ -132,9 +132,11 @@ class Floor:
                         f"agent {call.talking_with} talks in {call.id} and {talking[call.talking_with]}"
                     )
                 talking[call.talking_with] = call.id
-            for leg in call.legs:
-                if self.channels.get(leg.channel) != call.id:
-                    found.append(f"channel {leg.channel} of call {call.id} is not known as such")
+            found.extend(
+                f"channel {leg.channel} of call {call.id} is not known as such"
+                for leg in call.legs
+                if self.channels.get(leg.channel) != call.id
+            )
             if call.id in self.ended:
                 found.append(f"call {call.id} is open and ended")
         for agent in self.agents.values():

@@ -160,7 +160,7 @@ class TimerFired(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInAsked(Input):
-    """An agent keyed number and PIN on a phone; `verified`: the PIN is that agent's. The PIN itself never comes here."""
+    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here."""
 
     agent: AgentId
     phone: PhoneId

@@ -222,9 +222,8 @@ def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Insta
         if call.node != seen.node or call.arrived_at > old:
             continue
         for leg in call.legs[1:]:
-            began = (
-                turn.floor.offers[leg.offer].made_at if leg.offer in turn.floor.offers else call.arrived_at
-            )
+            offer = turn.floor.offers.get(leg.offer) if leg.offer is not None else None
+            began = offer.made_at if offer is not None else call.arrived_at
             if leg.channel in present or (not seen.first and began > old):
                 continue
             now = turn.floor.calls[call.id]
