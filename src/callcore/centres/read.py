@@ -43,8 +43,8 @@ def read(folder: Path, *, today: date | None = None) -> Configuration:
 
 
 def load(folder: Path, sounds: Path, *, today: date | None = None) -> Configuration:
-    """As `read`, and every prompt that callers and agents will hear is there below the folder `sounds`, made from
-    the text that stands in the files."""
+    """As `read`, and every prompt that callers and agents will hear is there below the folder `sounds`, made
+    from the text that stands in the files."""
     return _read(folder, sounds, today)
 
 
@@ -296,7 +296,7 @@ def _calendar(hours: Table, zone: str, today: date | None) -> Calendar:
 
 
 def _public_holidays(first: int, last: int) -> tuple[tuple[str, str], ...]:
-    """Japan's public holidays of whole years (国民の祝日に関する法律), substitutes and bridges included, in order."""
+    """Japan's public holidays of whole years (国民の祝日に関する法律), substitutes included, in order."""
     return tuple(
         (day.isoformat(), name)
         for year in range(first, last + 1)

@@ -1,7 +1,7 @@
 """Where prompts stand, and whether what stands there may be played.
 
-`<centre or "common">/<language>/<kind>.wav` below the sounds folder is what Asterisk plays; the `.txt` beside it
-is the text that the audio was made from. Needs the standard library only: this is asked at every start.
+`<centre or "common">/<language>/<kind>.wav` below the sounds folder is what Asterisk plays; the `.txt` beside
+it is the text that the audio was made from. Needs the standard library only: this is asked at every start.
 """
 
 from __future__ import annotations
