@@ -31,6 +31,7 @@ MODULES: Final = (
     "bridge_softmix",
     "app_celgenuserevent",
     "app_dial",
+    "app_exec",
     "app_mixmonitor",
     "app_playback",
     "app_queue",
@@ -103,7 +104,6 @@ EVENTS: Final = (
     "Unhold",
     "UserEvent",
     "MixMonitorStart",
-    "MixMonitorStop",
     "FullyBooted",
     "Shutdown",
 )
