@@ -33,6 +33,16 @@ FORWARDED = "0312345678"
 _numbers = itertools.count(1)
 
 
+async def comes_true(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait for what nothing tells us of (a file, sound that comes in): looked at every 20 ms under a deadline."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not condition():  # noqa: ASYNC110  there is no event to wait for
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {deadline_s} s: {what}") from None
+
+
 class Habit(Enum):
     """What a phone does with a call that comes in."""
 
@@ -115,7 +125,7 @@ def tone(hertz: float, seconds: float = 1.0) -> bytes:
     wave = 0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)
     order = np.argsort(_DECODED)
     places = np.searchsorted(_DECODED[order], wave).clip(0, 255)
-    return order[places].astype(np.uint8).tobytes()
+    return bytes(order[places].astype(np.uint8))
 
 
 def loudness(sound: bytes, hertz: float) -> float:
@@ -173,10 +183,9 @@ class Call:
     async def hears(self, seconds: float) -> bytes:
         """The next `seconds` of sound that come in."""
         start = len(self.heard)
-        async with asyncio.timeout(seconds + DEADLINE_S):
-            while len(self.heard) < start + seconds * RATE:
-                await asyncio.sleep(0.02)
-        return bytes(self.heard[start : start + int(seconds * RATE)])
+        enough = start + int(seconds * RATE)
+        await comes_true(lambda: len(self.heard) >= enough, f"{seconds} s of sound", seconds + DEADLINE_S)
+        return bytes(self.heard[start:enough])
 
     def answer(self) -> None:
         assert self.invite is not None
@@ -195,16 +204,18 @@ class Call:
         elif self.invite is not None:
             self.agent.request("CANCEL", self)
 
-    def hold(self) -> None:
+    async def hold(self) -> None:
         """The hold key: a re-INVITE that only sends (RFC 3264 §8.4)."""
-        self._offer_again("sendonly")
+        await self._offer_again("sendonly")
 
-    def resume(self) -> None:
-        self._offer_again("sendrecv")
+    async def resume(self) -> None:
+        await self._offer_again("sendrecv")
 
-    def _offer_again(self, direction: str) -> None:
+    async def _offer_again(self, direction: str) -> None:
         self.cseq += 1
         self.agent.request("INVITE", self, body=self.agent.sdp(self, direction))
+        answer = await self.agent.answer_to(self)
+        assert answer.status == 200, answer.text
 
     def press(self, digits: str) -> None:
         """Key digits, one after another."""
@@ -295,8 +306,12 @@ class Agent:
     # ---- what a test does ----
 
     async def register(self, expires: int = 120) -> None:
-        call = Call(self, f"r{next(_numbers)}@{self.host}", self._me(), f"<sip:{self.user}@{self.pbx[0]}>", "")
-        status = await self._transact(call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n")
+        call = Call(
+            self, f"r{next(_numbers)}@{self.host}", self._me(), f"<sip:{self.user}@{self.pbx[0]}>", ""
+        )
+        status = await self._transact(
+            call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n"
+        )
         assert status.status == 200, status.text
 
     async def call(self, number: str, sound: bytes | None = None) -> Call:
@@ -363,19 +378,23 @@ class Agent:
         digest = ""
         for _ in range(2):
             self.request(method, call, more + digest, uri=uri)
-            answer = await self._answer(call)
+            answer = await self.answer_to(call)
             if answer.status not in (401, 407):
                 break
             digest = self._digest(answer, method, uri)
             call.cseq += 1
         return answer
 
-    async def _answer(self, call: Call) -> Message:
+    async def answer_to(self, call: Call) -> Message:
+        """The final response to the call's latest request."""
+
         def found() -> list[Message]:
             return [
                 m
                 for m in self.messages
-                if m.status >= 200 and m.get("call-id") == call.ident and m.get("cseq").startswith(f"{call.cseq} ")
+                if m.status >= 200
+                and m.get("call-id") == call.ident
+                and m.get("cseq").startswith(f"{call.cseq} ")
             ]
 
         async with asyncio.timeout(DEADLINE_S), self.news:
@@ -399,7 +418,9 @@ class Agent:
             + "\r\n"
         )
 
-    def respond(self, request: Message, code: int, reason: str, to: str = "", body: str = "", contact: str = "") -> None:
+    def respond(
+        self, request: Message, code: int, reason: str, to: str = "", body: str = "", contact: str = ""
+    ) -> None:
         vias = "".join(f"Via: {via}\r\n" for via in request.all("via"))
         content = "Content-Type: application/sdp\r\n" if body else ""
         self._put(
@@ -467,7 +488,9 @@ class Agent:
         if self._find(message) is not None:
             return  # sent again before we had answered
         local = f"{message.get('to')};tag={random.getrandbits(40):x}"
-        call = Call(self, message.get("call-id"), local, message.get("from"), message.get("contact").strip("<>"))
+        call = Call(
+            self, message.get("call-id"), local, message.get("from"), message.get("contact").strip("<>")
+        )
         call.invite = message
         call.remote_media = _media(message.body)
         self.calls.append(call)

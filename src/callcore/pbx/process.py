@@ -94,6 +94,8 @@ class AsteriskProcess:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                # Recordings, CEL and AstDB are nobody's but the owner's, whoever started us with whatever umask.
+                umask=0o077,
             )
         try:
             async with asyncio.timeout(deadline_s):
@@ -129,7 +131,9 @@ class AsteriskProcess:
             async with asyncio.timeout(deadline_s):
                 output, _ = await process.communicate()
         except TimeoutError as error:
-            raise PbxError(f"no answer to {line!r} in {deadline_s:.0f} s / {line!r} に応答がありません") from error
+            raise PbxError(
+                f"no answer to {line!r} in {deadline_s:.0f} s / {line!r} に応答がありません"
+            ) from error
         finally:
             if process.returncode is None:
                 process.kill()

@@ -317,7 +317,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         keep_trailing_newline=True,
     )
     files = {name: environment.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
-    files |= {name: b"; Rendered by callcore: empty on purpose.\n" for name in _EMPTY}
+    files |= dict.fromkeys(_EMPTY, b"; Rendered by callcore: empty on purpose.\n")
     for name in _STATIC:
         files[name] = (settings.project_dir / "dialplans" / name).read_bytes()
     return files
@@ -410,7 +410,9 @@ def _check_unique(centres: Iterable[Centre]) -> None:
         names += [("phone", str(phone.id)) for phone in centre.phones]
         for name in names:
             if name in seen:
-                raise RenderError(f"{name[0]} {name[1]!r} exists twice. / {name[0]} {name[1]!r} が重複しています。")
+                raise RenderError(
+                    f"{name[0]} {name[1]!r} exists twice. / {name[0]} {name[1]!r} が重複しています。"
+                )
             if name[1] in _RESERVED or name[1].startswith("callcore"):
                 raise RenderError(
                     f"{name[0]} {name[1]!r} is a reserved name. / {name[0]} {name[1]!r} は予約済みの名前です。"
