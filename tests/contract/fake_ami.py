@@ -1,7 +1,7 @@
 """An Asterisk manager port that does byte for byte what a test tells it. It shares no code with the link.
 
-By default it greets, accepts the right secret, says FullyBooted, answers Ping with its clock, and answers every
-other action with `Success`. `answer` replaces what one action gets; `None` means silence.
+By default it greets, accepts the right secret, says FullyBooted, answers Ping with its clock, and
+answers every other action with `Success`. `answer` replaces what one action gets; `None` means silence.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Connection:
         self.writer.transport.abort()
 
 
-Answer = Callable[[Action], bytes | None | Awaitable[bytes | None]]
+Answer = Callable[[Action], bytes | Awaitable[bytes | None] | None]
 
 
 @dataclass
@@ -109,7 +109,7 @@ class FakeAmi:
 
     async def listen(self) -> None:
         """Take connections, on the port of before if there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop_listening(self) -> None:
@@ -119,9 +119,10 @@ class FakeAmi:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_listening()
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def last(self) -> Connection:
@@ -141,16 +142,18 @@ class FakeAmi:
         await until(lambda: len(self.received(name)) >= count, f"{count} × {name} at the server")
         return self.received(name)[count - 1]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         self.connections.append(connection)
+        task = asyncio.create_task(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: Connection) -> None:
         connection.send(self.greeting)
         lines: list[str] = []
         try:
-            while data := await reader.readline():
+            while data := await connection.reader.readline():
                 self.raw += data
                 line = data.decode().rstrip("\r\n")
                 if line:
@@ -167,10 +170,9 @@ class FakeAmi:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
+            connection.drop()
 
-    def _reply(self, action: Action) -> bytes | None | Awaitable[bytes | None]:
+    def _reply(self, action: Action) -> bytes | Awaitable[bytes | None] | None:
         if action.name in self.answers:
             return self.answers[action.name](action)
         if action.name == "Login":

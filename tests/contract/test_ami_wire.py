@@ -117,8 +117,13 @@ def test_an_instant_is_read_to_the_microsecond_or_not_at_all(text: str, micros: 
     assert wire.parse_instant(text) == micros
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])), max_size=6), st.data())
-def test_frames_are_the_same_wherever_the_network_cuts_the_bytes(values: list[str], data: st.DataObject) -> None:
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])), max_size=6),
+    st.data(),
+)
+def test_frames_are_the_same_wherever_the_network_cuts_the_bytes(
+    values: list[str], data: st.DataObject
+) -> None:
     stream = HEAD + b"".join(f"Event: E{i}\r\nV: {v}\r\n\r\n".encode() for i, v in enumerate(values))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     framer, frames = Framer(), []
@@ -148,7 +153,9 @@ def test_a_stream_that_has_lost_its_frame_ends_does_not_fill_the_memory() -> Non
 
 
 def test_the_lines_that_a_command_prints_are_kept() -> None:
-    reply = wire.parse(b"Response: Success\r\nMessage: Command output follows\r\nOutput: a\r\nOutput: \r\nOutput: b")
+    reply = wire.parse(
+        b"Response: Success\r\nMessage: Command output follows\r\nOutput: a\r\nOutput: \r\nOutput: b"
+    )
     assert isinstance(reply, Reply)
     assert reply.output == ("a", "", "b")
 

@@ -244,7 +244,7 @@ class _Pending(Action):  # type: ignore[misc]
         self.label = str(fields["Action"])
         self.is_list = is_list
         self.tag = tag
-        self.items: list[Event] = []
+        self.listed: list[Event] = []
 
     def settle(self, outcome: Reply | tuple[Event, ...] | Exception) -> None:
         if not self.future.done():
@@ -278,10 +278,6 @@ class _Connection(AMIProtocol):  # type: ignore[misc]
         self.greeted: asyncio.Future[None] = loop.create_future()
         self.booted: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[LinkDown] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self.encoding = "utf-8"
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -370,22 +366,23 @@ class _Connection(AMIProtocol):  # type: ignore[misc]
             if ended:
                 self.abandoned.discard(action_id)
         elif not ended:
-            pending.items.append(event)
+            pending.listed.append(event)
         else:
             self.forget(pending)
             if ended != "complete":
                 pending.settle(ActionFailed(pending.label, f"EventList: {ended}"))
             else:
-                events = tuple(pending.items)
+                events = tuple(pending.listed)
                 if pending.tag is not None:
                     self.link.put(self, ListCompleted(self.generation or 0, pending.tag, events))
                 pending.settle(events)
         return True
 
     def exchange(self, pending: _Pending) -> None:
-        """Send it, once."""
+        """Send it, once. Not by panoramisk's `send`, which logs what it cannot write, a secret included."""
+        self.responses[pending.id] = pending
         self.lists += pending.is_list
-        self.send(pending)
+        self.transport.write(str(pending).encode())
 
     def forget(self, pending: _Pending) -> None:
         """Its answer is complete, or nobody waits for it any more."""
