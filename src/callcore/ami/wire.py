@@ -65,7 +65,7 @@ class WireError(AmiError):
     """Something that must not stand on the wire: from us (nothing was sent) or from the other side."""
 
 
-class LinkDown(AmiError):  # noqa: N818
+class LinkDown(AmiError):
     """There is no link, or it went away while an action was waiting for its answer.
 
     `sent` is False when the action surely was not carried out, True when nobody knows. It is never repeated.
@@ -81,7 +81,7 @@ class AuthenticationFailed(LinkDown):
     """Asterisk refuses our login."""
 
 
-class ActionTimeout(AmiError):  # noqa: N818
+class ActionTimeout(AmiError):
     """No answer in time. Whether the action was carried out is not known."""
 
     def __init__(self, action: str, timeout: float) -> None:
@@ -93,7 +93,7 @@ class ActionTimeout(AmiError):  # noqa: N818
         self.timeout = timeout
 
 
-class ActionFailed(AmiError):  # noqa: N818
+class ActionFailed(AmiError):
     """Asterisk answered with an error. `message` is its own text."""
 
     def __init__(self, action: str, message: str, reply: Reply | None = None) -> None:

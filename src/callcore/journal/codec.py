@@ -67,7 +67,7 @@ class Codec:
             shape(kind)
         self._keys = keys
         self._upcasts = dict(upcasts)
-        self._versions = {name: 1 for name in kinds}
+        self._versions = dict.fromkeys(kinds, 1)
         for name, version in upcasts:
             if name not in kinds:
                 raise CodecError(f"upcast for a kind that is not in the registry: {name}")
@@ -221,7 +221,7 @@ def _spell(kind: Any, seen: dict[type, None]) -> str:
     raise CodecError(f"{kind} can't stand in the journal")
 
 
-class _Unknown(Exception):  # noqa: N818  (turned into a CodecError with its place before anyone sees it)
+class _Unknown(Exception):
     pass
 
 

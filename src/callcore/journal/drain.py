@@ -25,7 +25,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 
 
-class SinkAway(Exception):  # noqa: N818  (a state of the world, not a mistake)
+class SinkAway(Exception):
     """The sink can't be reached now. What was being applied may or may not be there: ask its position."""
 
 
