@@ -119,6 +119,11 @@ class FakeAmi:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_listening()
+        for _ in range(10):
+            # Whoever was being accepted just now needs some turns of the loop to become a connection.
+            await asyncio.sleep(0)
+            for connection in self.connections:
+                connection.drop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -552,6 +552,19 @@ async def test_each_loss_and_return_stands_between_the_events_with_its_generatio
         assert [i.generation for i in got if isinstance(i, LinkLost | LinkUp)] == [1, 2]
 
 
+async def test_a_fault_of_the_links_own_is_told_to_the_worker_who_would_wait_for_ever() -> None:
+    class BrokenClock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            raise ZeroDivisionError
+
+    async with FakeAmi() as server, link_to(server, BrokenClock()) as link:
+        server.last.drop()
+        assert isinstance(await take(link), LinkLost)
+        with pytest.raises(ZeroDivisionError):
+            await take(link)
+        assert link.state is LinkState.CLOSED
+
+
 # -- another party at the port -------------------------------------------------------------------------------
 
 
