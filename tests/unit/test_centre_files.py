@@ -1,4 +1,4 @@
-"""What whoever writes a centre file lives through: a good one is understood, a wrong one is shown its line."""
+"""Whoever writes a centre file: a good file is understood, a wrong one is shown its line."""
 
 from __future__ import annotations
 
