@@ -141,10 +141,11 @@ def test_make_makes_only_what_is_missing_or_changed_and_spares_recordings(tmp_pa
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("はい。\n", encoding="utf-8")
     closed = Announcement("closed", "ja", "本日は終了しました。", "mori/ja/closed")
-    seen: list[Path] = []
-    made = prompts.make(tmp_path, [closed], progress=seen.append)
+    seen: dict[Path, str | None] = {}
+    made = prompts.make(tmp_path, [closed], progress=seen.__setitem__)
     assert made[0] == tmp_path / "mori/ja/closed.wav"
-    assert seen == made
+    assert list(seen) == made
+    assert seen[made[0]] == "ホンジツワシューリョーシマシタ。"
     assert len(made) == 1 + len(shelf.COMMON_KINDS) + 1
     assert shelf.made_from(tmp_path, "mori/ja/closed") == closed.text
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]

@@ -21,12 +21,13 @@ def make(
     announcements: Iterable[Announcement],
     *,
     again: bool = False,
-    progress: Callable[[Path], None] | None = None,
+    progress: Callable[[Path, str | None], None] | None = None,
 ) -> list[Path]:
     """Makes each prompt that is missing or was made from another text, and says which (their wavs).
 
     Prompts that are in order are left alone, recordings of people with them; `again` makes every one anew. A
     common prompt's text is its own `.txt`, so after editing that, delete its wav and make.
+    `progress` is told each wav and how its text is read in katakana (None for music), for a person to check.
     Raises `PromptsUnavailable`.
     """
     announced = list(announcements)
@@ -40,12 +41,12 @@ def make(
         if again or shelf.fault(sounds, sound, text) is not None:
             made.append(_make_one(sounds, sound, language, text))
             if progress is not None:
-                progress(made[-1])
+                progress(made[-1], reading(text))
     wav = music_of(sounds)
     if again or not shelf.is_telephone_audio(wav):
         made.append(make_music(sounds))
         if progress is not None:
-            progress(wav)
+            progress(wav, None)
     return made
 
 

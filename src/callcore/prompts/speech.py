@@ -11,6 +11,8 @@ nor scipy. Level and silence are pydub's.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import tempfile
 import warnings
@@ -73,7 +75,9 @@ def reading(text: str) -> str:
 
 def _voice() -> Any:
     try:
-        import pyopenjtalk
+        # At import it prints that a model for 何 is not installed; that model is not used here.
+        with contextlib.redirect_stdout(io.StringIO()):
+            import pyopenjtalk
     except ImportError as error:
         raise PromptsUnavailable(
             "音声を作る部品がありません。pip install -e '.[prompts]' を実行してください。\n"
