@@ -32,7 +32,12 @@ class Personal:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Personal):
             return NotImplemented
-        return (self.call, self.centre, self.at, self.text) == (other.call, other.centre, other.at, other.text)
+        return (self.call, self.centre, self.at, self.text) == (
+            other.call,
+            other.centre,
+            other.at,
+            other.text,
+        )
 
     def __hash__(self) -> int:
         return hash((self.call, self.centre, self.at, self.text))

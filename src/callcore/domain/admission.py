@@ -1,0 +1,65 @@
+"""How a call comes in and as what it ends: the two places where the definitions' books are kept straight.
+
+The first that fits counts: closed, emergency closed, blocked, IVR only; else the call is offered. What an offered
+call ends as is decided at its end, by the last thing that happened to the caller.
+"""
+
+from __future__ import annotations
+
+from callcore.domain.call import Call
+from callcore.domain.ids import SECOND, Instant
+from callcore.domain.stages import Outcome, Party, Stage
+
+NORMAL_CLEARING = 16
+"""Q.850 cause 16: one of the parties put down."""
+
+
+def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> Outcome:
+    """The one outcome of a call whose arriving channel ends at `at`. Its talk and its offer are closed already.
+
+    Source: definitions, "Every call ends in exactly one outcome".
+    """
+    by_caller = by is Party.CALLER
+    if call.refused_as is not None:
+        return call.refused_as
+    if call.answered_at is not None:
+        if call.stage is Stage.WAITING:
+            return Outcome.CUT_OFF  # back in the queue and not answered again
+        if by_caller:
+            return Outcome.LOST_ON_HOLD if call.held_since is not None else Outcome.COMPLETED
+        fault = call.last_cause not in (None, NORMAL_CLEARING)
+        return Outcome.CUT_OFF if fault else Outcome.COMPLETED
+    if by_caller:
+        short = at - call.arrived_at <= short_abandon_s * SECOND
+        return Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
+    return Outcome.FAILED
+
+
+def who_hung_up(call: Call) -> Party:
+    """Who put down first: the side whose far end asked for the end of its channel; nobody did: the system."""
+    asked = call.asked_to_end
+    if asked is None:
+        return Party.SYSTEM
+    return Party.CALLER if asked == call.channel else Party.AGENT
+
+
+def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
+    """The reason that is stored with the outcome, in words."""
+    who = {
+        Party.CALLER: "入電者が切断 / the caller hung up",
+        Party.AGENT: "オペレーターが切断 / the agent hung up",
+        Party.SYSTEM: "システムが終了 / ended by the system",
+        Party.UNKNOWN: "切断者不明 / not known who hung up",
+    }[by]
+    where = {
+        Stage.ARRIVED: "着信直後 / on arrival",
+        Stage.ANNOUNCED: "案内中 / during an announcement",
+        Stage.WAITING: "待ち中 / waiting",
+        Stage.OFFERED: "呼出中 / while a phone rang",
+        Stage.TALKING: "通話中 / talking",
+        Stage.PARTED: "通話後 / after the talk",
+        Stage.ENDED: "終了後 / ended",
+    }[call.stage]
+    if call.in_net and outcome is Outcome.FAILED:
+        return f"非常時分配で応答なし / nobody answered in the safety net; {who}"
+    return f"{who}; {where}"

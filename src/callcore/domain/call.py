@@ -1,0 +1,140 @@
+"""A call: one arrival at a number, from the arriving channel's first event to its Hangup.
+
+Rules
+- A call is named by its arriving channel and lives exactly as long as that channel.
+- `answered_at` is the instant at which caller and agent were both in one bridge, and nothing else.
+- The wait runs from the first entry into a queue to the first answer or the end; coming back into a queue after a
+  talk begins another visit and keeps the first place in the order.
+- An offer that is open is closed by its own fact before the call ends or is answered by somebody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callcore.domain.ids import (
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    NodeId,
+    OfferId,
+    PhoneId,
+    QueueId,
+    VisitId,
+)
+from callcore.domain.personal import Personal
+from callcore.domain.stages import Outcome, Stage
+from callcore.domain.transitions import Table
+
+CALL: Table[Stage] = {
+    None: {"CallArrived": Stage.ARRIVED},
+    Stage.ARRIVED: {
+        "CallAdmitted": Stage.ANNOUNCED,
+        "CallRefused": Stage.ANNOUNCED,
+        "VisitBegan": Stage.WAITING,
+        "CallAnswered": Stage.TALKING,
+        "CallEnded": Stage.ENDED,
+    },
+    Stage.ANNOUNCED: {
+        "VisitBegan": Stage.WAITING,
+        "CallAnswered": Stage.TALKING,
+        "CallEnded": Stage.ENDED,
+    },
+    Stage.WAITING: {
+        "OfferMade": Stage.OFFERED,
+        "NetEntered": Stage.WAITING,
+        "NetLeft": Stage.WAITING,
+        "CallAnswered": Stage.TALKING,
+        "CallEnded": Stage.ENDED,
+    },
+    Stage.OFFERED: {
+        "OfferRang": Stage.OFFERED,
+        "OfferFailed": Stage.WAITING,
+        "NetEntered": Stage.OFFERED,
+        "CallAnswered": Stage.TALKING,
+    },
+    Stage.TALKING: {
+        "CallHeld": Stage.TALKING,
+        "CallResumed": Stage.TALKING,
+        "TalkEnded": Stage.PARTED,
+    },
+    Stage.PARTED: {
+        "VisitBegan": Stage.WAITING,
+        "CallAnswered": Stage.TALKING,
+        "CallEnded": Stage.ENDED,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One channel's part in a call: the caller's own, or a phone's."""
+
+    channel: ChannelId
+    phone: PhoneId | None
+    agent: AgentId | None
+    offer: OfferId | None
+    bridge: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One stay in one queue."""
+
+    id: VisitId
+    queue: QueueId
+    priority: int
+    entered_at: Instant
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    id: CallId
+    node: NodeId
+    channel_name: str
+    centre: CentreId
+    number: str
+    queue: QueueId
+    caller: Personal
+    arrived_at: Instant
+    stage: Stage
+    legs: tuple[Leg, ...] = ()
+    """The caller's own leg first."""
+    refused_as: Outcome | None = None
+    visit: Visit | None = None
+    visits: int = 0
+    in_net: bool = False
+    offer: OfferId | None = None
+    offers: int = 0
+    entered_at: Instant | None = None
+    answered_at: Instant | None = None
+    talking_with: AgentId | None = None
+    talking_leg: ChannelId | None = None
+    talk_since: Instant | None = None
+    held_since: Instant | None = None
+    asked_to_end: ChannelId | None = None
+    """The channel whose far end put down first."""
+    last_cause: int | None = None
+    """Q.850 cause with which the last talk's phone leg ended."""
+
+    @property
+    def channel(self) -> ChannelId:
+        return ChannelId(self.id)
+
+    @property
+    def caller_put_down(self) -> bool:
+        """The caller's side asked for the end; the Hangup of the channel is on its way."""
+        return self.asked_to_end == self.channel
+
+    @property
+    def bridge(self) -> str | None:
+        return self.legs[0].bridge
+
+    def leg(self, channel: ChannelId) -> Leg | None:
+        for leg in self.legs:
+            if leg.channel == channel:
+                return leg
+        return None

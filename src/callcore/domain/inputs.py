@@ -1,0 +1,242 @@
+"""What we are told: by Asterisk, by a timer, by a person. May be late, doubled, reordered or wrong.
+
+Adapters translate; `step` decides what to believe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from callcore.domain.centre import Configuration
+from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
+from callcore.domain.stages import Device, OfferStage, Party
+
+
+class TimerKind(Enum):
+    WRAP_UP = "wrap_up"
+    REST = "rest"
+    OFFER = "offer"
+    """No end of an offer was told within its bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    kind: TimerKind
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegins(Input):
+    run: int
+    software: str
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDropped(Input):
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelArrived(Input):
+    """A channel from the trunk, at a number. `caller` is None when the number is withheld (非通知)."""
+
+    node: NodeId
+    channel: ChannelId
+    name: str
+    number: str
+    caller: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionDecided(Input):
+    """What the dialplan decided by the policy pushed to it (`source`: `pushed` or `weekly`)."""
+
+    call: CallId
+    open: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerHeld(Input):
+    """The caller came to the waiting line."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerInNet(Input):
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialBegan(Input):
+    """A phone is being called for a call. `offer` is None in the safety net."""
+
+    call: CallId
+    channel: ChannelId
+    phone: PhoneId | None
+    offer: OfferId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialEnded(Input):
+    """`result` is None when the phone answered."""
+
+    call: CallId
+    channel: ChannelId
+    offer: OfferId | None
+    result: OfferStage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferReturned(Input):
+    """The dialplan came back from an offer, perhaps without having dialled."""
+
+    call: CallId
+    offer: OfferId
+    result: OfferStage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferNotPlaced(Input):
+    """The redirect that was to carry out an offer was not done."""
+
+    offer: OfferId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeEntered(Input):
+    bridge: str
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeLeft(Input):
+    bridge: str
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldChanged(Input):
+    """A phone put its other side on hold, or took it back."""
+
+    channel: ChannelId
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangupRequested(Input):
+    """The far end of this channel asked for its end (BYE or CANCEL)."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelGone(Input):
+    """Hangup; `cause` is Q.850's."""
+
+    channel: ChannelId
+    cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReported(Input):
+    phone: PhoneId
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired(Input):
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInAsked(Input):
+    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here."""
+
+    agent: AgentId
+    phone: PhoneId
+    channel: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOutAsked(Input):
+    phone: PhoneId
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingMeasured(Input):
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSeen:
+    """One channel of a snapshot. `call` is the call it belongs to, by the variable it bears."""
+
+    id: ChannelId
+    name: str
+    context: str
+    application: str | None
+    bridge: str | None
+    call: CallId | None
+    offer: OfferId | None
+    phone: PhoneId | None
+    number: str | None
+    caller: str | None
+    created: Instant
+    entered: Instant | None
+    """When the caller came to the waiting line for the first time, as the channel bears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTraced:
+    """What Asterisk's CEL file tells of one call; None is *unknown*."""
+
+    call: CallId
+    number: str
+    caller: str | None
+    name: str
+    arrived: Instant
+    open: bool | None
+    entered: Instant | None
+    net: bool
+    answered: Instant | None
+    phone: PhoneId | None
+    talk_ended: Instant | None
+    ended: Instant | None
+    hung_up_by: Party
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An agent in the safety net's queue."""
+
+    queue: QueueId
+    phone: PhoneId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Input):
+    """What Asterisk holds at one instant. `first`: taken after a login, when events may have been missed."""
+
+    node: NodeId
+    first: bool
+    channels: tuple[ChannelSeen, ...]
+    devices: tuple[tuple[PhoneId, Device], ...]
+    members: tuple[Member, ...]
+    traces: tuple[CallTraced, ...] = ()

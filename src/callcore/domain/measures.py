@@ -1,0 +1,321 @@
+"""Every figure's one formula: a fold over facts into one record per call, and figures as sums over records.
+
+Rules
+- A record is what the facts said of one call. Records are kept by whoever needs a window: the sidecar for the live
+  board, the database for reports. Both give them to `figures`, so no two outlets can disagree.
+- A ratio travels with its two parts. With no call it is None, which people see as "–", never 0 % or 100 %.
+- A call belongs to the interval of its arrival. An open call is counted as what is certain of it already.
+- Source of all formulas: definitions, "Numbers" and "Every call ends in exactly one outcome".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+from immutables import Map
+
+from callcore.domain import facts as f
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.stages import ANSWERED, NOT_OFFERED, Outcome, Party
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One call as the figures see it. Lengths in microseconds; instants UTC. None: not (yet), or not known."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    number: str
+    arrived_at: Instant
+    due_agent: bool | None = None
+    """Admitted to an agent; None while the dialplan has not decided."""
+    entered_at: Instant | None = None
+    answered_at: Instant | None = None
+    agent: AgentId | None = None
+    by_net: bool = False
+    talk: int = 0
+    hold: int = 0
+    talk_since: Instant | None = None
+    held_since: Instant | None = None
+    ended_at: Instant | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+    hung_up_by: Party | None = None
+    visits: int = 0
+    offers: int = 0
+    reconstructed: bool = False
+    """Something of it was not witnessed."""
+
+    def waited(self, now: Instant) -> int | None:
+        """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
+        if self.entered_at is None:
+            return None
+        until = self.answered_at or self.ended_at or now
+        return max(0, until - self.entered_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """0 to 1; None when there is nothing to divide by."""
+        return None if self.whole == 0 else self.part / self.whole
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts of calls, and waits in seconds. `at` is the instant for which open calls were judged."""
+
+    at: Instant
+    arrived: int
+    closed: int
+    emergency_closed: int
+    blocked: int
+    ivr_only: int
+    offered: int
+    """Every call due an agent: ended, talking, or still waiting."""
+    answered: int
+    """Ended as answered, or talking now."""
+    abandoned: int
+    abandoned_short: int
+    overflow: int
+    other_unanswered: int
+    """Call-back requested, message left."""
+    failed: int
+    waiting: int
+    """Offered and not decided: in an announcement, waiting, or ringing."""
+    undecided: int
+    """Arrived, and the dialplan has not said yet whether it is open."""
+    talking: int
+    hangups_before_answer: int
+    arrivals: int
+    """着信件数: offered + IVR only."""
+    answer_ratio: Ratio
+    """応答率: answered ÷ offered. Callers still waiting are not yet in the denominator; `waiting` says how many."""
+    service_level: Ratio
+    """Answered within the target ÷ offered; who has waited longer already counts as missed."""
+    service_level_s: int
+    abandon_ratio: Ratio
+    wait_mean_s: float | None
+    """ASA: mean wait of answered calls. Likewise median, P90 and maximum."""
+    wait_median_s: float | None
+    wait_p90_s: float | None
+    wait_max_s: float | None
+    longest_waiting_s: float | None
+    """Of those who wait now."""
+    reconstructed: int
+    open: int
+
+
+def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> Figures:
+    """The figures of these calls, as known at `at`. `service_level_s` in seconds, inclusive."""
+    ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+    arrived = undecided = waiting = talking = offered = before_answer = reconstructed = opened = 0
+    in_time = missed_or_met = 0
+    waits: list[int] = []
+    now_waiting: list[int] = []
+    target = service_level_s * SECOND
+    for record in records:
+        arrived += 1
+        reconstructed += record.reconstructed
+        opened += record.outcome is None
+        if record.outcome is not None:
+            ends[record.outcome] += 1
+            is_offered = record.outcome not in NOT_OFFERED
+        else:
+            undecided += record.due_agent is None
+            is_offered = record.due_agent is True
+        if not is_offered:
+            # Who is refused is closed at once, whatever the caller does then.
+            if record.outcome is None and record.due_agent is False:
+                ends[Outcome.CLOSED] += 1
+            continue
+        offered += 1
+        wait = record.waited(at)
+        answered = record.answered_at is not None
+        if answered and wait is not None:
+            waits.append(wait)
+        if record.outcome is None:
+            talking += answered
+            waiting += not answered
+            if not answered and wait is not None:
+                now_waiting.append(wait)
+        elif record.hung_up_by is Party.CALLER and not answered:
+            before_answer += 1
+        if answered and (wait or 0) <= target:
+            in_time += 1
+            missed_or_met += 1
+        elif answered or record.outcome is not None or (wait or 0) > target:
+            missed_or_met += 1
+    answered_n = sum(ends[o] for o in ANSWERED) + talking
+    unanswered_abandoned = ends[Outcome.ABANDONED] + ends[Outcome.ABANDONED_SHORT]
+    waits.sort()
+    return Figures(
+        at=at,
+        arrived=arrived,
+        closed=ends[Outcome.CLOSED],
+        emergency_closed=ends[Outcome.EMERGENCY_CLOSED],
+        blocked=ends[Outcome.BLOCKED],
+        ivr_only=ends[Outcome.IVR_ONLY],
+        offered=offered,
+        answered=answered_n,
+        abandoned=ends[Outcome.ABANDONED],
+        abandoned_short=ends[Outcome.ABANDONED_SHORT],
+        overflow=sum(
+            ends[o]
+            for o in (
+                Outcome.OVERFLOW_FULL,
+                Outcome.OVERFLOW_WAIT,
+                Outcome.OVERFLOW_NO_AGENT,
+                Outcome.OVERFLOW_KEY,
+            )
+        ),
+        other_unanswered=ends[Outcome.CALLBACK_REQUESTED] + ends[Outcome.MESSAGE_LEFT],
+        failed=ends[Outcome.FAILED],
+        waiting=waiting,
+        undecided=undecided,
+        talking=talking,
+        hangups_before_answer=before_answer,
+        arrivals=offered + ends[Outcome.IVR_ONLY],
+        answer_ratio=Ratio(answered_n, offered - waiting),
+        service_level=Ratio(in_time, missed_or_met),
+        service_level_s=service_level_s,
+        abandon_ratio=Ratio(unanswered_abandoned, offered - waiting),
+        wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
+        wait_median_s=_quantile(waits, 0.5),
+        wait_p90_s=_quantile(waits, 0.9),
+        wait_max_s=_quantile(waits, 1.0),
+        longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
+        reconstructed=reconstructed,
+        open=opened,
+    )
+
+
+def _quantile(ordered: list[int], share: float) -> float | None:
+    """Nearest rank: the smallest wait that at least this share of waits does not exceed; in seconds."""
+    if not ordered:
+        return None
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] / SECOND
+
+
+def imbalance(of: Figures) -> str | None:
+    """What does not add up in the books; None: they balance."""
+    refused = of.closed + of.emergency_closed + of.blocked + of.ivr_only
+    if of.arrived != refused + of.offered + of.undecided:
+        return f"arrived {of.arrived} ≠ refused {refused} + offered {of.offered} + undecided {of.undecided}"
+    ends = of.answered + of.abandoned + of.abandoned_short + of.overflow + of.other_unanswered + of.failed
+    if of.offered != ends + of.waiting:
+        return f"offered {of.offered} ≠ ended or talking {ends} + waiting {of.waiting}"
+    return None
+
+
+# -- facts into records --------------------------------------------------------------------------------------
+
+
+def record(known: Record | None, fact: f.Fact) -> Record | None:
+    """The call's record after one fact of that call; facts of other kinds leave it as it is."""
+    if isinstance(fact, f.CallArrived):
+        return Record(
+            call=fact.call,
+            centre=fact.centre,
+            queue=fact.queue,
+            number=fact.number,
+            arrived_at=fact.at,
+            reconstructed=fact.reconstructed,
+        )
+    if known is None:
+        return None
+    changed = _changed(known, fact)
+    if fact.reconstructed and not changed.reconstructed:
+        changed = replace(changed, reconstructed=True)
+    return changed
+
+
+def _changed(known: Record, fact: f.Fact) -> Record:
+    match fact:
+        case f.CallAdmitted():
+            return replace(known, due_agent=True)
+        case f.CallRefused():
+            return replace(known, due_agent=False)
+        case f.VisitBegan():
+            return replace(
+                known,
+                due_agent=True,
+                entered_at=known.entered_at or fact.at,
+                queue=fact.queue,
+                visits=known.visits + 1,
+            )
+        case f.OfferMade():
+            return replace(known, offers=known.offers + 1)
+        case f.CallAnswered():
+            return replace(
+                known,
+                due_agent=True,
+                answered_at=known.answered_at or fact.at,
+                agent=fact.agent,
+                by_net=known.by_net or fact.by_net,
+                talk_since=fact.at,
+            )
+        case f.CallHeld():
+            return replace(known, held_since=fact.at)
+        case f.CallResumed():
+            return _hold_over(known, fact.at)
+        case f.TalkEnded():
+            over = _hold_over(known, fact.at)
+            began = over.talk_since
+            return (
+                over
+                if began is None
+                else replace(over, talk=over.talk + max(0, fact.at - began), talk_since=None)
+            )
+        case f.CallEnded():
+            return replace(
+                known,
+                ended_at=fact.at,
+                outcome=fact.outcome,
+                reason=fact.reason,
+                hung_up_by=fact.hung_up_by,
+                due_agent=fact.outcome not in NOT_OFFERED,
+            )
+    return known
+
+
+def _hold_over(known: Record, at: Instant) -> Record:
+    if known.held_since is None:
+        return known
+    return replace(known, hold=known.hold + max(0, at - known.held_since), held_since=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The records of all calls that arrived since some instant: the window of a live board."""
+
+    records: Map[CallId, Record] = field(default_factory=Map)
+
+    def after(self, fact: f.Fact) -> Books:
+        """The books with one fact folded in."""
+        call = getattr(fact, "call", None)
+        if call is None:
+            return self
+        known = self.records.get(call)
+        changed = record(known, fact)
+        return (
+            self
+            if changed is None or changed is known
+            else replace(self, records=self.records.set(call, changed))
+        )
+
+    def since(self, first: Instant) -> Books:
+        """Without ended calls that arrived before `first`."""
+        kept = {k: r for k, r in self.records.items() if r.arrived_at >= first or r.outcome is None}
+        return self if len(kept) == len(self.records) else replace(self, records=Map(kept))
+
+    def of(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
+        """Records of one centre that arrived in [first, before)."""
+        return [r for r in self.records.values() if r.centre == centre and first <= r.arrived_at < before]

@@ -1,0 +1,34 @@
+"""An offer: one attempt to ring one agent for one caller.
+
+Rules
+- Its id stands on the caller's channel while it is open; what another offer's id says is disregarded.
+- It is closed once: by an answer, or by one `OfferFailed`.
+- Ring time is `Dial`'s own limit. `overdue_at` only bounds our ignorance of the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callcore.domain.ids import AgentId, CallId, Instant, OfferId, PhoneId, VisitId
+from callcore.domain.stages import OfferStage
+from callcore.domain.transitions import Table
+
+OFFER: Table[OfferStage] = {
+    None: {"OfferMade": OfferStage.MADE},
+    OfferStage.MADE: {"OfferRang": OfferStage.RINGING, "CallAnswered": OfferStage.ANSWERED},
+    OfferStage.RINGING: {"CallAnswered": OfferStage.ANSWERED},
+}
+"""`OfferFailed` ends an open offer in the stage that it names; it is legal in MADE and RINGING."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    id: OfferId
+    call: CallId
+    visit: VisitId
+    agent: AgentId
+    phone: PhoneId
+    made_at: Instant
+    overdue_at: Instant
+    stage: OfferStage

@@ -1,0 +1,267 @@
+"""Holding the floor against what Asterisk says it holds.
+
+Two uses of one rule book:
+- after a login (`first`): events may have been missed. What happened meanwhile is taken from the CEL traces, marked
+  as reconstructed; what they do not tell stays unknown. Callers who fell into the safety net are taken back in the
+  order in which they entered; one whose member already rings is left to be answered.
+- now and then while linked: the snapshot is judged a while after it was taken, and only against states that were
+  already old then, so that an event in flight is never taken for a lost one. What is mended is told as `Healed`.
+"""
+
+from __future__ import annotations
+
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.admission import who_hung_up
+from callcore.domain.call import Call, Leg
+from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
+from callcore.domain.stages import OfferStage, Party, Presence, Stage
+from callcore.domain.turn import Turn, admit, arrive, device_is
+
+SETTLED_S = 2.0
+"""Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
+2 s is far beyond that and short against the 10 s between snapshots."""
+
+HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
+
+
+def reconcile(turn: Turn, seen: i.Snapshot) -> None:
+    before = len(turn.facts)
+    old = Instant(seen.at if seen.first else seen.at - seconds(SETTLED_S))
+    present = {c.id: c for c in seen.channels}
+    traces = {t.call: t for t in seen.traces}
+    for phone, device in seen.devices:
+        if phone in turn.floor.phones and turn.floor.phones[phone] is not device and seen.first:
+            device_is(turn, phone, device, seen.at)
+    for name in sorted(turn.floor.calls, key=lambda n: turn.floor.calls[n].arrived_at):
+        call = turn.floor.calls[name]
+        if call.node == seen.node and call.channel not in present and call.arrived_at <= old:
+            _gone(turn, call, traces.get(name), seen)
+    for trace in sorted(seen.traces, key=lambda t: (t.arrived, t.call)):
+        unknown = trace.call not in turn.floor.calls and trace.call not in turn.floor.ended
+        if unknown and ChannelId(trace.call) not in present and trace.ended is not None:
+            _lived_unseen(turn, trace, seen)
+    for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
+        if channel.call == CallId(channel.id) and channel.created <= old:
+            _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
+    _phones_gone(turn, present, old, seen)
+    if seen.first:
+        turn.tell(f.LinkGained(at=seen.at, node=seen.node))
+    elif len(turn.facts) > before:
+        told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
+        turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
+    _mirror(turn, seen)
+    _reclaim(turn, seen)
+
+
+def _gone(turn: Turn, call: Call, trace: i.CallTraced | None, seen: i.Snapshot) -> None:
+    """A call on the floor whose channel does not exist any more."""
+    if trace is None or trace.ended is None:
+        by = who_hung_up(call)
+        turn.end_call(call, seen.at, Party.UNKNOWN if by is Party.SYSTEM else by, reconstructed=True)
+        return
+    _retrace(turn, call.id, trace)
+    turn.end_call(turn.floor.calls[call.id], trace.ended, trace.hung_up_by, reconstructed=True)
+
+
+def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
+    """A call that came and went while nobody watched."""
+    arrived = i.ChannelArrived(
+        at=trace.arrived,
+        node=seen.node,
+        channel=ChannelId(trace.call),
+        name=trace.name,
+        number=trace.number,
+        caller=trace.caller,
+    )
+    if arrive(turn, arrived, reconstructed=True) is None or trace.ended is None:
+        return
+    _retrace(turn, trace.call, trace)
+    turn.end_call(turn.floor.calls[trace.call], trace.ended, trace.hung_up_by, reconstructed=True)
+
+
+def _retrace(turn: Turn, name: CallId, trace: i.CallTraced) -> None:
+    """Write down, in their order, the steps of a call that CEL tells and the floor does not know yet."""
+    call = turn.floor.calls[name]
+    if call.stage is Stage.ARRIVED and trace.open is not None:
+        admit(turn, call, trace.arrived, trace.open, "cel", reconstructed=True)
+    call = turn.floor.calls[name]
+    if (
+        call.stage in (Stage.ARRIVED, Stage.ANNOUNCED)
+        and trace.entered is not None
+        and call.refused_as is None
+    ):
+        turn.begin_visit(call, trace.entered, reconstructed=True)
+    call = turn.floor.calls[name]
+    if (
+        trace.net
+        and call.stage in (Stage.WAITING, Stage.OFFERED)
+        and not call.in_net
+        and trace.entered is not None
+    ):
+        if call.offer is not None and trace.answered is None:
+            turn.fail_offer(call.offer, trace.entered, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        turn.tell(f.NetEntered(at=trace.entered, call=name, reconstructed=True))
+    call = turn.floor.calls[name]
+    if trace.answered is not None and call.answered_at is None and call.refused_as is None:
+        if trace.entered is None and call.entered_at is None:
+            turn.begin_visit(call, trace.answered, reconstructed=True)
+            call = turn.floor.calls[name]
+        turn.answer(call, trace.answered, _leg(turn, call, ChannelId(""), trace.phone), reconstructed=True)
+    call = turn.floor.calls[name]
+    if trace.talk_ended is not None and call.stage is Stage.TALKING:
+        turn.end_talk(call, trace.talk_ended, reconstructed=True)
+
+
+_UNWATCHED = "見ていない間に終わった / ended while nobody watched"
+
+
+def _leg(turn: Turn, call: Call, channel: ChannelId, phone: PhoneId | None) -> Leg:
+    """A phone's part in a call, found afterwards: who sits at the phone, and whether it is the one we had offered."""
+    offer = turn.floor.offers.get(call.offer) if call.offer is not None else None
+    ours = offer is not None and offer.phone == phone
+    agent = turn.floor.seated.get(phone) if phone is not None else None
+    return Leg(channel, phone, agent, offer.id if ours and offer is not None else None)
+
+
+def _still_here(
+    turn: Turn, channel: i.ChannelSeen, seen: i.Snapshot, old: Instant, trace: i.CallTraced | None
+) -> None:
+    """A caller's channel that exists: make the floor say where it is."""
+    name = CallId(channel.id)
+    if name in turn.floor.ended:
+        return
+    if name not in turn.floor.calls:
+        arrived = i.ChannelArrived(
+            at=channel.created,
+            node=seen.node,
+            channel=channel.id,
+            name=channel.name,
+            number=channel.number or "",
+            caller=channel.caller,
+        )
+        if arrive(turn, arrived, reconstructed=True) is None:
+            return
+    if trace is not None and seen.first:
+        _retrace(turn, name, trace)
+    call = turn.floor.calls[name]
+    phones = [c for c in seen.channels if c.call == name and c.id != channel.id]
+    together = [c for c in phones if channel.bridge is not None and c.bridge == channel.bridge]
+    waits_in = (
+        HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
+    )
+    if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER)):
+        admit(turn, call, seen.at, True, "snapshot", reconstructed=True)
+        call = turn.floor.calls[name]
+    if call.refused_as is not None:
+        return
+    if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER)):
+        turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
+        call = turn.floor.calls[name]
+    if together:
+        _adopt_talk(turn, call, channel, together[0], seen, old)
+    elif waits_in in (HOLD, NET):
+        _adopt_wait(turn, call, waits_in, phones, seen, old)
+
+
+def _adopt_talk(
+    turn: Turn, call: Call, channel: i.ChannelSeen, phone: i.ChannelSeen, seen: i.Snapshot, old: Instant
+) -> None:
+    assert channel.bridge is not None
+    entered = call.visit.entered_at if call.visit is not None else call.arrived_at
+    if call.stage is Stage.TALKING or (entered > old and not seen.first):
+        return
+    if phone.id not in turn.floor.channels:
+        found = _leg(turn, call, phone.id, phone.phone)
+        turn.tell(
+            f.LegBegan(
+                at=seen.at,
+                call=call.id,
+                channel=phone.id,
+                phone=phone.phone,
+                agent=found.agent,
+                offer=found.offer,
+                reconstructed=True,
+            )
+        )
+    for leg in (call.channel, phone.id):
+        turn.tell(
+            f.LegJoined(at=seen.at, call=call.id, channel=leg, bridge=channel.bridge, reconstructed=True)
+        )
+    joined_leg = turn.floor.calls[call.id].leg(phone.id)
+    assert joined_leg is not None
+    turn.answer(turn.floor.calls[call.id], seen.at, joined_leg, reconstructed=True)
+
+
+def _adopt_wait(
+    turn: Turn, call: Call, where: str, phones: list[i.ChannelSeen], seen: i.Snapshot, old: Instant
+) -> None:
+    if call.stage is Stage.TALKING and call.talk_since is not None and call.talk_since <= old:
+        turn.end_talk(call, seen.at, reconstructed=True)
+        call = turn.floor.calls[call.id]
+        turn.begin_visit(call, seen.at, reconstructed=True)
+    call = turn.floor.calls[call.id]
+    if call.stage is Stage.PARTED and (seen.first or call.arrived_at <= old):
+        turn.begin_visit(call, seen.at, reconstructed=True)
+        call = turn.floor.calls[call.id]
+    if call.offer is not None and turn.floor.offers[call.offer].made_at <= old:
+        turn.fail_offer(call.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        call = turn.floor.calls[call.id]
+    if call.stage is not Stage.WAITING:
+        return
+    if where == NET and not call.in_net:
+        turn.tell(f.NetEntered(at=seen.at, call=call.id, reconstructed=True))
+    elif where == HOLD and call.in_net and not phones:
+        turn.tell(f.NetLeft(at=seen.at, call=call.id, reconstructed=True))
+
+
+def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Instant, seen: i.Snapshot) -> None:
+    """Phone legs that no longer exist, of calls that do."""
+    for call in list(turn.floor.calls.values()):
+        if call.node != seen.node or call.arrived_at > old:
+            continue
+        for leg in call.legs[1:]:
+            offer = turn.floor.offers.get(leg.offer) if leg.offer is not None else None
+            began = offer.made_at if offer is not None else call.arrived_at
+            if leg.channel in present or (not seen.first and began > old):
+                continue
+            now = turn.floor.calls[call.id]
+            if now.stage is Stage.TALKING and now.talking_leg == leg.channel:
+                if now.talk_since is not None and now.talk_since > old and not seen.first:
+                    continue
+                turn.end_talk(now, seen.at, reconstructed=True)
+                now = turn.floor.calls[call.id]
+            if leg.offer is not None and now.offer == leg.offer:
+                turn.fail_offer(leg.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+            turn.tell(f.LegEnded(at=seen.at, call=call.id, channel=leg.channel, cause=0, reconstructed=True))
+
+
+def _mirror(turn: Turn, seen: i.Snapshot) -> None:
+    """The safety net's members shall be the agents who are signed in."""
+    wanted = {
+        i.Member(queue, agent.phone): agent.id
+        for agent in turn.floor.agents.values()
+        if agent.presence is Presence.READY and agent.phone is not None
+        for queue in agent.queues
+    }
+    have = set(seen.members)
+    for member in sorted(wanted.keys() - have, key=lambda m: (m.queue, m.phone)):
+        turn.want(e.AddMember(member.queue, member.phone, wanted[member]))
+    for member in sorted(have - wanted.keys(), key=lambda m: (m.queue, m.phone)):
+        turn.want(e.RemoveMember(member.queue, member.phone))
+
+
+def _reclaim(turn: Turn, seen: i.Snapshot) -> None:
+    """Take callers back from the net, first in first out; one whose member's phone rings is left to be answered."""
+    ringing = {
+        c.call for c in seen.channels if c.call is not None and c.id != ChannelId(c.call) and c.bridge is None
+    }
+    in_net = {c.id for c in seen.channels if c.context == NET}
+    back = [
+        call
+        for call in turn.floor.calls.values()
+        if call.in_net and call.stage is Stage.WAITING and call.channel in in_net and call.id not in ringing
+    ]
+    for call in sorted(back, key=lambda c: (c.visit.since if c.visit is not None else c.arrived_at, c.id)):
+        turn.want(e.ReclaimCaller(call.id, call.channel_name))

@@ -1,0 +1,110 @@
+"""The named states of calls, offers, agents and devices, and the outcomes a call can end in.
+
+Values are the words of the definitions; they stand in the journal, the database, the API and on the board alike.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Stage(Enum):
+    """Where a call is."""
+
+    ARRIVED = "arrived"
+    """The arriving channel exists; the dialplan decides by the pushed opening hours."""
+    ANNOUNCED = "announced"
+    """Hears a notice, the greeting, or the announcement that refuses it."""
+    WAITING = "waiting"
+    OFFERED = "offered"
+    """One agent's phone is asked to ring for it."""
+    TALKING = "talking"
+    PARTED = "parted"
+    """The talk is over and the caller's channel is still up."""
+    ENDED = "ended"
+
+
+class Outcome(Enum):
+    """What a call ended as; exactly one each."""
+
+    CLOSED = "closed"
+    EMERGENCY_CLOSED = "emergency_closed"
+    BLOCKED = "blocked"
+    IVR_ONLY = "ivr_only"
+    ABANDONED = "abandoned"
+    ABANDONED_SHORT = "abandoned_short"
+    OVERFLOW_FULL = "overflow_full"
+    OVERFLOW_WAIT = "overflow_wait"
+    OVERFLOW_NO_AGENT = "overflow_no_agent"
+    OVERFLOW_KEY = "overflow_key"
+    CALLBACK_REQUESTED = "callback_requested"
+    MESSAGE_LEFT = "message_left"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    TRANSFERRED_ATTENDED = "transferred_attended"
+    TRANSFERRED_BLIND = "transferred_blind"
+    LOST_ON_HOLD = "lost_on_hold"
+    CUT_OFF = "cut_off"
+
+
+NOT_OFFERED = frozenset({Outcome.CLOSED, Outcome.EMERGENCY_CLOSED, Outcome.BLOCKED, Outcome.IVR_ONLY})
+"""Arrived, but never due an agent. Every other outcome is an offered call's."""
+
+ANSWERED = frozenset(
+    {
+        Outcome.COMPLETED,
+        Outcome.TRANSFERRED_ATTENDED,
+        Outcome.TRANSFERRED_BLIND,
+        Outcome.LOST_ON_HOLD,
+        Outcome.CUT_OFF,
+    }
+)
+
+
+class Party(Enum):
+    """Who ended something."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+
+
+class OfferStage(Enum):
+    MADE = "made"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    UNREACHABLE = "unreachable"
+    CALLER_GONE = "caller_gone"
+    WITHDRAWN = "withdrawn"
+
+
+OPEN_OFFER = frozenset({OfferStage.MADE, OfferStage.RINGING})
+
+
+class Presence(Enum):
+    """What the person wants."""
+
+    SIGNED_OUT = "signed_out"
+    READY = "ready"
+
+
+class Work(Enum):
+    """What we gave the agent to do."""
+
+    IDLE = "idle"
+    RESERVED = "reserved"
+    RINGING = "ringing"
+    TALKING = "talking"
+    WRAPPING_UP = "wrapping_up"
+
+
+class Device(Enum):
+    """What Asterisk says of a phone."""
+
+    FREE = "free"
+    BUSY = "busy"
+    UNREACHABLE = "unreachable"

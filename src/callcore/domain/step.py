@@ -1,0 +1,354 @@
+"""The one function: `step(floor, input) -> (floor, facts, effects)`.
+
+An input is believed only as far as the floor allows: what has no place in the tables is disregarded and counted as
+such by whoever asks (`Step.disregarded`). Facts are folded in as they are told, so that the next decision of the
+same step sees them. Effects are wanted only here, never while folding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
+from callcore.domain.agent import AgentState
+from callcore.domain.floor import Floor
+from callcore.domain.ids import AgentId, OfferId, PhoneId
+from callcore.domain.reconcile import reconcile
+from callcore.domain.stages import OfferStage, Presence, Stage, Work
+from callcore.domain.turn import Turn, admit, arrive, device_is, joined, sign_out
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    floor: Floor
+    facts: tuple[f.Fact, ...]
+    effects: tuple[e.Effect, ...]
+    disregarded: str | None = None
+    """Why the input changed nothing, if it could have: late, doubled, unknown."""
+
+
+def step(floor: Floor, told: i.Input) -> Step:
+    """The next state, what happened and what is wanted, given one input. Never raises for anything that was told."""
+    turn = Turn(floor, told.at)
+    _take(told, turn)
+    turn.match()
+    return Step(turn.floor, tuple(turn.facts), tuple(turn.effects), turn.disregarded)
+
+
+@singledispatch
+def _take(told: i.Input, turn: Turn) -> None:
+    raise TypeError(f"no rule for {type(told).__name__}")
+
+
+# -- engine and link -----------------------------------------------------------------------------------------
+
+
+@_take.register
+def _(told: i.RunBegins, turn: Turn) -> None:
+    turn.tell(f.RunStarted(at=told.at, run=told.run, software=told.software))
+    known = turn.floor.configuration
+    if known is None or known.version != told.configuration.version:
+        turn.tell(f.Configured(at=told.at, configuration=told.configuration))
+    for timer, due in turn.floor.deadlines():
+        turn.want(e.SetTimer(timer, due))
+
+
+@_take.register
+def _(told: i.LinkDropped, turn: Turn) -> None:
+    if turn.floor.linked:
+        turn.tell(f.LinkLost(at=told.at, node=told.node))
+
+
+# -- a caller comes in ---------------------------------------------------------------------------------------
+
+
+@_take.register
+def _(told: i.ChannelArrived, turn: Turn) -> None:
+    arrive(turn, told)
+
+
+@_take.register
+def _(told: i.AdmissionDecided, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.ARRIVED:
+        turn.disregard("着信中の呼ではない / not an arriving call")
+        return
+    admit(turn, call, told.at, told.open, told.source)
+
+
+@_take.register
+def _(told: i.CallerHeld, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.refused_as is not None:
+        turn.disregard("待てる呼ではない / not a call that may wait")
+    elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
+        turn.begin_visit(call, told.at)
+    elif call.stage is Stage.PARTED:
+        turn.begin_visit(call, told.at)  # the talk was lost, the caller is still there
+    elif call.stage is Stage.WAITING and call.in_net:
+        turn.tell(f.NetLeft(at=told.at, call=call.id))
+    else:
+        turn.disregard("待ちは記録済み / the wait is known")
+
+
+@_take.register
+def _(told: i.CallerInNet, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.refused_as is not None:
+        turn.disregard("待てる呼ではない / not a call that may wait")
+        return
+    if call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.PARTED):
+        turn.begin_visit(call, told.at)
+    call = turn.floor.calls[call.id]
+    if call.stage in (Stage.WAITING, Stage.OFFERED) and not call.in_net:
+        if call.offer is not None:
+            turn.fail_offer(
+                call.offer, told.at, OfferStage.WITHDRAWN, "非常時分配に移った / fell into the safety net"
+            )
+        turn.tell(f.NetEntered(at=told.at, call=call.id))
+    else:
+        turn.disregard("非常時分配は記録済み / known to be in the net, or talking")
+
+
+# -- an offer and its end ------------------------------------------------------------------------------------
+
+
+@_take.register
+def _(told: i.DialBegan, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or told.channel in turn.floor.channels:
+        turn.disregard("呼出先は既知か呼がない / leg known, or call gone")
+        return
+    offer = turn.floor.offers.get(told.offer) if told.offer is not None else None
+    mine = offer is not None and offer.call == call.id
+    agent = offer.agent if mine and offer is not None else None
+    if agent is None and told.phone is not None:
+        agent = turn.floor.seated.get(told.phone)
+    turn.tell(
+        f.LegBegan(
+            at=told.at, call=call.id, channel=told.channel, phone=told.phone, agent=agent, offer=told.offer
+        )
+    )
+    if mine and offer is not None and offer.stage is OfferStage.MADE:
+        turn.tell(f.OfferRang(at=told.at, offer=offer.id, call=call.id, channel=told.channel))
+
+
+_WORDS = {
+    OfferStage.NO_ANSWER: "呼出時間内に応答なし / rang out",
+    OfferStage.REJECTED: "拒否された / rejected",
+    OfferStage.BUSY: "話中だった / busy",
+    OfferStage.UNREACHABLE: "電話機に届かない / phone not reachable",
+    OfferStage.CALLER_GONE: "入電者が先に切断 / the caller had gone",
+    OfferStage.WITHDRAWN: "取り下げ / withdrawn",
+}
+
+
+def _offer_over(turn: Turn, name: OfferId, result: OfferStage | None) -> None:
+    if name not in turn.floor.offers:
+        turn.disregard("その呼出は終わっている / that offer is over")
+    elif result is None:
+        turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
+    else:
+        turn.fail_offer(name, turn.at, result, _WORDS[result])
+
+
+@_take.register
+def _(told: i.DialEnded, turn: Turn) -> None:
+    if told.offer is None:
+        turn.disregard("非常時分配の呼出 / the safety net's own")
+        return
+    _offer_over(turn, told.offer, told.result)
+
+
+@_take.register
+def _(told: i.OfferReturned, turn: Turn) -> None:
+    _offer_over(turn, told.offer, told.result)
+
+
+@_take.register
+def _(told: i.OfferNotPlaced, turn: Turn) -> None:
+    if told.offer not in turn.floor.offers:
+        turn.disregard("その呼出は終わっている / that offer is over")
+        return
+    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason)
+
+
+# -- bridges, hold, hang-up ----------------------------------------------------------------------------------
+
+
+@_take.register
+def _(told: i.BridgeEntered, turn: Turn) -> None:
+    call = turn.floor.call_of(told.channel)
+    leg = call.leg(told.channel) if call is not None else None
+    if call is None or leg is None or leg.bridge == told.bridge:
+        turn.disregard("知らないチャネル / no channel of ours")
+        return
+    turn.tell(f.LegJoined(at=told.at, call=call.id, channel=told.channel, bridge=told.bridge))
+    joined(turn, call.id, told.at)
+
+
+@_take.register
+def _(told: i.BridgeLeft, turn: Turn) -> None:
+    call = turn.floor.call_of(told.channel)
+    leg = call.leg(told.channel) if call is not None else None
+    if call is None or leg is None or leg.bridge != told.bridge:
+        turn.disregard("そのブリッジにいない / not in that bridge")
+        return
+    turn.tell(f.LegLeft(at=told.at, call=call.id, channel=told.channel))
+    if call.stage is Stage.TALKING and told.channel in (call.channel, call.talking_leg):
+        turn.end_talk(turn.floor.calls[call.id], told.at)
+
+
+@_take.register
+def _(told: i.HoldChanged, turn: Turn) -> None:
+    call = turn.floor.call_of(told.channel)
+    if call is None or call.stage is not Stage.TALKING or told.channel != call.talking_leg:
+        turn.disregard("通話中の電話機ではない / not the phone of a talk")
+    elif told.held and call.held_since is None:
+        turn.tell(f.CallHeld(at=told.at, call=call.id, agent=call.talking_with))
+    elif not told.held and call.held_since is not None:
+        turn.tell(f.CallResumed(at=told.at, call=call.id, agent=call.talking_with))
+    else:
+        turn.disregard("保留の状態は同じ / no change of hold")
+
+
+@_take.register
+def _(told: i.HangupRequested, turn: Turn) -> None:
+    call = turn.floor.call_of(told.channel)
+    if call is None or call.asked_to_end is not None:
+        turn.disregard("切断側は記録済みか対象外 / who hung up is known, or no channel of ours")
+        return
+    if told.channel not in (call.channel, call.talking_leg):
+        turn.disregard("通話の相手ではない / not a party to the talk")
+        return
+    turn.tell(f.HangupAsked(at=told.at, call=call.id, channel=told.channel))
+
+
+@_take.register
+def _(told: i.ChannelGone, turn: Turn) -> None:
+    call = turn.floor.call_of(told.channel)
+    if call is None:
+        turn.disregard("知らないチャネル / no channel of ours")
+        return
+    if told.channel == call.channel:
+        turn.end_call(call, told.at, who_hung_up(call))
+        return
+    if call.stage is Stage.TALKING and told.channel == call.talking_leg:
+        turn.end_talk(call, told.at)
+        call = turn.floor.calls[call.id]
+    leg = call.leg(told.channel)
+    if leg is not None and leg.offer is not None and leg.offer == call.offer:
+        cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
+        if call.caller_put_down:
+            cause = OfferStage.CALLER_GONE
+        turn.fail_offer(leg.offer, told.at, cause, _WORDS[cause])
+    turn.tell(f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause))
+
+
+# -- phones, agents, timers ----------------------------------------------------------------------------------
+
+
+@_take.register
+def _(told: i.DeviceReported, turn: Turn) -> None:
+    device_is(turn, told.phone, told.device, told.at)
+
+
+@_take.register
+def _(told: i.TimerFired, turn: Turn) -> None:
+    kind, subject = told.timer.kind, told.timer.subject
+    if kind is i.TimerKind.OFFER:
+        offer = turn.floor.offers.get(OfferId(subject))
+        if offer is None or offer.overdue_at > told.at:
+            turn.disregard("その呼出は終わっている / that offer is over")
+            return
+        # Nobody told its end although Dial's limit is past: the next snapshot says where the caller stands.
+        turn.fail_offer(
+            offer.id, told.at, OfferStage.WITHDRAWN, "終わりの知らせがない / its end was never told"
+        )
+        turn.tell(f.Healed(at=told.at, what=f"offer {offer.id} of call {offer.call}: no end was told"))
+        return
+    agent = turn.floor.agents.get(AgentId(subject))
+    due = None if agent is None else agent.wrap_up_until if kind is i.TimerKind.WRAP_UP else agent.rest_until
+    if agent is None or due is None or due > told.at:
+        turn.disregard("そのタイマーは無効 / that timer is void")
+    elif kind is i.TimerKind.WRAP_UP:
+        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id))
+    else:
+        turn.tell(f.RestEnded(at=told.at, agent=agent.id))
+
+
+def _sign_in_refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> str | None:
+    """Why this agent may not sign in on this phone; None: may."""
+    if turn.floor.phone_centre.get(phone) != agent.centre:
+        return "センターの電話機ではない / not a phone of the agent's centre"
+    if agent.seat is not None and agent.seat != phone:
+        return "別の席に固定 / fixed to another seat"
+    if agent.work not in (Work.IDLE, Work.WRAPPING_UP):
+        return "別の電話機で応対中 / at work on another phone"
+    other = turn.floor.seated.get(phone)
+    if other is not None and turn.floor.agents[other].work not in (Work.IDLE, Work.WRAPPING_UP):
+        return "この電話機は使用中 / another agent is at work on this phone"
+    return None
+
+
+@_take.register
+def _(told: i.SignInAsked, turn: Turn) -> None:
+    agent = turn.floor.agents.get(told.agent)
+    refusal = "番号か暗証番号が違う / wrong number or PIN" if not told.verified or agent is None else None
+    if agent is not None and refusal is None:
+        refusal = _sign_in_refusal(turn, agent, told.phone)
+    if agent is None or refusal is not None:
+        turn.disregard(refusal or "unknown agent")
+        turn.want(e.Reply(told.channel, "refused"))
+        return
+    if agent.phone != told.phone:
+        if agent.presence is Presence.READY:
+            sign_out(turn, agent, told.at, "別の電話機で受付開始 / signed in on another phone")
+        other = turn.floor.seated.get(told.phone)
+        if other is not None:
+            sign_out(
+                turn, turn.floor.agents[other], told.at, "別の人が受付開始 / somebody else signed in here"
+            )
+        turn.tell(f.AgentSignedIn(at=told.at, agent=agent.id, phone=told.phone))
+        for queue in agent.queues:
+            turn.want(e.AddMember(queue, told.phone, agent.id))
+    turn.want(e.Reply(told.channel, "signed-in"))
+
+
+@_take.register
+def _(told: i.SignOutAsked, turn: Turn) -> None:
+    name = turn.floor.seated.get(told.phone)
+    agent = turn.floor.agents[name] if name is not None else None
+    if agent is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
+        turn.disregard("受付終了はできない / cannot sign out now")
+        turn.want(e.Reply(told.channel, "not-possible"))
+        return
+    sign_out(turn, agent, told.at, "本人の操作 / by the agent")
+    turn.want(e.Reply(told.channel, "signed-out"))
+
+
+@_take.register
+def _(told: i.RecordingMeasured, turn: Turn) -> None:
+    if told.call not in turn.floor.unfiled:
+        turn.disregard("その録音は登録済みか対象外 / filed already, or no such call")
+        return
+    turn.tell(
+        f.RecordingFiled(
+            at=told.at,
+            call=told.call,
+            file=told.file,
+            size=told.size,
+            seconds=told.seconds,
+            sha256=told.sha256,
+            problem=told.problem,
+        )
+    )
+
+
+@_take.register
+def _(told: i.Snapshot, turn: Turn) -> None:
+    reconcile(turn, told)

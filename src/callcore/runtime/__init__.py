@@ -1,0 +1,1 @@
+"""What both processes run on: ports, the engine's loop, timers, the heartbeat, commands between the processes."""

@@ -1,0 +1,68 @@
+"""What adapters are to one another: the shapes that the composition roots join them by.
+
+Adapters import the domain and this module, never one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from callcore.domain.floor import Floor
+from callcore.domain.ids import Instant
+from callcore.domain.measures import Books
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Seq:
+    """A place in the journal: the run, and the frame within it."""
+
+    run: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The floor and the books as they are at one place in the journal. Immutable; safe to hand to anybody."""
+
+    seq: Seq
+    floor: Floor
+    books: Books
+
+
+class LiveSource(Protocol):
+    """Where readers get the present view. Held by the sidecar, fed by the journal."""
+
+    def view(self) -> View: ...
+
+    def now(self) -> Instant:
+        """The present instant by the clock that stamps the facts (UTC, microseconds)."""
+        ...
+
+    def stale_s(self) -> float | None:
+        """Seconds since the engine last showed a sign of life; None while it is fresh (under 5 s)."""
+        ...
+
+    async def changed(self, after: Seq) -> View:
+        """The next view whose `seq` is beyond `after`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One dependency's state. `detail` says what to do when it is not well, in Japanese and English."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+HealthCheck = Callable[[], Awaitable[Health]]
+"""Answers within a second, never raises."""
+
+Gauges = Callable[[], Mapping[str, float]]
+"""Asked at scrape time: short names and their present values."""

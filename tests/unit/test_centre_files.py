@@ -1,0 +1,384 @@
+"""What whoever writes a centre file lives through: a good one is understood, a wrong one is shown its line."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from callcore import centres
+from callcore.centres.lines import Lines
+from callcore.domain.hours import SpecialDay, Window, YearlyRange
+from callcore.prompts import shelf
+
+PROJECT = Path(__file__).parents[2]
+TODAY = date(2026, 11, 20)
+
+GOOD = """\
+[centre]
+id = "mori"
+name = "森市コールセンター"
+name_en = "Mori City Call Centre"
+
+[hours.weekly]
+monday = ["08:30-12:00", "13:00-18:00:30"]
+saturday = ["22:00-24:00"]
+
+[[hours.yearly]]
+first = "12-29"
+last = "01-03"
+reason = "年末年始"
+
+[[hours.days]]
+date = 2026-12-29
+windows = ["09:00-12:00"]
+reason = "年末開庁"
+
+[[numbers]]
+digits = "0975105151"
+queue = "general"
+
+[[queues]]
+id = "general"
+name = "総合案内"
+ring_s = 20
+
+[[phones]]
+id = "p1"
+seat = "A-1"
+model = "KX-HDV230"
+
+[[agents]]
+id = "1001"
+name = "オペレーター01"
+phone = "p1"
+
+[announcements]
+recording_notice.ja = "録音しています。"
+greeting.ja = "お電話ありがとうございます。"
+closed.ja = "受付時間外です。"
+apology.ja = "申し訳ございません。"
+"""
+
+
+@dataclass
+class Desk:
+    """A folder of centre files and a folder of prompts, as an operator has them."""
+
+    folder: Path
+    sounds: Path
+
+    def write(self, source: str | bytes, name: str = "mori.toml") -> Path:
+        file = self.folder / name
+        file.write_bytes(source if isinstance(source, bytes) else source.encode())
+        return file
+
+    def prompt(self, sound: str, text: str, rate: int = shelf.RATE) -> None:
+        path = shelf.wav_of(self.sounds, sound)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as audio:
+            audio.setframerate(rate)
+            audio.setnchannels(1)
+            audio.setsampwidth(2)
+            audio.writeframes(bytes(1600))
+        shelf.text_of(self.sounds, sound).write_text(text + "\n", encoding="utf-8")
+
+    def problems(self) -> list[centres.Problem]:
+        with pytest.raises(centres.CentreFileErrors) as caught:
+            centres.load(self.folder, self.sounds, today=TODAY)
+        return list(caught.value.problems)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path / "centres", tmp_path / "sounds")
+    made.folder.mkdir()
+    for kind in shelf.COMMON_KINDS:
+        made.prompt(f"common/ja/{kind}", "何か。")
+    for kind, text in (
+        ("recording_notice", "録音しています。"),
+        ("greeting", "お電話ありがとうございます。"),
+        ("closed", "受付時間外です。"),
+        ("apology", "申し訳ございません。"),
+    ):
+        made.prompt(f"mori/ja/{kind}", text)
+    return made
+
+
+def test_the_shipped_oita_file_is_right_and_says_what_the_contract_says() -> None:
+    configuration = centres.load(PROJECT / "centres", PROJECT / "ivr_prompts", today=TODAY)
+    (oita,) = (centre for centre in configuration.centres if centre.id == "oita")
+    assert [number.digits for number in oita.numbers] == ["0975105151"]
+    assert (oita.target_answer_ratio, oita.service_level_s, oita.time_zone) == (0.90, 20, "Asia/Tokyo")
+    assert [len(windows) for windows in oita.calendar.weekly] == [1, 1, 1, 1, 1, 0, 0]
+    assert oita.calendar.weekly[0] == (Window(8 * 3600 + 1800, 18 * 3600),)
+    assert oita.calendar.yearly == (YearlyRange((12, 29), (1, 3), "年末年始"),)
+    assert ("2026-09-22", "国民の休日") in oita.calendar.holidays
+    assert (len(oita.agents), len(oita.phones)) == (6, 8)
+
+
+def test_a_good_file_becomes_a_configuration_with_ids_that_are_unique_everywhere(desk: Desk) -> None:
+    desk.write(GOOD)
+    (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
+    assert (mori.queues[0].id, mori.queues[0].ring_s, mori.queues[0].acw_s) == ("mori-general", 20, 30)
+    assert mori.numbers[0].queue == "mori-general"
+    assert mori.phones[0].id == "mori-p1"
+    assert (mori.agents[0].id, mori.agents[0].phone) == ("1001", "mori-p1")
+    assert mori.agents[0].queues == ("mori-general",)
+    assert mori.calendar.weekly[0] == (Window(30600, 43200), Window(46800, 64830))
+    assert mori.calendar.weekly[5] == (Window(79200, 86400),)
+    assert mori.calendar.special == (SpecialDay("2026-12-29", (Window(32400, 43200),), "年末開庁"),)
+    assert [a.sound for a in mori.announcements] == [f"mori/ja/{kind}" for kind in centres.KINDS]
+    assert {day[:4] for day, _ in mori.calendar.holidays} == {"2025", "2026", "2027", "2028"}
+
+
+def test_loading_twice_gives_the_same_and_a_change_of_meaning_gives_another_version(desk: Desk) -> None:
+    desk.write(GOOD)
+    first = centres.load(desk.folder, desk.sounds, today=TODAY)
+    assert centres.load(desk.folder, desk.sounds, today=TODAY) == first
+    desk.write("# 注記\n" + GOOD)
+    assert centres.load(desk.folder, desk.sounds, today=TODAY) == first
+    desk.write(GOOD.replace("ring_s = 20", "ring_s = 21"))
+    assert centres.load(desk.folder, desk.sounds, today=TODAY).version != first.version
+
+
+def test_a_centre_that_opens_on_holidays_has_none_in_its_calendar(desk: Desk) -> None:
+    desk.write(GOOD.replace("[hours.weekly]", '[hours]\nholidays = "open"\n[hours.weekly]'))
+    assert centres.load(desk.folder, desk.sounds, today=TODAY).centres[0].calendar.holidays == ()
+
+
+WRONG = {
+    "an unknown option": ("ring_s = 20", "rings_s = 20", "rings_s", "「ring_s」ではありませんか"),
+    "an unknown table": ("[[agents]]", "[[agent]]", "agent", "「agents」ではありませんか"),
+    "an unknown day": ('monday = ["08:30-12', 'mondays = ["08:30-12', "mondays", "「monday」"),
+    "a number without quotes": (
+        'digits = "0975105151"',
+        "digits = 975105151",
+        "文字列",
+        'digits = "0975105151"',
+    ),
+    "a number with hyphens": ('"0975105151"', '"097-510-5151"', "半角数字", 'digits = "0975105151"'),
+    "a number in full width": ('"0975105151"', '"\uff10975105151"', "半角数字", "digits"),
+    "a truth for a number": ("ring_s = 20", "ring_s = true", "整数", "ring_s = 15"),
+    "seconds below nothing": ("ring_s = 20", "ring_s = -1", "5 から 120", "ring_s = 15"),
+    "a ratio in per cent": ("[hours.weekly]", "[targets]\nanswer_ratio = 90\n[hours.weekly]", "90", "0.9"),
+    "no number at all": ("[hours.weekly]", "[targets]\nanswer_ratio = nan\n[hours.weekly]", "nan", "0.9"),
+    "25 o'clock": ('["22:00-24:00"]', '["22:00-25:00"]', "ありえない時刻", "00:00 から 24:00"),
+    "minute 60": ('["22:00-24:00"]', '["22:60-23:00"]', "ありえない時刻", "00:00 から 24:00"),
+    "closing before opening": ('["22:00-24:00"]', '["22:00-02:00"]', "より後になっていません", "00:00-02:00"),
+    "a window of no length": ('["22:00-24:00"]', '["22:00-22:00"]', "より後になっていません", "後の時刻"),
+    "hours in another form": ('["22:00-24:00"]', '["22時~24時"]', "読めません", "HH:MM-HH:MM"),
+    "windows that overlap": ('"13:00-18:00:30"', '"11:59-18:00"', "重なっています", "ひとつにまとめて"),
+    "a day that never comes": ('"12-29"', '"02-30"', "月日はありません", "MM-DD"),
+    "a date that never comes": ("date = 2026-12-29", 'date = "2026-02-30"', "日付", "2026-10-04"),
+    "a zone that is not": (
+        'name_en = "M',
+        'time_zone = "Asia/Tokio"\nname_en = "M',
+        "Asia/Tokio",
+        "「Asia/Tokyo」ではありませんか",
+    ),
+    "a language not spoken": ('name_en = "M', 'languages = ["ja", "jp"]\nname_en = "M', "jp", "使えるもの"),
+    "an id with blanks": ('id = "mori"', 'id = "Mori City"', "Mori City", 'id = "oita"'),
+    "an id with a path": ('id = "p1"\nseat', 'id = "../p1"\nseat', "../p1", 'id = "p1"'),
+    "an id of callcore's own": ('id = "mori"', 'id = "common"', "callcore が使う名前", "別の ID"),
+    "an agent number in letters": ('id = "1001"', 'id = "yama"', "半角数字", 'id = "1001"'),
+    "a name over two lines": ('name = "オペレーター01"', 'name = "オペ\\nレーター"', "制御文字", "1行で"),
+    "a phone that is not here": ('phone = "p1"', 'phone = "p2"', "電話機はこのファイルにありません", "p1"),
+    "a queue that is not here": (
+        'queue = "general"',
+        'queue = "genral"',
+        "このファイルにありません",
+        "「general」",
+    ),
+    "a MAC in another form": ('seat = "A-1"', 'seat = "A-1"\nmac = "00-00-5E-00-53-01"', "MAC", "小文字"),
+    "a changed announcement": (
+        'closed.ja = "受付時間外',
+        'closed.ja = "本日の受付時間外',
+        "別の文",
+        "callcore prompts make",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "what", "instead"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_entry_is_shown_with_its_line_and_what_to_write(
+    desk: Desk, old: str, new: str, what: str, instead: str
+) -> None:
+    source = GOOD.replace(old, new, 1)
+    file = desk.write(source)
+    problem = next(p for p in desk.problems() if what in p.what_ja)
+    changed = source[: source.index(new)].count("\n") + 1
+    assert problem.file == file
+    assert problem.line is not None
+    assert changed <= problem.line <= changed + new.count("\n")
+    assert instead in problem.instead_ja
+    assert problem.what_en
+    assert problem.instead_en
+    assert problem.text("ja").startswith(f"{file}:{problem.line}: ")
+    assert problem.text("en").startswith(f"{file}:{problem.line}: ")
+
+
+MISSING = {
+    "a table": ("[[numbers]]", "numbers", 1),
+    "a key": ('digits = "0975105151"\n', "digits", 20),
+    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed", 39),
+    "a name": ('name = "総合案内"\n', "name", 24),
+}
+
+
+@pytest.mark.parametrize(("cut", "what", "line"), MISSING.values(), ids=MISSING.keys())
+def test_what_is_missing_is_shown_at_the_table_it_belongs_in(
+    desk: Desk, cut: str, what: str, line: int
+) -> None:
+    source = GOOD.replace(cut, "", 1)
+    if cut == "[[numbers]]":
+        source = source.replace('digits = "0975105151"\nqueue = "general"\n', "")
+    desk.write(source)
+    assert any(f"「{what}」がありません" in p.what_ja and p.line == line for p in desk.problems())
+
+
+def test_all_mistakes_are_shown_at_once_in_the_order_of_the_file(desk: Desk) -> None:
+    desk.write(
+        GOOD.replace("ring_s = 20", "ring_s = 0").replace('"p1"\n[a', '"p9"\n[a').replace("24:00", "25:00")
+    )
+    lines = [problem.line for problem in desk.problems()]
+    assert lines == sorted(line for line in lines if line is not None)
+    assert len(lines) == 2
+
+
+def test_two_files_that_claim_the_same_things_are_told_which_came_first(desk: Desk) -> None:
+    desk.write(GOOD, "a.toml")
+    desk.write(GOOD, "b.toml")
+    found = desk.problems()
+    assert {problem.file.name for problem in found} == {"b.toml"}
+    for thing, line in (
+        ("コールセンター ID", 2),
+        ("着信番号", 21),
+        ("待ち行列 ID", 25),
+        ("電話機 ID", 30),
+        ("番号「1001」", 35),
+    ):
+        (problem,) = (p for p in found if thing in p.what_ja)
+        assert problem.line == line
+        assert f"a.toml の {line} 行目" in problem.what_ja
+
+
+def test_ids_that_meet_only_once_the_centre_is_put_in_front_are_refused(desk: Desk) -> None:
+    desk.write(GOOD, "a.toml")
+    other = (
+        GOOD.replace('id = "mori"', 'id = "mori-x"')
+        .replace("0975105151", "0975105152")
+        .replace("1001", "1002")
+    )
+    desk.write(other.replace("general", "y").replace('"p1"', '"q1"'), "b.toml")
+    desk.write(
+        GOOD.replace('"mori"', '"mo"')
+        .replace("0975105151", "0975105153")
+        .replace("1001", "1003")
+        .replace("general", "z")
+        .replace('"p1"', '"q2"'),
+        "c.toml",
+    )
+    desk.write(GOOD.replace("general", "x-y"), "a.toml")
+    assert any("待ち行列 ID「mori-x-y」" in problem.what_ja for problem in desk.problems())
+
+
+def test_an_agent_or_number_given_twice_in_one_file_is_refused(desk: Desk) -> None:
+    agent = '\n[[agents]]\nid = "1001"\nname = "オペレーター02"\n'
+    desk.write(GOOD + agent + '\n[[numbers]]\ndigits = "0975105151"\nqueue = "general"\n')
+    assert [p.what_ja.split("」")[0] for p in desk.problems()] == [
+        "オペレーター番号「1001",
+        "着信番号「0975105151",
+    ]
+
+
+def test_a_queue_that_nobody_serves_is_refused(desk: Desk) -> None:
+    desk.write(
+        GOOD
+        + '\n[[queues]]\nid = "late"\nname = "夜間"\n\n[[agents]]\nid = "1002"\nname = "二"\nqueues = []\n'
+    )
+    assert centres.load(desk.folder, desk.sounds, today=TODAY)
+    desk.write(GOOD.replace('phone = "p1"', "queues = []"))
+    assert any("受け持つオペレーターがいません" in problem.what_ja for problem in desk.problems())
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "what"),
+    [
+        (b"[centre]\nid = \n", 2, "TOML"),
+        (b'[centre]\nid = "a"\nid = "b"\n', 3, "TOML"),
+        (b"[centre]\nid = [\n", 2, "TOML"),
+        (b"\xef\xbb\xbf" + GOOD.encode(), 1, "BOM"),
+        (GOOD.encode("utf-16"), 1, "BOM"),
+        (GOOD.encode("cp932"), 3, "UTF-8"),
+        (b"", 1, "「centre」がありません"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_shown_where_it_breaks(
+    desk: Desk, source: bytes, line: int, what: str
+) -> None:
+    desk.write(source)
+    problem = desk.problems()[0]
+    assert problem.line == line
+    assert what in problem.what_ja
+
+
+def test_a_folder_that_is_missing_or_empty_is_said_so(desk: Desk) -> None:
+    assert "ひとつもありません" in desk.problems()[0].what_ja
+    desk.folder.rmdir()
+    assert "フォルダがありません" in desk.problems()[0].what_ja
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_so(desk: Desk) -> None:
+    (desk.folder / "mori.toml").mkdir()
+    assert "ファイルを読めません" in desk.problems()[0].what_ja
+
+
+def test_a_prompt_that_is_missing_or_not_for_telephones_is_shown(desk: Desk) -> None:
+    desk.write(GOOD)
+    shelf.wav_of(desk.sounds, "mori/ja/closed").unlink()
+    shelf.text_of(desk.sounds, "mori/ja/greeting").unlink()
+    desk.prompt("mori/ja/apology", "申し訳ございません。", rate=16000)
+    shelf.wav_of(desk.sounds, "common/ja/refused").write_bytes(b"")
+    said = [problem.what_en for problem in desk.problems()]
+    assert [text.split("/")[-1] for text in said] == [
+        "greeting.wav was made from (greeting.txt) is missing",
+        "closed.wav is missing",
+        "apology.wav is not an 8 kHz mono 16 bit wav",
+        "refused.wav is not an 8 kHz mono 16 bit wav",
+    ]
+    assert all("callcore prompts make" in problem.instead_ja for problem in desk.problems())
+    assert centres.read(desk.folder, today=TODAY).centres
+
+
+def test_check_gives_lines_to_print_in_either_language(desk: Desk) -> None:
+    file = desk.write(GOOD.replace("ring_s = 20", "ring_s = 1000"))
+    line = GOOD[: GOOD.index("ring_s")].count("\n") + 1
+    assert centres.check(desk.folder, desk.sounds, "ja", today=TODAY) == [
+        f"{file}:{line}: 「ring_s」は 5 から 120 までです(今は 1000) → 例: ring_s = 15"
+    ]
+    assert centres.check(desk.folder, desk.sounds, "en", today=TODAY) == [
+        f'{file}:{line}: "ring_s" must be 5 to 120 (it is 1000) → e.g. ring_s = 15'
+    ]
+    desk.write(GOOD)
+    assert centres.check(desk.folder, desk.sounds, "ja", today=TODAY) == []
+
+
+def test_lines_are_found_past_strings_and_comments_that_look_like_structure() -> None:
+    lines = Lines(
+        '# [no] = 1\n"a b" = """\n[x]\n\\"""y = 2\n"""\n'
+        "l = '''\n[[q]]''' # z = 1\n"
+        'm = [ # one\n  "]", # two\n  { k = "}", n = [1,\n 2] },\n]\n'
+        "[t.u] # c\nv.w = 1\n[[r]]\n[[r.s]]\n[[r]]\n[[r.s]]\nend = 1979-05-27 07:32:00\n"
+    )
+    assert {
+        path: lines.of(path) for path in [("a b",), ("l",), ("m",), ("m", 0), ("m", 1, "k"), ("m", 1, "n", 1)]
+    } == {("a b",): 2, ("l",): 6, ("m",): 8, ("m", 0): 9, ("m", 1, "k"): 10, ("m", 1, "n", 1): 11}
+    assert lines.of(("t", "u", "v", "w")) == 14
+    assert lines.of(("r", 0, "s", 0)) == 16
+    assert lines.of(("r", 1, "s", 0, "end")) == 19
+    assert lines.of(("r", 1, "gone")) == 17
+    assert lines.of(("nowhere",)) == 1

@@ -1,0 +1,235 @@
+"""When a centre is open: what a caller meets at each instant, and what is pushed to Asterisk for it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import holidays as holidays_library
+import jpholiday
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callcore.domain.hours import Calendar, SpecialDay, Window, YearlyRange, policy
+from callcore.domain.ids import SECOND, Instant
+
+H = 3600
+TENTH = SECOND // 10
+DAYTIME = (Window(8 * H + 1800, 18 * H),)
+WEEKDAYS = (DAYTIME,) * 5 + ((), ())
+NEW_YEAR = YearlyRange((12, 29), (1, 3), "年末年始")
+
+
+def japanese_holidays(*years: int) -> tuple[tuple[str, str], ...]:
+    return tuple((day.isoformat(), name) for year in years for day, name in jpholiday.year_holidays(year))
+
+
+CITY = Calendar("Asia/Tokyo", WEEKDAYS, japanese_holidays(2025, 2026, 2027, 2028), (NEW_YEAR,))
+
+
+def instant(text: str, zone: str = "Asia/Tokyo", fold: int = 0) -> Instant:
+    wall = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
+    return Instant(round(wall.timestamp()) * SECOND)
+
+
+def pushed_open(entries: tuple[tuple[str, str], ...], at: Instant, zone: str) -> bool:
+    """The dialplan's arithmetic: whole epoch seconds, the key of the local date."""
+    second = at // SECOND
+    key = datetime.fromtimestamp(second, ZoneInfo(zone)).strftime("%Y%m%d")
+    value = dict(entries)[key]
+    if value == "closed":
+        return False
+    return any(int(a) <= second < int(b) for a, b in (part.split("-") for part in value.split(",")))
+
+
+@pytest.mark.parametrize(
+    ("wall", "shift", "is_open"),
+    [
+        ("2026-11-20T08:30:00", -TENTH, False),
+        ("2026-11-20T08:30:00", 0, True),
+        ("2026-11-20T08:30:00", +TENTH, True),
+        ("2026-11-20T18:00:00", -TENTH, True),
+        ("2026-11-20T18:00:00", 0, False),
+        ("2026-11-20T18:00:00", +TENTH, False),
+    ],
+)
+def test_a_caller_a_tenth_of_a_second_around_opening_and_closing(
+    wall: str, shift: int, is_open: bool
+) -> None:
+    at = Instant(instant(wall) + shift)
+    verdict = CITY.decide(at)
+    assert verdict.open is is_open
+    assert verdict.reason == ("営業時間内" if is_open else "時間外")
+    assert verdict.reason_en == ("within opening hours" if is_open else "outside opening hours")
+    assert pushed_open(policy(CITY, date(2026, 11, 20), 1), at, "Asia/Tokyo") is is_open
+
+
+@pytest.mark.parametrize(
+    ("wall", "reason", "opens_again"),
+    [
+        ("2026-09-22T10:00:00", "祝日: 国民の休日", "2026-09-24T08:30:00"),
+        ("2026-05-06T10:00:00", "祝日: 憲法記念日 振替休日", "2026-05-07T08:30:00"),
+        ("2026-12-29T10:00:00", "年末年始", "2027-01-04T08:30:00"),
+        ("2026-12-31T23:59:59", "年末年始", "2027-01-04T08:30:00"),
+        ("2027-01-01T10:00:00", "祝日: 元日", "2027-01-04T08:30:00"),
+        ("2029-01-03T10:00:00", "年末年始", "2029-01-04T08:30:00"),
+        ("2026-11-21T10:00:00", "定休日", "2026-11-24T08:30:00"),
+        ("2026-11-23T10:00:00", "祝日: 勤労感謝の日", "2026-11-24T08:30:00"),
+    ],
+)
+def test_a_caller_on_a_closed_day_is_told_why_and_when_it_opens(
+    wall: str, reason: str, opens_again: str
+) -> None:
+    verdict = CITY.decide(instant(wall))
+    assert (verdict.open, verdict.reason) == (False, reason)
+    assert verdict.changes_at == instant(opens_again)
+
+
+@pytest.mark.parametrize("wall", ["2026-12-28T09:00:00", "2027-01-04T08:30:00", "2026-09-24T08:30:00"])
+def test_a_caller_on_the_opening_day_beside_a_closed_one_is_let_in(wall: str) -> None:
+    assert CITY.decide(instant(wall)).open
+
+
+def test_an_open_centre_says_when_it_closes() -> None:
+    assert CITY.decide(instant("2026-11-20T09:00:00")).changes_at == instant("2026-11-20T18:00:00")
+
+
+def test_the_earlier_rule_wins_over_the_later_one() -> None:
+    calendar = Calendar(
+        "Asia/Tokyo",
+        WEEKDAYS,
+        japanese_holidays(2026),
+        (NEW_YEAR,),
+        (
+            SpecialDay("2026-11-21", (Window(9 * H, 12 * H),), "休日開庁"),
+            SpecialDay("2026-11-23", (Window(9 * H, 12 * H),), "祝日開庁"),
+            SpecialDay("2026-12-29", (Window(9 * H, 12 * H),), "年末開庁"),
+            SpecialDay("2026-11-20", (), "庁舎停電"),
+        ),
+    )
+    for day, name in (("2026-11-21", "休日開庁"), ("2026-11-23", "祝日開庁"), ("2026-12-29", "年末開庁")):
+        inside = calendar.decide(instant(f"{day}T10:00:00"))
+        assert (inside.open, inside.reason) == (True, f"営業時間内(特別日: {name})")
+        assert inside.reason_en == f"within opening hours (special day: {name})"
+        outside = calendar.decide(instant(f"{day}T12:00:00"))
+        assert (outside.open, outside.reason) == (False, f"時間外(特別日: {name})")
+    shut = calendar.decide(instant("2026-11-20T10:00:00"))
+    assert (shut.open, shut.reason) == (False, "特別日: 庁舎停電")
+
+
+def test_windows_that_touch_are_one_opening() -> None:
+    nights = Calendar("Asia/Tokyo", ((Window(0, 2 * H), Window(22 * H, 24 * H)),) * 7)
+    assert nights.decide(instant("2026-11-20T23:00:00")).changes_at == instant("2026-11-21T02:00:00")
+
+
+def test_a_centre_that_never_closes_names_no_change() -> None:
+    always = Calendar("Asia/Tokyo", ((Window(0, 24 * H),),) * 7)
+    verdict = always.decide(instant("2026-11-20T23:00:00"))
+    assert verdict.open
+    assert verdict.changes_at is None
+
+
+def test_the_policy_is_keyed_by_local_date_and_counts_in_epoch_seconds() -> None:
+    split = Calendar("Asia/Tokyo", ((Window(9 * H, 12 * H), Window(13 * H, 17 * H)),) * 5 + ((), ()))
+    assert policy(split, date(2026, 11, 20), 2) == (
+        ("20261120", "1795132800-1795143600,1795147200-1795161600"),
+        ("20261121", "closed"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "spans"),
+    [
+        # 02:00–03:00 is left out on 29 March 2026, and shown twice on 25 October.
+        ("2026-03-29", [("2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00")]),
+        ("2026-10-25", [("2026-10-25T01:00:00+02:00", "2026-10-25T02:30:00+02:00")]),
+        ("2026-10-24", [("2026-10-24T01:00:00+02:00", "2026-10-24T02:30:00+02:00")]),
+    ],
+)
+def test_a_night_line_on_the_days_the_clocks_change(day: str, spans: list[tuple[str, str]]) -> None:
+    berlin = Calendar("Europe/Berlin", ((Window(1 * H, 2 * H + 1800),),) * 7)
+    expected = tuple(
+        tuple(int(datetime.fromisoformat(end).timestamp()) * SECOND for end in span) for span in spans
+    )
+    assert berlin.windows(date.fromisoformat(day)) == expected
+
+
+def test_a_window_in_the_hour_that_never_comes_is_no_window() -> None:
+    berlin = Calendar("Europe/Berlin", ((Window(2 * H, 3 * H), Window(9 * H, 10 * H)),) * 7)
+    assert len(berlin.windows(date(2026, 3, 29))) == 1
+    assert len(berlin.windows(date(2026, 3, 30))) == 2
+
+
+def test_opening_hours_stay_on_the_wall_clock_through_summer_time() -> None:
+    berlin = Calendar("Europe/Berlin", (DAYTIME,) * 7)
+    for day in ("2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25"):
+        opens = instant(f"{day}T08:30:00", "Europe/Berlin")
+        closes = instant(f"{day}T18:00:00", "Europe/Berlin")
+        assert berlin.windows(date.fromisoformat(day)) == ((opens, closes),)
+
+
+SAMPLED = ["2026-09-21", "2026-09-22", "2026-11-20", "2026-11-21", "2026-12-28", "2027-01-03", "2027-01-04"]
+
+
+@pytest.mark.parametrize("day", SAMPLED)
+def test_the_core_and_asterisk_agree_on_every_minute_of_a_day(day: str) -> None:
+    entries = policy(CITY, date.fromisoformat(day), 2)
+    midnight = instant(f"{day}T00:00:00")
+    for minute in range(24 * 60):
+        at = Instant(midnight + minute * 60 * SECOND)
+        assert CITY.decide(at).open == pushed_open(entries, at, "Asia/Tokyo")
+
+
+windows_of_a_day = st.lists(st.integers(0, 24 * 60), min_size=0, max_size=6, unique=True).map(
+    lambda ends: tuple(Window(a * 60, b * 60) for a, b in zip(*[iter(sorted(ends))] * 2, strict=False))
+)
+
+calendars = st.builds(
+    Calendar,
+    zone=st.sampled_from(
+        ["Asia/Tokyo", "Europe/Berlin", "America/New_York", "America/Santiago", "Australia/Lord_Howe"]
+    ),
+    weekly=st.tuples(*[windows_of_a_day] * 7),
+    holidays=st.just(japanese_holidays(2026)),
+    yearly=st.just((NEW_YEAR,)),
+    special=st.lists(
+        st.builds(
+            SpecialDay,
+            st.dates(date(2026, 1, 1), date(2026, 12, 31)).map(date.isoformat),
+            windows_of_a_day,
+            st.just("臨時"),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(calendar=calendars, first=st.dates(date(2026, 1, 1), date(2026, 12, 31)), data=st.data())
+def test_the_core_and_asterisk_agree_at_and_around_every_boundary(
+    calendar: Calendar, first: date, data: st.DataObject
+) -> None:
+    entries = policy(calendar, first - timedelta(days=2), 6)
+    edges = [edge for n in range(2) for span in calendar.windows(first + timedelta(days=n)) for edge in span]
+    midnight = instant(f"{first.isoformat()}T12:00:00", calendar.zone)
+    edges.append(Instant(midnight + data.draw(st.integers(-86_400, 86_400)) * SECOND))
+    for edge in edges:
+        for shift in (-SECOND, -TENTH, -1, 0, 1, TENTH, SECOND):
+            at = Instant(edge + shift)
+            verdict = calendar.decide(at)
+            assert verdict.open == pushed_open(entries, at, calendar.zone)
+            if verdict.changes_at is not None:
+                assert verdict.changes_at > at
+                assert calendar.decide(verdict.changes_at).open is not verdict.open
+                assert calendar.decide(Instant(verdict.changes_at - 1)).open is verdict.open
+
+
+def test_a_year_of_opening_days_agrees_with_two_holiday_libraries() -> None:
+    other = holidays_library.country_holidays("JP", years=range(2025, 2029))
+    for n in range((date(2028, 12, 31) - date(2025, 1, 1)).days + 1):
+        day = date(2025, 1, 1) + timedelta(days=n)
+        shut = day.weekday() >= 5 or (day.month, day.day) >= (12, 29) or (day.month, day.day) <= (1, 3)
+        noon = CITY.decide(instant(f"{day.isoformat()}T12:00:00"))
+        assert noon.open is not (shut or jpholiday.is_holiday(day)), day
+        assert noon.open is not (shut or day in other), day

@@ -1,0 +1,336 @@
+"""One call through the core, in every way this stage of callcore knows."""
+
+from __future__ import annotations
+
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId
+from callcore.domain.stages import Device, OfferStage, Party, Presence, Work
+from tests.support.floors import NODE, Desk, centre, configuration, failed
+
+
+def desk(agents: int = 3, **more: int) -> Desk:
+    return Desk().begin(configuration(centre(agents, **more)))
+
+
+def offers(of: Desk) -> list[str]:
+    return [fact.agent for fact in of.facts if isinstance(fact, f.OfferMade)]
+
+
+def test_a_caller_who_waits_rings_the_agent_who_has_been_idle_longest_and_nobody_else() -> None:
+    d = desk()
+    for n, s in ((2, 1), (1, 2), (3, 3)):
+        d.sign_in(s, n)
+    d.wait(10)
+    assert offers(d) == ["1002"]
+    assert [x.phone for x in d.effects if isinstance(x, e.OfferCall)] == ["demo-p2"]
+
+
+def test_a_caller_without_a_free_agent_is_offered_as_soon_as_one_signs_in() -> None:
+    d = desk()
+    d.wait(1)
+    assert offers(d) == []
+    d.sign_in(5, 1)
+    assert offers(d) == ["1001"]
+
+
+def test_a_phone_that_is_still_off_hook_after_signing_in_is_not_rung() -> None:
+    d = desk()
+    d.wait(1)
+    d.tell(
+        i.SignInAsked(at=d.at(2), agent=AgentId("1001"), phone=PhoneId("demo-p1"), channel="x", verified=True)
+    )
+    assert offers(d) == []
+    d.device(3, 1, Device.FREE)
+    assert offers(d) == ["1001"]
+
+
+def test_an_answered_call_ends_completed_and_the_agent_wraps_up_before_the_next_one() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    leg = d.pick_up(14)
+    d.wait(15, "c2")
+    d.hang_up(100, by=leg)
+    assert d.outcomes() == {"c1": "completed"}
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded) and ended.hung_up_by is Party.AGENT
+    assert d.floor.agents[AgentId("1001")].work is Work.WRAPPING_UP
+    assert offers(d) == ["1001"]
+    d.tell(i.TimerFired(at=d.at(129), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
+    assert offers(d) == ["1001"], "the after-call work is not over yet"
+    d.tell(i.TimerFired(at=d.at(130), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
+    assert offers(d) == ["1001", "1001"]
+
+
+def test_an_answered_wait_is_measured_from_the_queue_to_the_bridge() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    d.pick_up(14)
+    assert d.figures(d.at(14)).wait_mean_s == 4.0
+    assert d.figures(d.at(14)).answer_ratio.value == 1.0
+
+
+def test_an_agent_who_does_not_answer_is_passed_over_and_the_caller_keeps_the_place() -> None:
+    d = desk(2)
+    d.sign_in(1, 1)
+    d.sign_in(2, 2)
+    d.wait(10)
+    d.wait(11, "c2")
+    d.wait(12, "c3")
+    d.ring(10)
+    failed(OfferStage.NO_ANSWER, d, 25)
+    assert offers(d) == ["1001", "1002"], "1001 rests, 1002 rings for c2: nobody is left"
+    d.ring(26, "c2")
+    failed(OfferStage.REJECTED, d, 27, "c2")
+    d.tell(i.TimerFired(at=d.at(45), timer=i.Timer(i.TimerKind.REST, "1001")))
+    made = [fact for fact in d.facts if isinstance(fact, f.OfferMade)]
+    assert [(m.call, m.agent) for m in made][-1] == ("c1", "1001"), "first in, first served, after a miss too"
+
+
+def test_a_caller_who_gives_up_waiting_is_abandoned_and_within_five_seconds_short() -> None:
+    d = desk()
+    d.wait(10)
+    d.hang_up(40)
+    d.arrive(50, "c2")
+    d.hang_up(54, "c2")
+    assert d.outcomes() == {"c1": "abandoned", "c2": "abandoned_short"}
+    assert d.figures(d.at(60)).hangups_before_answer == 2
+
+
+def test_a_caller_who_hangs_up_while_a_phone_rings_frees_the_agent_at_once() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    d.ring(10)
+    d.hang_up(20)
+    assert d.outcomes() == {"c1": "abandoned"}
+    failed_offers = [fact for fact in d.facts if isinstance(fact, f.OfferFailed)]
+    assert [x.result for x in failed_offers] == [OfferStage.CALLER_GONE]
+    assert d.floor.agents[AgentId("1001")].work is Work.IDLE
+    assert d.floor.agents[AgentId("1001")].rest_until is None
+
+
+def test_a_caller_outside_hours_ends_closed_and_rings_nobody() -> None:
+    d = Desk().begin(configuration(centre(2, open_all_day=False)))
+    d.sign_in(0, 1)
+    d.arrive(8 * 3600, open=False)
+    d.tell(i.CallerHeld(at=d.at(8 * 3600 + 1), call=CallId("c1")))
+    d.hang_up(8 * 3600 + 2)
+    assert d.outcomes() == {"c1": "closed"}
+    assert offers(d) == []
+    assert d.told(f.AdmissionDiffered) == []
+
+
+def test_a_dialplan_that_decides_otherwise_than_the_calendar_is_noted() -> None:
+    d = Desk().begin(configuration(centre(2, open_all_day=False)))
+    d.arrive(0, open=False)
+    assert len(d.told(f.AdmissionDiffered)) == 1
+
+
+def test_a_busy_or_unreachable_phone_costs_the_agent_a_rest_but_not_the_place() -> None:
+    d = desk(2)
+    d.sign_in(1, 1)
+    d.sign_in(2, 2)
+    d.wait(10)
+    d.tell(
+        i.OfferReturned(at=d.at(10.1), call=CallId("c1"), offer=d.open_offer(), result=OfferStage.UNREACHABLE)
+    )
+    assert offers(d) == ["1001", "1002"]
+    assert d.floor.agents[AgentId("1001")].idle_since == d.at(1)
+
+
+def test_a_redirect_that_was_not_done_gives_the_caller_another_offer() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    first = d.open_offer()
+    d.tell(i.OfferNotPlaced(at=d.at(10.5), offer=first, reason="not in hold"))
+    assert d.open_offer() != first
+    d.tell(
+        i.DialEnded(
+            at=d.at(11), call=CallId("c1"), channel=ChannelId("y"), offer=first, result=OfferStage.BUSY
+        )
+    )
+    assert d.last is not None and d.last.disregarded is not None
+
+
+def test_a_caller_lost_on_hold_is_told_from_a_completed_call() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.tell(i.HoldChanged(at=d.at(20), channel=leg, held=True))
+    d.hang_up(50)
+    assert d.outcomes() == {"c1": "lost_on_hold"}
+    assert next(iter(d.books.records.values())).hold == 30_000_000
+
+
+def test_a_talk_lost_by_the_phones_failure_brings_the_caller_back_to_the_front_of_the_line() -> None:
+    d = desk(2)
+    d.sign_in(0, 1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.wait(20, "c2")
+    d.tell(i.BridgeLeft(at=d.at(30), bridge=f"b-{leg}", channel=leg))
+    d.tell(i.ChannelGone(at=d.at(30), channel=leg, cause=44))
+    d.tell(i.CallerHeld(at=d.at(30.1), call=CallId("c1")))
+    d.sign_in(31, 2)
+    assert [(m.call, m.agent) for m in d.facts if isinstance(m, f.OfferMade)][-1] == ("c1", "1002")
+    d.hang_up(40)
+    assert d.outcomes() == {"c1": "cut_off"}
+
+
+def test_a_caller_in_the_safety_net_is_reclaimed_first_in_first_out_but_not_while_a_member_rings() -> None:
+    d = desk(1)
+    names = ["c1", "c2", "c3"]
+    for n, name in enumerate(names):
+        d.wait(10 + n, name)
+    d.tell(i.LinkDropped(at=d.at(20), node=NODE))
+    seen = [_in_net(d, n) for n in names]
+    ringing = i.ChannelSeen(
+        ChannelId("leg"),
+        "PJSIP/demo-p1-1",
+        "callcore-net",
+        None,
+        None,
+        CallId("c1"),
+        None,
+        PhoneId("demo-p1"),
+        None,
+        None,
+        d.at(29),
+        None,
+    )
+    d.snapshot(30, *seen, ringing)
+    assert [x.call for x in d.effects if isinstance(x, e.ReclaimCaller)] == ["c2", "c3"]
+
+
+def _in_net(d: Desk, name: str) -> i.ChannelSeen:
+    return i.ChannelSeen(
+        ChannelId(name),
+        f"PJSIP/trunk-{name}",
+        "callcore-net",
+        "Queue",
+        None,
+        CallId(name),
+        None,
+        None,
+        None,
+        None,
+        d.at(10),
+        d.at(10),
+    )
+
+
+def test_an_agent_who_signs_in_elsewhere_is_signed_out_of_the_first_phone() -> None:
+    d = desk(2)
+    d.sign_in(0, 1)
+    d.sign_in(5, 1, phone=2)
+    assert d.floor.agents[AgentId("1001")].phone == "demo-p2"
+    assert dict(d.floor.seated) == {"demo-p2": "1001"}
+    assert e.RemoveMember(d.floor.agents[AgentId("1001")].queues[0], PhoneId("demo-p1")) in d.effects
+
+
+def test_a_wrong_pin_signs_nobody_in_and_says_so() -> None:
+    d = desk(1)
+    d.tell(
+        i.SignInAsked(
+            at=d.at(1), agent=AgentId("1001"), phone=PhoneId("demo-p1"), channel="x", verified=False
+        )
+    )
+    assert d.floor.agents[AgentId("1001")].presence is Presence.SIGNED_OUT
+    assert e.Reply("x", "refused") in d.effects
+
+
+def test_a_call_that_came_and_went_while_callcore_was_dead_is_in_the_books_as_reconstructed() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.tell(i.LinkDropped(at=d.at(20), node=NODE))
+    trace = i.CallTraced(
+        call=CallId("c9"),
+        number="0975105151",
+        caller="0311112222",
+        name="PJSIP/trunk-c9",
+        arrived=d.at(30),
+        open=True,
+        entered=d.at(40),
+        net=True,
+        answered=d.at(50),
+        phone=PhoneId("demo-p1"),
+        talk_ended=d.at(90),
+        ended=d.at(90.1),
+        hung_up_by=Party.CALLER,
+    )
+    d.snapshot(120, traces=(trace,))
+    record = d.books.records[CallId("c9")]
+    assert (record.outcome, record.by_net, record.agent, record.reconstructed) == (
+        next(o for o in type(record.outcome) if o.value == "completed"),  # type: ignore[union-attr,misc]
+        True,
+        "1001",
+        True,
+    )
+    assert d.figures(d.at(130)).reconstructed == 1
+
+
+def test_a_talk_that_went_on_while_callcore_was_dead_is_adopted() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    d.tell(i.LinkDropped(at=d.at(11), node=NODE))
+    caller = i.ChannelSeen(
+        ChannelId("c1"),
+        "PJSIP/trunk-c1",
+        "callcore-offer",
+        "Dial",
+        "b1",
+        CallId("c1"),
+        None,
+        None,
+        None,
+        None,
+        d.at(10),
+        d.at(10),
+    )
+    phone = i.ChannelSeen(
+        ChannelId("l1"),
+        "PJSIP/demo-p1-1",
+        "callcore-phones",
+        None,
+        "b1",
+        CallId("c1"),
+        None,
+        PhoneId("demo-p1"),
+        None,
+        None,
+        d.at(11),
+        None,
+    )
+    d.snapshot(60, caller, phone)
+    assert d.floor.agents[AgentId("1001")].work is Work.TALKING
+    d.hang_up(100)
+    assert d.outcomes() == {"c1": "completed"}
+
+
+def test_a_forgotten_caller_is_found_by_the_next_look_at_asterisk() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    lost = i.ChannelSeen(
+        ChannelId("c7"),
+        "PJSIP/trunk-c7",
+        "callcore-hold",
+        "WaitForCondition",
+        None,
+        CallId("c7"),
+        None,
+        None,
+        "0975105151",
+        None,
+        d.at(10),
+        d.at(11),
+    )
+    d.snapshot(20, lost, first=False)
+    assert d.floor.calls[CallId("c7")].offer is not None
+    assert len(d.told(f.Healed)) == 1
