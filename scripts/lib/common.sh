@@ -56,7 +56,7 @@ install_packages() {
     fi
     say "システムのパッケージを入れます: $*" "Installing packages of the system: $*"
     local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q
-        -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o APT::Install-Recommends=false)
+        -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o APT::Install-Recommends=false)
     local held=0
     if [ ! -e $policy ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as[@]}" tee $policy >/dev/null && "${as[@]}" chmod 755 $policy && held=1
