@@ -66,7 +66,7 @@ class JournalPen:
 
     def write(self, at: Instant, facts: tuple[f.Fact, ...]) -> Seq:
         seq = self._spool.append(self._spool.frame(at, facts))
-        return Seq(seq.run, seq.n)
+        return Seq(*seq)
 
 
 class Engine:
@@ -128,7 +128,7 @@ class Engine:
             seconds=round(time.monotonic() - began, 3),
             calls=len(floor.calls),
         )
-        return floor, Seq(seq.run, seq.n) if seq is not None else Seq(0, 0)
+        return floor, Seq(*seq) if seq is not None else Seq(0, 0)
 
     def _now(self) -> Instant:
         """The node's time; ours until the node has told its own."""
@@ -160,7 +160,8 @@ class Engine:
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._superseded.wait(), name="superseded"),
         ]
-        done, _ = await asyncio.wait([*self._tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
+        waits: list[asyncio.Task[Any]] = [*self._tasks, *ends]
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in done if task in self._tasks]
         for task in ends:
             task.cancel()

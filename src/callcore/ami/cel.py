@@ -24,7 +24,7 @@ BLOCK = 1 << 20
 """Bytes read at a time while looking backwards for the first line that matters."""
 
 MARGIN_S = 5
-"""Seconds by which lines may stand out of order in the file; CEL writes through one queue, events lag by milliseconds."""
+"""Seconds by which lines may stand out of order in the file; CEL has one queue, events lag by milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

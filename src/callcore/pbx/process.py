@@ -129,7 +129,9 @@ class AsteriskProcess:
             async with asyncio.timeout(deadline_s):
                 output, _ = await process.communicate()
         except TimeoutError as error:
-            raise PbxError(f"no answer to {line!r} in {deadline_s:.0f} s / {line!r} に応答がありません") from error
+            raise PbxError(
+                f"no answer to {line!r} in {deadline_s:.0f} s / {line!r} に応答がありません"
+            ) from error
         finally:
             if process.returncode is None:
                 process.kill()

@@ -164,7 +164,14 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
-COMMON_PROMPTS: Final = ("agent-number", "pin", "signed-in", "signed-out", "refused", "not-now")
+COMMON_PROMPTS: Final = (
+    "ask-agent-number",
+    "ask-pin",
+    "signed-in",
+    "signed-out",
+    "refused",
+    "not-possible",
+)
 """What the desk phones' feature codes play: `callcore/common/<language>/<name>`."""
 
 _TEMPLATES: Final = (
@@ -410,7 +417,9 @@ def _check_unique(centres: Iterable[Centre]) -> None:
         names += [("phone", str(phone.id)) for phone in centre.phones]
         for name in names:
             if name in seen:
-                raise RenderError(f"{name[0]} {name[1]!r} exists twice. / {name[0]} {name[1]!r} が重複しています。")
+                raise RenderError(
+                    f"{name[0]} {name[1]!r} exists twice. / {name[0]} {name[1]!r} が重複しています。"
+                )
             if name[1] in _RESERVED or name[1].startswith("callcore"):
                 raise RenderError(
                     f"{name[0]} {name[1]!r} is a reserved name. / {name[0]} {name[1]!r} は予約済みの名前です。"
