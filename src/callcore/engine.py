@@ -393,7 +393,7 @@ class Engine:
                 "engine_inputs_disregarded": counts.disregarded,
                 "engine_faults": counts.faults,
                 "engine_journal_write_failures": counts.unwritten,
-                "engine_journal_unsynced_seconds": self._spool.unsynced_s,
+                "engine_journal_unsynced_seconds": self._spool.unsynced_s(),
                 "engine_effects_refused": self._performer.refused,
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),

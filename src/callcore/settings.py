@@ -104,7 +104,7 @@ class Secrets(msgspec.Struct, frozen=True):
 
     ami: str
     session: str
-    phones: dict[str, str]
+    phones: dict[PhoneId, str]
 
     def __repr__(self) -> str:
         return "Secrets(***)"

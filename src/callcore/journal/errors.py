@@ -1,6 +1,6 @@
 """What can go wrong with the journal, by whose fault it is, in Japanese and English, with what to do next."""
 
-# ruff: noqa: N818  (the names say what is the case; all of them are JournalErrors)
+
 
 from __future__ import annotations
 

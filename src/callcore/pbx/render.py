@@ -31,6 +31,7 @@ MODULES: Final = (
     "bridge_softmix",
     "app_celgenuserevent",
     "app_dial",
+    "app_exec",
     "app_mixmonitor",
     "app_playback",
     "app_queue",
@@ -324,7 +325,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         keep_trailing_newline=True,
     )
     files = {name: environment.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
-    files |= {name: b"; Rendered by callcore: empty on purpose.\n" for name in _EMPTY}
+    files |= dict.fromkeys(_EMPTY, b"; Rendered by callcore: empty on purpose.\n")
     for name in _STATIC:
         files[name] = (settings.project_dir / "dialplans" / name).read_bytes()
     return files

@@ -41,7 +41,7 @@ _STOP_HZ = 4_000
 _STOP_DB = 80.0
 
 
-class PromptsUnavailable(RuntimeError):  # noqa: N818 - said as people say it
+class PromptsUnavailable(RuntimeError):
     """A prompt can't be made on this machine or in this language. Says in both languages what to do."""
 
 
