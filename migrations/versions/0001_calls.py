@@ -68,11 +68,11 @@ def upgrade() -> None:
     op.create_index(op.f("ix_calls_centre_arrived_at"), "calls", ["centre", "arrived_at"], unique=False)
     op.create_table(
         "drain_position",
-        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("run", sa.BigInteger(), nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("only = 1", name=op.f("ck_drain_position_one_row")),
-        sa.PrimaryKeyConstraint("only", name=op.f("pk_drain_position")),
+        sa.CheckConstraint("id = 1", name=op.f("ck_drain_position_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drain_position")),
         comment="The last frame of the journal that is in these tables",
     )
     op.create_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -210,4 +211,4 @@ def books(frames: Iterable[TestFrame]) -> Books:
 def seal(value: Personal) -> tuple[bytes, str | None, str] | None:
     """Stands for the key store: what comes out can be told from what went in."""
     assert value.text is not None
-    return value.text[::-1].encode(), f"print-{hash(value.text) & 0xFFFF}", "2026-11"
+    return value.text[::-1].encode(), f"print-{crc32(value.text.encode()):08x}", "2026-11"

@@ -30,6 +30,8 @@ DEADLINE_S = 5.0
 CONNECT_S = 3.0
 BUSY_S = 2.0
 """How long SQLite waits for another process's lock; below the deadline, for its wait cannot be interrupted."""
+LONGEST_S = 30.0
+"""The longest deadline anybody may set; PostgreSQL itself ends a statement then, whose asker may be gone."""
 HEALTH_S = 0.9
 """Health checks answer within a second."""
 
@@ -76,7 +78,7 @@ class Database:
             return engine
         limit = str(round(self._deadline_s * 1000))
         limits = {
-            "statement_timeout": limit,
+            "statement_timeout": str(round(LONGEST_S * 1000)),
             "lock_timeout": limit,
             "idle_in_transaction_session_timeout": limit,
         }
@@ -107,7 +109,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self, deadline_s: float | None = None) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees one state of all tables. Raises `DatabaseAway`."""
+        """A connection that sees one state of all tables. `deadline_s` up to `LONGEST_S`. Raises `DatabaseAway`."""
         engine = self.engine
         if not self.is_sqlite:  # a transaction of SQLite is a snapshot anyway
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

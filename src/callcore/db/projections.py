@@ -104,7 +104,7 @@ async def read_position(connection: AsyncConnection, *, lock: bool = False) -> S
 
 async def _move(connection: AsyncConnection, before: Seq | None, to: Seq) -> None:
     if before is None:
-        await connection.execute(insert(t.drain_position), {"only": 1, "run": to.run, "n": to.n})
+        await connection.execute(insert(t.drain_position), {"id": 1, "run": to.run, "n": to.n})
     else:
         await connection.execute(update(t.drain_position).values(run=to.run, n=to.n))
 

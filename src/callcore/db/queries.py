@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, and_, or_, select
 
 from callcore.db import tables as t
-from callcore.db.database import Database
+from callcore.db.database import LONGEST_S, Database
 from callcore.db.projections import read_position
 from callcore.db.rows import RECORD_COLUMNS, record_of
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant, NodeId, OfferId, PhoneId, QueueId, VisitId
@@ -21,8 +21,6 @@ from callcore.domain.measures import Record
 from callcore.domain.stages import OfferStage, Outcome
 from callcore.runtime.ports import Health, Seq
 
-REPORT_S = 30.0
-"""Deadline of a report's records: a busy month is some 30,000 rows, read in about a second."""
 LARGEST_PAGE = 500
 
 
@@ -129,7 +127,7 @@ class Queries:
             .where(t.calls.c.centre == centre, t.calls.c.arrived_at >= first, t.calls.c.arrived_at < before)
             .order_by(t.calls.c.arrived_at, t.calls.c.id)
         )
-        async with self._database.reading(REPORT_S) as connection:
+        async with self._database.reading(LONGEST_S) as connection:
             seq = await read_position(connection)
             rows = (await connection.execute(asked)).mappings()
             return seq, [record_of(row) for row in rows]

@@ -44,10 +44,10 @@ def _of_call(*, key: bool = False) -> Column[str]:
 drain_position = Table(
     "drain_position",
     metadata,
-    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("run", BigInteger, nullable=False),
     Column("n", BigInteger, nullable=False),
-    CheckConstraint("only = 1", name="one_row"),
+    CheckConstraint("id = 1", name="one_row"),
     comment="The last frame of the journal that is in these tables",
 )
 

@@ -14,14 +14,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from callcore.domain.ids import Instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class At(TypeDecorator[Instant]):
     """An `Instant` (µs UTC) as `timestamptz` in PostgreSQL and as ISO text of fixed width in SQLite.
 
-    Exact to the microsecond both ways. The text is of fixed width so that its order is that of time. Only whole
+    Exact to the microsecond both ways, in the years 2 to 9998. The text is of fixed width so that its order is that of time. Only whole
     numbers are taken: a datetime, with a zone or without, raises TypeError, so that no zone can be guessed.
     """
 
@@ -38,12 +37,14 @@ class At(TypeDecorator[Instant]):
         if type(value) is not int:
             raise TypeError(f"an instant is whole microseconds since 1970 UTC, not {value!r}")
         moment = _EPOCH + value * _MICROSECOND
-        return f"{moment.year:04d}" + moment.strftime(_ISO)[-23:] if dialect.name == "sqlite" else moment
+        if dialect.name != "sqlite":
+            return moment
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Instant | None:
         if value is None:
             return None
-        moment = datetime.strptime(value, _ISO).replace(tzinfo=UTC) if dialect.name == "sqlite" else value
+        moment = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
         if moment.tzinfo is None:
             raise ValueError(f"the database gave a time without a zone: {value!r}")
         return Instant((moment - _EPOCH) // _MICROSECOND)
