@@ -18,6 +18,7 @@ import os
 import time
 import wave
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from callcore.demo.sounds import RATE
@@ -48,6 +49,7 @@ class Ear:
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder = folder
         self._path = path
+        self._file: FileIO | None = None
         self._out: wave.Wave_write | None = None
         self._dump: int | None = None
         self._began = 0.0
@@ -77,12 +79,17 @@ class Ear:
         if self._out is not None:
             self._out.close()
             self._out = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _write(self, data: bytes, now: float) -> None:
         count = len(data) // 2
         if self._out is None:
             self._began = now - count / RATE
-            self._out = wave.open(str(self._path), "wb")  # noqa: SIM115 - stays open while the call lasts
+            # Unbuffered, so that others can read along.
+            self._file = self._path.open("wb", buffering=0)
+            self._out = wave.open(self._file, "wb")  # noqa: SIM115 - open while the call lasts
             self._out.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
             self.recording = Recording(self._path, Instant(round(self._began * SECOND)))
         behind = round((now - self._began) * RATE) - self._samples - count
