@@ -171,12 +171,16 @@ class PlainAsterisk:
         self.address = addresses.asterisk
         self.folder = Path(tempfile.mkdtemp(prefix="plain-asterisk-"))
         self._process: subprocess.Popen[bytes] | None = None
-        for name in ("etc", "run", "log", "lib", "spool", "key", "music"):
-            (self.folder / name).mkdir()
-        for name, text in _configuration(self.folder, self._tools, addresses, phones).items():
-            (self.folder / "etc" / name).write_text(text)
-        audio.write(self.folder / "music" / "tone.wav", audio.tone(MUSIC_HZ, 20))
-        audio.write(self.folder / "prompt.wav", audio.tone(500, 1) if prompt is None else prompt)
+        try:
+            for name in ("etc", "run", "log", "lib", "spool", "key", "music"):
+                (self.folder / name).mkdir()
+            for name, text in _configuration(self.folder, self._tools, addresses, phones).items():
+                (self.folder / "etc" / name).write_text(text)
+            audio.write(self.folder / "music" / "tone.wav", audio.tone(MUSIC_HZ, 20))
+            audio.write(self.folder / "prompt.wav", audio.tone(500, 1) if prompt is None else prompt)
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
 
     @property
     def pid(self) -> int:

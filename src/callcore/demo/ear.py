@@ -24,8 +24,9 @@ from pathlib import Path
 from callcore.demo.sounds import RATE
 from callcore.domain.ids import SECOND, Instant
 
-POLL_S = 0.02
-"""One packet: the resolution of `Recording.began` and of a pause's place."""
+PACKET_S = 0.02
+POLL_S = PACKET_S
+"""The resolution of `Recording.began` and of a pause's place."""
 
 PAUSE_S = 0.06
 """Audio that is less than this behind the clock is jitter; more is a pause, and is filled up to the clock."""
@@ -52,7 +53,7 @@ class Ear:
         self._file: FileIO | None = None
         self._out: wave.Wave_write | None = None
         self._dump: int | None = None
-        self._began = 0.0
+        self._began = 0.0  # when the first packet's sound began: a packet's length before it arrived
         self._samples = 0
         self.recording: Recording | None = None
         """`None` as long as nothing was heard."""
@@ -91,7 +92,7 @@ class Ear:
             self._file = self._path.open("wb", buffering=0)
             self._out = wave.open(self._file, "wb")  # noqa: SIM115 - open while the call lasts
             self._out.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
-            self.recording = Recording(self._path, Instant(round(self._began * SECOND)))
+            self.recording = Recording(self._path, Instant(round((self._began + PACKET_S) * SECOND)))
         behind = round((now - self._began) * RATE) - self._samples - count
         if behind > PAUSE_S * RATE:
             self._out.writeframes(bytes(2 * behind))

@@ -1,7 +1,7 @@
 """Simulated desk phones and callers: baresip, driven over its control connection.
 
 Each `SimPhone` is one baresip process with its own loopback address for SIP, so that Asterisk tells the
-parties apart as it does desk phones and trunks. (RTP comes from 127.0.0.1: baresip binds it to any address.)
+parties apart as it does desk phones and trunks. RTP is between 127.0.0.1 and the exchange for all of them.
 Nothing here needs a sound card: what the party says comes from a WAV file, what it hears goes into one.
 
 - the process ends with `stop()`, and with its parent if that dies (`setpriv --pdeathsig`, util-linux);
@@ -447,7 +447,8 @@ class SimPhone:
 
     async def use_number(self, number: str, server: str, *, display: str | None = None) -> None:
         """Become a caller behind a trunk: calls carry this number, nothing is registered."""
-        await self._become(number, server, display, ";regint=0")
+        # A second choice (prio) is never registered, but baresip takes calls for it at any address.
+        await self._become(number, server, display, ";regint=600;prio=1")
 
     async def say(self, source: sounds.Source) -> None:
         """Speak something else from now on, in the call that runs as well."""
@@ -562,7 +563,7 @@ class SimPhone:
             "module_app": "menu.so",
             "ctrl_tcp_listen": f"{self.address}:{control}",
             "sip_listen": f"{self.address}:{self.sip_port}",
-            "net_interface": self.address,
+            "net_interface": "127.0.0.1",  # for SDP: where baresip's RTP comes from, as it binds to any address
             "dns_server": "127.0.0.1:53",  # never asked: every URI here is an address
             "snd_path": "heard",
             "audio_path": "/nonexistent",  # no ringing tones
