@@ -258,9 +258,9 @@ class Sidecar:
         record = of.call.record
         caller: Personal | None = None
         if of.caller is not None:
-            opened = self._keys.unseal(record.call, of.caller.centre, record.arrived_at, of.caller.sealed)
+            opened = self._keys.unseal(record.call, of.caller.centre, of.caller.at, of.caller.sealed)
             text = None if opened is None else opened[0]
-            caller = Personal(record.call, of.caller.centre, record.arrived_at, text, of.caller.fingerprint)
+            caller = Personal(record.call, of.caller.centre, of.caller.at, text, of.caller.fingerprint)
         recording = of.recording
         return CallDetail(
             record=record,

@@ -79,7 +79,7 @@ class Show:
             agents=plan.agents,
             acw_s=plan.acw_s,
             rest_s=max(2, round(20 / plan.speed)),
-            weekly=(),
+            weekly=("08:30-18:00",),
             days=_days(self.opens - timedelta(seconds=30), self.closes),
         )
         (home / "centres" / "demo.toml").write_text(self.centre.toml(), encoding="utf-8")
