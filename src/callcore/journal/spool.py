@@ -403,11 +403,11 @@ class Spool:
     def _keep_syncing(self) -> None:
         while True:
             self._wake.wait()
-            if self._closing:
-                return
             self._hurry.wait(RETRY_S if self._trouble is not None else self._gather_s)
             self._hurry.clear()
             self._wake.clear()
+            if self._closing:  # looked at only now: what is set from here on wakes the next turn
+                return
             try:
                 self.flush()
             except Exception as error:  # a thread that dies would leave frames unsynced in silence
