@@ -1,4 +1,4 @@
-"""What is written about a call can be read years later, and a person's values only while their key is kept."""
+"""What is written of a call can be read years later; a person's values only while their key is kept."""
 
 from __future__ import annotations
 
@@ -110,7 +110,13 @@ def arrived(text: str | None = NUMBER) -> Arrived:
 
 def test_facts_of_every_form_come_back_equal(codec: Codec) -> None:
     chosen = Chosen(
-        AgentId("101"), 0.5, Colour.BLUE, ("長く待った",), ((1, "a"),), Map({AgentId("101"): 3}), frozenset("xy")
+        AgentId("101"),
+        0.5,
+        Colour.BLUE,
+        ("長く待った",),
+        ((1, "a"),),
+        Map({AgentId("101"): 3}),
+        frozenset("xy"),
     )
     frame = Frame(3, 17, AT, (arrived(), chosen, Configured(CONFIGURATION)))
     again = codec.decode(codec.encode(frame))

@@ -57,7 +57,12 @@ def test_the_month_of_a_key_is_the_utc_month() -> None:
 
 def test_only_the_owner_can_read_keys(home: Path, store: KeyStore) -> None:
     sealed(store)
-    for path in [home / "keys", home / "journal", *(home / "keys").rglob("*"), *(home / "journal").rglob("*")]:
+    for path in [
+        home / "keys",
+        home / "journal",
+        *(home / "keys").rglob("*"),
+        *(home / "journal").rglob("*"),
+    ]:
         assert path.stat().st_mode & 0o077 == 0, path
     assert list((home / "keys").iterdir()) == [home / "keys" / "oita.2026-11.key"]
 

@@ -520,7 +520,10 @@ def _mend(folder: Path) -> Opened:
             continue
         header = read_header(path)
         if header is None or (header.run, header.part) != (run, part):
-            raise JournalDamaged(path, 0, "header")
+            if mark is None or (run, part) == (mark.run, mark.part):
+                raise JournalDamaged(path, 0, "header")
+            cuts.append(_cut(path, 0, data))
+            continue
         if last is not None and header.after != last:
             raise JournalDamaged(path, 0, f"frames missing before it: {last} to {header.after}")
         promised = HEADER_BYTES
