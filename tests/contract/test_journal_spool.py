@@ -625,6 +625,15 @@ def test_a_missing_file_in_the_middle_is_noticed_by_whoever_reads(home: Home) ->
         home.told()
 
 
+def test_an_engine_without_its_mark_does_not_start_over_a_missing_file(home: Home) -> None:
+    with home.writing(segment_bytes=300) as spool:
+        put(spool, *range(10))
+    home.segments()[2].unlink()
+    (home.journal / "synced").unlink()
+    with pytest.raises(JournalDamaged, match="frames missing"), home.writing():
+        pass
+
+
 def test_frames_archived_away_before_they_were_drained_are_noticed(home: Home) -> None:
     with home.writing(segment_bytes=300) as spool:
         put(spool, *range(10))
