@@ -326,8 +326,9 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def unpack(taken: Taken, cache: Path, tree: Path) -> None:
     """Unpacks aside and renames, so that a tree is whole or not there."""
+    for left_over in tree.parent.glob(f".{tree.name}.*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     aside = tree.with_name(f".{tree.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
     (aside / "usr/lib").mkdir(parents=True)
     (aside / "usr/lib64").mkdir()
     # As on every system since Debian 12: older packages still ship files under these names.
