@@ -120,7 +120,8 @@ class Apt:
         if done.returncode != 0:
             said = "\n".join(done.stderr.decode("utf-8", "replace").strip().splitlines()[-6:])
             raise SetupError(
-                f"apt が失敗しました:\n{said}", f"apt failed with what stands above ({args[1]})."
+                f"apt が失敗しました。ネットワークと apt のミラーを確かめ、もう一度実行してください。\n{said}",
+                "apt failed as it says above. Look at the network and apt's mirror, then run this again.",
             )
         return done.stdout.decode("utf-8", "replace")
 
