@@ -216,7 +216,7 @@ def run(
 
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
-    from callcore.engine import run_process
+    from callcore.runtime.process import run_process
     from callcore.supervisor import child, supervise
 
     configure(settings.log_level, "supervisor")

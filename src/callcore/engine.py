@@ -7,11 +7,9 @@ link, commands) and stops in stages, each with a deadline and the names of what 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
-import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,6 +38,7 @@ from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
+from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -425,24 +424,3 @@ def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
     configure(settings.log_level, "engine")
     return run_process(lambda stop: serve(settings, stop))
-
-
-def run_process(body: Callable[[asyncio.Event], Any]) -> int:
-    """Run one process's body under uvloop until SIGINT or SIGTERM; 1 when it failed, with the reason in the log."""
-    import uvloop
-
-    async def live() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        await body(stop)
-
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(live())
-        except Exception as error:
-            log.critical("process failed", why=f"{type(error).__name__}: {error}", exc_info=True)
-            return 1
-    return 0

@@ -241,9 +241,8 @@ class ManagerClient:
             return
         rows = self._lists.setdefault(ident, [])
         rows.append(message)
-        if message.get("EventList", "Complete").lower() == "complete" and (
-            "Response" in message or len(rows) > 1
-        ):
+        listed = rows[0].get("EventList", "").lower() == "start"
+        if not listed or message.get("EventList", "").lower() == "complete":
             self._answers[ident].set_result(rows)
 
 

@@ -18,13 +18,15 @@ import os
 import time
 import wave
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from callcore.demo.sounds import RATE
 from callcore.domain.ids import SECOND, Instant
 
-POLL_S = 0.02
-"""One packet: the resolution of `Recording.began` and of a pause's place."""
+PACKET_S = 0.02
+POLL_S = PACKET_S
+"""The resolution of `Recording.began` and of a pause's place."""
 
 PAUSE_S = 0.06
 """Audio that is less than this behind the clock is jitter; more is a pause, and is filled up to the clock."""
@@ -48,9 +50,10 @@ class Ear:
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder = folder
         self._path = path
+        self._file: FileIO | None = None
         self._out: wave.Wave_write | None = None
         self._dump: int | None = None
-        self._began = 0.0
+        self._began = 0.0  # when the first packet's sound began: a packet's length before it arrived
         self._samples = 0
         self.recording: Recording | None = None
         """`None` as long as nothing was heard."""
@@ -77,14 +80,19 @@ class Ear:
         if self._out is not None:
             self._out.close()
             self._out = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _write(self, data: bytes, now: float) -> None:
         count = len(data) // 2
         if self._out is None:
             self._began = now - count / RATE
-            self._out = wave.open(str(self._path), "wb")  # noqa: SIM115 - stays open while the call lasts
+            # Unbuffered, so that others can read along.
+            self._file = self._path.open("wb", buffering=0)
+            self._out = wave.open(self._file, "wb")  # noqa: SIM115 - open while the call lasts
             self._out.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
-            self.recording = Recording(self._path, Instant(round(self._began * SECOND)))
+            self.recording = Recording(self._path, Instant(round((self._began + PACKET_S) * SECOND)))
         behind = round((now - self._began) * RATE) - self._samples - count
         if behind > PAUSE_S * RATE:
             self._out.writeframes(bytes(2 * behind))

@@ -104,7 +104,6 @@ EVENTS: Final = (
     "Unhold",
     "UserEvent",
     "MixMonitorStart",
-    "MixMonitorStop",
     "FullyBooted",
     "Shutdown",
 )
