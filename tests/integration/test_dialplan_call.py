@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.centre import MUSIC_HZ, NUMBER, small_centre
-from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
+from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
 from tests.support.sip import FORWARDED, RATE, Call, Habit, loudness, tone
 
 
 async def until_hears(call: Call, hertz: float, seconds: float = 0.5) -> None:
     """Wait until the newest `seconds` of what `call` hears are that tone."""
     async with asyncio.timeout(15):
-        while len(call.heard) < seconds * RATE or loudness(bytes(call.heard[-int(seconds * RATE) :]), hertz) < 0.9:
+        while (
+            len(call.heard) < seconds * RATE
+            or loudness(bytes(call.heard[-int(seconds * RATE) :]), hertz) < 0.9
+        ):
             await asyncio.sleep(0.02)
 
 
@@ -130,7 +133,9 @@ async def test_a_phone_that_refuses_or_forwards_gives_the_caller_back(
         assert ended["Result"] != "ANSWER"
         await floor.ami.waiting(channel)
         await until_hears(call, MUSIC_HZ)
-        assert not [text for text in floor.trunk.sent + floor.desks[0].sent if f"INVITE sip:{FORWARDED}" in text]
+        assert not [
+            text for text in floor.trunk.sent + floor.desks[0].sent if f"INVITE sip:{FORWARDED}" in text
+        ]
         made = [e["Channel"] for e in floor.ami.events if e["Event"] == "Newchannel"]
         assert len(made) == 2, made
 
@@ -149,7 +154,9 @@ async def test_a_caller_who_gives_up_stops_the_ringing(tmp_path: Path) -> None:
         assert not [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreOfferEnded"]
 
 
-async def test_a_phone_that_loses_its_power_in_a_talk_gives_the_caller_back_to_the_line(tmp_path: Path) -> None:
+async def test_a_phone_that_loses_its_power_in_a_talk_gives_the_caller_back_to_the_line(
+    tmp_path: Path,
+) -> None:
     async with running_floor(tmp_path, small_centre(), phone_rtp_timeout_s=1) as floor, floor.ami.beating():
         call, channel, leg = await floor.talk()
         await until_hears(call, AGENT_HZ)
@@ -187,7 +194,9 @@ async def test_a_caller_moved_to_a_wrong_place_comes_back_to_the_line(
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
         call, channel = await floor.waiting_caller()
         seen = len(floor.ami.events)
-        answer = await floor.ami.action("Redirect", Channel=channel, Context=context, Exten=exten, Priority="1")
+        answer = await floor.ami.action(
+            "Redirect", Channel=channel, Context=context, Exten=exten, Priority="1"
+        )
         assert answer[0]["Response"] == "Success"
         await floor.ami.event("CallcoreHeld", after=seen, Channel=channel)
         await floor.ami.waiting(channel)
@@ -209,7 +218,11 @@ async def test_the_recording_holds_the_talk_from_both_sides_and_not_the_music(tm
             while frames_said(file) == 0:
                 await asyncio.sleep(0.02)
         with wave.open(str(file)) as recording:
-            assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (1, RATE, 2)
+            assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (
+                1,
+                RATE,
+                2,
+            )
             assert 1.5 < recording.getnframes() / RATE < 4
             frames = recording.readframes(recording.getnframes())
         sides = [power(frames[RATE : 3 * RATE], hertz) for hertz in (CALLER_HZ, AGENT_HZ, MUSIC_HZ)]
@@ -255,7 +268,16 @@ async def test_nothing_of_the_agent_reaches_the_carrier(tmp_path: Path) -> None:
         texts = [message.text for message in floor.trunk.messages]
         assert len(texts) >= 3
         for text in texts:
-            for word in ("oita", "p1", "p2", "席", "担当", "general", "sterisk", *(d.host for d in floor.desks)):
+            for word in (
+                "oita",
+                "p1",
+                "p2",
+                "席",
+                "担当",
+                "general",
+                "sterisk",
+                *(d.host for d in floor.desks),
+            ):
                 assert word not in text, text
             for header in ("P-Asserted-Identity", "Remote-Party-ID", "Diversion", "History-Info", "Privacy"):
                 assert not re.search(f"^{header}:", text, re.MULTILINE | re.IGNORECASE), text
@@ -323,7 +345,10 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
     async with running_floor(tmp_path, small_centre()) as floor:
         for name, fields in (
             ("Command", {"Command": "core show version"}),
-            ("Originate", {"Channel": "PJSIP/oita-p1", "Context": "callcore-phones", "Exten": "s", "Priority": "1"}),
+            (
+                "Originate",
+                {"Channel": "PJSIP/oita-p1", "Context": "callcore-phones", "Exten": "s", "Priority": "1"},
+            ),
             ("UpdateConfig", {"SrcFilename": "pjsip.conf", "DstFilename": "pjsip.conf"}),
             ("AGI", {"Channel": "none", "Command": "answer"}),
         ):

@@ -56,7 +56,9 @@ async def test_each_second_around_opening_and_closing_is_decided_by_the_arriving
         assert {event["Decision"] for event in admitted} == {"open", "closed"}
         # Asterisk's own stamp of the same arrival agrees but for a clock tick: who called 0.1 s before the opening
         # is too early, who called 0.1 s after it is in time.
-        stamps = {e["Uniqueid"]: float(e["Timestamp"]) for e in floor.ami.events if e["Event"] == "Newchannel"}
+        stamps = {
+            e["Uniqueid"]: float(e["Timestamp"]) for e in floor.ami.events if e["Event"] == "Newchannel"
+        }
         for event in admitted:
             at = stamps[event["Call"]]
             if min(abs(at - opens), abs(at - closes)) > 0.01:
@@ -119,7 +121,9 @@ async def test_a_caller_in_hours_hears_notice_and_greeting_before_the_music(tmp_
         assert loudness(bytes(call.heard[RATE // 2 : RATE * 9 // 10]), GREETING_HZ) > 0.95
 
 
-async def test_a_caller_without_sound_waits_half_a_second_for_the_notice_and_no_longer(tmp_path: Path) -> None:
+async def test_a_caller_without_sound_waits_half_a_second_for_the_notice_and_no_longer(
+    tmp_path: Path,
+) -> None:
     async with running_floor(tmp_path, small_centre(ALWAYS), phones=0) as floor, floor.ami.beating():
         await floor.waiting_caller()
         quick = _notice_delay(floor)

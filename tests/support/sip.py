@@ -295,8 +295,12 @@ class Agent:
     # ---- what a test does ----
 
     async def register(self, expires: int = 120) -> None:
-        call = Call(self, f"r{next(_numbers)}@{self.host}", self._me(), f"<sip:{self.user}@{self.pbx[0]}>", "")
-        status = await self._transact(call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n")
+        call = Call(
+            self, f"r{next(_numbers)}@{self.host}", self._me(), f"<sip:{self.user}@{self.pbx[0]}>", ""
+        )
+        status = await self._transact(
+            call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n"
+        )
         assert status.status == 200, status.text
 
     async def call(self, number: str, sound: bytes | None = None) -> Call:
@@ -375,7 +379,9 @@ class Agent:
             return [
                 m
                 for m in self.messages
-                if m.status >= 200 and m.get("call-id") == call.ident and m.get("cseq").startswith(f"{call.cseq} ")
+                if m.status >= 200
+                and m.get("call-id") == call.ident
+                and m.get("cseq").startswith(f"{call.cseq} ")
             ]
 
         async with asyncio.timeout(DEADLINE_S), self.news:
@@ -399,7 +405,9 @@ class Agent:
             + "\r\n"
         )
 
-    def respond(self, request: Message, code: int, reason: str, to: str = "", body: str = "", contact: str = "") -> None:
+    def respond(
+        self, request: Message, code: int, reason: str, to: str = "", body: str = "", contact: str = ""
+    ) -> None:
         vias = "".join(f"Via: {via}\r\n" for via in request.all("via"))
         content = "Content-Type: application/sdp\r\n" if body else ""
         self._put(
@@ -467,7 +475,9 @@ class Agent:
         if self._find(message) is not None:
             return  # sent again before we had answered
         local = f"{message.get('to')};tag={random.getrandbits(40):x}"
-        call = Call(self, message.get("call-id"), local, message.get("from"), message.get("contact").strip("<>"))
+        call = Call(
+            self, message.get("call-id"), local, message.get("from"), message.get("contact").strip("<>")
+        )
         call.invite = message
         call.remote_media = _media(message.body)
         self.calls.append(call)
