@@ -331,6 +331,7 @@ async def test_the_cel_file_tells_the_whole_call(tmp_path: Path) -> None:
             "CHAN_START",
             "USER_DEFINED",
             "ANSWER",
+            "USER_DEFINED",
             "BRIDGE_ENTER",
             "BRIDGE_EXIT",
             "HANGUP",
@@ -339,7 +340,10 @@ async def test_the_cel_file_tells_the_whole_call(tmp_path: Path) -> None:
         ]
         assert rows[0]["context"] == "callcore-in"
         assert rows[0]["exten"] == NUMBER
-        assert rows[1]["userdeftype"] == "callcore-open"
+        assert [row["userdeftype"] for row in rows if row["userdeftype"]] == [
+            "callcore-open",
+            "callcore-held",
+        ]
         assert all(re.fullmatch(r"\d{10}\.\d{6}", row["eventtime"]) for row in rows)
         assert {row["linkedid"] for row in floor.pbx.cel()} == {ident}
         cdr = floor.pbx.cdr()

@@ -60,7 +60,7 @@ async def test_when_callcore_dies_a_waiting_caller_is_answered_all_the_same(tmp_
         await until_hears(call, AGENT_HZ)
         assert not floor.desks[1].calls
         marks = [row["userdeftype"] for row in floor.pbx.cel() if row["eventenum"] == "USER_DEFINED"]
-        assert marks == ["callcore-open", "callcore-net"]
+        assert marks == ["callcore-open", "callcore-held", "callcore-net"]
         leg.hang_up()
         await call.until("bye")
 

@@ -32,11 +32,11 @@ async def digits(floor: Floor, count: int) -> str:
 async def test_an_agent_signs_in_with_number_and_pin(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
         call = await floor.desks[0].call("*11")
-        await until_hears(call, COMMON_HZ["agent-number"], 0.3)
+        await until_hears(call, COMMON_HZ["ask-agent-number"], 0.3)
         call.press("101#")
         feature = await floor.ami.event("CallcoreFeature")
         assert (feature["Feature"], feature["Agent"], feature["Phone"]) == ("sign_in", "101", "oita-p1")
-        await until_hears(call, COMMON_HZ["pin"], 0.3)
+        await until_hears(call, COMMON_HZ["ask-pin"], 0.3)
         call.press("2468#")
         # The agent's number was keyed in another context: only the PIN's digits came through.
         assert await digits(floor, 5) == "2468#"
@@ -88,7 +88,7 @@ async def test_while_callcore_is_dead_the_codes_say_so(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor:
         for code in ("*11", "*11101", "*12"):
             call = await floor.desks[0].call(code)
-            await heard(call, "not-now")
+            await heard(call, "not-possible")
         assert not [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreFeature"]
 
 
@@ -134,7 +134,7 @@ async def test_another_centres_phone_and_the_outside_cannot_be_called(tmp_path: 
             await other.register()
             for number in ("beppu-p1", "0312345678", "0975105151", "110"):
                 call = await floor.desks[0].call(number)
-                await heard(call, "refused")
+                await heard(call, "no-such-code")
             assert not other.calls
             assert not floor.trunk.calls
 

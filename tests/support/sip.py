@@ -37,7 +37,7 @@ async def comes_true(condition: Callable[[], bool], what: str, deadline_s: float
     """Wait for what nothing tells us of (a file, sound that comes in): looked at every 20 ms under a deadline."""
     try:
         async with asyncio.timeout(deadline_s):
-            while not condition():  # noqa: ASYNC110  there is no event to wait for
+            while not condition():
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not within {deadline_s} s: {what}") from None

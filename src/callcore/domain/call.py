@@ -125,6 +125,11 @@ class Call:
         return ChannelId(self.id)
 
     @property
+    def caller_put_down(self) -> bool:
+        """The caller's side asked for the end; the Hangup of the channel is on its way."""
+        return self.asked_to_end == self.channel
+
+    @property
     def bridge(self) -> str | None:
         return self.legs[0].bridge
 

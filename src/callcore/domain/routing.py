@@ -19,9 +19,11 @@ from callcore.domain.stages import Stage
 
 
 def waiting_in_order(floor: Floor) -> list[Call]:
-    """Callers on the waiting line, first to be served first. Who is in the safety net is not on the line."""
+    """Callers on the waiting line, first to be served first; not who is in the safety net or has put down."""
     line = [
-        c for c in floor.calls.values() if c.stage is Stage.WAITING and not c.in_net and c.visit is not None
+        c
+        for c in floor.calls.values()
+        if c.stage is Stage.WAITING and not c.in_net and c.visit is not None and not c.caller_put_down
     ]
     return sorted(line, key=_place)
 

@@ -243,6 +243,8 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     leg = call.leg(told.channel)
     if leg is not None and leg.offer is not None and leg.offer == call.offer:
         cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
+        if call.caller_put_down:
+            cause = OfferStage.CALLER_GONE
         turn.fail_offer(leg.offer, told.at, cause, _WORDS[cause])
     turn.tell(f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause))
 
