@@ -179,16 +179,18 @@ async def test_nothing_is_asked_of_any_other_host_and_the_policy_is_not_hurt(bro
         assert complaints == []
 
 
+@pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("width", [360, 1280, 1920])
-async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width: int) -> None:
+async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width: int, language: str) -> None:
     source = a_source(centre(30))
     for n in range(1, 25):
         source.desk.sign_in(n, n)
     for n in range(40):
         source.desk.wait(100 + n, f"c{n}")
+    source.desk.arrive(150, "greeted", caller=None)
     source.turn()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url, width=width)
+        page = await opened(browser, f"{server.url}/?lang={language}", width=width)
         await expect(page.locator('[data-f="agent-rows"] tr')).to_have_count(24)
         await expect(page.locator('[data-f="out-rows"] li')).to_have_count(6)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -105,6 +105,7 @@ function patch(parent, items, key, make, fill) {
 }
 
 function show(live) {
+  document.getElementById("nothing").hidden = live.centres.length > 0;
   patch(board, live.centres, (c) => c.id, () => clone("centre"), centre);
 }
 
