@@ -74,7 +74,7 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         source.turn()
         await expect(page.locator('[data-f="agent-rows"] [data-f="state"]')).to_have_text("通話中")
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(0)
-        await expect(page.locator('[data-f="answer_ratio"]')).to_have_text("100.0%")
+        await expect(page.locator('[data-f="answer_ratio"]')).to_have_text("100%")
 
         desk.hang_up(60, "c1")
         source.turn()

@@ -56,6 +56,7 @@ function number(masked) {
 function percent(ratio) {
   // Cut, not rounded: 89.96 % must not look like the 90 % of the contract.
   if (ratio.whole === 0) return "–";
+  if (ratio.part === ratio.whole) return "100%";
   return `${(Math.floor((ratio.part * 1000) / ratio.whole) / 10).toFixed(1)}%`;
 }
 
