@@ -117,6 +117,18 @@ async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(browser
         await expect(page.locator("#notice")).to_have_text("")
 
 
+async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser: Browser) -> None:
+    source = a_source()
+    async with served(source, pace=replace(PACE, keep_alive_s=600)) as server:
+        page = await (await browser.new_context(locale="ja-JP")).new_page()
+        await page.clock.install()
+        await page.goto(server.url)
+        await expect(page.locator("body")).to_have_attribute("data-state", "live")
+        await page.clock.fast_forward(13_000)
+        await expect(page.locator("body")).to_have_attribute("data-state", "lost")
+        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
+
+
 async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(browser: Browser) -> None:
     source = a_source()
     async with served(source, pace=PACE) as server:
