@@ -1,0 +1,1 @@
+"""A working day for whoever has no phones at hand: simulated desk phones and callers, over real SIP."""
