@@ -116,8 +116,9 @@ async def run_callers(
 ) -> LoadResult:
     """`count` calls to `number` at `rate` calls a second from the trunk address `address`.
 
-    A caller waits `patience_s` for an answer, and once answered stays `stay_s` (without: until the far end hangs
-    up). At most `at_once` calls exist at a time; where that is reached, the rate falls.
+    A caller waits `patience_s` for an answer (from the last provisional response) and, once answered, stays
+    `stay_s` (without: until the far end hangs up). At most `at_once` calls exist at a time; where that is reached,
+    the rate falls.
     Raises `LoadError` if the calls do not end.
     """
     values = {
