@@ -124,7 +124,7 @@ class Desk:
 
     def arrive(
         self, s: float, call: str = "c1", *, open: bool = True, caller: str | None = "0312345678"
-    ) -> CallId:  # noqa: A002
+    ) -> CallId:
         self.tell(
             i.ChannelArrived(
                 at=self.at(s),

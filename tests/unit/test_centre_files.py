@@ -1,13 +1,16 @@
-"""What whoever writes a centre file lives through: a good one is understood, a wrong one is shown its line."""
+"""Whoever writes a centre file: a good file is understood, a wrong one is shown its line."""
 
 from __future__ import annotations
 
+import re
 import wave
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from callcore import centres
 from callcore.centres.lines import Lines
@@ -382,3 +385,90 @@ def test_lines_are_found_past_strings_and_comments_that_look_like_structure() ->
     assert lines.of(("r", 1, "s", 0, "end")) == 19
     assert lines.of(("r", 1, "gone")) == 17
     assert lines.of(("nowhere",)) == 1
+
+
+SCRAPS = st.sampled_from(
+    [
+        "",
+        '"',
+        "'",
+        "[",
+        "]",
+        "[[",
+        "{",
+        "}",
+        "=",
+        ".",
+        ",",
+        "#",
+        "\n",
+        '"""',
+        "\\",
+        "\r\n",
+        "0",
+        "-1",
+        "nan",
+        "1e999",
+        "true",
+        "[]",
+        "{}",
+        "[1]",
+        '{a = "b"}',
+        "07:30:00",
+        "2026-01-01",
+        "id",
+        "centre",
+        "\x00",
+        "\u3000",
+        "\u202e",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cuts=st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), SCRAPS), min_size=1, max_size=3)
+)
+def test_no_mistake_of_typing_makes_the_check_itself_fall_over(
+    desk: Desk, cuts: list[tuple[int, int, str]]
+) -> None:
+    source = GOOD
+    for place, length, scrap in cuts:
+        source = source[:place] + scrap + source[place + length :]
+    desk.write(source)
+    for line in centres.check(desk.folder, desk.sounds, "ja", today=TODAY):
+        assert re.search(r"(:\d+|\.wav): .+ → .+", line)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_value_of_a_wrong_kind_makes_the_check_itself_fall_over(desk: Desk, data: st.DataObject) -> None:
+    keys = re.findall(r"(?m)^[\w.]+ = .*$", GOOD)
+    source = GOOD
+    for line in data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=3, unique=True)):
+        value = data.draw(
+            st.sampled_from(
+                [
+                    "0",
+                    "-1",
+                    "1.5",
+                    "nan",
+                    "true",
+                    "[]",
+                    "[[]]",
+                    "{}",
+                    '""',
+                    '["", 1]',
+                    "07:30:00",
+                    "2026-01-01",
+                    "2026-01-01T00:00:00Z",
+                    '"\\u0007"',
+                    "[{a = 1}]",
+                    '"../x"',
+                ]
+            )
+        )
+        source = source.replace(line, f"{line.split(' = ')[0]} = {value}")
+    desk.write(source)
+    for line in centres.check(desk.folder, desk.sounds, "en", today=TODAY):
+        assert re.search(r"(:\d+|\.wav): .+ → .+", line)

@@ -1,8 +1,8 @@
 """On which line of a TOML source each key, table and array entry stands.
 
 `tomllib` gives values without their places, and a person who mends a file needs the place. This walks the
-source by TOML 1.0's own grammar (toml.io/en/v1.0.0). It is run only on a source that `tomllib` has accepted, so
-it checks nothing; its art is not to be fooled by brackets, signs and quotes inside strings and comments.
+source by TOML 1.0's own grammar (toml.io/en/v1.0.0). It is run only on a source that `tomllib` has accepted,
+so it checks nothing; its art is not to be fooled by brackets, signs and quotes inside strings and comments.
 """
 
 from __future__ import annotations

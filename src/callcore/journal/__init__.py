@@ -8,8 +8,8 @@ The writer (the engine):
     kept = checkpoint.load(checkpoints, shape(Floor), up_to=spool.opened.last).checkpoint
     floor = codec.decode_state(kept.state, Floor) if kept else Floor()
     for frame in read_all(journal_folder, codec, after=kept.seq if kept else None): ...fold frame.facts
-    spool.append(spool.frame(at, facts))     # one write: survives the process; SpoolFull, SpoolBroken: try again
-    await spool.sync()                       # survives the host: before an effect that must never happen twice
+    spool.append(spool.frame(at, facts))     # one write: survives the process. SpoolFull, SpoolBroken: retry
+    await spool.sync()                       # survives the host: before what must never happen twice
     checkpoint.save(checkpoints, spool.synced, codec.encode_state(floor), shape(Floor))
     spool.close(); keys.close()
 
@@ -19,7 +19,8 @@ Readers (the sidecar):
     async for frame in Follower(journal_folder, codec, after=seq): ...       # only what is synced
     await Drain(lambda after: Follower(journal_folder, codec, after), sink).run()
 
-Erasing: `keys.destroy_call(call)`, `keys.destroy_period(centre, "2026-11")`. The format stands in docs/journal.md.
+Erasing: `keys.destroy_call(call)`, `keys.destroy_period(centre, "2026-11")`. The format stands in
+docs/journal.md.
 """
 
 from callcore.journal import checkpoint
@@ -31,6 +32,7 @@ from callcore.journal.errors import (
     JournalError,
     JournalGap,
     JournalLocked,
+    JournalNewer,
     KeyDamaged,
     KeyLost,
     SpoolBroken,
@@ -51,6 +53,7 @@ __all__ = [
     "JournalError",
     "JournalGap",
     "JournalLocked",
+    "JournalNewer",
     "KeyDamaged",
     "KeyLost",
     "KeyStore",

@@ -1,7 +1,8 @@
 """Whole states kept now and then, so that a start need not fold the journal from its beginning.
 
-A checkpoint is never the truth: it is passed over when anything is wrong with it, and the journal is folded from an
-older one, or from the start. Files `<run>-<n>.checkpoint`: magic, record (`framing`) of the heading, SHA-256, state.
+A checkpoint is never the truth: it is passed over when anything is wrong with it, and the journal is folded
+from an older one, or from the start. Files `<run>-<n>.checkpoint`: magic, record (`framing`) of the heading,
+SHA-256, state.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Loaded:
 def save(folder: Path, seq: Seq, state: bytes, digest: str, *, keep: int = KEEP) -> Path:
     """Writes a checkpoint durably and drops all but the newest `keep`. `seq` should be synced already.
 
-    `digest` names what can read it again: e.g. `codec.shape(Floor)` with a version of the fold. OSError: not saved.
+    `digest` names what can read it again: e.g. `codec.shape(Floor)` with a version of the fold. OSError: not
+    saved.
     """
     framing.make_folder(folder)
     heading = framing.pack(msgspec.msgpack.encode((*seq, digest)))

@@ -1,12 +1,14 @@
 """Frames of facts to bytes and back, with personal values sealed on the way.
 
-A payload is `run u64, n u64, at i64` (big endian), then msgpack: a list of `[kind, version, {field: value}]`. What
-may stand in a fact or a state: str, int, float, bool, bytes, None and NewTypes of these; Enum (by value); tuple,
-frozenset; frozen dataclasses of such; `immutables.Map` (as a list of pairs); `Personal`. A union may hold one of
-these and None. Anything else is refused when the codec is built, not in the middle of a day.
+A payload is `run u64, n u64, at i64` (big endian), then msgpack: a list of `[kind, version, {field:
+value}]`. What may stand in a fact or a state: str, int, float, bool, bytes, None and NewTypes of these; Enum
+(by value); tuple, frozenset; frozen dataclasses of such; `immutables.Map` (as a list of pairs); `Personal`.
+A union may hold one of these and None. Anything else is refused when the codec is built, not in the middle
+of a day.
 
-Versions. A kind's version is 1, or one more than the highest version that `upcasts` lifts. A field that is added with
-a default needs no new version; whatever else changes in a kind's fields does, with an upcast for the old one.
+Versions. A kind's version is 1, or one more than the highest version that `upcasts` lifts. A field that is
+added with a default needs no new version; whatever else changes in a kind's fields does, with an upcast for
+the old one.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ from callcore.journal.errors import CodecError
 from callcore.journal.keys import KeyStore
 
 Seq = tuple[int, int]
-"""(run, n): the run of the engine, and the number of the frame in it, from 1. Compares in the order of writing."""
+"""(run, n): the engine's run, and the number of the frame in it, from 1. Compares in the order of writing."""
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
-"""Fields of one version to the fields of the next. Values are msgpack's own (a Personal is an opaque list)."""
+"""Fields of one version to those of the next. Values are msgpack's own (a Personal is an opaque list)."""
 
 T = TypeVar("T")
 
@@ -62,12 +64,14 @@ class Codec:
     def __init__(
         self, kinds: Mapping[str, type], upcasts: Mapping[tuple[str, int], Upcast], keys: KeyStore
     ) -> None:
-        """`kinds`: every name that ever stood in a journal, with its class of today. CodecError: a field can't be kept."""
+        """`kinds`: every name that ever stood in a journal, with its class of today. CodecError: a field
+        can't be kept.
+        """
         for kind in kinds.values():
             shape(kind)
         self._keys = keys
         self._upcasts = dict(upcasts)
-        self._versions = {name: 1 for name in kinds}
+        self._versions = dict.fromkeys(kinds, 1)
         for name, version in upcasts:
             if name not in kinds:
                 raise CodecError(f"upcast for a kind that is not in the registry: {name}")
@@ -83,17 +87,18 @@ class Codec:
     # -- frames ----------------------------------------------------------------------------------------------
 
     def encode(self, frame: Frame) -> bytes:
-        """The payload of a frame. It is read back before it is given out, so that what is written can be read.
+        """The payload of a frame, read back before it is given out: what gets written can be read.
 
-        CodecError: a fact of an unknown kind, or with a value that is not what its field says. OSError: a new call's
-        key could not be written.
+        CodecError: a fact of an unknown kind, or with a value that is not what its field says. OSError: a
+        new call's key could not be written.
         """
         named = []
         for fact in frame.facts:
             found = self._names.get(type(fact))
             if found is None:
                 raise CodecError(
-                    f"{type(fact).__qualname__} はジャーナルの種類として登録されていません。KINDS に加えてください。 / "
+                    f"{type(fact).__qualname__} は事実の種類として登録されていません。"
+                    f"KINDS に加えてください。 / "
                     f"{type(fact).__qualname__} is not registered as a kind of fact; add it to KINDS."
                 )
             named.append((*found, fact))
@@ -125,8 +130,9 @@ class Codec:
         except msgspec.MsgspecError as error:
             raise CodecError(
                 f"{where} seq ({run}, {n}): 記録の形式が合いません ({error})。"
-                f"このジャーナルを書いた版の callcore で起動してください。 / {where} seq ({run}, {n}): a fact has another form "
-                f"than this callcore expects ({error}). Start the callcore that wrote this journal."
+                f"このジャーナルを書いた版の callcore で起動してください。 / "
+                f"{where} seq ({run}, {n}): a fact has another form than this callcore expects ({error}). "
+                f"Start the callcore that wrote this journal."
             ) from error
         return Frame(run, n, Instant(at), tuple(facts))
 
@@ -186,8 +192,9 @@ class Codec:
 def shape(kind: type) -> str:
     """A digest of the form of a type: names, fields and types all the way down.
 
-    Two checkpoints of the same shape can be read by the same code; a kind of fact whose shape has changed needs a
-    new version unless the change was a new field with a default. CodecError: the type holds what can't be kept.
+    Two checkpoints of the same shape can be read by the same code; a kind of fact whose shape has changed
+    needs a new version unless the change was a new field with a default. CodecError: the type holds what
+    can't be kept.
     """
     seen: dict[type, None] = {}
     return hashlib.sha256(_spell(kind, seen).encode()).hexdigest()[:16]
@@ -221,7 +228,7 @@ def _spell(kind: Any, seen: dict[type, None]) -> str:
     raise CodecError(f"{kind} can't stand in the journal")
 
 
-class _Unknown(Exception):  # noqa: N818  (turned into a CodecError with its place before anyone sees it)
+class _Unknown(Exception):
     pass
 
 

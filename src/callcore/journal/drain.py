@@ -1,7 +1,7 @@
 """The journal into something else (the database), each frame once, whatever dies in between.
 
-The sink keeps its own position in the same transaction as what it applies, so a batch is there as a whole with its
-position or not at all; the drain asks for the position whenever it begins, and after each failure.
+The sink keeps its own position in the same transaction as what it applies, so a batch is there as a whole
+with its position or not at all; the drain asks for the position whenever it begins, and after each failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 
 
-class SinkAway(Exception):  # noqa: N818  (a state of the world, not a mistake)
+class SinkAway(Exception):
     """The sink can't be reached now. What was being applied may or may not be there: ask its position."""
 
 
@@ -41,8 +41,9 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Lag:
-    """Gauges of a drain, asked at any time. `frames` and `seconds` behind what is synced; `away_s`: since when (s)
-    the sink has been away, None: it is there; `position`: the last frame that is in."""
+    """Gauges of a drain, asked at any time. `frames` and `seconds` behind what is synced; `away_s`: since
+    when (s) the sink has been away, None: it is there; `position`: the last frame that is in.
+    """
 
     frames: int = 0
     seconds: float = 0.0

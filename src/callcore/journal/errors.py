@@ -16,8 +16,10 @@ class JournalLocked(JournalError):
         self.pid = pid
         who = "?" if pid is None else str(pid)
         super().__init__(
-            f"ジャーナル {folder} は別の callcore (PID {who}) が使用中です。そのプロセスを止めてから起動してください。 / "
-            f"The journal {folder} is in use by another callcore (PID {who}). Stop that process, then start again."
+            f"ジャーナル {folder} は別の callcore (PID {who}) が使用中です。"
+            f"そのプロセスを止めてから起動してください。 / "
+            f"The journal {folder} is in use by another callcore (PID {who}). "
+            f"Stop that process, then start again."
         )
 
 
@@ -28,10 +30,24 @@ class JournalDamaged(JournalError):
         self.file = file
         self.offset = offset
         super().__init__(
-            f"ジャーナルが壊れています: {file} の {offset} バイト目 ({what})。callcore を止めたまま、フォルダ全体を複製し、"
-            f"バックアップからこのファイルを戻してください。なければ docs/journal.md「壊れたとき」の手順に従ってください。 / "
-            f"The journal is damaged: {file} at byte {offset} ({what}). Keep callcore stopped, copy the whole folder, "
-            f"and put this file back from the back-up; without one follow docs/journal.md, 'When it is damaged'."
+            f"ジャーナルが壊れています: {file} の {offset} バイト目 ({what})。"
+            f"callcore を止めたまま、フォルダ全体を複製し、バックアップからこのファイルを戻してください。"
+            f"なければ docs/journal.md「壊れたとき」の手順に従ってください。 / "
+            f"The journal is damaged: {file} at byte {offset} ({what}). "
+            f"Keep callcore stopped, copy the whole folder, and put this file back from the back-up; "
+            f"without one follow docs/journal.md, 'When it is damaged'."
+        )
+
+
+class JournalNewer(JournalError):
+    """The file was written by a callcore with a newer format."""
+
+    def __init__(self, file: Path, version: int) -> None:
+        super().__init__(
+            f"{file} は新しい callcore の形式 ({version}) です。"
+            f"このジャーナルを書いた版以降の callcore で起動してください。 / "
+            f"{file} has the format ({version}) of a newer callcore. "
+            f"Start the callcore that wrote this journal, or a newer one."
         )
 
 
@@ -52,7 +68,8 @@ class SpoolFull(JournalError):
 
     def __init__(self, folder: Path, cause: OSError) -> None:
         super().__init__(
-            f"ジャーナル {folder} に書き込む空き容量がありません ({cause})。容量を空けてください。自動で再開します。 / "
+            f"ジャーナル {folder} に書き込む空き容量がありません ({cause})。"
+            f"容量を空けてください。自動で再開します。 / "
             f"No room to write the journal {folder} ({cause}). Free some space; writing goes on by itself."
         )
 
@@ -62,13 +79,14 @@ class SpoolBroken(JournalError):
 
     def __init__(self, folder: Path, why: object) -> None:
         super().__init__(
-            f"ジャーナル {folder} をディスクに書き込めません ({why})。ディスクを確認してください (dmesg, smartctl)。 / "
+            f"ジャーナル {folder} をディスクに書き込めません ({why})。"
+            f"ディスクを確認してください (dmesg, smartctl)。 / "
             f"The journal {folder} cannot be written to disk ({why}). Look at the disk (dmesg, smartctl)."
         )
 
 
 class CodecError(JournalError):
-    """A fact that can't be written or read: a kind or version that is not known, or a field of another type."""
+    """A fact that can't be written or read: an unknown kind or version, or a field of another type."""
 
 
 class KeyLost(JournalError):

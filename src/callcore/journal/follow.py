@@ -42,7 +42,7 @@ class _Reader:
             self._fd = None
 
     def read(self, mark: Mark | None, limit: int, *, torn_end: bool = False) -> list[Frame]:
-        """Up to `limit` frames behind the position and not behind the mark. `torn_end`: no mark, up to the real end."""
+        """Up to `limit` frames, none behind the mark. `torn_end`: no mark, up to the real end."""
         frames: list[Frame] = []
         while len(frames) < limit:
             if self._fd is None and not self._enter(mark):
@@ -160,8 +160,8 @@ def read_all(
 ) -> Iterator[Frame]:
     """Every synced frame behind `after`, oldest first. Right after `Spool.open` that is all there is.
 
-    `to_end`: for a copied folder without its mark, up to the last whole frame. JournalDamaged, JournalGap, CodecError,
-    KeyLost, KeyDamaged as they say.
+    `to_end`: for a copied folder without its mark, up to the last whole frame. JournalDamaged, JournalGap,
+    CodecError, KeyLost, KeyDamaged as they say.
     """
     reader = _Reader(folder, codec, after)
     try:
@@ -180,8 +180,8 @@ def read_all(
 class Follower:
     """Gives the frames as they get synced, in order, across segments and runs of the writer.
 
-    Iterate it, or ask `batch` again and again; one task only. The writer may die and start again meanwhile. Errors as
-    of `read_all`.
+    Iterate it, or ask `batch` again and again; one task only. The writer may die and start again meanwhile.
+    Errors as of `read_all`.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Follower:
         return self._reader.seq
 
     def behind(self) -> tuple[int, float]:
-        """(frames, seconds) that are synced and not given out yet; the seconds are between the frames' own instants."""
+        """(frames, seconds) synced but not given out yet; the seconds lie between frames' own instants."""
         self._mark = read_mark(self._folder) or self._mark
         if self._mark is None:
             return 0, 0.0

@@ -39,7 +39,10 @@ class Flaw:
 
 
 def unpack(data: bytes, offset: int, base: int = 0) -> tuple[bytes, int] | Flaw | None:
-    """The payload at `offset` and the offset behind it; None at the very end. `base` is added to a flaw's offset."""
+    """The payload at `offset` and the offset behind it; None at the very end.
+
+    `base` is added to a flaw's offset.
+    """
     left = len(data) - offset
     if left == 0:
         return None
@@ -59,7 +62,7 @@ def unpack(data: bytes, offset: int, base: int = 0) -> tuple[bytes, int] | Flaw 
 
 
 def good_record_behind(data: bytes, offset: int) -> bool:
-    """Whether a whole record stands anywhere behind a bad one at `offset`: then it is damage, not a torn end."""
+    """Whether a whole record stands anywhere behind a bad one: then it is damage, not a torn end."""
     view = memoryview(data)
     for at in range(offset + 1, len(data) - HEAD.size):
         length, crc = HEAD.unpack_from(data, at)
@@ -91,15 +94,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """An owner-only folder (0700), durable, with its parents."""
+    """An owner-only folder (0700), durable, with whichever of its parents are missing likewise."""
     if folder.is_dir():
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         return
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     sync_folder(folder.parent)
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Puts a whole owner-only file (0600) in the place of another, so that at each instant one of both is there."""
+    """Puts a whole owner-only file (0600) in another's place: at each instant one of both is there."""
     aside = path.with_name(path.name + ".new")
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

@@ -1,16 +1,17 @@
 """Keys of personal values, so that erasing a value means destroying a key.
 
-    keys/<centre>.<period>.key          kept apart: the centre's two keys of one month (wrapping, fingerprints)
-    journal/call-keys/<centre>.<period>  beside the journal: each call's own key, wrapped by that month's key
+    keys/<centre>.<period>.key           kept apart: the centre's two keys of one month
+                                         (one wraps the calls' keys, one makes fingerprints)
+    journal/call-keys/<centre>.<period>  beside the journal: each call's own key, wrapped
 
-The period is the month (UTC) of `Personal.at`, e.g. `2026-11`; a call that lives over the end of a month has one key
-in each. Files are owner-only. The engine is the only writer; readers look at the files again whenever one has
-grown or was replaced. A call's key is written before the frame that uses it, and `sync` makes it durable before
-that frame counts as synced.
+The period is the month (UTC) of `Personal.at`, e.g. `2026-11`; a call that lives over the end of a month has
+one key in each. Files are owner-only. The engine is the only writer; readers look at the files again
+whenever one has grown or was replaced. A call's key is written before the frame that uses it, and `sync`
+makes it durable before that frame counts as synced.
 
-Destroyed is not lost. Destroying leaves a mark (the call's id without a key; for a period a file that says so), so that a
-value reads as None and no new key is ever made in its place. A key that is missing without such a mark is an
-error that says which file to put back.
+Destroyed is not lost. Destroying leaves a mark (the call's id without a key; for a period a file that says
+so), so that a value reads as None and no new key is ever made in its place. A key that is missing without
+such a mark is an error that says which file to put back.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ from callcore.journal.errors import JournalLocked, KeyDamaged, KeyLost
 
 CALL_KEYS = "call-keys"
 CALL_MAGIC = b"CCKEYS\x00\x01"
+CALL_HEAD_BYTES = len(CALL_MAGIC) + 8
 CENTRE_MAGIC = b"CCCENT\x00\x01"
 KEY_BYTES = 32
 NONCE_BYTES = 12
-"""Random nonces of 96 bits (NIST SP 800-38D 8.2.2): a key of one call seals a few dozen values, far below 2^32."""
+"""Random nonces of 96 bits (NIST SP 800-38D 8.2.2): a key of one call seals a few dozen values, far below
+2^32.
+"""
 TABLES_KEPT = 64
 CIPHERS_KEPT = 2048
 
@@ -70,7 +74,7 @@ class _CentreKeys:
 
 @dataclass(slots=True, repr=False)
 class _Table:
-    """What is known of one centre and period. `stamp` tells whether the file is still the one that was read."""
+    """What is known of one centre and period. `stamp`: the file as it was when it was last read."""
 
     centre: CentreId
     period: str
@@ -80,10 +84,15 @@ class _Table:
     own: _CentreKeys | None = None
     gone: bool = False
     stamp: tuple[int, int, int] | None = None
+    id: bytes = b""
+    """Random, in the file's head: another one means that the file was rewritten."""
+    end: int = 0
+    """Up to where the file has been read."""
     fd: int | None = None
     dirty: bool = False
     doubtful: bool = False
-    """A sync failed: the kernel may hold as clean what never reached the disk, so the file is written anew."""
+    """A sync failed: the kernel may hold as clean what never reached the disk, so the file is written anew.
+    """
 
 
 class KeyStore:
@@ -144,7 +153,8 @@ class KeyStore:
     def seal(
         self, call: CallId, centre: CentreId, at: Instant, text: str, fingerprint: str | None = None
     ) -> bytes | None:
-        """The text and its fingerprint (hex; made here if not given) under the call's key, each time other bytes.
+        """The text and its fingerprint (hex; made here if not given) under the call's key, each time other
+        bytes.
 
         None when the call's key or its period has been destroyed: the value is not written any more.
         """
@@ -183,14 +193,18 @@ class KeyStore:
     # -- fingerprints ----------------------------------------------------------------------------------------
 
     def fingerprint(self, centre: CentreId, at: Instant, text: str) -> str | None:
-        """HMAC-SHA256 (hex) of a text under the centre's key of that month; None when the month was destroyed."""
+        """HMAC-SHA256 (hex) of a text under the centre's key of that month; None when the month was
+        destroyed.
+        """
         table = self._table(centre, self._period(at))
         if table.gone:
             return None
         return hmac.digest(self._own(table).prints, text.encode(), "sha256").hex()
 
     def fingerprints(self, centre: CentreId, text: str) -> Mapping[str, str]:
-        """The same under every month still kept, by month: to find a text without knowing when it was written."""
+        """The same under every month still kept, by month: to find a text without knowing when it was
+        written.
+        """
         found = {}
         data = text.encode()
         for path in sorted(self._keys.glob(f"{_plain(centre)}.*.key")):
@@ -235,7 +249,9 @@ class KeyStore:
     # -- durability ------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Makes every call key written so far survive the host. OSError as the disk says; the next call tries again."""
+        """Makes every call key written so far survive the host. OSError as the disk says; the next call
+        tries again.
+        """
         with self._guard:
             for table in self._tables.values():
                 if table.doubtful:
@@ -319,32 +335,41 @@ class KeyStore:
             table.fd = None
 
     def _load(self, table: _Table) -> None:
-        """Reads the file anew. The writer cuts off a torn end; a reader leaves it: it may be just being written."""
-        table.keys, table.ciphers, table.gone, table.own = {}, {}, False, None
+        """Reads the file anew. The writer cuts off a torn end; a reader leaves it: it may be just being
+        written.
+        """
         table.stamp = _stamp(table.path)
         if table.stamp is None:
             return
-        data = table.path.read_bytes()
-        if not data.startswith(CALL_MAGIC):
-            raise self._damaged(table.path, 0)
-        end = len(CALL_MAGIC)
-        for got in framing.records(data, end):
+        with table.path.open("rb") as file:
+            head = file.read(CALL_HEAD_BYTES)
+            if len(head) < CALL_HEAD_BYTES or not head.startswith(CALL_MAGIC):
+                raise self._damaged(table.path, 0)
+            if head != table.id:
+                table.keys, table.ciphers, table.gone, table.own = {}, {}, False, None
+                table.id, table.end = head, CALL_HEAD_BYTES
+            start = table.end
+            file.seek(start)
+            data = file.read()
+        for got in framing.records(data, 0, start):
             if isinstance(got, framing.Flaw):
-                if framing.good_record_behind(data, got.offset):
+                if framing.good_record_behind(data, got.offset - start):
                     raise self._damaged(table.path, got.offset)
                 if self._write:
-                    self._cut(table.path, data, got.offset)
+                    self._cut(table.path, data[got.offset - start :], got.offset)
                 break
-            end, payload = got
+            table.end, payload = start + got[0], got[1]
             call, wrapped = _entry_decoder.decode(payload)
             if call == PERIOD_GONE:
                 table.gone = True
             else:
                 table.keys[call] = wrapped
 
-    def _cut(self, path: Path, data: bytes, offset: int) -> None:
-        """Takes a torn end off; what it held was in no synced frame. The bytes are kept aside for who wants to look."""
-        framing.write_whole(path.with_name(f".cut-{path.name}-{offset}"), data[offset:])
+    def _cut(self, path: Path, tail: bytes, offset: int) -> None:
+        """Takes a torn end off; what it held was in no synced frame. The bytes are kept aside for who wants
+        to look.
+        """
+        framing.write_whole(path.with_name(f".cut-{path.name}-{offset}"), tail)
         with path.open("r+b") as file:
             file.truncate(offset)
             os.fsync(file.fileno())
@@ -364,7 +389,8 @@ class KeyStore:
             key = self._new_call_key(table, call)
         else:
             raise KeyLost(
-                f"通話 {call} の鍵が {table.path} にありません (破棄の記録もありません)。バックアップから戻してください。 / "
+                f"通話 {call} の鍵が {table.path} にありません (破棄の記録もありません)。"
+                f"バックアップから戻してください。 / "
                 f"The key of call {call} is not in {table.path}, and nobody destroyed it. "
                 f"Put the file back from the back-up."
             )
@@ -383,8 +409,9 @@ class KeyStore:
         except InvalidTag:
             path = self._centre_path(table.centre, table.period)
             raise KeyDamaged(
-                f"通話 {call} の鍵を {path} で開けません。{path} と {table.path} の組がバックアップと一致するか"
-                f"確認してください。 / The key of call {call} does not open under {path}. "
+                f"通話 {call} の鍵を {path} で開けません。"
+                f"{path} と {table.path} が同じバックアップのものか確認してください。 / "
+                f"The key of call {call} does not open under {path}. "
                 f"Check that {path} and {table.path} belong together, from the same back-up."
             ) from None
 
@@ -396,22 +423,32 @@ class KeyStore:
         record = framing.pack(_entry_encoder.encode((call, wrapped)))
         with self._guard:
             if table.fd is None:
-                new = not table.path.exists()
-                if new:
-                    framing.write_whole(table.path, CALL_MAGIC)
+                if table.doubtful or not table.path.exists():
+                    self._rewrite(table)
                 table.fd = os.open(table.path, os.O_WRONLY | os.O_APPEND)
             good = os.fstat(table.fd).st_size
             try:
                 framing.write_all(table.fd, record)
             except OSError:
-                os.ftruncate(table.fd, good)
+                self._take_back(table, good)
                 raise
             table.dirty = True
             table.keys[call] = wrapped
         return key
 
+    def _take_back(self, table: _Table, good: int) -> None:
+        """Takes off what a failed write left; where even that fails, the file is written anew."""
+        assert table.fd is not None
+        try:
+            os.ftruncate(table.fd, good)
+        except OSError:
+            table.doubtful = True
+            self._close_table(table)
+
     def _own(self, table: _Table) -> _CentreKeys:
-        """The centre's two keys of the month; made on first need by the writer, never anew once calls lean on them."""
+        """The centre's two keys of the month; made on first need by the writer, never anew once calls lean
+        on them.
+        """
         if table.own is not None:
             return table.own
         path = self._centre_path(table.centre, table.period)
@@ -435,7 +472,8 @@ class KeyStore:
         entries: list[tuple[str, bytes | None]] = (
             [(PERIOD_GONE, None)] if table.gone else list(table.keys.items())
         )
-        parts = [CALL_MAGIC, *(framing.pack(_entry_encoder.encode(entry)) for entry in entries)]
+        table.id = CALL_MAGIC + os.urandom(CALL_HEAD_BYTES - len(CALL_MAGIC))
+        parts = [table.id, *(framing.pack(_entry_encoder.encode(entry)) for entry in entries)]
         self._close_table(table)
         framing.write_whole(table.path, b"".join(parts))
         table.dirty = table.doubtful = False
@@ -453,7 +491,9 @@ class KeyStore:
         framing.sync_folder(self._keys)
 
     def _finish_destroying(self) -> None:
-        """A crash between marking a period destroyed and removing its key file is made good at the next start."""
+        """A crash between marking a period destroyed and removing its key file is made good at the next
+        start.
+        """
         for path in list(self._keys.glob("*.key")):
             centre, _, period = path.name.removesuffix(".key").rpartition(".")
             calls = self._calls / f"{centre}.{period}"

@@ -5,13 +5,15 @@
     <run>-<part>.journal            segments: a header, then records (`framing`) of payloads (`codec`)
     synced                          the mark: up to where everything is on the disk
 
-A segment's header names its run, the first frame in it, the last frame before it, and how many frames the journal
-held before it; so a missing or shortened file is noticed by whoever reads on. A new run begins a new segment.
+A segment's header names its run, the first frame in it, the last frame before it, and how many frames the
+journal held before it; so a missing or shortened file is noticed by whoever reads on. A new run begins a new
+segment.
 
-Three strengths. `append` is one `write`: it survives a killed process. A thread syncs at the latest 50 ms later: it
-survives the host; only then the mark moves, and followers read no further than the mark. `sync` waits for that.
-What stands behind the mark was never told to anyone, so when it turns out torn at the next start it is cut off (and
-kept aside). What stands before the mark and can't be read is damage, and nothing starts on it.
+Three strengths. `append` is one `write`: it survives a killed process. A thread syncs at the latest 50 ms
+later: it survives the host; only then the mark moves, and followers read no further than the mark. `sync`
+waits for that. What stands behind the mark was never told to anyone, so when it turns out torn at the next
+start it is cut off (and kept aside). What stands before the mark and can't be read is damage, and nothing
+starts on it.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ from typing import Self
 from callcore.domain.ids import Instant
 from callcore.journal import framing
 from callcore.journal.codec import PREFIX, Codec, Frame, Seq
-from callcore.journal.errors import JournalDamaged, JournalLocked, SpoolBroken, SpoolFull
+from callcore.journal.errors import JournalDamaged, JournalLocked, JournalNewer, SpoolBroken, SpoolFull
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 SEGMENT_BYTES = 64 * 1024 * 1024
-"""Small enough to copy and to check at a start (under a second), large enough that a year is a handful of files."""
+"""Small enough to copy and to check at a start (under a second), large enough that a year is a handful of
+files.
+"""
 GATHER_S = 0.02
 """How long the syncing thread lets frames gather after the first; with the sync itself well below 50 ms."""
 RETRY_S = 0.25
@@ -60,7 +64,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a segment says of itself. `after` is the last seq before it, `before` the number of frames before it."""
+    """What a segment says of itself. Before it: `before` frames, the last of them `after`."""
 
     run: int
     part: int
@@ -76,21 +80,25 @@ class Header:
 
 
 def read_header(path: Path) -> Header | None:
-    """A segment's header; None when it is not whole. JournalDamaged: written by a newer format."""
+    """A segment's header; None when it is not whole. JournalNewer: written by a newer format."""
     with path.open("rb") as file:
         data = file.read(HEADER_BYTES)
-    if len(data) < HEADER_BYTES or zlib.crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
-    magic, version, _, run, part, first, after_run, after_n, before = _HEADER.unpack_from(data)
-    if magic != MAGIC or version != FORMAT:
-        raise JournalDamaged(path, 0, f"format {version}; this callcore reads format {FORMAT}")
+    _, version, _, run, part, first, after_run, after_n, before = _HEADER.unpack_from(data)
+    if version > FORMAT:
+        raise JournalNewer(path, version)
+    if zlib.crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
+        return None
     return Header(run, part, first, (after_run, after_n), before)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Everything up to `offset` of the segment (run, part) is on the disk; `seq` is the last frame there ((run, 0):
-    none of this run yet). `frames`: how many the journal has held up to here; `at`: the last frame's instant."""
+    """Everything up to `offset` of the segment (run, part) is on the disk; `seq` is the last frame there
+    ((run, 0): none of this run yet). `frames`: how many the journal has held up to here; `at`: the last
+    frame's instant.
+    """
 
     run: int
     n: int
@@ -109,7 +117,7 @@ class Mark:
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """Up to where followers may read. None: nothing was ever synced, or the host died while the mark was written."""
+    """Up to where followers may read. None: nothing was ever synced, or the host died while marking."""
     for _ in range(3):  # it is written in place; a reader may meet half of it
         try:
             data = (folder / "synced").read_bytes()
@@ -176,6 +184,7 @@ class Spool:
         codec: Codec,
         lock: int,
         opened: Opened,
+        *,
         before_sync: Callable[[], None] | None,
         segment_bytes: int,
         gather_s: float,
@@ -216,15 +225,23 @@ class Spool:
     ) -> Self:
         """Takes the journal, mends a torn end, gives out the next run number. `opened` says what was found.
 
-        `before_sync` is called (in the syncing thread) before each sync: `KeyStore.sync`. JournalLocked: another
-        process writes it. JournalDamaged: what was synced can't be read. OSError: the disk refuses.
+        `before_sync` is called (in the syncing thread) before each sync: `KeyStore.sync`. JournalLocked:
+        another process writes it. JournalDamaged: what was synced can't be read. OSError: the disk refuses.
         """
         framing.make_folder(folder)
         lock = _take_lock(folder)
         try:
             found = _mend(folder)
             opened = replace(found, run=_next_run(folder, found.last))
-            spool = cls(folder, codec, lock, opened, before_sync, segment_bytes, gather_s)
+            spool = cls(
+                folder,
+                codec,
+                lock,
+                opened,
+                before_sync=before_sync,
+                segment_bytes=segment_bytes,
+                gather_s=gather_s,
+            )
         except BaseException:
             os.close(lock)
             raise
@@ -264,8 +281,8 @@ class Spool:
     def append(self, frame: Frame) -> Seq:
         """Writes the next frame; when it returns, the frame survives this process.
 
-        SpoolFull, SpoolBroken: nothing of it is in the file, and the same frame may be appended again. CodecError: it
-        can't be written, now or ever. ValueError: it is not the next one.
+        SpoolFull, SpoolBroken: nothing of it is in the file, and the same frame may be appended again.
+        CodecError: it can't be written, now or ever. ValueError: it is not the next one.
         """
         if frame.seq != (self.run, self._n + 1):
             raise ValueError(f"the next frame is {(self.run, self._n + 1)}, not {frame.seq}")
@@ -386,11 +403,11 @@ class Spool:
     def _keep_syncing(self) -> None:
         while True:
             self._wake.wait()
-            if self._closing:
-                return
             self._hurry.wait(RETRY_S if self._trouble is not None else self._gather_s)
             self._hurry.clear()
             self._wake.clear()
+            if self._closing:  # looked at only now: what is set from here on wakes the next turn
+                return
             try:
                 self.flush()
             except Exception as error:  # a thread that dies would leave frames unsynced in silence
@@ -406,7 +423,9 @@ class Spool:
         self._thread.start()
 
     def close(self) -> None:
-        """Syncs and lets go. Closing twice is no fault. OSError: the disk refused; the lock is free all the same."""
+        """Syncs and lets go. Closing twice is no fault. OSError: the disk refused; the lock is free all the
+        same.
+        """
         if self._closing:
             return
         self._closing = True
@@ -464,8 +483,8 @@ def _next_run(folder: Path, last: Seq | None) -> int:
 def _write_again(path: Path, start: int, end: int) -> None:
     """Writes a file's bytes from `start` to `end` over themselves, and syncs.
 
-    After a failed sync Linux may hold pages as clean that never reached the disk; a second sync would then say yes
-    for nothing. JournalDamaged: what is read back is no longer what was written.
+    After a failed sync Linux may hold pages as clean that never reached the disk; a second sync would then
+    say yes for nothing. JournalDamaged: what is read back is no longer what was written.
     """
     fd = os.open(path, os.O_RDWR)
     try:
@@ -480,7 +499,8 @@ def _write_again(path: Path, start: int, end: int) -> None:
 
 
 def _mend(folder: Path) -> Opened:
-    """Checks everything from the mark's segment on, cuts a torn end off behind the mark, and makes the rest durable.
+    """Checks everything from the mark's segment on, cuts a torn end off behind the mark, and makes the rest
+    durable.
 
     Segments before the mark's are checked when they are read. The result's `run` is not set yet.
     """
@@ -500,7 +520,10 @@ def _mend(folder: Path) -> Opened:
             continue
         header = read_header(path)
         if header is None or (header.run, header.part) != (run, part):
-            raise JournalDamaged(path, 0, "header")
+            if mark is None or (run, part) == (mark.run, mark.part):
+                raise JournalDamaged(path, 0, "header")
+            cuts.append(_cut(path, 0, data))
+            continue
         if last is not None and header.after != last:
             raise JournalDamaged(path, 0, f"frames missing before it: {last} to {header.after}")
         promised = HEADER_BYTES
@@ -547,7 +570,7 @@ def _walk(data: bytes, header: Header) -> _Walked:
 
 
 def _cut(path: Path, offset: int, tail: bytes) -> Cut:
-    """Takes a torn end off (at 0: the whole file, which stands behind a torn one), keeping the bytes aside."""
+    """Takes a torn end off (at 0: a whole file that stands behind a torn one), keeping the bytes aside."""
     folder = path.parent / "cut"
     framing.make_folder(folder)
     aside = folder / f"{path.stem}-{offset}-{time.time_ns()}"

@@ -1,0 +1,121 @@
+"""How late events arrive, measured over the whole way.
+
+Asterisk stamps an event when it writes it down, so what happens to it before and after does not show in
+`Timestamp`. The canary sends a UserEvent action and takes the time until that very event is handed to
+whoever works: through Asterisk's queue of events, the socket and our inbox. An event that has not come back
+yet counts with its age, so that a link that delivers nothing is late and not silent.
+"""
+
+from __future__ import annotations
+
+import statistics
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from callcore.ami.wire import ActionFailed, ActionTimeout, Event, Fields, LinkDown, Reply
+from callcore.domain.ids import Micros, seconds
+
+USER_EVENT = "CallcoreCanary"
+_HEADER = "Canary"
+
+
+class Caller(Protocol):
+    """The part of a link that the canary uses."""
+
+    def call(self, fields: Fields, *, timeout: float) -> Awaitable[Reply]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The way of an event, in microseconds, over the last canaries that came back; None before the first."""
+
+    last: Micros | None
+    median: Micros | None
+    largest: Micros | None
+    waiting: Micros | None
+    """Age of the oldest canary that is still out."""
+    count: int
+    late: bool
+    """The last one, or the one that is out, took longer than the bound: times are imprecise now."""
+
+
+class Canary:
+    """Beats each `interval` seconds; the worker hands each UserEvent to `seen`."""
+
+    def __init__(
+        self,
+        link: Caller,
+        *,
+        monotonic: Callable[[], Micros],
+        sleep: Callable[[float], Awaitable[None]],
+        interval: float = 1.0,
+        bound: float = 0.5,
+        window: int = 60,
+    ) -> None:
+        """`bound` in seconds: a step of the wall clock larger than 0.5 s is a fact of its own, so is a lag.
+
+        `window` is how many canaries the figures look back on.
+        """
+        self._link = link
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._interval = interval
+        self._bound = seconds(bound)
+        self._lags: deque[Micros] = deque(maxlen=window)
+        self._out: dict[str, Micros] = {}
+        self._run = uuid.uuid4().hex
+        self._count = 0
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await self.beat()
+            await self._sleep(self._interval)
+
+    async def beat(self) -> None:
+        """Send one canary. Without a link there is nothing to measure."""
+        self._count += 1
+        name = f"{self._run}-{self._count}"
+        fields = {"Action": "UserEvent", "UserEvent": USER_EVENT, _HEADER: name}
+        self._out[name] = self._monotonic()
+        try:
+            await self._link.call(fields, timeout=max(self._interval, 1.0))
+        except LinkDown:
+            self.link_lost()
+        except ActionFailed:
+            self._out.pop(name, None)
+            raise
+        except ActionTimeout:
+            pass  # it stays out, and makes us late
+
+    def seen(self, event: Event) -> bool:
+        """Take note of an event. True when it was a canary, of whomever, and means nothing else."""
+        if event.name != "UserEvent" or event.get("UserEvent") != USER_EVENT:
+            return False
+        name = event.get(_HEADER) or ""
+        sent = self._out.get(name)
+        if sent is not None:
+            self._lags.append(Micros(self._monotonic() - sent))
+            # Events keep their order: who was sent before this one will not come any more.
+            self._out = {n: at for n, at in self._out.items() if at > sent}
+        return True
+
+    def link_lost(self) -> None:
+        """What was on its way will not arrive."""
+        self._out.clear()
+
+    def lag(self) -> Lag:
+        """The figures of now."""
+        last = self._lags[-1] if self._lags else None
+        waiting = Micros(self._monotonic() - min(self._out.values())) if self._out else None
+        return Lag(
+            last=last,
+            median=Micros(int(statistics.median(self._lags))) if self._lags else None,
+            largest=max(self._lags, default=None),
+            waiting=waiting,
+            count=len(self._lags),
+            late=any(each is not None and each > self._bound for each in (last, waiting)),
+        )

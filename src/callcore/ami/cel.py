@@ -1,0 +1,181 @@
+"""Asterisk's own CEL file, read for what happened while nobody watched.
+
+One line per channel event, as rendered in `cel_custom.conf`. What stands here was written by Asterisk whether
+callcore lived or not; what does not stand here (hold, after-call work, keys) stays unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from callcore.ami import names
+from callcore.ami.translate import caller_number
+from callcore.ami.wire import parse_instant
+from callcore.domain.ids import SECOND, CallId, Instant, PhoneId
+from callcore.domain.inputs import CallTraced
+from callcore.domain.stages import Party
+
+BLOCK = 1 << 20
+"""Bytes read at a time while looking backwards for the first line that matters."""
+
+MARGIN_S = 5
+"""Seconds by which lines may stand out of order in the file; CEL has one queue, events lag by milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    kind: str
+    user: str
+    at: Instant
+    unique: str
+    linked: str
+    channel: str
+    context: str
+    exten: str
+    caller: str
+    extra: str
+
+
+def read_since(path: Path, since: Instant) -> list[Line]:
+    """The lines from `since` on, oldest first. A missing file is an empty one: nothing was written yet."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return []
+    start = size
+    with path.open("rb") as file:
+        while start > 0:
+            start = max(0, start - BLOCK)
+            file.seek(start)
+            head = file.readline() if start else b""
+            first = next(parse([file.readline().decode("utf-8", "replace")]), None)
+            start += len(head)
+            if first is not None and first.at < since - MARGIN_S * SECOND:
+                break
+            start -= len(head)
+        file.seek(start)
+        if start:
+            file.readline()  # a block's beginning is seldom a line's
+        text = file.read().decode("utf-8", "replace")
+    return [line for line in parse(text.splitlines()) if line.at >= since - MARGIN_S * SECOND]
+
+
+def parse(lines: Iterable[str]) -> Iterator[Line]:
+    """Well-formed lines; a torn or foreign one is passed over."""
+    for row in csv.reader(lines):
+        if len(row) < 12:
+            continue
+        kind, user, at, unique, linked, channel, context, exten, _app, _peer, caller, extra = row[:12]
+        instant = parse_instant(at)
+        if instant is not None and unique:
+            yield Line(kind, user, instant, unique, linked, channel, context, exten, caller, extra)
+
+
+@dataclass(slots=True)
+class _Trace:
+    arrival: Line
+    open: bool | None = None
+    entered: Instant | None = None
+    net: bool = False
+    inside: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
+    answered: Instant | None = None
+    phone: PhoneId | None = None
+    talk_ended: Instant | None = None
+    ended: Instant | None = None
+    first_out: str | None = None
+    hung_up_by: Party = Party.UNKNOWN
+
+
+def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
+    """One trace per call whose arrival stands among the lines, in the order of arrival."""
+    found: dict[str, _Trace] = {}
+    for line in lines:
+        if line.kind == "CHAN_START" and line.context == names.ARRIVALS:
+            found[line.unique] = _Trace(line)
+        elif line.linked in found:
+            _fold(found[line.linked], line)
+    return tuple(_traced(CallId(name), trace) for name, trace in found.items())
+
+
+def _fold(trace: _Trace, line: Line) -> None:
+    mine = line.unique == trace.arrival.unique
+    if line.kind in ("CHAN_END", "HANGUP") and not mine:
+        trace.inside.pop(line.unique, None)
+    match line.kind:
+        case "USER_DEFINED" if mine and line.user in ("callcore-open", "callcore-closed"):
+            trace.open = line.user == "callcore-open"
+        case "USER_DEFINED" if mine and line.user == "callcore-held":
+            trace.entered = trace.entered or line.at
+        case "USER_DEFINED" if mine and line.user == "callcore-net":
+            trace.net = True
+            trace.entered = trace.entered or line.at
+        case "BRIDGE_ENTER":
+            trace.inside[line.unique] = (_bridge(line), line.channel)
+            _answered(trace, line)
+        case "BRIDGE_EXIT":
+            if trace.answered is not None and trace.first_out is None:
+                trace.first_out = line.unique
+                trace.talk_ended = line.at
+            trace.inside.pop(line.unique, None)
+        case "HANGUP" if mine:
+            trace.hung_up_by = _who(trace, line)
+        case "CHAN_END" if mine:
+            trace.ended = line.at
+
+
+def _answered(trace: _Trace, line: Line) -> None:
+    own = trace.inside.get(trace.arrival.unique)
+    if own is None:
+        return
+    for unique, (bridge, channel) in trace.inside.items():
+        if unique != trace.arrival.unique and bridge == own[0]:
+            trace.answered = trace.answered or line.at
+            trace.phone = names.phone_of(channel)
+            trace.first_out = trace.talk_ended = None
+
+
+def _bridge(line: Line) -> str:
+    try:
+        told = msgspec.json.decode(line.extra)
+    except msgspec.DecodeError:
+        return ""
+    return str(told.get("bridge_id", "")) if isinstance(told, dict) else ""
+
+
+def _who(trace: _Trace, line: Line) -> Party:
+    """Who put down, by Asterisk's own `hangupsource`: the channel's name whose far end asked for it."""
+    try:
+        told = msgspec.json.decode(line.extra)
+    except msgspec.DecodeError:
+        return Party.UNKNOWN
+    source = str(told.get("hangupsource", "")) if isinstance(told, dict) else ""
+    if source == trace.arrival.channel:
+        return Party.CALLER
+    if names.phone_of(source) is not None:
+        return Party.AGENT
+    return Party.SYSTEM if source.startswith("dialplan/") else Party.UNKNOWN
+
+
+def _traced(call: CallId, trace: _Trace) -> CallTraced:
+    arrival = trace.arrival
+    return CallTraced(
+        call=call,
+        number=arrival.exten,
+        caller=caller_number(arrival.caller),
+        name=arrival.channel,
+        arrived=arrival.at,
+        open=trace.open,
+        entered=trace.entered,
+        net=trace.net,
+        answered=trace.answered,
+        phone=trace.phone,
+        talk_ended=trace.talk_ended,
+        ended=trace.ended,
+        hung_up_by=trace.hung_up_by,
+    )

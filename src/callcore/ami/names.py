@@ -1,0 +1,61 @@
+"""The names that callcore and its dialplan share. The other half stands in `dialplans/callcore.conf`."""
+
+from __future__ import annotations
+
+from callcore.domain.ids import PhoneId
+
+ARRIVALS = "callcore-in"
+HOLD = "callcore-hold"
+OFFER = "callcore-offer"
+NET = "callcore-net"
+PIN = "callcore-pin"
+
+WAITING_APPLICATION = "WaitForCondition"
+"""The one blocking application of the waiting line; only out of it may a caller be redirected."""
+
+CALL, CHANNEL_OFFER, NUMBER, ENTERED, REPLY = (
+    "CALLCORE_CALL",
+    "CALLCORE_OFFER",
+    "CALLCORE_NUMBER",
+    "CALLCORE_ENTERED",
+    "CALLCORE_REPLY",
+)
+HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
+
+TRUNK = "trunk"
+"""The endpoint that calls come from; no phone bears this name."""
+
+EVENTS = frozenset(
+    {
+        "Newchannel",
+        "Hangup",
+        "HangupRequest",
+        "DialBegin",
+        "DialEnd",
+        "BridgeEnter",
+        "BridgeLeave",
+        "Hold",
+        "Unhold",
+        "UserEvent",
+        "DeviceStateChange",
+        "DTMFEnd",
+        "Shutdown",
+    }
+)
+"""What reaches the inbox; the rest is dropped unread."""
+
+
+def phone_of(device_or_channel: str) -> PhoneId | None:
+    """The phone behind `PJSIP/oita-p1` or `PJSIP/oita-p1-0000002a`; None for anything else."""
+    technology, sign, rest = device_or_channel.partition("/")
+    if technology != "PJSIP" or not sign:
+        return None
+    front, dash, tail = rest.rpartition("-")
+    is_channel = bool(dash) and len(tail) == 8 and all(c in "0123456789abcdef" for c in tail)
+    name = front if is_channel else rest
+    return PhoneId(name) if name and name != TRUNK else None
+
+
+def offer_extension(offer: str, phone: str, ring_s: int) -> str:
+    """The extension of `callcore-offer` that carries out one offer."""
+    return f"{offer}~{phone}~{ring_s}"

@@ -1,0 +1,85 @@
+"""What Asterisk holds, asked for over AMI: channels with our variables, phones' states, the safety net's members.
+
+Each list is put into the inbox at its place among the events, so that one task sees "all that came before, then
+the list" and never a state older than what it knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from callcore.ami import names
+from callcore.ami.link import Link
+from callcore.ami.translate import caller_number, device
+from callcore.ami.wire import Event
+from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.inputs import ChannelSeen, Member
+from callcore.domain.stages import Device
+
+LIST_TIMEOUT_S = 10.0
+"""Seconds for one list. 3,000 channels take well under one."""
+
+STATUS_VARIABLES = ",".join((names.CALL, names.CHANNEL_OFFER, names.NUMBER, names.ENTERED))
+DEVICES, MEMBERS, CHANNELS = "devices", "members", "channels"
+
+_CREATED = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
+
+
+async def request(link: Link, tag: str) -> None:
+    """Ask for the three lists, the channels last. They arrive in the inbox as `<tag>/devices` and so on.
+
+    Raises what `Link.call_list` raises.
+    """
+    for what, action in (
+        (DEVICES, {"Action": "DeviceStateList"}),
+        (MEMBERS, {"Action": "QueueStatus"}),
+        (CHANNELS, {"Action": "Status", "AllVariables": "false", "Variables": STATUS_VARIABLES}),
+    ):
+        await link.call_list(action, timeout=LIST_TIMEOUT_S, deliver="inbox", tag=f"{tag}/{what}")
+
+
+def devices(events: Iterable[Event]) -> tuple[tuple[PhoneId, Device], ...]:
+    found = ((names.phone_of(e.get("Device") or ""), device(e.get("State"))) for e in events)
+    return tuple((phone, state) for phone, state in found if phone is not None)
+
+
+def members(events: Iterable[Event]) -> tuple[Member, ...]:
+    found: list[Member] = []
+    for event in events:
+        phone, queue = (
+            names.phone_of(event.get("Location") or event.get("Interface") or ""),
+            event.get("Queue"),
+        )
+        if event.name == "QueueMember" and phone is not None and queue is not None:
+            found.append(Member(QueueId(queue), phone))
+    return tuple(found)
+
+
+def channels(events: Iterable[Event]) -> tuple[ChannelSeen, ...]:
+    return tuple(seen for seen in map(_channel, events) if seen is not None)
+
+
+def _channel(event: Event) -> ChannelSeen | None:
+    unique, name = event.get("Uniqueid"), event.get("Channel")
+    if event.name != "Status" or unique is None or name is None:
+        return None
+    told = event.variables
+    created = _CREATED.fullmatch(unique)
+    entered = told.get(names.ENTERED) or ""
+    call, offer = told.get(names.CALL), told.get(names.CHANNEL_OFFER)
+    return ChannelSeen(
+        id=ChannelId(unique),
+        name=name,
+        context=event.get("Context") or "",
+        application=event.get("Application"),
+        bridge=event.get("BridgeID"),
+        call=CallId(call) if call else None,
+        offer=OfferId(offer) if offer else None,
+        phone=names.phone_of(name),
+        number=told.get(names.NUMBER),
+        caller=caller_number(event.get("CallerIDNum")),
+        # The unique id holds the second in which the channel was made.
+        created=Instant(int(created[1]) * SECOND) if created else Instant(0),
+        entered=Instant(int(entered) * SECOND) if entered.isdigit() else None,
+    )

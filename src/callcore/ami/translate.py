@@ -1,0 +1,215 @@
+"""AMI events into inputs. What means nothing to the core gives nothing; what is malformed is said and counted.
+
+A PIN's digits and a feature code never become inputs of the core: they are `KeyPressed` and `FeatureKeyed`, for
+the desk that knows PINs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callcore.ami import names
+from callcore.ami.wire import Event
+from callcore.domain import inputs as i
+from callcore.domain.ids import CallId, ChannelId, Instant, NodeId, OfferId, PhoneId
+from callcore.domain.stages import Device, OfferStage
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureKeyed:
+    """A desk phone dialled a feature code. `agent` is None when it keyed none."""
+
+    at: Instant
+    feature: str
+    agent: str | None
+    phone: PhoneId
+    channel: ChannelId
+    channel_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """One key, on a channel that is being asked for a PIN. Never printed."""
+
+    channel: ChannelId
+    digit: str
+
+    def __repr__(self) -> str:
+        return f"KeyPressed(channel={self.channel!r})"
+
+
+Told = i.Input | FeatureKeyed | KeyPressed
+
+DIAL_RESULTS: dict[str, OfferStage | None] = {
+    "ANSWER": None,
+    "NOANSWER": OfferStage.NO_ANSWER,
+    "BUSY": OfferStage.REJECTED,  # its state was asked before it rang: who is busy now has refused
+    "CONGESTION": OfferStage.REJECTED,
+    "CHANUNAVAIL": OfferStage.UNREACHABLE,
+    "CANCEL": OfferStage.CALLER_GONE,
+    "ABORT": OfferStage.CALLER_GONE,
+}
+"""`DialStatus` of DialEnd. What is not here (DONTCALL, TORTURE, INVALIDARGS …) is our own mistake: WITHDRAWN."""
+
+RETURNED_RESULTS = DIAL_RESULTS | {"BUSY": OfferStage.BUSY, "UNREACHABLE": OfferStage.UNREACHABLE}
+"""The dialplan's own words, when it asked the phone's state and did not dial."""
+
+DEVICES: dict[str, Device] = {
+    "NOT_INUSE": Device.FREE,
+    "INUSE": Device.BUSY,
+    "BUSY": Device.BUSY,
+    "RINGING": Device.BUSY,
+    "RINGINUSE": Device.BUSY,
+    "ONHOLD": Device.BUSY,
+}
+"""Asterisk's device states; UNAVAILABLE, INVALID, UNKNOWN and whatever comes later are UNREACHABLE."""
+
+
+def device(state: str | None) -> Device:
+    return DEVICES.get(state or "", Device.UNREACHABLE)
+
+
+def caller_number(raw: str | None) -> str | None:
+    """The number that a caller shows; None when it is withheld (非通知) or not known."""
+    if raw is None or not any(c.isdigit() for c in raw):
+        return None
+    return raw
+
+
+def translate(event: Event, node: NodeId) -> Told | None:
+    """The input that an event is, or None. Raises nothing: an event without what it must have is no input."""
+    rule = _RULES.get(event.name)
+    at = event.at
+    return None if rule is None or at is None else rule(event, at, node)
+
+
+def _channel(event: Event, name: str = "Uniqueid") -> ChannelId | None:
+    found = event.get(name)
+    return None if found is None else ChannelId(found)
+
+
+def _call(event: Event) -> CallId | None:
+    found = event.variables.get(names.CALL)
+    return None if found is None else CallId(found)
+
+
+def _arrival(event: Event, at: Instant, node: NodeId) -> Told | None:
+    channel, name, number = _channel(event), event.get("Channel"), event.get("Exten")
+    if event.get("Context") != names.ARRIVALS or channel is None or name is None or number is None:
+        return None
+    return i.ChannelArrived(
+        at=at,
+        node=node,
+        channel=channel,
+        name=name,
+        number=number,
+        caller=caller_number(event.get("CallerIDNum")),
+    )
+
+
+def _hangup(event: Event, at: Instant, _: NodeId) -> Told | None:
+    channel = _channel(event)
+    cause = event.get("Cause") or "0"
+    return (
+        None
+        if channel is None
+        else i.ChannelGone(at=at, channel=channel, cause=int(cause) if cause.isdigit() else 0)
+    )
+
+
+def _hangup_asked(event: Event, at: Instant, _: NodeId) -> Told | None:
+    channel = _channel(event)
+    return None if channel is None else i.HangupRequested(at=at, channel=channel)
+
+
+def _dial(event: Event) -> tuple[CallId, ChannelId, PhoneId | None, OfferId | None] | None:
+    call, leg = _call(event), _channel(event, "DestUniqueid")
+    if call is None or leg is None:
+        return None
+    offer = event.variables.get(names.CHANNEL_OFFER) if event.get("Context") == names.OFFER else None
+    return call, leg, names.phone_of(event.get("DestChannel") or ""), OfferId(offer) if offer else None
+
+
+def _dial_began(event: Event, at: Instant, _: NodeId) -> Told | None:
+    found = _dial(event)
+    if found is None:
+        return None
+    call, leg, phone, offer = found
+    return i.DialBegan(at=at, call=call, channel=leg, phone=phone, offer=offer)
+
+
+def _dial_ended(event: Event, at: Instant, _: NodeId) -> Told | None:
+    found = _dial(event)
+    if found is None:
+        return None
+    call, leg, _phone, offer = found
+    result = DIAL_RESULTS.get(event.get("DialStatus") or "", OfferStage.WITHDRAWN)
+    return i.DialEnded(at=at, call=call, channel=leg, offer=offer, result=result)
+
+
+def _bridge(event: Event, at: Instant, _: NodeId) -> Told | None:
+    channel, bridge = _channel(event), event.get("BridgeUniqueid")
+    if channel is None or bridge is None:
+        return None
+    kind = i.BridgeEntered if event.name == "BridgeEnter" else i.BridgeLeft
+    return kind(at=at, bridge=bridge, channel=channel)
+
+
+def _hold(event: Event, at: Instant, _: NodeId) -> Told | None:
+    channel = _channel(event)
+    return None if channel is None else i.HoldChanged(at=at, channel=channel, held=event.name == "Hold")
+
+
+def _device(event: Event, at: Instant, _: NodeId) -> Told | None:
+    phone = names.phone_of(event.get("Device") or "")
+    return None if phone is None else i.DeviceReported(at=at, phone=phone, device=device(event.get("State")))
+
+
+def _key(event: Event, at: Instant, _: NodeId) -> Told | None:
+    channel, digit = _channel(event), event.get("Digit")
+    # Asterisk tells each key twice when it is passed on; the one that we received counts.
+    if channel is None or digit is None or event.get("Direction") != "Received":
+        return None
+    return KeyPressed(channel, digit) if event.get("Context") == names.PIN else None
+
+
+def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
+    call = event.get("Call")
+    match event.get("UserEvent"):
+        case "CallcoreAdmitted" if call is not None:
+            opened = event.get("Decision") == "open"
+            return i.AdmissionDecided(at=at, call=CallId(call), open=opened, source=event.get("Source") or "")
+        case "CallcoreHeld" if call is not None:
+            return i.CallerHeld(at=at, call=CallId(call))
+        case "CallcoreNet" if call is not None:
+            return i.CallerInNet(at=at, call=CallId(call))
+        case "CallcoreOfferEnded" if call is not None:
+            offer, result = event.get("Offer"), event.get("Result") or ""
+            if offer is None:
+                return None
+            stage = RETURNED_RESULTS.get(result, OfferStage.WITHDRAWN)
+            return i.OfferReturned(at=at, call=CallId(call), offer=OfferId(offer), result=stage)
+        case "CallcoreFeature":
+            phone, channel, name = event.get("Phone"), _channel(event), event.get("Channel")
+            if phone is None or channel is None or name is None:
+                return None
+            return FeatureKeyed(
+                at, event.get("Feature") or "", event.get("Agent"), PhoneId(phone), channel, name
+            )
+    return None
+
+
+_RULES = {
+    "Newchannel": _arrival,
+    "Hangup": _hangup,
+    "HangupRequest": _hangup_asked,
+    "DialBegin": _dial_began,
+    "DialEnd": _dial_ended,
+    "BridgeEnter": _bridge,
+    "BridgeLeave": _bridge,
+    "Hold": _hold,
+    "Unhold": _hold,
+    "DeviceStateChange": _device,
+    "DTMFEnd": _key,
+    "UserEvent": _user_event,
+}

@@ -1,0 +1,277 @@
+"""The command `callcore`. What people see is in Japanese and English and says what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from callcore import __version__
+from callcore.centres import CentreFileErrors, load, read
+from callcore.centres import check as check_centres
+from callcore.domain.centre import Configuration
+from callcore.domain.ids import AgentId
+from callcore.installation import asterisk_process, pbx_settings, phone_ids
+from callcore.log import configure
+from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError
+from callcore.pbx.render import RenderError, write
+from callcore.pins import PinError, PinFile
+from callcore.settings import Secrets, Settings, load_secrets, owner_only
+
+app = typer.Typer(
+    name="callcore",
+    help="公共コールセンターの電話制御 / Telephone control for public call centres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+prompts_app = typer.Typer(help="案内音声 / Prompts.", no_args_is_help=True)
+app.add_typer(prompts_app, name="prompts")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    out.print(text, markup=False)
+
+
+def fail(text: str) -> typer.Exit:
+    err.print(text, markup=False, style="bold red")
+    return typer.Exit(1)
+
+
+def _configuration(settings: Settings) -> Configuration:
+    try:
+        return load(settings.centres, settings.prompts)
+    except CentreFileErrors as errors:
+        for text in errors.texts("ja"):
+            err.print(text, markup=False)
+        raise fail(
+            "センターファイルに誤りがあるため起動しません / nothing starts on a wrong centre file "
+            "(callcore check --language en)"
+        ) from None
+
+
+def _secrets(settings: Settings, configuration: Configuration) -> Secrets:
+    try:
+        return load_secrets(settings, phone_ids(configuration))
+    except PermissionError as error:
+        raise fail(str(error)) from None
+
+
+@app.command()
+def version() -> None:
+    """版を表示する / Print the version."""
+    say(f"callcore {__version__}")
+
+
+@app.command()
+def check(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+    centres: Annotated[
+        Path | None, typer.Option(help="センターファイルのフォルダ / the centre files' folder")
+    ] = None,
+) -> None:
+    """センターファイルを調べる / Check the centre files; status 1 if anything is wrong."""
+    settings = Settings()
+    folder = centres or settings.centres
+    problems = check_centres(folder, settings.prompts, language)
+    for text in problems:
+        err.print(text, markup=False)
+    if problems:
+        raise typer.Exit(1)
+    found = read(folder).centres
+    names = "、".join(f"{c.id} ({c.name})" for c in found)
+    say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found)}")
+
+
+def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskToolchain, int]:
+    try:
+        toolchain = AsteriskToolchain.load(settings.toolchain)
+        pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
+        return toolchain, len(write(configuration, pbx))
+    except (PbxError, RenderError) as error:
+        raise fail(str(error)) from None
+
+
+@app.command()
+def render() -> None:
+    """Asterisk の設定を書き出す / Render the centre files into Asterisk's configuration."""
+    settings = Settings()
+    _, count = _render(settings, _configuration(settings))
+    say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
+
+
+@app.command()
+def pin(
+    agent: Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")],
+    random: Annotated[
+        bool, typer.Option("--random", help="作って一度だけ表示する / make one and show it once")
+    ] = False,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="標準入力から読む / read it from standard input")
+    ] = False,
+) -> None:
+    """オペレーターの暗証番号を設定・再設定する / Set or reset an agent's PIN."""
+    settings = Settings()
+    known = {a.id for c in _configuration(settings).centres for a in c.agents}
+    if agent not in known:
+        raise fail(
+            f"オペレーター {agent} はどのセンターファイルにもありません / agent {agent} is in no centre file"
+        )
+    owner_only(settings.home)
+    file = PinFile(settings.home / "pins.json")
+    try:
+        if random:
+            say(f"{agent}: {file.generate(AgentId(agent))}")
+            return
+        entered = sys.stdin.readline().strip() if stdin else getpass.getpass("暗証番号 / PIN: ")
+        if not stdin and entered != getpass.getpass("もう一度 / again: "):
+            raise fail("二つの番号が違います / the two are not the same")
+        file.set(AgentId(agent), entered)
+    except PinError as error:
+        raise fail(str(error)) from None
+    say(f"{agent}: 設定しました / set")
+
+
+@app.command(hidden=True)
+def engine() -> None:
+    """判断するプロセス / The engine's process; `callcore serve` starts it."""
+    from callcore.engine import main as engine_main
+
+    raise typer.Exit(engine_main(Settings()))
+
+
+@app.command(hidden=True)
+def sidecar() -> None:
+    """画面・API・データベースのプロセス / The sidecar's process; `callcore serve` starts it."""
+    from callcore.sidecar import main as sidecar_main
+
+    raise typer.Exit(sidecar_main(Settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """データベースを最新の形にする / Bring the database to the newest form."""
+    settings = Settings()
+    owner_only(settings.home)
+    _migrate(settings)
+    say(f"データベースは最新です / the database is up to date ({_shown(settings.database)})")
+
+
+def _migrate(settings: Settings) -> None:
+    from callcore.db.migrate import upgrade
+
+    asyncio.run(upgrade(settings.database))
+
+
+def _shown(url: str) -> str:
+    """A database URL without its password."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@app.command()
+def serve() -> None:
+    """エンジンと画面を起動する (Asterisk は別に) / Start engine and sidecar beside a running Asterisk."""
+    settings = Settings()
+    _configuration(settings)
+    owner_only(settings.home)
+    _migrate(settings)
+    raise typer.Exit(_supervise(settings, None, None))
+
+
+@app.command()
+def run(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="模擬の一日を再生する / play a simulated working day")
+    ] = False,
+    speed: Annotated[
+        float, typer.Option(help="着信間隔・通話・我慢・後処理を割る数 / divides gaps, talk, patience, ACW")
+    ] = 1.0,
+    calls: Annotated[int, typer.Option(help="一日の着信数 / calls in the day")] = 150,
+    agents: Annotated[int, typer.Option(help="オペレーター数 / agents on duty")] = 6,
+    seed: Annotated[int, typer.Option(help="乱数の種 / seed of the day's chance")] = 1,
+) -> None:
+    """すべてを起動する: Asterisk、エンジン、画面 / Start everything: Asterisk, engine, web page. Ctrl-C stops."""
+    if demo:
+        from callcore.demo.day import Plan
+        from callcore.demo.show import play
+
+        raise typer.Exit(play(Plan(speed=speed, calls=calls, agents=agents, seed=seed), say))
+    settings = Settings()
+    configuration = _configuration(settings)
+    toolchain, _ = _render(settings, configuration)
+    _migrate(settings)
+    say(f"Asterisk {toolchain.version} ({toolchain.source})")
+    pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
+    raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
+
+
+def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
+    from callcore.runtime.process import run_process
+    from callcore.supervisor import child, supervise
+
+    configure(settings.log_level, "supervisor")
+
+    async def body(stop: asyncio.Event) -> None:
+        say(addresses(settings, with_pbx=toolchain is not None))
+        await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
+
+    return run_process(body)
+
+
+def addresses(settings: Settings, *, with_pbx: bool) -> str:
+    """Where people and phones find this installation."""
+    page = f"http://{settings.web_host}:{settings.web_port}"
+    lines = [
+        f"画面 / page        {page}/",
+        f"指標 / metrics     {page}/metrics",
+        f"API                {page}/docs",
+    ]
+    if with_pbx:
+        lines.append(f"SIP (UDP)          {settings.sip_host}:{settings.sip_port}")
+    lines.append(f"状態 / state       {settings.home}")
+    lines.append("Ctrl-C で停止します / Ctrl-C stops")
+    return "\n".join(lines)
+
+
+@prompts_app.command("make")
+def prompts_make(
+    again: Annotated[bool, typer.Option("--again", help="すべて作り直す / make all of them again")] = False,
+) -> None:
+    """文言から音声を作る / Make the audio that is missing or whose text has changed."""
+    from callcore.prompts import PromptsUnavailable, make
+
+    settings = Settings()
+    try:
+        configuration = read(settings.centres)
+        announcements = [a for c in configuration.centres for a in c.announcements]
+        make(
+            settings.prompts,
+            announcements,
+            again=again,
+            progress=lambda path, kana: say(f"{path}  {kana or ''}"),
+        )
+    except CentreFileErrors as errors:
+        raise fail("\n".join(errors.texts("ja"))) from None
+    except PromptsUnavailable as error:
+        raise fail(str(error)) from None
+
+
+def main() -> None:
+    app()
+
+
+def asterisk_of(settings: Settings) -> AsteriskProcess:
+    """The installation's Asterisk, rendered and ready to be started."""
+    configuration = _configuration(settings)
+    toolchain, _ = _render(settings, configuration)
+    return asterisk_process(pbx_settings(settings, _secrets(settings, configuration), toolchain), toolchain)

@@ -1,0 +1,260 @@
+"""Facts into rows: the drain's sink.
+
+Rules
+- All frames of a batch and the new position are one transaction: they are there together or not at all.
+- A frame at or below the position is passed over, so a batch may come twice, or from further back.
+- A call's row is what `measures.record` makes of the facts, loaded, folded and stored; nothing is reckoned here.
+- A fact of a call whose arrival is not in the tables (the journal was begun again, or the row is past its
+  retention) makes no row; it is written down in `facts_noted` as `CallUnknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from callcore.db import tables as t
+from callcore.db.database import Database
+from callcore.db.rows import record_of, row_of
+from callcore.domain import facts as f
+from callcore.domain.ids import CallId, Instant
+from callcore.domain.measures import Record, record
+from callcore.domain.personal import Personal
+from callcore.domain.stages import OfferStage
+from callcore.runtime.ports import Seq
+
+Seal = Callable[[Personal], tuple[bytes, str | None, str] | None]
+"""A personal value to what its table keeps: sealed bytes, fingerprint, period. None: its key has been destroyed."""
+
+
+class Frame(Protocol):
+    """The facts of one step, as the journal gives them."""
+
+    @property
+    def run(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def facts(self) -> Sequence[object]: ...
+
+
+class Projection:
+    """Keeps the tables in step with the journal. One at a time; a second one waits, and finds its frames there."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    async def position(self) -> Seq | None:
+        """The last frame that is in; None: nothing yet. Raises `DatabaseAway`."""
+        async with self._database.reading() as connection:
+            return await read_position(connection)
+
+    async def apply(self, frames: Sequence[Frame]) -> None:
+        """All frames beyond the position, and the new position, in one transaction. Raises `DatabaseAway`.
+
+        What `seal` raises rises before anything is written.
+        """
+        callers = [row for frame in frames for fact in frame.facts for row in self._sealed(fact)]
+        async with self._database.writing() as connection:
+            position = await read_position(connection, lock=True)
+            fresh = _beyond(position, frames)
+            if not fresh:
+                return
+            told = [
+                (frame.run, frame.n, k, fact)
+                for frame in fresh
+                for k, fact in enumerate(frame.facts)
+                if isinstance(fact, f.Fact)
+            ]
+            known = await _fold_calls(connection, [fact for *_, fact in told])
+            arrived = {fact.call for *_, fact in told if isinstance(fact, f.CallArrived)}
+            if fit := [row for row in callers if row["call"] in arrived]:
+                await connection.execute(insert(t.callers), fit)
+            for run, n, k, fact in told:
+                await _write(connection, {"run": run, "n": n, "k": k}, fact, known)
+            await _move(connection, position, Seq(fresh[-1].run, fresh[-1].n))
+
+    def _sealed(self, fact: object) -> Iterable[dict[str, Any]]:
+        """The caller's row of an arrival. Made outside the transaction: its keys lie elsewhere."""
+        if not isinstance(fact, f.CallArrived) or fact.caller.text is None:
+            return
+        made = self._seal(fact.caller)
+        if made is not None:
+            sealed, fingerprint, period = made
+            yield {
+                "call": fact.call,
+                "centre": fact.centre,
+                "at": fact.caller.at,
+                "period": period,
+                "fingerprint": fingerprint,
+                "sealed": sealed,
+            }
+
+
+async def read_position(connection: AsyncConnection, *, lock: bool = False) -> Seq | None:
+    """`lock`: nobody else moves it until the end of this transaction (SQLite's writers are alone anyway)."""
+    asked = select(t.drain_position.c.run, t.drain_position.c.n)
+    found = (await connection.execute(asked.with_for_update() if lock else asked)).one_or_none()
+    return None if found is None else Seq(found.run, found.n)
+
+
+async def _move(connection: AsyncConnection, before: Seq | None, to: Seq) -> None:
+    if before is None:
+        await connection.execute(insert(t.drain_position), {"id": 1, "run": to.run, "n": to.n})
+    else:
+        await connection.execute(update(t.drain_position).values(run=to.run, n=to.n))
+
+
+def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
+    """The frames that are not in yet, each once."""
+    fresh: list[Frame] = []
+    for frame in frames:
+        seq = Seq(frame.run, frame.n)
+        if position is None or seq > position:
+            fresh.append(frame)
+            position = seq
+    return fresh
+
+
+async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
+    """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
+    named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
+    found = (await connection.execute(select(t.calls).where(t.calls.c.id.in_(named)))).mappings()
+    before = {CallId(row["id"]): record_of(row) for row in found}
+    after, more = dict(before), dict[CallId, dict[str, str]]()
+    for fact in facts:
+        call = getattr(fact, "call", None)
+        if call is None:
+            continue
+        folded = record(after.get(call), fact)
+        if folded is None:
+            continue
+        after[call] = folded
+        match fact:
+            case f.CallArrived():
+                more[call] = {"node": fact.node}
+            case f.CallAdmitted() | f.CallRefused():
+                more.setdefault(call, {})["admission"] = fact.reason
+    new = [{"admission": None} | row_of(r) | more[c] for c, r in after.items() if c not in before]
+    if new:
+        await connection.execute(insert(t.calls), new)
+    for call, folded in after.items():
+        changed = folded != before.get(call) or "admission" in more.get(call, {})
+        if call in before and changed:
+            values = row_of(folded) | more.get(call, {})
+            await connection.execute(update(t.calls).where(t.calls.c.id == call).values(values))
+    return after
+
+
+_NOTED = (f.RunStarted, f.LinkGained, f.LinkLost, f.Healed, f.AdmissionDiffered)
+_UNTOLD = {"at", "call"}
+"""Fields that have columns of their own."""
+
+
+async def _write(
+    connection: AsyncConnection, place: dict[str, int], fact: f.Fact, known: dict[CallId, Record]
+) -> None:
+    """The rows beside the call's own that one fact makes or changes."""
+
+    async def note(kind: str, detail: dict[str, Any]) -> None:
+        row = place | {"at": fact.at, "kind": kind, "call": getattr(fact, "call", None), "detail": detail}
+        await connection.execute(insert(t.facts_noted), row)
+
+    if isinstance(fact, _NOTED):
+        told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
+        await note(type(fact).__name__, {name: getattr(fact, name) for name in told})
+        return
+    call = getattr(fact, "call", None)
+    if call is not None and call not in known:
+        await note("CallUnknown", {"fact": type(fact).__name__})
+        return
+    match fact:
+        case f.Configured():
+            await note("Configured", {"version": fact.configuration.version})
+        case f.VisitBegan():
+            await _close_visit(connection, fact.call, fact.at, "requeued")
+            await connection.execute(
+                insert(t.visits),
+                {
+                    "id": fact.visit,
+                    "call": fact.call,
+                    "queue": fact.queue,
+                    "priority": fact.priority,
+                    "entered_at": fact.at,
+                    "since": fact.since,
+                    "in_net": False,
+                    "reconstructed": fact.reconstructed,
+                },
+            )
+        case f.NetEntered():
+            await connection.execute(_open_visit.values(in_net=True), {"of": fact.call})
+        case f.OfferMade():
+            await connection.execute(
+                insert(t.offers),
+                {
+                    "id": fact.offer,
+                    "call": fact.call,
+                    "visit": fact.visit,
+                    "agent": fact.agent,
+                    "phone": fact.phone,
+                    "ring_s": fact.ring_s,
+                    "reasons": list(fact.reasons),
+                    "made_at": fact.at,
+                    "result": OfferStage.MADE,
+                    "reconstructed": fact.reconstructed,
+                },
+            )
+        case f.OfferRang():
+            rang = _offer.values(rang_at=fact.at, result=OfferStage.RINGING)
+            await connection.execute(rang, {"named": fact.offer})
+        case f.OfferFailed():
+            over = _offer.values(
+                ended_at=fact.at,
+                result=fact.result,
+                rest_until=fact.rest_until,
+                reason=fact.reason,
+                reconstructed=t.offers.c.reconstructed | fact.reconstructed,
+            )
+            await connection.execute(over, {"named": fact.offer})
+        case f.CallAnswered():
+            await _close_visit(connection, fact.call, fact.at, "answered")
+            if fact.offer is not None:
+                answered = _offer.values(ended_at=fact.at, result=OfferStage.ANSWERED)
+                await connection.execute(answered, {"named": fact.offer})
+        case f.CallEnded():
+            await _close_visit(connection, fact.call, fact.at, fact.outcome.value)
+        case f.RecordingFiled():
+            await connection.execute(
+                insert(t.recordings),
+                {
+                    "call": fact.call,
+                    "file": fact.file,
+                    "size": fact.size,
+                    "seconds": fact.seconds,
+                    "sha256": fact.sha256,
+                    "problem": fact.problem,
+                    "filed_at": fact.at,
+                },
+            )
+        case f.AgentSignedIn():
+            row = place | {"agent": fact.agent, "phone": fact.phone, "signed_in_at": fact.at}
+            await connection.execute(insert(t.agent_sessions), row)
+        case f.AgentSignedOut():
+            out = _session.values(signed_out_at=fact.at, reason=fact.reason)
+            await connection.execute(out, {"who": fact.agent})
+
+
+_open_visit = update(t.visits).where(t.visits.c.call == bindparam("of"), t.visits.c.ended_at.is_(None))
+_offer = update(t.offers).where(t.offers.c.id == bindparam("named"))
+_session = update(t.agent_sessions).where(
+    t.agent_sessions.c.agent == bindparam("who"), t.agent_sessions.c.signed_out_at.is_(None)
+)
+
+
+async def _close_visit(connection: AsyncConnection, call: CallId, at: Instant, outcome: str) -> None:
+    await connection.execute(_open_visit.values(ended_at=at, outcome=outcome), {"of": call})

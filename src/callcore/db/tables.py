@@ -1,0 +1,174 @@
+"""What is kept of calls, for reports and for looking one up. All of it can be made again from the journal.
+
+Rules
+- A call's row is its `measures.Record`, column by column: reports give records to `measures.figures`, and no SQL
+  holds a percentage.
+- Lengths are whole microseconds and named `_us`; sizes are bytes; instants are UTC.
+- Whatever belongs to a call goes with its row. What belongs to a person stands sealed, in `callers` only.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from callcore.db.types import At, Document, Word
+from callcore.domain.stages import OfferStage, Outcome, Party
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _of_call(*, key: bool = False) -> Column[str]:
+    return Column("call", Text, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=key, nullable=False)
+
+
+drain_position = Table(
+    "drain_position",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("run", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="The last frame of the journal that is in these tables",
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("centre", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("number", Text, nullable=False, comment="The number dialled"),
+    Column("arrived_at", At, nullable=False),
+    Column("due_agent", Boolean),
+    Column("admission", Text, comment="Why it was let in or refused"),
+    Column("entered_at", At),
+    Column("answered_at", At),
+    Column("agent", Text),
+    Column("by_net", Boolean, nullable=False),
+    Column("talk_us", BigInteger, nullable=False),
+    Column("hold_us", BigInteger, nullable=False),
+    Column("talk_since", At),
+    Column("held_since", At),
+    Column("ended_at", At),
+    Column("outcome", Word(Outcome)),
+    Column("reason", Text),
+    Column("hung_up_by", Word(Party)),
+    Column("visits", Integer, nullable=False),
+    Column("offers", Integer, nullable=False),
+    Column("reconstructed", Boolean, nullable=False),
+    Index(None, "centre", "arrived_at"),
+    Index(None, "arrived_at"),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of_call(),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("entered_at", At, nullable=False),
+    Column("since", At, nullable=False, comment="What the order of waiting goes by"),
+    Column("in_net", Boolean, nullable=False, comment="Was in the safety net for a while"),
+    Column("ended_at", At),
+    Column("outcome", Text, comment="answered, requeued, or the outcome of the call"),
+    Column("reconstructed", Boolean, nullable=False),
+    Index(None, "call"),
+    Index(None, "queue", "entered_at"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of_call(),
+    Column("visit", Text, ForeignKey("visits.id", ondelete="CASCADE"), nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("ring_s", Integer, nullable=False),
+    Column("reasons", Document, nullable=False, comment="Why this agent for this caller, in words"),
+    Column("made_at", At, nullable=False),
+    Column("rang_at", At),
+    Column("ended_at", At),
+    Column("result", Word(OfferStage), nullable=False),
+    Column("rest_until", At),
+    Column("reason", Text),
+    Column("reconstructed", Boolean, nullable=False),
+    Index(None, "call"),
+    Index(None, "visit"),
+    Index(None, "agent", "made_at"),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    _of_call(key=True),
+    Column("file", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("sha256", Text),
+    Column("problem", Text),
+    Column("filed_at", At, nullable=False),
+)
+
+callers = Table(
+    "callers",
+    metadata,
+    _of_call(key=True),
+    Column("centre", Text, nullable=False),
+    Column("at", At, nullable=False, comment="What it was sealed for, with call and centre"),
+    Column("period", Text, nullable=False, comment="Of the key that the call's key is wrapped by"),
+    Column("fingerprint", Text, comment="HMAC, by which equal values are found"),
+    Column("sealed", LargeBinary, nullable=False),
+    Index(None, "fingerprint"),
+    Index(None, "centre", "period"),
+)
+
+agent_sessions = Table(
+    "agent_sessions",
+    metadata,
+    Column("run", BigInteger, primary_key=True, comment="Place of the signing in: frame, and fact within it"),
+    Column("n", BigInteger, primary_key=True),
+    Column("k", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("signed_in_at", At, nullable=False),
+    Column("signed_out_at", At),
+    Column("reason", Text, comment="Why signed out"),
+    Index(None, "agent", "signed_in_at"),
+)
+
+facts_noted = Table(
+    "facts_noted",
+    metadata,
+    Column("run", BigInteger, primary_key=True),
+    Column("n", BigInteger, primary_key=True),
+    Column("k", Integer, primary_key=True),
+    Column("at", At, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("call", Text),
+    Column("detail", Document, nullable=False),
+    Index(None, "kind", "at"),
+    comment="What somebody must be able to look up: starts, gaps in the watch, things mended, differences",
+)

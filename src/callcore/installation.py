@@ -1,0 +1,51 @@
+"""From settings to what Asterisk needs: the one place that knows where an installation keeps what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callcore.domain.centre import Configuration
+from callcore.domain.ids import PhoneId
+from callcore.pbx.process import AsteriskProcess, AsteriskToolchain
+from callcore.pbx.render import PbxSettings
+from callcore.settings import Secrets, Settings
+
+
+def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolchain) -> PbxSettings:
+    """Where this installation's Asterisk keeps its files, and the ports it listens on."""
+    base = settings.asterisk
+    return PbxSettings(
+        node=settings.node_id,
+        etc_dir=base / "etc",
+        run_dir=settings.run,
+        log_dir=base / "log",
+        lib_dir=base / "lib",
+        spool_dir=base / "spool",
+        recordings_dir=settings.recordings,
+        modules_dir=toolchain.modules_dir,
+        data_dir=toolchain.data_dir,
+        prompts_dir=settings.prompts,
+        music_dir=settings.prompts / "music",
+        ami_port=settings.ami_port,
+        ami_secret=secrets.ami,
+        sip_host=settings.sip_host,
+        sip_port=settings.sip_port,
+        rtp_first=settings.rtp_first,
+        rtp_last=settings.rtp_last,
+        phone_secrets=secrets.phones,
+        trunk_hosts=settings.trunks,
+        asterisk_version=toolchain.version,
+    )
+
+
+def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> AsteriskProcess:
+    return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir)
+
+
+def phone_ids(configuration: Configuration) -> list[PhoneId]:
+    return [phone.id for centre in configuration.centres for phone in centre.phones]
+
+
+def recording_of(settings: Settings, call: str) -> Path:
+    """Where the dialplan writes a call's recording."""
+    return settings.recordings / f"{call}.wav"

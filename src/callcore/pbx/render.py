@@ -1,0 +1,563 @@
+"""Centre files, secrets, ports and folders → every file that Asterisk reads.
+
+Pure and repeatable: the same input gives the same bytes. The templates are in `asterisk/`, the static dialplan in
+`dialplans/`. None of these formats has an escape that holds in every place (`;` begins a comment, `${` a
+substitution, a comma the next argument, a line end the next option), so nothing is escaped: whatever goes into a
+template passes `_plain`, and a value with any other sign stops the rendering with its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Final
+from zoneinfo import TZPATH
+
+import jinja2
+
+from callcore.domain.centre import Centre, Configuration
+from callcore.domain.hours import Window
+from callcore.domain.ids import NodeId, PhoneId
+
+MODULES: Final = (
+    "bridge_simple",
+    "bridge_softmix",
+    "app_celgenuserevent",
+    "app_dial",
+    "app_exec",
+    "app_mixmonitor",
+    "app_playback",
+    "app_queue",
+    "app_read",
+    "app_userevent",
+    "app_waitforcond",
+    "cdr_custom",
+    "cel_custom",
+    "chan_pjsip",
+    "codec_a_mu",
+    "codec_alaw",
+    "codec_resample",
+    "codec_ulaw",
+    "format_pcm",
+    "format_sln",
+    "format_wav",
+    "func_callerid",
+    "func_cdr",
+    "func_channel",
+    "func_cut",
+    "func_db",
+    "func_devstate",
+    "func_logic",
+    "func_strings",
+    "pbx_config",
+    "res_manager_devicestate",
+    "res_musiconhold",
+    "res_pjproject",
+    "res_pjsip",
+    "res_pjsip_authenticator_digest",
+    "res_pjsip_caller_id",
+    "res_pjsip_endpoint_identifier_ip",
+    "res_pjsip_endpoint_identifier_user",
+    "res_pjsip_nat",
+    "res_pjsip_pubsub",
+    "res_pjsip_registrar",
+    "res_pjsip_rfc3326",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_session",
+    "res_rtp_asterisk",
+    "res_sorcery_astdb",
+    "res_sorcery_config",
+    "res_sorcery_memory",
+    "res_timing_timerfd",
+)
+"""Without one of these there is no whole way of a call."""
+
+OPTIONAL_MODULES: Final = (
+    "app_verbose",
+    "func_global",
+    "func_hangupcause",
+    "res_pjsip_acl",
+    "res_pjsip_dialog_info_body_generator",
+    "res_pjsip_exten_state",
+    "res_pjsip_logger",
+    "res_pjsip_outbound_publish",
+    "res_pjsip_pidf_body_generator",
+)
+"""Lamps and instruments: without them calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
+
+EVENTS: Final = (
+    "Newchannel",
+    "Hangup",
+    "HangupRequest",
+    "DialBegin",
+    "DialEnd",
+    "BridgeEnter",
+    "BridgeLeave",
+    "Hold",
+    "Unhold",
+    "UserEvent",
+    "MixMonitorStart",
+    "FullyBooted",
+    "Shutdown",
+)
+"""The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
+
+CEL_FIELDS: Final = (
+    "eventenum",
+    "userdeftype",
+    "eventtime",
+    "uniqueid",
+    "linkedid",
+    "channel",
+    "context",
+    "exten",
+    "app",
+    "peer",
+    "caller",
+    "extra",
+)
+"""Columns of `cel-custom/callcore.csv`. `eventtime` is `<epoch seconds>.<6 digits>`; `extra` is JSON or text."""
+
+_CEL_SOURCES: Final = (
+    "${eventenum}",
+    "${userdeftype}",
+    "${eventtime}",
+    "${CHANNEL(uniqueid)}",
+    "${CHANNEL(linkedid)}",
+    "${CHANNEL(channame)}",
+    "${CHANNEL(context)}",
+    "${CHANNEL(exten)}",
+    "${CHANNEL(appname)}",
+    "${BRIDGEPEER}",
+    "${CALLERID(num)}",
+    "${eventextra}",
+)
+
+CDR_FIELDS: Final = (
+    "uniqueid",
+    "linkedid",
+    "sequence",
+    "src",
+    "dst",
+    "dcontext",
+    "channel",
+    "dstchannel",
+    "lastapp",
+    "start",
+    "answer",
+    "end",
+    "duration",
+    "billsec",
+    "disposition",
+)
+"""Columns of `cdr-custom/callcore.csv`. The three times are epoch seconds with 6 digits, empty if there was none."""
+
+CEL_FILE: Final = Path("cel-custom/callcore.csv")
+CDR_FILE: Final = Path("cdr-custom/callcore.csv")
+"""Below the log folder."""
+
+SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+COMMON_PROMPTS: Final = (
+    "ask-agent-number",
+    "ask-pin",
+    "signed-in",
+    "signed-out",
+    "refused",
+    "not-possible",
+)
+"""What the desk phones' feature codes play: `callcore/common/<language>/<name>`."""
+
+_TEMPLATES: Final = (
+    "asterisk.conf",
+    "cdr.conf",
+    "cdr_custom.conf",
+    "cel.conf",
+    "cel_custom.conf",
+    "extensions.conf",
+    "features.conf",
+    "http.conf",
+    "indications.conf",
+    "logger.conf",
+    "manager.conf",
+    "modules.conf",
+    "musiconhold.conf",
+    "pjproject.conf",
+    "pjsip.conf",
+    "queues.conf",
+    "rtp.conf",
+)
+_STATIC: Final = ("callcore.conf",)
+_EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
+"""Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
+
+_SOCKET_LIMIT: Final = 107
+"""Bytes of a Unix socket's path: `sun_path` has 108 with its end (unix(7))."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@+~-][A-Za-z0-9_./:@+~ -]*")
+_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_NODE: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
+_DIGITS: Final = re.compile(r"\+?[0-9]{1,20}")
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+_SOUND: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_RESERVED: Final = frozenset({"general", "global", "system", "trunk", "trunk-identify", "globals", "default"})
+
+
+class RenderError(ValueError):
+    """A value that Asterisk's configuration cannot hold. Says which, in Japanese and English."""
+
+
+@dataclass(frozen=True, slots=True)
+class PbxSettings:
+    """What one Asterisk needs beside the centre files. Folders are absolute."""
+
+    node: NodeId
+    """`systemname`: the front part of every unique id. Lower-case letters and digits."""
+    etc_dir: Path
+    run_dir: Path
+    """Holds the control socket, so its path has to be short (107 bytes with `/asterisk.ctl`)."""
+    log_dir: Path
+    lib_dir: Path
+    """AstDB, sounds, keys."""
+    spool_dir: Path
+    recordings_dir: Path
+    modules_dir: Path
+    data_dir: Path
+    """Asterisk's own data (`documentation/`, `sounds/`)."""
+    prompts_dir: Path
+    """`ivr_prompts/`; seen by Asterisk as `sounds/callcore`."""
+    music_dir: Path
+    """Hold music, 8 kHz mono wav."""
+    ami_port: int
+    ami_secret: str
+    sip_port: int
+    rtp_first: int
+    rtp_last: int
+    phone_secrets: Mapping[PhoneId, str]
+    """SIP passwords, one for each phone of the centre files."""
+    trunk_hosts: tuple[str, ...] = ()
+    """Addresses or networks that the carrier's calls come from."""
+    ami_host: str = "127.0.0.1"
+    sip_host: str = "0.0.0.0"  # noqa: S104  a desk phone must reach it; the demo and the tests give a loopback address
+    asterisk_version: str = "22.0.0"
+    phone_rtp_timeout_s: int = 30
+    """A phone in a talk that sends nothing for so long is held for gone. Phones must not suppress silence."""
+    qualify_s: int = 30
+    """How often each phone is asked whether it is there."""
+    project_dir: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
+    """Where `asterisk/` and `dialplans/` are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SoundView:
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _CentreView:
+    id: str
+    zone: str
+    weekly: tuple[str, ...]
+    sounds: tuple[_SoundView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberView:
+    digits: str
+    centre: str
+    queue: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class _QueueView:
+    id: str
+    centre: str
+    ring_s: int
+    acw_s: int
+    longest_wait_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _PhoneView:
+    id: str
+    centre: str
+    language: str
+    secret: str
+
+
+def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
+    """File name in `etc_dir` → content. Raises RenderError for a value that must not stand in a configuration."""
+    _check_settings(settings)
+    centres = sorted(configuration.centres, key=lambda centre: centre.id)
+    _check_unique(centres)
+    context = {
+        "pbx": settings,
+        "entity": _entity(settings.node),
+        "modules": MODULES,
+        "optional_modules": OPTIONAL_MODULES,
+        "events": EVENTS,
+        "advanced_filters": _filters_by_name(settings.asterisk_version),
+        "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
+        "centres": [_centre_view(centre) for centre in centres],
+        "numbers": _number_views(centres),
+        "queues": _queue_views(centres),
+        "phones": _phone_views(centres, settings),
+        "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
+        "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(settings.project_dir / "asterisk"),
+        undefined=jinja2.StrictUndefined,
+        finalize=_plain,
+        autoescape=False,  # noqa: S701  not HTML; `finalize` refuses what these formats cannot hold
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    files = {name: environment.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
+    files |= dict.fromkeys(_EMPTY, b"; Rendered by callcore: empty on purpose.\n")
+    for name in _STATIC:
+        files[name] = (settings.project_dir / "dialplans" / name).read_bytes()
+    return files
+
+
+def write(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
+    """Render, make Asterisk's folders and put the files there, each by rename and readable by the owner only.
+
+    Nothing is written if the rendering fails. Returns what `render` returned.
+    """
+    files = render(configuration, settings)
+    _make_folders(settings)
+    for name, content in files.items():
+        target = settings.etc_dir / name
+        aside = settings.etc_dir / f".{name}.new"
+        aside.unlink(missing_ok=True)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        aside.replace(target)
+    return files
+
+
+class _Dialplan(str):
+    """Text of our own that is meant to be dialplan code; the only thing that `_plain` lets through unread."""
+
+    __slots__ = ()
+
+
+def _plain(value: object) -> object:
+    """Every `{{ … }}` of a template passes here."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, _Dialplan | int):
+        return value
+    text = str(value)
+    if not _PLAIN.fullmatch(text) or text != text.strip():
+        raise _refused("a value / 値", text, "letters, digits and _ . / : @ + ~ -")
+    return text
+
+
+def _refused(what: str, value: str, allowed: str) -> RenderError:
+    return RenderError(
+        f"{what}: {value!r} cannot stand in Asterisk's configuration; use {allowed}. / "
+        f"{what}: {value!r} は Asterisk の設定に書けません。使える文字: {allowed}"
+    )
+
+
+def _match(pattern: re.Pattern[str], what: str, value: str) -> str:
+    if not pattern.fullmatch(value):
+        raise _refused(what, value, pattern.pattern)
+    return value
+
+
+def _check_settings(settings: PbxSettings) -> None:
+    _match(_NODE, "node / ノード名", settings.node)
+    _match(_SECRET, "AMI secret / AMI の秘密", settings.ami_secret)
+    if not ip_address(settings.ami_host).is_loopback:
+        raise RenderError(
+            f"AMI must listen on loopback only, not on {settings.ami_host}. / "
+            f"AMI は {settings.ami_host} ではなくループバック (127.x) だけで待ち受けてください。"
+        )
+    ip_address(settings.sip_host)
+    for host in settings.trunk_hosts:
+        ip_network(host)
+    for name in ("etc", "run", "log", "lib", "spool", "recordings", "modules", "data", "prompts", "music"):
+        path: Path = getattr(settings, f"{name}_dir")
+        if not path.is_absolute():
+            raise RenderError(
+                f"{name}_dir must be absolute: {path} / {name}_dir は絶対パスで書いてください: {path}"
+            )
+        _plain(path)
+    socket = len(os.fsencode(settings.run_dir / "asterisk.ctl"))
+    if socket > _SOCKET_LIMIT:
+        raise RenderError(
+            f"run_dir is too long for a socket ({socket} > {_SOCKET_LIMIT} bytes): {settings.run_dir}; "
+            f"choose a shorter CALLCORE_HOME. / run_dir がソケットには長すぎます。CALLCORE_HOME を短くしてください。"
+        )
+    if not 0 < settings.rtp_first < settings.rtp_last < 65536:
+        raise RenderError(f"RTP ports / RTP ポート: {settings.rtp_first}-{settings.rtp_last}")
+
+
+def _check_unique(centres: Iterable[Centre]) -> None:
+    """Names share one space: sections of one file, extensions of one context, variables of one table."""
+    seen: set[tuple[str, str]] = set()
+    for centre in centres:
+        names = [("centre", str(centre.id))]
+        names += [("number", number.digits) for number in centre.numbers]
+        names += [("queue", str(queue.id)) for queue in centre.queues]
+        names += [("phone", str(phone.id)) for phone in centre.phones]
+        for name in names:
+            if name in seen:
+                raise RenderError(
+                    f"{name[0]} {name[1]!r} exists twice. / {name[0]} {name[1]!r} が重複しています。"
+                )
+            if name[1] in _RESERVED or name[1].startswith("callcore"):
+                raise RenderError(
+                    f"{name[0]} {name[1]!r} is a reserved name. / {name[0]} {name[1]!r} は予約済みの名前です。"
+                )
+            seen.add(name)
+
+
+def _centre_view(centre: Centre) -> _CentreView:
+    _match(_ID, "centre / センター", centre.id)
+    language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
+    sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
+    for kind in SOUND_KINDS:
+        if kind not in sounds:
+            raise RenderError(
+                f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
+                f"センター {centre.id} に {language!r} の案内 {kind!r} がありません。"
+            )
+    return _CentreView(
+        id=centre.id,
+        zone=_posix_zone(centre.calendar.zone),
+        weekly=tuple(_windows(day) for day in centre.calendar.weekly),
+        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in SOUND_KINDS),
+    )
+
+
+def _windows(day: tuple[Window, ...]) -> _Dialplan:
+    """Seconds of the local day, `opens-closes[,…]`, or `closed`; the shape that the dialplan reads."""
+    return _Dialplan(",".join(f"{int(w.opens)}-{int(w.closes)}" for w in day) or "closed")
+
+
+def _number_views(centres: Iterable[Centre]) -> list[_NumberView]:
+    return [
+        _NumberView(
+            digits=_match(_DIGITS, "number / 電話番号", number.digits),
+            centre=centre.id,
+            queue=_match(_ID, "queue / 待ち行列", number.queue),
+            language=centre.languages[0],
+        )
+        for centre in centres
+        for number in sorted(centre.numbers, key=lambda number: number.digits)
+    ]
+
+
+def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
+    return [
+        _QueueView(
+            id=_match(_ID, "queue / 待ち行列", queue.id),
+            centre=centre.id,
+            ring_s=queue.ring_s,
+            acw_s=queue.acw_s,
+            longest_wait_s=queue.longest_wait_s,
+        )
+        for centre in centres
+        for queue in sorted(centre.queues, key=lambda queue: queue.id)
+    ]
+
+
+def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_PhoneView]:
+    views = []
+    for centre in centres:
+        for phone in sorted(centre.phones, key=lambda phone: phone.id):
+            secret = settings.phone_secrets.get(phone.id)
+            if secret is None:
+                raise RenderError(
+                    f"phone {phone.id} has no SIP secret. / 電話機 {phone.id} の SIP パスワードがありません。"
+                )
+            views.append(
+                _PhoneView(
+                    id=_match(_ID, "phone / 電話機", phone.id),
+                    centre=centre.id,
+                    language=centre.languages[0],
+                    secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                )
+            )
+    return views
+
+
+def _cdr_source(column: str) -> str:
+    """`u`: unformatted, so that a time has its microseconds and no time zone."""
+    return f"{column},u" if column in ("start", "answer", "end") else column
+
+
+def _entity(node: str) -> str:
+    """A locally administered MAC address (RFC 7042 §2.1) that is this node's own."""
+    digest = hashlib.sha256(f"callcore {node}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def _filters_by_name(version: str) -> bool:
+    """Whether this Asterisk knows `eventfilter(name(…))`: 20.10, 21.5, 22.0 and later."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is None:
+        raise RenderError(f"Asterisk version / Asterisk のバージョン: {version!r}")
+    major, minor = int(found[1]), int(found[2])
+    return minor >= {20: 10, 21: 5}.get(major, 0) and major >= 20
+
+
+def _posix_zone(zone: str) -> str:
+    """`JST-9` for `Asia/Tokyo`: the rule that holds from now on, as RFC 8536 §3.3 keeps it in the zone's footer.
+
+    Asterisk reads a name from the host's zoneinfo and silently takes UTC where there is none; a rule needs no file.
+    A zone with summer time has commas in its rule, which the dialplan would take for the next argument: there the
+    name stays, and the host needs tzdata.
+    """
+    _match(re.compile(r"[A-Za-z_+-]+(/[A-Za-z0-9_+-]+)*"), "time zone / タイムゾーン", zone)
+    for folder in TZPATH:
+        if (file := Path(folder) / zone).is_file():
+            data = file.read_bytes()
+            break
+    else:
+        try:
+            data = resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).read_bytes()
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            raise RenderError(f"unknown time zone {zone!r} / 不明なタイムゾーン {zone!r}") from error
+    rule = data.rsplit(b"\n", 2)[-2].decode("ascii", "replace")
+    return rule if re.fullmatch(r"[A-Z]{3,5}[+-]?[0-9]{1,2}(:[0-9]{2})?", rule) else zone
+
+
+def _make_folders(settings: PbxSettings) -> None:
+    own = (settings.etc_dir, settings.run_dir, settings.log_dir, settings.lib_dir, settings.spool_dir)
+    for folder in (*own, settings.recordings_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Without its folder cel_custom loses every record with a single line in the log.
+    for folder in (settings.log_dir / "cel-custom", settings.log_dir / "cdr-custom"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (settings.lib_dir / "keys", settings.lib_dir / "sounds", settings.spool_dir / "monitor"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    # Modules whose options are not in the documentation refuse to load.
+    _link(settings.lib_dir / "documentation", settings.data_dir / "documentation")
+    _link(settings.lib_dir / "sounds" / "callcore", settings.prompts_dir)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    aside = link.with_name(f".{link.name}.new")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target)
+    aside.replace(link)

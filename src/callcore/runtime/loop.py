@@ -1,0 +1,179 @@
+"""The deciding task: the only owner of the floor and of the journal's pen.
+
+Its inbox is turned in order. Each item is either an input for the core, or something that must happen at its place
+among the inputs (the heartbeat, a look at the state for a command). For each input: `step`, then the journal, then
+the effects; so nothing is done that is not written down.
+
+When the journal cannot be written, nothing is decided: the item is kept and tried again, the inbox does not turn,
+the heartbeat stays away, and the waiting callers fall into the safety net after its bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.floor import Floor
+from callcore.domain.ids import Instant
+from callcore.domain.step import Step, step
+from callcore.runtime.ports import Seq
+from callcore.runtime.timers import Timers
+
+log = structlog.get_logger(__name__)
+
+INBOX_BOUND = 50_000
+"""Items. Beyond that the sources wait, and the link resyncs when its own bound is hit as well."""
+
+WRITE_RETRY_S = 0.5
+"""Seconds between tries while the journal cannot be written."""
+
+Happening = Callable[[], Awaitable[None]]
+"""Something done by the deciding task itself at its place in the inbox."""
+
+
+class Pen(Protocol):
+    """Writes the facts of one step. Raises OSError or a `cannot write` error; then nothing was written."""
+
+    def write(self, at: Instant, facts: tuple[f.Fact, ...]) -> Seq: ...
+
+
+@dataclass(slots=True)
+class Counts:
+    inputs: int = 0
+    facts: int = 0
+    effects: int = 0
+    disregarded: int = 0
+    faults: int = 0
+    """Inputs at which the core raised. Its own mistake; the floor was left as it was."""
+    unwritten: int = 0
+    """Tries at which the journal could not be written."""
+    slowest_us: int = 0
+    """The longest step so far, journal included."""
+
+
+class Loop:
+    def __init__(
+        self,
+        floor: Floor,
+        pen: Pen,
+        perform: Callable[[e.Effect], Awaitable[i.Input | None]],
+        now: Callable[[], Instant],
+    ) -> None:
+        self.floor = floor
+        self.seq = Seq(0, 0)
+        self.counts = Counts()
+        self.timers = Timers(now, self.put)
+        self._pen = pen
+        self._perform = perform
+        self._inbox: deque[i.Input | Happening] = deque()
+        self._arrival = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._doing: set[asyncio.Task[None]] = set()
+
+    # -- telling ----------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        return len(self._inbox)
+
+    def put(self, item: i.Input | Happening) -> None:
+        """Add to the inbox, at its end."""
+        self._inbox.append(item)
+        self._arrival.set()
+        if len(self._inbox) >= INBOX_BOUND:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait while the inbox is at its bound. Whoever reads from a source asks before reading on."""
+        await self._room.wait()
+
+    # -- deciding ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            if not self._inbox:
+                self._arrival.clear()
+                await self._arrival.wait()
+            item = self._inbox.popleft()
+            if len(self._inbox) < INBOX_BOUND // 2:
+                self._room.set()
+            if isinstance(item, i.Input):
+                await self._decide(item)
+            else:
+                await item()
+            if self.counts.inputs % 64 == 63:
+                await asyncio.sleep(0)  # readers and effects get their turn under a flood
+
+    async def _decide(self, told: i.Input) -> None:
+        began = time.perf_counter_ns()
+        self.counts.inputs += 1
+        try:
+            done = step(self.floor, told)
+        except Exception:
+            self.counts.faults += 1
+            log.exception("the core could not take an input", input=type(told).__name__)
+            return
+        if done.disregarded is not None:
+            self.counts.disregarded += 1
+            log.debug("disregarded", input=type(told).__name__, why=done.disregarded)
+        if done.facts:
+            await self._write(told, done)
+        self.floor = done.floor
+        self.counts.facts += len(done.facts)
+        for effect in done.effects:
+            self._want(effect)
+        self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
+
+    async def _write(self, told: i.Input, done: Step) -> None:
+        while True:
+            try:
+                self.seq = self._pen.write(told.at, done.facts)
+                return
+            except Exception as error:
+                self.counts.unwritten += 1
+                log.critical(
+                    "ジャーナルに書けないため判断を止めています。ディスクの空きを確認してください / "
+                    "the journal cannot be written, so nothing is decided; see whether the disk is full",
+                    why=str(error),
+                )
+                await asyncio.sleep(WRITE_RETRY_S)
+
+    def _want(self, effect: e.Effect) -> None:
+        self.counts.effects += 1
+        if isinstance(effect, e.SetTimer):
+            self.timers.set(effect.timer, effect.at)
+            return
+        task = asyncio.create_task(self._do(effect), name=f"effect {type(effect).__name__}")
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
+
+    async def _do(self, effect: e.Effect) -> None:
+        try:
+            result = await self._perform(effect)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("an effect raised", effect=type(effect).__name__)
+            return
+        if result is not None:
+            self.put(result)
+
+    async def drain(self, deadline_s: float) -> list[str]:
+        """Wait for the effects under way; the names of those that did not end in time."""
+        if not self._doing:
+            return []
+        _, late = await asyncio.wait(self._doing, timeout=deadline_s)
+        for task in late:
+            task.cancel()
+        return [task.get_name() for task in late]

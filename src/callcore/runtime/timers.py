@@ -1,0 +1,48 @@
+"""Timers: a heap of instants by the clock that stamps the facts, and one task that waits for the earliest."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+from callcore.domain.ids import SECOND, Instant
+from callcore.domain.inputs import Timer, TimerFired
+
+LONGEST_SLEEP_S = 1.0
+"""Seconds. The clock is looked at again at least this often, for it may be stepped."""
+
+
+class Timers:
+    """Set by the deciding task; what is due is handed to `fire`. A timer set twice fires twice: the core decides."""
+
+    def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired], None]) -> None:
+        self._now = now
+        self._fire = fire
+        self._heap: list[tuple[Instant, str, str, Timer]] = []
+        self._earlier = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def set(self, timer: Timer, at: Instant) -> None:
+        heapq.heappush(self._heap, (at, timer.kind.value, timer.subject, timer))
+        if self._heap[0][3] is timer:
+            self._earlier.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            now = self._now()
+            while self._heap and self._heap[0][0] <= now:
+                at, _, _, timer = heapq.heappop(self._heap)
+                self._fire(TimerFired(at=max(at, now), timer=timer))
+            self._earlier.clear()
+            wait = LONGEST_SLEEP_S
+            if self._heap:
+                wait = min(wait, max(0.0, (self._heap[0][0] - now) / SECOND))
+            try:
+                async with asyncio.timeout(wait):
+                    await self._earlier.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,153 @@
+"""One command starts and supervises the processes: Asterisk (when it is ours), the engine, the sidecar.
+
+Each is restarted when it ends, with a pause that grows while it keeps ending. None of them needs the others in order
+to start. At the stop: sidecar, then engine, then Asterisk, each with a deadline and its name when it overruns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from callcore.pbx.process import AsteriskProcess, PbxError
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0
+"""Seconds after which a process that lived so long starts with the first pause again."""
+STOP_S = 10.0
+"""Deadline of one process's own stop before it is killed."""
+
+Say = Callable[[str], None]
+
+
+class Child:
+    """One of our own processes, kept alive."""
+
+    def __init__(self, name: str, argv: Sequence[str], env: dict[str, str]) -> None:
+        self.name = name
+        self.restarts = 0
+        self._argv = tuple(argv)
+        self._env = env
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def keep(self) -> None:
+        """Start it, and again whenever it ends, until cancelled."""
+        pause = FIRST_PAUSE_S
+        while True:
+            began = time.monotonic()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv, env=self._env, start_new_session=True, preexec_fn=_die_with_parent
+            )
+            status = await self._process.wait()
+            if time.monotonic() - began > STEADY_S:
+                pause = FIRST_PAUSE_S
+            self.restarts += 1
+            log.error("process ended, starting it again", name=self.name, status=status, pause_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    async def stop(self) -> list[str]:
+        """End it; the names of the stages that were not enough."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return []
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            return [f"{self.name} (pid {process.pid})"]
+        return []
+
+
+def _die_with_parent() -> None:
+    """Engine and sidecar end when the supervisor is killed; Asterisk and its calls do not (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+
+
+async def keep_asterisk(make: Callable[[], AsteriskProcess], current: list[AsteriskProcess]) -> None:
+    """Wait for the running Asterisk's end and start another one, until cancelled."""
+    pause = FIRST_PAUSE_S
+    while True:
+        began = time.monotonic()
+        status = await current[0].wait()
+        if time.monotonic() - began > STEADY_S:
+            pause = FIRST_PAUSE_S
+        log.error("Asterisk ended, starting it again", status=status, pause_s=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_S)
+        fresh = make()
+        current[0] = fresh
+        try:
+            await fresh.start()
+        except PbxError as error:
+            log.error("Asterisk does not start", why=str(error))
+
+
+def child(name: str) -> Child:
+    """`callcore <name>` as a process of this same installation."""
+    return Child(name, (sys.executable, "-m", "callcore", name), dict(os.environ))
+
+
+async def supervise(
+    children: Sequence[Child],
+    make_asterisk: Callable[[], AsteriskProcess] | None,
+    stop: asyncio.Event,
+    *,
+    say: Say,
+    started: Callable[[], Awaitable[None]] | None = None,
+) -> int:
+    """Run all of them until `stop`. `started` runs beside them; when it returns, everything is stopped. 0: clean."""
+    current: list[AsteriskProcess] = []
+    tasks: list[asyncio.Task[None]] = []
+    if make_asterisk is not None:
+        current.append(make_asterisk())
+        await current[0].start()
+        tasks.append(asyncio.create_task(keep_asterisk(make_asterisk, current), name="asterisk"))
+    tasks += [asyncio.create_task(each.keep(), name=each.name) for each in children]
+    ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+    if started is not None:
+        ends.append(asyncio.create_task(_whole(started)))
+    problem: BaseException | None = None
+    done, _ = await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        problem = problem or task.exception()
+    say("停止しています… / stopping…")
+    for task in [*tasks, *ends]:
+        task.cancel()
+    await asyncio.gather(*tasks, *ends, return_exceptions=True)
+    late: list[str] = []
+    for each in reversed(children):
+        late += await each.stop()
+    for process in current:
+        late += await process.stop()
+    for name in late:
+        say(f"期限内に終わりませんでした / did not end in time: {name}")
+    if problem is not None:
+        raise problem
+    say("停止しました / stopped")
+    return 1 if late else 0
+
+
+async def _whole(started: Callable[[], Awaitable[None]]) -> None:
+    await started()

@@ -1,0 +1,222 @@
+"""The Prometheus exposition, asked at scrape time.
+
+Rules
+- Nothing is counted here: each figure comes from `domain.measures` over today's books, each state from the floor.
+- Today's figures are gauges, for they begin again at the centre's midnight.
+- A ratio stands with its two parts, 0 to 1; with nothing to divide by, the ratio is left out and its parts are 0.
+- Label values are bounded: centres and queues of the centre files, and the words of the domain.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from callcore import __version__
+from callcore.domain.board import agents_by_word, todays_figures, waiting_callers
+from callcore.domain.centre import Centre
+from callcore.domain.ids import Instant
+from callcore.domain.measures import Figures, Ratio
+from callcore.domain.stages import Stage
+from callcore.runtime.ports import Gauges, LiveSource, View
+
+log = logging.getLogger("callcore.telemetry")
+
+MAX_GAUGES = 200
+"""More names than that are a mistake of whoever gives them."""
+
+OUTCOMES = (
+    "closed",
+    "emergency_closed",
+    "blocked",
+    "ivr_only",
+    "answered",
+    "abandoned",
+    "abandoned_short",
+    "overflow",
+    "other_unanswered",
+    "failed",
+    "waiting",
+    "undecided",
+)
+"""Figures that divide today's arrivals among them: their sum is `arrived`."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+HELP = {
+    "journal_bytes": "Bytes of the journal on disk.",
+    "journal_lag_frames": "Frames of the journal that the sidecar has not folded yet.",
+    "drain_lag_frames": "Frames of the journal that the database does not hold yet.",
+    "drain_lag_seconds": "Age of the oldest frame that the database does not hold yet.",
+    "ami_lag_seconds": "Delay of Asterisk's events, measured by the canary.",
+    "ami_connected": "1 while the AMI link stands.",
+}
+"""For gauges that the composition root gives by these names; others say where they come from."""
+
+
+@dataclass
+class _Families:
+    """The metrics of one scrape, in the order of their first sample."""
+
+    known: dict[str, GaugeMetricFamily] = field(default_factory=dict)
+
+    def add(self, name: str, text: str, value: float, **labels: str) -> None:
+        family = self.known.get(name)
+        if family is None:
+            family = self.known[name] = GaugeMetricFamily(f"callcore_{name}", text, labels=list(labels))
+        family.add_metric(list(labels.values()), value)
+
+    def ratio(self, name: str, text: str, ratio: Ratio, **labels: str) -> None:
+        if ratio.value is not None:
+            self.add(
+                f"{name}_ratio", f"{text}, 0 to 1; absent with nothing to divide by.", ratio.value, **labels
+            )
+        self.add(f"{name}_part", f"{text}: numerator, in calls.", ratio.part, **labels)
+        self.add(f"{name}_whole", f"{text}: denominator, in calls.", ratio.whole, **labels)
+
+
+class FloorCollector(Collector):
+    """Reads the present view when Prometheus asks."""
+
+    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+        self._live = live
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        view, now = self._live.view(), self._live.now()
+        yield InfoMetricFamily(
+            "callcore_build", "What runs.", {"version": __version__, "python": platform.python_version()}
+        )
+        families = _Families()
+        families.add(
+            "engine_silence_seconds",
+            "Seconds since the engine last showed a sign of life; 0 while it is fresh (under 5 s).",
+            self._live.stale_s() or 0.0,
+        )
+        families.add(
+            "asterisk_linked", "1 while the engine is logged in and decides.", float(view.floor.linked)
+        )
+        families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
+        families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
+        for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
+            _floor(families, view, centre)
+            _, figures = todays_figures(view.books, centre, now)
+            _today(families, centre, figures)
+            _open(families, centre, now)
+        self._asked(families)
+        yield from families.known.values()
+
+    def _asked(self, families: _Families) -> None:
+        """What the processes tell of themselves. A failure there must not hide the floor."""
+        told: Mapping[str, float] = {}
+        up = 1.0
+        try:
+            told = self._gauges()
+        except Exception:
+            log.exception("the gauges cannot be asked")
+            up = 0.0
+        good = [name for name in sorted(told) if _NAME.fullmatch(name)][:MAX_GAUGES]
+        refused = sum(1 for name in told if name not in set(good) or name in families.known)
+        for name in good:
+            if name not in families.known:
+                families.add(name, HELP.get(name, "A gauge of callcore's own processes."), told[name])
+        families.add("gauges_up", "1 if callcore's own gauges could be asked.", up)
+        families.add("gauges_refused", "Gauges that were left out because of their name.", refused)
+
+
+def _floor(families: _Families, view: View, centre: Centre) -> None:
+    floor = view.floor
+    per_queue: Counter[str] = Counter({queue.id: 0 for queue in centre.queues})
+    per_queue.update(one.queue for one in waiting_callers(floor, centre.id))
+    for queue in centre.queues:
+        families.add(
+            "waiting_calls",
+            "Callers without an agent, announcement and ringing included.",
+            per_queue[queue.id],
+            centre=centre.id,
+            queue=queue.id,
+        )
+    for word, n in agents_by_word(floor, centre.id).items():
+        families.add("agents", "Agents by state.", n, centre=centre.id, state=word.value)
+    stages = Counter(call.stage for call in floor.calls.values() if call.centre == centre.id)
+    for stage in Stage:
+        if stage is not Stage.ENDED:
+            families.add(
+                "open_calls",
+                "Calls on the floor by stage.",
+                stages[stage],
+                centre=centre.id,
+                stage=stage.value,
+            )
+
+
+def _today(families: _Families, centre: Centre, of: Figures) -> None:
+    label = {"centre": centre.id}
+    for outcome in OUTCOMES:
+        families.add(
+            "today_calls",
+            "Calls that arrived today in the centre's time zone, by outcome so far; they add up to the arrivals.",
+            getattr(of, outcome),
+            **label,
+            outcome=outcome,
+        )
+    families.add("today_arrived_calls", "Calls that arrived today.", of.arrived, **label)
+    families.add("today_offered_calls", "Of today's calls, those due an agent.", of.offered, **label)
+    families.add("today_open_calls", "Of today's calls, those that have not ended.", of.open, **label)
+    families.add(
+        "today_reconstructed_calls",
+        "Of today's calls, those not witnessed in full.",
+        of.reconstructed,
+        **label,
+    )
+    families.ratio(
+        "today_answer", "Answered of the offered calls that are decided, today", of.answer_ratio, **label
+    )
+    families.ratio("today_service_level", "Answered within the target, today", of.service_level, **label)
+    families.ratio(
+        "today_abandon", "Abandoned of the offered calls that are decided, today", of.abandon_ratio, **label
+    )
+    for name, text, value in (
+        ("today_wait_mean_seconds", "Mean wait of today's answered calls (ASA).", of.wait_mean_s),
+        ("today_wait_p90_seconds", "Wait that 90 % of today's answered calls did not exceed.", of.wait_p90_s),
+        ("today_wait_max_seconds", "Longest wait of today's answered calls.", of.wait_max_s),
+    ):
+        if value is not None:
+            families.add(name, text, value, **label)
+    families.add(
+        "longest_wait_seconds",
+        "The longest wait of those who wait now; 0 when nobody waits.",
+        of.longest_waiting_s or 0.0,
+        **label,
+    )
+    families.add("service_level_target_seconds", "T of the service level.", of.service_level_s, **label)
+    families.add(
+        "answer_target_ratio", "The contract's answer ratio, 0 to 1.", centre.target_answer_ratio, **label
+    )
+
+
+def _open(families: _Families, centre: Centre, now: Instant) -> None:
+    is_open = centre.calendar.decide(now).open
+    families.add("centre_open", "1 inside opening hours.", float(is_open), centre=centre.id)
+
+
+class Exposition:
+    """The bytes of one scrape, in the format that the scraper accepts."""
+
+    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(FloorCollector(live, gauges))
+
+    def __call__(self, accept: str) -> tuple[bytes, str]:
+        """The exposition and its content type, given the Accept header."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

@@ -1,0 +1,12 @@
+"""What people and machines see over HTTP: the live board, the API, and the server that carries both.
+
+Bound to loopback until access control stands. Nothing here decides; nothing here can delay a call.
+"""
+
+from __future__ import annotations
+
+from callcore.web.app import Metrics, create_app
+from callcore.web.server import CannotListen, listen, serve
+from callcore.web.stream import Pace
+
+__all__ = ["CannotListen", "Metrics", "Pace", "create_app", "listen", "serve"]

@@ -1,0 +1,406 @@
+"""The API's words: what `/api/v1` answers, with examples.
+
+Instants are RFC 3339 in UTC with milliseconds. Lengths are seconds. Ratios are 0 to 1 with their two parts; with
+nothing to divide by, `value` is null. A caller's number is masked but for its last three digits.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from callcore.domain.board import AgentWord
+from callcore.domain.ids import Instant
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("時間帯がない / without a time zone")
+    return moment.astimezone(UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_text, return_type=str, when_used="json")]
+
+
+def moment(at: Instant) -> datetime:
+    return datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
+
+
+def moment_or_none(at: Instant | None) -> datetime | None:
+    return None if at is None else moment(at)
+
+
+class Words(BaseModel):
+    """One text in both languages."""
+
+    ja: str
+    en: str
+
+
+class RatioOut(BaseModel):
+    value: float | None = Field(description="part ÷ whole, 0–1; null: nothing to divide by, shown as “–”")
+    part: int
+    whole: int
+
+
+class WindowOut(BaseModel):
+    """The calls that arrived in [first, before)."""
+
+    date: str = Field(description="the centre's local day, ISO", examples=["2026-11-20"])
+    time_zone: str = Field(examples=["Asia/Tokyo"])
+    first: Moment
+    before: Moment
+
+
+class FiguresOut(BaseModel):
+    """Today's figures; the words and formulas are those of the definitions. Lengths in seconds."""
+
+    at: Moment
+    arrived: int = Field(description="every call: refused + IVR only + offered + undecided")
+    closed: int = Field(description="時間外")
+    emergency_closed: int
+    blocked: int
+    ivr_only: int
+    offered: int = Field(description="due an agent: answered, lost, or still waiting")
+    answered: int = Field(description="応答件数, talking now included")
+    abandoned: int
+    abandoned_short: int = Field(description="ended within the centre's short bound; counted apart")
+    overflow: int
+    other_unanswered: int
+    failed: int
+    waiting: int = Field(description="in an announcement, in a queue, or ringing")
+    undecided: int = Field(description="arrived, the dialplan has not said yet whether it is open")
+    talking: int
+    hangups_before_answer: int = Field(description="応答前切電件数")
+    arrivals: int = Field(description="着信件数: offered + ivr_only")
+    answer_ratio: RatioOut = Field(description="応答率: answered ÷ (offered − waiting)")
+    service_level: RatioOut
+    service_level_s: int
+    abandon_ratio: RatioOut
+    wait_mean_s: float | None
+    wait_median_s: float | None
+    wait_p90_s: float | None
+    wait_max_s: float | None
+    longest_waiting_s: float | None = Field(description="of those who wait now")
+    reconstructed: int = Field(description="of these calls, how many were not witnessed in full")
+    open: int = Field(description="calls that have not ended; until it is 0 the day is not final")
+
+
+class WaitingOut(BaseModel):
+    """A caller without an agent."""
+
+    call: str
+    queue: str
+    queue_name: str
+    stage: Stage = Field(description="announced, waiting or offered")
+    position: int | None = Field(description="1 is first in the queue; null before the queue is entered")
+    since: Moment | None = Field(description="first entry into a queue")
+    waited_s: float | None
+    number: str | None = Field(description="masked; null: withheld, or no longer known")
+    offered_to: str | None = Field(description="the agent whose phone rings")
+    in_net: bool = Field(description="in the safety net: distributed by Asterisk itself")
+
+
+class CallerOut(BaseModel):
+    call: str
+    number: str | None
+    on_hold: bool
+
+
+class AgentOut(BaseModel):
+    agent: str
+    name: str
+    phone: str | None
+    seat: str | None
+    state: AgentWord
+    since: Moment | None = Field(description="null: not known")
+    until: Moment | None = Field(description="end of after-call work or of a rest")
+    device: Device | None
+    caller: CallerOut | None = Field(description="with whom, while ringing or talking")
+
+
+class OpenCallOut(BaseModel):
+    call: str
+    stage: Stage
+    number: str | None
+    dialled: str
+    queue: str
+    arrived_at: Moment
+    answered_at: Moment | None
+    agent: str | None
+    on_hold: bool
+    in_net: bool
+
+
+class HoursOut(BaseModel):
+    open: bool
+    reason: Words
+    changes_at: Moment | None
+
+
+class CentreOut(BaseModel):
+    id: str
+    name: str
+    name_en: str
+    target_answer_ratio: float
+    hours: HoursOut
+    window: WindowOut
+    figures: FiguresOut
+    agents_by_state: dict[AgentWord, int]
+    waiting: list[WaitingOut]
+    agents: list[AgentOut]
+    open_calls: list[OpenCallOut]
+
+
+class Live(BaseModel):
+    """The floor as it is at `seq`."""
+
+    seq: str = Field(description="run.number of the journal's frame", examples=["3.1207"])
+    at: Moment = Field(description="the server's clock when this was made")
+    stale_s: float | None = Field(
+        description="seconds since the engine last showed a sign of life; null: fresh. If not null, show it"
+    )
+    linked: bool = Field(description="whether the engine is logged in to Asterisk and decides")
+    centres: list[CentreOut]
+
+
+class HealthOut(BaseModel):
+    name: str = Field(examples=["engine"])
+    ok: bool
+    detail: str = Field(description="日本語 / English")
+
+
+class Ready(BaseModel):
+    ready: bool
+    checks: list[HealthOut]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"ready": True, "checks": [{"name": "engine", "ok": True, "detail": "正常 / well"}]}]
+        }
+    )
+
+
+class Alive(BaseModel):
+    status: Literal["alive"] = "alive"
+    version: str = Field(examples=["0.1.0"])
+
+
+class Problem(BaseModel):
+    """RFC 9457. `title` and `detail` are Japanese / English."""
+
+    type: str = Field(examples=["urn:callcore:problem:not-found"])
+    title: str = Field(examples=["見つかりません / Not found"])
+    status: int = Field(examples=[404])
+    detail: str
+    instance: str = Field(description="the path that was asked for")
+
+
+class VisitOut(BaseModel):
+    visit: str
+    queue: str
+    entered_at: Moment
+
+
+class OfferOut(BaseModel):
+    offer: str
+    visit: str
+    agent: str
+    phone: str
+    made_at: Moment
+    ended_at: Moment | None
+    result: OfferStage
+    reasons: list[str] = Field(description="why this agent was chosen, Japanese / English")
+    ended_because: str | None
+
+
+class RecordingOut(BaseModel):
+    size: int = Field(description="bytes")
+    seconds: float
+    sha256: str | None
+    problem: str | None = Field(description="null: nothing is wrong with it")
+
+
+class CallOut(BaseModel):
+    """One call from its arrival to its end. Lengths in seconds."""
+
+    call: str
+    centre: str
+    queue: str
+    dialled: str
+    number: str | None
+    arrived_at: Moment
+    entered_at: Moment | None
+    answered_at: Moment | None
+    ended_at: Moment | None
+    outcome: Outcome | None = Field(description="null while the call is open")
+    reason: str | None
+    hung_up_by: Party | None
+    agent: str | None
+    by_net: bool
+    waited_s: float | None
+    talk_s: float
+    hold_s: float
+    reconstructed: bool
+    visits: list[VisitOut]
+    offers: list[OfferOut]
+    recording: RecordingOut | None
+
+
+EXAMPLE: dict[str, Any] = {
+    "seq": "3.1207",
+    "at": "2026-11-20T01:02:03.456Z",
+    "stale_s": None,
+    "linked": True,
+    "centres": [
+        {
+            "id": "oita",
+            "name": "大分市マイナンバーカードコールセンター",
+            "name_en": "Oita City My Number Card Call Centre",
+            "target_answer_ratio": 0.9,
+            "hours": {
+                "open": True,
+                "reason": {"ja": "営業時間内", "en": "within opening hours"},
+                "changes_at": "2026-11-20T09:00:00.000Z",
+            },
+            "window": {
+                "date": "2026-11-20",
+                "time_zone": "Asia/Tokyo",
+                "first": "2026-11-19T15:00:00.000Z",
+                "before": "2026-11-20T15:00:00.000Z",
+            },
+            "figures": {
+                "at": "2026-11-20T01:02:03.456Z",
+                "arrived": 23,
+                "closed": 2,
+                "emergency_closed": 0,
+                "blocked": 0,
+                "ivr_only": 0,
+                "offered": 21,
+                "answered": 19,
+                "abandoned": 1,
+                "abandoned_short": 0,
+                "overflow": 0,
+                "other_unanswered": 0,
+                "failed": 0,
+                "waiting": 1,
+                "undecided": 0,
+                "talking": 1,
+                "hangups_before_answer": 1,
+                "arrivals": 21,
+                "answer_ratio": {"value": 0.95, "part": 19, "whole": 20},
+                "service_level": {"value": 0.9, "part": 18, "whole": 20},
+                "service_level_s": 20,
+                "abandon_ratio": {"value": 0.05, "part": 1, "whole": 20},
+                "wait_mean_s": 6.2,
+                "wait_median_s": 4.1,
+                "wait_p90_s": 15.0,
+                "wait_max_s": 31.4,
+                "longest_waiting_s": 3.456,
+                "reconstructed": 0,
+                "open": 2,
+            },
+            "agents_by_state": {
+                "ready": 0,
+                "resting": 0,
+                "reserved": 0,
+                "ringing": 0,
+                "talking": 1,
+                "acw": 0,
+                "busy": 0,
+                "unreachable": 0,
+                "signed_out": 0,
+            },
+            "waiting": [
+                {
+                    "call": "node1-1795136520.12",
+                    "queue": "oita-general",
+                    "queue_name": "総合案内",
+                    "stage": "waiting",
+                    "position": 1,
+                    "since": "2026-11-20T01:02:00.000Z",
+                    "waited_s": 3.456,
+                    "number": "*******678",
+                    "offered_to": None,
+                    "in_net": False,
+                }
+            ],
+            "agents": [
+                {
+                    "agent": "1001",
+                    "name": "オペレーター01",
+                    "phone": "oita-p1",
+                    "seat": "A-1",
+                    "state": "talking",
+                    "since": "2026-11-20T01:00:12.100Z",
+                    "until": None,
+                    "device": "busy",
+                    "caller": {"call": "node1-1795136400.9", "number": "********321", "on_hold": False},
+                }
+            ],
+            "open_calls": [
+                {
+                    "call": "node1-1795136400.9",
+                    "stage": "talking",
+                    "number": "********321",
+                    "dialled": "0975105151",
+                    "queue": "oita-general",
+                    "arrived_at": "2026-11-20T01:00:00.000Z",
+                    "answered_at": "2026-11-20T01:00:12.100Z",
+                    "agent": "1001",
+                    "on_hold": False,
+                    "in_net": False,
+                }
+            ],
+        }
+    ],
+}
+
+CALL_EXAMPLE: dict[str, Any] = {
+    "call": "node1-1795136400.9",
+    "centre": "oita",
+    "queue": "oita-general",
+    "dialled": "0975105151",
+    "number": "********321",
+    "arrived_at": "2026-11-20T01:00:00.000Z",
+    "entered_at": "2026-11-20T01:00:08.000Z",
+    "answered_at": "2026-11-20T01:00:12.100Z",
+    "ended_at": "2026-11-20T01:03:40.250Z",
+    "outcome": "completed",
+    "reason": "入電者が切断 / the caller hung up",
+    "hung_up_by": "caller",
+    "agent": "1001",
+    "by_net": False,
+    "waited_s": 4.1,
+    "talk_s": 208.15,
+    "hold_s": 0.0,
+    "reconstructed": False,
+    "visits": [
+        {
+            "visit": "node1-1795136400.9/1",
+            "queue": "oita-general",
+            "entered_at": "2026-11-20T01:00:08.000Z",
+        }
+    ],
+    "offers": [
+        {
+            "offer": "3.41",
+            "visit": "node1-1795136400.9/1",
+            "agent": "1001",
+            "phone": "oita-p1",
+            "made_at": "2026-11-20T01:00:08.002Z",
+            "ended_at": "2026-11-20T01:00:12.100Z",
+            "result": "answered",
+            "reasons": ["最長待機 95 秒 / longest idle 95 s"],
+            "ended_because": None,
+        }
+    ],
+    "recording": {"size": 3330444, "seconds": 208.15, "sha256": None, "problem": None},
+}

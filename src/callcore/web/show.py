@@ -1,0 +1,198 @@
+"""From the floor and the books to what the API says. No figure is made here: each is asked of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from callcore.domain.agent import AgentState
+from callcore.domain.board import (
+    AgentWord,
+    Window,
+    agent_word,
+    agents_by_word,
+    todays_figures,
+    waiting_callers,
+    word_since,
+)
+from callcore.domain.call import Call
+from callcore.domain.centre import Centre
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND, Instant
+from callcore.domain.measures import Figures, Ratio
+from callcore.domain.stages import OfferStage
+from callcore.runtime.detail import CallDetail
+from callcore.runtime.ports import View
+from callcore.web import models as m
+
+
+def live(view: View, at: Instant, stale_s: float | None) -> m.Live:
+    """Everything a live board needs at one place in the journal, as it stands at `at`."""
+    centres = sorted(view.floor.centres.values(), key=lambda centre: centre.id)
+    return m.Live(
+        seq=str(view.seq),
+        at=m.moment(at),
+        stale_s=None if stale_s is None else round(stale_s, 1),
+        linked=view.floor.linked,
+        centres=[_centre(view, centre, at) for centre in centres],
+    )
+
+
+def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
+    floor = view.floor
+    window, today = todays_figures(view.books, centre, at)
+    verdict = centre.calendar.decide(at)
+    seats = {phone.id: phone.seat for phone in centre.phones}
+    agents = sorted(
+        (a for a in floor.agents.values() if a.centre == centre.id), key=lambda a: (len(a.id), a.id)
+    )
+    calls = sorted(
+        (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
+    )
+    return m.CentreOut(
+        id=centre.id,
+        name=centre.name,
+        name_en=centre.name_en,
+        target_answer_ratio=centre.target_answer_ratio,
+        hours=m.HoursOut(
+            open=verdict.open,
+            reason=m.Words(ja=verdict.reason, en=verdict.reason_en),
+            changes_at=m.moment_or_none(verdict.changes_at),
+        ),
+        window=_window(window, centre),
+        figures=figures_out(today),
+        agents_by_state=agents_by_word(floor, centre.id),
+        waiting=_waiting(floor, centre, at),
+        agents=[_agent(floor, a, seats.get(a.phone) if a.phone is not None else None) for a in agents],
+        open_calls=[_open_call(c) for c in calls],
+    )
+
+
+def _window(window: Window, centre: Centre) -> m.WindowOut:
+    return m.WindowOut(
+        date=window.date,
+        time_zone=centre.time_zone,
+        first=m.moment(window.first),
+        before=m.moment(window.before),
+    )
+
+
+def _ratio(ratio: Ratio) -> m.RatioOut:
+    return m.RatioOut(value=ratio.value, part=ratio.part, whole=ratio.whole)
+
+
+def figures_out(of: Figures) -> m.FiguresOut:
+    values = {f.name: getattr(of, f.name) for f in fields(of)}
+    shown = {name: _ratio(value) if isinstance(value, Ratio) else value for name, value in values.items()}
+    return m.FiguresOut.model_validate(shown | {"at": m.moment(of.at)})
+
+
+def _number(call: Call) -> str | None:
+    return call.caller.masked()
+
+
+def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
+    found = []
+    for one in waiting_callers(floor, centre.id):
+        offer = floor.offers.get(one.call.offer) if one.call.offer is not None else None
+        queue = floor.queues.get(one.queue)
+        found.append(
+            m.WaitingOut(
+                call=one.call.id,
+                queue=one.queue,
+                queue_name=one.queue if queue is None else queue.name,
+                stage=one.call.stage,
+                position=one.position,
+                since=m.moment_or_none(one.since),
+                waited_s=None if one.since is None else max(0, at - one.since) / SECOND,
+                number=_number(one.call),
+                offered_to=None if offer is None else offer.agent,
+                in_net=one.call.in_net,
+            )
+        )
+    return found
+
+
+def _agent(floor: Floor, agent: AgentState, seat: str | None) -> m.AgentOut:
+    word = agent_word(floor, agent)
+    offer = floor.offers.get(agent.offer) if agent.offer is not None else None
+    name = agent.call if offer is None else offer.call
+    call = None if name is None else floor.calls.get(name)
+    until = agent.wrap_up_until if word is AgentWord.ACW else agent.rest_until
+    return m.AgentOut(
+        agent=agent.id,
+        name=agent.name,
+        phone=agent.phone,
+        seat=seat,
+        state=word,
+        since=m.moment_or_none(word_since(word, agent)),
+        until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
+        device=floor.phones.get(agent.phone) if agent.phone is not None else None,
+        caller=None
+        if call is None
+        else m.CallerOut(call=call.id, number=_number(call), on_hold=call.held_since is not None),
+    )
+
+
+def _open_call(call: Call) -> m.OpenCallOut:
+    return m.OpenCallOut(
+        call=call.id,
+        stage=call.stage,
+        number=_number(call),
+        dialled=call.number,
+        queue=call.queue,
+        arrived_at=m.moment(call.arrived_at),
+        answered_at=m.moment_or_none(call.answered_at),
+        agent=call.talking_with,
+        on_hold=call.held_since is not None,
+        in_net=call.in_net,
+    )
+
+
+def call_out(detail: CallDetail, at: Instant) -> m.CallOut:
+    record = detail.record
+    waited = record.waited(at)
+    return m.CallOut(
+        call=record.call,
+        centre=record.centre,
+        queue=record.queue,
+        dialled=record.number,
+        number=None if detail.caller is None else detail.caller.masked(),
+        arrived_at=m.moment(record.arrived_at),
+        entered_at=m.moment_or_none(record.entered_at),
+        answered_at=m.moment_or_none(record.answered_at),
+        ended_at=m.moment_or_none(record.ended_at),
+        outcome=record.outcome,
+        reason=record.reason,
+        hung_up_by=record.hung_up_by,
+        agent=record.agent,
+        by_net=record.by_net,
+        waited_s=None if waited is None else waited / SECOND,
+        talk_s=record.talk / SECOND,
+        hold_s=record.hold / SECOND,
+        reconstructed=record.reconstructed,
+        visits=[
+            m.VisitOut(visit=v.visit, queue=v.queue, entered_at=m.moment(v.entered_at)) for v in detail.visits
+        ],
+        offers=[
+            m.OfferOut(
+                offer=o.offer,
+                visit=o.visit,
+                agent=o.agent,
+                phone=o.phone,
+                made_at=m.moment(o.made_at),
+                ended_at=m.moment_or_none(o.ended_at),
+                result=OfferStage(o.result),
+                reasons=list(o.reasons),
+                ended_because=o.ended_because,
+            )
+            for o in detail.offers
+        ],
+        recording=None
+        if detail.recording is None
+        else m.RecordingOut(
+            size=detail.recording.size,
+            seconds=detail.recording.seconds,
+            sha256=detail.recording.sha256,
+            problem=detail.recording.problem,
+        ),
+    )

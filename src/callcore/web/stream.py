@@ -1,0 +1,181 @@
+"""The live stream: Server-Sent Events, each one the whole floor.
+
+Rules
+- Every event is complete, so nothing needs to be repeated to who comes back: whatever `Last-Event-ID` says, the
+  first event is the present floor, at once. The id is the `seq` of the floor it shows.
+- The next one follows when the floor or the engine's freshness changed, at the earliest after `min_gap_s`, and at the
+  latest after `keep_alive_s`, so that silence means a broken connection.
+- A client that reads slowly gets the newest floor when it is ready for it; what it missed is not kept. One that does
+  not read at all is let go after `send_deadline_s`.
+- All clients share one rendering of the same floor.
+- `close()` ends every stream at once; the server calls it before it shuts its sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from callcore.domain.ids import SECOND, Instant
+from callcore.runtime.ports import LiveSource, Seq
+from callcore.web import show
+
+CONTENT_TYPE = b"text/event-stream; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how patiently. Lengths in seconds."""
+
+    min_gap_s: float = 0.2
+    keep_alive_s: float = 5.0
+    freshness_s: float = 1.0
+    """How often the engine's sign of life is looked at between two events."""
+    send_deadline_s: float = 15.0
+    """Three keep-alives. A board that takes nothing for so long is not being looked at."""
+    reconnect_ms: int = 1000
+    """What a browser waits before it comes back."""
+    streams: int = 64
+    """At most so many at once; a hall has a few boards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One rendering."""
+
+    seq: Seq
+    at: Instant
+    fresh: bool
+    body: bytes
+
+    @property
+    def event(self) -> bytes:
+        return b"event: live\nid: " + str(self.seq).encode() + b"\ndata: " + self.body + b"\n\n"
+
+
+class TooManyStreams(Exception):
+    """The bound on open streams is reached."""
+
+
+class Streams:
+    """Every open stream of one application, and the rendering they share."""
+
+    def __init__(self, live: LiveSource, pace: Pace) -> None:
+        self.live = live
+        self.pace = pace
+        self.open = 0
+        self.let_go = 0
+        """Clients that were dropped because they did not read."""
+        self._closing = asyncio.Event()
+        self._last: Shot | None = None
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        self._closing.set()
+
+    def shot(self) -> Shot:
+        """The floor now. A rendering younger than the gap between events is used again."""
+        view, now, stale = self.live.view(), self.live.now(), self.live.stale_s()
+        last = self._last
+        if (
+            last is not None
+            and last.seq == view.seq
+            and last.fresh == (stale is None)
+            and 0 <= now - last.at < self.pace.min_gap_s * SECOND
+        ):
+            return last
+        body = show.live(view, now, stale).model_dump_json().encode()
+        self._last = Shot(view.seq, now, stale is None, body)
+        return self._last
+
+    def admit(self) -> LiveStream:
+        """A new stream; raises `TooManyStreams`."""
+        if self.closing or self.open >= self.pace.streams:
+            raise TooManyStreams
+        return LiveStream(self)
+
+    def until_closing(self) -> Coroutine[Any, Any, bool]:
+        return self._closing.wait()
+
+
+class LiveStream(Response):
+    """One client's stream."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+        self._pace = streams.pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        streams = self._streams
+        streams.open += 1
+        # Whichever comes first ends the stream: the client goes, or the server closes.
+        over: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(_gone(receive)),
+            asyncio.ensure_future(streams.until_closing()),
+        }
+        try:
+            await self._run(send, over)
+        except TimeoutError:
+            streams.let_go += 1
+        finally:
+            streams.open -= 1
+            await _drop(*over)
+
+    async def _run(self, send: Send, over: set[asyncio.Future[Any]]) -> None:
+        headers = [(b"content-type", CONTENT_TYPE), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        lead = f"retry: {self._pace.reconnect_ms}\n\n".encode()
+        while not _any_done(over):
+            shot = self._streams.shot()
+            async with asyncio.timeout(self._pace.send_deadline_s):
+                await send({"type": "http.response.body", "body": lead + shot.event, "more_body": True})
+            lead = b""
+            await asyncio.wait(over, timeout=self._pace.min_gap_s, return_when=asyncio.FIRST_COMPLETED)
+            if not _any_done(over):
+                await self._until_due(shot, over)
+        async with asyncio.timeout(self._pace.send_deadline_s):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _until_due(self, last: Shot, over: set[asyncio.Future[Any]]) -> None:
+        """Until there is something to say, it is time for a keep-alive, or the stream is over."""
+        live = self._streams.live
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._pace.keep_alive_s - self._pace.min_gap_s
+        changed = asyncio.ensure_future(live.changed(last.seq))
+        try:
+            while (left := end - clock()) > 0:
+                done, _ = await asyncio.wait(
+                    {changed, *over},
+                    timeout=min(left, self._pace.freshness_s),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if changed in done:
+                    changed.result()  # whatever went wrong there ends this stream; the board comes back
+                if done or (live.stale_s() is None) != last.fresh:
+                    return
+        finally:
+            await _drop(changed)
+
+
+def _any_done(futures: set[asyncio.Future[Any]]) -> bool:
+    return any(future.done() for future in futures)
+
+
+async def _drop(*futures: asyncio.Future[Any]) -> None:
+    for future in futures:
+        future.cancel()
+    await asyncio.gather(*futures, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

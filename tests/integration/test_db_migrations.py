@@ -1,0 +1,95 @@
+"""The tables can be made, taken away and compared, on both databases and by one chain of migrations."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, inspect, text
+
+from callcore.db import Database, DatabaseAway, UnknownDatabase, migrate
+from callcore.db.tables import drain_position, metadata
+
+
+async def tables(url: str) -> set[str]:
+    database = Database(url)
+    try:
+        async with database.reading() as connection:
+            return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+    finally:
+        await database.close()
+
+
+async def statement(url: str, sql: str) -> None:
+    database = Database(url)
+    try:
+        async with database.writing() as connection:
+            await connection.execute(text(sql))
+    finally:
+        await database.close()
+
+
+async def test_tables_come_and_go_and_come_again(empty_url: str) -> None:
+    ours = {table.name for table in metadata.sorted_tables} | {"alembic_version"}
+    assert await migrate.current(empty_url) is None
+    await migrate.upgrade(empty_url)
+    assert await tables(empty_url) == ours
+    assert await migrate.current(empty_url) == migrate.latest()
+    await migrate.upgrade(empty_url)
+    await migrate.downgrade(empty_url, "base")
+    assert await tables(empty_url) == {"alembic_version"}
+    await migrate.upgrade(empty_url)
+    assert await tables(empty_url) == ours
+
+
+async def test_the_tables_are_those_of_the_code_and_a_difference_is_named(empty_url: str) -> None:
+    assert await migrate.check(empty_url) == [f"revision None, not {migrate.latest()}"]
+    await migrate.upgrade(empty_url)
+    assert await migrate.check(empty_url) == []
+    await statement(empty_url, "ALTER TABLE calls ADD COLUMN stray INTEGER")
+    [difference] = await migrate.check(empty_url)
+    assert "remove_column" in difference and "stray" in difference
+
+
+async def test_a_column_of_another_type_is_named(empty_url: str) -> None:
+    await migrate.upgrade(empty_url)
+    await statement(empty_url, "ALTER TABLE recordings DROP COLUMN filed_at")
+    await statement(empty_url, "ALTER TABLE recordings ADD COLUMN filed_at INTEGER NOT NULL DEFAULT 0")
+    assert "modify_type" in " ".join(await migrate.check(empty_url))
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
+    await statement(empty_url, "CREATE TABLE offers (id INTEGER)")
+    with pytest.raises(Exception, match="offers"):
+        await migrate.upgrade(empty_url)
+    assert await tables(empty_url) == {"offers"}
+
+
+async def test_two_starts_at_once_make_the_tables_once(empty_url: str) -> None:
+    await asyncio.gather(*(migrate.upgrade(empty_url) for _ in range(3)))
+    assert await migrate.check(empty_url) == []
+
+
+async def test_what_was_stored_is_kept_by_an_upgrade_that_has_nothing_to_do(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.writing() as connection:
+        await connection.execute(insert(drain_position), {"id": 1, "run": 3, "n": 9})
+    await migrate.upgrade(database_url)
+    async with database.reading() as connection:
+        assert (await connection.execute(drain_position.select())).one() == (1, 3, 9)
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://root:geheim@db/callcore", "sqlite://", "sqlite:///:memory:", "nonsense", ""]
+)
+def test_a_setting_that_names_no_database_of_ours_is_refused_with_what_to_write(url: str) -> None:
+    with pytest.raises(UnknownDatabase, match=r"データベースの設定.*Write sqlite") as refused:
+        Database(url)
+    assert "geheim" not in str(refused.value)
+
+
+async def test_a_folder_that_is_not_there_is_a_database_away(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseAway, match=r"確認してください.*See whether it runs"):
+        await migrate.upgrade(f"sqlite:///{tmp_path}/missing/callcore.db")

@@ -1,0 +1,146 @@
+"""A live source in the hand of a test, and the real server over it on a loopback port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from callcore.domain.ids import Instant
+from callcore.domain.inputs import Input
+from callcore.runtime.detail import CallReader
+from callcore.runtime.ports import HealthCheck, LiveSource, Seq, View
+from callcore.telemetry import Exposition
+from callcore.web import Pace, create_app, listen, serve
+from callcore.web.stream import Streams
+from tests.support.floors import Desk
+
+QUICK = Pace(min_gap_s=0.01, keep_alive_s=0.5, freshness_s=0.05)
+
+DEADLINE_S = 10.0
+
+
+class DeskSource:
+    """Keeps the port's contract: the view of a desk, a frame number per step, and a clock that the test sets."""
+
+    def __init__(self, desk: Desk, *, run: int = 1) -> None:
+        self.desk = desk
+        self.run = run
+        self.n = 1
+        self.clock = desk.floor.at
+        self.stale: float | None = None
+        self._turned = asyncio.Event()
+
+    def view(self) -> View:
+        return View(Seq(self.run, self.n), self.desk.floor, self.desk.books)
+
+    def now(self) -> Instant:
+        return self.clock
+
+    def stale_s(self) -> float | None:
+        return self.stale
+
+    async def changed(self, after: Seq) -> View:
+        while self.view().seq <= after:
+            await self._turned.wait()
+        return self.view()
+
+    def turn(self) -> None:
+        """One more frame: whatever the desk was told since is now to be seen."""
+        self.n += 1
+        self.clock = max(self.clock, self.desk.floor.at)
+        self._turned.set()
+        self._turned = asyncio.Event()
+
+    def tell(self, told: Input) -> None:
+        self.desk.tell(told)
+        self.turn()
+
+
+@dataclass
+class Served:
+    url: str
+    port: int
+    streams: Streams
+    stop: Callable[[], Any]
+
+
+@contextlib.asynccontextmanager
+async def served(
+    live: LiveSource,
+    *,
+    health: Sequence[HealthCheck] = (),
+    calls: CallReader | None = None,
+    gauges: Callable[[], dict[str, float]] = dict,
+    pace: Pace = QUICK,
+    port: int = 0,
+    shutdown_deadline: float = 3.0,
+) -> AsyncIterator[Served]:
+    """The real server. Leaving the block shuts it down."""
+    app = create_app(live, health=health, metrics=Exposition(live, gauges), calls=calls, pace=pace)
+    listener = listen("127.0.0.1", port)
+    up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        serve(app, listener, stop=stop, shutdown_deadline=shutdown_deadline, started=up.set_result)
+    )
+
+    async def end() -> None:
+        stop.set()
+        await task
+
+    try:
+        url = await asyncio.wait_for(up, DEADLINE_S)
+        yield Served(url.rstrip("/"), listener.getsockname()[1], app.state.streams, end)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, DEADLINE_S)
+
+
+@dataclass
+class Event:
+    id: str
+    live: dict[str, Any]
+
+
+class Stream:
+    """A client of the live stream, over a plain socket: it sees what is really on the wire."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.head = b""
+
+    @classmethod
+    async def open(cls, port: int, *, last_id: str | None = None, limit: int = 2**20) -> Stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+        more = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
+        writer.write(f"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode())
+        await writer.drain()
+        stream = cls(reader, writer)
+        stream.head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)
+        return stream
+
+    async def next(self) -> Event:
+        """The next event; IncompleteReadError when the stream has ended."""
+        id_, data = "", None
+        async with asyncio.timeout(DEADLINE_S):
+            while data is None:
+                line = await self._reader.readuntil(b"\n")
+                if line.startswith(b"id: "):
+                    id_ = line[4:].decode().strip()
+                elif line.startswith(b"data: "):
+                    data = json.loads(line[6:])
+        return Event(id_, data)
+
+    async def rest(self) -> bytes:
+        """Everything until the server ends the connection."""
+        return await asyncio.wait_for(self._reader.read(-1), DEADLINE_S)
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
