@@ -74,7 +74,7 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         source.turn()
         await expect(page.locator('[data-f="agent-rows"] [data-f="state"]')).to_have_text("通話中")
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(0)
-        await expect(page.locator('[data-f="answer_ratio"]')).to_have_text("100.0%")
+        await expect(page.locator('[data-f="answer_ratio"]')).to_have_text("100%")
 
         desk.hang_up(60, "c1")
         source.turn()
@@ -115,6 +115,18 @@ async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(browser
         await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(2)
         await expect(page.locator("#notice")).to_have_text("")
+
+
+async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser: Browser) -> None:
+    source = a_source()
+    async with served(source, pace=replace(PACE, keep_alive_s=600)) as server:
+        page = await (await browser.new_context(locale="ja-JP")).new_page()
+        await page.clock.install()
+        await page.goto(server.url)
+        await expect(page.locator("body")).to_have_attribute("data-state", "live")
+        await page.clock.fast_forward(13_000)
+        await expect(page.locator("body")).to_have_attribute("data-state", "lost")
+        await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
 
 
 async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(browser: Browser) -> None:
@@ -179,16 +191,18 @@ async def test_nothing_is_asked_of_any_other_host_and_the_policy_is_not_hurt(bro
         assert complaints == []
 
 
+@pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("width", [360, 1280, 1920])
-async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width: int) -> None:
+async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width: int, language: str) -> None:
     source = a_source(centre(30))
     for n in range(1, 25):
         source.desk.sign_in(n, n)
     for n in range(40):
         source.desk.wait(100 + n, f"c{n}")
+    source.desk.arrive(150, "greeted", caller=None)
     source.turn()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url, width=width)
+        page = await opened(browser, f"{server.url}/?lang={language}", width=width)
         await expect(page.locator('[data-f="agent-rows"] tr')).to_have_count(24)
         await expect(page.locator('[data-f="out-rows"] li')).to_have_count(6)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -87,5 +87,5 @@ async def test_what_the_engine_wrote_is_in_the_tables_though_the_database_was_aw
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  (the drain has gauges, no event)
+        while not holds():
             await asyncio.sleep(0.02)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import time
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from callcore.pbx.render import EVENTS
 from tests.support.centre import MUSIC_HZ, NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
-from tests.support.sip import FORWARDED, RATE, Call, Habit, loudness, tone
+from tests.support.sip import FORWARDED, RATE, Call, Habit, comes_true, loudness, tone
+
+DIALPLAN = Path(__file__).resolve().parents[2] / "dialplans/callcore.conf"
 
 
 async def until_hears(call: Call, hertz: float, seconds: float = 0.5) -> None:
     """Wait until the newest `seconds` of what `call` hears are that tone."""
-    async with asyncio.timeout(15):
-        while (
-            len(call.heard) < seconds * RATE
-            or loudness(bytes(call.heard[-int(seconds * RATE) :]), hertz) < 0.9
-        ):
-            await asyncio.sleep(0.02)
+    await comes_true(
+        lambda: (
+            len(call.heard) >= seconds * RATE
+            and loudness(bytes(call.heard[-int(seconds * RATE) :]), hertz) > 0.9
+        ),
+        f"{call.agent.user} hears {hertz} Hz",
+    )
 
 
 def pitches(sound: bytes) -> list[int]:
@@ -172,6 +177,21 @@ async def test_a_phone_that_loses_its_power_in_a_talk_gives_the_caller_back_to_t
         await until_hears(call, AGENT_HZ)
 
 
+async def test_a_leg_lost_after_a_long_talk_gives_the_caller_a_whole_new_wait(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, small_centre(), phone_rtp_timeout_s=1) as floor, floor.ami.beating():
+        _, channel, leg = await floor.talk()
+        long_ago = str(int(time.time()) - 5000)
+        for name in ("__CALLCORE_ENTERED", "__CALLCORE_SINCE"):
+            await floor.ami.action("Setvar", Channel=channel, Variable=name, Value=long_ago)
+        seen = len(floor.ami.events)
+        leg.vanish()
+        await floor.ami.event("CallcoreHeld", after=seen, Channel=channel)
+        await floor.ami.waiting(channel)
+        assert int(await floor.variable(channel, "CALLCORE_LEFT")) > 1800
+        # The place in the order of waiting is the old one all the same.
+        assert await floor.variable(channel, "CALLCORE_ENTERED") == long_ago
+
+
 @pytest.mark.parametrize(
     ("context", "exten"),
     [
@@ -214,9 +234,7 @@ async def test_the_recording_holds_the_talk_from_both_sides_and_not_the_music(tm
         file = floor.pbx.settings.recordings_dir / f"{ident}.wav"
         await floor.ami.event("Hangup", Channel=channel)
         # Closed a moment after the Hangup; the length in the header is written last.
-        async with asyncio.timeout(5):
-            while frames_said(file) == 0:
-                await asyncio.sleep(0.02)
+        await comes_true(lambda: frames_said(file) > 0, "a recording with a length")
         with wave.open(str(file)) as recording:
             assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (
                 1,
@@ -234,13 +252,11 @@ async def test_the_recording_holds_the_talk_from_both_sides_and_not_the_music(tm
 def frames_said(file: Path) -> int:
     """The length that the file's own header claims."""
     with wave.open(str(file)) as recording:
-        return recording.getnframes()
+        return int(recording.getnframes())
 
 
 def power(frames: bytes, hertz: float) -> float:
     """Share of the power of 16-bit sound at `hertz` ± 20."""
-    import numpy as np
-
     samples = np.frombuffer(frames, "<i2").astype(float)
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
     places = np.fft.rfftfreq(len(samples), 1 / RATE)
@@ -259,9 +275,9 @@ async def test_nothing_of_the_agent_reaches_the_carrier(tmp_path: Path) -> None:
         leg = await floor.desks[0].rings()
         leg.answer()
         await floor.ami.event("BridgeEnter", Channel=channel)
-        leg.hold()
+        await leg.hold()
         await floor.ami.event("Hold")
-        leg.resume()
+        await leg.resume()
         await floor.ami.event("Unhold")
         leg.hang_up()
         await call.until("bye")
@@ -293,11 +309,11 @@ async def test_the_phone_sees_the_callers_number(tmp_path: Path) -> None:
 async def test_a_held_caller_hears_the_centres_music(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
         call, _, leg = await floor.talk()
-        leg.hold()
+        await leg.hold()
         held = await floor.ami.event("Hold")
         assert held["Channel"].startswith("PJSIP/oita-p1-")
         await until_hears(call, MUSIC_HZ)
-        leg.resume()
+        await leg.resume()
         await until_hears(call, AGENT_HZ)
 
 
@@ -306,15 +322,16 @@ async def test_the_cel_file_tells_the_whole_call(tmp_path: Path) -> None:
         _, channel, leg = await floor.talk()
         leg.hang_up()
         ident = (await floor.ami.event("Hangup", Channel=channel))["Uniqueid"]
-        async with asyncio.timeout(5):
-            while not any(row["eventenum"] == "LINKEDID_END" for row in floor.pbx.cel()):
-                await asyncio.sleep(0.02)
+        await comes_true(
+            lambda: any(r["eventenum"] == "LINKEDID_END" for r in floor.pbx.cel()), "the last CEL row"
+        )
         rows = [row for row in floor.pbx.cel() if row["uniqueid"] == ident]
         kinds = [row["eventenum"] for row in rows]
         assert kinds == [
             "CHAN_START",
             "USER_DEFINED",
             "ANSWER",
+            "USER_DEFINED",
             "BRIDGE_ENTER",
             "BRIDGE_EXIT",
             "HANGUP",
@@ -323,7 +340,10 @@ async def test_the_cel_file_tells_the_whole_call(tmp_path: Path) -> None:
         ]
         assert rows[0]["context"] == "callcore-in"
         assert rows[0]["exten"] == NUMBER
-        assert rows[1]["userdeftype"] == "callcore-open"
+        assert [row["userdeftype"] for row in rows if row["userdeftype"]] == [
+            "callcore-open",
+            "callcore-held",
+        ]
         assert all(re.fullmatch(r"\d{10}\.\d{6}", row["eventtime"]) for row in rows)
         assert {row["linkedid"] for row in floor.pbx.cel()} == {ident}
         cdr = floor.pbx.cdr()
@@ -374,9 +394,55 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
         assert {e["Event"] for e in floor.ami.events} <= allowed
 
 
+@pytest.mark.parametrize("version", ["22.10.1", "20.6.0"])
+async def test_only_the_named_events_arrive_with_new_and_with_old_filters(
+    tmp_path: Path, version: str
+) -> None:
+    async with (
+        running_floor(tmp_path, small_centre(), asterisk_version=version) as floor,
+        floor.ami.beating(),
+    ):
+        call, channel, leg = await floor.talk()
+        call.press("1")
+        await leg.hold()
+        await floor.ami.event("Hold")
+        await leg.resume()
+        await floor.ami.event("Unhold")
+        pin = await floor.desks[1].call("*11102")
+        feature = await floor.ami.event("CallcoreFeature")
+        pin.press("7")
+        await floor.ami.event("DTMFEnd", Channel=feature["Channel"], Digit="7")
+        call.hang_up()
+        await floor.ami.event("Hangup", Channel=channel)
+        names = {e["Event"] for e in floor.ami.events}
+        assert names <= {*EVENTS, "DeviceStateChange", "DTMFEnd"}
+        assert names >= set(EVENTS) - {"Shutdown"}
+        assert {e["Device"] for e in floor.ami.events if e["Event"] == "DeviceStateChange"} == {
+            "PJSIP/oita-p1",
+            "PJSIP/oita-p2",
+        }
+        assert [e["Digit"] for e in floor.ami.events if e["Event"] == "DTMFEnd"] == ["7"]
+
+
+async def test_loading_the_dialplan_again_does_not_stop_the_heart(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, small_centre(), phones=0) as floor:
+        await floor.ami.beat()
+        before = re.search(
+            r"CALLCORE_HEARTBEAT=(\d+)", await floor.pbx.process.command("dialplan show globals")
+        )
+        await floor.pbx.process.command("dialplan reload")
+        after = re.search(
+            r"CALLCORE_HEARTBEAT=(\d+)", await floor.pbx.process.command("dialplan show globals")
+        )
+        assert before is not None
+        assert after is not None
+        assert before[1] == after[1]
+
+
 async def test_every_application_and_function_of_the_dialplan_is_loaded(tmp_path: Path) -> None:
-    text = (Path(__file__).resolve().parents[2] / "dialplans/callcore.conf").read_text()
-    lines = [line for line in text.splitlines() if line.lstrip().startswith(("exten", "same"))]
+    lines = [
+        line for line in DIALPLAN.read_text().splitlines() if line.lstrip().startswith(("exten", "same"))
+    ]
     applications = {m for line in lines for m in re.findall(r"(?:,1,|n(?:\(\w+\))?,)(\w+)\(", line)}
     applications |= {m for line in lines for m in re.findall(r"\?(\w+)\(", line)}
     functions = {m for line in lines for m in re.findall(r"[$#]\{([A-Z_]+)\(", line)}

@@ -21,7 +21,7 @@ def a_source(agents: int = 3) -> DeskSource:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -14,12 +14,13 @@ from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 NUMBER = "0975105151"
 NOTICE_HZ, GREETING_HZ, CLOSED_HZ, APOLOGY_HZ, MUSIC_HZ = 500, 700, 900, 1100, 1300
 COMMON_HZ = {
-    "agent-number": 1500,
-    "pin": 1700,
+    "ask-agent-number": 1500,
+    "ask-pin": 1700,
     "signed-in": 1900,
     "signed-out": 2100,
     "refused": 2300,
-    "not-now": 2500,
+    "not-possible": 2500,
+    "no-such-code": 2700,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0}
 

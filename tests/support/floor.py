@@ -69,7 +69,7 @@ async def running_floor(
         ami = await stack.enter_async_context(manager(pbx))
         trunk = await stack.enter_async_context(sip_agent(pbx.trunk_host, "09012345678", pbx.sip))
         secrets = dict(pbx.settings.phone_secrets)
-        desks = []
+        desks: list[Agent] = []
         for name in sorted(name for name in secrets if name.startswith("oita-"))[:phones]:
             address = pbx.address(20 + len(desks))
             desk = await stack.enter_async_context(sip_agent(address, name, pbx.sip, secrets[name]))

@@ -33,6 +33,16 @@ FORWARDED = "0312345678"
 _numbers = itertools.count(1)
 
 
+async def comes_true(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait for what nothing tells us of (a file, sound that comes in): looked at every 20 ms under a deadline."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {deadline_s} s: {what}") from None
+
+
 class Habit(Enum):
     """What a phone does with a call that comes in."""
 
@@ -115,7 +125,7 @@ def tone(hertz: float, seconds: float = 1.0) -> bytes:
     wave = 0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)
     order = np.argsort(_DECODED)
     places = np.searchsorted(_DECODED[order], wave).clip(0, 255)
-    return order[places].astype(np.uint8).tobytes()
+    return bytes(order[places].astype(np.uint8))
 
 
 def loudness(sound: bytes, hertz: float) -> float:
@@ -173,10 +183,9 @@ class Call:
     async def hears(self, seconds: float) -> bytes:
         """The next `seconds` of sound that come in."""
         start = len(self.heard)
-        async with asyncio.timeout(seconds + DEADLINE_S):
-            while len(self.heard) < start + seconds * RATE:
-                await asyncio.sleep(0.02)
-        return bytes(self.heard[start : start + int(seconds * RATE)])
+        enough = start + int(seconds * RATE)
+        await comes_true(lambda: len(self.heard) >= enough, f"{seconds} s of sound", seconds + DEADLINE_S)
+        return bytes(self.heard[start:enough])
 
     def answer(self) -> None:
         assert self.invite is not None
@@ -195,16 +204,18 @@ class Call:
         elif self.invite is not None:
             self.agent.request("CANCEL", self)
 
-    def hold(self) -> None:
+    async def hold(self) -> None:
         """The hold key: a re-INVITE that only sends (RFC 3264 §8.4)."""
-        self._offer_again("sendonly")
+        await self._offer_again("sendonly")
 
-    def resume(self) -> None:
-        self._offer_again("sendrecv")
+    async def resume(self) -> None:
+        await self._offer_again("sendrecv")
 
-    def _offer_again(self, direction: str) -> None:
+    async def _offer_again(self, direction: str) -> None:
         self.cseq += 1
         self.agent.request("INVITE", self, body=self.agent.sdp(self, direction))
+        answer = await self.agent.answer_to(self)
+        assert answer.status == 200, answer.text
 
     def press(self, digits: str) -> None:
         """Key digits, one after another."""
@@ -367,14 +378,16 @@ class Agent:
         digest = ""
         for _ in range(2):
             self.request(method, call, more + digest, uri=uri)
-            answer = await self._answer(call)
+            answer = await self.answer_to(call)
             if answer.status not in (401, 407):
                 break
             digest = self._digest(answer, method, uri)
             call.cseq += 1
         return answer
 
-    async def _answer(self, call: Call) -> Message:
+    async def answer_to(self, call: Call) -> Message:
+        """The final response to the call's latest request."""
+
         def found() -> list[Message]:
             return [
                 m

@@ -89,7 +89,7 @@ def _closed(line: Line) -> object:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  (a condition under a deadline)
+        while not condition():
             await asyncio.sleep(0.001)
 
 

@@ -94,6 +94,8 @@ class AsteriskProcess:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                # Recordings, CEL and AstDB are nobody's but the owner's, whoever started us with whatever umask.
+                umask=0o077,
             )
         try:
             async with asyncio.timeout(deadline_s):

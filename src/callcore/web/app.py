@@ -51,7 +51,7 @@ def create_app(
     hosts: frozenset[str] = LOOPBACK_NAMES,
     pace: Pace | None = None,
 ) -> FastAPI:
-    """The web application over one live source. Must be made inside the running event loop's process; holds no task.
+    """The web application over one live source. It starts no task; `serve` ends its streams.
 
     `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`.
     """

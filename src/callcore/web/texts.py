@@ -16,6 +16,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "skip": ("本文へ", "Skip to content"),
     "language": ("表示言語", "Language"),
     "centres": ("センター", "Centres"),
+    "nothing": (
+        "センターがまだ読み込まれていません。エンジンが起動すると表示されます。",
+        "No centre is loaded yet. It appears once the engine has started.",
+    ),
     "noscript": (
         "この画面には JavaScript が必要です。ブラウザーの設定で有効にしてください。",
         "This page needs JavaScript. Please switch it on in your browser.",

@@ -56,6 +56,7 @@ function number(masked) {
 function percent(ratio) {
   // Cut, not rounded: 89.96 % must not look like the 90 % of the contract.
   if (ratio.whole === 0) return "–";
+  if (ratio.part === ratio.whole) return "100%";
   return `${(Math.floor((ratio.part * 1000) / ratio.whole) / 10).toFixed(1)}%`;
 }
 
@@ -105,6 +106,7 @@ function patch(parent, items, key, make, fill) {
 }
 
 function show(live) {
+  document.getElementById("nothing").hidden = live.centres.length > 0;
   patch(board, live.centres, (c) => c.id, () => clone("centre"), centre);
 }
 
