@@ -13,7 +13,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
-from callcore.domain.stages import Device, OfferStage, Party
+from callcore.domain.stages import Device, OfferStage, Party, Stage
 from tests.support.floors import NUMBER, centre, configuration
 
 T = TypeVar("T")
@@ -49,6 +49,7 @@ class Source:
         self._fresh = fresh
         self._run = 1
         self._rules: tuple[Callable[[Floor, int, int, int], i.Input], ...] = (
+            *(self._natural,) * 25,
             *(self._arrived,) * 5,
             *(self._admitted,) * 2,
             *(self._held,) * 5,
@@ -67,7 +68,7 @@ class Source:
             *(self._sign_in,) * 3,
             self._sign_out,
             self._measured,
-            *(self._snapshot,) * 2,
+            self._snapshot,
             self._dropped,
             self._run_begins,
         )
@@ -109,6 +110,46 @@ class Source:
         return _pick([*sorted(floor.agents)] * 3 + [AgentId("1001"), AgentId("9999")], n)
 
     # -- inputs ----------------------------------------------------------------------------------------------
+
+    def _natural(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """What could well come next for some call, so that what does not fit meets every state."""
+        if not floor.linked and b % 4 == 0:
+            return self._snapshot(floor, a, b, 3 * c)
+        if not floor.calls:
+            return self._arrived(floor, a, b, c)
+        call = floor.calls[self._open_call(floor, a)]
+        match call.stage:
+            case Stage.ARRIVED:
+                return i.AdmissionDecided(at=self.at, call=call.id, open=True, source="pushed")
+            case Stage.ANNOUNCED if call.refused_as is None:
+                return i.CallerHeld(at=self.at, call=call.id)
+            case Stage.WAITING if c % 2:
+                return self._sign_in(floor, a, b, 1)
+            case Stage.WAITING:
+                return i.DeviceReported(at=self.at, phone=self._phone(floor, b), device=Device.FREE)
+            case Stage.OFFERED:
+                offer = floor.offers[call.offer or OfferId("")]
+                ringing = next((leg for leg in call.legs[1:] if leg.offer == offer.id), None)
+                if ringing is None:
+                    return i.DialBegan(
+                        at=self.at, call=call.id, channel=self._leg(c), phone=offer.phone, offer=offer.id
+                    )
+                channel = call.channel if ringing.bridge is not None else ringing.channel
+                return i.BridgeEntered(at=self.at, bridge=f"b-{offer.id}", channel=channel)
+            case Stage.TALKING if call.talking_leg is not None and c % 5:
+                party = call.talking_leg if b % 3 else call.channel
+                return _pick(
+                    (
+                        i.HoldChanged(at=self.at, channel=call.talking_leg, held=call.held_since is None),
+                        i.HangupRequested(at=self.at, channel=party),
+                        i.BridgeLeft(at=self.at, bridge=call.bridge or "b", channel=party),
+                        i.ChannelGone(at=self.at, channel=party, cause=_pick(CAUSES, b)),
+                    ),
+                    c,
+                )
+            case Stage.PARTED if c % 2:
+                return i.CallerHeld(at=self.at, call=call.id)
+        return i.ChannelGone(at=self.at, channel=call.channel, cause=16)
 
     def _arrived(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         fresh = self._calls(floor)[-self._fresh :]

@@ -27,7 +27,6 @@ from callcore.domain.ids import (
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, Work
 
-
 LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 
