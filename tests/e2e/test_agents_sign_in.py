@@ -8,13 +8,15 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
+
 from callcore.demo.centre import DemoCentre
 from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.stages import Presence
 from tests.support import audio
 from tests.support.asterisk import ManagerClient
-from tests.support.station import PIN, Station, heard, rings, station, until
+from tests.support.station import PIN, Station, rings, station, until, words
 
 WRONG = "31415926"
 
@@ -27,8 +29,9 @@ async def keyed(s: Station, phone: SimPhone, pin: str) -> PhoneCall:
 
 
 def hears_prompt(s: Station, call: PhoneCall, wanted: str) -> None:
+    sound = np.concatenate([words(call), audio.silence(3)])
     for name in ("signed-in", "signed-out", "refused", "not-possible"):
-        score = audio.find(s.prompt(name, "common"), heard(call)).score
+        score = audio.find(s.prompt(name, "common"), sound).score
         assert score > 0.99 if name == wanted else score < 0.5, (name, score)
 
 

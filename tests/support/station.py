@@ -404,9 +404,34 @@ async def hears_for(call: PhoneCall, seconds: float, within: float = 30.0) -> No
 
 
 def share_of_music(part: audio.Samples) -> float:
-    """How much what was heard is like some place in the hold music: 1.0 for the music, about 0.1 for others."""
+    """How much what was heard is like some place in the hold music: 1.0 for the music, about 0.1 for others.
+
+    The middle of all whole seconds counts, so that one stutter of a busy machine does no harm.
+    """
     loop = audio.read(PROJECT / "ivr_prompts" / "music" / "default.wav")
-    return audio.find(part, np.concatenate([loop, loop[: len(part)]])).score
+    loop = np.concatenate([loop, loop[: audio.RATE]])
+    seconds = part[: len(part) // audio.RATE * audio.RATE].reshape(-1, audio.RATE)
+    return float(np.median([audio.find(second, loop).score if second.any() else 0.0 for second in seconds]))
+
+
+async def hears_now(call: PhoneCall, judge: Callable[[audio.Samples], bool], seconds: float = 2.0) -> None:
+    """Await that a judgement holds for the latest seconds that the party heard."""
+
+    def latest() -> bool:
+        sound = heard(call)
+        wanted = round(seconds * audio.RATE)
+        return len(sound) >= wanted and judge(sound[-wanted:])
+
+    await until(latest, 20, f"what {call.phone.name} hears")
+
+
+def music(sound: audio.Samples) -> bool:
+    return share_of_music(sound) > 0.98
+
+
+def voice_of(hz: float) -> Callable[[audio.Samples], bool]:
+    """Judges whether all that is heard is this party's tone."""
+    return lambda sound: bool(audio.tone_over_time(sound, hz).min() > 0.99)
 
 
 @asynccontextmanager
