@@ -80,11 +80,11 @@ async def test_the_second_of_opening_and_the_second_of_closing_decide_who_is_adm
         assert time.time() < opens - 2, "the installation took longer to start than this test allows for"
         await past(opens - 1.5, "just before opening")
         too_early = await s.dial_in(early)
-        await past(opens, "opening")
+        await past(opens + 0.05, "opening")
         in_time = await s.dial_in(first)
         await past(closes - 1.5, "just before closing")
         just_in_time = await s.dial_in(last)
-        await past(closes, "closing")
+        await past(closes + 0.05, "closing")
         too_late = await s.dial_in(late)
         await until(lambda: len(s.told(f.CallAdmitted)) + len(s.told(f.CallRefused)) == 4)
 
