@@ -220,6 +220,8 @@ class CallTraced:
     talk_ended: Instant | None
     ended: Instant | None
     hung_up_by: Party
+    back: Instant | None = None
+    """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
 
 
 @dataclass(frozen=True, slots=True)
