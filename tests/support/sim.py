@@ -323,7 +323,9 @@ class Sim:
         if self.link and caller is not None and caller.application == "WaitForCondition":
             self._offer(caller, effect)
         elif not self.link or caller is None or self.now >= deadline:
-            self._bring(0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line"))
+            self._bring(
+                0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line")
+            )
         else:
             self.under_way += 1
 
@@ -515,7 +517,8 @@ class Sim:
             self.emit(i.BridgeEntered(at=self.now, bridge=leg.bridge, channel=channel))
         self.truth[call].answered = self.truth[call].answered or self.now
         answered = self.cel[call].answered or self.now
-        self._trace(caller, answered=answered, phone=leg.phone.id, talk_ended=None, back=None)
+        told = {"talk_since": self.now, "talk_ended": None, "back": None}
+        self._trace(caller, answered=answered, phone=leg.phone.id, **told)
 
         def while_on(do: Callable[[], None]) -> Callable[[], None]:
             return lambda: do() if leg.phone.leg is leg else None
@@ -586,7 +589,9 @@ class Sim:
             self._ring_ends(leg, OfferStage.CALLER_GONE, back=False)
         held = leg is not None and leg.held
         talked = leg is not None and leg.id in (leg.bridge or "")
-        self._caller_goes(caller, Party.CALLER, Outcome.LOST_ON_HOLD if held else Outcome.COMPLETED if talked else None)
+        self._caller_goes(
+            caller, Party.CALLER, Outcome.LOST_ON_HOLD if held else Outcome.COMPLETED if talked else None
+        )
 
     def _caller_goes(self, caller: Caller, by: Party, after_talk: Outcome | None = None) -> None:
         """`after_talk`: what it is when it goes out of a talk; None: it had none, or was back on the line."""
@@ -696,7 +701,9 @@ class Sim:
                 booked += [record.talk, record.hold]
             else:
                 unknown = (Outcome.LOST_ON_HOLD, Outcome.COMPLETED)
-                lived, booked = ([Outcome.COMPLETED if x in unknown else x for x in row] for row in (lived, booked))
+                lived, booked = (
+                    [Outcome.COMPLETED if x in unknown else x for x in row] for row in (lived, booked)
+                )
             if not truth.open:
                 lived, booked = lived[:1], booked[:1]
             if lived != booked:

@@ -86,6 +86,7 @@ class _Trace:
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
     phone: PhoneId | None = None
+    talk_since: Instant | None = None
     talk_ended: Instant | None = None
     back: Instant | None = None
     ended: Instant | None = None
@@ -137,6 +138,8 @@ def _answered(trace: _Trace, line: Line) -> None:
     for unique, (bridge, channel) in trace.inside.items():
         if unique != trace.arrival.unique and bridge == own[0]:
             trace.answered = trace.answered or line.at
+            if trace.talk_since is None or trace.talk_ended is not None:
+                trace.talk_since = line.at
             trace.phone = names.phone_of(channel)
             trace.first_out = trace.talk_ended = trace.back = None
 
@@ -179,5 +182,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_ended=trace.talk_ended,
         ended=trace.ended,
         hung_up_by=trace.hung_up_by,
+        talk_since=trace.talk_since,
         back=trace.back,
     )

@@ -40,7 +40,8 @@ OFFER_GRACE_S = 5
 limit; 5 s is the heartbeat's bound, after which the link is held to be dead anyway."""
 
 UNNOTICED_S = 60
-"""Seconds for which a link may have been dead before that was noticed; a Ping each second finds it within 10."""
+"""Seconds for which a link may have been dead before that was noticed. A Ping each second with 3 s for its answer
+finds it within 4; a minute covers a machine that hardly runs, and reading more of CEL than needed is harmless."""
 
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour

@@ -112,16 +112,17 @@ def _retrace(
             turn.fail_offer(call.offer, trace.entered, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         turn.tell(f.NetEntered(at=trace.entered, call=name, reconstructed=True))
     call = turn.floor.calls[name]
-    if trace.answered is not None and call.answered_at is None and call.refused_as is None:
+    answered = _unseen_answer(call, trace)
+    if answered is not None:
         if trace.entered is None and call.entered_at is None:
-            turn.begin_visit(call, trace.answered, reconstructed=True)
+            turn.begin_visit(call, answered, reconstructed=True)
             call = turn.floor.calls[name]
         phone = next((c for c in beside if c.phone == trace.phone and _ours(turn, call, c)), None)
         if phone is not None and caller is not None and trace.talk_ended is None:
-            leg = _together(turn, call, caller, phone, trace.answered)
+            leg = _together(turn, call, caller, phone, answered)
         else:
             leg = _leg(turn, call, ChannelId(""), trace.phone, offered=not call.in_net)
-        turn.answer(turn.floor.calls[name], trace.answered, leg, reconstructed=True)
+        turn.answer(turn.floor.calls[name], answered, leg, reconstructed=True)
     call = turn.floor.calls[name]
     if (
         trace.talk_ended is not None
@@ -132,6 +133,19 @@ def _retrace(
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
         if trace.back is not None:
             turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+
+
+def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
+    """When the talk began that CEL tells and the floor does not know; the first one, or another after a wait."""
+    if call.refused_as is not None:
+        return None
+    if call.answered_at is None:
+        return trace.answered
+    again = trace.talk_since
+    waited = call.visit is not None and call.stage in (Stage.WAITING, Stage.OFFERED)
+    if waited and call.visit is not None and again is not None and again > call.visit.entered_at:
+        return again
+    return None
 
 
 _UNWATCHED = "見ていない間に終わった / ended while nobody watched"
@@ -161,9 +175,7 @@ def _take_on(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSeen
         )
     )
     if found.offer is not None and turn.floor.offers[found.offer].stage is OfferStage.MADE:
-        turn.tell(
-            f.OfferRang(at=at, offer=found.offer, call=call.id, channel=phone.id, reconstructed=True)
-        )
+        turn.tell(f.OfferRang(at=at, offer=found.offer, call=call.id, channel=phone.id, reconstructed=True))
 
 
 def _together(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSeen, at: Instant) -> Leg:
@@ -214,7 +226,8 @@ def _still_here(
         and _ours(turn, turn.floor.calls[name], c)
     ]
     for phone in phones:
-        if phone.created <= old and phone.phone is not None:
+        # Only now: what a later look shows may have gone since it was taken.
+        if seen.first and phone.phone is not None:
             _take_on(turn, turn.floor.calls[name], channel, phone, seen.at)
     if trace is not None and seen.first:
         _retrace(turn, name, trace, channel, together)

@@ -1,7 +1,5 @@
 """What can go wrong with the journal, by whose fault it is, in Japanese and English, with what to do next."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path
