@@ -47,6 +47,9 @@ class LoadResult:
     seconds: float
     answer_s: Sequence[float] = field(repr=False, default=())
     """Callers: from INVITE to its 200, sorted (SIPp resolves 1 ms)."""
+    told: Sequence[tuple[str, str]] = field(repr=False, default=())
+    """Call by call: the caller's number, and what came of it. Callers: who ended it (`far`, `here`, `both` at once,
+    `given-up`). Agents: `rung`, `answered`, `cancelled`, and who ended it."""
     complaints: str = field(repr=False, default="")
     """SIPp's log of what was not expected, its first 20,000 characters."""
 
@@ -165,6 +168,7 @@ class _Sipp:
             *("setpriv", "--pdeathsig", "KILL", "--", sipp, server if ":" in server else f"{server}:5060"),
             *("-sf", f"{scenario}.xml", "-i", address, "-p", str(port), "-nostdin"),
             *("-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_err", "-error_file", "errors.log"),
+            *("-trace_logs", "-log_file", "told.log"),
             *more,
         ]
         with (folder / "screen").open("wb") as screen:
@@ -221,6 +225,7 @@ class _Sipp:
             refused=number("GenericCounter5(C)"),
             seconds=_clock(last.get("ElapsedTime(C)", "")),
             answer_s=self._answer_times(),
+            told=self._told(),
             complaints=_complaints(errors.read_text(errors="replace")) if errors.exists() else "",
         )
 
@@ -229,6 +234,12 @@ class _Sipp:
         for path in self._folder.glob("*_rtt.csv"):
             times += [float(line.split(";")[1]) / 1000 for line in path.read_text().splitlines()[1:]]
         return tuple(sorted(times))
+
+    def _told(self) -> tuple[tuple[str, str], ...]:
+        path = self._folder / "told.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        pairs = (line.removeprefix("sip:").split() for line in lines)
+        return tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
 
     def _last_lines(self) -> str:
         text = "".join(

@@ -60,7 +60,17 @@ async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S,
 
 
 class Station:
-    def __init__(self, home: Path, centre: DemoCentre, net: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        home: Path,
+        centre: DemoCentre,
+        net: str,
+        stack: AsyncExitStack,
+        *,
+        prompts: Callable[[Path], Path] | None = None,
+        pins: bool = True,
+    ) -> None:
+        """`prompts` makes another prompts folder below the one it is given; `pins` sets every agent's."""
         self.centre = centre
         self.net = net
         self.stack = stack
@@ -69,6 +79,7 @@ class Station:
         self.settings = Settings(
             home=home,
             centres=home / "centres",
+            **({"prompts": prompts(home)} if prompts is not None else {}),  # type: ignore[arg-type]
             node="test1",
             ami_port=free_port("127.0.0.1"),
             sip_host=f"{net}.1",
@@ -91,9 +102,9 @@ class Station:
         owner_only(self.settings.run)
         owner_only(self.settings.journal)
         owner_only(self.settings.keys)
-        pins = PinFile(home / "pins.json")
-        for n in range(1, centre.agents + 1):
-            pins.set(AgentId(centre.agent(n)), PIN)
+        file = PinFile(home / "pins.json")
+        for n in range(1, centre.agents + 1) if pins else ():
+            file.set(AgentId(centre.agent(n)), PIN)
         self.ears = home / "heard"
         self.ears.mkdir()
 
@@ -270,14 +281,19 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    centre: DemoCentre | None = None, *, engine: bool = True, sidecar: bool = False
+    centre: DemoCentre | None = None,
+    *,
+    engine: bool = True,
+    sidecar: bool = False,
+    prompts: Callable[[Path], Path] | None = None,
+    pins: bool = True,
 ) -> AsyncIterator[Station]:
     """A running installation; phones and callers made through it are stopped with it."""
     folder = Path(tempfile.mkdtemp(prefix="cc-"))
     net = f"127.{random.randrange(16, 250)}.{random.randrange(1, 250)}"
     try:
         async with AsyncExitStack() as stack:
-            made = Station(folder, centre or DemoCentre(), net, stack)
+            made = Station(folder, centre or DemoCentre(), net, stack, prompts=prompts, pins=pins)
             stack.push_async_callback(made.close)
             await made.asterisk.start()
             if engine:
