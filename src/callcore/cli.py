@@ -93,7 +93,7 @@ def check(
 
 def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskToolchain, int]:
     try:
-        toolchain = AsteriskToolchain.load(settings.toolchain)
+        toolchain = AsteriskToolchain.load(settings.toolchain_file)
         pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
         return toolchain, len(write(configuration, pbx))
     except (PbxError, RenderError) as error:
@@ -217,7 +217,7 @@ def run(
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
-    from callcore.supervisor import child, supervise
+    from callcore.supervisor import NeedsAPerson, child, supervise
 
     configure(settings.log_level, "supervisor")
 
@@ -225,7 +225,7 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
         say(addresses(settings, with_pbx=toolchain is not None))
         await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
-    return run_process(body)
+    return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 
 
 def addresses(settings: Settings, *, with_pbx: bool) -> str:
@@ -234,7 +234,7 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
     lines = [
         f"画面 / page        {page}/",
         f"指標 / metrics     {page}/metrics",
-        f"API                {page}/docs",
+        f"API                {page}/api/v1/openapi.json",
     ]
     if with_pbx:
         lines.append(f"SIP (UDP)          {settings.sip_host}:{settings.sip_port}")
