@@ -289,14 +289,20 @@ async def station(
     sidecar: bool = False,
     prompts: Callable[[Path], Path] | None = None,
     pins: bool = True,
+    prepare: Callable[[Station], None] | None = None,
 ) -> AsyncIterator[Station]:
-    """A running installation; phones and callers made through it are stopped with it."""
+    """A running installation; phones and callers made through it are stopped with it.
+
+    `prepare` may look at or change what is on the disk before Asterisk reads it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cc-"))
     net = f"127.{random.randrange(16, 250)}.{random.randrange(1, 250)}"
     try:
         async with AsyncExitStack() as stack:
             made = Station(folder, centre or DemoCentre(), net, stack, prompts=prompts, pins=pins)
             stack.push_async_callback(made.close)
+            if prepare is not None:
+                prepare(made)
             await made.asterisk.start()
             if engine:
                 await made.start_engine()
