@@ -80,8 +80,17 @@ class CdrRow:
 
 class Station:
     def __init__(
-        self, home: Path, centre: DemoCentre, net: str, stack: AsyncExitStack, pbx: dict[str, object]
+        self,
+        home: Path,
+        centre: DemoCentre,
+        net: str,
+        stack: AsyncExitStack,
+        pbx: dict[str, object],
+        *,
+        prompts: Callable[[Path], Path] | None = None,
+        pins: bool = True,
     ) -> None:
+        """`prompts` makes another prompts folder below the one it is given; `pins` sets every agent's."""
         self.centre = centre
         self.net = net
         self.stack = stack
@@ -90,6 +99,7 @@ class Station:
         self.settings = Settings(
             home=home,
             centres=home / "centres",
+            **({"prompts": prompts(home)} if prompts is not None else {}),  # type: ignore[arg-type]
             node="test1",
             ami_port=free_port("127.0.0.1"),
             sip_host=f"{net}.1",
@@ -114,9 +124,9 @@ class Station:
         owner_only(self.settings.run)
         owner_only(self.settings.journal)
         owner_only(self.settings.keys)
-        pins = PinFile(home / "pins.json")
-        for n in range(1, centre.agents + 1):
-            pins.set(AgentId(centre.agent(n)), PIN)
+        file = PinFile(home / "pins.json")
+        for n in range(1, centre.agents + 1) if pins else ():
+            file.set(AgentId(centre.agent(n)), PIN)
         self.ears = home / "heard"
         self.ears.mkdir()
 
@@ -436,18 +446,28 @@ def voice_of(hz: float) -> Callable[[audio.Samples], bool]:
 
 @asynccontextmanager
 async def station(
-    centre: DemoCentre | None = None, *, engine: bool = True, sidecar: bool = False, **pbx: object
+    centre: DemoCentre | None = None,
+    *,
+    engine: bool = True,
+    sidecar: bool = False,
+    prompts: Callable[[Path], Path] | None = None,
+    pins: bool = True,
+    prepare: Callable[[Station], None] | None = None,
+    **pbx: object,
 ) -> AsyncIterator[Station]:
     """A running installation; phones and callers made through it are stopped with it.
 
-    `pbx` replaces fields of its PbxSettings.
+    `prepare` may look at or change what is on the disk before Asterisk reads it; `pbx` replaces fields of its
+    PbxSettings.
     """
     folder = Path(tempfile.mkdtemp(prefix="cc-"))
     net = f"127.{random.randrange(16, 250)}.{random.randrange(1, 250)}"
     try:
         async with AsyncExitStack() as stack:
-            made = Station(folder, centre or DemoCentre(), net, stack, pbx)
+            made = Station(folder, centre or DemoCentre(), net, stack, pbx, prompts=prompts, pins=pins)
             stack.push_async_callback(made.close)
+            if prepare is not None:
+                prepare(made)
             await made.asterisk.start()
             if engine:
                 await made.start_engine()
