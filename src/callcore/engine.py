@@ -24,13 +24,25 @@ from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.wire import AmiError, Event
-from callcore.centres import load
+from callcore.centres import CentreFileErrors, load
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor, evolve
 from callcore.domain.hours import policy
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
-from callcore.journal import Codec, KeyStore, Spool, checkpoint, read_all, shape
+from callcore.journal import (
+    Codec,
+    JournalDamaged,
+    JournalGap,
+    JournalLocked,
+    KeyDamaged,
+    KeyLost,
+    KeyStore,
+    Spool,
+    checkpoint,
+    read_all,
+    shape,
+)
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
@@ -55,6 +67,16 @@ POLICY_RETRY_S = 5.0
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
 HOURS_FAMILY = "callcore-hours"
+NEEDS_A_PERSON = (
+    CentreFileErrors,
+    JournalLocked,
+    JournalDamaged,
+    JournalGap,
+    KeyLost,
+    KeyDamaged,
+    PermissionError,
+)
+"""What keeps the engine from starting and does not mend by itself."""
 
 
 class JournalPen:
@@ -423,4 +445,4 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
     configure(settings.log_level, "engine")
-    return run_process(lambda stop: serve(settings, stop))
+    return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON)

@@ -33,7 +33,7 @@ from callcore.runtime.process import run_process
 from callcore.settings import Settings, owner_only
 from callcore.telemetry.health import engine_check, link_check, space_check
 from callcore.telemetry.prometheus import Exposition
-from callcore.web import create_app, listen, serve
+from callcore.web import CannotListen, create_app, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -317,4 +317,4 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
-    return run_process(lambda stop: serve_sidecar(settings, stop))
+    return run_process(lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError))

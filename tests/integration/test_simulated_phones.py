@@ -15,8 +15,8 @@ import pytest
 
 from callcore.demo.phone import CallEstablished, Exited, NotInTime, PhoneGone
 from callcore.demo.sounds import Sound, Tone
-from tests.support import audio
-from tests.support.phones import MUSIC_HZ, Addresses, Phones, PlainAsterisk, until
+from tests.support import audio, load
+from tests.support.phones import MUSIC_HZ, PASSWORD, Addresses, Phones, PlainAsterisk, until
 
 AGENT_HZ, CALLER_HZ = 440, 1000
 PROMPT = audio.speech_like(1, 2.5)
@@ -200,6 +200,34 @@ async def test_a_phone_that_loses_power_leaves_no_process_and_no_folder(
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_load_of_calls_is_counted_call_by_call(asterisk: PlainAsterisk, addresses: Addresses) -> None:
+    desk, trunk, server = addresses.next(), addresses.caller(90), addresses.asterisk
+    users = {f"p{n}": PASSWORD for n in range(5, 8)}
+    assert (await load.register_agents(users, server=server, address=desk, port=5060)).failed == 0
+    async with load.agents(server=server, address=desk, port=5060, ring_s=0.1, talk_s=0.3) as desks:
+        seen = await load.run_callers(40, 40, number="p5", server=server, address=trunk, stay_s=20)
+        answered = await desks.close()
+    assert (seen.calls, seen.successes, seen.ended_by_far_end, seen.failures) == (40, 40, 40, {})
+    assert (answered.calls, answered.answered, answered.ended_here) == (40, 40, 40)
+    assert 0.1 <= seen.answer_quantile(0.5) < 0.5
+    assert seen.complaints == ""
+
+
+async def test_a_load_of_impatient_and_refused_callers_is_counted_apart(
+    asterisk: PlainAsterisk, addresses: Addresses
+) -> None:
+    desk, trunk, server = addresses.next(), addresses.caller(91), addresses.asterisk
+    registered = await load.register_agents({"p8": PASSWORD}, server=server, address=desk, port=5060)
+    assert registered.failed == 0
+    async with load.agents(server=server, address=desk, port=5060, ring_s=4) as desks:
+        impatient = await load.run_callers(10, 20, number="p8", server=server, address=trunk, patience_s=0.5)
+        stopped = await desks.close()
+    refused = await load.run_callers(10, 20, number="999", server=server, address=trunk)
+    assert (impatient.successes, impatient.given_up, impatient.answered) == (10, 10, 0)
+    assert (stopped.successes, stopped.given_up) == (10, 10)
+    assert (refused.successes, refused.refused) == (10, 10)
 
 
 async def test_ten_phones_sign_on_and_off(phones: Phones, asterisk: PlainAsterisk) -> None:

@@ -12,7 +12,9 @@ from tests.support.floors import NODE
 from tests.support.sim import Sim, Wire
 
 SEEDS = st.integers(0, 10**9)
-LINKS = st.lists(st.tuples(st.sampled_from(["lost", "killed"]), st.integers(1, 40), st.integers(5, 60)), max_size=3)
+LINKS = st.lists(
+    st.tuples(st.sampled_from(["lost", "killed"]), st.integers(1, 40), st.integers(5, 60)), max_size=3
+)
 """What happens to the engine's link: how, how long it lasts, and seconds until the next time."""
 
 
@@ -27,7 +29,8 @@ def a_day(
         sim.keys_in(n)
     for _ in range(callers):
         sim.later(
-            sim.between(3, 90), lambda: sim.comes(sim.between(0.5, 120), open=sim.chance.random() > 0.1) and None
+            sim.between(3, 90),
+            lambda: sim.comes(sim.between(0.5, 120), open=sim.chance.random() > 0.1) and None,
         )
     for _ in range(6):
         habit = sim.chance.choice((sim.keys_in, sim.keys_out, sim.dials_out, sim.keys_in))

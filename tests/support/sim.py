@@ -317,7 +317,9 @@ class Sim:
         if self.link and caller is not None and caller.application == "WaitForCondition":
             self._offer(caller, effect)
         elif not self.link or caller is None or self.now >= deadline:
-            self._bring(0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line"))
+            self._bring(
+                0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line")
+            )
         else:
             self.under_way += 1
 

@@ -102,7 +102,9 @@ class Station:
     @property
     def env(self) -> dict[str, str]:
         s = self.settings
-        fields = {k.upper(): str(getattr(s, k)) for k in type(s).model_fields if getattr(s, k) != ""}
+        fields = {
+            k.upper(): str(getattr(s, k)) for k in type(s).model_fields if getattr(s, k) not in ("", None)
+        }
         return {
             **os.environ,
             **{f"CALLCORE_{k}": v for k, v in fields.items()},

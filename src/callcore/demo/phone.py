@@ -381,6 +381,7 @@ class SimPhone:
                     stdout=log,
                     stderr=asyncio.subprocess.STDOUT,
                     cwd=folder,
+                    start_new_session=True,  # Ctrl-C reaches the driver alone, which hangs up in order
                 )
             try:
                 sock, reader, writer = await self._connect(process, control)

@@ -34,13 +34,13 @@ from callcore.domain.measures import Books, Record, figures, imbalance
 from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.journal import Codec, KeyStore, read_all
 from callcore.log import configure
-from callcore.pbx.process import AsteriskToolchain
+from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, write
 from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
-from callcore.supervisor import child, supervise
+from callcore.supervisor import NeedsAPerson, child, supervise
 
 NET = "127.77"
 PBX = f"{NET}.0.1"
@@ -96,9 +96,9 @@ class Show:
         )
         self.configuration = load(self.settings.centres, self.settings.prompts)
         self.secrets = load_secrets(self.settings, phone_ids(self.configuration))
-        self.toolchain = AsteriskToolchain.load(base.toolchain)
+        self.toolchain = AsteriskToolchain.load(base.toolchain_file)
         self.pbx = pbx_settings(self.settings, self.secrets, self.toolchain)
-        found = json.loads(base.toolchain.read_text(encoding="utf-8"))["baresip"]
+        found = json.loads(base.toolchain_file.read_text(encoding="utf-8"))["baresip"]
         self._baresip = (tuple(found["argv"]), Path(found["modules_dir"]))
         self._talks: dict[str, _Talk] = {}
         self._free: asyncio.Queue[SimPhone] = asyncio.Queue()
@@ -110,7 +110,7 @@ class Show:
     def environment(self) -> dict[str, str]:
         """The settings as environment of the processes that are started from here."""
         s = self.settings
-        fields = {k: str(getattr(s, k)) for k in type(s).model_fields if str(getattr(s, k)) != ""}
+        fields = {k: str(getattr(s, k)) for k in type(s).model_fields if getattr(s, k) not in ("", None)}
         return {f"CALLCORE_{k.upper()}": v for k, v in fields.items()}
 
     def prepare(self) -> None:
@@ -505,4 +505,4 @@ def play(plan: Plan, say: Say) -> int:
         if status:
             sys.exit(status)
 
-    return run_process(body)
+    return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
