@@ -217,7 +217,9 @@ def answer(s: Station, call: str) -> f.CallAnswered:
 
 async def relinked(s: Station, runs: int, within: float = 20.0) -> None:
     """The floor was reconciled after so many logins."""
-    await until(lambda: len(s.told(f.LinkGained)) >= runs, within, f"{runs} logins\n{s.log('engine')[-2000:]}")
+    await until(
+        lambda: len(s.told(f.LinkGained)) >= runs, within, f"{runs} logins\n{s.log('engine')[-2000:]}"
+    )
 
 
 async def settled(s: Station, calls: Iterable[str], within: float = 30.0) -> None:
@@ -421,8 +423,6 @@ def evidence(trial: str, figures: dict[str, object]) -> None:
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"trial": trial, "figures": figures}, ensure_ascii=False) + "\n")
-
-
 
 
 def talked_since(s: Station, call: str) -> float:

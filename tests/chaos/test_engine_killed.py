@@ -40,9 +40,7 @@ async def test_waiting_callers_are_served_in_order_by_the_safety_net_and_taken_b
         assert adopted.agent == s.centre.agent(1)
         assert abs(adopted.at / SECOND - rig.talked_since(s, second.id)) < 1
         for waiting in (third, fourth):
-            await until(
-                lambda c=waiting: rig.marks(s, "callcore-held").count(c.id) == 2, 15, "taken back"
-            )
+            await until(lambda c=waiting: rig.marks(s, "callcore-held").count(c.id) == 2, 15, "taken back")
         back = [x for x in rig.marks(s, "callcore-held") if x in (third.id, fourth.id)][2:]
         assert back == [third.id, fourth.id], "taken back in the order of waiting"
 
@@ -101,7 +99,9 @@ async def test_ring_that_nobody_answers_ends_in_the_safety_net_which_rings_again
         await desk.incoming(20)
         await s.fact(f.OfferRang)
         s.kill("engine")
-        rung = await desk.incoming(rig.NET_WITHIN_S + 8)  # the first ring ends by itself, the net begins another
+        rung = await desk.incoming(
+            rig.NET_WITHIN_S + 8
+        )  # the first ring ends by itself, the net begins another
         await rig.marked(s, caller.id, "callcore-net")
         await s.start_engine()
         await rig.relinked(s, 2)

@@ -363,12 +363,13 @@ class Sim:
             arrived=self.now,
             open=open,
             entered=None,
-            net=False,
+            net=None,
             answered=None,
             phone=None,
             talk_ended=None,
             ended=None,
             hung_up_by=Party.UNKNOWN,
+            last=self.now,
         )
         self.emit(
             i.ChannelArrived(
@@ -386,7 +387,7 @@ class Sim:
 
     def _trace(self, caller: Caller, **told: object) -> None:
         call = CallId(caller.id)
-        self.cel[call] = replace(self.cel[call], **told)  # type: ignore[arg-type]
+        self.cel[call] = replace(self.cel[call], last=self.now, **told)  # type: ignore[arg-type]
 
     def _hold(self, caller: Caller) -> None:
         self._move(caller, "callcore-hold", "StartMusicOnHold")
@@ -405,7 +406,7 @@ class Sim:
 
     def _net(self, caller: Caller) -> None:
         self._move(caller, "callcore-net", "Queue")
-        self._trace(caller, net=True)
+        self._trace(caller, net=self.now)
         self.emit(i.CallerInNet(at=self.now, call=CallId(caller.id)))
         self.later(NET_LIMIT_S, self._still(caller, lambda: self._apology(caller)))
         self._distribute()

@@ -257,12 +257,13 @@ def test_a_call_that_came_and_went_while_callcore_was_dead_is_in_the_books_as_re
         arrived=d.at(30),
         open=True,
         entered=d.at(40),
-        net=True,
+        net=d.at(45),
         answered=d.at(50),
         phone=PhoneId("demo-p1"),
         talk_ended=d.at(90),
         ended=d.at(90.1),
         hung_up_by=Party.CALLER,
+        last=d.at(90.1),
     )
     d.snapshot(120, traces=(trace,))
     record = d.books.records[CallId("c9")]

@@ -81,7 +81,7 @@ class _Trace:
     arrival: Line
     open: bool | None = None
     entered: Instant | None = None
-    net: bool = False
+    net: Instant | None = None
     inside: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
@@ -90,6 +90,7 @@ class _Trace:
     ended: Instant | None = None
     first_out: str | None = None
     hung_up_by: Party = Party.UNKNOWN
+    last: Instant = Instant(0)
 
 
 def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
@@ -97,7 +98,7 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
     found: dict[str, _Trace] = {}
     for line in lines:
         if line.kind == "CHAN_START" and line.context == names.ARRIVALS:
-            found[line.unique] = _Trace(line)
+            found[line.unique] = _Trace(line, last=line.at)
         elif line.linked in found:
             _fold(found[line.linked], line)
     return tuple(_traced(CallId(name), trace) for name, trace in found.items())
@@ -105,6 +106,7 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
 
 def _fold(trace: _Trace, line: Line) -> None:
     mine = line.unique == trace.arrival.unique
+    trace.last = max(trace.last, line.at)
     if line.kind in ("CHAN_END", "HANGUP") and not mine:
         trace.inside.pop(line.unique, None)
     match line.kind:
@@ -113,7 +115,7 @@ def _fold(trace: _Trace, line: Line) -> None:
         case "USER_DEFINED" if mine and line.user == "callcore-held":
             trace.entered = trace.entered or line.at
         case "USER_DEFINED" if mine and line.user == "callcore-net":
-            trace.net = True
+            trace.net = line.at
             trace.entered = trace.entered or line.at
         case "BRIDGE_ENTER":
             trace.inside[line.unique] = (_bridge(line), line.channel)
@@ -178,4 +180,5 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_ended=trace.talk_ended,
         ended=trace.ended,
         hung_up_by=trace.hung_up_by,
+        last=trace.last,
     )

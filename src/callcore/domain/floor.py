@@ -52,6 +52,8 @@ class Floor:
     configuration: Configuration | None = None
     linked: bool = False
     """Whether we may decide: logged in and reconciled."""
+    watched_until: Instant = Instant(0)
+    """Up to here nothing that happened in Asterisk was missed; what came later is looked for in its CEL file."""
     centres: Map[CentreId, Centre] = field(default_factory=Map)
     queues: Map[QueueId, Queue] = field(default_factory=Map)
     queue_centre: Map[QueueId, CentreId] = field(default_factory=Map)
@@ -161,7 +163,14 @@ class Floor:
 def evolve(floor: Floor, fact: f.Fact) -> Floor:
     """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
     changed = _apply(fact, floor)
-    return changed if fact.at <= changed.at else replace(changed, at=fact.at)
+    watched = changed.watched_until
+    if isinstance(fact, f.LinkLost):
+        watched = fact.at
+    elif changed.linked:
+        watched = max(watched, fact.at)
+    if fact.at <= changed.at and watched == changed.watched_until:
+        return changed
+    return replace(changed, at=max(changed.at, fact.at), watched_until=watched)
 
 
 @singledispatch

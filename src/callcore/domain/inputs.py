@@ -214,12 +214,15 @@ class CallTraced:
     arrived: Instant
     open: bool | None
     entered: Instant | None
-    net: bool
+    net: Instant | None
+    """When it fell into the safety net, the last time."""
     answered: Instant | None
     phone: PhoneId | None
     talk_ended: Instant | None
     ended: Instant | None
     hung_up_by: Party
+    last: Instant
+    """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ class Turn:
             queue = self.floor.queues.get(call.queue)
             acw = queue.acw_s if queue is not None else 0
             until = after(at, seconds(acw)) if acw else None
+            if until is not None and reconstructed and until <= self.at:
+                until = None  # over meanwhile: how long it really took is not known, and is not made up
         self.tell(
             f.TalkEnded(at=at, call=call.id, agent=agent, wrap_up_until=until, reconstructed=reconstructed)
         )
