@@ -8,7 +8,6 @@ import csv
 import json
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ import numpy as np
 
 from callcore.demo.phone import PhoneCall, PhoneError, SimPhone
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND, AgentId, CallId, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CallId
 from callcore.domain.measures import Record
-from callcore.domain.stages import Device, Outcome, Party, Work
+from callcore.domain.stages import Outcome, Party, Work
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.support import audio
@@ -111,13 +110,6 @@ async def take(phone: SimPhone, within: float = 20.0) -> PhoneCall:
     await rung.answer()
     await rung.wait_established(5)
     return rung
-
-
-async def forget_rings(phone: SimPhone) -> None:
-    """Calls that rang here and were not answered do not count as the next one."""
-    with contextlib.suppress(PhoneError):
-        while True:
-            await phone.incoming(0.01)
 
 
 # -- what is heard --------------------------------------------------------------------------------------------
@@ -316,11 +308,6 @@ async def console(s: Station, line: str) -> str:
     return await s.asterisk.command(line)
 
 
-async def device(s: Station, n: int, wanted: Device, within: float = 20.0) -> None:
-    name = PhoneId(s.centre.phone(n))
-    await until(lambda: s.floor().phones.get(name) is wanted, within, f"{name} {wanted.value}")
-
-
 class Proxy:
     """Stands between the engine and Asterisk's AMI port, and can fail as networks do."""
 
@@ -346,6 +333,9 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for stream in self._streams:
+            with contextlib.suppress(ConnectionError):
+                await stream.wait_closed()
 
     def cut(self) -> None:
         """Every connection is reset."""
@@ -378,7 +368,6 @@ class Proxy:
         finally:
             if sink not in self._deaf:
                 sink.transport.abort()
-            self._streams.discard(sink)
 
 
 @asynccontextmanager
@@ -409,12 +398,6 @@ async def manager(s: Station, *actions: dict[str, str]) -> None:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-
-
-def free_tcp() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def evidence(trial: str, figures: dict[str, object]) -> None:
