@@ -650,9 +650,11 @@ class Sim:
     def differences(self) -> list[str]:
         """Where the floor is not what the world is, with all news delivered and nothing under way."""
         floor, found = self.core.floor, []
-        for name in floor.calls:
-            if ChannelId(name) not in self.callers:
-                found.append(f"{name} is on the floor and has gone")
+        found.extend(
+            f"{name} is on the floor and has gone"
+            for name in floor.calls
+            if ChannelId(name) not in self.callers
+        )
         for caller in self.callers.values():
             call = floor.calls.get(CallId(caller.id))
             if call is None:
@@ -671,8 +673,9 @@ class Sim:
             if not right:
                 found.append(f"{caller.id} in {caller.application} ({caller.bridge}) is {call.stage.value}")
         for phone in self.phones.values():
-            if floor.phones.get(phone.id) is not phone.device:
-                found.append(f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}")
+            believed = floor.phones.get(phone.id)
+            if believed is not phone.device:
+                found += [f"{phone.id} is {phone.device.value}, believed {believed}"]
         members = {
             (queue, agent.phone)
             for agent in floor.agents.values()
