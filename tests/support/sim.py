@@ -649,10 +649,9 @@ class Sim:
 
     def differences(self) -> list[str]:
         """Where the floor is not what the world is, with all news delivered and nothing under way."""
-        floor, found = self.core.floor, []
-        for name in floor.calls:
-            if ChannelId(name) not in self.callers:
-                found.append(f"{name} is on the floor and has gone")
+        floor = self.core.floor
+        gone = [name for name in floor.calls if ChannelId(name) not in self.callers]
+        found = [f"{name} is on the floor and has gone" for name in gone]
         for caller in self.callers.values():
             call = floor.calls.get(CallId(caller.id))
             if call is None:
@@ -670,9 +669,11 @@ class Sim:
                 right = call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.WAITING)
             if not right:
                 found.append(f"{caller.id} in {caller.application} ({caller.bridge}) is {call.stage.value}")
-        for phone in self.phones.values():
-            if floor.phones.get(phone.id) is not phone.device:
-                found.append(f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}")
+        found.extend(
+            f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}"
+            for phone in self.phones.values()
+            if floor.phones.get(phone.id) is not phone.device
+        )
         members = {
             (queue, agent.phone)
             for agent in floor.agents.values()
