@@ -178,6 +178,13 @@ def test_a_caller_who_lost_the_talk_and_then_the_patience_unseen_is_cut_off() ->
     assert record(d) == (Outcome.CUT_OFF, "1001")
 
 
+def test_a_call_found_on_the_line_after_a_gap_arrived_when_cel_says_to_the_microsecond() -> None:
+    d = desk(1)
+    d.tell(i.LinkDropped(at=d.at(9), node=NODE))
+    d.snapshot(12, caller(d, 10, "callcore-hold"), traces=(traced(d, arrived=d.at(10.9)),))
+    assert d.books.records[CallId("c1")].arrived_at == d.at(10.9)
+
+
 def test_cel_tells_when_the_last_talk_began_and_when_the_caller_was_back_on_the_line() -> None:
     def line(kind: str, s: str, unique: str, *, user: str = "", context: str = "callcore-offer") -> str:
         channel = "PJSIP/trunk-1" if unique == "c1" else f"PJSIP/demo-p{unique[1:]}-0000000{unique[1:]}"
