@@ -92,6 +92,7 @@ def upgrade() -> None:
         "callers",
         sa.Column("call", sa.Text(), nullable=False),
         sa.Column("centre", sa.Text(), nullable=False),
+        sa.Column("at", At(), nullable=False, comment="What it was sealed for, with call and centre"),
         sa.Column(
             "period", sa.Text(), nullable=False, comment="Of the key that the call's key is wrapped by"
         ),

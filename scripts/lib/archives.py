@@ -120,7 +120,8 @@ class Apt:
         if done.returncode != 0:
             said = "\n".join(done.stderr.decode("utf-8", "replace").strip().splitlines()[-6:])
             raise SetupError(
-                f"apt が失敗しました:\n{said}", f"apt failed with what stands above ({args[1]})."
+                f"apt が失敗しました。ネットワークと apt のミラーを確かめ、もう一度実行してください。\n{said}",
+                "apt failed as it says above. Look at the network and apt's mirror, then run this again.",
             )
         return done.stdout.decode("utf-8", "replace")
 
@@ -326,8 +327,9 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def unpack(taken: Taken, cache: Path, tree: Path) -> None:
     """Unpacks aside and renames, so that a tree is whole or not there."""
+    for left_over in tree.parent.glob(f".{tree.name}.*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     aside = tree.with_name(f".{tree.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
     (aside / "usr/lib").mkdir(parents=True)
     (aside / "usr/lib64").mkdir()
     # As on every system since Debian 12: older packages still ship files under these names.

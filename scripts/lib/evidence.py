@@ -23,7 +23,7 @@ def commit_of(folder: Path) -> str:
 
 
 def asterisk_version() -> str:
-    path = Path(os.environ["CALLCORE_HOME"]) / "toolchain.json"
+    path = Path(os.environ.get("CALLCORE_TOOLCHAIN") or Path(os.environ["CALLCORE_HOME"]) / "toolchain.json")
     asterisk = json.loads(path.read_text("utf-8"))["asterisk"]
     return f"{asterisk['version']} ({asterisk['source']})"
 

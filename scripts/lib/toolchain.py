@@ -114,7 +114,7 @@ def find_host_asterisk(shared_data: Path | None) -> Asterisk | None:
         seen = version[1] if version else "?"
         say(
             f"このマシンの Asterisk ({program}, {seen}) は使いません。{LOWEST_MAJOR} 以上が必要です。",
-            f"The Asterisk of this machine ({program}, {seen}) is not taken: {LOWEST_MAJOR} or later is.",
+            f"The Asterisk of this machine ({program}, {seen}) is not taken: at least {LOWEST_MAJOR}.",
         )
         return None
     named = host_directories()
@@ -361,6 +361,12 @@ def obtain(path: Path, cache: Path, wanted: str, refresh: bool) -> Asterisk:
     """Finds or fetches, tries, and writes the description. Raises SetupError."""
     tree = path.parent / "asterisk-tree"
     host = find_host_asterisk(None) if wanted in ("auto", "host") else None
+    if host is not None:
+        try:
+            try_asterisk(host)
+        except SetupError as error:
+            say(error.ja, error.en)
+            host = None
     if host is None and wanted == "host":
         raise SetupError(
             "このマシンに使える Asterisk がありません。", "This machine has no Asterisk that can be taken."
@@ -386,7 +392,8 @@ def obtain(path: Path, cache: Path, wanted: str, refresh: bool) -> Asterisk:
     asterisk = host or in_tree
     if asterisk is None:
         raise SetupError(f"{tree} に Asterisk がありません。", f"No Asterisk in {tree}.")
-    try_asterisk(asterisk)
+    if host is None:
+        try_asterisk(asterisk)
     try_baresip(baresip)
     write_json(path, {"format": FORMAT, "asterisk": asdict(asterisk), "baresip": asdict(baresip)})
     return asterisk

@@ -7,11 +7,9 @@ link, commands) and stops in stages, each with a deadline and the names of what 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
-import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,13 +24,25 @@ from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.wire import AmiError, Event
-from callcore.centres import load
+from callcore.centres import CentreFileErrors, load
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor, evolve
 from callcore.domain.hours import policy
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
-from callcore.journal import Codec, KeyStore, Spool, checkpoint, read_all, shape
+from callcore.journal import (
+    Codec,
+    JournalDamaged,
+    JournalGap,
+    JournalLocked,
+    KeyDamaged,
+    KeyLost,
+    KeyStore,
+    Spool,
+    checkpoint,
+    read_all,
+    shape,
+)
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
@@ -40,6 +50,7 @@ from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
+from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -56,6 +67,16 @@ POLICY_RETRY_S = 5.0
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
 HOURS_FAMILY = "callcore-hours"
+NEEDS_A_PERSON = (
+    CentreFileErrors,
+    JournalLocked,
+    JournalDamaged,
+    JournalGap,
+    KeyLost,
+    KeyDamaged,
+    PermissionError,
+)
+"""What keeps the engine from starting and does not mend by itself."""
 
 
 class JournalPen:
@@ -423,25 +444,4 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
     configure(settings.log_level, "engine")
-    return run_process(lambda stop: serve(settings, stop))
-
-
-def run_process(body: Callable[[asyncio.Event], Any]) -> int:
-    """Run one process's body under uvloop until SIGINT or SIGTERM; 1 when it failed, with the reason in the log."""
-    import uvloop
-
-    async def live() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        await body(stop)
-
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(live())
-        except Exception as error:
-            log.critical("process failed", why=f"{type(error).__name__}: {error}", exc_info=True)
-            return 1
-    return 0
+    return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON)

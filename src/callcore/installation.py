@@ -6,7 +6,7 @@ from pathlib import Path
 
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
-from callcore.pbx.process import AsteriskProcess, AsteriskToolchain
+from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
 from callcore.settings import Secrets, Settings
 
@@ -39,7 +39,11 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
 
 
 def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> AsteriskProcess:
-    return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir)
+    ports = (
+        Port("AMI", pbx.ami_host, pbx.ami_port, udp=False),
+        Port("SIP", pbx.sip_host, pbx.sip_port, udp=True),
+    )
+    return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir, ports=ports)
 
 
 def phone_ids(configuration: Configuration) -> list[PhoneId]:

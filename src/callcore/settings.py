@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     rtp_last: int = Field(default=20999, ge=1024, le=65535)
     trunk_hosts: str = ""
     """Addresses or networks that the carrier's calls come from, with commas between."""
+    toolchain: Path | None = None
+    """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
 
     @property
@@ -82,8 +84,8 @@ class Settings(BaseSettings):
         return self.home / "asterisk"
 
     @property
-    def toolchain(self) -> Path:
-        return self.home / "toolchain.json"
+    def toolchain_file(self) -> Path:
+        return self.toolchain or self.home / "toolchain.json"
 
     @property
     def run(self) -> Path:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from callcore.pbx.process import AsteriskProcess, PbxError
+from callcore.runtime.process import FINAL_STATUS
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,10 @@ STOP_S = 10.0
 """Deadline of one process's own stop before it is killed."""
 
 Say = Callable[[str], None]
+
+
+class NeedsAPerson(Exception):
+    """A process cannot start until somebody has done something."""
 
 
 class Child:
@@ -55,6 +60,11 @@ class Child:
                 *self._argv, env=self._env, start_new_session=True, preexec_fn=_die_with_parent
             )
             status = await self._process.wait()
+            if status == FINAL_STATUS:
+                raise NeedsAPerson(
+                    f"{self.name} を起動できません。上の記録の指示に従ってください / "
+                    f"{self.name} cannot start; do what its log line above says"
+                )
             if time.monotonic() - began > STEADY_S:
                 pause = FIRST_PAUSE_S
             self.restarts += 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fake_ami import DEADLINE, Action, FakeAmi, event, until
 
 from callcore.ami import ActionFailed, Canary, Event, Link, LinkUp, Settings
 from callcore.domain.ids import Micros
+from tests.contract.fake_ami import DEADLINE, Action, FakeAmi, event, until
 
 
 class Watch:

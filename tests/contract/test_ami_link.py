@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from fake_ami import DEADLINE, GREETING, Action, FakeAmi, event, frame, until
 
 from callcore.ami import (
     ActionFailed,
@@ -27,6 +26,7 @@ from callcore.ami import (
     WireError,
 )
 from callcore.domain.ids import Instant, Micros
+from tests.contract.fake_ami import DEADLINE, GREETING, Action, FakeAmi, event, frame, until
 
 
 class FakeClock:

@@ -162,23 +162,29 @@ class ManagerClient:
         async with asyncio.timeout(DEADLINE_S):
             return await self._answers[ident]
 
-    async def event(self, name: str, after: int = 0, **fields: str) -> Event:
+    async def event(self, name: str, after: int = 0, deadline_s: float = DEADLINE_S, **fields: str) -> Event:
         """The first event of that name (a UserEvent by its own) and fields; waits for it under a deadline."""
 
         def fits(event: Event) -> bool:
             return name in (event.get("Event"), event.get("UserEvent")) and fields.items() <= event.items()
 
-        return (await self.until(lambda: [e for e in self.events[after:] if fits(e)], f"{name} {fields}"))[0]
+        found = await self.until(
+            lambda: [e for e in self.events[after:] if fits(e)], f"{name} {fields}", deadline_s
+        )
+        return found[0]
 
-    async def until(self, condition: Callable[[], list[Event]], what: str) -> list[Event]:
+    async def until(
+        self, condition: Callable[[], list[Event]], what: str, deadline_s: float = DEADLINE_S
+    ) -> list[Event]:
+        """What `condition` finds among the events, once it finds anything."""
         try:
-            async with asyncio.timeout(DEADLINE_S), self._news:
+            async with asyncio.timeout(deadline_s), self._news:
                 while not (found := condition()):
                     await self._news.wait()
                 return found
         except TimeoutError:
             seen = "\n".join(f"{e.get('UserEvent', e['Event'])} {e.get('Channel', '')}" for e in self.events)
-            raise AssertionError(f"no {what} in {DEADLINE_S} s; seen:\n{seen}") from None
+            raise AssertionError(f"no {what} in {deadline_s} s; seen:\n{seen}") from None
 
     async def beat(self) -> None:
         """One heartbeat, taken from the node's own clock."""
@@ -241,9 +247,8 @@ class ManagerClient:
             return
         rows = self._lists.setdefault(ident, [])
         rows.append(message)
-        if message.get("EventList", "Complete").lower() == "complete" and (
-            "Response" in message or len(rows) > 1
-        ):
+        listed = rows[0].get("EventList", "").lower() == "start"
+        if not listed or message.get("EventList", "").lower() == "complete":
             self._answers[ident].set_result(rows)
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 RATE = 8000
 WINDOW_S = 0.1
+TRIM_S = 0.05
 FLOOR_DB = -90.0
 """The level given to perfect silence."""
 
@@ -78,9 +79,12 @@ class Match:
 def find(prompt: Samples, recording: Samples) -> Match:
     """The place where the recording is most like the whole prompt (normalised cross-correlation).
 
+    Up to `TRIM_S` may be missing at either end: Asterisk leaves out a WAV file's last 22 samples.
     Raises `ValueError` if the recording is shorter than the prompt or the prompt is silent.
     """
     length, energy = len(prompt), float(np.sum(prompt**2))
+    edge = silence(TRIM_S)
+    recording = np.concatenate((edge, recording, edge))
     if len(recording) < length:
         raise ValueError(f"a recording of {len(recording) / RATE:.2f} s cannot hold {length / RATE:.2f} s")
     if energy == 0:
@@ -93,7 +97,7 @@ def find(prompt: Samples, recording: Samples) -> Match:
     # Where almost nothing is heard, rounding would make a likeness out of nothing.
     scores = likeness / np.sqrt(energy * np.maximum(local, energy * 1e-6))
     best = int(np.argmax(scores))
-    return Match(best / RATE, float(scores[best]))
+    return Match(best / RATE - TRIM_S, float(scores[best]))
 
 
 def level_over_time(recording: Samples, window_s: float = WINDOW_S) -> Samples:

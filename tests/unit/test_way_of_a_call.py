@@ -90,6 +90,19 @@ def test_an_agent_who_does_not_answer_is_passed_over_and_the_caller_keeps_the_pl
     assert [(m.call, m.agent) for m in made][-1] == ("c1", "1001"), "first in, first served, after a miss too"
 
 
+def test_a_phone_that_declines_has_refused_although_asterisk_says_no_answer() -> None:
+    d = desk(2, ring_s=15)
+    d.sign_in(1, 1)
+    d.sign_in(2, 2)
+    d.wait(10)
+    d.ring(10)
+    failed(OfferStage.NO_ANSWER, d, 12)
+    d.ring(12.1)
+    failed(OfferStage.NO_ANSWER, d, 27.1)
+    results = [x.result for x in d.facts if isinstance(x, f.OfferFailed)]
+    assert results == [OfferStage.REJECTED, OfferStage.NO_ANSWER]
+
+
 def test_a_caller_who_gives_up_waiting_is_abandoned_and_within_five_seconds_short() -> None:
     d = desk()
     d.wait(10)
@@ -128,6 +141,19 @@ def test_a_dialplan_that_decides_otherwise_than_the_calendar_is_noted() -> None:
     d = Desk().begin(configuration(centre(2, open_all_day=False)))
     d.arrive(0, open=False)
     assert len(d.told(f.AdmissionDiffered)) == 1
+
+
+def test_the_kernels_tick_between_asterisks_two_clocks_is_no_difference_between_dialplan_and_calendar() -> (
+    None
+):
+    closing = 6 * 3600.0  # 18:00
+    d = Desk().begin(configuration(centre(2, open_all_day=False)))
+    d.arrive(closing + 0.006, "c1", open=True)
+    assert d.told(f.AdmissionDiffered) == []
+    d.arrive(closing + 0.03, "c2", open=True)
+    d.arrive(closing + 0.03, "c3", open=False)
+    differed = d.told(f.AdmissionDiffered)
+    assert [x.call for x in differed if isinstance(x, f.AdmissionDiffered)] == ["c2"]
 
 
 def test_a_busy_or_unreachable_phone_costs_the_agent_a_rest_but_not_the_place() -> None:

@@ -51,7 +51,11 @@ DIAL_RESULTS: dict[str, OfferStage | None] = {
 }
 """`DialStatus` of DialEnd. What is not here (DONTCALL, TORTURE, INVALIDARGS …) is our own mistake: WITHDRAWN."""
 
-RETURNED_RESULTS = DIAL_RESULTS | {"BUSY": OfferStage.BUSY, "UNREACHABLE": OfferStage.UNREACHABLE}
+RETURNED_RESULTS = DIAL_RESULTS | {
+    "BUSY": OfferStage.BUSY,
+    "UNREACHABLE": OfferStage.UNREACHABLE,
+    "LOST": None,  # answered, then the phone's leg was lost: the bridge has told it
+}
 """The dialplan's own words, when it asked the phone's state and did not dial."""
 
 DEVICES: dict[str, Device] = {

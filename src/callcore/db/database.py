@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import event, select, text
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -63,7 +64,8 @@ class Database:
         """
         self._deadline_s = deadline_s
         self._url = _address(url)
-        self.name = self._url.render_as_string(hide_password=True)
+        plain = self._url.set(drivername=self._url.get_backend_name())
+        self.name = plain.render_as_string(hide_password=True)
         self.engine = self._make_engine(for_migration)
         self._ping: asyncio.Task[None] | None = None
 
@@ -72,7 +74,11 @@ class Database:
         if for_migration:
             common["poolclass"] = NullPool
         if self._url.get_backend_name() == "sqlite":
-            engine = create_async_engine(self._url, connect_args={"timeout": BUSY_S}, **common)
+            engine = create_async_engine(
+                self._url,
+                connect_args={"timeout": BUSY_S, "async_creator_fn": _connect_sqlite},
+                **common,
+            )
             event.listen(engine.sync_engine, "connect", partial(_open_sqlite, not for_migration))
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine
@@ -179,6 +185,18 @@ def _address(url: str) -> URL:
             "postgresql://user:password@host/name."
         )
     return parsed.set(drivername=driver)
+
+
+async def _connect_sqlite(*args: Any, **more: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(*args, **more)
+    thread = connection._thread
+    thread.daemon = True  # a connection that was never given back shall not keep the process
+    try:
+        return await connection
+    except BaseException:
+        # Its thread still tells the loop that it ends, and fails noisily if the loop is closed by then.
+        await asyncio.to_thread(thread.join, BUSY_S)
+        raise
 
 
 def _open_sqlite(check_keys: bool, connection: Any, record: object) -> None:

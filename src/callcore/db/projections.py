@@ -89,6 +89,7 @@ class Projection:
             yield {
                 "call": fact.call,
                 "centre": fact.centre,
+                "at": fact.caller.at,
                 "period": period,
                 "fingerprint": fingerprint,
                 "sealed": sealed,

@@ -88,9 +88,10 @@ class RecordingRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CallerRow:
-    """The sealed caller; whoever holds the keys can open it."""
+    """The sealed caller; whoever holds the keys can open it, by call, centre and `at`."""
 
     centre: CentreId
+    at: Instant
     period: str
     fingerprint: str | None
     sealed: bytes

@@ -137,6 +137,7 @@ callers = Table(
     metadata,
     _of_call(key=True),
     Column("centre", Text, nullable=False),
+    Column("at", At, nullable=False, comment="What it was sealed for, with call and centre"),
     Column("period", Text, nullable=False, comment="Of the key that the call's key is wrapped by"),
     Column("fingerprint", Text, comment="HMAC, by which equal values are found"),
     Column("sealed", LargeBinary, nullable=False),

@@ -20,8 +20,9 @@ _MICROSECOND = timedelta(microseconds=1)
 class At(TypeDecorator[Instant]):
     """An `Instant` (µs UTC) as `timestamptz` in PostgreSQL and as ISO text of fixed width in SQLite.
 
-    Exact to the microsecond both ways, in the years 2 to 9998. The text is of fixed width so that its order is that of time. Only whole
-    numbers are taken: a datetime, with a zone or without, raises TypeError, so that no zone can be guessed.
+    Exact to the microsecond both ways, in the years 2 to 9998. The text is of fixed width so that its order is that
+    of time. Only whole numbers are taken: a datetime, with a zone or without, raises TypeError, so that no zone can
+    be guessed.
     """
 
     impl = Text

@@ -90,11 +90,11 @@ rest_busy_s = {min(self.rest_s, 5)}
 rest_unreachable_s = {min(self.rest_s, 10)}
 longest_wait_s = {self.longest_wait_s}
 priority = 5""")
-        for n in range(1, self.agents + 1):
-            parts.append(f'\n[[phones]]\nid = "p{n}"\nseat = "A-{n}"\nmodel = "generic"')
-        for n in range(1, self.agents + 1):
-            parts.append(
-                f'\n[[agents]]\nid = "{self.agent(n)}"\nname = "オペレーター{n:02}"\nqueues = ["general"]'
-            )
+        seats = range(1, self.agents + 1)
+        parts.extend(f'\n[[phones]]\nid = "p{n}"\nseat = "A-{n}"\nmodel = "generic"' for n in seats)
+        parts.extend(
+            f'\n[[agents]]\nid = "{self.agent(n)}"\nname = "オペレーター{n:02}"\nqueues = ["general"]'
+            for n in seats
+        )
         parts.extend(f'\n[announcements.{kind}]\nja = "{text}"' for kind, text in TEXTS.items())
         return "\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """Simulated desk phones and callers: baresip, driven over its control connection.
 
 Each `SimPhone` is one baresip process with its own loopback address for SIP, so that Asterisk tells the
-parties apart as it does desk phones and trunks. (RTP comes from 127.0.0.1: baresip binds it to any address.)
+parties apart as it does desk phones and trunks. RTP is between 127.0.0.1 and the exchange for all of them.
 Nothing here needs a sound card: what the party says comes from a WAV file, what it hears goes into one.
 
 - the process ends with `stop()`, and with its parent if that dies (`setpriv --pdeathsig`, util-linux);
@@ -149,14 +149,14 @@ C = TypeVar("C", bound=CallEvent)
 class PhoneCall:
     """One call at one phone, from its first event to its recording."""
 
-    def __init__(
-        self, phone: SimPhone, call_id: str, *, outgoing: bool, peer_uri: str, peer_name: str | None
-    ) -> None:
+    def __init__(self, phone: SimPhone, call_id: str, *, outgoing: bool, peer_uri: str) -> None:
         self.phone = phone
         self.id = call_id
         self.outgoing = outgoing
         self.peer_uri = peer_uri
-        self.peer_name = peer_name
+        self.peer_name: str | None = None
+        self.rang_at: Instant | None = None
+        """When this phone began to ring; `None` for a call that it made itself."""
         self.established: CallEstablished | None = None
         self.closed: CallClosed | None = None
         self.ear: Ear | None = None
@@ -164,7 +164,7 @@ class PhoneCall:
     async def answer(self) -> None:
         """Lift the handset."""
         self._must_live()
-        await self.phone.command("accept")
+        await self.phone.command("accept", self.id)
 
     async def reject(self) -> None:
         """Refuse the ringing call with 486, the only refusal that baresip's commands offer."""
@@ -172,9 +172,13 @@ class PhoneCall:
 
     async def hang_up(self) -> None:
         """BYE, CANCEL or 486, as the call's state demands. A call that has already ended is no error."""
-        if self.closed is None:
-            with contextlib.suppress(CommandRefused):
-                await self.phone.command("hangup")
+        if self.closed is not None:
+            return
+        try:
+            await self.phone.command("hangup", self.id)
+        except CommandRefused:
+            if self.closed is None:
+                raise
 
     async def hold(self, within: float = 5.0) -> None:
         """Put the far end on hold (re-INVITE, sendonly); returns when it has agreed."""
@@ -184,12 +188,21 @@ class PhoneCall:
         """Take the far end off hold; returns when it has agreed."""
         await self._turn("resume", within, lambda direction: direction == "sendrecv")
 
+    async def wait_sound(self, within: float) -> Recording:
+        """The recording, once there is something in it. Raises `NotInTime`."""
+        deadline = time.monotonic() + within
+        while self.ear is None or self.ear.recording is None:
+            if self.closed is not None or time.monotonic() > deadline:
+                raise NotInTime(f"{self.phone.name}: heard nothing within {within} s, or until the end")
+            await asyncio.sleep(POLL_S)
+        return self.ear.recording
+
     async def _turn(self, command: str, within: float, done: Callable[[str], bool]) -> None:
         self._must_live()
         self.phone.forget(lambda event: isinstance(event, MediaDirection) and event.call_id == self.id)
         # baresip 1.1 carries "resume" out and calls it refused, as there is no other call to put on hold.
         with contextlib.suppress(CommandRefused):
-            await self.phone.command(command)
+            await self.phone.command(command, self.id)
         await self._wait(MediaDirection, within, lambda event: done(event.direction))
 
     async def transfer(self, target: str) -> None:
@@ -245,6 +258,9 @@ class PhoneCall:
     def take_in(self, event: CallEvent) -> None:
         """Follow an event of this call (for `SimPhone`)."""
         match event:
+            case CallIncoming():
+                self.rang_at = event.at
+                self.peer_name = event.peer_name
             case CallEstablished():
                 self.established = event
             case CallClosed():
@@ -337,6 +353,13 @@ class SimPhone:
         return self._running().process.pid
 
     @property
+    def folder(self) -> Path:
+        """The phone's own folder, removed when it stops. Raises `PhoneGone` if the phone was not started."""
+        if self._folder is None:
+            raise PhoneGone(f"{self.name}: not running")
+        return self._folder
+
+    @property
     def log(self) -> str:
         """What baresip printed so far."""
         return "" if self._folder is None else (self._folder / "log").read_text(errors="replace")
@@ -358,6 +381,7 @@ class SimPhone:
                     stdout=log,
                     stderr=asyncio.subprocess.STDOUT,
                     cwd=folder,
+                    start_new_session=True,  # Ctrl-C reaches the driver alone, which hangs up in order
                 )
             try:
                 sock, reader, writer = await self._connect(process, control)
@@ -424,13 +448,12 @@ class SimPhone:
 
     async def use_number(self, number: str, server: str, *, display: str | None = None) -> None:
         """Become a caller behind a trunk: calls carry this number, nothing is registered."""
-        await self._become(number, server, display, ";regint=0")
+        # A second choice (prio) is never registered, but baresip takes calls for it at any address.
+        await self._become(number, server, display, ";regint=600;prio=1")
 
     async def say(self, source: sounds.Source) -> None:
         """Speak something else from now on, in the call that runs as well."""
-        folder = self._folder
-        if folder is None:
-            raise PhoneGone(f"{self.name}: not running")
+        folder = self.folder
         file = f"say-{next(self._numbers)}.wav"
         sounds.write(folder / file, source, self._longest_call_s)
         await self.command("ausrc", f"aufile,{file}")
@@ -442,7 +465,7 @@ class SimPhone:
         found = re.search(r"call id: (\S+)", reply)
         if found is None:
             raise CommandRefused(f"{self.name}: dial {uri}: {reply.strip()}")
-        return self._call(found[1], outgoing=True, peer_uri=uri, peer_name=None)
+        return self._call(found[1], outgoing=True, peer_uri=uri)
 
     async def incoming(self, within: float) -> PhoneCall:
         """The next call that rings here, in order; one that has rung already counts."""
@@ -541,7 +564,7 @@ class SimPhone:
             "module_app": "menu.so",
             "ctrl_tcp_listen": f"{self.address}:{control}",
             "sip_listen": f"{self.address}:{self.sip_port}",
-            "net_interface": self.address,
+            "net_interface": "127.0.0.1",  # for SDP: where baresip's RTP comes from, as it binds to any address
             "dns_server": "127.0.0.1:53",  # never asked: every URI here is an address
             "snd_path": "heard",
             "audio_path": "/nonexistent",  # no ringing tones
@@ -584,8 +607,8 @@ class SimPhone:
         return self._link
 
     async def _become(self, user: str, server: str, display: str | None, params: str) -> None:
-        for text in (user, server, display or "", params):
-            if any(sign in text for sign in '<>"\r\n '):
+        for text, unfit in ((user + server + params, '<>"\r\n '), (display or "", '"\\\r\n')):
+            if any(sign in text for sign in unfit):
                 raise ValueError(f"{self.name}: unfit for a SIP account: {text!r}")
         if self._server is not None:
             await self.unregister()
@@ -627,11 +650,9 @@ class SimPhone:
         self._tell(event)
 
     def _follow(self, event: CallEvent, *, outgoing: bool, peer: str) -> None:
-        name = event.peer_name if isinstance(event, CallIncoming) else None
-        call = self._call(event.call_id, outgoing=outgoing, peer_uri=peer, peer_name=name)
+        call = self._call(event.call_id, outgoing=outgoing, peer_uri=peer)
         call.take_in(event)
         if isinstance(event, CallIncoming):
-            call.peer_name = name
             self._incoming.put_nowait(call)
             if self.auto_answer_s is not None:
                 task = asyncio.create_task(self._answer_later(call, self.auto_answer_s))
@@ -640,10 +661,10 @@ class SimPhone:
         elif isinstance(event, CallClosed):
             del self._calls[call.id]
 
-    def _call(self, call_id: str, *, outgoing: bool, peer_uri: str, peer_name: str | None) -> PhoneCall:
+    def _call(self, call_id: str, *, outgoing: bool, peer_uri: str) -> PhoneCall:
         call = self._calls.get(call_id)
         if call is None:
-            call = PhoneCall(self, call_id, outgoing=outgoing, peer_uri=peer_uri, peer_name=peer_name)
+            call = PhoneCall(self, call_id, outgoing=outgoing, peer_uri=peer_uri)
             self._calls[call_id] = self.call = call
             if self._recordings is not None and self._folder is not None:
                 path = self._recordings / f"{self.name}-{next(self._numbers)}.wav"

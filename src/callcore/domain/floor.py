@@ -540,6 +540,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         agent=fact.agent,
         phone=fact.phone,
         made_at=fact.at,
+        rings_until=Instant(fact.at + fact.ring_s * SECOND),
         overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
     )

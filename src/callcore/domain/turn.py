@@ -27,6 +27,9 @@ from callcore.domain.ids import (
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, Work
 
+CLOCK_TICK = 10_000
+"""Microseconds by which the second in a channel's unique id may lag its first event's stamp: the coarse clock of
+Linux ticks every 1 to 10 ms (time(2), CONFIG_HZ)."""
 LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 
@@ -245,26 +248,32 @@ def admit(
 ) -> None:
     """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival."""
     centre = turn.floor.centres.get(call.centre)
-    verdict = None if centre is None else centre.calendar.decide(call.arrived_at)
-    reason = (
-        f"{verdict.reason if verdict is not None else 'センター設定なし / no such centre now'} ({source})"
-    )
+    told = f"({source})"
+    if centre is None:
+        judged: tuple[bool, ...] = (told_open,)
+        words = "センター設定なし / no such centre now"
+    else:
+        was_open, why = centre.calendar.judge(call.arrived_at)
+        # Asterisk names a channel by a clock that may be one tick behind the stamp of its first event.
+        ticked, _ = centre.calendar.judge(Instant(call.arrived_at - CLOCK_TICK))
+        judged = (was_open, ticked)
+        words = f"{why.ja} / {why.en}"
     if told_open:
-        turn.tell(f.CallAdmitted(at=at, call=call.id, reason=reason, reconstructed=reconstructed))
+        turn.tell(f.CallAdmitted(at=at, call=call.id, reason=f"{words} {told}", reconstructed=reconstructed))
     else:
         turn.tell(
             f.CallRefused(
                 at=at,
                 call=call.id,
                 outcome=Outcome.CLOSED,
-                reason=reason,
+                reason=f"{words} {told}",
                 reconstructed=reconstructed,
             )
         )
-    if verdict is not None and verdict.open != told_open:
+    if told_open not in judged:
         turn.tell(
             f.AdmissionDiffered(
-                at=at, call=call.id, told_open=told_open, calendar=verdict.reason, reconstructed=reconstructed
+                at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
             )
         )
 

@@ -94,10 +94,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """An owner-only folder (0700), durable, with its parents."""
+    """An owner-only folder (0700), durable, with whichever of its parents are missing likewise."""
     if folder.is_dir():
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         return
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     sync_folder(folder.parent)
 
 

@@ -403,11 +403,11 @@ class Spool:
     def _keep_syncing(self) -> None:
         while True:
             self._wake.wait()
-            if self._closing:
-                return
             self._hurry.wait(RETRY_S if self._trouble is not None else self._gather_s)
             self._hurry.clear()
             self._wake.clear()
+            if self._closing:  # looked at only now: what is set from here on wakes the next turn
+                return
             try:
                 self.flush()
             except Exception as error:  # a thread that dies would leave frames unsynced in silence
@@ -520,7 +520,10 @@ def _mend(folder: Path) -> Opened:
             continue
         header = read_header(path)
         if header is None or (header.run, header.part) != (run, part):
-            raise JournalDamaged(path, 0, "header")
+            if mark is None or (run, part) == (mark.run, mark.part):
+                raise JournalDamaged(path, 0, "header")
+            cuts.append(_cut(path, 0, data))
+            continue
         if last is not None and header.after != last:
             raise JournalDamaged(path, 0, f"frames missing before it: {last} to {header.after}")
         promised = HEADER_BYTES

@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ COMMAND_DEADLINE_S: Final = 5.0
 STOP_DEADLINE_S: Final = 5.0
 """For each stage of the stop: its own command, TERM, KILL."""
 _POLL_S: Final = 0.02
+_ADOPTED_POLL_S: Final = 0.2
+"""Seconds between two looks whether an Asterisk that is not our child still lives."""
 _LOG_TAIL: Final = 20
 
 
@@ -55,15 +60,51 @@ class AsteriskToolchain:
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An address that Asterisk is going to listen on."""
+
+    name: str
+    host: str
+    number: int
+    udp: bool
+
+    def must_be_free(self) -> None:
+        """Raises PbxError when somebody else listens there."""
+        kind = socket.SOCK_DGRAM if self.udp else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if not self.udp:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.number))
+            except OSError as error:
+                raise PbxError(
+                    f"{self.name} {self.host}:{self.number} は使えません ({error.strerror})。"
+                    f"使っている方を止めるか CALLCORE_{self.name}_PORT で別の番号にしてください / "
+                    f"{self.name} {self.host}:{self.number} cannot be used ({error.strerror}); "
+                    f"stop what uses it or choose another with CALLCORE_{self.name}_PORT"
+                ) from None
+
+
 class AsteriskProcess:
     """`start`, `wait`, `stop`. One object is one life of the process."""
 
-    def __init__(self, toolchain: AsteriskToolchain, etc_dir: Path, run_dir: Path, log_dir: Path) -> None:
+    def __init__(
+        self,
+        toolchain: AsteriskToolchain,
+        etc_dir: Path,
+        run_dir: Path,
+        log_dir: Path,
+        *,
+        ports: Sequence[Port] = (),
+    ) -> None:
+        """`ports` are looked at before the start: Asterisk itself would run on without one that is taken."""
+        self._ports = tuple(ports)
         self._toolchain = toolchain
         self._etc_dir = etc_dir
         self._socket = run_dir / "asterisk.ctl"
         self._log_dir = log_dir
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | _Adopted | None = None
 
     @property
     def pid(self) -> int | None:
@@ -82,6 +123,11 @@ class AsteriskProcess:
         """
         if self._process is not None:
             raise PbxError("started already / すでに起動しています")
+        self._process = await self._left_running()
+        if self._process is not None:
+            return
+        for port in self._ports:
+            port.must_be_free()
         # A socket left by a killed one would answer to nobody, and must not be taken for the new one's.
         self._socket.unlink(missing_ok=True)
         self._log_dir.mkdir(parents=True, exist_ok=True)
@@ -94,10 +140,13 @@ class AsteriskProcess:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                # Recordings, CEL and AstDB are nobody's but the owner's, whoever started us with whatever umask.
+                umask=0o077,
             )
+        child = self._process
         try:
             async with asyncio.timeout(deadline_s):
-                await self._booted(self._process)
+                await self._booted(child)
         except TimeoutError as error:
             tail = self._tail()
             await self.stop()
@@ -167,6 +216,18 @@ class AsteriskProcess:
             overrun.append(f"asterisk (pid {process.pid})")
         return overrun
 
+    async def _left_running(self) -> _Adopted | None:
+        """The same installation's Asterisk, if it outlived whoever started it: its calls go on, so it is taken over."""
+        try:
+            pid = int(self._socket.with_name("asterisk.pid").read_text())
+            adopted = _Adopted(pid)
+            if adopted.returncode is None and self._socket.exists():
+                await self.command("core show uptime")
+                return adopted
+        except (OSError, ValueError, PbxError):
+            pass
+        return None
+
     def _command(self) -> tuple[str, ...]:
         return (*self._toolchain.argv, "-C", str(self._etc_dir / "asterisk.conf"))
 
@@ -192,7 +253,34 @@ class AsteriskProcess:
         return "\n".join(lines)
 
 
-async def _ended(process: asyncio.subprocess.Process, deadline_s: float) -> bool:
+class _Adopted:
+    """An Asterisk that is not our child: known by its pid file, asked by signal 0 whether it lives."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it lives; its true status nobody can tell."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 0
+        return None
+
+    async def wait(self) -> int:
+        while self.returncode is None:  # noqa: ASYNC110  nobody tells the end of a process that is not a child
+            await asyncio.sleep(_ADOPTED_POLL_S)
+        return 0
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+async def _ended(process: asyncio.subprocess.Process | _Adopted, deadline_s: float) -> bool:
     try:
         async with asyncio.timeout(deadline_s):
             await process.wait()

@@ -104,7 +104,6 @@ EVENTS: Final = (
     "Unhold",
     "UserEvent",
     "MixMonitorStart",
-    "MixMonitorStop",
     "FullyBooted",
     "Shutdown",
 )
@@ -172,6 +171,7 @@ COMMON_PROMPTS: Final = (
     "signed-out",
     "refused",
     "not-possible",
+    "no-such-code",
 )
 """What the desk phones' feature codes play: `callcore/common/<language>/<name>`."""
 

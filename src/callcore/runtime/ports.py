@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from callcore.domain.floor import Floor
 from callcore.domain.ids import Instant
 from callcore.domain.measures import Books
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Seq:
+class Seq(NamedTuple):
     """A place in the journal: the run, and the frame within it."""
 
     run: int

@@ -51,7 +51,7 @@ def create_app(
     hosts: frozenset[str] = LOOPBACK_NAMES,
     pace: Pace | None = None,
 ) -> FastAPI:
-    """The web application over one live source. Must be made inside the running event loop's process; holds no task.
+    """The web application over one live source. It starts no task; `serve` ends its streams.
 
     `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`.
     """
@@ -73,7 +73,23 @@ def create_app(
     if calls is not None:
         _add_calls(app, live, calls)
     _add_pages(app)
+    _add_examples(app)
     return app
+
+
+def _add_examples(app: FastAPI) -> None:
+    """Put the examples into the finished document: FastAPI itself would leave out every null in them."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        schemas = document["components"]["schemas"]
+        for name, example in (("Live", m.EXAMPLE), ("CallOut", m.CALL_EXAMPLE)):
+            if name in schemas:
+                schemas[name]["examples"] = [example]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -141,7 +157,7 @@ def _add_live(app: FastAPI, streams: Streams) -> None:
         "/api/v1/live",
         tags=["live"],
         summary="フロアの今 / The floor as it is",
-        response_model=m.LiveDocumented,
+        response_model=m.Live,
     )
     async def live_now() -> Response:
         """Waiting callers, agents, open calls and today's figures of every centre, at one `seq`."""

@@ -171,14 +171,6 @@ class Live(BaseModel):
     centres: list[CentreOut]
 
 
-class LiveDocumented(Live):
-    """`Live` with its example; only for the documentation."""
-
-    model_config = ConfigDict(
-        title="Live", json_schema_extra=lambda schema: schema.update(examples=[EXAMPLE])
-    )
-
-
 class HealthOut(BaseModel):
     name: str = Field(examples=["engine"])
     ok: bool
@@ -260,8 +252,6 @@ class CallOut(BaseModel):
     visits: list[VisitOut]
     offers: list[OfferOut]
     recording: RecordingOut | None
-
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(examples=[CALL_EXAMPLE]))
 
 
 EXAMPLE: dict[str, Any] = {

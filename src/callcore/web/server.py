@@ -130,4 +130,6 @@ async def _end(server: uvicorn.Server, running: asyncio.Task[None], deadline: fl
             transport.abort()
     for task in late:
         task.cancel()
-    await asyncio.gather(running)
+    (ended,) = await asyncio.gather(running, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended

@@ -49,9 +49,14 @@ function length(seconds) {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+function number(masked) {
+  return masked === null ? say("withheld") : masked.replace(/^\*+/, "…");
+}
+
 function percent(ratio) {
   // Cut, not rounded: 89.96 % must not look like the 90 % of the contract.
   if (ratio.whole === 0) return "–";
+  if (ratio.part === ratio.whole) return "100%";
   return `${(Math.floor((ratio.part * 1000) / ratio.whole) / 10).toFixed(1)}%`;
 }
 
@@ -101,6 +106,7 @@ function patch(parent, items, key, make, fill) {
 }
 
 function show(live) {
+  document.getElementById("nothing").hidden = live.centres.length > 0;
   patch(board, live.centres, (c) => c.id, () => clone("centre"), centre);
 }
 
@@ -141,6 +147,7 @@ function centre(section, c) {
   text("service_level-name", say("service_level", { seconds: f.service_level_s }));
   text("service_level", percent(f.service_level));
   text("service_level-parts", say("parts", f.service_level));
+  text("arrived", f.arrived);
   text("offered", f.offered);
   text("answered", f.answered);
   text("abandoned", f.abandoned + f.abandoned_short);
@@ -150,6 +157,7 @@ function centre(section, c) {
   text("wait_mean", length(f.wait_mean_s));
   text("wait_max", length(f.wait_max_s));
 
+  mark(section, "queues", new Set(c.waiting.map((w) => w.queue)).size > 1 ? "many" : null);
   const names = new Map(c.agents.map((a) => [a.agent, a.name]));
   text("waiting-count", c.waiting.length);
   patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
@@ -180,11 +188,12 @@ function chip(element, [state, n]) {
 function waiter(row, w, limit, names) {
   const text = (name, value) => put(part(row, name), value);
   text("position", w.position === null ? "–" : String(w.position));
-  text("number", w.number ?? say("withheld"));
+  text("number", number(w.number));
   mark(part(row, "number"), "absent", w.number === null ? "" : null);
   text("queue", w.queue_name);
   const agentName = w.offered_to === null ? "" : (names.get(w.offered_to) ?? w.offered_to);
-  text("stage", w.in_net ? say("stage.net") : say(`stage.${w.stage}`, { agent: agentName }));
+  text("stage", say(w.in_net ? "stage.net" : `stage.${w.stage}`));
+  text("to", w.offered_to === null ? "" : say("offered_to", { agent: agentName }));
   mark(part(row, "stage"), "state", w.in_net ? "net" : w.stage);
   const wait = part(row, "wait");
   mark(wait, "since", w.since === null ? null : Date.parse(w.since));
@@ -206,7 +215,7 @@ function agent(row, a) {
   const since = part(row, "since");
   mark(since, "since", a.since === null ? null : Date.parse(a.since));
   if (a.since === null) put(since, "–");
-  text("with", a.caller === null ? "" : (a.caller.number ?? say("withheld")));
+  text("with", a.caller === null ? "" : number(a.caller.number));
 }
 
 // -- time ---------------------------------------------------------------------------------------------------
@@ -238,7 +247,8 @@ function tick() {
       }
     }
     for (const element of document.querySelectorAll("[data-until]")) {
-      put(element, say("rest", { time: length((Number(element.dataset.until) - now) / 1000) }));
+      const left = (Number(element.dataset.until) - now) / 1000;
+      put(element, left > 0 ? say("rest", { time: length(left) }) : "");
     }
   }
   freshness();

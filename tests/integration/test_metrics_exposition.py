@@ -1,0 +1,172 @@
+"""What Prometheus reads: right by its own tools, equal to the measures, and scraped by a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from callcore.domain.board import AgentWord, todays_figures
+from callcore.domain.ids import CentreId
+from callcore.telemetry.prometheus import OUTCOMES
+from tests.support.floors import Desk
+from tests.support.web import DEADLINE_S, DeskSource, served
+
+GAUGES = {"journal_bytes": 4096.0, "drain_lag_seconds": 0.25, "made_up_by_nobody": 1.0}
+
+
+def a_source() -> DeskSource:
+    desk = Desk().begin()
+    desk.sign_in(1, 1)
+    desk.wait(10, "c1")
+    desk.pick_up(15, "c1")
+    desk.hang_up(60, "c1")
+    desk.wait(70, "c2")
+    desk.arrive(75, "c3", open=False)
+    source = DeskSource(desk)
+    source.turn()
+    return source
+
+
+def parsed(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+async def scrape(url: str, accept: str = "text/plain") -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(f"{url}/metrics", headers={"accept": accept}, follow_redirects=False)
+
+
+async def test_prometheus_own_linter_finds_nothing_in_what_is_served() -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "apt install prometheus"
+    async with served(a_source(), gauges=lambda: dict(GAUGES)) as server:
+        answer = await scrape(server.url)
+    assert answer.status_code == 200
+    process = await asyncio.create_subprocess_exec(
+        promtool,
+        "check",
+        "metrics",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(answer.content), DEADLINE_S)
+    assert (process.returncode, said.decode()) == (0, "")
+
+
+async def test_the_scraped_figures_are_the_measures_own() -> None:
+    source = a_source()
+    async with served(source) as server:
+        told = parsed((await scrape(server.url)).text)
+    centre = source.desk.floor.centres[CentreId("demo")]
+    figures = todays_figures(source.desk.books, centre, source.now())[1]
+    of = (("centre", "demo"),)
+    assert told["callcore_today_answer_ratio"][of] == figures.answer_ratio.value == 1.0
+    assert told["callcore_today_answer_part"][of] == figures.answer_ratio.part
+    assert told["callcore_today_answer_whole"][of] == figures.answer_ratio.whole
+    by_outcome = {
+        word: told["callcore_today_calls"][("centre", "demo"), ("outcome", word)] for word in OUTCOMES
+    }
+    assert by_outcome == {word: getattr(figures, word) for word in OUTCOMES}
+    assert sum(by_outcome.values()) == told["callcore_today_arrived_calls"][of] == 3
+    agents = told["callcore_agents"]
+    assert len(agents) == len(AgentWord)
+    assert sum(agents.values()) == 3
+    assert agents[("centre", "demo"), ("state", "acw")] == 1
+    assert told["callcore_waiting_calls"][("centre", "demo"), ("queue", "demo-general")] == 1
+    assert told["callcore_longest_wait_seconds"][of] == 5
+
+
+async def test_a_ratio_of_no_calls_is_left_out_and_never_0_or_1() -> None:
+    async with served(DeskSource(Desk().begin())) as server:
+        told = parsed((await scrape(server.url)).text)
+    assert "callcore_today_answer_ratio" not in told
+    assert told["callcore_today_answer_whole"][("centre", "demo"),] == 0
+    assert not any(math.isnan(v) for samples in told.values() for v in samples.values())
+
+
+async def test_a_silent_engine_is_seen_by_the_alarm() -> None:
+    source = a_source()
+    source.stale = 42.0
+    async with served(source) as server:
+        told = parsed((await scrape(server.url)).text)
+    assert told["callcore_engine_silence_seconds"][()] == 42.0
+
+
+async def test_gauges_that_fail_or_are_named_wrongly_do_not_hide_the_floor() -> None:
+    def broken() -> dict[str, float]:
+        raise OSError("no socket")
+
+    async with served(a_source(), gauges=broken) as server:
+        told = parsed((await scrape(server.url)).text)
+    assert told["callcore_gauges_up"][()] == 0
+    assert told["callcore_today_arrived_calls"][("centre", "demo"),] == 3
+    odd = {"Bad-Name": 1.0, "fine": 2.0, "agents": 3.0, "x{evil}": 4.0}
+    async with served(a_source(), gauges=lambda: odd) as server:
+        told = parsed((await scrape(server.url)).text)
+    assert told["callcore_fine"][()] == 2.0
+    assert told["callcore_gauges_refused"][()] == 3
+    assert () not in told["callcore_agents"]
+
+
+@contextlib.asynccontextmanager
+async def prometheus(folder: Path, target: int) -> AsyncIterator[str]:
+    """A real Prometheus that scrapes one port; its own is a free one."""
+    binary = shutil.which("prometheus")
+    assert binary, "apt install prometheus"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "prometheus.yml"
+    config.write_text(
+        "scrape_configs:\n- job_name: callcore\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
+        f"  static_configs:\n  - targets: ['127.0.0.1:{target}']\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        binary,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await asyncio.wait_for(process.wait(), DEADLINE_S)
+
+
+@pytest.mark.timeout(60)
+async def test_a_real_prometheus_reads_it(tmp_path: Path) -> None:
+    value = None
+    async with (
+        served(a_source()) as server,
+        prometheus(tmp_path, server.port) as url,
+        httpx.AsyncClient() as client,
+    ):
+        async with asyncio.timeout(30):
+            while value is None:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.get(
+                        f"{url}/api/v1/query", params={"query": "callcore_today_answer_ratio"}
+                    )
+                    result = answer.json().get("data", {}).get("result", [])
+                    value = float(result[0]["value"][1]) if result else None
+                await asyncio.sleep(0.1)
+    assert value == 1.0

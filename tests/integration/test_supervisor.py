@@ -1,0 +1,159 @@
+"""One command for everything: what an operator sees when it starts, when it is stopped and when it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from callcore.demo.centre import DemoCentre
+from tests.support.asterisk import free_port
+from tests.support.station import PROJECT, toolchain_path
+
+DEADLINE_S = 40.0
+
+
+class Everything:
+    """`callcore run` of an installation of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        (home / "centres").mkdir()
+        (home / "centres" / "demo.toml").write_text(DemoCentre(agents=1).toml(), encoding="utf-8")
+        self.host = f"127.{random.randrange(16, 250)}.{random.randrange(1, 250)}.1"
+        self.web = free_port("127.0.0.1")
+        self.sip = free_port(self.host, socket.SOCK_DGRAM)
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": str(PROJECT / "src"),
+            "CALLCORE_HOME": str(home),
+            "CALLCORE_CENTRES": str(home / "centres"),
+            "CALLCORE_TOOLCHAIN": str(toolchain_path()),
+            "CALLCORE_WEB_PORT": str(self.web),
+            "CALLCORE_AMI_PORT": str(free_port("127.0.0.1")),
+            "CALLCORE_SIP_HOST": self.host,
+            "CALLCORE_SIP_PORT": str(self.sip),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with (self.home / "out").open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "callcore", "run"], env=self.env, stdout=out, stderr=out
+            )
+        return self.process
+
+    def said(self) -> str:
+        return (self.home / "out").read_text("utf-8", "replace")
+
+    def ready(self) -> bool:
+        url = f"http://127.0.0.1:{self.web}/readyz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def asterisk(self) -> int | None:
+        """The process id of this installation's Asterisk, if it lives."""
+        try:
+            pid = int((self.home / "run" / "asterisk.pid").read_text())
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return None
+        return pid
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        left = self.asterisk()
+        if left is not None:
+            os.kill(left, signal.SIGKILL)
+
+
+def until(condition: Callable[[], object], of: Everything, deadline_s: float = DEADLINE_S) -> None:
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {deadline_s} s\n{of.said()}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def everything() -> Iterator[Everything]:
+    home = Path(tempfile.mkdtemp(prefix="cc-"))
+    made = Everything(home)
+    try:
+        yield made
+    finally:
+        made.end()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_one_command_starts_all_and_ctrl_c_stops_all_of_it(everything: Everything) -> None:
+    process = everything.start()
+    until(everything.ready, everything)
+    assert f"http://127.0.0.1:{everything.web}/" in everything.said()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert everything.asterisk() is None
+    assert "停止しました / stopped" in everything.said()
+    assert oct((everything.home / "secrets.json").stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_killed_supervisor_leaves_the_calls_alone_and_the_next_one_takes_asterisk_over(
+    everything: Everything,
+) -> None:
+    first = everything.start()
+    until(everything.ready, everything)
+    asterisk = everything.asterisk()
+    first.kill()
+    first.wait()
+    until(lambda: not everything.ready(), everything)
+    assert everything.asterisk() == asterisk
+    second = everything.start()
+    until(everything.ready, everything)
+    assert everything.asterisk() == asterisk
+    second.send_signal(signal.SIGINT)
+    assert second.wait(30) == 0
+    assert everything.asterisk() is None
+
+
+def test_an_operator_whose_sip_port_is_taken_is_told_which_and_what_to_do(everything: Everything) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((everything.host, everything.sip))
+        assert everything.start().wait(30) == 78
+    assert f"SIP {everything.host}:{everything.sip}" in everything.said()
+    assert "CALLCORE_SIP_PORT" in everything.said()
+
+
+def test_an_operator_whose_web_port_is_taken_is_told_and_nothing_runs_on(everything: Everything) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", everything.web))
+        other.listen()
+        assert everything.start().wait(30) == 78
+    assert str(everything.web) in everything.said()
+    assert everything.asterisk() is None
+
+
+def test_nothing_starts_on_a_wrong_centre_file(everything: Everything) -> None:
+    file = everything.home / "centres" / "demo.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("ring_s", "rng_s"), encoding="utf-8")
+    assert everything.start().wait(30) == 1
+    assert "demo.toml" in everything.said()
+    assert "ring_s" in everything.said()
+    assert everything.asterisk() is None

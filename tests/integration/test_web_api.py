@@ -1,0 +1,263 @@
+"""The API over the real server: what it answers, to whom, and how it says no."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from callcore.domain.ids import AgentId, CallId, OfferId, PhoneId, QueueId, VisitId
+from callcore.runtime.detail import CallDetail, OfferDetail, RecordingDetail, VisitDetail
+from callcore.runtime.ports import Health
+from callcore.telemetry import engine_check, link_check, space_check
+from callcore.web import CannotListen, listen
+from callcore.web import models as m
+from tests.support.floors import Desk
+from tests.support.web import DeskSource, Served, served
+
+
+def a_source() -> DeskSource:
+    desk = Desk().begin()
+    desk.sign_in(1, 1)
+    desk.wait(2, "c1")
+    source = DeskSource(desk)
+    source.turn()
+    return source
+
+
+class Shelf:
+    """Stored calls in a dictionary; keeps the port's contract."""
+
+    def __init__(self, *details: CallDetail) -> None:
+        self.details = {d.record.call: d for d in details}
+        self.away = False
+
+    async def call(self, call: CallId) -> CallDetail | None:
+        if self.away:
+            raise OSError("the database is away")
+        return self.details.get(call)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Served]:
+    async with served(a_source()) as running:
+        yield running
+
+
+async def get(server: Served, path: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(server.url + path, headers=headers)
+
+
+async def raw(server: Served, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_the_floor_is_told_with_its_seq_window_and_time(server: Served) -> None:
+    answer = await get(server, "/api/v1/live")
+    live = m.Live.model_validate(answer.json())
+    assert (answer.status_code, live.seq, live.stale_s, live.linked) == (200, "1.2", None, True)
+    assert live.centres[0].waiting[0].number == "*******678"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_alive_is_alive_whatever_else_is_broken(server: Served) -> None:
+    assert (await get(server, "/healthz")).json()["status"] == "alive"
+
+
+async def test_an_operator_sees_which_dependency_is_not_well_and_what_to_do(tmp_path: Any) -> None:
+    source = a_source()
+    checks = [engine_check(source), link_check(source), space_check("journal", tmp_path, 1)]
+    async with served(source, health=checks) as server:
+        good = await get(server, "/readyz")
+        assert (good.status_code, good.json()["ready"]) == (200, True)
+        source.stale = 12.0
+        bad = await get(server, "/readyz")
+    assert bad.status_code == 503
+    told = {check["name"]: check for check in bad.json()["checks"]}
+    assert [told[name]["ok"] for name in ("engine", "asterisk", "journal")] == [False, True, True]
+    assert "12 秒" in told["engine"]["detail"]
+    assert "12 s" in told["engine"]["detail"]
+
+
+async def test_a_folder_that_is_gone_or_full_is_told(tmp_path: Any) -> None:
+    gone = await space_check("recordings", tmp_path / "none", 1)()
+    full = await space_check("recordings", tmp_path, 2**62)()
+    assert (gone.ok, full.ok) == (False, False)
+
+
+async def test_a_check_that_hangs_does_not_hang_the_answer() -> None:
+    async def database() -> Health:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with served(a_source(), health=[database]) as server:
+        answer = await get(server, "/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"][0]["name"] == "database"
+
+
+async def test_a_page_of_somebody_else_whose_name_points_here_gets_nothing(server: Served) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", ""):
+        answer = await get(server, "/api/v1/live", host=host)
+        assert answer.status_code == 421, host
+        assert answer.headers["content-type"] == "application/problem+json"
+    for host in ("127.0.0.1", f"localhost:{server.port}", "LOCALHOST", "[::1]:80"):
+        assert (await get(server, "/api/v1/live", host=host)).status_code == 200, host
+
+
+async def test_two_hosts_in_one_request_are_not_believed(server: Served) -> None:
+    answer = await raw(server, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n")
+    assert answer.split()[1] in (b"421", b"400")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/api/v1/live/", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "/static/000000000000/board.js", 404),
+        ("GET", "/static/%00/%00", 404),
+        ("GET", "/static/..%2f..%2f/etc", 404),
+        ("GET", "/%ff%fe", 404),
+        ("POST", "/api/v1/live", 405),
+        ("DELETE", "/", 405),
+        ("PUT", "/metrics", 405),
+        ("TRACE", "/api/v1/live/stream", 405),
+    ],
+)
+async def test_a_wrong_request_is_a_problem_in_both_languages(
+    server: Served, method: str, path: str, status: int
+) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.request(method, server.url + path)
+    problem = m.Problem.model_validate(answer.json())
+    assert (answer.status_code, problem.status) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert " / " in problem.title
+    assert " / " in problem.detail
+    if status == 405:
+        assert "GET" in answer.headers["allow"]
+
+
+async def test_a_method_that_does_not_exist_is_turned_away_and_the_server_goes_on(server: Served) -> None:
+    answer = await raw(server, b"BREW / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert answer.split()[1] == b"400"
+    assert (await get(server, "/healthz")).status_code == 200
+
+
+async def test_every_answer_carries_the_security_headers(server: Served) -> None:
+    for path in ("/", "/nowhere", "/api/v1/live", "/metrics", "/healthz"):
+        headers = (await get(server, path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_a_fault_of_ours_is_a_problem_too_and_tells_nothing_of_the_inside() -> None:
+    class Broken(DeskSource):
+        def view(self) -> Any:
+            raise RuntimeError("secret inside")
+
+    async with served(Broken(Desk().begin())) as server:
+        answer = await get(server, "/api/v1/live")
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:callcore:problem:internal-error"
+    assert "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_one_call_is_told_with_its_offers_and_their_reasons() -> None:
+    source = a_source()
+    source.desk.pick_up(5, "c1")
+    source.desk.hang_up(65, "c1")
+    source.turn()
+    name = CallId("c1")
+    at = source.desk.at
+    detail = CallDetail(
+        record=source.desk.books.records[name],
+        caller=None,
+        visits=(VisitDetail(VisitId("c1/1"), QueueId("demo-general"), at(2)),),
+        offers=(
+            OfferDetail(
+                OfferId("1.1"),
+                VisitId("c1/1"),
+                AgentId("1001"),
+                PhoneId("demo-p1"),
+                at(2),
+                at(5),
+                "answered",
+                ("最長待機 1 秒 / longest idle 1 s",),
+                None,
+            ),
+        ),
+        recording=RecordingDetail(960_044, 60.0, "0" * 64, None),
+    )
+    shelf = Shelf(detail)
+    async with served(source, calls=shelf) as server:
+        found = m.CallOut.model_validate((await get(server, "/api/v1/calls/c1")).json())
+        missing = await get(server, "/api/v1/calls/c2")
+        wrong = await get(server, "/api/v1/calls/%3Cscript%3E")
+        shelf.away = True
+        away = await get(server, "/api/v1/calls/c1")
+    assert found.offers[0].reasons == ["最長待機 1 秒 / longest idle 1 s"]
+    assert (found.waited_s, found.talk_s, found.outcome and found.outcome.value) == (3.0, 60.0, "completed")
+    assert (missing.status_code, wrong.status_code, away.status_code) == (404, 422, 503)
+    assert all(a.headers["content-type"] == "application/problem+json" for a in (missing, wrong, away))
+
+
+async def test_without_a_store_there_is_no_door_to_single_calls(server: Served) -> None:
+    assert (await get(server, "/api/v1/calls/c1")).status_code == 404
+
+
+async def test_the_documentation_names_every_door_with_models_and_examples() -> None:
+    async with served(a_source(), calls=Shelf()) as server:
+        document = (await get(server, "/api/v1/openapi.json")).json()
+    assert set(document["paths"]) == {
+        "/healthz",
+        "/readyz",
+        "/api/v1/live",
+        "/api/v1/live/stream",
+        "/api/v1/calls/{call}",
+    }
+    schemas = document["components"]["schemas"]
+    assert schemas["Live"]["examples"] == [m.EXAMPLE]
+    assert schemas["CallOut"]["examples"] == [m.CALL_EXAMPLE]
+    assert "Problem" in schemas
+
+
+async def test_the_page_comes_in_the_language_asked_for_and_its_files_are_kept_by_the_browser(
+    server: Served,
+) -> None:
+    english = await get(server, "/?lang=en", **{"accept-language": "ja"})
+    japanese = await get(server, "/")
+    assert '<html lang="en">' in english.text
+    assert "応答率" in japanese.text
+    assert "://" not in japanese.text, "nothing may come from elsewhere"
+    script = japanese.text.split('type="module" src="')[1].split('"')[0]
+    answer = await get(server, script)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
+def test_it_listens_to_nobody_outside_until_there_is_access_control(host: str) -> None:
+    with pytest.raises(CannotListen, match=r"127\.0\.0\.1.* / .*loopback"):
+        listen(host, 0)
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do() -> None:
+    with listen("localhost", 0) as first, pytest.raises(CannotListen, match=r"別のポート.* / .*another port"):
+        listen("127.0.0.1", first.getsockname()[1])

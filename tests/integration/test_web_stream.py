@@ -1,0 +1,210 @@
+"""The live stream on the wire: at once, complete, never a backlog, and gone in time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from callcore.web import Pace
+from callcore.web import models as m
+from tests.support.floors import Desk, centre, configuration
+from tests.support.web import DEADLINE_S, DeskSource, Stream, served
+
+
+def a_source(agents: int = 3) -> DeskSource:
+    return DeskSource(Desk().begin(configuration(centre(agents))))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_board_sees_the_whole_floor_at_once_and_then_each_change() -> None:
+    source = a_source()
+    async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=60)) as server:
+        stream = await Stream.open(server.port)
+        assert b"text/event-stream" in stream.head
+        first = await stream.next()
+        assert first.id == first.live["seq"] == "1.1"
+        source.desk.wait(5, "c1")
+        source.turn()
+        second = await stream.next()
+        assert second.id == "1.2"
+        assert [w["call"] for w in second.live["centres"][0]["waiting"]] == ["c1"]
+        m.Live.model_validate(second.live)
+        await stream.close()
+
+
+async def test_the_stream_says_what_the_api_says_at_the_same_seq() -> None:
+    source = a_source()
+    source.desk.wait(5, "c1")
+    source.turn()
+    async with served(source) as server, httpx.AsyncClient() as client:
+        stream = await Stream.open(server.port)
+        streamed = (await stream.next()).live
+        asked = (await client.get(f"{server.url}/api/v1/live")).json()
+        await stream.close()
+    assert streamed == asked
+
+
+@pytest.mark.parametrize("last_id", ["1.1", "1.3", "7.999", "nonsense", "-1", "1.1'; --"])
+async def test_who_comes_back_sees_the_present_floor_first_whatever_was_seen_last(last_id: str) -> None:
+    source = a_source()
+    source.desk.wait(5, "c1")
+    source.turn()
+    source.turn()
+    async with served(source) as server:
+        stream = await Stream.open(server.port, last_id=last_id)
+        assert (await stream.next()).id == "1.3"
+        await stream.close()
+
+
+async def test_a_quiet_floor_is_told_again_so_that_silence_means_a_broken_line() -> None:
+    source = a_source()
+    async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=0.1, freshness_s=0.02)) as server:
+        stream = await Stream.open(server.port)
+        assert [(await stream.next()).id for _ in range(3)] == ["1.1", "1.1", "1.1"]
+        await stream.close()
+
+
+async def test_a_silent_engine_is_told_before_the_next_keep_alive() -> None:
+    source = a_source()
+    async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=60, freshness_s=0.02)) as server:
+        stream = await Stream.open(server.port)
+        assert (await stream.next()).live["stale_s"] is None
+        source.stale = 6.04
+        assert (await stream.next()).live["stale_s"] == 6.0
+        source.stale = None
+        assert (await stream.next()).live["stale_s"] is None
+        await stream.close()
+
+
+async def test_a_storm_of_changes_comes_as_few_events_and_ends_with_the_newest() -> None:
+    source = a_source()
+    async with served(source, pace=Pace(min_gap_s=0.2, keep_alive_s=60)) as server:
+        stream = await Stream.open(server.port)
+        await stream.next()
+        for _ in range(500):
+            source.turn()
+            await asyncio.sleep(0)
+        ids = []
+        while not ids or ids[-1] != "1.501":
+            ids.append((await stream.next()).id)
+        assert len(ids) <= 3
+        await stream.close()
+
+
+def _slow_socket(port: int) -> socket.socket:
+    """A client that asks and does not read."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(b"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    return client
+
+
+async def test_a_slow_board_gets_the_newest_floor_and_no_backlog() -> None:
+    source = a_source(agents=150)
+    changes = 400
+    async with served(source, pace=Pace(min_gap_s=0.001, keep_alive_s=60)) as server:
+        slow = _slow_socket(server.port)
+        quick = await Stream.open(server.port, limit=2**24)
+        for _ in range(changes):
+            source.turn()
+            await quick.next()
+        slow.setblocking(False)
+        loop = asyncio.get_running_loop()
+        newest = f"id: 1.{changes + 1}\n".encode()
+        got = bytearray()
+        async with asyncio.timeout(DEADLINE_S):
+            while newest not in got:
+                got += await loop.sock_recv(slow, 2**20)
+        slow.close()
+        await quick.close()
+    # What waited for it: the kernel's buffers and one event, not 400 of about 25 kB.
+    assert got.count(b"event: live") < changes / 2
+
+
+async def test_a_board_that_never_reads_is_let_go_and_the_others_notice_nothing() -> None:
+    source = a_source(agents=150)
+    pace = Pace(min_gap_s=0.001, keep_alive_s=0.01, freshness_s=0.01, send_deadline_s=0.3)
+    async with served(source, pace=pace) as server:
+        dead = _slow_socket(server.port)
+        stream = await Stream.open(server.port)
+        await until(lambda: server.streams.open == 2)
+        async with asyncio.timeout(DEADLINE_S):
+            while server.streams.let_go == 0:
+                await stream.next()
+        source.turn()
+        while (await stream.next()).id != "1.2":
+            pass
+        assert server.streams.open == 1
+        dead.close()
+        await stream.close()
+
+
+async def test_a_board_that_is_closed_leaves_nothing_behind() -> None:
+    source = a_source()
+    async with served(source) as server:
+        streams = [await Stream.open(server.port) for _ in range(5)]
+        await until(lambda: server.streams.open == 5)
+        for stream in streams:
+            await stream.close()
+        await until(lambda: server.streams.open == 0)
+
+
+async def test_more_boards_than_the_bound_are_told_to_come_later() -> None:
+    async with served(a_source(), pace=Pace(streams=2)) as server, httpx.AsyncClient() as client:
+        streams = [await Stream.open(server.port) for _ in range(2)]
+        for stream in streams:
+            await stream.next()
+        answer = await client.get(f"{server.url}/api/v1/live/stream")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+        for stream in streams:
+            await stream.close()
+
+
+async def test_twenty_open_boards_do_not_hold_up_the_shutdown() -> None:
+    source = a_source()
+    loop = asyncio.get_running_loop()
+    async with served(source, pace=Pace(), shutdown_deadline=3.0) as server:
+        streams = [await Stream.open(server.port) for _ in range(20)]
+        for stream in streams:
+            await stream.next()
+        began = loop.time()
+        await server.stop()
+        assert loop.time() - began < 1.5
+        endings = await asyncio.gather(*(stream.rest() for stream in streams))
+        assert all(ending.endswith(b"0\r\n\r\n") for ending in endings), "each stream ends properly"
+        for stream in streams:
+            await stream.close()
+
+
+async def test_a_board_that_never_reads_does_not_hold_up_the_shutdown() -> None:
+    source = a_source(agents=150)
+    loop = asyncio.get_running_loop()
+    pace = Pace(min_gap_s=0.001, keep_alive_s=0.01, freshness_s=0.01, send_deadline_s=60)
+    async with served(source, pace=pace, shutdown_deadline=2.0) as server:
+        dead = _slow_socket(server.port)
+        stream = await Stream.open(server.port)
+        for _ in range(300):
+            await stream.next()
+        began = loop.time()
+        await server.stop()
+        assert loop.time() - began < 3.0
+        dead.close()
+        await stream.close()
+
+
+async def test_the_port_is_free_again_after_the_end() -> None:
+    source = a_source()
+    async with served(source) as server:
+        port = server.port
+    async with served(source, port=port) as again:
+        assert again.port == port

@@ -1,0 +1,255 @@
+"""What the centre files become, and what must never get into Asterisk's configuration."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callcore.domain.centre import Announcement, Configuration, Number, Phone, Queue
+from callcore.domain.hours import Calendar, Window
+from callcore.domain.ids import CentreId, NodeId, PhoneId, QueueId
+from callcore.pbx.render import PbxSettings, RenderError, render, write
+from tests.support.centre import small_centre
+
+EVIL = (
+    "x\nexten => 1,1,System(id)",
+    "x\r\n[callcore]",
+    "x;y",
+    "x${SHELL(id)}",
+    "x]y",
+    "x\x00",
+    "x,y",
+    "x&y",
+    "x|y",
+    "x#include y",
+    "x\u2028y",
+    "大分",
+    "x ",
+    " x",
+    "",
+    "-=>",
+)
+
+
+def settings(folder: Path = Path("/opt/callcore"), configuration: Configuration | None = None) -> PbxSettings:
+    centres = (configuration or small_centre()).centres
+    return PbxSettings(
+        node=NodeId("node1"),
+        etc_dir=folder / "etc",
+        run_dir=folder / "run",
+        log_dir=folder / "log",
+        lib_dir=folder / "lib",
+        spool_dir=folder / "spool",
+        recordings_dir=folder / "recordings",
+        modules_dir=Path("/usr/lib/asterisk/modules"),
+        data_dir=folder / "data",
+        prompts_dir=folder / "prompts",
+        music_dir=folder / "music",
+        ami_port=5038,
+        ami_secret="ami-secret-ami-secret",
+        sip_port=5060,
+        rtp_first=10000,
+        rtp_last=20000,
+        phone_secrets={phone.id: f"secret-of-{phone.id}-xxxx" for c in centres for phone in c.phones},
+        trunk_hosts=("127.0.0.11", "127.0.0.12"),
+        sip_host="127.0.0.1",
+    )
+
+
+def text(files: dict[str, bytes], name: str) -> str:
+    return files[name].decode()
+
+
+def section(files: dict[str, bytes], name: str, title: str) -> str:
+    """The lines below `[title]`, with all sections of that title together."""
+    parts = re.split(r"^\[", text(files, name), flags=re.MULTILINE)
+    return "".join(part for part in parts if part.startswith(f"{title}]"))
+
+
+def test_rendering_twice_gives_the_same_bytes_whatever_the_order_of_the_centres() -> None:
+    configuration = small_centre()
+    turned = replace(configuration, centres=tuple(reversed(configuration.centres)))
+    first = render(configuration, settings())
+    assert first == render(configuration, settings())
+    assert first == render(turned, replace(settings(), trunk_hosts=("127.0.0.12", "127.0.0.11")))
+
+
+def test_a_number_leads_to_its_queue_and_there_is_no_pattern_beside_it() -> None:
+    arriving = section(render(small_centre(), settings()), "extensions.conf", "callcore-in")
+    assert re.findall(r"exten => ([^,]+),", arriving) == ["0977211111", "0975105151"]
+    assert "Set(__CALLCORE_QUEUE=oita-general)" in arriving
+
+
+def test_weekly_hours_become_seconds_of_the_local_day() -> None:
+    day = (Window(30_600, 43_200), Window(46_800, 64_800))
+    files = render(small_centre((day, *((),) * 6)), settings())
+    assert "CALLCORE_WEEKLY_oita_1 = 30600-43200,46800-64800\n" in text(files, "extensions.conf")
+    assert "CALLCORE_WEEKLY_oita_7 = closed\n" in text(files, "extensions.conf")
+    assert "CALLCORE_ZONE_oita = JST-9\n" in text(files, "extensions.conf")
+
+
+def test_a_zone_with_summer_time_keeps_its_name() -> None:
+    oita, beppu = small_centre().centres
+    abroad = replace(oita, calendar=Calendar("Europe/Paris", ((),) * 7))
+    files = render(Configuration("v", (abroad, beppu)), settings())
+    assert "CALLCORE_ZONE_oita = Europe/Paris\n" in text(files, "extensions.conf")
+
+
+def test_the_heartbeat_is_declared_nowhere() -> None:
+    for name, content in render(small_centre(), settings()).items():
+        assert not re.search(rb"^\s*CALLCORE_(HEARTBEAT|RUN)\s*=", content, re.MULTILINE), name
+
+
+def test_the_trunk_says_nothing_about_us_and_each_phone_has_one_place() -> None:
+    files = render(small_centre(), settings())
+    common = section(files, "pjsip.conf", "callcore-endpoint")
+    for line in ("send_connected_line = no", "send_pai = no", "send_rpid = no", "trust_id_outbound = no"):
+        assert line in common
+    assert "match = 127.0.0.11\nmatch = 127.0.0.12\n" in section(files, "pjsip.conf", "trunk-identify")
+    phone = section(files, "pjsip.conf", "oita-p1")
+    assert "password = secret-of-oita-p1-xxxx" in phone
+    assert "subscribe_context = callcore-hints-oita" in phone
+    assert "max_contacts = 1" in section(files, "pjsip.conf", "callcore-aor")
+
+
+def test_without_a_trunk_nobody_is_taken_for_one() -> None:
+    files = render(small_centre(), replace(settings(), trunk_hosts=()))
+    assert "type = identify" not in text(files, "pjsip.conf")
+
+
+@pytest.mark.parametrize(
+    ("version", "by_name"),
+    [
+        ("22.10.1", True),
+        ("22.0.0", True),
+        ("21.5.0", True),
+        ("21.4.9", False),
+        ("20.10.0", True),
+        ("20.6.0", False),
+    ],
+)
+def test_filters_are_written_in_a_form_that_this_asterisk_knows(version: str, by_name: bool) -> None:
+    manager = text(render(small_centre(), replace(settings(), asterisk_version=version)), "manager.conf")
+    assert ("eventfilter(action(include),name(Newchannel)) =" in manager) is by_name
+    assert ("eventfilter = ^Event: Newchannel[[:cntrl:]]" in manager) is not by_name
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_name_from_a_centre_file_can_write_configuration(evil: str) -> None:
+    oita, beppu = small_centre().centres
+    changed = (
+        replace(oita, id=CentreId(evil)),
+        replace(oita, numbers=(Number(evil, QueueId("oita-general")),)),
+        replace(oita, numbers=(Number("0975105151", QueueId(evil)),)),
+        replace(oita, queues=(Queue(QueueId(evil), "x"),)),
+        replace(oita, phones=(Phone(PhoneId(evil), "1", "sip"),)),
+        replace(oita, languages=(evil,)),
+        replace(oita, calendar=replace(oita.calendar, zone=evil)),
+        replace(oita, announcements=tuple(replace(a, sound=evil) for a in oita.announcements)),
+    )
+    for centre in changed:
+        configuration = Configuration("v", (centre, beppu))
+        with pytest.raises(RenderError):
+            render(configuration, settings(configuration=configuration))
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_secret_or_address_can_write_configuration(evil: str) -> None:
+    for change in (
+        {"node": evil},
+        {"ami_secret": evil},
+        {"phone_secrets": dict.fromkeys(settings().phone_secrets, evil)},
+        {"trunk_hosts": (evil,)},
+        {"asterisk_version": evil},
+        {"sip_host": evil},
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011  RenderError, and ipaddress' own ValueError
+            render(small_centre(), replace(settings(), **change))
+
+
+@pytest.mark.parametrize("evil", ["x\ny", "x;y", "x${y}", "x,y", "x&y", "x|y", "大分", "x "])
+@pytest.mark.parametrize("folder", ["etc_dir", "recordings_dir", "music_dir", "prompts_dir", "modules_dir"])
+def test_no_folder_can_write_configuration(evil: str, folder: str) -> None:
+    changed: dict[str, Any] = {folder: Path(f"/opt/{evil}")}
+    with pytest.raises(RenderError):
+        render(small_centre(), replace(settings(), **changed))
+
+
+def test_names_of_people_and_texts_stay_out_of_every_file() -> None:
+    oita, beppu = small_centre().centres
+    named = replace(
+        oita,
+        name="x\n[evil]",
+        name_en="x;${y}",
+        agents=tuple(replace(a, name="\n[evil]") for a in oita.agents),
+        phones=tuple(replace(p, seat="\n[evil]", model="\n[evil]", mac="\n[evil]") for p in oita.phones),
+        queues=tuple(replace(q, name="\n[evil]") for q in oita.queues),
+        announcements=tuple(
+            Announcement(a.kind, a.language, "\n[evil]", a.sound) for a in oita.announcements
+        ),
+    )
+    assert render(Configuration("v", (named, beppu)), settings()) == render(small_centre(), settings())
+
+
+@pytest.mark.parametrize("name", ["general", "trunk", "global", "system", "callcore-udp", "default"])
+def test_a_reserved_name_is_refused(name: str) -> None:
+    oita, _ = small_centre().centres
+    centre = replace(oita, phones=(Phone(PhoneId(name), "1", "sip"),))
+    configuration = Configuration("v", (centre,))
+    with pytest.raises(RenderError, match="予約"):
+        render(configuration, settings(configuration=configuration))
+
+
+def test_the_same_number_in_two_centres_is_refused() -> None:
+    oita, beppu = small_centre().centres
+    twice = replace(beppu, numbers=(*beppu.numbers, Number("0975105151", QueueId("beppu-general"))))
+    with pytest.raises(RenderError, match="0975105151"):
+        render(Configuration("v", (oita, twice)), settings())
+
+
+def test_a_missing_announcement_or_secret_is_named() -> None:
+    oita, _ = small_centre().centres
+    silent = replace(oita, announcements=tuple(a for a in oita.announcements if a.kind != "closed"))
+    with pytest.raises(RenderError, match="closed"):
+        render(Configuration("v", (silent,)), settings())
+    with pytest.raises(RenderError, match="beppu-p1"):
+        render(small_centre(), replace(settings(), phone_secrets={}))
+
+
+def test_ami_beyond_loopback_and_a_socket_path_that_is_too_long_are_refused() -> None:
+    with pytest.raises(RenderError, match="loopback"):
+        render(small_centre(), replace(settings(), ami_host="192.0.2.1"))
+    with pytest.raises(RenderError, match="CALLCORE_HOME"):
+        render(small_centre(), replace(settings(), run_dir=Path("/" + "x" * 100)))
+    with pytest.raises(RenderError, match="absolute"):
+        render(small_centre(), replace(settings(), lib_dir=Path("lib")))
+
+
+def test_files_are_the_owners_only_and_a_refused_rendering_changes_none(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    files = write(small_centre(), chosen)
+    assert {path.name for path in chosen.etc_dir.iterdir()} == set(files)
+    for path in chosen.etc_dir.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_bytes() == files[path.name]
+    for folder in (chosen.etc_dir, chosen.run_dir, chosen.log_dir, chosen.recordings_dir):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert (chosen.lib_dir / "sounds/callcore").readlink() == chosen.prompts_dir
+    assert (chosen.log_dir / "cel-custom").is_dir()
+    with pytest.raises(RenderError):
+        write(small_centre(), replace(chosen, ami_secret="short"))
+    assert (chosen.etc_dir / "manager.conf").read_bytes() == files["manager.conf"]
+    # Again over the old ones, with prompts that have moved.
+    moved = replace(chosen, prompts_dir=tmp_path / "elsewhere")
+    assert write(small_centre(), moved) == files
+    assert (moved.lib_dir / "sounds/callcore").readlink() == moved.prompts_dir
+
+
+def test_nothing_wider_than_a_page_and_no_template_sign_is_left_over() -> None:
+    for name, content in render(small_centre(), settings()).items():
+        assert b"{{" not in content, name
+        assert b"{%" not in content, name
