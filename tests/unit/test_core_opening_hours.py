@@ -87,7 +87,8 @@ def test_a_caller_at_the_edge_of_opening_is_admitted_or_refused_by_the_instant_o
 def test_a_dialplan_that_says_otherwise_is_believed_and_written_down(
     wall: str, shift: int, is_open: bool
 ) -> None:
-    desk, _ = comes(Instant(instant(wall) + shift), told_open=not is_open)
+    beyond_the_tick = shift or SECOND // 50
+    desk, _ = comes(Instant(instant(wall) + beyond_the_tick), told_open=not is_open)
     (differed,) = desk.told(f.AdmissionDiffered)
     assert isinstance(differed, f.AdmissionDiffered) and differed.told_open is not is_open
     assert len(desk.told(f.CallAdmitted if not is_open else f.CallRefused)) == 1
@@ -111,4 +112,14 @@ def test_the_reason_of_a_refusal_is_stored_in_words(wall: str, reason: str) -> N
 def test_a_late_decision_does_not_move_the_instant_of_arrival() -> None:
     """Arrived a tenth before closing, decided after it: open."""
     desk, _ = comes(Instant(instant("2026-11-20T18:00:00") - TENTH), told_open=True)
+    assert desk.told(f.AdmissionDiffered) == []
+
+
+@pytest.mark.parametrize("wall", ["2026-11-20T08:30:00", "2026-11-20T18:00:00"])
+@pytest.mark.parametrize("told_open", [True, False])
+def test_at_the_very_second_of_a_change_either_answer_of_the_dialplan_is_right(
+    wall: str, told_open: bool
+) -> None:
+    """Asterisk's two clocks differ by less than a tick."""
+    desk, _ = comes(instant(wall), told_open=told_open)
     assert desk.told(f.AdmissionDiffered) == []
