@@ -649,12 +649,9 @@ class Sim:
 
     def differences(self) -> list[str]:
         """Where the floor is not what the world is, with all news delivered and nothing under way."""
-        floor, found = self.core.floor, []
-        found.extend(
-            f"{name} is on the floor and has gone"
-            for name in floor.calls
-            if ChannelId(name) not in self.callers
-        )
+        floor = self.core.floor
+        gone = [name for name in floor.calls if ChannelId(name) not in self.callers]
+        found = [f"{name} is on the floor and has gone" for name in gone]
         for caller in self.callers.values():
             call = floor.calls.get(CallId(caller.id))
             if call is None:
@@ -672,10 +669,11 @@ class Sim:
                 right = call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.WAITING)
             if not right:
                 found.append(f"{caller.id} in {caller.application} ({caller.bridge}) is {call.stage.value}")
-        for phone in self.phones.values():
-            believed = floor.phones.get(phone.id)
-            if believed is not phone.device:
-                found += [f"{phone.id} is {phone.device.value}, believed {believed}"]
+        found.extend(
+            f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}"
+            for phone in self.phones.values()
+            if floor.phones.get(phone.id) is not phone.device
+        )
         members = {
             (queue, agent.phone)
             for agent in floor.agents.values()

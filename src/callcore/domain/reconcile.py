@@ -208,7 +208,9 @@ def _still_here(
         return
     if name not in turn.floor.calls:
         arrived = i.ChannelArrived(
-            at=channel.created,
+            at=channel.created
+            if trace is None
+            else trace.arrived,  # CEL's is exact, the other a whole second
             node=seen.node,
             channel=channel.id,
             name=channel.name,
