@@ -231,6 +231,8 @@ class Race:
     imbalance: str | None
     healed: Sequence[str]
     sipp_failures: Mapping[str, int]
+    complaints: str
+    """SIPp's own words about them."""
     answered_too_late: int
     """Phones that were picked up in the instant in which the caller hung up."""
     wait_median_s: float | None
@@ -423,9 +425,8 @@ def _compare(
         unequal=unequal,
         imbalance=imbalance(made),
         healed=journal.healed,
-        sipp_failures=Counter(
-            {k: n for result in (*heard, *desks_told) for k, n in result.failures.items()},
-        ),
+        sipp_failures=sum((Counter(result.failures) for result in (*heard, *desks_told)), Counter()),
+        complaints="\n".join(result.complaints for result in (*heard, *desks_told)),
         answered_too_late=too_late,
         wait_median_s=made.wait_median_s,
         wait_p90_s=made.wait_p90_s,

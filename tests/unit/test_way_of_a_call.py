@@ -6,7 +6,7 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId
-from callcore.domain.stages import Device, OfferStage, Party, Presence, Work
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from tests.support.floors import NODE, Desk, centre, configuration, failed
 
 
@@ -124,6 +124,41 @@ def test_a_caller_who_hangs_up_while_a_phone_rings_frees_the_agent_at_once() -> 
     assert [x.result for x in failed_offers] == [OfferStage.CALLER_GONE]
     assert d.floor.agents[AgentId("1001")].work is Work.IDLE
     assert d.floor.agents[AgentId("1001")].rest_until is None
+
+
+def test_an_agent_who_picks_up_as_the_caller_hangs_up_has_not_let_it_ring_out() -> None:
+    """As a real Asterisk told it, all within 2 ms: the caller's BYE, "no answer", both in one bridge, the end."""
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    offer, leg = d.open_offer(), d.ring(10.01)
+    d.tell(i.HangupRequested(at=d.at(10.5), channel=ChannelId("c1")))
+    d.tell(
+        i.DialEnded(at=d.at(10.5), call=CallId("c1"), channel=leg, offer=offer, result=OfferStage.NO_ANSWER)
+    )
+    d.join(10.5, "c1", leg)
+    d.hang_up(10.501)
+    answered = d.told(f.CallAnswered)[0]
+    assert isinstance(answered, f.CallAnswered)
+    assert (answered.offer, answered.by_net) == (offer, False)
+    assert d.told(f.OfferFailed) == []
+    assert d.floor.agents[AgentId("1001")].rest_until is None
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.CALLER)
+
+
+def test_a_caller_who_hangs_up_as_the_redirect_is_sent_is_gone_and_was_not_refused() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    d.tell(i.HangupRequested(at=d.at(10.001), channel=ChannelId("c1")))
+    d.tell(i.OfferNotPlaced(at=d.at(10.002), offer=d.open_offer(), reason="channel not up"))
+    d.hang_up(10.003)
+    over = d.told(f.OfferFailed)[0]
+    assert isinstance(over, f.OfferFailed)
+    assert over.result is OfferStage.CALLER_GONE
+    assert d.outcomes() == {"c1": "abandoned_short"}
 
 
 def test_a_caller_outside_hours_ends_closed_and_rings_nobody() -> None:

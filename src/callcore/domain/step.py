@@ -171,6 +171,13 @@ def _(told: i.DialEnded, turn: Turn) -> None:
         return
     result = told.result
     offer = turn.floor.offers.get(told.offer)
+    call = turn.call(offer.call) if offer is not None else None
+    if call is not None and call.caller_put_down:
+        # Asterisk says "no answer" then, blaming the agent; a phone picked up in that instant may still join.
+        turn.disregard(
+            "入電者が先に切断、終わりはチャネルで決まる / the caller was first; the channel's end tells"
+        )
+        return
     if result is OfferStage.NO_ANSWER and offer is not None and told.at < offer.rings_until - EARLY:
         # Asterisk says "no answer" of every refusal but busy (603, 480 …): what ended early did not ring out.
         result = OfferStage.REJECTED
@@ -184,10 +191,13 @@ def _(told: i.OfferReturned, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.OfferNotPlaced, turn: Turn) -> None:
-    if told.offer not in turn.floor.offers:
+    offer = turn.floor.offers.get(told.offer)
+    if offer is None:
         turn.disregard("その呼出は終わっている / that offer is over")
         return
-    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason)
+    gone = turn.floor.calls[offer.call].caller_put_down
+    result = OfferStage.CALLER_GONE if gone else OfferStage.WITHDRAWN
+    turn.fail_offer(told.offer, told.at, result, told.reason)
 
 
 # -- bridges, hold, hang-up ----------------------------------------------------------------------------------
