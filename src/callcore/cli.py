@@ -15,7 +15,7 @@ from callcore import __version__
 from callcore.centres import CentreFileErrors, load, read
 from callcore.centres import check as check_centres
 from callcore.domain.centre import Configuration
-from callcore.domain.ids import AgentId
+from callcore.domain.ids import AgentId, PhoneId
 from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.log import configure
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError
@@ -138,6 +138,26 @@ def pin(
     except PinError as error:
         raise fail(str(error)) from None
     say(f"{agent}: 設定しました / set")
+
+
+@app.command()
+def phone(
+    name: Annotated[str, typer.Argument(help="電話機の id、例 oita-p1 / the phone's id, e.g. oita-p1")],
+) -> None:
+    """電話機に設定する値を表示する (秘密を含む) / Show what to enter into a desk phone, its password included."""
+    settings = Settings()
+    configuration = _configuration(settings)
+    found = {p.id: (c, p) for c in configuration.centres for p in c.phones}
+    if name not in found:
+        raise fail(
+            f"電話機 {name} はありません。次のいずれかです / there is no phone {name}; one of: "
+            + ", ".join(sorted(found))
+        )
+    centre, known = found[PhoneId(name)]
+    say(f"{centre.name} 席 / seat {known.seat} ({known.model})")
+    say(f"SIP サーバー / server   {settings.sip_host}:{settings.sip_port} (UDP)")
+    say(f"ユーザー / user         {name}")
+    say(f"パスワード / password   {_secrets(settings, configuration).phones[PhoneId(name)]}")
 
 
 @app.command(hidden=True)

@@ -59,9 +59,9 @@ class Everything:
         return (self.home / "out").read_text("utf-8", "replace")
 
     def ready(self) -> bool:
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
+        url = f"http://127.0.0.1:{self.web}/readyz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
         return False
 
     def asterisk(self) -> int | None:

@@ -183,6 +183,8 @@ class CallAnswered(Fact):
     phone: PhoneId | None
     offer: OfferId | None
     by_net: bool = False
+    channel: ChannelId | None = None
+    """The phone's own channel; None: not known, as when CEL tells of a talk that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

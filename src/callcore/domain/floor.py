@@ -230,7 +230,7 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             )
     # Somebody who was taken out of the files keeps the call in hand; signing out ends the rest.
     for agent in floor.agents.values():
-        if agent.id not in agents and agent.presence is Presence.READY:
+        if agent.id not in agents and (agent.presence is Presence.READY or agent.work is not Work.IDLE):
             agents[agent.id] = agent
     phones = {p.id: floor.phones.get(p.id, Device.UNREACHABLE) for c in centres.values() for p in c.phones}
     return replace(
@@ -316,6 +316,8 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             visits=call.visits + 1,
             entered_at=fact.at if call.entered_at is None else call.entered_at,
             in_net=False,
+            # An agent who put down in the talk before has no part in how this wait ends.
+            asked_to_end=call.asked_to_end if call.caller_put_down else None,
         ),
     )
 
@@ -409,7 +411,6 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 rest_until=None,
             ),
         )
-    leg = next((leg for leg in call.legs[1:] if leg.phone == fact.phone and leg.offer == fact.offer), None)
     return replace(
         floor,
         offers=offers,
@@ -424,7 +425,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 in_net=False,
                 answered_at=call.answered_at or fact.at,
                 talking_with=fact.agent,
-                talking_leg=None if leg is None else leg.channel,
+                talking_leg=fact.channel,
                 talk_since=fact.at,
                 held_since=None,
                 asked_to_end=None,
@@ -482,9 +483,12 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
     channels = floor.channels
     for leg in call.legs:
         channels = channels.delete(leg.channel)
-    oldest = fact.at - REMEMBER_ENDED_S * SECOND
     ended = floor.ended
     if len(ended) % 256 == 255:  # now and then, not at every end
+        # CEL is read back to the oldest open call's arrival: what ended since must not be taken for unknown.
+        oldest = min(
+            fact.at - REMEMBER_ENDED_S * SECOND, *(open_call.arrived_at for open_call in floor.calls.values())
+        )
         ended = Map({k: v for k, v in ended.items() if v > oldest})
     answered = call.answered_at is not None
     return replace(
@@ -595,6 +599,8 @@ def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
                 signed_in_at=fact.at,
                 state_since=fact.at,
                 idle_since=fact.at,
+                wrap_up_until=None,
+                rest_until=None,
             ),
         ),
         seated=floor.seated.set(fact.phone, agent.id),

@@ -120,21 +120,26 @@ class Calendar:
         spans = ((_instant(day, w.opens, zone), _instant(day, w.closes, zone)) for w in self.day(day)[0])
         return tuple(span for span in spans if span[0] < span[1])
 
-    def decide(self, at: Instant) -> Verdict:
-        """Open or closed at an instant, why, and until when."""
+    def judge(self, at: Instant) -> tuple[bool, Reason]:
+        """Open or closed at an instant, and why."""
         today = self.local_date(at)
-        within = _holds(self.windows(today), at)
         windows, rule = self.day(today)
-        changes_at = self._next_change(today, at, within)
-        if within:
-            reason = Reason("営業時間内", "within opening hours")
-        elif windows:
-            reason = Reason("時間外", "outside opening hours")
-        else:
-            return Verdict(False, rule.ja, changes_at, rule.en)
+        if not windows:
+            return False, rule
+        within = _holds(self.windows(today), at)
+        reason = (
+            Reason("営業時間内", "within opening hours")
+            if within
+            else Reason("時間外", "outside opening hours")
+        )
         if any(special.date == today.isoformat() for special in self.special):
             reason = Reason(f"{reason.ja}({rule.ja})", f"{reason.en} ({rule.en})")
-        return Verdict(within, reason.ja, changes_at, reason.en)
+        return within, reason
+
+    def decide(self, at: Instant) -> Verdict:
+        """Open or closed at an instant, why, and until when; the last looks up to a year ahead."""
+        within, reason = self.judge(at)
+        return Verdict(within, reason.ja, self._next_change(self.local_date(at), at, within), reason.en)
 
     def _next_change(self, today: date, at: Instant, within: bool) -> Instant | None:
         """The end of the window that holds `at` (windows that touch are one), or the next opening."""

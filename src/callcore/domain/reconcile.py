@@ -10,6 +10,8 @@ Two uses of one rule book:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -34,7 +36,7 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     for phone, device in seen.devices:
         if phone in turn.floor.phones and turn.floor.phones[phone] is not device and seen.first:
             device_is(turn, phone, device, seen.at)
-    for name in sorted(turn.floor.calls, key=lambda n: turn.floor.calls[n].arrived_at):
+    for name in sorted(turn.floor.calls, key=lambda n: (turn.floor.calls[n].arrived_at, n)):
         call = turn.floor.calls[name]
         if call.node == seen.node and call.channel not in present and call.arrived_at <= old:
             _gone(turn, call, traces.get(name), seen)
@@ -81,8 +83,13 @@ def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
     turn.end_call(turn.floor.calls[trace.call], trace.ended, trace.hung_up_by, reconstructed=True)
 
 
-def _retrace(turn: Turn, name: CallId, trace: i.CallTraced) -> None:
-    """Write down, in their order, the steps of a call that CEL tells and the floor does not know yet."""
+def _retrace(
+    turn: Turn, name: CallId, trace: i.CallTraced, caller: i.ChannelSeen | None = None, beside: _Beside = ()
+) -> None:
+    """Write down, in their order, the steps of a call that CEL tells and the floor does not know yet.
+
+    `beside`: the phones that are in the caller's bridge now; the one that answered is taken on with its channel.
+    """
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
         admit(turn, call, trace.arrived, trace.open, "cel", reconstructed=True)
@@ -108,13 +115,53 @@ def _retrace(turn: Turn, name: CallId, trace: i.CallTraced) -> None:
         if trace.entered is None and call.entered_at is None:
             turn.begin_visit(call, trace.answered, reconstructed=True)
             call = turn.floor.calls[name]
-        turn.answer(call, trace.answered, _leg(turn, call, ChannelId(""), trace.phone), reconstructed=True)
+        phone = next((c for c in beside if c.phone == trace.phone and _ours(turn, call, c)), None)
+        if phone is not None and caller is not None and trace.talk_ended is None:
+            leg = _together(turn, call, caller, phone, trace.answered)
+        else:
+            leg = _leg(turn, call, ChannelId(""), trace.phone)
+        turn.answer(turn.floor.calls[name], trace.answered, leg, reconstructed=True)
     call = turn.floor.calls[name]
-    if trace.talk_ended is not None and call.stage is Stage.TALKING:
+    if (
+        trace.talk_ended is not None
+        and call.stage is Stage.TALKING
+        and call.talk_since is not None
+        and call.talk_since <= trace.talk_ended  # else it tells of an earlier talk
+    ):
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
 
 
 _UNWATCHED = "見ていない間に終わった / ended while nobody watched"
+
+_Beside = Sequence[i.ChannelSeen]
+
+
+def _ours(turn: Turn, call: Call, phone: i.ChannelSeen) -> bool:
+    """Whether a phone's channel is this call's or nobody's; the floor's word goes before a variable's."""
+    return turn.floor.channels.get(phone.id, call.id) == call.id
+
+
+def _together(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSeen, at: Instant) -> Leg:
+    """Caller and phone were found in one bridge: both are put there, and the phone's leg is given back."""
+    assert caller.bridge is not None
+    if phone.id not in turn.floor.channels:
+        found = _leg(turn, call, phone.id, phone.phone)
+        turn.tell(
+            f.LegBegan(
+                at=at,
+                call=call.id,
+                channel=phone.id,
+                phone=phone.phone,
+                agent=found.agent,
+                offer=found.offer,
+                reconstructed=True,
+            )
+        )
+    for channel in (call.channel, phone.id):
+        turn.tell(f.LegJoined(at=at, call=call.id, channel=channel, bridge=caller.bridge, reconstructed=True))
+    leg = turn.floor.calls[call.id].leg(phone.id)
+    assert leg is not None
+    return leg
 
 
 def _leg(turn: Turn, call: Call, channel: ChannelId, phone: PhoneId | None) -> Leg:
@@ -143,11 +190,17 @@ def _still_here(
         )
         if arrive(turn, arrived, reconstructed=True) is None:
             return
-    if trace is not None and seen.first:
-        _retrace(turn, name, trace)
-    call = turn.floor.calls[name]
     phones = [c for c in seen.channels if c.call == name and c.id != channel.id]
-    together = [c for c in phones if channel.bridge is not None and c.bridge == channel.bridge]
+    together = [
+        c
+        for c in phones
+        if channel.bridge is not None
+        and c.bridge == channel.bridge
+        and _ours(turn, turn.floor.calls[name], c)
+    ]
+    if trace is not None and seen.first:
+        _retrace(turn, name, trace, channel, together)
+    call = turn.floor.calls[name]
     waits_in = (
         HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
     )
@@ -168,30 +221,17 @@ def _still_here(
 def _adopt_talk(
     turn: Turn, call: Call, channel: i.ChannelSeen, phone: i.ChannelSeen, seen: i.Snapshot, old: Instant
 ) -> None:
-    assert channel.bridge is not None
     entered = call.visit.entered_at if call.visit is not None else call.arrived_at
-    if call.stage is Stage.TALKING or (entered > old and not seen.first):
+    if entered > old and not seen.first:
         return
-    if phone.id not in turn.floor.channels:
-        found = _leg(turn, call, phone.id, phone.phone)
-        turn.tell(
-            f.LegBegan(
-                at=seen.at,
-                call=call.id,
-                channel=phone.id,
-                phone=phone.phone,
-                agent=found.agent,
-                offer=found.offer,
-                reconstructed=True,
-            )
-        )
-    for leg in (call.channel, phone.id):
-        turn.tell(
-            f.LegJoined(at=seen.at, call=call.id, channel=leg, bridge=channel.bridge, reconstructed=True)
-        )
-    joined_leg = turn.floor.calls[call.id].leg(phone.id)
-    assert joined_leg is not None
-    turn.answer(turn.floor.calls[call.id], seen.at, joined_leg, reconstructed=True)
+    if call.stage is Stage.TALKING:
+        known = call.talking_leg
+        settled = call.talk_since is not None and call.talk_since <= old
+        if not settled or (known is not None and any(c.id == known for c in seen.channels)):
+            return
+        turn.end_talk(call, seen.at, reconstructed=True)  # with a phone that is gone; this is another talk
+    leg = _together(turn, turn.floor.calls[call.id], channel, phone, seen.at)
+    turn.answer(turn.floor.calls[call.id], seen.at, leg, reconstructed=True)
 
 
 def _adopt_wait(
@@ -218,7 +258,7 @@ def _adopt_wait(
 
 def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Instant, seen: i.Snapshot) -> None:
     """Phone legs that no longer exist, of calls that do."""
-    for call in list(turn.floor.calls.values()):
+    for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
         if call.node != seen.node or call.arrived_at > old:
             continue
         for leg in call.legs[1:]:

@@ -35,7 +35,7 @@ def _place(call: Call) -> tuple[int, int, str]:
 
 def choose(floor: Floor, call: Call, agents: Iterable[AgentState]) -> AgentState | None:
     """The fitting agent who has been idle longest; None when nobody fits."""
-    if call.visit is None:
+    if call.visit is None or call.visit.queue not in floor.queues:
         return None
     queue = call.visit.queue
     fitting = [a for a in agents if queue in a.queues]

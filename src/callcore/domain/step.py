@@ -49,6 +49,9 @@ def _take(told: i.Input, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.RunBegins, turn: Turn) -> None:
+    if told.run <= turn.floor.run:
+        turn.disregard("新しい実行ではない / not a newer run than the one that decides")
+        return
     turn.tell(f.RunStarted(at=told.at, run=told.run, software=told.software))
     known = turn.floor.configuration
     if known is None or known.version != told.configuration.version:
@@ -152,6 +155,8 @@ def _offer_over(turn: Turn, name: OfferId, result: OfferStage | None) -> None:
         turn.disregard("その呼出は終わっている / that offer is over")
     elif result is None:
         turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
+    elif result not in _WORDS:
+        turn.disregard("呼出の終わりではない / not an end of an offer")
     else:
         turn.fail_offer(name, turn.at, result, _WORDS[result])
 
@@ -188,7 +193,7 @@ def _(told: i.BridgeEntered, turn: Turn) -> None:
         turn.disregard("知らないチャネル / no channel of ours")
         return
     turn.tell(f.LegJoined(at=told.at, call=call.id, channel=told.channel, bridge=told.bridge))
-    joined(turn, call.id, told.at)
+    joined(turn, call.id, told.channel, told.at)
 
 
 @_take.register

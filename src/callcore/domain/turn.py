@@ -13,13 +13,25 @@ from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call, Leg
 from callcore.domain.floor import Floor, evolve
-from callcore.domain.ids import AgentId, CallId, Instant, OfferId, PhoneId, VisitId, after, seconds
+from callcore.domain.ids import (
+    AgentId,
+    CallId,
+    ChannelId,
+    Instant,
+    OfferId,
+    PhoneId,
+    VisitId,
+    after,
+    seconds,
+)
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, Work
 
 CLOCK_TICK = 10_000
 """Microseconds by which the second in a channel's unique id may lag its first event's stamp: the coarse clock of
 Linux ticks every 1 to 10 ms (time(2), CONFIG_HZ)."""
+LAST_PRIORITY = 9
+"""Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 
 
 class Turn:
@@ -51,14 +63,14 @@ class Turn:
         self, call: Call, at: Instant, *, entered: Instant | None = None, reconstructed: bool = False
     ) -> None:
         """The caller stands on the waiting line (again)."""
-        queue = self.floor.queues[call.queue]
+        queue = self.floor.queues.get(call.queue)
         self.tell(
             f.VisitBegan(
                 at=at,
                 call=call.id,
                 visit=VisitId(f"{call.id}/{call.visits + 1}"),
                 queue=call.queue,
-                priority=queue.priority,
+                priority=LAST_PRIORITY if queue is None else queue.priority,
                 since=call.entered_at or entered or at,
                 reconstructed=reconstructed,
             )
@@ -128,6 +140,7 @@ class Turn:
                 phone=leg.phone,
                 offer=offer,
                 by_net=offer is None,
+                channel=None if call.leg(leg.channel) is None else leg.channel,
                 reconstructed=reconstructed,
             )
         )
@@ -158,6 +171,9 @@ class Turn:
         ending = self.floor.calls[call.id]
         centre = self.floor.centres.get(call.centre)
         outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
+        if ending.stage is Stage.ARRIVED and centre is not None:
+            # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
+            outcome = outcome if centre.calendar.decide(ending.arrived_at).open else Outcome.CLOSED
         self.tell(
             f.CallEnded(
                 at=at,
@@ -203,6 +219,9 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
     if name in turn.floor.calls or name in turn.floor.ended:
         turn.disregard("既知の着信 / this call is known")
         return None
+    if told.channel in turn.floor.channels:
+        turn.disregard("別の呼の電話機 / a phone's channel of another call")
+        return None
     found = turn.floor.number(told.number)
     if found is None:
         turn.disregard(f"番号 {told.number} は登録なし / number {told.number} is in no centre file")
@@ -228,42 +247,45 @@ def admit(
     turn: Turn, call: Call, at: Instant, told_open: bool, source: str, *, reconstructed: bool = False
 ) -> None:
     """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival."""
-    centre = turn.floor.centres[call.centre]
-    verdict = centre.calendar.decide(call.arrived_at)
+    centre = turn.floor.centres.get(call.centre)
+    told = f"({source})"
+    if centre is None:
+        judged: tuple[bool, ...] = (told_open,)
+        words = "センター設定なし / no such centre now"
+    else:
+        was_open, why = centre.calendar.judge(call.arrived_at)
+        # Asterisk names a channel by a clock that may be one tick behind the stamp of its first event.
+        ticked, _ = centre.calendar.judge(Instant(call.arrived_at - CLOCK_TICK))
+        judged = (was_open, ticked)
+        words = f"{why.ja} / {why.en}"
     if told_open:
-        turn.tell(
-            f.CallAdmitted(
-                at=at, call=call.id, reason=f"{verdict.reason} ({source})", reconstructed=reconstructed
-            )
-        )
+        turn.tell(f.CallAdmitted(at=at, call=call.id, reason=f"{words} {told}", reconstructed=reconstructed))
     else:
         turn.tell(
             f.CallRefused(
                 at=at,
                 call=call.id,
                 outcome=Outcome.CLOSED,
-                reason=f"{verdict.reason} ({source})",
+                reason=f"{words} {told}",
                 reconstructed=reconstructed,
             )
         )
-    # Asterisk names a channel by a clock that may be one tick behind the stamp of its first event.
-    ticked = centre.calendar.decide(Instant(call.arrived_at - CLOCK_TICK))
-    if told_open not in (verdict.open, ticked.open):
+    if told_open not in judged:
         turn.tell(
             f.AdmissionDiffered(
-                at=at, call=call.id, told_open=told_open, calendar=verdict.reason, reconstructed=reconstructed
+                at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
             )
         )
 
 
-def joined(turn: Turn, name: CallId, at: Instant, *, reconstructed: bool = False) -> None:
-    """If the caller and a phone are in one bridge now and no talk is on, this is the answer."""
+def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:
+    """If this channel has come to where the caller and a phone are now, and no talk is on, this is the answer."""
     call = turn.floor.calls[name]
     if call.bridge is None or call.stage is Stage.TALKING or call.refused_as is not None:
         return
     for leg in call.legs[1:]:
-        if leg.bridge == call.bridge:
-            turn.answer(call, at, leg, reconstructed=reconstructed)
+        if leg.bridge == call.bridge and channel in (call.channel, leg.channel):
+            turn.answer(call, at, leg)
             return
 
 

@@ -205,7 +205,7 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
 
 
 def _open(families: _Families, centre: Centre, now: Instant) -> None:
-    is_open = centre.calendar.decide(now).open
+    is_open, _ = centre.calendar.judge(now)
     families.add("centre_open", "1 inside opening hours.", float(is_open), centre=centre.id)
 
 

@@ -1,0 +1,340 @@
+"""Inputs that nobody would send: every kind, with ids that are mostly on the floor and mostly in the wrong place.
+
+An input is built from a few whole numbers and the floor it will meet, so that hypothesis can shrink a failure and a
+long trial can draw the same from a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from callcore.domain import inputs as i
+from callcore.domain.centre import Configuration
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
+from callcore.domain.stages import Device, OfferStage, Party, Stage
+from tests.support.floors import NUMBER, centre, configuration
+
+T = TypeVar("T")
+
+Draw = tuple[int, int, int, int, int]
+"""(kind, first, second, third, step of time). Any whole numbers of 0 or more."""
+
+NODES = (NodeId("node1"), NodeId("node1"), NodeId("node1"), NodeId("node2"))
+STEPS_S = (0.0, 0.0, 0.001, 0.001, 0.5, 1.0, 5.0, 20.0, 60.0, -0.001, -1.0, -30.0)
+CONTEXTS = (
+    "callcore-hold",
+    "callcore-hold",
+    "callcore-net",
+    "callcore-offer",
+    "callcore-admit",
+    "callcore-phones",
+)
+CAUSES = (16, 16, 0, 38, 17)
+
+_SMALLER = Configuration("smaller", (centre(1, acw_s=0),))
+CONFIGURATIONS = (configuration(centre(3)), configuration(centre(3)), _SMALLER, Configuration("none", ()))
+
+
+def _pick(from_: Sequence[T], n: int) -> T:
+    return from_[n % len(from_)]
+
+
+class Source:
+    """Makes inputs for one floor. `fresh` new calls are known to nobody at any time."""
+
+    def __init__(self, start: Instant, fresh: int = 4) -> None:
+        self.at = start
+        self._fresh = fresh
+        self._run = 1
+        self._rules: tuple[Callable[[Floor, int, int, int], i.Input], ...] = (
+            *(self._natural,) * 25,
+            *(self._arrived,) * 5,
+            *(self._admitted,) * 2,
+            *(self._held,) * 5,
+            self._in_net,
+            *(self._dial_began,) * 4,
+            *(self._dial_ended,) * 2,
+            self._returned,
+            self._not_placed,
+            *(self._bridge_entered,) * 6,
+            *(self._bridge_left,) * 2,
+            *(self._hold,) * 2,
+            self._hangup_requested,
+            *(self._gone,) * 3,
+            *(self._device,) * 3,
+            *(self._timer,) * 3,
+            *(self._sign_in,) * 3,
+            self._sign_out,
+            self._measured,
+            self._snapshot,
+            self._dropped,
+            self._run_begins,
+        )
+
+    def input(self, floor: Floor, draw: Draw) -> i.Input:
+        kind, a, b, c, step = draw
+        self.at = Instant(self.at + round(_pick(STEPS_S, step) * SECOND))
+        return _pick(self._rules, kind)(floor, a, b, c)
+
+    # -- ids: mostly of the floor ----------------------------------------------------------------------------
+
+    def _calls(self, floor: Floor) -> list[CallId]:
+        ended = sorted(floor.ended)[-2:]
+        n = len(floor.ended) + len(floor.calls)
+        return [*sorted(floor.calls), *ended, *(CallId(f"c{n + k:05}") for k in range(self._fresh))]
+
+    def _call(self, floor: Floor, n: int) -> CallId:
+        return _pick(self._calls(floor), n)
+
+    def _open_call(self, floor: Floor, n: int) -> CallId:
+        return _pick(sorted(floor.calls) or self._calls(floor), n)
+
+    def _channel(self, floor: Floor, n: int) -> ChannelId:
+        return _pick(
+            [*sorted(floor.channels), *map(ChannelId, self._calls(floor)[-2:]), ChannelId("nobody")], n
+        )
+
+    def _leg(self, n: int) -> ChannelId:
+        return ChannelId(f"leg{n % 40}")
+
+    def _offer(self, floor: Floor, n: int) -> OfferId:
+        known = [*sorted(floor.offers)] * 3
+        return _pick([*known, OfferId(f"{floor.run}.{floor.offers_made}"), OfferId("0.1")], n)
+
+    def _phone(self, floor: Floor, n: int) -> PhoneId:
+        return _pick([*sorted(floor.phones)] * 3 + [PhoneId("demo-p1"), PhoneId("nowhere-p1")], n)
+
+    def _agent(self, floor: Floor, n: int) -> AgentId:
+        return _pick([*sorted(floor.agents)] * 3 + [AgentId("1001"), AgentId("9999")], n)
+
+    # -- inputs ----------------------------------------------------------------------------------------------
+
+    def _natural(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """What could well come next for some call, so that what does not fit meets every state."""
+        if not floor.linked and b % 4 == 0:
+            return self._snapshot(floor, a, b, 3 * c)
+        if not floor.calls:
+            return self._arrived(floor, a, b, c)
+        call = floor.calls[self._open_call(floor, a)]
+        match call.stage:
+            case Stage.ARRIVED:
+                return i.AdmissionDecided(at=self.at, call=call.id, open=True, source="pushed")
+            case Stage.ANNOUNCED if call.refused_as is None:
+                return i.CallerHeld(at=self.at, call=call.id)
+            case Stage.WAITING if c % 2:
+                return self._sign_in(floor, a, b, 1)
+            case Stage.WAITING:
+                return i.DeviceReported(at=self.at, phone=self._phone(floor, b), device=Device.FREE)
+            case Stage.OFFERED:
+                offer = floor.offers[call.offer or OfferId("")]
+                ringing = next((leg for leg in call.legs[1:] if leg.offer == offer.id), None)
+                if ringing is None:
+                    return i.DialBegan(
+                        at=self.at, call=call.id, channel=self._leg(c), phone=offer.phone, offer=offer.id
+                    )
+                channel = call.channel if ringing.bridge is not None else ringing.channel
+                return i.BridgeEntered(at=self.at, bridge=f"b-{offer.id}", channel=channel)
+            case Stage.TALKING if call.talking_leg is not None and c % 5:
+                party = call.talking_leg if b % 3 else call.channel
+                return _pick(
+                    (
+                        i.HoldChanged(at=self.at, channel=call.talking_leg, held=call.held_since is None),
+                        i.HangupRequested(at=self.at, channel=party),
+                        i.BridgeLeft(at=self.at, bridge=call.bridge or "b", channel=party),
+                        i.ChannelGone(at=self.at, channel=party, cause=_pick(CAUSES, b)),
+                    ),
+                    c,
+                )
+            case Stage.PARTED if c % 2:
+                return i.CallerHeld(at=self.at, call=call.id)
+        return i.ChannelGone(at=self.at, channel=call.channel, cause=16)
+
+    def _arrived(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        fresh = self._calls(floor)[-self._fresh :]
+        channel = ChannelId(_pick(fresh, a)) if c % 4 else self._channel(floor, a)
+        return i.ChannelArrived(
+            at=self.at,
+            node=_pick(NODES, b),
+            channel=channel,
+            name=f"PJSIP/trunk-{channel}",
+            number=NUMBER if b % 8 else "0000",
+            caller="0312345678" if c % 3 else None,
+        )
+
+    def _admitted(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.AdmissionDecided(
+            at=self.at, call=self._open_call(floor, a), open=b % 4 != 0, source="pushed"
+        )
+
+    def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.CallerHeld(at=self.at, call=self._open_call(floor, a) if b % 8 else self._call(floor, a))
+
+    def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.CallerInNet(at=self.at, call=self._open_call(floor, a))
+
+    def _dial_began(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        offer = self._offer(floor, a)
+        known = floor.offers.get(offer)
+        if known is not None and b % 4:  # as it should be
+            return i.DialBegan(
+                at=self.at, call=known.call, channel=self._leg(c), phone=known.phone, offer=offer
+            )
+        return i.DialBegan(
+            at=self.at,
+            call=self._call(floor, b),
+            channel=self._leg(c) if c % 5 else self._channel(floor, c),
+            phone=self._phone(floor, b) if a % 5 else None,
+            offer=offer if a % 2 else None,
+        )
+
+    def _dial_ended(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        return i.DialEnded(
+            at=self.at,
+            call=self._call(floor, b),
+            channel=self._channel(floor, b),
+            offer=self._offer(floor, a) if c % 4 else None,
+            result=_pick([None, *OfferStage], c),
+        )
+
+    def _returned(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        return i.OfferReturned(
+            at=self.at,
+            call=self._call(floor, b),
+            offer=self._offer(floor, a),
+            result=_pick([None, *OfferStage], c),
+        )
+
+    def _not_placed(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.OfferNotPlaced(at=self.at, offer=self._offer(floor, a), reason="not in hold")
+
+    def _bridge_entered(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Into the other party's bridge mostly."""
+        channel = self._channel(floor, a)
+        call = floor.call_of(channel)
+        others = [leg.bridge for leg in call.legs if leg.bridge is not None] if call is not None else []
+        bridge = _pick(others, b) if others and c % 4 else f"b{b % 3}"
+        return i.BridgeEntered(at=self.at, bridge=bridge, channel=channel)
+
+    def _bridge_left(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        channel = self._channel(floor, a)
+        call = floor.call_of(channel)
+        leg = call.leg(channel) if call is not None else None
+        bridge = leg.bridge if leg is not None and leg.bridge is not None and b % 4 else f"b{b % 3}"
+        return i.BridgeLeft(at=self.at, bridge=bridge, channel=channel)
+
+    def _hold(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.HoldChanged(at=self.at, channel=self._channel(floor, a), held=b % 2 == 0)
+
+    def _hangup_requested(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.HangupRequested(at=self.at, channel=self._channel(floor, a))
+
+    def _gone(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.ChannelGone(at=self.at, channel=self._channel(floor, a), cause=_pick(CAUSES, b))
+
+    def _device(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        device = _pick((Device.FREE, Device.FREE, Device.FREE, Device.BUSY, Device.UNREACHABLE), b)
+        return i.DeviceReported(at=self.at, phone=self._phone(floor, a), device=device)
+
+    def _timer(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        due = sorted(floor.deadlines(), key=lambda d: (d[1], d[0].kind.value, d[0].subject))
+        if due and c % 4:
+            timer, at = _pick(due, a)
+            if c % 2:  # in time, as timers are; else as it comes
+                self.at = max(self.at, at)
+            return i.TimerFired(at=self.at, timer=timer)
+        subject: str = self._agent(floor, a) if b % 2 else self._offer(floor, a)
+        return i.TimerFired(at=self.at, timer=i.Timer(_pick(list(i.TimerKind), b), subject))
+
+    def _sign_in(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        return i.SignInAsked(
+            at=self.at,
+            agent=self._agent(floor, a),
+            phone=self._phone(floor, b),
+            channel="PJSIP/x",
+            verified=c % 5 != 0,
+        )
+
+    def _sign_out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.SignOutAsked(at=self.at, phone=self._phone(floor, a), channel="PJSIP/x")
+
+    def _measured(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        call = _pick([*sorted(floor.unfiled), *self._calls(floor)], a)
+        return i.RecordingMeasured(
+            at=self.at, call=call, file=f"{call}.wav", size=44, seconds=0.0, sha256=None, problem="empty"
+        )
+
+    def _dropped(self, _f: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.LinkDropped(at=self.at, node=_pick(NODES, a))
+
+    def _run_begins(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        run = floor.run + 1 if a % 4 else max(1, floor.run - 1)
+        chosen = _pick(CONFIGURATIONS, b) if c % 2 else CONFIGURATIONS[0]
+        return i.RunBegins(at=self.at, run=run, software="test", configuration=chosen)
+
+    def _snapshot(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Some of what is there, some of what is not, at places that do not fit."""
+        seen: list[i.ChannelSeen] = []
+        calls = self._calls(floor)
+        for n, call in enumerate(calls):
+            mix = a * 31 + b * 17 + c * 7 + n * 13
+            if mix % 3 == 0:
+                continue
+            bridge = f"b{mix % 3}" if mix % 4 == 0 else None
+            seen.append(self._seen(ChannelId(call), call, bridge, None, mix))
+            if mix % 5 < 2:
+                known = floor.calls.get(call)
+                legs = [leg.channel for leg in known.legs[1:]] if known is not None else []
+                leg = _pick(legs, mix) if legs and mix % 2 else self._channel(floor, mix)
+                seen.append(self._seen(leg, call, bridge, self._phone(floor, mix), mix // 2))
+        traces = tuple(self._trace(call, floor, a + n) for n, call in enumerate(calls) if (b + n) % 3 == 0)
+        return i.Snapshot(
+            at=self.at,
+            node=_pick(NODES, a),
+            first=c % 3 != 0,
+            channels=tuple(seen),
+            devices=tuple((p, _pick(list(Device), a + n)) for n, p in enumerate(sorted(floor.phones))),
+            members=(i.Member(QueueId("demo-general"), self._phone(floor, c)),),
+            traces=traces if c % 2 else (),
+        )
+
+    def _seen(
+        self, channel: ChannelId, call: CallId, bridge: str | None, phone: PhoneId | None, n: int
+    ) -> i.ChannelSeen:
+        context = _pick(CONTEXTS, n)
+        waits = {"callcore-hold": "WaitForCondition", "callcore-net": "Queue"}.get(context, "Dial")
+        return i.ChannelSeen(
+            id=channel,
+            name=f"PJSIP/x-{channel}",
+            context=context,
+            application=waits if n % 6 else "Playback",
+            bridge=bridge,
+            call=call if n % 9 else None,
+            offer=None,
+            phone=phone,
+            number=NUMBER if n % 7 else None,
+            caller=None,
+            created=Instant(self.at - (n % 40) * SECOND),
+            entered=Instant(self.at - (n % 20) * SECOND) if n % 2 else None,
+        )
+
+    def _trace(self, call: CallId, floor: Floor, n: int) -> i.CallTraced:
+        def some(k: int) -> Instant | None:
+            return Instant(self.at - (n * k % 30) * SECOND) if (n + k) % 3 else None
+
+        return i.CallTraced(
+            call=call,
+            number=NUMBER if n % 8 else "0000",
+            caller=None,
+            name=f"PJSIP/x-{call}",
+            arrived=Instant(self.at - 40 * SECOND),
+            open=_pick((True, True, False, None), n),
+            entered=some(1),
+            net=n % 2 == 0,
+            answered=some(2),
+            phone=self._phone(floor, n) if n % 4 else None,
+            talk_ended=some(4),
+            ended=some(5),
+            hung_up_by=_pick(list(Party), n),
+        )

@@ -1,0 +1,120 @@
+"""Whatever the core is told, in any order: it does not fall, nobody is in two places, nobody stays stuck."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callcore.domain import inputs as i
+from callcore.domain.ids import SECOND, Instant, NodeId
+from callcore.domain.stages import Device, Presence, Work
+from tests.property.garbage import CONFIGURATIONS, Draw, Source
+from tests.support.floors import Desk
+from tests.support.watched import Watched
+
+NUMBERS = st.integers(0, 250)
+DRAWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=120)
+
+
+def at_work() -> Watched:
+    """Three agents ready, two callers on the line."""
+    desk = Watched()
+    desk.begin(CONFIGURATIONS[0])
+    for n in (1, 2, 3):
+        desk.sign_in(n / 10, n)
+    for n in (1, 2, 3, 4):
+        desk.wait(1 + n / 10, f"c0000{n}")
+    return desk
+
+
+def all_go_home(desk: Watched, at: Instant) -> None:
+    """After a snapshot of each node that shows nothing, and the timers: no call, and who is ready is available."""
+    at = Instant(max(at, desk.floor.at) + 3600 * SECOND)
+    run = desk.floor.run + 1
+    desk.tell(i.RunBegins(at=at, run=run, software="test", configuration=CONFIGURATIONS[0]))
+    for phone in sorted(desk.floor.phones):
+        desk.tell(i.DeviceReported(at=at, phone=phone, device=Device.FREE))
+    for node in ("node1", "node2"):
+        desk.tell(i.Snapshot(at=at, node=NodeId(node), first=True, channels=(), devices=(), members=()))
+    for timer, due in sorted(desk.armed.items(), key=lambda t: (t[1], t[0].kind.value, t[0].subject)):
+        desk.tell(i.TimerFired(at=max(at, due), timer=timer))
+    assert dict(desk.floor.calls) == {}
+    assert dict(desk.floor.offers) == {}
+    assert dict(desk.floor.channels) == {}
+    for agent in desk.floor.agents.values():
+        assert agent.work is Work.IDLE, agent
+        known = agent.phone in desk.floor.phones
+        if agent.presence is Presence.READY and known:
+            assert desk.floor.available(agent), agent
+
+
+def tell(desk: Desk, draws: list[Draw], counts: Counter[str] | None = None) -> Instant:
+    source = Source(desk.floor.at)
+    for draw in draws:
+        told = source.input(desk.floor, draw)
+        desk.tell(told)
+        if counts is not None:
+            counts[type(told).__name__] += 1
+    return source.at
+
+
+@settings(max_examples=120, deadline=None)
+@given(DRAWS)
+def test_whatever_is_told_in_whatever_order_nobody_is_lost_doubled_or_stuck(draws: list[Draw]) -> None:
+    desk = at_work()
+    all_go_home(desk, tell(desk, draws))
+
+
+SEED = 20_261_120
+SOAK_INPUTS = 1_000_000
+ONE_TRIAL = 400
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_million_inputs_of_every_kind_leave_no_call_lost_and_no_agent_stuck() -> None:
+    chance = random.Random(SEED)
+    counts: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
+    trials = disregarded = 0
+    began = time.monotonic()
+    while counts.total() < SOAK_INPUTS:
+        desk = at_work()
+        draws = [tuple(chance.randrange(100_000) for _ in range(5)) for _ in range(ONE_TRIAL)]
+        source = Source(desk.floor.at)
+        for draw in draws:
+            told = source.input(desk.floor, draw)  # type: ignore[arg-type]
+            disregarded += desk.tell(told).disregarded is not None
+            counts[type(told).__name__] += 1
+        all_go_home(desk, source.at)
+        facts.update(type(fact).__name__ for fact in desk.facts)
+        trials += 1
+    evidence(
+        "core_random_inputs",
+        {
+            "inputs": counts.total(),
+            "trials": trials,
+            "seed": SEED,
+            "disregarded": disregarded,
+            "facts": facts.total(),
+            "seconds": round(time.monotonic() - began, 1),
+            "inputs_by_kind": dict(sorted(counts.items())),
+            "facts_by_kind": dict(sorted(facts.items())),
+        },
+    )
+
+
+def evidence(name: str, figures: dict[str, object]) -> None:
+    """One JSON line for the trial, in the file that CALLCORE_EVIDENCE names, if any."""
+    target = os.environ.get("CALLCORE_EVIDENCE")
+    if target is not None:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"name": name, "figures": figures}, ensure_ascii=False) + "\n")
