@@ -49,7 +49,7 @@ def tables() -> dict[str, str]:
     words = ", ".join(s.value for s in ends)
     return {
         "call": mermaid(CALL),
-        "offer": f"{mermaid(OFFER)}\n    state \"{words}\" as ended\n{failed}",
+        "offer": f'{mermaid(OFFER)}\n    state "{words}" as ended\n{failed}',
         "work": mermaid(WORK),
     }
 
@@ -109,10 +109,10 @@ class _Wire:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
 
-    async def call(self, fields: dict[str, Any], *, timeout: float) -> None:
+    async def call(self, fields: dict[str, Any], **_: float) -> None:
         self.sent.append(fields)
 
-    async def call_list(self, fields: dict[str, Any], *, timeout: float) -> list[Event]:
+    async def call_list(self, fields: dict[str, Any], **_: float) -> list[Event]:
         self.sent.append(fields)
         return [_event("Status", Application=names.WAITING_APPLICATION)]
 
@@ -222,9 +222,7 @@ def one_call() -> list[Row]:
     play.tell(i.RunBegins(at=BEGIN, run=1, software="", configuration=config), drawn=False)
     seen = i.Snapshot(at=BEGIN, node=NODE, first=True, channels=(), devices=(), members=())
     play.tell(seen, drawn=False)
-    signed = i.SignInAsked(
-        at=BEGIN, agent=AgentId(agent), phone=PhoneId(phone), channel="-", verified=True
-    )
+    signed = i.SignInAsked(at=BEGIN, agent=AgentId(agent), phone=PhoneId(phone), channel="-", verified=True)
     play.tell(signed, drawn=False)
     play.tell(i.DeviceReported(at=BEGIN, phone=PhoneId(phone), device=Device.FREE), drawn=False)
 
@@ -242,7 +240,9 @@ def one_call() -> list[Row]:
         "UserEvent", "CallcoreAdmitted: open, pushed", UserEvent="CallcoreAdmitted", Call=call,
         Decision="open", Source="pushed",
     )  # fmt: skip
-    play.dialplan("callcore-admit", "Answer", "MixMonitor", "Playback", note="recording begins before anybody waits")
+    play.dialplan(
+        "callcore-admit", "Answer", "MixMonitor", "Playback", note="recording begins before anybody waits"
+    )
     play.sip(ASTERISK, CALLER, "200 OK")
     play.sip(ASTERISK, CALLER, "notice, greeting", "media")
     play.dialplan(
@@ -255,11 +255,16 @@ def one_call() -> list[Row]:
     play.dialplan("callcore-offer", "Set", "GotoIf", "Dial", note="only if the phone is NOT_INUSE")
     play.sip(ASTERISK, PHONE, "INVITE")
     variables = [*mine, f"{names.CHANNEL_OFFER}={offer}"]
-    dial = {"Context": names.OFFER, "DestUniqueid": leg, "DestChannel": peer, "variables": variables}
+    dial: dict[str, Any] = {
+        "Context": names.OFFER,
+        "DestUniqueid": leg,
+        "DestChannel": peer,
+        "variables": variables,
+    }
     play.event("DialBegin", **dial)
     play.sip(PHONE, ASTERISK, "180 Ringing, then 200 OK")
     play.event("DialEnd", "ANSWER", after_s=4, DialStatus="ANSWER", **dial)
-    bridge = {"BridgeUniqueid": "b1"}
+    bridge: dict[str, Any] = {"BridgeUniqueid": "b1"}
     play.event("BridgeEnter", "(phone)", Uniqueid=leg, **bridge)
     play.event("BridgeEnter", "(caller)", Uniqueid=call, **bridge)
     play.sip(CALLER, PHONE, "talk, recorded", "media")
@@ -322,7 +327,9 @@ def picture(rows: Sequence[Row]) -> str:
         lanes.append(f'<line class="lane" x1="{x}" y1="{TOP}" x2="{x}" y2="{height - 48}"/>')
         lanes.append(f'<rect class="head" x="{x - 78 if lane != "sidecar" else x - 52}" y="34" '
                      f'width="{156 if lane != "sidecar" else 104}" height="40" rx="6"/>')  # fmt: skip
-        lanes.append(f'<text class="title" x="{x}" y="51">{ja}</text><text class="sub" x="{x}" y="67">{en}</text>')
+        lanes.append(
+            f'<text class="title" x="{x}" y="51">{ja}</text><text class="sub" x="{x}" y="67">{en}</text>'
+        )
     legend = [("sip", "SIP"), ("media", "音声 / sound"), ("ami", "AMI event"), ("action", "AMI action"),
               ("command", "命令・タイマー / command, timer")]  # fmt: skip
     x = 24
@@ -332,7 +339,9 @@ def picture(rows: Sequence[Row]) -> str:
         lanes.append(f'<text class="left" x="{x + 36}" y="{height - 16}">{text}</text>')
         x += 150 if kind != "command" else 0
     lanes.append(f'<rect class="fact" x="{x + 250}" y="{height - 29}" width="18" height="16" rx="3"/>')
-    lanes.append(f'<text class="left" x="{x + 274}" y="{height - 16}">事実(ジャーナルへ) / facts, written first</text>')
+    lanes.append(
+        f'<text class="left" x="{x + 274}" y="{height - 16}">事実(ジャーナルへ) / facts, written first</text>'
+    )
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
@@ -383,7 +392,9 @@ def _arrow(row: Arrow, y: int) -> tuple[list[str], int]:
     tip = y + 20
     heads = [f'<path d="M{x2 - way * 9},{tip - 5} L{x2},{tip} L{x2 - way * 9},{tip + 5} Z" fill="{colour}"/>']
     if row.kind == "media" and {row.source, row.target} == {CALLER, PHONE}:
-        heads.append(f'<path d="M{x1 + way * 9},{tip - 5} L{x1},{tip} L{x1 + way * 9},{tip + 5} Z" fill="{colour}"/>')
+        heads.append(
+            f'<path d="M{x1 + way * 9},{tip - 5} L{x1},{tip} L{x1 + way * 9},{tip + 5} Z" fill="{colour}"/>'
+        )
         x1, x2 = sorted((x1, x2))
     middle = (x1 + x2) // 2
     if {row.source, row.target} == {CALLER, ASTERISK}:
