@@ -237,13 +237,14 @@ def run(
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
-    from callcore.supervisor import NeedsAPerson, child, supervise
+    from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     configure(settings.log_level, "supervisor")
 
     async def body(stop: asyncio.Event) -> None:
-        say(addresses(settings, with_pbx=toolchain is not None))
-        await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
+        with alone(settings.home):
+            say(addresses(settings, with_pbx=toolchain is not None))
+            await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 
