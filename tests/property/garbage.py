@@ -331,10 +331,11 @@ class Source:
             arrived=Instant(self.at - 40 * SECOND),
             open=_pick((True, True, False, None), n),
             entered=some(1),
-            net=n % 2 == 0,
+            net=some(3) if n % 2 else None,
             answered=some(2),
             phone=self._phone(floor, n) if n % 4 else None,
             talk_ended=some(4),
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
+            last=Instant(self.at - n % 10 * SECOND),
         )

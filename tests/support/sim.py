@@ -369,7 +369,7 @@ class Sim:
             arrived=self.now,
             open=open,
             entered=None,
-            net=False,
+            net=None,
             answered=None,
             phone=None,
             talk_ended=None,
@@ -417,7 +417,7 @@ class Sim:
 
     def _net(self, caller: Caller) -> None:
         self._move(caller, "callcore-net", "Queue")
-        self._trace(caller, net=True)
+        self._trace(caller, net=self.now)
         self._back(caller)
         self.emit(i.CallerInNet(at=self.now, call=CallId(caller.id)))
         self.later(NET_LIMIT_S, self._still(caller, lambda: self._apology(caller)))

@@ -66,7 +66,7 @@ def traced(d: Desk, **told: object) -> i.CallTraced:
         arrived=d.at(10),
         open=True,
         entered=d.at(10),
-        net=False,
+        net=None,
         answered=None,
         phone=None,
         talk_ended=None,

@@ -21,6 +21,10 @@ from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
 from callcore.domain.turn import Turn, admit, arrive, device_is, joined, sign_out
 
+NOT_PLACED_REST_S = 1
+"""Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
+refusing is tried each second and not each millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -195,9 +199,11 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
     if offer is None:
         turn.disregard("その呼出は終わっている / that offer is over")
         return
-    gone = turn.floor.calls[offer.call].caller_put_down
-    result = OfferStage.CALLER_GONE if gone else OfferStage.WITHDRAWN
-    turn.fail_offer(told.offer, told.at, result, told.reason)
+    if told.caller_gone or turn.floor.calls[offer.call].caller_put_down:
+        # Its Hangup closes the offer. Another offer now would be made to nobody, again and again until it comes.
+        turn.disregard("入電者が先に切断 / the caller had gone")
+        return
+    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason, rest_s=NOT_PLACED_REST_S)
 
 
 # -- bridges, hold, hang-up ----------------------------------------------------------------------------------
