@@ -312,8 +312,7 @@ class Engine:
 
     def _traces(self) -> tuple[i.CallTraced, ...]:
         """What CEL tells since the floor was last sure of itself."""
-        floor = self._loop.floor
-        since = min([floor.at, *(call.arrived_at for call in floor.calls.values())])
+        since = self._loop.floor.unwitnessed_since()
         lines = cel.read_since(self._settings.asterisk / "log" / CEL_FILE, since)
         return cel.traces(lines)
 

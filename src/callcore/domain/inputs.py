@@ -220,6 +220,10 @@ class CallTraced:
     talk_ended: Instant | None
     ended: Instant | None
     hung_up_by: Party
+    talk_since: Instant | None = None
+    """When the last talk began (with `phone`); `answered` is the first one's beginning."""
+    back: Instant | None = None
+    """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ class Turn:
         outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
-            outcome = outcome if centre.calendar.decide(ending.arrived_at).open else Outcome.CLOSED
+            outcome = outcome if centre.calendar.judge(ending.arrived_at)[0] else Outcome.CLOSED
         self.tell(
             f.CallEnded(
                 at=at,
