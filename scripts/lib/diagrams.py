@@ -206,7 +206,7 @@ def _said(fact: f.Fact) -> str:
         case f.HangupAsked():
             extra = " (caller)"
         case f.LegJoined() | f.LegLeft() | f.LegBegan() | f.LegEnded():
-            extra = " (caller)" if fact.channel == fact.call else " (phone)"
+            extra = " (caller)" if str(fact.channel) == fact.call else " (phone)"
     return type(fact).__name__ + extra
 
 
