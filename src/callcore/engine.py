@@ -25,6 +25,7 @@ from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.wire import AmiError, Event
 from callcore.centres import CentreFileErrors, load
+from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import UNNOTICED_S, Floor, evolve
@@ -61,8 +62,7 @@ LOOK_EVERY_S = 10.0
 JUDGE_AFTER_S = 1.0
 """A look is judged so long after it was taken: events that were under way have come by then."""
 POLICY_DAYS = 40
-"""Days of opening hours pushed ahead; at least 31 are promised, and the push is repeated daily."""
-POLICY_EVERY_S = 6 * 3600.0
+"""Days of opening hours pushed ahead; at least 31 are promised, and they are pushed again each day."""
 POLICY_RETRY_S = 5.0
 CHECKPOINT_EVERY_S = 6 * 3600.0
 CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
@@ -258,7 +258,9 @@ class Engine:
             agent = told.agent or next(
                 (a.id for a in self._loop.floor.agents.values() if a.seat == told.phone), None
             )
-            if agent is not None:
+            if agent is None:
+                self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
+            else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
 
     def _aside(self, work: Any) -> None:
@@ -377,7 +379,7 @@ class Engine:
         pushed: tuple[int, str] | None = None
         while True:
             now = self._now()
-            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d%H")[:-1]
+            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d")
             wanted = (self._generation, today + self._configuration.version)
             if self._loop.floor.linked and wanted != pushed:
                 try:

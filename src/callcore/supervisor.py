@@ -39,13 +39,13 @@ class NeedsAPerson(Exception):
 
 
 @contextlib.contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Hold an installation for one supervisor. Raises NeedsAPerson while another one has it.
+def alone(home: Path, name: str = "supervisor.lock") -> Iterator[None]:
+    """Hold an installation for one supervisor by a file of that name. Raises NeedsAPerson while another one has it.
 
     A second one would take the first one's Asterisk over, and stop it, with all its calls, when its engine finds the
     journal taken.
     """
-    with (home / "supervisor.lock").open("a+") as file:
+    with (home / name).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -11,7 +11,6 @@ import csv
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -22,8 +21,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from callcore.centres import load
-from callcore.db import Database, Queries, migrate
+from callcore.centres import CentreFileErrors, load
+from callcore.db import Database, Queries
 from callcore.demo.centre import CENTRE, NUMBER, DemoCentre
 from callcore.demo.day import RING_S, Plan, Visitor, visitors
 from callcore.demo.phone import PhoneCall, PhoneError, SimPhone
@@ -40,7 +39,7 @@ from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
-from callcore.supervisor import NeedsAPerson, child, supervise
+from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
 ZONE = ZoneInfo("Asia/Tokyo")
 SERVER_UP_S = 20.0
@@ -480,29 +479,27 @@ def _days(opens: datetime, closes: datetime) -> tuple[tuple[str, tuple[str, ...]
     return ((f"{opens:%Y-%m-%d}", (f"{first}-24:00",)), (f"{closes:%Y-%m-%d}", (f"00:00-{last}",)))
 
 
-def play(plan: Plan, say: Say) -> int:
+def play(plan: Plan, base: Settings, say: Say) -> int:
     """The demo as a command: everything is started, the day played, the summary shown, everything stopped."""
-    base = Settings()
-    configure(base.log_level if base.log_level != "info" else "warning", "demo")
-    show = Show(plan, say, base)
-    show.prepare()
-    asyncio.run(migrate.upgrade(show.settings.database))
-    os.environ.update(show.environment())
-    os.environ.setdefault("CALLCORE_LOG_LEVEL", "warning")
-    page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
-    say(
-        f"Asterisk {show.toolchain.version} ({show.toolchain.source})   画面 / page {page}   Ctrl-C で停止 / stops"
-    )
+    if "CALLCORE_LOG_LEVEL" not in os.environ:
+        base = base.model_copy(update={"log_level": "warning"})  # the progress is what people want to read
+    configure(base.log_level, "demo")
+    owner_only(base.home)
 
     async def body(stop: asyncio.Event) -> None:
-        status = await supervise(
-            [child("engine"), child("sidecar")],
-            lambda: asterisk_process(show.pbx, show.toolchain),
-            stop,
-            say=say,
-            started=show.play,
-        )
-        if status:
-            sys.exit(status)
+        with alone(base.home, "demo.lock"):
+            show = Show(plan, say, base)
+            show.prepare()
+            os.environ.update(show.environment())
+            page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
+            found = f"Asterisk {show.toolchain.version} ({show.toolchain.source})"
+            say(f"{found}   画面 / page {page}   Ctrl-C で停止 / stops")
+            await supervise(
+                [child("engine"), child("sidecar")],
+                lambda: asterisk_process(show.pbx, show.toolchain),
+                stop,
+                say=say,
+                started=show.play,
+            )
 
-    return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
+    return run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))
