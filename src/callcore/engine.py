@@ -25,9 +25,10 @@ from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.wire import AmiError, Event
 from callcore.centres import CentreFileErrors, load
+from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.floor import UNNOTICED_S, Floor, evolve
 from callcore.domain.hours import policy
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
 from callcore.journal import (
@@ -61,8 +62,7 @@ LOOK_EVERY_S = 10.0
 JUDGE_AFTER_S = 1.0
 """A look is judged so long after it was taken: events that were under way have come by then."""
 POLICY_DAYS = 40
-"""Days of opening hours pushed ahead; at least 31 are promised, and the push is repeated daily."""
-POLICY_EVERY_S = 6 * 3600.0
+"""Days of opening hours pushed ahead; at least 31 are promised, and they are pushed again each day."""
 POLICY_RETRY_S = 5.0
 CHECKPOINT_EVERY_S = 6 * 3600.0
 CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
@@ -258,7 +258,9 @@ class Engine:
             agent = told.agent or next(
                 (a.id for a in self._loop.floor.agents.values() if a.seat == told.phone), None
             )
-            if agent is not None:
+            if agent is None:
+                self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
+            else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
 
     def _aside(self, work: Any) -> None:
@@ -336,10 +338,10 @@ class Engine:
     def _traces(self) -> tuple[i.CallTraced, ...]:
         """What CEL tells of the calls that are open, and of those that came when nobody watched."""
         floor = self._loop.floor
-        since = min([floor.watched_until, *(call.arrived_at for call in floor.calls.values())])
+        since = floor.unwitnessed_since()
         lines = cel.read_since(self._settings.asterisk / "log" / CEL_FILE, since)
         # An old open call makes old lines come along; what ended long ago is in the books already.
-        new = floor.watched_until - cel.MARGIN_S * SECOND
+        new = floor.watched_until - UNNOTICED_S * SECOND
         return tuple(t for t in cel.traces(lines) if t.call in floor.calls or t.arrived >= new)
 
     # -- the heartbeat and what is pushed ahead ---------------------------------------------------------------
@@ -377,7 +379,7 @@ class Engine:
         pushed: tuple[int, str] | None = None
         while True:
             now = self._now()
-            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d%H")[:-1]
+            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d")
             wanted = (self._generation, today + self._configuration.version)
             if self._loop.floor.linked and wanted != pushed:
                 try:

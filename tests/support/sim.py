@@ -46,6 +46,11 @@ class Truth:
     ended: Instant | None = None
     by: Party = Party.SYSTEM
     open: bool = True
+    talk: int = 0
+    hold: int = 0
+    """In microseconds, like the talk."""
+    held: Instant | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass
@@ -70,6 +75,7 @@ class Leg:
     caller: Caller
     phone: Phone
     offer: OfferId | None
+    began: Instant
     bridge: str | None = None
     held: bool = False
 
@@ -219,8 +225,7 @@ class Sim:
             self._bring(0.0005, i.DeviceReported(at=self.now, phone=phone.id, device=phone.device))
 
     def _snapshot(self, *, first: bool) -> i.Snapshot:
-        floor = self.core.floor
-        since = min([floor.at, *(call.arrived_at for call in floor.calls.values())]) - 5 * SECOND
+        since = self.core.floor.unwitnessed_since()
         return i.Snapshot(
             at=self.now,
             node=NODE,
@@ -261,6 +266,7 @@ class Sim:
                     bridge=c.leg.bridge,
                     phone=c.leg.phone.id,
                     number=None,
+                    created=Instant(c.leg.began // SECOND * SECOND),
                 )
                 found.append(leg)
         return found
@@ -369,7 +375,6 @@ class Sim:
             talk_ended=None,
             ended=None,
             hung_up_by=Party.UNKNOWN,
-            last=self.now,
         )
         self.emit(
             i.ChannelArrived(
@@ -387,7 +392,12 @@ class Sim:
 
     def _trace(self, caller: Caller, **told: object) -> None:
         call = CallId(caller.id)
-        self.cel[call] = replace(self.cel[call], last=self.now, **told)  # type: ignore[arg-type]
+        self.cel[call] = replace(self.cel[call], **told)  # type: ignore[arg-type]
+
+    def _back(self, caller: Caller) -> None:
+        traced = self.cel[CallId(caller.id)]
+        if traced.talk_ended is not None:
+            self._trace(caller, back=traced.back or self.now)
 
     def _hold(self, caller: Caller) -> None:
         self._move(caller, "callcore-hold", "StartMusicOnHold")
@@ -395,6 +405,7 @@ class Sim:
         if caller.entered is None:
             caller.entered = self.now
         self._trace(caller, entered=self.cel[CallId(caller.id)].entered or self.now)
+        self._back(caller)
         self.emit(i.CallerHeld(at=self.now, call=CallId(caller.id)))
 
         def wait() -> None:
@@ -407,6 +418,7 @@ class Sim:
     def _net(self, caller: Caller) -> None:
         self._move(caller, "callcore-net", "Queue")
         self._trace(caller, net=self.now)
+        self._back(caller)
         self.emit(i.CallerInNet(at=self.now, call=CallId(caller.id)))
         self.later(NET_LIMIT_S, self._still(caller, lambda: self._apology(caller)))
         self._distribute()
@@ -452,7 +464,7 @@ class Sim:
 
     def _ring(self, caller: Caller, phone: Phone, offer: OfferId | None, ring_s: float) -> None:
         self._n += 1
-        leg = Leg(ChannelId(f"node1-{self.now // SECOND}.{self._n}p"), caller, phone, offer)
+        leg = Leg(ChannelId(f"node1-{self.now // SECOND}.{self._n}p"), caller, phone, offer, self.now)
         caller.leg = phone.leg = leg
         self.emit(
             i.DialBegan(at=self.now, call=CallId(caller.id), channel=leg.id, phone=phone.id, offer=offer)
@@ -505,7 +517,8 @@ class Sim:
             self.emit(i.BridgeEntered(at=self.now, bridge=leg.bridge, channel=channel))
         self.truth[call].answered = self.truth[call].answered or self.now
         answered = self.cel[call].answered or self.now
-        self._trace(caller, answered=answered, phone=leg.phone.id, talk_ended=None)
+        told = {"talk_since": self.now, "talk_ended": None, "back": None}
+        self._trace(caller, answered=answered, phone=leg.phone.id, **told)
 
         def while_on(do: Callable[[], None]) -> Callable[[], None]:
             return lambda: do() if leg.phone.leg is leg else None
@@ -525,6 +538,10 @@ class Sim:
 
     def _holds(self, leg: Leg, held: bool) -> None:
         leg.held = held
+        truth = self.truth[CallId(leg.caller.id)]
+        if not held and truth.held is not None:
+            truth.hold += self.now - truth.held
+        truth.held = self.now if held else None
         self.emit(i.HoldChanged(at=self.now, channel=leg.id, held=held))
 
     def _leave(self, leg: Leg, first: ChannelId) -> None:
@@ -534,6 +551,10 @@ class Sim:
             self.emit(i.BridgeLeft(at=self.now, bridge=leg.bridge, channel=channel))
         leg.caller.bridge = leg.caller.leg = leg.phone.leg = None
         self._trace(leg.caller, talk_ended=self.now)
+        truth = self.truth[CallId(leg.caller.id)]
+        truth.talk += self.now - leg.caller.since
+        if leg.held:
+            truth.hold += self.now - (truth.held or self.now)
         leg.phone.rests_until = Instant(self.now + 15 * SECOND)
 
     def _agent_puts_down(self, leg: Leg) -> None:
@@ -543,7 +564,7 @@ class Sim:
         self._device(leg.phone, Device.FREE)
         if leg.offer is not None:
             self._returned(leg.caller, leg.offer, None)
-        self._caller_goes(leg.caller, Party.AGENT)
+        self._caller_goes(leg.caller, Party.AGENT, Outcome.COMPLETED)
 
     def _phone_fails(self, leg: Leg) -> None:
         """The phone is gone in the middle of a talk; the dialplan leads the caller back to the waiting line."""
@@ -566,12 +587,27 @@ class Sim:
             self._device(leg.phone, Device.FREE)
         elif leg is not None:
             self._ring_ends(leg, OfferStage.CALLER_GONE, back=False)
-        self._caller_goes(caller, Party.CALLER)
+        held = leg is not None and leg.held
+        talked = leg is not None and leg.id in (leg.bridge or "")
+        self._caller_goes(
+            caller, Party.CALLER, Outcome.LOST_ON_HOLD if held else Outcome.COMPLETED if talked else None
+        )
 
-    def _caller_goes(self, caller: Caller, by: Party) -> None:
+    def _caller_goes(self, caller: Caller, by: Party, after_talk: Outcome | None = None) -> None:
+        """`after_talk`: what it is when it goes out of a talk; None: it had none, or was back on the line."""
         call = CallId(caller.id)
         del self.callers[caller.id]
-        self.truth[call].ended, self.truth[call].by = self.now, by
+        truth = self.truth[call]
+        truth.ended, truth.by = self.now, by
+        if not truth.open:
+            truth.outcome = Outcome.CLOSED
+        elif truth.answered is not None:
+            truth.outcome = after_talk or Outcome.CUT_OFF
+        elif by is Party.CALLER:
+            short = self.now - self.cel[call].arrived <= 5 * SECOND
+            truth.outcome = Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
+        else:
+            truth.outcome = Outcome.FAILED
         self._trace(caller, ended=self.now, hung_up_by=by)
         self.emit(i.ChannelGone(at=self.now, channel=caller.id, cause=CLEARED))
 
@@ -613,10 +649,9 @@ class Sim:
 
     def differences(self) -> list[str]:
         """Where the floor is not what the world is, with all news delivered and nothing under way."""
-        floor, found = self.core.floor, []
-        for name in floor.calls:
-            if ChannelId(name) not in self.callers:
-                found.append(f"{name} is on the floor and has gone")
+        floor = self.core.floor
+        gone = [name for name in floor.calls if ChannelId(name) not in self.callers]
+        found = [f"{name} is on the floor and has gone" for name in gone]
         for caller in self.callers.values():
             call = floor.calls.get(CallId(caller.id))
             if call is None:
@@ -634,9 +669,11 @@ class Sim:
                 right = call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.WAITING)
             if not right:
                 found.append(f"{caller.id} in {caller.application} ({caller.bridge}) is {call.stage.value}")
-        for phone in self.phones.values():
-            if floor.phones.get(phone.id) is not phone.device:
-                found.append(f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}")
+        found.extend(
+            f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}"
+            for phone in self.phones.values()
+            if floor.phones.get(phone.id) is not phone.device
+        )
         members = {
             (queue, agent.phone)
             for agent in floor.agents.values()
@@ -647,25 +684,29 @@ class Sim:
             found.append(f"the safety net has {self.members}, signed in are {members}")
         return found
 
-    def ended_otherwise(self) -> list[str]:
-        """Calls whose record is not what their callers lived through. For a wire that loses nothing."""
+    def ended_otherwise(self, *, watched: bool) -> list[str]:
+        """Calls whose record is not what their callers lived through. For a wire that loses nothing.
+
+        What CEL cannot tell (hold) is asked for only if the core `watched` all the time.
+        """
         found = []
         for call, truth in self.truth.items():
             record = self.core.books.records.get(call)
-            if record is None or record.outcome is None or truth.ended is None:
+            if record is None or record.outcome is None:
                 found.append(f"{call} has no end in the books")
                 continue
-            if not truth.open:
-                right = record.outcome is Outcome.CLOSED
-            elif truth.answered is None:
-                wanted = (
-                    (Outcome.ABANDONED, Outcome.ABANDONED_SHORT)
-                    if truth.by is Party.CALLER
-                    else (Outcome.FAILED,)
-                )
-                right = record.outcome in wanted
+            lived = [truth.outcome, truth.answered, truth.ended, truth.by]
+            booked = [record.outcome, record.answered_at, record.ended_at, record.hung_up_by]
+            if watched:
+                lived += [truth.talk, truth.hold]
+                booked += [record.talk, record.hold]
             else:
-                right = record.answered_at == truth.answered
-            if not right or record.ended_at != truth.ended or record.hung_up_by is not truth.by:
-                found.append(f"{call}: {truth} became {record}")
+                unknown = (Outcome.LOST_ON_HOLD, Outcome.COMPLETED)
+                lived, booked = (
+                    [Outcome.COMPLETED if x in unknown else x for x in row] for row in (lived, booked)
+                )
+            if not truth.open:
+                lived, booked = lived[:1], booked[:1]
+            if lived != booked:
+                found.append(f"{call}: {lived} became {booked}")
         return found

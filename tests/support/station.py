@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import os
 import random
@@ -19,24 +20,29 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from callcore.centres import load
 from callcore.demo.centre import NUMBER, DemoCentre
-from callcore.demo.phone import PhoneCall, SimPhone
+from callcore.demo.phone import CallIncoming, PhoneCall, PhoneError, SimPhone
 from callcore.demo.sounds import Source, Tone
 from callcore.domain import facts as f
 from callcore.domain.floor import Floor, evolve
-from callcore.domain.ids import AgentId, Instant
+from callcore.domain.ids import AgentId, CallId, Instant, PhoneId
 from callcore.domain.measures import Books, Figures, figures, imbalance
-from callcore.installation import asterisk_process, pbx_settings, phone_ids
-from callcore.journal import Codec, KeyStore, read_all
+from callcore.domain.stages import Device
+from callcore.installation import asterisk_process, pbx_settings, phone_ids, recording_of
+from callcore.journal import Codec, KeyStore, Seq, read_all
 from callcore.pbx.process import AsteriskToolchain
-from callcore.pbx.render import write
+from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, write
 from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.settings import Settings, load_secrets, owner_only
+from tests.support import audio
 from tests.support.asterisk import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -59,8 +65,32 @@ async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S,
         await asyncio.sleep(0.02)
 
 
+@dataclass(frozen=True, slots=True)
+class CdrRow:
+    """One row of Asterisk's own call records. Times are epoch seconds UTC; `answered` is None if nobody did."""
+
+    call: str
+    channel: str
+    phone_channel: str
+    disposition: str
+    started: float
+    answered: float | None
+    ended: float
+
+
 class Station:
-    def __init__(self, home: Path, centre: DemoCentre, net: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        home: Path,
+        centre: DemoCentre,
+        net: str,
+        stack: AsyncExitStack,
+        pbx: dict[str, object],
+        *,
+        prompts: Callable[[Path], Path] | None = None,
+        pins: bool = True,
+    ) -> None:
+        """`prompts` makes another prompts folder below the one it is given; `pins` sets every agent's."""
         self.centre = centre
         self.net = net
         self.stack = stack
@@ -69,6 +99,7 @@ class Station:
         self.settings = Settings(
             home=home,
             centres=home / "centres",
+            **({"prompts": prompts(home)} if prompts is not None else {}),  # type: ignore[arg-type]
             node="test1",
             ami_port=free_port("127.0.0.1"),
             sip_host=f"{net}.1",
@@ -84,16 +115,18 @@ class Station:
         self.toolchain = AsteriskToolchain.load(toolchain_path())
         found = json.loads(toolchain_path().read_text())["baresip"]
         self._baresip = (tuple(found["argv"]), Path(found["modules_dir"]))
-        self.pbx = pbx_settings(self.settings, self.secrets, self.toolchain)
+        self.pbx = replace(pbx_settings(self.settings, self.secrets, self.toolchain), **pbx)  # type: ignore[arg-type]
         write(self.configuration, self.pbx)
         self.asterisk = asterisk_process(self.pbx, self.toolchain)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._facts: list[f.Fact] = []
+        self._read_to: Seq | None = None
         owner_only(self.settings.run)
         owner_only(self.settings.journal)
         owner_only(self.settings.keys)
-        pins = PinFile(home / "pins.json")
-        for n in range(1, centre.agents + 1):
-            pins.set(AgentId(centre.agent(n)), PIN)
+        file = PinFile(home / "pins.json")
+        for n in range(1, centre.agents + 1) if pins else ():
+            file.set(AgentId(centre.agent(n)), PIN)
         self.ears = home / "heard"
         self.ears.mkdir()
 
@@ -201,6 +234,33 @@ class Station:
         await call.dtmf(f"{pin}#")
         await call.wait_closed(20)
 
+    async def staff(self, *agents: int) -> list[SimPhone]:
+        """Desk phones on which these agents have signed in, in this order, and stand idle."""
+        phones = [await self.desk(n) for n in agents]
+        signing: list[asyncio.Task[None]] = []
+        for phone, n in zip(phones, agents, strict=True):
+            signing.append(asyncio.create_task(self.sign_in(phone, n)))
+            await self.fact(f.AgentSignedIn, lambda x, n=n: x.agent == self.centre.agent(n))  # type: ignore[misc]
+        await asyncio.gather(*signing)
+        for n in agents:
+            await self.device(n, Device.FREE)
+        return phones
+
+    async def device(self, n: int, wanted: Device, within: float = DEADLINE_S) -> None:
+        """Await that the floor sees the n-th phone so."""
+        name = PhoneId(self.centre.phone(n))
+        await until(lambda: self.floor().phones.get(name) is wanted, within, f"{name} {wanted.value}")
+
+    async def available(self, n: int, within: float = DEADLINE_S) -> None:
+        """Await that the n-th agent could be given a call."""
+        name = AgentId(self.centre.agent(n))
+
+        def may() -> bool:
+            floor = self.floor()
+            return floor.available(floor.agents[name])
+
+        await until(may, within, f"agent {name} available")
+
     async def sign_out(self, phone: SimPhone) -> None:
         call = await phone.dial("*12")
         await call.wait_closed(20)
@@ -211,10 +271,12 @@ class Station:
     # -- what is written down ---------------------------------------------------------------------------------
 
     def facts(self) -> list[f.Fact]:
-        """Every fact of the journal, synced or not."""
+        """Every synced fact of the journal; what was read once is kept."""
         with KeyStore.open(self.settings.journal, self.settings.keys) as keys:
-            codec = Codec(f.KINDS, {}, keys)
-            return [fact for frame in read_all(self.settings.journal, codec) for fact in frame.facts]  # type: ignore[misc]
+            for frame in read_all(self.settings.journal, Codec(f.KINDS, {}, keys), self._read_to):
+                self._facts.extend(frame.facts)  # type: ignore[arg-type]
+                self._read_to = frame.seq
+        return list(self._facts)
 
     def told(self, kind: type[F]) -> list[F]:
         return [fact for fact in self.facts() if isinstance(fact, kind)]
@@ -265,22 +327,147 @@ class Station:
         await until(lambda: len(self.told(f.CallEnded)) >= count, within, f"{count} calls ended")
         return self.told(f.CallEnded)
 
-    def cdr_rows(self) -> list[str]:
-        path = self.pbx.log_dir / "cdr-custom" / "callcore.csv"
-        return path.read_text().splitlines() if path.exists() else []
+    def call_ids(self) -> list[CallId]:
+        """All calls in the order of their arrival."""
+        return [x.call for x in self.told(f.CallArrived)]
+
+    def cdr(self) -> list[CdrRow]:
+        return [
+            CdrRow(
+                row["uniqueid"],
+                row["channel"],
+                row["dstchannel"],
+                row["disposition"],
+                float(row["start"]),
+                float(row["answer"]) if row["answer"] else None,
+                float(row["end"]),
+            )
+            for row in _rows(self.pbx.log_dir / CDR_FILE, CDR_FIELDS)
+        ]
+
+    def recording(self, call: str) -> Path:
+        return recording_of(self.settings, call)
+
+    def prompt(self, kind: str, centre: str = "demo") -> audio.Samples:
+        """A prompt as it is shipped; `centre` may be `common`."""
+        return audio.read(self.settings.prompts / centre / "ja" / f"{kind}.wav")
+
+    def books_agree(self) -> None:
+        """Each answered call in the journal has its like in Asterisk's own records, and the other way round."""
+        rows = [row for row in self.cdr() if "PJSIP/trunk" in row.channel]
+        answered = {x.call: x for x in self.told(f.CallAnswered)}
+        joined = {row["uniqueid"]: row for row in self.cel("BRIDGE_ENTER")}
+        parted = {row["uniqueid"]: row for row in self.cel("BRIDGE_EXIT")}
+        assert set(answered) == set(joined) & set(self.call_ids())
+        for call, record in self.books().records.items():
+            mine = [row for row in rows if row.call == call]
+            assert record.ended_at is not None, "a call is still open"
+            assert abs(min(row.started for row in mine) - record.arrived_at / 1e6) < 1
+            assert abs(max(row.ended for row in mine) - record.ended_at / 1e6) < 1
+            dialled = {row.phone_channel for row in mine if row.disposition == "ANSWERED"}
+            if call in answered:
+                phone = answered[call].phone
+                assert any(channel.startswith(f"PJSIP/{phone}-") for channel in dialled), (phone, mine)
+                began, ended = float(joined[call]["eventtime"]), float(parted[call]["eventtime"])
+                assert abs(answered[call].at / 1e6 - began) < 1
+                assert abs(record.talk / 1e6 - (ended - began)) < 1
+        assert {row.call for row in rows} == set(self.call_ids())
+
+    def cel(self, kind: str) -> list[dict[str, str]]:
+        """Asterisk's channel events of one kind, in order; the fields are `CEL_FIELDS`."""
+        return [row for row in _rows(self.pbx.log_dir / CEL_FILE, CEL_FIELDS) if row["eventenum"] == kind]
+
+
+def _rows(path: Path, fields: tuple[str, ...]) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [dict(zip(fields, row, strict=True)) for row in csv.reader(file)]
+
+
+def rings(phone: SimPhone) -> int:
+    """How often a phone has rung."""
+    return sum(isinstance(event, CallIncoming) for event in phone.events)
+
+
+def heard(call: PhoneCall) -> audio.Samples:
+    """What the party has heard in this call so far; a second behind while the call lasts."""
+    with contextlib.suppress(PhoneError):
+        return audio.read(call.recording.path)
+    return audio.silence(0)
+
+
+def words(call: PhoneCall) -> audio.Samples:
+    """What the party has heard, without the pauses in which nothing came: a busy machine stutters."""
+    sound = heard(call)
+    kept, at = [], 0
+    for start, length in call.recording.pauses:
+        kept.append(sound[at : round(start * audio.RATE)])
+        at = round((start + length) * audio.RATE)
+    return np.concatenate([*kept, sound[at:]])
+
+
+async def hears_for(call: PhoneCall, seconds: float, within: float = 30.0) -> None:
+    """Await that the party has heard (sound or silence) so much more than now."""
+    wanted = len(heard(call)) + seconds * audio.RATE
+    await until(lambda: len(heard(call)) >= wanted, within, f"{seconds} s more heard by {call.phone.name}")
+
+
+def share_of_music(part: audio.Samples) -> float:
+    """How much what was heard is like some place in the hold music: 1.0 for the music, about 0.1 for others.
+
+    The middle of all whole seconds counts, so that one stutter of a busy machine does no harm.
+    """
+    loop = audio.read(PROJECT / "ivr_prompts" / "music" / "default.wav")
+    loop = np.concatenate([loop, loop[: audio.RATE]])
+    seconds = part[: len(part) // audio.RATE * audio.RATE].reshape(-1, audio.RATE)
+    return float(np.median([audio.find(second, loop).score if second.any() else 0.0 for second in seconds]))
+
+
+async def hears_now(call: PhoneCall, judge: Callable[[audio.Samples], bool], seconds: float = 2.0) -> None:
+    """Await that a judgement holds for the latest seconds that the party heard."""
+
+    def latest() -> bool:
+        sound = heard(call)
+        wanted = round(seconds * audio.RATE)
+        return len(sound) >= wanted and judge(sound[-wanted:])
+
+    await until(latest, 20, f"what {call.phone.name} hears")
+
+
+def music(sound: audio.Samples) -> bool:
+    return share_of_music(sound) > 0.98
+
+
+def voice_of(hz: float) -> Callable[[audio.Samples], bool]:
+    """Judges whether all that is heard is this party's tone."""
+    return lambda sound: bool(audio.tone_over_time(sound, hz).min() > 0.99)
 
 
 @asynccontextmanager
 async def station(
-    centre: DemoCentre | None = None, *, engine: bool = True, sidecar: bool = False
+    centre: DemoCentre | None = None,
+    *,
+    engine: bool = True,
+    sidecar: bool = False,
+    prompts: Callable[[Path], Path] | None = None,
+    pins: bool = True,
+    prepare: Callable[[Station], None] | None = None,
+    **pbx: object,
 ) -> AsyncIterator[Station]:
-    """A running installation; phones and callers made through it are stopped with it."""
+    """A running installation; phones and callers made through it are stopped with it.
+
+    `prepare` may look at or change what is on the disk before Asterisk reads it; `pbx` replaces fields of its
+    PbxSettings.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cc-"))
     net = f"127.{random.randrange(16, 250)}.{random.randrange(1, 250)}"
     try:
         async with AsyncExitStack() as stack:
-            made = Station(folder, centre or DemoCentre(), net, stack)
+            made = Station(folder, centre or DemoCentre(), net, stack, pbx, prompts=prompts, pins=pins)
             stack.push_async_callback(made.close)
+            if prepare is not None:
+                prepare(made)
             await made.asterisk.start()
             if engine:
                 await made.start_engine()

@@ -54,7 +54,6 @@ READINGS = {
     "common/ja/refused": "バンゴーマタワアンショーバンゴーガチガイマス。",
     "common/ja/not-possible": "タダイマコノソーサワデキマセン。",
     "common/ja/no-such-code": "コノバンゴーワツカワレテイマセン。",
-    "common/ja/busy": "オカケニナッタアイテワ、タダイマハナシチューデス。",
 }
 
 

@@ -6,7 +6,7 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId
-from callcore.domain.stages import Device, OfferStage, Party, Presence, Work
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from tests.support.floors import NODE, Desk, centre, configuration, failed
 
 
@@ -90,6 +90,19 @@ def test_an_agent_who_does_not_answer_is_passed_over_and_the_caller_keeps_the_pl
     assert [(m.call, m.agent) for m in made][-1] == ("c1", "1001"), "first in, first served, after a miss too"
 
 
+def test_a_phone_that_declines_has_refused_although_asterisk_says_no_answer() -> None:
+    d = desk(2, ring_s=15)
+    d.sign_in(1, 1)
+    d.sign_in(2, 2)
+    d.wait(10)
+    d.ring(10)
+    failed(OfferStage.NO_ANSWER, d, 12)
+    d.ring(12.1)
+    failed(OfferStage.NO_ANSWER, d, 27.1)
+    results = [x.result for x in d.facts if isinstance(x, f.OfferFailed)]
+    assert results == [OfferStage.REJECTED, OfferStage.NO_ANSWER]
+
+
 def test_a_caller_who_gives_up_waiting_is_abandoned_and_within_five_seconds_short() -> None:
     d = desk()
     d.wait(10)
@@ -113,6 +126,41 @@ def test_a_caller_who_hangs_up_while_a_phone_rings_frees_the_agent_at_once() -> 
     assert d.floor.agents[AgentId("1001")].rest_until is None
 
 
+def test_an_agent_who_picks_up_as_the_caller_hangs_up_has_not_let_it_ring_out() -> None:
+    """As a real Asterisk told it, all within 2 ms: the caller's BYE, "no answer", both in one bridge, the end."""
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    offer, leg = d.open_offer(), d.ring(10.01)
+    d.tell(i.HangupRequested(at=d.at(10.5), channel=ChannelId("c1")))
+    d.tell(
+        i.DialEnded(at=d.at(10.5), call=CallId("c1"), channel=leg, offer=offer, result=OfferStage.NO_ANSWER)
+    )
+    d.join(10.5, "c1", leg)
+    d.hang_up(10.501)
+    answered = d.told(f.CallAnswered)[0]
+    assert isinstance(answered, f.CallAnswered)
+    assert (answered.offer, answered.by_net) == (offer, False)
+    assert d.told(f.OfferFailed) == []
+    assert d.floor.agents[AgentId("1001")].rest_until is None
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.CALLER)
+
+
+def test_a_caller_who_hangs_up_as_the_redirect_is_sent_is_gone_and_was_not_refused() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(10)
+    d.tell(i.HangupRequested(at=d.at(10.001), channel=ChannelId("c1")))
+    d.tell(i.OfferNotPlaced(at=d.at(10.002), offer=d.open_offer(), reason="channel not up"))
+    d.hang_up(10.003)
+    over = d.told(f.OfferFailed)[0]
+    assert isinstance(over, f.OfferFailed)
+    assert over.result is OfferStage.CALLER_GONE
+    assert d.outcomes() == {"c1": "abandoned_short"}
+
+
 def test_a_caller_outside_hours_ends_closed_and_rings_nobody() -> None:
     d = Desk().begin(configuration(centre(2, open_all_day=False)))
     d.sign_in(0, 1)
@@ -130,6 +178,19 @@ def test_a_dialplan_that_decides_otherwise_than_the_calendar_is_noted() -> None:
     assert len(d.told(f.AdmissionDiffered)) == 1
 
 
+def test_the_kernels_tick_between_asterisks_two_clocks_is_no_difference_between_dialplan_and_calendar() -> (
+    None
+):
+    closing = 6 * 3600.0  # 18:00
+    d = Desk().begin(configuration(centre(2, open_all_day=False)))
+    d.arrive(closing + 0.006, "c1", open=True)
+    assert d.told(f.AdmissionDiffered) == []
+    d.arrive(closing + 0.03, "c2", open=True)
+    d.arrive(closing + 0.03, "c3", open=False)
+    differed = d.told(f.AdmissionDiffered)
+    assert [x.call for x in differed if isinstance(x, f.AdmissionDiffered)] == ["c2"]
+
+
 def test_a_busy_or_unreachable_phone_costs_the_agent_a_rest_but_not_the_place() -> None:
     d = desk(2)
     d.sign_in(1, 1)
@@ -142,19 +203,32 @@ def test_a_busy_or_unreachable_phone_costs_the_agent_a_rest_but_not_the_place() 
     assert d.floor.agents[AgentId("1001")].idle_since == d.at(1)
 
 
-def test_a_redirect_that_was_not_done_gives_the_caller_another_offer() -> None:
+def test_a_redirect_that_was_not_done_gives_the_caller_another_offer_a_second_later() -> None:
     d = desk(1)
     d.sign_in(0, 1)
     d.wait(10)
     first = d.open_offer()
     d.tell(i.OfferNotPlaced(at=d.at(10.5), offer=first, reason="not in hold"))
+    assert d.floor.calls[CallId("c1")].offer is None
+    d.tell(i.TimerFired(at=d.at(11.5), timer=i.Timer(i.TimerKind.REST, "1001")))
     assert d.open_offer() != first
     d.tell(
         i.DialEnded(
-            at=d.at(11), call=CallId("c1"), channel=ChannelId("y"), offer=first, result=OfferStage.BUSY
+            at=d.at(12), call=CallId("c1"), channel=ChannelId("y"), offer=first, result=OfferStage.BUSY
         )
     )
     assert d.last is not None and d.last.disregarded is not None
+
+
+def test_a_redirect_that_came_too_late_for_the_caller_makes_no_offer_to_nobody() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(4)
+    d.tell(i.OfferNotPlaced(at=d.at(4.5), offer=d.open_offer(), reason="gone", caller_gone=True))
+    assert len(offers(d)) == 1
+    d.hang_up(10.6)
+    assert d.outcomes() == {"c1": "abandoned"}
+    assert d.floor.agents[AgentId("1001")].rest_until is None
 
 
 def test_a_caller_lost_on_hold_is_told_from_a_completed_call() -> None:

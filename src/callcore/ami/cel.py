@@ -86,7 +86,9 @@ class _Trace:
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
     phone: PhoneId | None = None
+    talk_since: Instant | None = None
     talk_ended: Instant | None = None
+    back: Instant | None = None
     ended: Instant | None = None
     first_out: str | None = None
     hung_up_by: Party = Party.UNKNOWN
@@ -112,11 +114,12 @@ def _fold(trace: _Trace, line: Line) -> None:
     match line.kind:
         case "USER_DEFINED" if mine and line.user in ("callcore-open", "callcore-closed"):
             trace.open = line.user == "callcore-open"
-        case "USER_DEFINED" if mine and line.user == "callcore-held":
+        case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
+            if line.user == "callcore-net":
+                trace.net = line.at
             trace.entered = trace.entered or line.at
-        case "USER_DEFINED" if mine and line.user == "callcore-net":
-            trace.net = line.at
-            trace.entered = trace.entered or line.at
+            if trace.talk_ended is not None:
+                trace.back = trace.back or line.at
         case "BRIDGE_ENTER":
             trace.inside[line.unique] = (_bridge(line), line.channel)
             _answered(trace, line)
@@ -138,8 +141,10 @@ def _answered(trace: _Trace, line: Line) -> None:
     for unique, (bridge, channel) in trace.inside.items():
         if unique != trace.arrival.unique and bridge == own[0]:
             trace.answered = trace.answered or line.at
+            if trace.talk_since is None or trace.talk_ended is not None:
+                trace.talk_since = line.at
             trace.phone = names.phone_of(channel)
-            trace.first_out = trace.talk_ended = None
+            trace.first_out = trace.talk_ended = trace.back = None
 
 
 def _bridge(line: Line) -> str:
@@ -180,5 +185,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_ended=trace.talk_ended,
         ended=trace.ended,
         hung_up_by=trace.hung_up_by,
+        talk_since=trace.talk_since,
+        back=trace.back,
         last=trace.last,
     )

@@ -28,6 +28,14 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 LOOK_EVERY_S = 0.005
 
 
+class _NotPlaced(Exception):
+    """A redirect that was surely not done."""
+
+    def __init__(self, why: str, *, caller_gone: bool = False) -> None:
+        super().__init__(why)
+        self.caller_gone = caller_gone
+
+
 class Performer:
     """Carries out one effect at a time per call of `perform`; many may run beside each other."""
 
@@ -108,21 +116,24 @@ class Performer:
         return status
 
     async def _offer(self, effect: e.OfferCall) -> i.Input | None:
-        refusal = await self._place(effect)
-        return (
-            None if refusal is None else i.OfferNotPlaced(at=self._now(), offer=effect.offer, reason=refusal)
-        )
+        try:
+            await self._place(effect)
+        except _NotPlaced as why:
+            return i.OfferNotPlaced(
+                at=self._now(), offer=effect.offer, reason=str(why), caller_gone=why.caller_gone
+            )
+        return None
 
-    async def _place(self, effect: e.OfferCall) -> str | None:
+    async def _place(self, effect: e.OfferCall) -> None:
         """Redirect the caller out of the blocking wait. Why not, when it was surely not done."""
         try:
             status = await self._waiting(effect.channel_name)
             if status is None:
-                return "入電者のチャネルがない / the caller's channel is gone"
+                raise _NotPlaced("入電者のチャネルがない / the caller's channel is gone", caller_gone=True)
             if status.get("Application") != names.WAITING_APPLICATION:
-                return f"待ち行列にいない ({status.get('Application')}) / not on the waiting line"
+                raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
         except (ActionTimeout, LinkDown) as error:
-            return f"Asterisk に確認できない / cannot ask Asterisk: {error}"
+            raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
         try:
             await self._call(
                 Action="Redirect",
@@ -132,14 +143,13 @@ class Performer:
                 Priority="1",
             )
         except (ActionFailed, WireError) as error:
-            return f"転送できない / Asterisk refused the redirect: {error}"
+            raise _NotPlaced(f"転送できない / Asterisk refused the redirect: {error}") from None
         except LinkDown as error:
             if not error.sent:
-                return f"Asterisk に接続していない / no link: {error}"
+                raise _NotPlaced(f"Asterisk に接続していない / no link: {error}") from None
             log.warning("redirect without an answer", offer=effect.offer)
         except ActionTimeout:
             log.warning("redirect without an answer", offer=effect.offer)
-        return None
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
         try:

@@ -39,6 +39,10 @@ OFFER_GRACE_S = 5
 """Seconds after the ring time within which Asterisk must have told an offer's end. `Dial` returns at once at its
 limit; 5 s is the heartbeat's bound, after which the link is held to be dead anyway."""
 
+UNNOTICED_S = 60
+"""Seconds for which a link may have been dead before that was noticed. A Ping each second with 3 s for its answer
+finds it within 4; a minute covers a machine that hardly runs, and reading more of CEL than needed is harmless."""
+
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
 covers a long list of events replayed by a mistaken adapter."""
@@ -52,8 +56,8 @@ class Floor:
     configuration: Configuration | None = None
     linked: bool = False
     """Whether we may decide: logged in and reconciled."""
-    watched_until: Instant = Instant(0)
-    """Up to here nothing that happened in Asterisk was missed; what came later is looked for in its CEL file."""
+    blind_since: Instant | None = None
+    """The last that is known of the time before nobody watched; None while linked."""
     centres: Map[CentreId, Centre] = field(default_factory=Map)
     queues: Map[QueueId, Queue] = field(default_factory=Map)
     queue_centre: Map[QueueId, CentreId] = field(default_factory=Map)
@@ -104,6 +108,20 @@ class Floor:
                 yield Timer(TimerKind.REST, agent.id), agent.rest_until
         for offer in self.offers.values():
             yield Timer(TimerKind.OFFER, offer.id), offer.overdue_at
+
+    def unwitnessed_since(self) -> Instant:
+        """From where on Asterisk's CEL must be read to know what nobody saw: every call that is open now, and
+        every one that came since nobody watched. Calls of that time that are known already are in `ended`.
+        """
+        return Instant(min([self.watched_until, *self._arrivals()]) - UNNOTICED_S * SECOND)
+
+    @property
+    def watched_until(self) -> Instant:
+        """Up to here nothing that happened in Asterisk was missed."""
+        return self.at if self.blind_since is None else self.blind_since
+
+    def _arrivals(self) -> Iterator[Instant]:
+        return (call.arrived_at for call in self.calls.values())
 
     # -- what must always hold --------------------------------------------------------------------------------
 
@@ -163,14 +181,7 @@ class Floor:
 def evolve(floor: Floor, fact: f.Fact) -> Floor:
     """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
     changed = _apply(fact, floor)
-    watched = changed.watched_until
-    if isinstance(fact, f.LinkLost):
-        watched = fact.at
-    elif changed.linked:
-        watched = max(watched, fact.at)
-    if fact.at <= changed.at and watched == changed.watched_until:
-        return changed
-    return replace(changed, at=max(changed.at, fact.at), watched_until=watched)
+    return changed if fact.at <= changed.at else replace(changed, at=fact.at)
 
 
 @singledispatch
@@ -222,7 +233,11 @@ def _replace_leg(call: Call, channel: ChannelId, bridge: str | None) -> Call:
 def _(fact: f.RunStarted, floor: Floor) -> Floor:
     if fact.run <= floor.run:
         raise IllegalTransition(f"run {fact.run} cannot follow run {floor.run}")
-    return replace(floor, run=fact.run, linked=False, offers_made=0)
+    # Killed while linked: the last fact is the last that was seen. Else the blindness goes on.
+    blind = floor.at if floor.linked else floor.blind_since
+    return replace(
+        floor, run=fact.run, linked=False, offers_made=0, blind_since=fact.at if blind is None else blind
+    )
 
 
 @_apply.register
@@ -257,12 +272,12 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.LinkGained, floor: Floor) -> Floor:
-    return replace(floor, linked=True)
+    return replace(floor, linked=True, blind_since=None)
 
 
 @_apply.register
 def _(fact: f.LinkLost, floor: Floor) -> Floor:
-    return replace(floor, linked=False)
+    return replace(floor, linked=False, blind_since=floor.at if floor.linked else floor.blind_since)
 
 
 @_apply.register
@@ -494,10 +509,8 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         channels = channels.delete(leg.channel)
     ended = floor.ended
     if len(ended) % 256 == 255:  # now and then, not at every end
-        # CEL is read back to the oldest open call's arrival: what ended since must not be taken for unknown.
-        oldest = min(
-            fact.at - REMEMBER_ENDED_S * SECOND, *(open_call.arrived_at for open_call in floor.calls.values())
-        )
+        # What CEL tells again after the next gap must not be taken for unknown.
+        oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
         ended = Map({k: v for k, v in ended.items() if v > oldest})
     answered = call.answered_at is not None
     return replace(
@@ -531,6 +544,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         agent=fact.agent,
         phone=fact.phone,
         made_at=fact.at,
+        rings_until=Instant(fact.at + fact.ring_s * SECOND),
         overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
     )

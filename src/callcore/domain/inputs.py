@@ -110,6 +110,8 @@ class OfferNotPlaced(Input):
 
     offer: OfferId
     reason: str
+    caller_gone: bool = False
+    """Asterisk has no such channel any more; its Hangup is on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,11 @@ class CallTraced:
     talk_ended: Instant | None
     ended: Instant | None
     hung_up_by: Party
-    last: Instant
+    talk_since: Instant | None = None
+    """When the last talk began (with `phone`); `answered` is the first one's beginning."""
+    back: Instant | None = None
+    """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 
 

@@ -30,5 +30,8 @@ class Offer:
     agent: AgentId
     phone: PhoneId
     made_at: Instant
+    rings_until: Instant
+    """Who has not answered by then has not answered."""
     overdue_at: Instant
+    """Its end should have been told by then."""
     stage: OfferStage

@@ -82,9 +82,8 @@ def _over(turn: Turn, name: CallId, trace: i.CallTraced | None, seen: i.Snapshot
     if by is not Party.SYSTEM or not seen.first:
         at = seen.at
     else:
-        at = max(
-            turn.floor.watched_until, call.arrived_at, trace.last if trace is not None else call.arrived_at
-        )
+        last = trace.last if trace is not None else None
+        at = max(turn.floor.watched_until, call.arrived_at, last or call.arrived_at)
         if call.stage is Stage.TALKING and call.talking_leg is not None:
             turn.tell(
                 f.LegEnded(at=at, call=name, channel=call.talking_leg, cause=NOT_KNOWN, reconstructed=True)
@@ -128,6 +127,7 @@ def _retrace(
     call = turn.floor.calls[name]
     if (
         trace.net is not None
+        and caller is None  # else the channel itself says whether it is in the net now
         and call.stage in (Stage.WAITING, Stage.OFFERED)
         and not call.in_net
         and call.visit is not None
@@ -138,16 +138,17 @@ def _retrace(
             turn.fail_offer(call.offer, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         turn.tell(f.NetEntered(at=trace.net, call=name, reconstructed=True))
     call = turn.floor.calls[name]
-    if trace.answered is not None and call.answered_at is None and call.refused_as is None:
+    answered = _unseen_answer(call, trace)
+    if answered is not None:
         if trace.entered is None and call.entered_at is None:
-            turn.begin_visit(call, trace.answered, reconstructed=True)
+            turn.begin_visit(call, answered, reconstructed=True)
             call = turn.floor.calls[name]
         phone = next((c for c in beside if c.phone == trace.phone and _ours(turn, call, c)), None)
         if phone is not None and caller is not None and trace.talk_ended is None:
-            leg = _together(turn, call, caller, phone, trace.answered)
+            leg = _together(turn, call, caller, phone, answered)
         else:
-            leg = _leg(turn, call, ChannelId(""), trace.phone)
-        turn.answer(turn.floor.calls[name], trace.answered, leg, reconstructed=True)
+            leg = _leg(turn, call, ChannelId(""), trace.phone, offered=not call.in_net)
+        turn.answer(turn.floor.calls[name], answered, leg, reconstructed=True)
     call = turn.floor.calls[name]
     if (
         trace.talk_ended is not None
@@ -156,6 +157,21 @@ def _retrace(
         and call.talk_since <= trace.talk_ended  # else it tells of an earlier talk
     ):
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
+        if trace.back is not None:
+            turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+
+
+def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
+    """When the talk began that CEL tells and the floor does not know; the first one, or another after a wait."""
+    if call.refused_as is not None:
+        return None
+    if call.answered_at is None:
+        return trace.answered
+    again = trace.talk_since
+    waited = call.visit is not None and call.stage in (Stage.WAITING, Stage.OFFERED)
+    if waited and call.visit is not None and again is not None and again > call.visit.entered_at:
+        return again
+    return None
 
 
 _UNWATCHED = "見ていない間に終わった / ended while nobody watched"
@@ -168,22 +184,30 @@ def _ours(turn: Turn, call: Call, phone: i.ChannelSeen) -> bool:
     return turn.floor.channels.get(phone.id, call.id) == call.id
 
 
+def _take_on(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSeen, at: Instant) -> None:
+    """A phone's channel whose beginning was not told: without it, its answer would go unnoticed."""
+    if phone.id in turn.floor.channels:
+        return
+    found = _leg(turn, call, phone.id, phone.phone, offered=caller.context == OFFER)
+    turn.tell(
+        f.LegBegan(
+            at=at,
+            call=call.id,
+            channel=phone.id,
+            phone=phone.phone,
+            agent=found.agent,
+            offer=found.offer,
+            reconstructed=True,
+        )
+    )
+    if found.offer is not None and turn.floor.offers[found.offer].stage is OfferStage.MADE:
+        turn.tell(f.OfferRang(at=at, offer=found.offer, call=call.id, channel=phone.id, reconstructed=True))
+
+
 def _together(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSeen, at: Instant) -> Leg:
     """Caller and phone were found in one bridge: both are put there, and the phone's leg is given back."""
     assert caller.bridge is not None
-    if phone.id not in turn.floor.channels:
-        found = _leg(turn, call, phone.id, phone.phone)
-        turn.tell(
-            f.LegBegan(
-                at=at,
-                call=call.id,
-                channel=phone.id,
-                phone=phone.phone,
-                agent=found.agent,
-                offer=found.offer,
-                reconstructed=True,
-            )
-        )
+    _take_on(turn, call, caller, phone, at)
     for channel in (call.channel, phone.id):
         turn.tell(f.LegJoined(at=at, call=call.id, channel=channel, bridge=caller.bridge, reconstructed=True))
     leg = turn.floor.calls[call.id].leg(phone.id)
@@ -191,10 +215,12 @@ def _together(turn: Turn, call: Call, caller: i.ChannelSeen, phone: i.ChannelSee
     return leg
 
 
-def _leg(turn: Turn, call: Call, channel: ChannelId, phone: PhoneId | None) -> Leg:
-    """A phone's part in a call, found afterwards: who sits at the phone, and whether it is the one we had offered."""
+def _leg(turn: Turn, call: Call, channel: ChannelId, phone: PhoneId | None, *, offered: bool) -> Leg:
+    """A phone's part in a call, found afterwards: who sits at the phone, and whether it is the one we had offered.
+
+    `offered`: the caller is where our offers ring, not where the safety net's do."""
     offer = turn.floor.offers.get(call.offer) if call.offer is not None else None
-    ours = offer is not None and offer.phone == phone
+    ours = offered and offer is not None and offer.phone == phone
     agent = turn.floor.seated.get(phone) if phone is not None else None
     return Leg(channel, phone, agent, offer.id if ours and offer is not None else None)
 
@@ -208,7 +234,9 @@ def _still_here(
         return
     if name not in turn.floor.calls:
         arrived = i.ChannelArrived(
-            at=channel.created if trace is None else trace.arrived,
+            at=channel.created
+            if trace is None
+            else trace.arrived,  # CEL's is exact, the other a whole second
             node=seen.node,
             channel=channel.id,
             name=channel.name,
@@ -225,6 +253,10 @@ def _still_here(
         and c.bridge == channel.bridge
         and _ours(turn, turn.floor.calls[name], c)
     ]
+    for phone in phones:
+        # Only now: what a later look shows may have gone since it was taken.
+        if seen.first and phone.phone is not None:
+            _take_on(turn, turn.floor.calls[name], channel, phone, seen.at)
     if trace is not None and seen.first:
         _retrace(turn, name, trace, channel, together)
     call = turn.floor.calls[name]
@@ -239,38 +271,10 @@ def _still_here(
     if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER)):
         turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
         call = turn.floor.calls[name]
-    _adopt_rings(turn, call, phones, seen, old)
-    call = turn.floor.calls[name]
     if together:
         _adopt_talk(turn, call, channel, together[0], seen, old)
     elif waits_in in (HOLD, NET):
         _adopt_wait(turn, call, waits_in, phones, seen, old)
-
-
-def _adopt_rings(turn: Turn, call: Call, phones: _Beside, seen: i.Snapshot, old: Instant) -> None:
-    """Phones that ring for a caller: their answer is told by their channels, which must be known by then."""
-    for phone in phones:
-        if phone.bridge is not None or phone.created > old or phone.id in turn.floor.channels:
-            continue
-        found = _leg(turn, call, phone.id, phone.phone)
-        offer = turn.floor.offers.get(found.offer) if found.offer is not None else None
-        if offer is not None and offer.id != phone.offer:
-            continue
-        turn.tell(
-            f.LegBegan(
-                at=seen.at,
-                call=call.id,
-                channel=phone.id,
-                phone=phone.phone,
-                agent=found.agent,
-                offer=found.offer,
-                reconstructed=True,
-            )
-        )
-        if offer is not None and offer.stage is OfferStage.MADE:
-            turn.tell(
-                f.OfferRang(at=seen.at, offer=offer.id, call=call.id, channel=phone.id, reconstructed=True)
-            )
 
 
 def _adopt_talk(

@@ -16,10 +16,14 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
-from callcore.domain.ids import AgentId, OfferId, PhoneId
+from callcore.domain.ids import SECOND, AgentId, OfferId, PhoneId
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
 from callcore.domain.turn import Turn, admit, arrive, device_is, joined, sign_out
+
+NOT_PLACED_REST_S = 1
+"""Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
+refusing is tried each second and not each millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,9 @@ def _(told: i.DialBegan, turn: Turn) -> None:
         turn.tell(f.OfferRang(at=told.at, offer=offer.id, call=call.id, channel=told.channel))
 
 
+EARLY = SECOND
+"""How much before the end of its ring time an offer must end so as not to have rung out."""
+
 _WORDS = {
     OfferStage.NO_ANSWER: "呼出時間内に応答なし / rang out",
     OfferStage.REJECTED: "拒否された / rejected",
@@ -166,7 +173,19 @@ def _(told: i.DialEnded, turn: Turn) -> None:
     if told.offer is None:
         turn.disregard("非常時分配の呼出 / the safety net's own")
         return
-    _offer_over(turn, told.offer, told.result)
+    result = told.result
+    offer = turn.floor.offers.get(told.offer)
+    call = turn.call(offer.call) if offer is not None else None
+    if call is not None and call.caller_put_down:
+        # Asterisk says "no answer" then, blaming the agent; a phone picked up in that instant may still join.
+        turn.disregard(
+            "入電者が先に切断、終わりはチャネルで決まる / the caller was first; the channel's end tells"
+        )
+        return
+    if result is OfferStage.NO_ANSWER and offer is not None and told.at < offer.rings_until - EARLY:
+        # Asterisk says "no answer" of every refusal but busy (603, 480 …): what ended early did not ring out.
+        result = OfferStage.REJECTED
+    _offer_over(turn, told.offer, result)
 
 
 @_take.register
@@ -176,10 +195,15 @@ def _(told: i.OfferReturned, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.OfferNotPlaced, turn: Turn) -> None:
-    if told.offer not in turn.floor.offers:
+    offer = turn.floor.offers.get(told.offer)
+    if offer is None:
         turn.disregard("その呼出は終わっている / that offer is over")
         return
-    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason)
+    if told.caller_gone or turn.floor.calls[offer.call].caller_put_down:
+        # Its Hangup closes the offer. Another offer now would be made to nobody, again and again until it comes.
+        turn.disregard("入電者が先に切断 / the caller had gone")
+        return
+    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason, rest_s=NOT_PLACED_REST_S)
 
 
 # -- bridges, hold, hang-up ----------------------------------------------------------------------------------

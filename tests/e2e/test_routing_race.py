@@ -1,0 +1,61 @@
+"""Nobody is cut off and nobody is thrown back, however callers, agents and redirects run into each other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.race import Race, load_centre, register_for_long, run_race, short_prompts
+from tests.support.station import Station, station
+
+
+@asynccontextmanager
+async def load_station(agents: int) -> AsyncIterator[Station]:
+    async with station(
+        load_centre(agents), engine=False, prompts=short_prompts, pins=False, prepare=register_for_long
+    ) as s:
+        yield s
+
+
+def write_down(trial: str, figures: dict[str, Any]) -> None:
+    """Add a trial to the evidence of this soak, if one is collected."""
+    evidence = os.environ.get("CALLCORE_EVIDENCE")
+    if evidence:
+        with Path(evidence).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"trial": trial, "figures": figures}, ensure_ascii=False) + "\n")
+
+
+def _none_lost(race: Race, calls: int) -> None:
+    assert list(race.cut[:5]) == []
+    assert list(race.bounced[:5]) == []
+    assert list(race.unequal[:5]) == []
+    assert race.imbalance is None
+    assert race.healed == []
+    assert race.engine_faults == 0
+    assert race.calls == calls
+    assert race.answered + race.abandoned == calls
+    assert race.answered > calls * 0.6, "the race was not run: most callers are due an agent"
+
+
+async def test_no_caller_is_cut_off_or_thrown_back_when_all_move_at_once() -> None:
+    seed = int(os.environ.get("CALLCORE_SEED", "20261120"))
+    async with load_station(80) as s:
+        race = await run_race(s, calls=400, rate=20, seed=seed)
+    _none_lost(race, 400)
+
+
+@pytest.mark.soak
+async def test_of_20_000_callers_none_is_cut_off_or_thrown_back() -> None:
+    calls = int(os.environ.get("CALLCORE_RACE_CALLS", "20000"))
+    rate = float(os.environ.get("CALLCORE_RACE_RATE", "25"))
+    seed = int(os.environ.get("CALLCORE_SEED", "20261120"))
+    async with load_station(100) as s:
+        race = await run_race(s, calls=calls, rate=rate, seed=seed)
+    write_down("Routing race: callers, agents and redirects at once", race.evidence())
+    _none_lost(race, calls)

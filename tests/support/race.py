@@ -1,0 +1,459 @@
+"""The routing race: many callers, many agents, everybody moving at once, and what became of each caller.
+
+Real Asterisk, the real engine, SIPp at both ends. Callers who hang up do so where it hurts most: while they are being
+redirected, while a phone rings for them, as it is answered. Agents answer at once, later, or never. Afterwards three
+witnesses are held against each other call by call: the callers' own log, the agents' own log, and the journal.
+
+Agents are signed in by the journal of a run before, which is what the engine finds after any restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import time
+import wave
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from callcore.demo.centre import CENTRE, NUMBER, TEXTS, DemoCentre
+from callcore.domain import facts as f
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, PhoneId
+from callcore.domain.measures import Books, figures, imbalance
+from callcore.domain.stages import Device, OfferStage, Outcome, Party
+from callcore.journal import Codec, KeyStore, Seq, Spool, read_all
+from callcore.prompts.shelf import COMMON
+from callcore.runtime.commands import CommandClient
+from tests.support import load
+from tests.support.station import PROJECT, Station, until
+
+SHORT_WORD_S = 0.02
+REGISTERED_S = 7200
+SETTLE_S = 20.0
+"""Within this the last call must have left Asterisk and its facts stand in the journal."""
+
+
+# -- a centre for a load -------------------------------------------------------------------------------------
+
+
+def load_centre(agents: int) -> DemoCentre:
+    """A centre whose agents are ready again at once: the shortest times that a centre file allows."""
+    return DemoCentre(agents=agents, ring_s=5, acw_s=1, rest_s=5)
+
+
+def short_prompts(home: Path) -> Path:
+    """The prompts as shipped, but nobody says anything for longer than one packet: routing is tried, not patience."""
+    folder = home / "prompts"
+    shutil.copytree(PROJECT / "ivr_prompts" / "music", folder / "music")
+    shutil.copytree(PROJECT / "ivr_prompts" / COMMON, folder / COMMON)
+    for kind, text in TEXTS.items():
+        path = folder / CENTRE / "ja" / f"{kind}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+        with wave.open(str(path), "wb") as audio:
+            audio.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+            audio.writeframes(bytes(2 * round(8000 * SHORT_WORD_S)))
+    return folder
+
+
+def register_for_long(s: Station) -> None:
+    """SIPp's agents cannot register again while they take calls. Before Asterisk reads its configuration."""
+    path = s.pbx.etc_dir / "pjsip.conf"
+    text = path.read_text(encoding="utf-8")
+    assert "maximum_expiration = 300" in text
+    path.write_text(
+        text.replace("maximum_expiration = 300", f"maximum_expiration = {REGISTERED_S}"), encoding="utf-8"
+    )
+
+
+def signed_in_before(s: Station) -> None:
+    """The journal of an earlier run, in which every agent signed in at the phone of the same number."""
+    at = Instant(round(time.time() * SECOND))
+    with KeyStore.open(s.settings.journal, s.settings.keys, write=True) as keys:
+        spool = Spool.open(s.settings.journal, Codec(f.KINDS, {}, keys), before_sync=keys.sync)
+        told: list[f.Fact] = [
+            f.RunStarted(at=at, run=spool.run, software="test"),
+            f.Configured(at=at, configuration=s.configuration),
+        ]
+        for n in range(1, s.centre.agents + 1):
+            agent, phone = AgentId(s.centre.agent(n)), PhoneId(s.centre.phone(n))
+            told.append(f.AgentSignedIn(at=at, agent=agent, phone=phone))
+        spool.append(spool.frame(at, tuple(told)))
+        spool.flush()
+        spool.close()
+
+
+# -- who takes part ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """Agents of one habit. Seconds."""
+
+    share: float
+    ring_s: float
+    talk_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Callers of one habit: how long they stay from the moment the line is opened; None: until the agent ends it."""
+
+    share: float
+    stay_s: float | None
+
+
+NEVER_S = 60.0
+LINE_OPENS_S = 0.55
+"""Callers without sound: half a second of `Answer()` and the short prompts, then the waiting line."""
+
+
+def desks(rng: random.Random) -> tuple[Desks, ...]:
+    return (
+        Desks(0.30, 0.02, rng.uniform(0.3, 0.6)),
+        Desks(0.40, rng.uniform(0.15, 0.3), rng.uniform(0.8, 1.2)),
+        Desks(0.26, rng.uniform(0.5, 0.9), rng.uniform(1.3, 1.8)),
+        Desks(0.04, NEVER_S, 1.0),
+    )
+
+
+def callers(rng: random.Random) -> tuple[Callers, ...]:
+    near = LINE_OPENS_S
+    return (
+        Callers(0.55, None),
+        Callers(0.08, near + rng.uniform(-0.04, 0.02)),  # while being redirected
+        Callers(0.08, near + rng.uniform(0.02, 0.08)),  # as the quick ones answer
+        Callers(0.08, near + rng.uniform(0.15, 0.35)),  # as the usual ones answer
+        Callers(0.08, near + rng.uniform(0.5, 1.0)),
+        Callers(0.13, near + rng.uniform(1.0, 1.7)),
+    )
+
+
+# -- what became of it ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Life:
+    """One call as the journal tells it."""
+
+    call: CallId
+    number: str | None
+    visits: int = 0
+    offers: int = 0
+    rang: int = 0
+    answered: int = 0
+    failed: list[tuple[Instant, OfferStage, str]] = field(default_factory=list)
+    net: bool = False
+    ends: int = 0
+    outcome: Outcome | None = None
+    by: Party | None = None
+    ended_at: Instant = Instant(0)
+
+
+@dataclass(slots=True)
+class Journal:
+    """The journal read on and on: every fact once."""
+
+    s: Station
+    lives: dict[CallId, Life] = field(default_factory=dict)
+    books: Books = field(default_factory=Books)
+    devices: dict[PhoneId, Device] = field(default_factory=dict)
+    healed: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    _after: Seq | None = None
+
+    def read(self) -> Journal:
+        with KeyStore.open(self.s.settings.journal, self.s.settings.keys) as keys:
+            codec = Codec(f.KINDS, {}, keys)
+            for frame in read_all(self.s.settings.journal, codec, after=self._after):
+                for fact in frame.facts:
+                    assert isinstance(fact, f.Fact)
+                    self._take(fact)
+                self._after = frame.seq
+        return self
+
+    def _take(self, fact: f.Fact) -> None:
+        self.books = self.books.after(fact)
+        self.counts[type(fact).__name__] += 1
+        match fact:
+            case f.CallArrived():
+                self.lives[fact.call] = Life(fact.call, fact.caller.text)
+            case f.VisitBegan():
+                self.lives[fact.call].visits += 1
+            case f.OfferMade():
+                self.lives[fact.call].offers += 1
+            case f.OfferRang():
+                self.lives[fact.call].rang += 1
+            case f.OfferFailed():
+                self.lives[fact.call].failed.append((fact.at, fact.result, fact.reason))
+            case f.CallAnswered():
+                self.lives[fact.call].answered += 1
+            case f.NetEntered():
+                self.lives[fact.call].net = True
+            case f.CallEnded():
+                life = self.lives[fact.call]
+                life.ends += 1
+                life.outcome, life.by, life.ended_at = fact.outcome, fact.hung_up_by, fact.at
+            case f.DeviceChanged():
+                self.devices[fact.phone] = fact.device
+            case f.Healed():
+                self.healed.append(fact.what)
+
+    def all_ended(self) -> bool:
+        return all(life.ends for life in self.lives.values())
+
+    def free_phones(self) -> int:
+        return sum(device is Device.FREE for device in self.devices.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """What three witnesses say of the same calls. The lists name every case; empty is good."""
+
+    calls: int
+    answered: int
+    abandoned: int
+    offers: int
+    failed_offers: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    cut: Sequence[str]
+    """Callers whom the centre hung up on before an agent had answered, or out of a talk that nobody had ended."""
+    bounced: Sequence[str]
+    """Callers who were thrown back: a talk that went back to waiting, an offer that was not placed or was withdrawn
+    although the caller stayed, a fall into the safety net."""
+    unequal: Sequence[str]
+    """Callers of whom callers' log, agents' log and journal say different things, or with other than one outcome."""
+    imbalance: str | None
+    healed: Sequence[str]
+    sipp_failures: Mapping[str, int]
+    complaints: str
+    """SIPp's own words about them."""
+    answered_too_late: int
+    """Phones that were picked up in the instant in which the caller hung up."""
+    wait_median_s: float | None
+    wait_p90_s: float | None
+    wait_max_s: float | None
+    seconds: float
+    engine_faults: int
+    engine_ms_per_call: float
+    asterisk_ms_per_call: float
+    slowest_step_ms: float
+    event_lag_largest_ms: float
+
+    def evidence(self) -> dict[str, Any]:
+        """The figures, for a page."""
+        return {
+            "calls": self.calls,
+            "calls per second": round(self.calls / self.seconds, 1),
+            "answered by an agent": self.answered,
+            "abandoned by the caller": self.abandoned,
+            "cut": len(self.cut),
+            "bounced": len(self.bounced),
+            "unequal between callers' log, agents' log and journal": len(self.unequal),
+            "outcomes": _listed(self.outcomes),
+            "offers made": self.offers,
+            "offers that failed": _listed(self.failed_offers),
+            "picked up as the caller hung up": self.answered_too_late,
+            "SIPp failures": _listed(self.sipp_failures) or "none",
+            "books": self.imbalance or "balance",
+            "healed by the watchdog": len(self.healed),
+            "engine faults": self.engine_faults,
+            "wait, median (s)": self.wait_median_s,
+            "wait, P90 (s)": self.wait_p90_s,
+            "wait, longest (s)": self.wait_max_s,
+            "CPU of the engine per call (ms)": round(self.engine_ms_per_call, 2),
+            "CPU of Asterisk per call (ms)": round(self.asterisk_ms_per_call, 2),
+            "slowest step (ms)": round(self.slowest_step_ms, 1),
+            "largest event lag (ms)": round(self.event_lag_largest_ms, 1),
+            "seconds": round(self.seconds),
+        }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+async def run_race(s: Station, *, calls: int, rate: float, seed: int) -> Race:
+    """`calls` calls at `rate` a second on a station that has Asterisk running and no engine yet."""
+    rng = random.Random(seed)
+    server = f"{s.net}.1:{s.settings.sip_port}"
+    journal = Journal(s)
+    signed_in_before(s)
+    async with AsyncExitStack() as stack:
+        running = await _take_seats(s, desks(rng), server, stack)
+        await s.start_engine()
+        await until(
+            lambda: journal.read().free_phones() == s.centre.agents,
+            40,
+            f"{s.centre.agents} free phones",
+        )
+        before = await _status(s)
+        asterisk_before = _cpu_s(s)
+        began = time.monotonic()
+        heard = await _ring_up(s, callers(rng), calls, rate, server)
+        seconds = time.monotonic() - began
+        desks_told = [await each.close(SETTLE_S) for each in running]
+        await until(lambda: journal.read().all_ended(), SETTLE_S, "an end of every call")
+        after, asterisk_after = await _status(s), _cpu_s(s)
+    return _compare(
+        journal,
+        heard,
+        desks_told,
+        seconds=seconds,
+        engine=(before["gauges"], after["gauges"]),
+        asterisk_s=asterisk_after - asterisk_before,
+    )
+
+
+async def _take_seats(
+    s: Station, kinds: Sequence[Desks], server: str, stack: AsyncExitStack
+) -> list[load.AgentDesk]:
+    """Register every phone where its kind of agent will answer, then let them answer."""
+    first, running = 1, []
+    for place, kind in enumerate(kinds):
+        last = (
+            s.centre.agents
+            if kind is kinds[-1]
+            else min(s.centre.agents, first + round(kind.share * s.centre.agents) - 1)
+        )
+        users = {
+            s.centre.phone(n): s.secrets.phones[PhoneId(s.centre.phone(n))] for n in range(first, last + 1)
+        }
+        first = last + 1
+        address = f"{s.net}.{20 + place}"
+        done = await load.register_agents(
+            users, server=server, address=address, port=5060, rate=100, expires_s=REGISTERED_S
+        )
+        assert done.failed == 0, done.complaints
+        desk = load.agents(server=server, address=address, port=5060, ring_s=kind.ring_s, talk_s=kind.talk_s)
+        running.append(await stack.enter_async_context(desk))
+    return running
+
+
+async def _ring_up(
+    s: Station, kinds: Sequence[Callers], calls: int, rate: float, server: str
+) -> list[load.LoadResult]:
+    runs = []
+    for place, kind in enumerate(kinds):
+        count = round(kind.share * calls)
+        runs.append(
+            load.run_callers(
+                count,
+                kind.share * rate,
+                number=NUMBER,
+                server=server,
+                address=f"{s.net}.{131 + place}",
+                caller_prefix=f"09{place}",
+                stay_s=kind.stay_s,
+                at_once=max(5, round(200 * kind.share)),
+            )
+        )
+    return await asyncio.gather(*runs)
+
+
+async def _status(s: Station) -> dict[str, Any]:
+    client = CommandClient(s.settings.engine_socket)
+    told: dict[str, Any] = await client.ask("status")
+    await client.close()
+    return told
+
+
+def _cpu_s(s: Station) -> float:
+    """CPU seconds that Asterisk has used: fields 14 and 15 of /proc/<pid>/stat in ticks of 10 ms (proc(5))."""
+    pid = s.asterisk.pid
+    assert pid is not None
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def _compare(
+    journal: Journal,
+    heard: Sequence[load.LoadResult],
+    desks_told: Sequence[load.LoadResult],
+    *,
+    seconds: float,
+    engine: tuple[Mapping[str, float], Mapping[str, float]],
+    asterisk_s: float,
+) -> Race:
+    caller_said = {number: what for result in heard for number, what in result.told}
+    desk_said: dict[str, Counter[str]] = {}
+    for result in desks_told:
+        for number, what in result.told:
+            desk_said.setdefault(number, Counter())[what] += 1
+    by_number = {life.number or "": life for life in journal.lives.values()}
+    cut: list[str] = []
+    bounced: list[str] = []
+    unequal: list[str] = []
+    too_late = 0
+    for number, life in by_number.items():
+        said, desk = caller_said.get(number), desk_said.get(number, Counter())
+        mine = f"{life}; caller: {said}; agents: {dict(desk)}"
+        good_end = life.outcome in (Outcome.COMPLETED, Outcome.ABANDONED, Outcome.ABANDONED_SHORT)
+        if not good_end or (life.answered == 0 and said in ("far", None)):
+            cut.append(mine)
+        stayed = [what for at, what, _ in life.failed if _threw_back(what, at, life)]
+        if life.visits > 1 or life.answered > 1 or life.net or stayed:
+            bounced.append(mine)
+        if not _agree(life, said, desk):
+            unequal.append(mine)
+        too_late += desk["answered"] - life.answered
+    unequal += [
+        f"{number}: the journal does not know this caller" for number in caller_said.keys() - by_number.keys()
+    ]
+    if sum(result.calls for result in heard) != len(by_number):
+        unequal.append(f"{sum(result.calls for result in heard)} calls made, {len(by_number)} in the journal")
+    made = figures(
+        journal.books.records.values(), at=Instant(round(time.time() * SECOND)), service_level_s=20
+    )
+    lives = journal.lives.values()
+    calls = max(1, len(journal.lives))
+    before, after = engine
+    return Race(
+        calls=len(journal.lives),
+        answered=made.answered,
+        abandoned=made.abandoned + made.abandoned_short,
+        offers=sum(life.offers for life in lives),
+        failed_offers=Counter(what.value for life in lives for _, what, _ in life.failed),
+        outcomes=Counter(life.outcome.value if life.outcome else "open" for life in lives),
+        cut=cut,
+        bounced=bounced,
+        unequal=unequal,
+        imbalance=imbalance(made),
+        healed=journal.healed,
+        sipp_failures=sum((Counter(result.failures) for result in (*heard, *desks_told)), Counter()),
+        complaints="\n".join(result.complaints for result in (*heard, *desks_told)),
+        answered_too_late=too_late,
+        wait_median_s=made.wait_median_s,
+        wait_p90_s=made.wait_p90_s,
+        wait_max_s=made.wait_max_s,
+        seconds=seconds,
+        engine_faults=int(after["engine_faults"]),
+        engine_ms_per_call=(after["engine_cpu_seconds"] - before["engine_cpu_seconds"]) * 1000 / calls,
+        asterisk_ms_per_call=asterisk_s * 1000 / calls,
+        slowest_step_ms=after["engine_slowest_step_seconds"] * 1000,
+        event_lag_largest_ms=after["engine_event_lag_largest_seconds"] * 1000,
+    )
+
+
+def _threw_back(what: OfferStage, at: Instant, life: Life) -> bool:
+    """Whether an offer ended for a reason of ours while the caller went on waiting. A silent agent is no such reason;
+    a caller who hangs up in the same half second is none either."""
+    ours = what in (OfferStage.WITHDRAWN, OfferStage.UNREACHABLE, OfferStage.BUSY, OfferStage.REJECTED)
+    return ours and not (life.by is Party.CALLER and life.ended_at - at < SECOND // 2)
+
+
+def _agree(life: Life, said: str | None, desk: Counter[str]) -> bool:
+    """Whether callers' log, agents' log and journal tell the same of one call."""
+    if life.ends != 1 or said is None:
+        return False
+    parties = {"far": {Party.AGENT}, "here": {Party.CALLER}, "both": {Party.AGENT, Party.CALLER}}
+    if life.by not in parties.get(said, {Party.CALLER}):
+        return False
+    # A phone may be picked up for a caller who goes in that instant; never the other way round.
+    picked_up = desk["answered"]
+    return life.rang == desk["rung"] and life.answered <= picked_up <= life.answered + (said != "far")
