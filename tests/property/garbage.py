@@ -54,6 +54,7 @@ class Source:
             *(self._admitted,) * 2,
             *(self._held,) * 5,
             self._in_net,
+            self._apologised,
             *(self._dial_began,) * 4,
             *(self._dial_ended,) * 2,
             self._returned,
@@ -173,6 +174,9 @@ class Source:
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))
+
+    def _apologised(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.CallerApologised(at=self.at, call=self._open_call(floor, a))
 
     def _dial_began(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         offer = self._offer(floor, a)

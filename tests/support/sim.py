@@ -50,6 +50,8 @@ class Truth:
     hold: int = 0
     """In microseconds, like the talk."""
     held: Instant | None = None
+    given_up: bool = False
+    """Heard the safety net's apology."""
     outcome: Outcome | None = None
 
 
@@ -429,6 +431,9 @@ class Sim:
         if caller.leg is not None:
             self._ring_ends(caller.leg, OfferStage.NO_ANSWER, back=False)
         self._move(caller, "callcore-net", "Playback")
+        self.truth[CallId(caller.id)].given_up = True
+        self._trace(caller, apology=self.now)
+        self.emit(i.CallerApologised(at=self.now, call=CallId(caller.id)))
         self.later(3, self._still(caller, lambda: self._caller_goes(caller, Party.SYSTEM)))
 
     def _distribute(self) -> None:
@@ -603,7 +608,7 @@ class Sim:
             truth.outcome = Outcome.CLOSED
         elif truth.answered is not None:
             truth.outcome = after_talk or Outcome.CUT_OFF
-        elif by is Party.CALLER:
+        elif by is Party.CALLER and not truth.given_up:
             short = self.now - self.cel[call].arrived <= 5 * SECOND
             truth.outcome = Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
         else:

@@ -174,6 +174,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
         ),
         f.CallAdmitted(at=at, call=call, reason="r"),
         f.CallRefused(at=at, call=call, outcome=Outcome.CLOSED, reason="r"),
+        f.CallGivenUp(at=at, call=call, outcome=Outcome.FAILED, reason="r"),
         f.VisitBegan(
             at=at, call=call, visit=VisitId("v"), queue=QueueId("demo-general"), priority=5, since=at
         ),

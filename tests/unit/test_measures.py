@@ -129,7 +129,7 @@ def test_who_waits_longer_than_the_bound_is_missed_already_and_who_waits_less_is
     told = of(answered(5), waits_long, waits_short, hears_greeting)
     assert told.service_level == Ratio(1, 2)
     assert (told.waiting, told.offered) == (3, 4)
-    assert told.answer_ratio == Ratio(1, 1), "who still waits is not yet in the denominator"
+    assert told.answer_ratio == Ratio(1, 4), "offered is offered: who still waits is in the denominator"
     later = of(answered(5), waits_long, waits_short, hears_greeting, now=NOW + 1)
     assert later.service_level == Ratio(1, 3)
 

@@ -299,6 +299,20 @@ def _in_net(d: Desk, name: str) -> i.ChannelSeen:
     )
 
 
+def test_a_caller_whom_the_safety_net_gave_up_is_failed_whoever_puts_down() -> None:
+    d = desk(1)
+    for n, name in enumerate(("c1", "c2")):
+        d.wait(10 + n, name)
+        d.tell(i.CallerInNet(at=d.at(20), call=CallId(name)))
+        d.tell(i.CallerApologised(at=d.at(90), call=CallId(name)))
+    d.sign_in(91, 1)
+    assert offers(d) == [], "who hears the apology is not called back into the line"
+    d.hang_up(92, "c1")
+    d.tell(i.ChannelGone(at=d.at(95), channel=ChannelId("c2"), cause=16))
+    assert d.outcomes() == {"c1": "failed", "c2": "failed"}
+    assert d.figures(d.at(99)).failed == 2
+
+
 def test_an_agent_who_signs_in_elsewhere_is_signed_out_of_the_first_phone() -> None:
     d = desk(2)
     d.sign_in(0, 1)

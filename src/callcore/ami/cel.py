@@ -92,6 +92,7 @@ class _Trace:
     ended: Instant | None = None
     first_out: str | None = None
     hung_up_by: Party = Party.UNKNOWN
+    apology: Instant | None = None
     last: Instant = Instant(0)
 
 
@@ -120,6 +121,8 @@ def _fold(trace: _Trace, line: Line) -> None:
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
+        case "USER_DEFINED" if mine and line.user == "callcore-apology":
+            trace.apology = line.at
         case "BRIDGE_ENTER":
             trace.inside[line.unique] = (_bridge(line), line.channel)
             _answered(trace, line)
@@ -187,5 +190,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         hung_up_by=trace.hung_up_by,
         talk_since=trace.talk_since,
         back=trace.back,
+        apology=trace.apology,
         last=trace.last,
     )

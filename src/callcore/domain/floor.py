@@ -359,6 +359,12 @@ def _(fact: f.NetLeft, floor: Floor) -> Floor:
 
 
 @_apply.register
+def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return _put(floor, replace(call, stage=_stage(call, fact), given_up_as=fact.outcome))
+
+
+@_apply.register
 def _(fact: f.LegBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if fact.channel in floor.channels:

@@ -76,6 +76,13 @@ class CallerInNet(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerApologised(Input):
+    """The safety net had nobody for the caller in time; the apology begins, then the end."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DialBegan(Input):
     """A phone is being called for a call. `offer` is None in the safety net."""
 
@@ -227,6 +234,8 @@ class CallTraced:
     """When the last talk began (with `phone`); `answered` is the first one's beginning."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    apology: Instant | None = None
+    """When the safety net gave the caller up."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 

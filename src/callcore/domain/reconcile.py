@@ -19,7 +19,7 @@ from callcore.domain.admission import who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, Stage
-from callcore.domain.turn import Turn, admit, arrive, device_is
+from callcore.domain.turn import Turn, admit, arrive, device_is, give_up
 
 SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
@@ -159,6 +159,9 @@ def _retrace(
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
         if trace.back is not None:
             turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+    call = turn.floor.calls[name]
+    if trace.apology is not None and call.stage is Stage.WAITING and call.given_up_as is None:
+        give_up(turn, call, trace.apology, reconstructed=True)
 
 
 def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
@@ -360,7 +363,11 @@ def _reclaim(turn: Turn, seen: i.Snapshot) -> None:
     back = [
         call
         for call in turn.floor.calls.values()
-        if call.in_net and call.stage is Stage.WAITING and call.channel in in_net and call.id not in ringing
+        if call.in_net
+        and call.stage is Stage.WAITING
+        and call.given_up_as is None
+        and call.channel in in_net
+        and call.id not in ringing
     ]
     for call in sorted(back, key=lambda c: (c.visit.since if c.visit is not None else c.arrived_at, c.id)):
         turn.want(e.ReclaimCaller(call.id, call.channel_name))

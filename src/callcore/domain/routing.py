@@ -23,7 +23,11 @@ def waiting_in_order(floor: Floor) -> list[Call]:
     line = [
         c
         for c in floor.calls.values()
-        if c.stage is Stage.WAITING and not c.in_net and c.visit is not None and not c.caller_put_down
+        if c.stage is Stage.WAITING
+        and not c.in_net
+        and c.visit is not None
+        and c.given_up_as is None
+        and not c.caller_put_down
     ]
     return sorted(line, key=_place)
 

@@ -19,7 +19,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, OfferId, PhoneId
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
-from callcore.domain.turn import Turn, admit, arrive, device_is, joined, sign_out
+from callcore.domain.turn import Turn, admit, arrive, device_is, give_up, joined, sign_out
 
 NOT_PLACED_REST_S = 1
 """Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
@@ -119,6 +119,15 @@ def _(told: i.CallerInNet, turn: Turn) -> None:
         turn.tell(f.NetEntered(at=told.at, call=call.id))
     else:
         turn.disregard("非常時分配は記録済み / known to be in the net, or talking")
+
+
+@_take.register
+def _(told: i.CallerApologised, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.WAITING or call.given_up_as is not None:
+        turn.disregard("待っている呼ではない / not a waiting call")
+        return
+    give_up(turn, call, told.at)
 
 
 # -- an offer and its end ------------------------------------------------------------------------------------

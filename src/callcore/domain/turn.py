@@ -287,6 +287,19 @@ def admit(
         )
 
 
+def give_up(turn: Turn, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+    """The safety net's time is over. Who ends here is *failed* (definitions), also when putting down during it."""
+    turn.tell(
+        f.CallGivenUp(
+            at=at,
+            call=call.id,
+            outcome=Outcome.FAILED,
+            reason="非常時分配の制限時間が過ぎた / the safety net's time was over",
+            reconstructed=reconstructed,
+        )
+    )
+
+
 def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:
     """If this channel has come to where the caller and a phone are now, and no talk is on, this is the answer."""
     call = turn.floor.calls[name]
