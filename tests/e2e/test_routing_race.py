@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.race import Race, load_centre, register_for_long, run_race, short_prompts
+from tests.support.race import (
+    Callers,
+    Race,
+    load_centre,
+    register_for_long,
+    run_race,
+    short_prompts,
+    slow_to_the_line,
+)
 from tests.support.station import Station, station
 
 
 @asynccontextmanager
-async def load_station(agents: int) -> AsyncIterator[Station]:
+async def load_station(
+    agents: int, prepare: Callable[[Station], None] = register_for_long
+) -> AsyncIterator[Station]:
     async with station(
-        load_centre(agents), engine=False, prompts=short_prompts, pins=False, prepare=register_for_long
+        load_centre(agents), engine=False, prompts=short_prompts, pins=False, prepare=prepare
     ) as s:
         yield s
 
@@ -48,6 +58,13 @@ async def test_no_caller_is_cut_off_or_thrown_back_when_all_move_at_once() -> No
     async with load_station(80) as s:
         race = await run_race(s, calls=400, rate=20, seed=seed)
     _none_lost(race, 400)
+
+
+async def test_a_caller_on_the_way_to_the_waiting_line_is_not_moved_before_standing_there() -> None:
+    """Without the look before each redirect, 4 callers of 200 were cut off here."""
+    async with load_station(80, slow_to_the_line) as s:
+        race = await run_race(s, calls=300, rate=20, seed=1, kinds=[Callers(1.0, None)])
+    _none_lost(race, 300)
 
 
 @pytest.mark.soak

@@ -71,6 +71,21 @@ def register_for_long(s: Station) -> None:
     )
 
 
+def slow_to_the_line(s: Station) -> None:
+    """A dialplan with thousands of steps between "on the waiting line" and the waiting itself.
+
+    A redirect between two steps sets the caller's place, and then the running line steps on from there. With the two
+    steps of the real line that takes thousands of calls to be seen; here every redirect that does not look first
+    comes between two steps.
+    """
+    register_for_long(s)
+    plan = s.pbx.etc_dir / "callcore.conf"
+    line = " same => n,UserEvent(CallcoreHeld,Call: ${CALLCORE_CALL})\n"
+    text = plan.read_text("utf-8")
+    assert line in text
+    plan.write_text(text.replace(line, line + " same => n,NoOp()\n" * STEPS), encoding="utf-8")
+
+
 def signed_in_before(s: Station) -> None:
     """The journal of an earlier run, in which every agent signed in at the phone of the same number."""
     at = Instant(round(time.time() * SECOND))
@@ -108,6 +123,7 @@ class Callers:
     stay_s: float | None
 
 
+STEPS = 3000
 NEVER_S = 60.0
 LINE_OPENS_S = 0.55
 """Callers without sound: half a second of `Answer()` and the short prompts, then the waiting line."""
@@ -149,6 +165,7 @@ class Life:
     answered: int = 0
     failed: list[tuple[Instant, OfferStage, str]] = field(default_factory=list)
     net: bool = False
+    """Fell into the safety net, or was answered by a phone that no offer of ours had rung."""
     ends: int = 0
     outcome: Outcome | None = None
     by: Party | None = None
@@ -193,6 +210,7 @@ class Journal:
                 self.lives[fact.call].failed.append((fact.at, fact.result, fact.reason))
             case f.CallAnswered():
                 self.lives[fact.call].answered += 1
+                self.lives[fact.call].net |= fact.by_net
             case f.NetEntered():
                 self.lives[fact.call].net = True
             case f.CallEnded():
@@ -278,8 +296,13 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-async def run_race(s: Station, *, calls: int, rate: float, seed: int) -> Race:
-    """`calls` calls at `rate` a second on a station that has Asterisk running and no engine yet."""
+async def run_race(
+    s: Station, *, calls: int, rate: float, seed: int, kinds: Sequence[Callers] | None = None
+) -> Race:
+    """`calls` calls at `rate` a second on a station that has Asterisk running and no engine yet.
+
+    `kinds` of callers are drawn from the seed unless they are given.
+    """
     rng = random.Random(seed)
     server = f"{s.net}.1:{s.settings.sip_port}"
     journal = Journal(s)
@@ -295,7 +318,7 @@ async def run_race(s: Station, *, calls: int, rate: float, seed: int) -> Race:
         before = await _status(s)
         asterisk_before = _cpu_s(s)
         began = time.monotonic()
-        heard = await _ring_up(s, callers(rng), calls, rate, server)
+        heard = await _ring_up(s, kinds or callers(rng), calls, rate, server)
         seconds = time.monotonic() - began
         desks_told = [await each.close(SETTLE_S) for each in running]
         await until(lambda: journal.read().all_ended(), SETTLE_S, "an end of every call")

@@ -137,7 +137,10 @@ def test_an_agent_who_picks_up_as_the_caller_hangs_up_has_not_let_it_ring_out() 
         i.DialEnded(at=d.at(10.5), call=CallId("c1"), channel=leg, offer=offer, result=OfferStage.NO_ANSWER)
     )
     d.join(10.5, "c1", leg)
-    d.hang_up(10.501)
+    for channel in (ChannelId("c1"), leg):
+        d.tell(i.BridgeLeft(at=d.at(10.501), bridge=f"b-{leg}", channel=channel))
+    for channel in (leg, ChannelId("c1")):
+        d.tell(i.ChannelGone(at=d.at(10.501), channel=channel, cause=16))
     answered = d.told(f.CallAnswered)[0]
     assert isinstance(answered, f.CallAnswered)
     assert (answered.offer, answered.by_net) == (offer, False)

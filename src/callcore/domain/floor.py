@@ -458,7 +458,8 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 talking_leg=fact.channel,
                 talk_since=fact.at,
                 held_since=None,
-                asked_to_end=None,
+                # A caller may have put down in the instant in which the phone was picked up.
+                asked_to_end=call.asked_to_end if call.caller_put_down else None,
                 last_cause=None,
             ),
         ),
