@@ -18,10 +18,10 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.log import configure
-from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError
+from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
 from callcore.pins import PinError, PinFile
-from callcore.settings import Secrets, Settings, load_secrets, owner_only
+from callcore.settings import Secrets, Settings, SettingsError, load_secrets, owner_only, read_settings
 
 app = typer.Typer(
     name="callcore",
@@ -46,15 +46,21 @@ def fail(text: str) -> typer.Exit:
     return typer.Exit(1)
 
 
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except SettingsError as error:
+        raise fail(str(error)) from None
+
+
 def _configuration(settings: Settings) -> Configuration:
     try:
         return load(settings.centres, settings.prompts)
     except CentreFileErrors as errors:
-        for text in errors.texts("ja"):
+        for text in (*errors.texts("ja"), *errors.texts("en")):
             err.print(text, markup=False)
         raise fail(
-            "センターファイルに誤りがあるため起動しません / nothing starts on a wrong centre file "
-            "(callcore check --language en)"
+            "センターファイルに誤りがあるため起動しません / nothing starts on a wrong centre file"
         ) from None
 
 
@@ -79,7 +85,7 @@ def check(
     ] = None,
 ) -> None:
     """センターファイルを調べる / Check the centre files; status 1 if anything is wrong."""
-    settings = Settings()
+    settings = _settings()
     folder = centres or settings.centres
     problems = check_centres(folder, settings.prompts, language)
     for text in problems:
@@ -103,7 +109,7 @@ def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskT
 @app.command()
 def render() -> None:
     """Asterisk の設定を書き出す / Render the centre files into Asterisk's configuration."""
-    settings = Settings()
+    settings = _settings()
     _, count = _render(settings, _configuration(settings))
     say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
 
@@ -119,7 +125,7 @@ def pin(
     ] = False,
 ) -> None:
     """オペレーターの暗証番号を設定・再設定する / Set or reset an agent's PIN."""
-    settings = Settings()
+    settings = _settings()
     known = {a.id for c in _configuration(settings).centres for a in c.agents}
     if agent not in known:
         raise fail(
@@ -142,20 +148,34 @@ def pin(
 
 @app.command()
 def phone(
-    name: Annotated[str, typer.Argument(help="電話機の id、例 oita-p1 / the phone's id, e.g. oita-p1")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="電話機の id、例 oita-p1。なければ一覧 / the phone's id; none: a list"),
+    ] = None,
 ) -> None:
     """電話機に設定する値を表示する (秘密を含む) / Show what to enter into a desk phone, its password included."""
-    settings = Settings()
+    settings = _settings()
     configuration = _configuration(settings)
     found = {p.id: (c, p) for c in configuration.centres for p in c.phones}
+    if name is None:
+        for centre, known in found.values():
+            say(f"{known.id}  {centre.name} 席 / seat {known.seat} ({known.model})")
+        return
     if name not in found:
         raise fail(
             f"電話機 {name} はありません。次のいずれかです / there is no phone {name}; one of: "
             + ", ".join(sorted(found))
         )
     centre, known = found[PhoneId(name)]
+    anywhere = settings.sip_host in ("0.0.0.0", "::")  # noqa: S104
+    host = (
+        "(このサーバーの LAN のアドレス / this server's address in the LAN)"
+        if anywhere
+        else settings.sip_host
+    )
     say(f"{centre.name} 席 / seat {known.seat} ({known.model})")
-    say(f"SIP サーバー / server   {settings.sip_host}:{settings.sip_port} (UDP)")
+    say(f"SIP サーバー / server   {host}")
+    say(f"ポート / port           {settings.sip_port} (UDP)")
     say(f"ユーザー / user         {name}")
     say(f"パスワード / password   {_secrets(settings, configuration).phones[PhoneId(name)]}")
 
@@ -165,7 +185,7 @@ def engine() -> None:
     """判断するプロセス / The engine's process; `callcore serve` starts it."""
     from callcore.engine import main as engine_main
 
-    raise typer.Exit(engine_main(Settings()))
+    raise typer.Exit(engine_main(_settings()))
 
 
 @app.command(hidden=True)
@@ -173,22 +193,26 @@ def sidecar() -> None:
     """画面・API・データベースのプロセス / The sidecar's process; `callcore serve` starts it."""
     from callcore.sidecar import main as sidecar_main
 
-    raise typer.Exit(sidecar_main(Settings()))
+    raise typer.Exit(sidecar_main(_settings()))
 
 
 @app.command()
 def migrate() -> None:
     """データベースを最新の形にする / Bring the database to the newest form."""
-    settings = Settings()
+    settings = _settings()
     owner_only(settings.home)
     _migrate(settings)
     say(f"データベースは最新です / the database is up to date ({_shown(settings.database)})")
 
 
 def _migrate(settings: Settings) -> None:
+    from callcore.db import DatabaseAway, UnknownDatabase
     from callcore.db.migrate import upgrade
 
-    asyncio.run(upgrade(settings.database))
+    try:
+        asyncio.run(upgrade(settings.database))
+    except (DatabaseAway, UnknownDatabase) as error:
+        raise fail(str(error)) from None
 
 
 def _shown(url: str) -> str:
@@ -201,10 +225,9 @@ def _shown(url: str) -> str:
 @app.command()
 def serve() -> None:
     """エンジンと画面を起動する (Asterisk は別に) / Start engine and sidecar beside a running Asterisk."""
-    settings = Settings()
+    settings = _settings()
     _configuration(settings)
     owner_only(settings.home)
-    _migrate(settings)
     raise typer.Exit(_supervise(settings, None, None))
 
 
@@ -221,15 +244,14 @@ def run(
     seed: Annotated[int, typer.Option(help="乱数の種 / seed of the day's chance")] = 1,
 ) -> None:
     """すべてを起動する: Asterisk、エンジン、画面 / Start everything: Asterisk, engine, web page. Ctrl-C stops."""
+    settings = _settings()
     if demo:
         from callcore.demo.day import Plan
         from callcore.demo.show import play
 
-        raise typer.Exit(play(Plan(speed=speed, calls=calls, agents=agents, seed=seed), say))
-    settings = Settings()
+        raise typer.Exit(play(Plan(speed=speed, calls=calls, agents=agents, seed=seed), settings, say))
     configuration = _configuration(settings)
     toolchain, _ = _render(settings, configuration)
-    _migrate(settings)
     say(f"Asterisk {toolchain.version} ({toolchain.source})")
     pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
     raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
@@ -237,13 +259,14 @@ def run(
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
-    from callcore.supervisor import NeedsAPerson, child, supervise
+    from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     configure(settings.log_level, "supervisor")
 
     async def body(stop: asyncio.Event) -> None:
-        say(addresses(settings, with_pbx=toolchain is not None))
-        await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
+        with alone(settings.home):
+            say(addresses(settings, with_pbx=toolchain is not None))
+            await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 
@@ -270,7 +293,7 @@ def prompts_make(
     """文言から音声を作る / Make the audio that is missing or whose text has changed."""
     from callcore.prompts import PromptsUnavailable, make
 
-    settings = Settings()
+    settings = _settings()
     try:
         configuration = read(settings.centres)
         announcements = [a for c in configuration.centres for a in c.announcements]
@@ -288,10 +311,3 @@ def prompts_make(
 
 def main() -> None:
     app()
-
-
-def asterisk_of(settings: Settings) -> AsteriskProcess:
-    """The installation's Asterisk, rendered and ready to be started."""
-    configuration = _configuration(settings)
-    toolchain, _ = _render(settings, configuration)
-    return asterisk_process(pbx_settings(settings, _secrets(settings, configuration), toolchain), toolchain)

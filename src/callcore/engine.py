@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,9 +25,10 @@ from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.wire import AmiError, Event
 from callcore.centres import CentreFileErrors, load
+from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.floor import UNNOTICED_S, Floor, evolve
 from callcore.domain.hours import policy
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
 from callcore.journal import (
@@ -61,10 +62,11 @@ LOOK_EVERY_S = 10.0
 JUDGE_AFTER_S = 1.0
 """A look is judged so long after it was taken: events that were under way have come by then."""
 POLICY_DAYS = 40
-"""Days of opening hours pushed ahead; at least 31 are promised, and the push is repeated daily."""
-POLICY_EVERY_S = 6 * 3600.0
+"""Days of opening hours pushed ahead; at least 31 are promised, and they are pushed again each day."""
 POLICY_RETRY_S = 5.0
 CHECKPOINT_EVERY_S = 6 * 3600.0
+CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
+"""CEL writes milliseconds after the event; a second is far beyond that."""
 STOP_STAGE_S = 3.0
 HOURS_FAMILY = "callcore-hours"
 NEEDS_A_PERSON = (
@@ -123,6 +125,8 @@ class Engine:
         )
         self._generation = 0
         self._members: tuple[i.Member, ...] = ()
+        self._heard_at: Instant | None = None
+        """The last event's instant; the canary makes one each second."""
         self._beaten_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._side: set[asyncio.Task[None]] = set()
@@ -215,15 +219,19 @@ class Engine:
             item = await self._link.next_event()
             match item:
                 case Event():
+                    self._heard_at = item.at or self._heard_at
                     if not self._canary.seen(item):
                         self._event(item)
                 case LinkUp():
                     self._generation = item.generation
+                    self._performer.link_up()
                     self._aside(self._photograph("first", item.generation))
                 case LinkLost():
                     self._canary.link_lost()
                     log.warning("link lost", why=str(item.notice))
-                    self._loop.put(i.LinkDropped(at=item.at, node=node))
+                    # A silent link is found out seconds late, a stopped engine even later: nobody watched since
+                    # the last thing that was heard.
+                    self._loop.put(i.LinkDropped(at=min(item.at, self._heard_at or item.at), node=node))
                 case ListCompleted():
                     await self._listed(item)
 
@@ -250,7 +258,9 @@ class Engine:
             agent = told.agent or next(
                 (a.id for a in self._loop.floor.agents.values() if a.seat == told.phone), None
             )
-            if agent is not None:
+            if agent is None:
+                self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
+            else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
 
     def _aside(self, work: Any) -> None:
@@ -291,17 +301,19 @@ class Engine:
             self._members = snapshot.members(item.events)
         elif what == snapshot.CHANNELS:
             first = tag == "first"
+            channels = snapshot.channels(item.events)
             seen = i.Snapshot(
                 at=now,
                 node=self._settings.node_id,
                 first=first,
-                channels=snapshot.channels(item.events),
+                channels=channels,
                 devices=(),
                 members=self._members,
-                traces=await asyncio.to_thread(self._traces) if first else (),
+                traces=await self._retrace({c.id for c in channels}) if first else (),
             )
             if first:
                 self._loop.put(seen)
+                self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
             else:
                 self._aside(self._later(seen, self._generation))
 
@@ -310,11 +322,27 @@ class Engine:
         if generation == self._generation and self._loop.floor.linked:
             self._loop.put(seen)
 
+    async def _retrace(self, present: Collection[str]) -> tuple[i.CallTraced, ...]:
+        """The traces, once CEL has told the end of every call whose channel is gone.
+
+        It writes a moment after the event. An end that does not come went with Asterisk itself.
+        """
+        for _ in range(CEL_LOOKS):
+            traces = await asyncio.to_thread(self._traces)
+            told = {t.call for t in traces if t.ended is not None}
+            if all(call in told or call in present for call in self._loop.floor.calls):
+                break
+            await asyncio.sleep(CEL_LOOK_EVERY_S)
+        return traces
+
     def _traces(self) -> tuple[i.CallTraced, ...]:
-        """What CEL tells since the floor was last sure of itself."""
-        since = self._loop.floor.unwitnessed_since()
+        """What CEL tells of the calls that are open, and of those that came when nobody watched."""
+        floor = self._loop.floor
+        since = floor.unwitnessed_since()
         lines = cel.read_since(self._settings.asterisk / "log" / CEL_FILE, since)
-        return cel.traces(lines)
+        # An old open call makes old lines come along; what ended long ago is in the books already.
+        new = floor.watched_until - UNNOTICED_S * SECOND
+        return tuple(t for t in cel.traces(lines) if t.call in floor.calls or t.arrived >= new)
 
     # -- the heartbeat and what is pushed ahead ---------------------------------------------------------------
 
@@ -351,7 +379,7 @@ class Engine:
         pushed: tuple[int, str] | None = None
         while True:
             now = self._now()
-            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d%H")[:-1]
+            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d")
             wanted = (self._generation, today + self._configuration.version)
             if self._loop.floor.linked and wanted != pushed:
                 try:

@@ -1,19 +1,25 @@
-"""Settings, folders and secrets. Every option is an environment variable `CALLCORE_…` or a line of `callcore.env`.
+"""Settings, folders and secrets. Every option is an environment variable `CALLCORE_…`.
+
+A name that no option has, and a value that an option cannot have, stop the start with a suggestion.
 
 Secrets are generated at the first run, owner-only, and never have a default.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callcore.domain.ids import NodeId, PhoneId
@@ -22,6 +28,28 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 SOCKET_PATH_MOST = 80
 """Bytes of a folder that may hold Unix sockets: `sun_path` has 108 with the file's name and its end (unix(7))."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+OTHER_NAMES = frozenset(
+    {
+        "ASTERISK_SOURCE",
+        "CACHE",
+        "CALL_JOBS",
+        "DEBIAN_MIRROR",
+        "EVIDENCE",
+        "PYTHON",
+        "SEED",
+        "SOAK_N",
+        "TRY_INSIDE",
+    }
+)
+"""What set-up, tests and soak read; beside these all `TEST_…` and `RACE_…`."""
+
+
+class SettingsError(ValueError):
+    """An environment that cannot be used. Says which variable, and what to write instead."""
 
 
 class Settings(BaseSettings):
@@ -50,6 +78,47 @@ class Settings(BaseSettings):
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
+
+    @field_validator("home", "centres", "prompts", "toolchain")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("node")
+    @classmethod
+    def _a_node(cls, value: str) -> str:
+        if re.fullmatch(r"[a-z][a-z0-9]{0,15}", value) is None:
+            raise ValueError("英小文字で始まる英数字 16 字まで / up to 16 lower-case letters and digits")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _a_level(cls, value: str) -> str:
+        if value.lower() not in LOG_LEVELS:
+            raise ValueError(f"次のいずれか / one of: {', '.join(LOG_LEVELS)}")
+        return value.lower()
+
+    @field_validator("trunk_hosts")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ip_network(part)
+            except ValueError:
+                raise ValueError(
+                    f"{part}: IP アドレスかネットワークを書いてください。例 192.0.2.10,198.51.100.0/28 / "
+                    f"{part}: write addresses or networks, e.g. 192.0.2.10,198.51.100.0/28"
+                ) from None
+        return value
+
+    @model_validator(mode="after")
+    def _rtp_in_order(self) -> Self:
+        if self.rtp_first >= self.rtp_last:
+            raise ValueError(
+                "CALLCORE_RTP_FIRST は CALLCORE_RTP_LAST より小さく / "
+                "CALLCORE_RTP_FIRST must be less than CALLCORE_RTP_LAST"
+            )
+        return self
 
     @property
     def trunks(self) -> tuple[str, ...]:
@@ -99,6 +168,33 @@ class Settings(BaseSettings):
     @property
     def engine_socket(self) -> Path:
         return self.run / "engine.sock"
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment. Raises SettingsError."""
+    names = [name.upper() for name in Settings.model_fields]
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("CALLCORE_")
+        if name == variable or name in names or name in OTHER_NAMES or name.startswith(("TEST_", "RACE_")):
+            continue
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"CALLCORE_{near[0]}" if near else "docs/operations"
+        raise SettingsError(
+            f"{variable} という設定はありません。{hint} を確認してください / "
+            f"there is no setting {variable}; see {hint}"
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for one in error.errors():
+            where = "CALLCORE_" + str(one["loc"][0]).upper() if one["loc"] else "CALLCORE"
+            given = f" ({one['input']})" if one["loc"] else ""
+            lines.append(f"{where}{given}: {one['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(
+            "設定に誤りがあります。docs/operations.ja.md を確認してください / "
+            "a setting is wrong; see docs/operations.en.md\n" + "\n".join(lines)
+        ) from None
 
 
 class Secrets(msgspec.Struct, frozen=True):

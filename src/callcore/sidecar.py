@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from callcore.db import CallDetail as StoredDetail
-from callcore.db import Database, DatabaseAway, Projection, Queries
+from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
 from callcore.domain.floor import Floor, evolve
 from callcore.domain.ids import SECOND, CallId, Instant
@@ -49,6 +49,8 @@ RECORDING_SETTLES_S = 2.0
 RECORDING_MISSING_S = 60.0
 """Seconds after which a recording that is not there is filed as missing."""
 LEAST_FREE_BYTES = 1 << 30
+DATABASE_RETRY_S = 2.0
+"""Seconds between tries while the database is away at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Sidecar:
         )
         parts = {
             "fold": self._fold,
-            "drain": self._drain.run,
+            "drain": self._store,
             "ask": self._ask,
             "recordings": self._recordings,
             "checkpoint": self._checkpoints,
@@ -206,6 +208,17 @@ class Sidecar:
                 await asyncio.sleep(0)
         finally:
             follower.close()
+
+    async def _store(self) -> None:
+        """Bring the database to its newest form as soon as it is there, then drain the journal into it."""
+        while True:
+            try:
+                await migrate.upgrade(self._settings.database)
+                break
+            except DatabaseAway as error:
+                log.warning("database away; calls go on", why=str(error))
+            await asyncio.sleep(DATABASE_RETRY_S)
+        await self._drain.run()
 
     async def _ask(self) -> None:
         while True:
@@ -317,4 +330,6 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
-    return run_process(lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError))
+    return run_process(
+        lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
+    )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -34,6 +36,29 @@ Say = Callable[[str], None]
 
 class NeedsAPerson(Exception):
     """A process cannot start until somebody has done something."""
+
+
+@contextlib.contextmanager
+def alone(home: Path, name: str = "supervisor.lock") -> Iterator[None]:
+    """Hold an installation for one supervisor by a file of that name. Raises NeedsAPerson while another one has it.
+
+    A second one would take the first one's Asterisk over, and stop it, with all its calls, when its engine finds the
+    journal taken.
+    """
+    with (home / name).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            pid = file.read().strip() or "?"
+            raise NeedsAPerson(
+                f"{home} の callcore はすでに動いています (PID {pid})。そちらを使うか、止めてから起動してください / "
+                f"the callcore of {home} runs already (PID {pid}); use that one, or stop it first"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 class Child:

@@ -133,6 +133,21 @@ def test_a_killed_supervisor_leaves_the_calls_alone_and_the_next_one_takes_aster
     assert everything.asterisk() is None
 
 
+def test_a_second_start_by_mistake_is_refused_and_the_calls_of_the_first_go_on(
+    everything: Everything,
+) -> None:
+    first = everything.start()
+    until(everything.ready, everything)
+    asterisk = everything.asterisk()
+    second = everything.start()
+    assert second.wait(30) == 78
+    everything.process = first
+    assert f"PID {first.pid}" in everything.said()
+    assert first.poll() is None
+    assert everything.asterisk() == asterisk
+    assert everything.ready()
+
+
 def test_an_operator_whose_sip_port_is_taken_is_told_which_and_what_to_do(everything: Everything) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind((everything.host, everything.sip))

@@ -54,6 +54,7 @@ class Source:
             *(self._admitted,) * 2,
             *(self._held,) * 5,
             self._in_net,
+            self._apologised,
             *(self._dial_began,) * 4,
             *(self._dial_ended,) * 2,
             self._returned,
@@ -173,6 +174,9 @@ class Source:
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))
+
+    def _apologised(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.CallerApologised(at=self.at, call=self._open_call(floor, a))
 
     def _dial_began(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         offer = self._offer(floor, a)
@@ -331,10 +335,11 @@ class Source:
             arrived=Instant(self.at - 40 * SECOND),
             open=_pick((True, True, False, None), n),
             entered=some(1),
-            net=n % 2 == 0,
+            net=some(3) if n % 2 else None,
             answered=some(2),
             phone=self._phone(floor, n) if n % 4 else None,
             talk_ended=some(4),
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
+            last=Instant(self.at - n % 10 * SECOND),
         )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callcore.domain import inputs as i
 from callcore.domain.ids import Instant
 from callcore.domain.stages import Device, Presence
+from tests.support.evidence import evidence
 from tests.support.floors import NODE
 from tests.support.sim import Sim, Wire
 
@@ -17,9 +22,11 @@ LINKS = st.lists(
 )
 """What happens to the engine's link: how, how long it lasts, and seconds until the next time."""
 
+GOOD = Wire()
+
 
 def a_day(
-    seed: int, callers: int, links: list[tuple[str, int, int]], wire: Wire = Wire(), *, hasty: bool = False
+    seed: int, callers: int, links: list[tuple[str, int, int]], wire: Wire = GOOD, *, hasty: bool = False
 ) -> Sim:
     """Everybody signs in; then callers come, agents come and go, and the link is lost as told."""
     sim = Sim(seed, wire=wire, hasty=hasty)
@@ -109,6 +116,39 @@ def test_what_a_bad_wire_doubled_delayed_or_lost_is_mended_within_two_looks(
     settle(sim)
     assert sim.differences() == []
     goes_home(sim)
+
+
+SEED = 20_261_121
+SOAK_DAYS = 1_500
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_over_many_days_with_lost_links_and_killed_engines_no_call_and_no_figure_is_lost() -> None:
+    chance = random.Random(SEED)
+    totals: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    for _ in range(SOAK_DAYS):
+        links = [
+            (chance.choice(["lost", "killed"]), chance.randint(1, 40), chance.randint(5, 60))
+            for _ in range(chance.randint(0, 3))
+        ]
+        sim = a_day(chance.randrange(10**9), chance.randint(1, 20), links, hasty=chance.random() < 0.3)
+        sim.run(3 + sum(lasts + then + 0.5 for _, lasts, then in links) + 2)
+        settle(sim)
+        assert sim.differences() == []
+        goes_home(sim)
+        assert sim.ended_otherwise(watched=not links) == []
+        told = sim.core.figures(sim.now)
+        totals.update(calls=told.arrived, answered=told.answered, reconstructed=told.reconstructed)
+        totals.update(
+            inputs=sim.inputs, links_lost=len(links), killed=sum(how == "killed" for how, *_ in links)
+        )
+        outcomes.update(r.outcome.value for r in sim.core.books.records.values() if r.outcome is not None)
+    evidence(
+        "core_simulated_days",
+        {"days": SOAK_DAYS, "seed": SEED, **totals, "wrong": 0, "outcomes": dict(sorted(outcomes.items()))},
+    )
 
 
 def settle(sim: Sim) -> None:

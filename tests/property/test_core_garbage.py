@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +14,7 @@ from callcore.domain import inputs as i
 from callcore.domain.ids import SECOND, Instant, NodeId
 from callcore.domain.stages import Device, Presence, Work
 from tests.property.garbage import CONFIGURATIONS, Draw, Source
+from tests.support.evidence import evidence
 from tests.support.floors import Desk
 from tests.support.watched import Watched
 
@@ -110,11 +108,3 @@ def test_a_million_inputs_of_every_kind_leave_no_call_lost_and_no_agent_stuck() 
             "facts_by_kind": dict(sorted(facts.items())),
         },
     )
-
-
-def evidence(name: str, figures: dict[str, object]) -> None:
-    """One JSON line for the trial, in the file that CALLCORE_EVIDENCE names, if any."""
-    target = os.environ.get("CALLCORE_EVIDENCE")
-    if target is not None:
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name, "figures": figures}, ensure_ascii=False) + "\n")

@@ -50,6 +50,8 @@ class Truth:
     hold: int = 0
     """In microseconds, like the talk."""
     held: Instant | None = None
+    given_up: bool = False
+    """Heard the safety net's apology."""
     outcome: Outcome | None = None
 
 
@@ -369,7 +371,7 @@ class Sim:
             arrived=self.now,
             open=open,
             entered=None,
-            net=False,
+            net=None,
             answered=None,
             phone=None,
             talk_ended=None,
@@ -417,7 +419,7 @@ class Sim:
 
     def _net(self, caller: Caller) -> None:
         self._move(caller, "callcore-net", "Queue")
-        self._trace(caller, net=True)
+        self._trace(caller, net=self.now)
         self._back(caller)
         self.emit(i.CallerInNet(at=self.now, call=CallId(caller.id)))
         self.later(NET_LIMIT_S, self._still(caller, lambda: self._apology(caller)))
@@ -429,6 +431,9 @@ class Sim:
         if caller.leg is not None:
             self._ring_ends(caller.leg, OfferStage.NO_ANSWER, back=False)
         self._move(caller, "callcore-net", "Playback")
+        self.truth[CallId(caller.id)].given_up = True
+        self._trace(caller, apology=self.now)
+        self.emit(i.CallerApologised(at=self.now, call=CallId(caller.id)))
         self.later(3, self._still(caller, lambda: self._caller_goes(caller, Party.SYSTEM)))
 
     def _distribute(self) -> None:
@@ -603,7 +608,7 @@ class Sim:
             truth.outcome = Outcome.CLOSED
         elif truth.answered is not None:
             truth.outcome = after_talk or Outcome.CUT_OFF
-        elif by is Party.CALLER:
+        elif by is Party.CALLER and not truth.given_up:
             short = self.now - self.cel[call].arrived <= 5 * SECOND
             truth.outcome = Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
         else:
@@ -649,10 +654,9 @@ class Sim:
 
     def differences(self) -> list[str]:
         """Where the floor is not what the world is, with all news delivered and nothing under way."""
-        floor, found = self.core.floor, []
-        for name in floor.calls:
-            if ChannelId(name) not in self.callers:
-                found.append(f"{name} is on the floor and has gone")
+        floor = self.core.floor
+        gone = [name for name in floor.calls if ChannelId(name) not in self.callers]
+        found = [f"{name} is on the floor and has gone" for name in gone]
         for caller in self.callers.values():
             call = floor.calls.get(CallId(caller.id))
             if call is None:
@@ -670,9 +674,11 @@ class Sim:
                 right = call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.WAITING)
             if not right:
                 found.append(f"{caller.id} in {caller.application} ({caller.bridge}) is {call.stage.value}")
-        for phone in self.phones.values():
-            if floor.phones.get(phone.id) is not phone.device:
-                found.append(f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}")
+        found.extend(
+            f"{phone.id} is {phone.device.value}, believed {floor.phones.get(phone.id)}"
+            for phone in self.phones.values()
+            if floor.phones.get(phone.id) is not phone.device
+        )
         members = {
             (queue, agent.phone)
             for agent in floor.agents.values()

@@ -54,7 +54,6 @@ READINGS = {
     "common/ja/refused": "バンゴーマタワアンショーバンゴーガチガイマス。",
     "common/ja/not-possible": "タダイマコノソーサワデキマセン。",
     "common/ja/no-such-code": "コノバンゴーワツカワレテイマセン。",
-    "common/ja/busy": "オカケニナッタアイテワ、タダイマハナシチューデス。",
 }
 
 
@@ -159,12 +158,12 @@ def test_make_makes_only_what_is_missing_or_changed_and_spares_recordings(tmp_pa
     assert shelf.made_from(tmp_path, "mori/ja/closed") == closed.text
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
-    shelf.wav_of(tmp_path, "common/ja/busy").unlink()
+    shelf.wav_of(tmp_path, "common/ja/signed-in").unlink()
     speech.write_wav(tmp_path / "common/ja/refused.wav", bytes(16000))
     changed = Announcement("closed", "ja", "本日の受付は終了しました。", "mori/ja/closed")
     assert prompts.make(tmp_path, [changed]) == [
         tmp_path / "mori/ja/closed.wav",
-        tmp_path / "common/ja/busy.wav",
+        tmp_path / "common/ja/signed-in.wav",
     ]
     assert not np.any(samples(tmp_path / "common/ja/refused.wav"))
 

@@ -206,19 +206,32 @@ def test_a_busy_or_unreachable_phone_costs_the_agent_a_rest_but_not_the_place() 
     assert d.floor.agents[AgentId("1001")].idle_since == d.at(1)
 
 
-def test_a_redirect_that_was_not_done_gives_the_caller_another_offer() -> None:
+def test_a_redirect_that_was_not_done_gives_the_caller_another_offer_a_second_later() -> None:
     d = desk(1)
     d.sign_in(0, 1)
     d.wait(10)
     first = d.open_offer()
     d.tell(i.OfferNotPlaced(at=d.at(10.5), offer=first, reason="not in hold"))
+    assert d.floor.calls[CallId("c1")].offer is None
+    d.tell(i.TimerFired(at=d.at(11.5), timer=i.Timer(i.TimerKind.REST, "1001")))
     assert d.open_offer() != first
     d.tell(
         i.DialEnded(
-            at=d.at(11), call=CallId("c1"), channel=ChannelId("y"), offer=first, result=OfferStage.BUSY
+            at=d.at(12), call=CallId("c1"), channel=ChannelId("y"), offer=first, result=OfferStage.BUSY
         )
     )
     assert d.last is not None and d.last.disregarded is not None
+
+
+def test_a_redirect_that_came_too_late_for_the_caller_makes_no_offer_to_nobody() -> None:
+    d = desk(1)
+    d.sign_in(0, 1)
+    d.wait(4)
+    d.tell(i.OfferNotPlaced(at=d.at(4.5), offer=d.open_offer(), reason="gone", caller_gone=True))
+    assert len(offers(d)) == 1
+    d.hang_up(10.6)
+    assert d.outcomes() == {"c1": "abandoned"}
+    assert d.floor.agents[AgentId("1001")].rest_until is None
 
 
 def test_a_caller_lost_on_hold_is_told_from_a_completed_call() -> None:
@@ -289,6 +302,20 @@ def _in_net(d: Desk, name: str) -> i.ChannelSeen:
     )
 
 
+def test_a_caller_whom_the_safety_net_gave_up_is_failed_whoever_puts_down() -> None:
+    d = desk(1)
+    for n, name in enumerate(("c1", "c2")):
+        d.wait(10 + n, name)
+        d.tell(i.CallerInNet(at=d.at(20), call=CallId(name)))
+        d.tell(i.CallerApologised(at=d.at(90), call=CallId(name)))
+    d.sign_in(91, 1)
+    assert offers(d) == [], "who hears the apology is not called back into the line"
+    d.hang_up(92, "c1")
+    d.tell(i.ChannelGone(at=d.at(95), channel=ChannelId("c2"), cause=16))
+    assert d.outcomes() == {"c1": "failed", "c2": "failed"}
+    assert d.figures(d.at(99)).failed == 2
+
+
 def test_an_agent_who_signs_in_elsewhere_is_signed_out_of_the_first_phone() -> None:
     d = desk(2)
     d.sign_in(0, 1)
@@ -321,12 +348,13 @@ def test_a_call_that_came_and_went_while_callcore_was_dead_is_in_the_books_as_re
         arrived=d.at(30),
         open=True,
         entered=d.at(40),
-        net=True,
+        net=d.at(45),
         answered=d.at(50),
         phone=PhoneId("demo-p1"),
         talk_ended=d.at(90),
         ended=d.at(90.1),
         hung_up_by=Party.CALLER,
+        last=d.at(90.1),
     )
     d.snapshot(120, traces=(trace,))
     record = d.books.records[CallId("c9")]

@@ -15,8 +15,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, Fields, LinkDown, Reply
 from callcore.domain.ids import Micros, seconds
+
+log = structlog.get_logger(__name__)
 
 USER_EVENT = "CallcoreCanary"
 _HEADER = "Canary"
@@ -72,7 +76,10 @@ class Canary:
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
-            await self.beat()
+            try:
+                await self.beat()
+            except ActionFailed as error:  # e.g. "Asterisk is shutting down": the link will tell
+                log.warning("canary refused", why=str(error))
             await self._sleep(self._interval)
 
     async def beat(self) -> None:

@@ -81,7 +81,7 @@ class _Trace:
     arrival: Line
     open: bool | None = None
     entered: Instant | None = None
-    net: bool = False
+    net: Instant | None = None
     inside: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
@@ -92,6 +92,8 @@ class _Trace:
     ended: Instant | None = None
     first_out: str | None = None
     hung_up_by: Party = Party.UNKNOWN
+    apology: Instant | None = None
+    last: Instant = Instant(0)
 
 
 def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
@@ -99,7 +101,7 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
     found: dict[str, _Trace] = {}
     for line in lines:
         if line.kind == "CHAN_START" and line.context == names.ARRIVALS:
-            found[line.unique] = _Trace(line)
+            found[line.unique] = _Trace(line, last=line.at)
         elif line.linked in found:
             _fold(found[line.linked], line)
     return tuple(_traced(CallId(name), trace) for name, trace in found.items())
@@ -107,16 +109,20 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
 
 def _fold(trace: _Trace, line: Line) -> None:
     mine = line.unique == trace.arrival.unique
+    trace.last = max(trace.last, line.at)
     if line.kind in ("CHAN_END", "HANGUP") and not mine:
         trace.inside.pop(line.unique, None)
     match line.kind:
         case "USER_DEFINED" if mine and line.user in ("callcore-open", "callcore-closed"):
             trace.open = line.user == "callcore-open"
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
-            trace.net = trace.net or line.user == "callcore-net"
+            if line.user == "callcore-net":
+                trace.net = line.at
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
+        case "USER_DEFINED" if mine and line.user == "callcore-apology":
+            trace.apology = line.at
         case "BRIDGE_ENTER":
             trace.inside[line.unique] = (_bridge(line), line.channel)
             _answered(trace, line)
@@ -184,4 +190,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         hung_up_by=trace.hung_up_by,
         talk_since=trace.talk_since,
         back=trace.back,
+        apology=trace.apology,
+        last=trace.last,
     )

@@ -4,6 +4,7 @@ is left to the events and the next snapshot, never repeated.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -27,6 +28,14 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 LOOK_EVERY_S = 0.005
 
 
+class _NotPlaced(Exception):
+    """A redirect that was surely not done."""
+
+    def __init__(self, why: str, *, caller_gone: bool = False) -> None:
+        super().__init__(why)
+        self.caller_gone = caller_gone
+
+
 class Performer:
     """Carries out one effect at a time per call of `perform`; many may run beside each other."""
 
@@ -36,8 +45,14 @@ class Performer:
         self._link = link
         self._now = now
         self._sleep = sleep
+        self._beating = asyncio.Event()
+        self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
+
+    def link_up(self) -> None:
+        """A new link: Asterisk may not have heard a beat for long."""
+        self._beating.clear()
 
     async def perform(self, effect: e.Effect) -> i.Input | None:
         """Do it; the input to be fed back, if the doing itself tells one. Raises nothing of the link's."""
@@ -69,6 +84,7 @@ class Performer:
             return
         await self._call(Action="Setvar", Variable=names.RUN, Value=str(run))
         await self._call(Action="Setvar", Variable=names.HEARTBEAT, Value=str(node_now // 1_000_000))
+        self._beating.set()
 
     async def push(self, family: str, key: str, value: str) -> None:
         """Put a value ahead into AstDB, where the dialplan finds it without us. Raises what `Link.call` raises."""
@@ -88,26 +104,36 @@ class Performer:
             return None
         return next((row for row in rows if row.name == "Status"), None)
 
-    async def _offer(self, effect: e.OfferCall) -> i.Input | None:
-        refusal = await self._place(effect)
-        return (
-            None if refusal is None else i.OfferNotPlaced(at=self._now(), offer=effect.offer, reason=refusal)
-        )
+    async def _waiting(self, channel_name: str) -> Event | None:
+        """The channel once it is inside the blocking wait, or as it is after `HOLD_WAIT_S`; None: it is gone."""
+        status = await self._status(channel_name)
+        deadline = self._now() + round(HOLD_WAIT_S * 1_000_000)
+        while status is not None and status.get("Application") != names.WAITING_APPLICATION:
+            if self._now() >= deadline:
+                break
+            await self._sleep(LOOK_EVERY_S)
+            status = await self._status(channel_name)
+        return status
 
-    async def _place(self, effect: e.OfferCall) -> str | None:
+    async def _offer(self, effect: e.OfferCall) -> i.Input | None:
+        try:
+            await self._place(effect)
+        except _NotPlaced as why:
+            return i.OfferNotPlaced(
+                at=self._now(), offer=effect.offer, reason=str(why), caller_gone=why.caller_gone
+            )
+        return None
+
+    async def _place(self, effect: e.OfferCall) -> None:
         """Redirect the caller out of the blocking wait. Why not, when it was surely not done."""
         try:
-            status = await self._status(effect.channel_name)
-            deadline = self._now() + round(HOLD_WAIT_S * 1_000_000)
-            while status is not None and status.get("Application") != names.WAITING_APPLICATION:
-                if self._now() >= deadline:
-                    return f"待ち行列にいない ({status.get('Application')}) / not on the waiting line"
-                await self._sleep(LOOK_EVERY_S)
-                status = await self._status(effect.channel_name)
+            status = await self._waiting(effect.channel_name)
             if status is None:
-                return "入電者のチャネルがない / the caller's channel is gone"
+                raise _NotPlaced("入電者のチャネルがない / the caller's channel is gone", caller_gone=True)
+            if status.get("Application") != names.WAITING_APPLICATION:
+                raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
         except (ActionTimeout, LinkDown) as error:
-            return f"Asterisk に確認できない / cannot ask Asterisk: {error}"
+            raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
         try:
             await self._call(
                 Action="Redirect",
@@ -117,22 +143,30 @@ class Performer:
                 Priority="1",
             )
         except (ActionFailed, WireError) as error:
-            return f"転送できない / Asterisk refused the redirect: {error}"
+            raise _NotPlaced(f"転送できない / Asterisk refused the redirect: {error}") from None
         except LinkDown as error:
             if not error.sent:
-                return f"Asterisk に接続していない / no link: {error}"
+                raise _NotPlaced(f"Asterisk に接続していない / no link: {error}") from None
             log.warning("redirect without an answer", offer=effect.offer)
         except ActionTimeout:
             log.warning("redirect without an answer", offer=effect.offer)
-        return None
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
-        status = await self._status(effect.channel_name)
-        # Only out of the queue's own waiting; whoever hears the apology or talks is left alone.
-        if status is not None and status.get("Application") == "Queue" and status.get("BridgeID") is None:
+        try:
+            # Without a fresh beat the waiting line would let the caller fall into the net again at once.
+            await asyncio.wait_for(self._beating.wait(), ACTION_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("caller left in the safety net: no heartbeat", call=effect.call)
+            return
+        async with self._reclaiming:  # one after the other, so that they stand in the line as they did before
+            status = await self._status(effect.channel_name)
+            # Only out of the queue's own waiting; whoever hears the apology or talks is left alone.
+            if status is None or status.get("Application") != "Queue" or status.get("BridgeID") is not None:
+                return
             await self._call(
                 Action="Redirect", Channel=effect.channel_name, Context=names.HOLD, Exten="s", Priority="1"
             )
+            await self._waiting(effect.channel_name)
 
     async def _add(self, effect: e.AddMember) -> None:
         try:

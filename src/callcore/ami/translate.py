@@ -187,6 +187,8 @@ def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
             return i.CallerHeld(at=at, call=CallId(call))
         case "CallcoreNet" if call is not None:
             return i.CallerInNet(at=at, call=CallId(call))
+        case "CallcoreApology" if call is not None:
+            return i.CallerApologised(at=at, call=CallId(call))
         case "CallcoreOfferEnded" if call is not None:
             offer, result = event.get("Offer"), event.get("Result") or ""
             if offer is None:

@@ -11,7 +11,6 @@ import csv
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -22,8 +21,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from callcore.centres import load
-from callcore.db import Database, Queries, migrate
+from callcore.centres import CentreFileErrors, load
+from callcore.db import Database, Queries
 from callcore.demo.centre import CENTRE, NUMBER, DemoCentre
 from callcore.demo.day import RING_S, Plan, Visitor, visitors
 from callcore.demo.phone import PhoneCall, PhoneError, SimPhone
@@ -40,11 +39,8 @@ from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
-from callcore.supervisor import NeedsAPerson, child, supervise
+from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
-NET = "127.77"
-PBX = f"{NET}.0.1"
-TRUNKS = f"{NET}.2.0/24"
 ZONE = ZoneInfo("Asia/Tokyo")
 SERVER_UP_S = 20.0
 CALLERS_MOST = 24
@@ -68,6 +64,8 @@ class Show:
     def __init__(self, plan: Plan, say: Say, base: Settings) -> None:
         self.plan = plan
         self.say = say
+        # Loopback addresses of its own, so that two demos on different ports do not meet.
+        self._net = f"127.{64 + base.sip_port % 128}"
         home = base.home / "demo"
         shutil.rmtree(home, ignore_errors=True)
         owner_only(home)
@@ -90,8 +88,8 @@ class Show:
                 "node": "demo",
                 "database_url": "",
                 "ami_port": base.ami_port + 1,
-                "sip_host": PBX,
-                "trunk_hosts": TRUNKS,
+                "sip_host": f"{self._net}.0.1",
+                "trunk_hosts": f"{self._net}.2.0/24",
             }
         )
         self.configuration = load(self.settings.centres, self.settings.prompts)
@@ -177,7 +175,7 @@ class Show:
 
     async def _desk(self, n: int) -> SimPhone:
         """A desk phone with an agent who signs in by key and PIN."""
-        phone = self._phone(f"desk{n}", f"{NET}.1.{n}", 400 + 40 * n)
+        phone = self._phone(f"desk{n}", f"{self._net}.1.{n}", 400 + 40 * n)
         await self._stack.enter_async_context(phone)
         name = self.centre.phone(n)
         await phone.register(name, self.secrets.phones[PhoneId(name)], self._server())
@@ -189,7 +187,7 @@ class Show:
         return phone
 
     def _server(self) -> str:
-        return f"{PBX}:{self.settings.sip_port}"
+        return f"{self.settings.sip_host}:{self.settings.sip_port}"
 
     async def _agent(self, phone: SimPhone) -> None:
         """Answers, talks, hangs up or is hung up on; for ever."""
@@ -227,7 +225,7 @@ class Show:
     async def _telephone(self) -> SimPhone:
         if self._free.empty() and self._callers < CALLERS_MOST:
             self._callers += 1
-            phone = self._phone(f"caller{self._callers}", f"{NET}.2.{self._callers}", 1000)
+            phone = self._phone(f"caller{self._callers}", f"{self._net}.2.{self._callers}", 1000)
             await self._stack.enter_async_context(phone)
             return phone
         self._waited_for_phone += self._free.empty()
@@ -252,9 +250,10 @@ class Show:
     async def _endure(self, call: PhoneCall, talk: _Talk) -> None:
         """Until the caller has talked, or has had enough."""
         visitor = talk.visitor
-        patience = (
-            visitor.hasty_s if visitor.hasty_s is not None else self._announcements_s + visitor.patience_s
-        )
+        # Announcements and ringing are not divided by the speed, so nobody's patience ends before they can be over.
+        patience = self._announcements_s + RING_S[1] + visitor.patience_s
+        if visitor.hasty_s is not None:
+            patience = visitor.hasty_s
         over = asyncio.create_task(call.wait_closed(LONGEST_CALL_S))
         answered = asyncio.create_task(talk.answered.wait())
         try:
@@ -480,29 +479,27 @@ def _days(opens: datetime, closes: datetime) -> tuple[tuple[str, tuple[str, ...]
     return ((f"{opens:%Y-%m-%d}", (f"{first}-24:00",)), (f"{closes:%Y-%m-%d}", (f"00:00-{last}",)))
 
 
-def play(plan: Plan, say: Say) -> int:
+def play(plan: Plan, base: Settings, say: Say) -> int:
     """The demo as a command: everything is started, the day played, the summary shown, everything stopped."""
-    base = Settings()
-    configure(base.log_level if base.log_level != "info" else "warning", "demo")
-    show = Show(plan, say, base)
-    show.prepare()
-    asyncio.run(migrate.upgrade(show.settings.database))
-    os.environ.update(show.environment())
-    os.environ.setdefault("CALLCORE_LOG_LEVEL", "warning")
-    page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
-    say(
-        f"Asterisk {show.toolchain.version} ({show.toolchain.source})   画面 / page {page}   Ctrl-C で停止 / stops"
-    )
+    if "CALLCORE_LOG_LEVEL" not in os.environ:
+        base = base.model_copy(update={"log_level": "warning"})  # the progress is what people want to read
+    configure(base.log_level, "demo")
+    owner_only(base.home)
 
     async def body(stop: asyncio.Event) -> None:
-        status = await supervise(
-            [child("engine"), child("sidecar")],
-            lambda: asterisk_process(show.pbx, show.toolchain),
-            stop,
-            say=say,
-            started=show.play,
-        )
-        if status:
-            sys.exit(status)
+        with alone(base.home, "demo.lock"):
+            show = Show(plan, say, base)
+            show.prepare()
+            os.environ.update(show.environment())
+            page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
+            found = f"Asterisk {show.toolchain.version} ({show.toolchain.source})"
+            say(f"{found}   画面 / page {page}   Ctrl-C で停止 / stops")
+            await supervise(
+                [child("engine"), child("sidecar")],
+                lambda: asterisk_process(show.pbx, show.toolchain),
+                stop,
+                say=say,
+                started=show.play,
+            )
 
-    return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
+    return run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))

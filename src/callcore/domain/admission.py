@@ -29,6 +29,8 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
             return Outcome.LOST_ON_HOLD if call.held_since is not None else Outcome.COMPLETED
         fault = call.last_cause not in (None, NORMAL_CLEARING)
         return Outcome.CUT_OFF if fault else Outcome.COMPLETED
+    if call.given_up_as is not None:
+        return call.given_up_as
     if by_caller:
         short = at - call.arrived_at <= short_abandon_s * SECOND
         return Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED

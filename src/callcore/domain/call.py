@@ -46,6 +46,7 @@ CALL: Table[Stage] = {
         "OfferMade": Stage.OFFERED,
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
+        "CallGivenUp": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
     },
@@ -104,6 +105,8 @@ class Call:
     legs: tuple[Leg, ...] = ()
     """The caller's own leg first."""
     refused_as: Outcome | None = None
+    given_up_as: Outcome | None = None
+    """We ended the wait: what the call ends as, unless it had been answered."""
     visit: Visit | None = None
     visits: int = 0
     in_net: bool = False

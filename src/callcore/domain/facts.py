@@ -134,6 +134,15 @@ class NetLeft(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallGivenUp(Fact):
+    """We have ended the wait and apologise; the call will end as `outcome`, whatever the caller does."""
+
+    call: CallId
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegBegan(Fact):
     """A phone's channel was called for this call."""
 

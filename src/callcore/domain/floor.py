@@ -113,8 +113,12 @@ class Floor:
         """From where on Asterisk's CEL must be read to know what nobody saw: every call that is open now, and
         every one that came since nobody watched. Calls of that time that are known already are in `ended`.
         """
-        known = self.at if self.blind_since is None else self.blind_since
-        return Instant(min([known, *self._arrivals()]) - UNNOTICED_S * SECOND)
+        return Instant(min([self.watched_until, *self._arrivals()]) - UNNOTICED_S * SECOND)
+
+    @property
+    def watched_until(self) -> Instant:
+        """Up to here nothing that happened in Asterisk was missed."""
+        return self.at if self.blind_since is None else self.blind_since
 
     def _arrivals(self) -> Iterator[Instant]:
         return (call.arrived_at for call in self.calls.values())
@@ -352,6 +356,12 @@ def _(fact: f.NetEntered, floor: Floor) -> Floor:
 def _(fact: f.NetLeft, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return _put(floor, replace(call, stage=_stage(call, fact), in_net=False))
+
+
+@_apply.register
+def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return _put(floor, replace(call, stage=_stage(call, fact), given_up_as=fact.outcome))
 
 
 @_apply.register

@@ -76,6 +76,13 @@ class CallerInNet(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerApologised(Input):
+    """The safety net had nobody for the caller in time; the apology begins, then the end."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DialBegan(Input):
     """A phone is being called for a call. `offer` is None in the safety net."""
 
@@ -110,6 +117,8 @@ class OfferNotPlaced(Input):
 
     offer: OfferId
     reason: str
+    caller_gone: bool = False
+    """Asterisk has no such channel any more; its Hangup is on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +223,8 @@ class CallTraced:
     arrived: Instant
     open: bool | None
     entered: Instant | None
-    net: bool
+    net: Instant | None
+    """When it fell into the safety net, the last time."""
     answered: Instant | None
     phone: PhoneId | None
     talk_ended: Instant | None
@@ -224,6 +234,10 @@ class CallTraced:
     """When the last talk began (with `phone`); `answered` is the first one's beginning."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    apology: Instant | None = None
+    """When the safety net gave the caller up."""
+    last: Instant | None = None
+    """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Figures:
     arrivals: int
     """着信件数: offered + IVR only."""
     answer_ratio: Ratio
-    """応答率: answered ÷ offered. Callers still waiting are not yet in the denominator; `waiting` says how many."""
+    """応答率: answered ÷ offered. Callers who still wait are in the denominator; `waiting` says how many."""
     service_level: Ratio
     """Answered within the target ÷ offered; who has waited longer already counts as missed."""
     service_level_s: int
@@ -183,10 +183,10 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         talking=talking,
         hangups_before_answer=before_answer,
         arrivals=offered + ends[Outcome.IVR_ONLY],
-        answer_ratio=Ratio(answered_n, offered - waiting),
+        answer_ratio=Ratio(answered_n, offered),
         service_level=Ratio(in_time, missed_or_met),
         service_level_s=service_level_s,
-        abandon_ratio=Ratio(unanswered_abandoned, offered - waiting),
+        abandon_ratio=Ratio(unanswered_abandoned, offered),
         wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
         wait_median_s=_quantile(waits, 0.5),
         wait_p90_s=_quantile(waits, 0.9),

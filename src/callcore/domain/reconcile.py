@@ -19,11 +19,14 @@ from callcore.domain.admission import who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, Stage
-from callcore.domain.turn import Turn, admit, arrive, device_is
+from callcore.domain.turn import Turn, admit, arrive, device_is, give_up
 
 SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
 2 s is far beyond that and short against the 10 s between snapshots."""
+
+NOT_KNOWN = 0
+"""No Q.850 cause: nobody told why the leg ended. Not a normal end, so that the call counts as cut off."""
 
 HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
 
@@ -42,7 +45,9 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
             _gone(turn, call, traces.get(name), seen)
     for trace in sorted(seen.traces, key=lambda t: (t.arrived, t.call)):
         unknown = trace.call not in turn.floor.calls and trace.call not in turn.floor.ended
-        if unknown and ChannelId(trace.call) not in present and trace.ended is not None:
+        # Without an end it went with Asterisk itself; or it came just now, and its event is on the way.
+        over = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
+        if unknown and ChannelId(trace.call) not in present and over:
             _lived_unseen(turn, trace, seen)
     for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
         if channel.call == CallId(channel.id) and channel.created <= old:
@@ -59,12 +64,31 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
 
 def _gone(turn: Turn, call: Call, trace: i.CallTraced | None, seen: i.Snapshot) -> None:
     """A call on the floor whose channel does not exist any more."""
-    if trace is None or trace.ended is None:
-        by = who_hung_up(call)
-        turn.end_call(call, seen.at, Party.UNKNOWN if by is Party.SYSTEM else by, reconstructed=True)
+    if trace is not None:
+        _retrace(turn, call.id, trace)
+    _over(turn, call.id, trace, seen)
+
+
+def _over(turn: Turn, name: CallId, trace: i.CallTraced | None, seen: i.Snapshot) -> None:
+    """End a call whose channel is gone, as CEL tells it.
+
+    Where CEL tells no end, Asterisk itself went down with the call: a fault, at the last moment that we know of.
+    """
+    call = turn.floor.calls[name]
+    if trace is not None and trace.ended is not None:
+        turn.end_call(call, trace.ended, trace.hung_up_by, reconstructed=True)
         return
-    _retrace(turn, call.id, trace)
-    turn.end_call(turn.floor.calls[call.id], trace.ended, trace.hung_up_by, reconstructed=True)
+    by = who_hung_up(call)
+    if by is not Party.SYSTEM or not seen.first:
+        at = seen.at
+    else:
+        last = trace.last if trace is not None else None
+        at = max(turn.floor.watched_until, call.arrived_at, last or call.arrived_at)
+        if call.stage is Stage.TALKING and call.talking_leg is not None:
+            turn.tell(
+                f.LegEnded(at=at, call=name, channel=call.talking_leg, cause=NOT_KNOWN, reconstructed=True)
+            )
+    turn.end_call(turn.floor.calls[name], at, Party.UNKNOWN if by is Party.SYSTEM else by, reconstructed=True)
 
 
 def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
@@ -77,10 +101,10 @@ def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
         number=trace.number,
         caller=trace.caller,
     )
-    if arrive(turn, arrived, reconstructed=True) is None or trace.ended is None:
+    if arrive(turn, arrived, reconstructed=True) is None:
         return
     _retrace(turn, trace.call, trace)
-    turn.end_call(turn.floor.calls[trace.call], trace.ended, trace.hung_up_by, reconstructed=True)
+    _over(turn, trace.call, trace, seen)
 
 
 def _retrace(
@@ -102,15 +126,17 @@ def _retrace(
         turn.begin_visit(call, trace.entered, reconstructed=True)
     call = turn.floor.calls[name]
     if (
-        trace.net
+        trace.net is not None
         and caller is None  # else the channel itself says whether it is in the net now
         and call.stage in (Stage.WAITING, Stage.OFFERED)
         and not call.in_net
-        and trace.entered is not None
+        and call.visit is not None
+        and call.visit.entered_at <= trace.net
+        and (trace.answered is None or trace.net <= trace.answered)
     ):
-        if call.offer is not None and trace.answered is None:
-            turn.fail_offer(call.offer, trace.entered, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
-        turn.tell(f.NetEntered(at=trace.entered, call=name, reconstructed=True))
+        if call.offer is not None:
+            turn.fail_offer(call.offer, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        turn.tell(f.NetEntered(at=trace.net, call=name, reconstructed=True))
     call = turn.floor.calls[name]
     answered = _unseen_answer(call, trace)
     if answered is not None:
@@ -133,6 +159,9 @@ def _retrace(
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
         if trace.back is not None:
             turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+    call = turn.floor.calls[name]
+    if trace.apology is not None and call.stage is Stage.WAITING and call.given_up_as is None:
+        give_up(turn, call, trace.apology, reconstructed=True)
 
 
 def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
@@ -208,7 +237,9 @@ def _still_here(
         return
     if name not in turn.floor.calls:
         arrived = i.ChannelArrived(
-            at=channel.created,
+            at=channel.created
+            if trace is None
+            else trace.arrived,  # CEL's is exact, the other a whole second
             node=seen.node,
             channel=channel.id,
             name=channel.name,
@@ -332,7 +363,11 @@ def _reclaim(turn: Turn, seen: i.Snapshot) -> None:
     back = [
         call
         for call in turn.floor.calls.values()
-        if call.in_net and call.stage is Stage.WAITING and call.channel in in_net and call.id not in ringing
+        if call.in_net
+        and call.stage is Stage.WAITING
+        and call.given_up_as is None
+        and call.channel in in_net
+        and call.id not in ringing
     ]
     for call in sorted(back, key=lambda c: (c.visit.since if c.visit is not None else c.arrived_at, c.id)):
         turn.want(e.ReclaimCaller(call.id, call.channel_name))

@@ -26,6 +26,7 @@ def _line(floor: Floor) -> Iterator[Call]:
             call.stage is Stage.WAITING
             and not call.in_net
             and call.visit is not None
+            and call.given_up_as is None
             and not call.caller_put_down
         ):
             yield call

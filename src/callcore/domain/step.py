@@ -19,7 +19,11 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, OfferId, PhoneId
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
-from callcore.domain.turn import Turn, admit, arrive, device_is, joined, sign_out
+from callcore.domain.turn import Turn, admit, arrive, device_is, give_up, joined, sign_out
+
+NOT_PLACED_REST_S = 1
+"""Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
+refusing is tried each second and not each millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,15 @@ def _(told: i.CallerInNet, turn: Turn) -> None:
         turn.disregard("非常時分配は記録済み / known to be in the net, or talking")
 
 
+@_take.register
+def _(told: i.CallerApologised, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.WAITING or call.given_up_as is not None:
+        turn.disregard("待っている呼ではない / not a waiting call")
+        return
+    give_up(turn, call, told.at)
+
+
 # -- an offer and its end ------------------------------------------------------------------------------------
 
 
@@ -195,9 +208,11 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
     if offer is None:
         turn.disregard("その呼出は終わっている / that offer is over")
         return
-    gone = turn.floor.calls[offer.call].caller_put_down
-    result = OfferStage.CALLER_GONE if gone else OfferStage.WITHDRAWN
-    turn.fail_offer(told.offer, told.at, result, told.reason)
+    if told.caller_gone or turn.floor.calls[offer.call].caller_put_down:
+        # Its Hangup closes the offer. Another offer now would be made to nobody, again and again until it comes.
+        turn.disregard("入電者が先に切断 / the caller had gone")
+        return
+    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason, rest_s=NOT_PLACED_REST_S)
 
 
 # -- bridges, hold, hang-up ----------------------------------------------------------------------------------

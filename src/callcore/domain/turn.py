@@ -77,20 +77,27 @@ class Turn:
         )
 
     def fail_offer(
-        self, offer: OfferId, at: Instant, result: OfferStage, reason: str, *, reconstructed: bool = False
+        self,
+        offer: OfferId,
+        at: Instant,
+        result: OfferStage,
+        reason: str,
+        *,
+        rest_s: int = 0,
+        reconstructed: bool = False,
     ) -> None:
-        """Close an open offer without an answer and let the agent rest as the queue says."""
+        """Close an open offer without an answer and let the agent rest as the queue says, or for `rest_s`."""
         open_offer = self.floor.offers[offer]
         call = self.floor.calls[open_offer.call]
         queue = self.floor.queues.get(call.visit.queue) if call.visit is not None else None
-        rest = 0
+        rest = rest_s
         if queue is not None:
             rest = {
                 OfferStage.NO_ANSWER: queue.rest_no_answer_s,
                 OfferStage.REJECTED: queue.rest_reject_s,
                 OfferStage.BUSY: queue.rest_busy_s,
                 OfferStage.UNREACHABLE: queue.rest_unreachable_s,
-            }.get(result, 0)
+            }.get(result, rest_s)
         until = after(at, seconds(rest)) if rest else None
         self.tell(
             f.OfferFailed(
@@ -115,6 +122,8 @@ class Turn:
             queue = self.floor.queues.get(call.queue)
             acw = queue.acw_s if queue is not None else 0
             until = after(at, seconds(acw)) if acw else None
+            if until is not None and reconstructed and until <= self.at:
+                until = None  # over meanwhile: how long it really took is not known, and is not made up
         self.tell(
             f.TalkEnded(at=at, call=call.id, agent=agent, wrap_up_until=until, reconstructed=reconstructed)
         )
@@ -173,7 +182,7 @@ class Turn:
         outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
-            outcome = outcome if centre.calendar.decide(ending.arrived_at).open else Outcome.CLOSED
+            outcome = outcome if centre.calendar.judge(ending.arrived_at)[0] else Outcome.CLOSED
         self.tell(
             f.CallEnded(
                 at=at,
@@ -276,6 +285,19 @@ def admit(
                 at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
             )
         )
+
+
+def give_up(turn: Turn, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+    """The safety net's time is over. Who ends here is *failed* (definitions), also when putting down during it."""
+    turn.tell(
+        f.CallGivenUp(
+            at=at,
+            call=call.id,
+            outcome=Outcome.FAILED,
+            reason="非常時分配の制限時間が過ぎた / the safety net's time was over",
+            reconstructed=reconstructed,
+        )
+    )
 
 
 def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:

@@ -123,3 +123,12 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def pid_in(lock: Path) -> int | None:
+    """The PID that the writer left in its lock file; None: none that can be read."""
+    try:
+        said = lock.read_bytes()[:20].strip()
+    except OSError:
+        return None
+    return int(said) if said.isdigit() else None

@@ -125,7 +125,7 @@ class KeyStore:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(lock)
-                raise JournalLocked(store._calls, None) from None
+                raise JournalLocked(store._calls, framing.pid_in(journal / "lock")) from None
             store._lock_fd = lock
             store._finish_destroying()
         return store

@@ -462,9 +462,8 @@ def _take_lock(folder: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        said = os.pread(fd, 20, 0).strip()
         os.close(fd)
-        raise JournalLocked(folder, int(said) if said.isdigit() else None) from None
+        raise JournalLocked(folder, framing.pid_in(folder / "lock")) from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd

@@ -24,7 +24,6 @@ COMMON_KINDS = (
     "refused",
     "not-possible",
     "no-such-code",
-    "busy",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
 

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 import structlog
@@ -35,6 +36,8 @@ INBOX_BOUND = 50_000
 
 WRITE_RETRY_S = 0.5
 """Seconds between tries while the journal cannot be written."""
+SAY_EVERY = 20
+"""Tries between two lines of the log about it; the log may stand on the same full disk."""
 
 Happening = Callable[[], Awaitable[None]]
 """Something done by the deciding task itself at its place in the inbox."""
@@ -136,18 +139,22 @@ class Loop:
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
 
     async def _write(self, told: i.Input, done: Step) -> None:
-        while True:
+        for tries in count():
             try:
                 self.seq = self._pen.write(told.at, done.facts)
                 return
             except Exception as error:
                 self.counts.unwritten += 1
-                log.critical(
-                    "ジャーナルに書けないため判断を止めています。ディスクの空きを確認してください / "
-                    "the journal cannot be written, so nothing is decided; see whether the disk is full",
-                    why=str(error),
-                )
+                if tries % SAY_EVERY == 0:
+                    self._say_unwritten(error)
                 await asyncio.sleep(WRITE_RETRY_S)
+
+    def _say_unwritten(self, error: Exception) -> None:
+        log.critical(
+            "ジャーナルに書けないため判断を止めています。ディスクの空きを確認してください / "
+            "the journal cannot be written, so nothing is decided; see whether the disk is full",
+            why=str(error),
+        )
 
     def _want(self, effect: e.Effect) -> None:
         self.counts.effects += 1

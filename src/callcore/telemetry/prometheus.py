@@ -53,12 +53,27 @@ OUTCOMES = (
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 HELP = {
-    "journal_bytes": "Bytes of the journal on disk.",
-    "journal_lag_frames": "Frames of the journal that the sidecar has not folded yet.",
-    "drain_lag_frames": "Frames of the journal that the database does not hold yet.",
-    "drain_lag_seconds": "Age of the oldest frame that the database does not hold yet.",
-    "ami_lag_seconds": "Delay of Asterisk's events, measured by the canary.",
-    "ami_connected": "1 while the AMI link stands.",
+    "engine_inbox_items": "Items that the deciding task has not taken yet.",
+    "engine_link_inbox_items": "AMI items that the engine has not taken from the link yet.",
+    "engine_link_reconnects": "How often the AMI link was lost since the engine's start.",
+    "engine_link_overflows": "How often the link's inbox hit its bound and the link was resynced.",
+    "engine_event_lag_seconds": "Delay of Asterisk's events, measured by the last canary.",
+    "engine_event_lag_largest_seconds": "Largest delay of the last canaries.",
+    "engine_events_late": "1 while the delay of events is beyond its bound.",
+    "engine_inputs": "Inputs that the core was told since the engine's start.",
+    "engine_inputs_disregarded": "Inputs that changed nothing: late, doubled, unknown.",
+    "engine_faults": "Inputs at which the core itself failed; more than 0 is a fault of callcore.",
+    "engine_journal_write_failures": "Tries at which the journal could not be written.",
+    "engine_journal_unsynced_seconds": "Age of the oldest frame that is not synced to disk.",
+    "engine_effects_refused": "Actions that Asterisk refused since the engine's start.",
+    "engine_slowest_step_seconds": "Longest decision so far, journal included.",
+    "engine_timers": "Timers that are set.",
+    "engine_cpu_seconds": "CPU time of the engine since its start.",
+    "sidecar_drain_behind_frames": "Frames of the journal that the database does not hold yet.",
+    "sidecar_drain_behind_seconds": "Age of the oldest frame that the database does not hold yet.",
+    "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
+    "sidecar_database_failures": "How often the database was away since the sidecar's start.",
+    "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
 }
 """For gauges that the composition root gives by these names; others say where they come from."""
 

@@ -1,0 +1,208 @@
+"""What happens wholly or partly while no engine lives, and how a hung, a second and a superseded engine behave."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from callcore.db import migrate
+from callcore.demo.centre import DemoCentre
+from callcore.domain import facts as f
+from callcore.domain.ids import SECOND
+from callcore.domain.stages import Outcome, Party, Work
+from tests.chaos import rig
+from tests.support.station import station, until
+
+SILENCE_S = 0.5
+"""Sound that comes late on a busy machine is heard as a pause of this length at most."""
+
+
+async def test_talk_goes_on_and_ends_while_the_engine_is_dead_and_its_recording_is_filed() -> None:
+    async with station(DemoCentre(agents=1, acw_s=2)) as s:
+        await migrate.upgrade(s.settings.database)
+        s.start("sidecar")
+        (desk,) = await rig.staff(s, 1)
+        caller = await rig.arrive(s, 1)
+        talk = await rig.take(desk)
+        await s.fact(f.CallAnswered)
+        await rig.both_hear(caller.line, talk, 1)
+        s.kill("engine")
+        killed = time.time()
+        await until(lambda: time.time() > killed + rig.STALE_S + 2, 20)
+        await rig.both_hear(caller.line, talk, 1)
+        await caller.line.hang_up()
+        await talk.wait_closed(5)
+        assert rig.longest_silence(caller.line, rig.desk_hz(1)) <= SILENCE_S, "nobody noticed"
+        assert rig.longest_silence(talk, rig.CALLER_HZ) <= SILENCE_S
+        await rig.gone(s, caller.id)
+        into, out = rig.talked(s, caller.id)
+        await until(lambda: time.time() > out + s.centre.acw_s + 0.5, 10)  # ACW ends unseen too
+
+        await s.start_engine()
+        await rig.settled(s, [caller.id])
+        filed = await s.fact(f.RecordingFiled)
+        rig.accounts(s, {caller.id: Outcome.COMPLETED}, idle=[1])
+        found = rig.record(s, caller.id)
+        assert found.answered_at is not None
+        assert abs(found.answered_at / SECOND - into) < 0.1
+        assert abs(found.talk / SECOND - (out - into)) < 0.1
+        assert (found.hung_up_by, found.reconstructed) == (Party.CALLER, True)
+        (ended,) = s.told(f.TalkEnded)
+        assert ended.reconstructed
+        assert ended.wrap_up_until is None, "how long the after-call work took is not known"
+        assert s.told(f.WrapUpEnded) == []
+        assert s.told(f.CallHeld) == [], "a hold is not made up"
+        assert (filed.call, filed.problem) == (caller.id, None)
+        assert abs(filed.seconds - (out - into)) < 1.5
+
+
+async def test_calls_that_nobody_watched_stand_in_the_books_as_they_were() -> None:
+    """Served by the net, given up in the net, and refused as closed, all between two lives of the engine."""
+    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+        (desk,) = await rig.staff(s, 1)
+        s.kill("engine")
+        served = await rig.arrive(s, 1)
+        talk = await rig.take(desk, 30)
+        await rig.both_hear(served.line, talk, 1)
+        patient = await rig.arrive(s, 2)
+        await rig.marked(s, patient.id, "callcore-net")
+        await patient.line.hang_up()
+        await rig.gone(s, patient.id)
+        await talk.hang_up()
+        await rig.gone(s, served.id)
+        day = time.strftime("%Y%m%d", time.gmtime(time.time() + 9 * 3600))  # in Asia/Tokyo
+        await rig.console(s, f"database put callcore-hours demo/{day} closed")
+        late = await rig.arrive(s, 3)
+        await rig.marked(s, late.id, "callcore-closed")
+        await late.line.hang_up()
+        await rig.gone(s, late.id)
+        into, out = rig.talked(s, served.id)
+
+        await s.start_engine()
+        await rig.settled(s, [served.id, patient.id, late.id])
+        await rig.available(s, 1)
+        rig.accounts(
+            s,
+            {served.id: Outcome.COMPLETED, patient.id: Outcome.ABANDONED, late.id: Outcome.CLOSED},
+            idle=[1],
+        )
+        assert all(rig.record(s, c.id).reconstructed for c in (served, patient, late))
+        assert rig.hung_up(s) == {
+            served.id: Party.AGENT,
+            patient.id: Party.CALLER,
+            late.id: Party.CALLER,
+        }
+        answered = rig.answer(s, served.id)
+        assert (answered.by_net, answered.agent) == (True, s.centre.agent(1))
+        assert abs(answered.at / SECOND - into) < 0.1
+        assert abs(rig.record(s, served.id).talk / SECOND - (out - into)) < 0.1
+        differed = await s.fact(f.AdmissionDiffered)
+        assert (differed.call, differed.told_open) == (late.id, False), "somebody must look at that"
+
+
+async def test_hung_engine_loses_its_callers_to_the_net_and_takes_them_back_when_it_goes_on() -> None:
+    async with station(DemoCentre(agents=1, acw_s=2)) as s:
+        (desk,) = await rig.staff(s, 1)
+        first, second, third = await rig.queue_up(s, 1, 2, 3)
+        talk = await rig.take(desk)
+        pid = s.processes["engine"].pid
+        await rig.stopped(pid)
+        try:
+            hung = time.time()
+            for waiting in (second, third):
+                await rig.marked(s, waiting.id, "callcore-net", rig.NET_WITHIN_S)
+            await talk.hang_up()
+            talk = await rig.take(desk)
+            await rig.both_hear(second.line, talk, 1)
+            await until(lambda: time.time() > hung + 8, 10)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await rig.works(s, 1, Work.TALKING)
+        await until(lambda: rig.marks(s, "callcore-held").count(third.id) == 2, 25, "taken back")
+        await second.line.hang_up()
+        talk = await rig.take(desk)
+        await rig.both_hear(third.line, talk, 1)
+        await third.line.hang_up()
+        calls = [first.id, second.id, third.id]
+        await rig.settled(s, calls)
+        await rig.available(s, 1)
+        rig.accounts(s, dict.fromkeys(calls, Outcome.COMPLETED), idle=[1])
+        assert [rig.record(s, c).by_net for c in calls] == [False, True, False]
+
+
+async def test_second_engine_does_not_start_and_says_who_holds_the_journal() -> None:
+    async with station() as s:
+        first = s.processes["engine"]
+        second = s.start("engine")
+        assert await asyncio.to_thread(second.wait, 15) != 0
+        said = s.log("engine")
+        assert f"PID {first.pid}" in said
+        assert "別の callcore" in said or "in use by another callcore" in said
+        s.processes["engine"] = first
+        assert first.poll() is None
+        await rig.beats(s)
+        assert len(s.told(f.RunStarted)) == 1, "the second gave out no run"
+
+
+async def test_superseded_engine_stops_deciding() -> None:
+    async with station() as s:
+        await rig.manager(s, {"Action": "Setvar", "Variable": "CALLCORE_RUN", "Value": "99"})
+        engine = s.processes.pop("engine")
+        await asyncio.to_thread(engine.wait, 15)
+        assert "another engine has taken over" in s.log("engine")
+        assert (await rig.console(s, "dialplan show globals")).count("CALLCORE_RUN=99") == 1
+
+
+async def test_asterisk_itself_dies_and_comes_back() -> None:
+    """Open calls are lost and told as such; signed-in agents get calls again, and the net knows them."""
+    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+        (desk,) = await rig.staff(s, 1)
+        talking, waiting = await rig.queue_up(s, 1, 2)
+        talk = await rig.take(desk)
+        await rig.both_hear(talking.line, talk, 1)
+        pid = s.asterisk.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        died = time.time()
+        await s.asterisk.wait()
+        for line in (talking.line, waiting.line, talk):
+            await line.hang_up()  # people put down; nobody answers their BYE
+        await desk.unregister()
+        await s.fact(f.LinkLost)
+        s.asterisk = type(s.asterisk)(s.toolchain, s.pbx.etc_dir, s.pbx.run_dir, s.pbx.log_dir)
+        await s.asterisk.start()
+        await rig.relinked(s, 2)
+        name = s.centre.phone(1)
+        await desk.register(name, s.secrets.phones[name], f"{s.net}.1:{s.settings.sip_port}")  # type: ignore[index]
+        lost = {x.call: x for x in await s.ended(2)}
+        assert {c: x.outcome for c, x in lost.items()} == {
+            talking.id: Outcome.CUT_OFF,
+            waiting.id: Outcome.FAILED,
+        }
+        for ended in lost.values():
+            assert (ended.reconstructed, ended.hung_up_by) == (True, Party.UNKNOWN)
+            assert abs(ended.at / SECOND - died) < 1.5
+        await rig.available(s, 1)
+        assert f"PJSIP/{name}" in await rig.console(s, "queue show demo-general")
+        again = await rig.arrive(s, 3)
+        talk = await rig.take(desk)
+        await rig.both_hear(again.line, talk, 1)
+        await again.line.hang_up()
+        await s.ended(3)
+        s.figures()
+        assert s.floor().problems() == []
+        assert rig.record(s, again.id).outcome is Outcome.COMPLETED
+
+
+async def test_asterisk_restarted_by_an_operator_leaves_the_engine_running() -> None:
+    async with station() as s:
+        engine = s.processes["engine"]
+        await s.asterisk.stop()
+        await s.fact(f.LinkLost)
+        s.asterisk = type(s.asterisk)(s.toolchain, s.pbx.etc_dir, s.pbx.run_dir, s.pbx.log_dir)
+        await s.asterisk.start()
+        await rig.relinked(s, 2)
+        await rig.beats(s)
+        assert engine.poll() is None

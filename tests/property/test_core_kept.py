@@ -1,0 +1,127 @@
+"""What is written down is what happened: facts and floors through the journal's codec and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callcore.centres import read
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.floor import Floor, evolve
+from callcore.domain.ids import Instant
+from callcore.domain.measures import Books
+from callcore.journal import Codec, Frame, KeyStore
+from tests.property.garbage import Source
+from tests.property.test_core_days import LINKS, SEEDS, a_day
+from tests.property.test_core_garbage import DRAWS, at_work
+from tests.support.sim import Sim
+from tests.support.watched import Watched
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Codec]:
+    home = tmp_path_factory.mktemp("kept")
+    with KeyStore.open(home / "journal", home / "keys", write=True) as keys:
+        yield Codec(f.KINDS, {}, keys)
+
+
+def kept(codec: Codec, facts: list[f.Fact], n: int = 1) -> list[f.Fact]:
+    frame = codec.decode(codec.encode(Frame(1, n, facts[0].at, tuple(facts))))
+    assert (frame.run, frame.n, frame.at) == (1, n, facts[0].at)
+    found = [fact for fact in frame.facts if isinstance(fact, f.Fact)]
+    assert len(found) == len(facts)
+    return found
+
+
+def fold(facts: list[f.Fact], start: Floor | None = None) -> Floor:
+    floor = start or Floor()
+    for fact in facts:
+        floor = evolve(floor, fact)
+    return floor
+
+
+def recorded(desk: Watched) -> Watched:
+    """Every recording is measured."""
+    for call in sorted(desk.floor.unfiled):
+        desk.tell(
+            i.RecordingMeasured(
+                at=desk.floor.at,
+                call=call,
+                file=f"{call}.wav",
+                size=44,
+                seconds=0.0,
+                sha256="ab",
+                problem="空",
+            )
+        )
+    return desk
+
+
+def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) -> None:
+    seen: set[str] = set()
+    for seed in range(12):
+        links = [("lost", 8, 20), ("killed", 20, 15)] if seed % 2 else []
+        sim = a_day(seed, 14, links)
+        sim.run(200)
+        facts = recorded(sim.core).facts
+        assert kept(codec, facts) == facts
+        seen.update(type(fact).__name__ for fact in facts)
+    nobody = Sim(99)
+    nobody.engine_starts()
+    nobody.run(1)
+    nobody.comes(500, open=True)
+    nobody.run(20)
+    nobody.link_lost()
+    nobody.run(150)  # beyond the safety net's limit
+    nobody.link_up()
+    nobody.run(5)
+    facts = recorded(nobody.core).facts
+    assert kept(codec, facts) == facts
+    seen.update(type(fact).__name__ for fact in facts)
+    assert seen == set(f.KINDS)
+
+
+def test_a_whole_centre_comes_back_from_the_journal_as_it_was(codec: Codec) -> None:
+    found = read(Path(__file__).parents[2] / "centres")
+    fact = f.Configured(at=Instant(1), configuration=found)
+    (back,) = kept(codec, [fact])
+    assert back == fact
+    assert fold([back]) == fold([fact])
+    assert found.centres, "the shipped centres"
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS, links=LINKS, cut=st.floats(0, 1))
+def test_folding_from_a_checkpoint_is_folding_from_the_start(
+    codec: Codec, seed: int, links: list[tuple[str, int, int]], cut: float
+) -> None:
+    sim = a_day(seed, 10, links)
+    sim.run(150)
+    facts = kept(codec, sim.core.facts)
+    at = round(cut * len(facts))
+    state = codec.encode_state(fold(facts[:at]))
+    assert fold(facts[at:], codec.decode_state(state, Floor)) == sim.core.floor
+    books = Books()
+    for fact in facts:
+        books = books.after(fact)
+    assert books == sim.core.books
+
+
+@settings(max_examples=25, deadline=None)
+@given(draws=DRAWS, cut=st.floats(0, 1))
+def test_a_checkpoint_of_a_floor_in_disorder_is_as_good_as_its_facts(
+    codec: Codec, draws: list[tuple[int, int, int, int, int]], cut: float
+) -> None:
+    desk = at_work()
+    source = Source(desk.floor.at)
+    for draw in draws:
+        desk.tell(source.input(desk.floor, draw))
+    facts = kept(codec, desk.facts)
+    at = round(cut * len(facts))
+    state = codec.encode_state(fold(facts[:at]))
+    assert fold(facts[at:], codec.decode_state(state, Floor)) == desk.floor
