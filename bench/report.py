@@ -83,6 +83,7 @@ def machine() -> dict[str, str]:
         "callcore": done.stdout.strip() or "unknown",
         "Python": platform.python_version(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "niceness": str(os.nice(0)),
         "load average at the end (1, 5, 15 min)": load,
         "date (UTC)": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     }
