@@ -120,7 +120,7 @@ async def test_hung_engine_loses_its_callers_to_the_net_and_takes_them_back_when
         finally:
             os.kill(pid, signal.SIGCONT)
         await rig.works(s, 1, Work.TALKING)
-        await until(lambda: rig.marks(s, "callcore-held").count(third.id) == 2, 25, "taken back")
+        await rig.taken_back(s, third.id)
         await second.line.hang_up()
         talk = await rig.take(desk)
         await rig.both_hear(third.line, talk, 1)

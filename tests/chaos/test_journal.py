@@ -24,7 +24,7 @@ from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Party, Work
 from callcore.journal import Codec, KeyStore, Spool
 from tests.chaos import rig
-from tests.support.station import Station, station, until
+from tests.support.station import Station, station
 
 START_WITHIN_S = 5.0
 """Of the process's own time, so that a machine that is busy with other things does not decide."""
@@ -156,7 +156,7 @@ async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_los
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
         await rig.works(s, 1, Work.TALKING)
         await rig.beats(s)
-        await until(lambda: rig.marks(s, "callcore-held").count(third.id) == 2, 25, "taken back")
+        await rig.taken_back(s, third.id)
         await talk.hang_up()
         talk = await rig.take(desk)
         await rig.both_hear(third.line, talk, 1)
