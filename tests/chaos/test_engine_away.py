@@ -183,7 +183,7 @@ async def test_asterisk_itself_dies_and_comes_back() -> None:
         }
         for ended in lost.values():
             assert (ended.reconstructed, ended.hung_up_by) == (True, Party.UNKNOWN)
-            assert abs(ended.at / SECOND - died) < 4, "the last that was heard, on a busy machine"
+            assert died - 3 < ended.at / SECOND < died + 0.5, "ended with the last that was heard of Asterisk"
         await rig.available(s, 1)
         assert f"PJSIP/{name}" in await rig.console(s, "queue show demo-general")
         again = await rig.arrive(s, 3)
