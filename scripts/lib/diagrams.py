@@ -19,7 +19,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from callcore.runtime import dialplan
 from callcore.ami.perform import Performer
 from callcore.ami.translate import translate
 from callcore.ami.wire import Event, parse
@@ -34,6 +33,7 @@ from callcore.domain.offer import OFFER
 from callcore.domain.stages import OPEN_OFFER, OfferStage
 from callcore.domain.step import step
 from callcore.domain.transitions import mermaid
+from callcore.runtime import dialplan
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "architecture.md"
