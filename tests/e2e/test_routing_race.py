@@ -44,7 +44,7 @@ def write_down(trial: str, figures: dict[str, Any]) -> None:
 def _none_lost(race: Race, calls: int) -> None:
     assert list(race.cut[:5]) == []
     assert list(race.bounced[:5]) == []
-    assert list(race.unequal[:5]) == []
+    assert list(race.unequal[:5]) == [], race.complaints
     assert race.imbalance is None
     assert race.healed == []
     assert race.engine_faults == 0

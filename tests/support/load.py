@@ -14,7 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -151,7 +151,11 @@ async def run_callers(
         longest = (
             count / rate + patience_s + (600.0 if stay_s is None else stay_s * max(1.0, count / at_once))
         )
-        return await run.result(longest + SLACK_S)
+        seen = await run.result(longest + SLACK_S)
+        # SIPp gives a call up when the far end's BYE comes after the stay has ended and before its own BYE is sent.
+        crossed = re.findall(r"unexpected BYE for call: (\d+)-", seen.complaints)
+        both = [(f"{caller_prefix}{number}", "both") for number in crossed]
+        return replace(seen, told=(*seen.told, *both))
 
 
 class _Sipp:

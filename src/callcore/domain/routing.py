@@ -9,7 +9,8 @@ Order of agents: longest idle, then the agent's number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop
 
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
@@ -18,21 +19,21 @@ from callcore.domain.ids import SECOND, Instant
 from callcore.domain.stages import Stage
 
 
-def waiting_in_order(floor: Floor) -> list[Call]:
-    """Callers on the waiting line, first to be served first; not who is in the safety net or has put down."""
-    line = [
-        c
-        for c in floor.calls.values()
-        if c.stage is Stage.WAITING
-        and not c.in_net
-        and c.visit is not None
-        and c.given_up_as is None
-        and not c.caller_put_down
-    ]
-    return sorted(line, key=_place)
+def _line(floor: Floor) -> Iterator[Call]:
+    """Callers on the waiting line, in no order; not who is in the safety net or has put down."""
+    for call in floor.calls.values():
+        if (
+            call.stage is Stage.WAITING
+            and not call.in_net
+            and call.visit is not None
+            and call.given_up_as is None
+            and not call.caller_put_down
+        ):
+            yield call
 
 
 def _place(call: Call) -> tuple[int, int, str]:
+    """Lower is served first."""
     assert call.visit is not None
     return (call.visit.priority, call.visit.since, call.id)
 
@@ -52,13 +53,15 @@ def pairs(floor: Floor) -> list[tuple[Call, AgentState]]:
     found: list[tuple[Call, AgentState]] = []
     if not agents:
         return found
-    for call in waiting_in_order(floor):
+    # A heap: most often one agent is free and thousands may wait, so they need not all be put in order.
+    line = [(_place(call), call) for call in _line(floor)]
+    heapify(line)
+    while line and agents:
+        _, call = heappop(line)
         agent = choose(floor, call, agents.values())
         if agent is not None:
             found.append((call, agent))
             del agents[agent.id]
-            if not agents:
-                break
     return found
 
 
@@ -67,7 +70,8 @@ def reasons(floor: Floor, call: Call, agent: AgentState, at: Instant) -> tuple[s
     idle = max(0, at - (agent.idle_since or at)) // SECOND
     assert call.visit is not None
     waited = max(0, at - call.visit.since) // SECOND
-    ahead = sum(1 for c in waiting_in_order(floor) if _place(c) < _place(call))
+    place = _place(call)
+    ahead = sum(1 for c in _line(floor) if _place(c) < place)
     return (
         f"最長待機 {idle} 秒 / longest idle {idle} s",
         f"優先度 {call.visit.priority}・待ち {waited} 秒・前に {ahead} 人 / "
