@@ -19,7 +19,6 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from callcore.ami import names
 from callcore.ami.perform import Performer
 from callcore.ami.translate import translate
 from callcore.ami.wire import Event, parse
@@ -34,6 +33,7 @@ from callcore.domain.offer import OFFER
 from callcore.domain.stages import OPEN_OFFER, OfferStage
 from callcore.domain.step import step
 from callcore.domain.transitions import mermaid
+from callcore.runtime import dialplan
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "architecture.md"
@@ -114,7 +114,7 @@ class _Wire:
 
     async def call_list(self, fields: dict[str, Any], **_: float) -> list[Event]:
         self.sent.append(fields)
-        return [_event("Status", Application=names.WAITING_APPLICATION)]
+        return [_event("Status", Application=dialplan.WAITING_APPLICATION)]
 
 
 def _event(name: str, at: Instant = BEGIN, variables: Sequence[str] = (), **headers: str) -> Event:
@@ -149,7 +149,8 @@ class Play:
         async def nothing(_: float) -> None: ...
 
         before = len(self.wire.sent)
-        performer = Performer(self.wire, now=lambda: self.clock, sleep=nothing)  # type: ignore[arg-type]
+        wire: Any = self.wire
+        performer = Performer(wire, beating=asyncio.Event(), now=lambda: self.clock, sleep=nothing)
         asyncio.run(performer.perform(effect))
         for sent in self.wire.sent[before:] if drawn else []:
             target = f" → {sent['Context']}, {sent['Exten']}" if "Exten" in sent else ""
@@ -181,7 +182,7 @@ class Play:
 def applications(context: str) -> list[str]:
     """The applications of one context in the order in which they stand, those inside ExecIf and GotoIf left out."""
     text = (ROOT / "dialplans" / "callcore.conf").read_text(encoding="utf-8")
-    if context == names.ARRIVALS:
+    if context == dialplan.ARRIVALS:
         text = (ROOT / "asterisk" / "extensions.conf.j2").read_text(encoding="utf-8")
     match = re.search(rf"(?ms)^\[{re.escape(context)}\]\n(.*?)(?=^\[|\Z)", text)
     if match is None:
@@ -227,11 +228,11 @@ def one_call() -> list[Row]:
     play.tell(i.DeviceReported(at=BEGIN, phone=PhoneId(phone), device=Device.FREE), drawn=False)
 
     call, leg = f"{NODE}-1795482001.4", f"{NODE}-1795482012.5"
-    channel, peer = f"PJSIP/{names.TRUNK}-00000004", f"PJSIP/{phone}-00000005"
-    mine = [f"{names.CALL}={call}"]
+    channel, peer = f"PJSIP/{dialplan.TRUNK}-00000004", f"PJSIP/{phone}-00000005"
+    mine = [f"{dialplan.CALL}={call}"]
     play.sip(CALLER, ASTERISK, f"INVITE {number}")
     play.event(
-        "Newchannel", Context=names.ARRIVALS, Uniqueid=call, Channel=channel, Exten=number,
+        "Newchannel", Context=dialplan.ARRIVALS, Uniqueid=call, Channel=channel, Exten=number,
         CallerIDNum="0312345678", after_s=1,
     )  # fmt: skip
     play.dialplan("callcore-in", "Set", "Goto", note="names call, centre, queue")
@@ -254,9 +255,9 @@ def one_call() -> list[Row]:
     offer = play.floor.calls[CallId(call)].offer
     play.dialplan("callcore-offer", "Set", "GotoIf", "Dial", note="only if the phone is NOT_INUSE")
     play.sip(ASTERISK, PHONE, "INVITE")
-    variables = [*mine, f"{names.CHANNEL_OFFER}={offer}"]
+    variables = [*mine, f"{dialplan.CHANNEL_OFFER}={offer}"]
     dial: dict[str, Any] = {
-        "Context": names.OFFER,
+        "Context": dialplan.OFFER,
         "DestUniqueid": leg,
         "DestChannel": peer,
         "variables": variables,

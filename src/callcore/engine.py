@@ -9,27 +9,26 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Coroutine, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from callcore import __version__
-from callcore.ami import cel, names, snapshot
+from callcore.ami import heartbeat
+from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
-from callcore.ami.wire import AmiError, Event
+from callcore.ami.watch import Watch
+from callcore.ami.wire import Event
 from callcore.centres import CentreFileErrors, load
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import UNNOTICED_S, Floor, evolve
-from callcore.domain.hours import policy
+from callcore.domain.floor import Floor, evolve
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
 from callcore.journal import (
     Codec,
@@ -47,6 +46,7 @@ from callcore.journal import (
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
+from callcore.runtime import dialplan
 from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
@@ -56,19 +56,16 @@ from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
 
-BEAT_EVERY_S = 1.0
-LOOK_EVERY_S = 10.0
-"""Between two looks at all of Asterisk's channels."""
-JUDGE_AFTER_S = 1.0
-"""A look is judged so long after it was taken: events that were under way have come by then."""
-POLICY_DAYS = 40
-"""Days of opening hours pushed ahead; at least 31 are promised, and they are pushed again each day."""
-POLICY_RETRY_S = 5.0
+EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
+"""What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
-CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
-"""CEL writes milliseconds after the event; a second is far beyond that."""
 STOP_STAGE_S = 3.0
-HOURS_FAMILY = "callcore-hours"
+
+
+class Superseded(Exception):
+    """Another engine decides."""
+
+
 NEEDS_A_PERSON = (
     CentreFileErrors,
     JournalLocked,
@@ -77,6 +74,7 @@ NEEDS_A_PERSON = (
     KeyLost,
     KeyDamaged,
     PermissionError,
+    Superseded,
 )
 """What keeps the engine from starting and does not mend by itself."""
 
@@ -109,30 +107,44 @@ class Engine:
         self._keys = KeyStore.open(settings.journal, settings.keys, write=True)
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._spool = Spool.open(settings.journal, self._codec, before_sync=self._keys.sync)
-        floor, self._seq = self._restore()
+        floor = self._restore()
         clock = SystemClock()
         self._clock = clock
         self._link = Link(
-            LinkSettings("127.0.0.1", settings.ami_port, "callcore", secrets.ami, events=names.EVENTS),
+            LinkSettings("127.0.0.1", settings.ami_port, "callcore", secrets.ami, events=EVENTS),
             clock=clock,
         )
-        self._performer = Performer(self._link, now=self._now, sleep=asyncio.sleep)
+        self._heartbeat = heartbeat.Heartbeat(self._link, self._spool.run)
+        self._performer = Performer(
+            self._link, beating=self._heartbeat.fresh, now=self._now, sleep=asyncio.sleep
+        )
         self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now)
+        self._watch = Watch(
+            self._link,
+            settings.node_id,
+            settings.asterisk / "log" / CEL_FILE,
+            floor=lambda: self._loop.floor,
+            now=self._now,
+            tell=self._loop.put,
+            aside=self._aside,
+        )
+        self._ahead = Ahead(
+            self._link,
+            self._configuration,
+            generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            now=self._now,
+        )
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._commands = CommandServer(
             settings.engine_socket, {"status": self._status, "recording": self._recording_measured}
         )
-        self._generation = 0
-        self._members: tuple[i.Member, ...] = ()
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
-        self._beaten_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._side: set[asyncio.Task[None]] = set()
-        self._superseded = asyncio.Event()
+        self._side: set[asyncio.Task[Any]] = set()
 
-    def _restore(self) -> tuple[Floor, Seq]:
+    def _restore(self) -> Floor:
         """The floor as the journal has it, from the newest good checkpoint on."""
         began = time.monotonic()
         kept = checkpoint.load(
@@ -153,7 +165,7 @@ class Engine:
             seconds=round(time.monotonic() - began, 3),
             calls=len(floor.calls),
         )
-        return floor, Seq(*seq) if seq is not None else Seq(0, 0)
+        return floor
 
     def _now(self) -> Instant:
         """The node's time; ours until the node has told its own."""
@@ -176,14 +188,14 @@ class Engine:
             "read": self._read,
             "beat": self._beat,
             "canary": self._canary.run,
-            "look": self._look,
-            "policy": self._policy,
+            "look": self._watch.run,
+            "ahead": self._ahead.run,
             "checkpoint": self._checkpoints,
         }
         self._tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
         ends = [
             asyncio.create_task(stop.wait(), name="stop"),
-            asyncio.create_task(self._superseded.wait(), name="superseded"),
+            asyncio.create_task(self._heartbeat.superseded.wait(), name="superseded"),
         ]
         waits: list[asyncio.Task[Any]] = [*self._tasks, *ends]
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -191,6 +203,11 @@ class Engine:
         for task in ends:
             task.cancel()
         await self._stop()
+        if self._heartbeat.superseded.is_set():
+            raise Superseded(
+                f"別のエンジンが引き継いでいます。このエンジン (run {self._spool.run}) は判断を止めました / "
+                f"another engine has taken over; this one (run {self._spool.run}) has stopped deciding"
+            )
         for task in failed:
             raise RuntimeError(f"engine part {task.get_name()} ended") from task.exception()
 
@@ -223,9 +240,8 @@ class Engine:
                     if not self._canary.seen(item):
                         self._event(item)
                 case LinkUp():
-                    self._generation = item.generation
-                    self._performer.link_up()
-                    self._aside(self._photograph("first", item.generation))
+                    self._heartbeat.link_up()
+                    self._watch.link_up(item)
                 case LinkLost():
                     self._canary.link_lost()
                     log.warning("link lost", why=str(item.notice))
@@ -233,7 +249,8 @@ class Engine:
                     # the last thing that was heard.
                     self._loop.put(i.LinkDropped(at=min(item.at, self._heard_at or item.at), node=node))
                 case ListCompleted():
-                    await self._listed(item)
+                    if await self._watch.listed(item):
+                        self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
 
     def _event(self, event: Event) -> None:
         told = translate(event, self._settings.node_id)
@@ -263,139 +280,28 @@ class Engine:
             else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
 
-    def _aside(self, work: Any) -> None:
+    def _aside(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something beside the reader and the deciding task."""
         task = asyncio.create_task(work)
         self._side.add(task)
-        task.add_done_callback(self._side.discard)
+        task.add_done_callback(self._side_ended)
 
-    # -- looking at all of Asterisk ---------------------------------------------------------------------------
+    def _side_ended(self, task: asyncio.Task[Any]) -> None:
+        self._side.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work beside the engine raised", exc_info=task.exception())
 
-    async def _photograph(self, tag: str, generation: int) -> None:
-        """Ask for the lists; they come through the inbox. A first one is asked for until it succeeds."""
-        while generation == self._generation:
-            try:
-                await snapshot.request(self._link, f"{tag}:{generation}")
-                return
-            except AmiError as error:
-                log.warning("no snapshot", why=str(error))
-                if tag != "first":
-                    return
-                await asyncio.sleep(0.5)
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if self._loop.floor.linked:
-                await self._photograph("look", self._generation)
-
-    async def _listed(self, item: ListCompleted) -> None:
-        head, _, what = item.tag.partition("/")
-        tag, _, generation = head.partition(":")
-        if generation != str(self._generation):
-            return
-        now = self._now()
-        if what == snapshot.DEVICES:
-            for phone, device in snapshot.devices(item.events):
-                self._loop.put(i.DeviceReported(at=now, phone=phone, device=device))
-        elif what == snapshot.MEMBERS:
-            self._members = snapshot.members(item.events)
-        elif what == snapshot.CHANNELS:
-            first = tag == "first"
-            channels = snapshot.channels(item.events)
-            seen = i.Snapshot(
-                at=now,
-                node=self._settings.node_id,
-                first=first,
-                channels=channels,
-                devices=(),
-                members=self._members,
-                traces=await self._retrace({c.id for c in channels}) if first else (),
-            )
-            if first:
-                self._loop.put(seen)
-                self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
-            else:
-                self._aside(self._later(seen, self._generation))
-
-    async def _later(self, seen: i.Snapshot, generation: int) -> None:
-        await asyncio.sleep(JUDGE_AFTER_S)
-        if generation == self._generation and self._loop.floor.linked:
-            self._loop.put(seen)
-
-    async def _retrace(self, present: Collection[str]) -> tuple[i.CallTraced, ...]:
-        """The traces, once CEL has told the end of every call whose channel is gone.
-
-        It writes a moment after the event. An end that does not come went with Asterisk itself.
-        """
-        for _ in range(CEL_LOOKS):
-            traces = await asyncio.to_thread(self._traces)
-            told = {t.call for t in traces if t.ended is not None}
-            if all(call in told or call in present for call in self._loop.floor.calls):
-                break
-            await asyncio.sleep(CEL_LOOK_EVERY_S)
-        return traces
-
-    def _traces(self) -> tuple[i.CallTraced, ...]:
-        """What CEL tells of the calls that are open, and of those that came when nobody watched."""
-        floor = self._loop.floor
-        since = floor.unwitnessed_since()
-        lines = cel.read_since(self._settings.asterisk / "log" / CEL_FILE, since)
-        # An old open call makes old lines come along; what ended long ago is in the books already.
-        new = floor.watched_until - UNNOTICED_S * SECOND
-        return tuple(t for t in cel.traces(lines) if t.call in floor.calls or t.arrived >= new)
-
-    # -- the heartbeat and what is pushed ahead ---------------------------------------------------------------
+    # -- the heartbeat ----------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
         while True:
             self._loop.put(self._beat_once)
-            await asyncio.sleep(BEAT_EVERY_S)
+            await asyncio.sleep(heartbeat.EVERY_S)
 
     async def _beat_once(self) -> None:
         """Done by the deciding task, at its place in the inbox: a beat proves that the inbox turns."""
-        if self._loop.floor.linked and not self._superseded.is_set():
-            self._aside(self._send_beat())
-
-    async def _send_beat(self) -> None:
-        try:
-            told = await self._link.call({"Action": "Getvar", "Variable": names.RUN}, timeout=2.0)
-            other = told.get("Value") or ""
-            if other.isdigit() and int(other) > self._spool.run:
-                log.critical(
-                    "別のエンジンが引き継いでいます。このエンジンは判断を止めます / "
-                    "another engine has taken over; this one stops deciding",
-                    run=self._spool.run,
-                    other=other,
-                )
-                self._superseded.set()
-                return
-            await self._performer.beat(self._spool.run)
-            self._beaten_at = time.monotonic()
-        except AmiError as error:
-            log.warning("no heartbeat", why=str(error))
-
-    async def _policy(self) -> None:
-        """Push the opening hours ahead, so that the dialplan alone decides rightly for weeks."""
-        pushed: tuple[int, str] | None = None
-        while True:
-            now = self._now()
-            today = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d")
-            wanted = (self._generation, today + self._configuration.version)
-            if self._loop.floor.linked and wanted != pushed:
-                try:
-                    await self._push(now)
-                    pushed = wanted
-                    log.info("opening hours pushed", days=POLICY_DAYS)
-                except AmiError as error:
-                    log.warning("opening hours not pushed", why=str(error))
-            await asyncio.sleep(POLICY_RETRY_S if wanted != pushed else 60.0)
-
-    async def _push(self, now: Instant) -> None:
-        for centre in self._configuration.centres:
-            zone = ZoneInfo(centre.time_zone)
-            first = datetime.fromtimestamp(now / SECOND, zone).date() - timedelta(days=1)
-            for day, windows in policy(centre.calendar, first, POLICY_DAYS):
-                await self._performer.push(HOURS_FAMILY, f"{centre.id}/{day}", windows)
+        if self._loop.floor.linked:
+            self._aside(self._heartbeat.once())
 
     # -- checkpoints ------------------------------------------------------------------------------------------
 
@@ -428,7 +334,7 @@ class Engine:
             "linked": self._loop.floor.linked,
             "link": gauges.state.value,
             "link_error": str(gauges.last_error) if gauges.last_error is not None else None,
-            "beat_age_s": None if self._beaten_at is None else round(time.monotonic() - self._beaten_at, 3),
+            "beat_age_s": self._heartbeat.age_s,
             "gauges": {
                 "engine_inbox_items": self._loop.depth,
                 "engine_link_inbox_items": gauges.depth,

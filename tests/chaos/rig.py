@@ -168,6 +168,11 @@ async def marked(s: Station, call: str, mark: str, within: float = 20.0) -> None
     await until(lambda: call in marks(s, mark), within, f"{call} {mark}")
 
 
+async def taken_back(s: Station, call: str, within: float = 25.0) -> None:
+    """The caller stands on the waiting line for the second time."""
+    await until(lambda: marks(s, "callcore-held").count(call) == 2, within, f"{call} taken back")
+
+
 async def gone(s: Station, call: str, within: float = 20.0) -> None:
     """The call's channel has ended."""
     await until(

@@ -120,7 +120,7 @@ async def test_hung_engine_loses_its_callers_to_the_net_and_takes_them_back_when
         finally:
             os.kill(pid, signal.SIGCONT)
         await rig.works(s, 1, Work.TALKING)
-        await until(lambda: rig.marks(s, "callcore-held").count(third.id) == 2, 25, "taken back")
+        await rig.taken_back(s, third.id)
         await second.line.hang_up()
         talk = await rig.take(desk)
         await rig.both_hear(third.line, talk, 1)
@@ -183,7 +183,7 @@ async def test_asterisk_itself_dies_and_comes_back() -> None:
         }
         for ended in lost.values():
             assert (ended.reconstructed, ended.hung_up_by) == (True, Party.UNKNOWN)
-            assert abs(ended.at / SECOND - died) < 1.5
+            assert died - 3 < ended.at / SECOND < died + 0.5, "ended with the last that was heard of Asterisk"
         await rig.available(s, 1)
         assert f"PJSIP/{name}" in await rig.console(s, "queue show demo-general")
         again = await rig.arrive(s, 3)

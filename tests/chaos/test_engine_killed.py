@@ -9,7 +9,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import OfferStage, Outcome, Party, Work
 from tests.chaos import rig
-from tests.support.station import station, until
+from tests.support.station import station
 
 
 async def test_waiting_callers_are_served_in_order_by_the_safety_net_and_taken_back_in_order() -> None:
@@ -40,7 +40,7 @@ async def test_waiting_callers_are_served_in_order_by_the_safety_net_and_taken_b
         assert adopted.agent == s.centre.agent(1)
         assert abs(adopted.at / SECOND - rig.talked_since(s, second.id)) < 1
         for waiting in (third, fourth):
-            await until(lambda c=waiting: rig.marks(s, "callcore-held").count(c.id) == 2, 15, "taken back")
+            await rig.taken_back(s, waiting.id)
         back = [x for x in rig.marks(s, "callcore-held") if x in (third.id, fourth.id)][2:]
         assert back == [third.id, fourth.id], "taken back in the order of waiting"
 

@@ -24,9 +24,10 @@ from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Party, Work
 from callcore.journal import Codec, KeyStore, Spool
 from tests.chaos import rig
-from tests.support.station import Station, station, until
+from tests.support.station import Station, station
 
 START_WITHIN_S = 5.0
+"""Of the process's own time, so that a machine that is busy with other things does not decide."""
 
 
 def a_past_day(s: Station, calls: int) -> list[tuple[f.Fact, ...]]:
@@ -106,14 +107,24 @@ async def test_engine_is_back_within_seconds_on_a_journal_of_ten_thousand_facts(
         began = time.monotonic()
         await s.start_engine()
         took = time.monotonic() - began
-        assert took < START_WITHIN_S
+        gauges = (await rig.status(s))["gauges"]
+        assert isinstance(gauges, dict)
+        assert gauges["engine_cpu_seconds"] < START_WITHIN_S
+        assert took < 4 * START_WITHIN_S
         await s.fact(f.LinkGained, lambda x: x.at > frames[-1][-1].at)
         floor = s.floor()
         assert floor.run == 2
         assert floor.agents[AgentId(s.centre.agent(1))].phone == s.centre.phone(1)
         assert s.figures().answered == 1_150
         assert f"PJSIP/{s.centre.phone(1)}" in await rig.console(s, "queue show demo-general")
-        rig.evidence("restart on a long journal", {"facts": facts, "seconds": round(took, 2)})
+        rig.evidence(
+            "restart on a long journal",
+            {
+                "facts": facts,
+                "seconds": round(took, 2),
+                "cpu_seconds": round(gauges["engine_cpu_seconds"], 2),
+            },
+        )
 
 
 async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_lost() -> None:
@@ -145,7 +156,7 @@ async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_los
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
         await rig.works(s, 1, Work.TALKING)
         await rig.beats(s)
-        await until(lambda: rig.marks(s, "callcore-held").count(third.id) == 2, 25, "taken back")
+        await rig.taken_back(s, third.id)
         await talk.hang_up()
         talk = await rig.take(desk)
         await rig.both_hear(third.line, talk, 1)

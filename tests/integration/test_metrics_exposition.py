@@ -20,7 +20,7 @@ from callcore.telemetry.prometheus import OUTCOMES
 from tests.support.floors import Desk
 from tests.support.web import DEADLINE_S, DeskSource, served
 
-GAUGES = {"journal_bytes": 4096.0, "drain_lag_seconds": 0.25, "made_up_by_nobody": 1.0}
+GAUGES = {"engine_timers": 4.0, "sidecar_drain_behind_seconds": 0.25, "made_up_by_nobody": 1.0}
 
 
 def a_source() -> DeskSource:
@@ -74,7 +74,7 @@ async def test_the_scraped_figures_are_the_measures_own() -> None:
     centre = source.desk.floor.centres[CentreId("demo")]
     figures = todays_figures(source.desk.books, centre, source.now())[1]
     of = (("centre", "demo"),)
-    assert told["callcore_today_answer_ratio"][of] == figures.answer_ratio.value == 1.0
+    assert told["callcore_today_answer_ratio"][of] == figures.answer_ratio.value == 0.5
     assert told["callcore_today_answer_part"][of] == figures.answer_ratio.part
     assert told["callcore_today_answer_whole"][of] == figures.answer_ratio.whole
     by_outcome = {
@@ -169,4 +169,4 @@ async def test_a_real_prometheus_reads_it(tmp_path: Path) -> None:
                     result = answer.json().get("data", {}).get("result", [])
                     value = float(result[0]["value"][1]) if result else None
                 await asyncio.sleep(0.1)
-    assert value == 1.0
+    assert value == 0.5

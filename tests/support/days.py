@@ -135,7 +135,8 @@ class Day(Desk):
             self.pick_up(s, call.id)
         elif verb == "ring_out":
             self.ring(s, call.id)
-            failed(OfferStage.NO_ANSWER, self, s + 1, call.id)
+            self.s = s + 15.1  # the whole ring time; an earlier end would be a refusal
+            failed(OfferStage.NO_ANSWER, self, self.s, call.id)
         elif verb == "reject":
             failed(OfferStage.REJECTED, self, s, call.id)
         elif verb in ("hold", "resume") and call.talking_leg is not None:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.ami import names
 from callcore.ami.translate import caller_number
 from callcore.ami.wire import parse_instant
 from callcore.domain.ids import SECOND, CallId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced
 from callcore.domain.stages import Party
+from callcore.runtime import dialplan
 
 BLOCK = 1 << 20
 """Bytes read at a time while looking backwards for the first line that matters."""
@@ -100,7 +100,7 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
     """One trace per call whose arrival stands among the lines, in the order of arrival."""
     found: dict[str, _Trace] = {}
     for line in lines:
-        if line.kind == "CHAN_START" and line.context == names.ARRIVALS:
+        if line.kind == "CHAN_START" and line.context == dialplan.ARRIVALS:
             found[line.unique] = _Trace(line, last=line.at)
         elif line.linked in found:
             _fold(found[line.linked], line)
@@ -146,7 +146,7 @@ def _answered(trace: _Trace, line: Line) -> None:
             trace.answered = trace.answered or line.at
             if trace.talk_since is None or trace.talk_ended is not None:
                 trace.talk_since = line.at
-            trace.phone = names.phone_of(channel)
+            trace.phone = dialplan.phone_of(channel)
             trace.first_out = trace.talk_ended = trace.back = None
 
 
@@ -167,7 +167,7 @@ def _who(trace: _Trace, line: Line) -> Party:
     source = str(told.get("hangupsource", "")) if isinstance(told, dict) else ""
     if source == trace.arrival.channel:
         return Party.CALLER
-    if names.phone_of(source) is not None:
+    if dialplan.phone_of(source) is not None:
         return Party.AGENT
     return Party.SYSTEM if source.startswith("dialplan/") else Party.UNKNOWN
 

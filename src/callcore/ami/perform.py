@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from callcore.ami import names
 from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
 from callcore.domain.ids import Instant
+from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
 
@@ -40,19 +40,21 @@ class Performer:
     """Carries out one effect at a time per call of `perform`; many may run beside each other."""
 
     def __init__(
-        self, link: Link, *, now: Callable[[], Instant], sleep: Callable[[float], Awaitable[None]]
+        self,
+        link: Link,
+        *,
+        beating: asyncio.Event,
+        now: Callable[[], Instant],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
+        """`beating` is set while this link has been told a heartbeat."""
         self._link = link
         self._now = now
         self._sleep = sleep
-        self._beating = asyncio.Event()
+        self._beating = beating
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
-
-    def link_up(self) -> None:
-        """A new link: Asterisk may not have heard a beat for long."""
-        self._beating.clear()
 
     async def perform(self, effect: e.Effect) -> i.Input | None:
         """Do it; the input to be fed back, if the doing itself tells one. Raises nothing of the link's."""
@@ -70,25 +72,15 @@ class Performer:
                     )
                 case e.Reply():
                     await self._call(
-                        Action="Setvar", Channel=effect.channel_name, Variable=names.REPLY, Value=effect.word
+                        Action="Setvar",
+                        Channel=effect.channel_name,
+                        Variable=dialplan.REPLY,
+                        Value=effect.word,
                     )
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
             self.refused += 1
             log.warning("effect not carried out", effect=type(effect).__name__, why=str(error))
         return None
-
-    async def beat(self, run: int) -> None:
-        """Tell the node that this run decides, by the node's own clock. Raises what `Link.call` raises."""
-        node_now = self._link.node_now()
-        if node_now is None:
-            return
-        await self._call(Action="Setvar", Variable=names.RUN, Value=str(run))
-        await self._call(Action="Setvar", Variable=names.HEARTBEAT, Value=str(node_now // 1_000_000))
-        self._beating.set()
-
-    async def push(self, family: str, key: str, value: str) -> None:
-        """Put a value ahead into AstDB, where the dialplan finds it without us. Raises what `Link.call` raises."""
-        await self._call(Action="DBPut", Family=family, Key=key, Val=value)
 
     async def _call(self, **fields: str) -> None:
         await self._link.call(fields, timeout=ACTION_TIMEOUT_S)
@@ -108,7 +100,7 @@ class Performer:
         """The channel once it is inside the blocking wait, or as it is after `HOLD_WAIT_S`; None: it is gone."""
         status = await self._status(channel_name)
         deadline = self._now() + round(HOLD_WAIT_S * 1_000_000)
-        while status is not None and status.get("Application") != names.WAITING_APPLICATION:
+        while status is not None and status.get("Application") != dialplan.WAITING_APPLICATION:
             if self._now() >= deadline:
                 break
             await self._sleep(LOOK_EVERY_S)
@@ -130,7 +122,7 @@ class Performer:
             status = await self._waiting(effect.channel_name)
             if status is None:
                 raise _NotPlaced("入電者のチャネルがない / the caller's channel is gone", caller_gone=True)
-            if status.get("Application") != names.WAITING_APPLICATION:
+            if status.get("Application") != dialplan.WAITING_APPLICATION:
                 raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
         except (ActionTimeout, LinkDown) as error:
             raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
@@ -138,8 +130,8 @@ class Performer:
             await self._call(
                 Action="Redirect",
                 Channel=effect.channel_name,
-                Context=names.OFFER,
-                Exten=names.offer_extension(effect.offer, effect.phone, effect.ring_s),
+                Context=dialplan.OFFER,
+                Exten=dialplan.offer_extension(effect.offer, effect.phone, effect.ring_s),
                 Priority="1",
             )
         except (ActionFailed, WireError) as error:
@@ -164,7 +156,7 @@ class Performer:
             if status is None or status.get("Application") != "Queue" or status.get("BridgeID") is not None:
                 return
             await self._call(
-                Action="Redirect", Channel=effect.channel_name, Context=names.HOLD, Exten="s", Priority="1"
+                Action="Redirect", Channel=effect.channel_name, Context=dialplan.HOLD, Exten="s", Priority="1"
             )
             await self._waiting(effect.channel_name)
 

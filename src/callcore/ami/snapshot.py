@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from callcore.ami import names
 from callcore.ami.link import Link
 from callcore.ami.translate import caller_number, device
 from callcore.ami.wire import Event
 from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import ChannelSeen, Member
 from callcore.domain.stages import Device
+from callcore.runtime import dialplan
 
 LIST_TIMEOUT_S = 10.0
 """Seconds for one list. 3,000 channels take well under one."""
 
-STATUS_VARIABLES = ",".join((names.CALL, names.CHANNEL_OFFER, names.NUMBER, names.ENTERED))
+STATUS_VARIABLES = ",".join((dialplan.CALL, dialplan.CHANNEL_OFFER, dialplan.NUMBER, dialplan.ENTERED))
 DEVICES, MEMBERS, CHANNELS = "devices", "members", "channels"
 
 _CREATED = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
@@ -40,7 +40,7 @@ async def request(link: Link, tag: str) -> None:
 
 
 def devices(events: Iterable[Event]) -> tuple[tuple[PhoneId, Device], ...]:
-    found = ((names.phone_of(e.get("Device") or ""), device(e.get("State"))) for e in events)
+    found = ((dialplan.phone_of(e.get("Device") or ""), device(e.get("State"))) for e in events)
     return tuple((phone, state) for phone, state in found if phone is not None)
 
 
@@ -48,7 +48,7 @@ def members(events: Iterable[Event]) -> tuple[Member, ...]:
     found: list[Member] = []
     for event in events:
         phone, queue = (
-            names.phone_of(event.get("Location") or event.get("Interface") or ""),
+            dialplan.phone_of(event.get("Location") or event.get("Interface") or ""),
             event.get("Queue"),
         )
         if event.name == "QueueMember" and phone is not None and queue is not None:
@@ -66,8 +66,8 @@ def _channel(event: Event) -> ChannelSeen | None:
         return None
     told = event.variables
     created = _CREATED.fullmatch(unique)
-    entered = told.get(names.ENTERED) or ""
-    call, offer = told.get(names.CALL), told.get(names.CHANNEL_OFFER)
+    entered = told.get(dialplan.ENTERED) or ""
+    call, offer = told.get(dialplan.CALL), told.get(dialplan.CHANNEL_OFFER)
     return ChannelSeen(
         id=ChannelId(unique),
         name=name,
@@ -76,8 +76,8 @@ def _channel(event: Event) -> ChannelSeen | None:
         bridge=event.get("BridgeID"),
         call=CallId(call) if call else None,
         offer=OfferId(offer) if offer else None,
-        phone=names.phone_of(name),
-        number=told.get(names.NUMBER),
+        phone=dialplan.phone_of(name),
+        number=told.get(dialplan.NUMBER),
         caller=caller_number(event.get("CallerIDNum")),
         # The unique id holds the second in which the channel was made.
         created=Instant(int(created[1]) * SECOND) if created else Instant(0),

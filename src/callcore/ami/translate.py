@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.ami import names
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId, ChannelId, Instant, NodeId, OfferId, PhoneId
 from callcore.domain.stages import Device, OfferStage
+from callcore.runtime import dialplan
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ def _channel(event: Event, name: str = "Uniqueid") -> ChannelId | None:
 
 
 def _call(event: Event) -> CallId | None:
-    found = event.variables.get(names.CALL)
+    found = event.variables.get(dialplan.CALL)
     return None if found is None else CallId(found)
 
 
 def _arrival(event: Event, at: Instant, node: NodeId) -> Told | None:
     channel, name, number = _channel(event), event.get("Channel"), event.get("Exten")
-    if event.get("Context") != names.ARRIVALS or channel is None or name is None or number is None:
+    if event.get("Context") != dialplan.ARRIVALS or channel is None or name is None or number is None:
         return None
     return i.ChannelArrived(
         at=at,
@@ -130,8 +130,8 @@ def _dial(event: Event) -> tuple[CallId, ChannelId, PhoneId | None, OfferId | No
     call, leg = _call(event), _channel(event, "DestUniqueid")
     if call is None or leg is None:
         return None
-    offer = event.variables.get(names.CHANNEL_OFFER) if event.get("Context") == names.OFFER else None
-    return call, leg, names.phone_of(event.get("DestChannel") or ""), OfferId(offer) if offer else None
+    offer = event.variables.get(dialplan.CHANNEL_OFFER) if event.get("Context") == dialplan.OFFER else None
+    return call, leg, dialplan.phone_of(event.get("DestChannel") or ""), OfferId(offer) if offer else None
 
 
 def _dial_began(event: Event, at: Instant, _: NodeId) -> Told | None:
@@ -165,7 +165,7 @@ def _hold(event: Event, at: Instant, _: NodeId) -> Told | None:
 
 
 def _device(event: Event, at: Instant, _: NodeId) -> Told | None:
-    phone = names.phone_of(event.get("Device") or "")
+    phone = dialplan.phone_of(event.get("Device") or "")
     return None if phone is None else i.DeviceReported(at=at, phone=phone, device=device(event.get("State")))
 
 
@@ -174,7 +174,7 @@ def _key(event: Event, at: Instant, _: NodeId) -> Told | None:
     # Asterisk tells each key twice when it is passed on; the one that we received counts.
     if channel is None or digit is None or event.get("Direction") != "Received":
         return None
-    return KeyPressed(channel, digit) if event.get("Context") == names.PIN else None
+    return KeyPressed(channel, digit) if event.get("Context") == dialplan.PIN else None
 
 
 def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:

@@ -25,6 +25,7 @@ import jinja2
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.runtime import dialplan
 
 MODULES: Final = (
     "bridge_simple",
@@ -92,21 +93,7 @@ OPTIONAL_MODULES: Final = (
 )
 """Lamps and instruments: without them calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
 
-EVENTS: Final = (
-    "Newchannel",
-    "Hangup",
-    "HangupRequest",
-    "DialBegin",
-    "DialEnd",
-    "BridgeEnter",
-    "BridgeLeave",
-    "Hold",
-    "Unhold",
-    "UserEvent",
-    "MixMonitorStart",
-    "FullyBooted",
-    "Shutdown",
-)
+EVENTS: Final = (*dialplan.CALL_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
 
 CEL_FIELDS: Final = (

@@ -25,24 +25,20 @@ HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 TRUNK = "trunk"
 """The endpoint that calls come from; no phone bears this name."""
 
-EVENTS = frozenset(
-    {
-        "Newchannel",
-        "Hangup",
-        "HangupRequest",
-        "DialBegin",
-        "DialEnd",
-        "BridgeEnter",
-        "BridgeLeave",
-        "Hold",
-        "Unhold",
-        "UserEvent",
-        "DeviceStateChange",
-        "DTMFEnd",
-        "Shutdown",
-    }
+CALL_EVENTS = (
+    "Newchannel",
+    "Hangup",
+    "HangupRequest",
+    "DialBegin",
+    "DialEnd",
+    "BridgeEnter",
+    "BridgeLeave",
+    "Hold",
+    "Unhold",
+    "UserEvent",
 )
-"""What reaches the inbox; the rest is dropped unread."""
+"""The AMI events that callcore decides by. Asterisk lets these pass, and beside them `DeviceStateChange` of phones,
+`DTMFEnd` while a PIN is keyed, and what tells of its own start and end."""
 
 
 def phone_of(device_or_channel: str) -> PhoneId | None:

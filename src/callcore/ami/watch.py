@@ -1,0 +1,138 @@
+"""Watching one node: a look at all of it after each login, and another every ten seconds.
+
+The first look of a link says what was missed, with what CEL tells of it; the later ones find what was lost on the way.
+Each list comes through the link's inbox, at its place among the events, and is handed on as inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from callcore.ami import cel, snapshot
+from callcore.ami.link import Link, LinkUp, ListCompleted
+from callcore.ami.wire import AmiError
+from callcore.domain import inputs as i
+from callcore.domain.floor import UNNOTICED_S, Floor
+from callcore.domain.ids import SECOND, Instant, NodeId
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 10.0
+"""Between two looks at all of Asterisk's channels."""
+JUDGE_AFTER_S = 1.0
+"""A look is judged so long after it was taken: events that were under way have come by then."""
+AGAIN_S = 0.5
+"""Before a first look that failed is asked for again."""
+CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
+"""CEL writes milliseconds after the event; a second is far beyond that."""
+
+FIRST, LATER = "first", "look"
+
+
+class Watch:
+    """`floor` is the floor as it is when asked, `tell` takes inputs, `aside` runs work beside the reader."""
+
+    def __init__(
+        self,
+        link: Link,
+        node: NodeId,
+        cel_file: Path,
+        *,
+        floor: Callable[[], Floor],
+        now: Callable[[], Instant],
+        tell: Callable[[i.Input], None],
+        aside: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self.generation = 0
+        """Of the link; what a former one asked for is void."""
+        self._link = link
+        self._node = node
+        self._cel_file = cel_file
+        self._floor = floor
+        self._now = now
+        self._tell = tell
+        self._aside = aside
+        self._members: tuple[i.Member, ...] = ()
+
+    def link_up(self, up: LinkUp) -> None:
+        self.generation = up.generation
+        self._aside(self._photograph(FIRST, up.generation))
+
+    async def run(self) -> None:
+        """The later looks, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._floor().linked:
+                await self._photograph(LATER, self.generation)
+
+    async def _photograph(self, tag: str, generation: int) -> None:
+        """Ask for the lists; they come through the inbox. A first one is asked for until it succeeds."""
+        while generation == self.generation:
+            try:
+                await snapshot.request(self._link, f"{tag}:{generation}")
+                return
+            except AmiError as error:
+                log.warning("no snapshot", why=str(error))
+                if tag != FIRST:
+                    return
+                await asyncio.sleep(AGAIN_S)
+
+    async def listed(self, item: ListCompleted) -> bool:
+        """Take one list from the inbox. True when with it a link's first look was told."""
+        head, _, what = item.tag.partition("/")
+        tag, _, generation = head.partition(":")
+        if generation != str(self.generation):
+            return False
+        now = self._now()
+        if what == snapshot.DEVICES:
+            for phone, device in snapshot.devices(item.events):
+                self._tell(i.DeviceReported(at=now, phone=phone, device=device))
+        elif what == snapshot.MEMBERS:
+            self._members = snapshot.members(item.events)
+        elif what == snapshot.CHANNELS:
+            first = tag == FIRST
+            channels = snapshot.channels(item.events)
+            seen = i.Snapshot(
+                at=now,
+                node=self._node,
+                first=first,
+                channels=channels,
+                devices=(),
+                members=self._members,
+                traces=await self._retrace({c.id for c in channels}) if first else (),
+            )
+            if first:
+                self._tell(seen)
+                return True
+            self._aside(self._judge(seen, self.generation))
+        return False
+
+    async def _judge(self, seen: i.Snapshot, generation: int) -> None:
+        await asyncio.sleep(JUDGE_AFTER_S)
+        if generation == self.generation and self._floor().linked:
+            self._tell(seen)
+
+    async def _retrace(self, present: Collection[str]) -> tuple[i.CallTraced, ...]:
+        """The traces, once CEL has told the end of every call whose channel is gone.
+
+        It writes a moment after the event. An end that does not come went with Asterisk itself.
+        """
+        for _ in range(CEL_LOOKS):
+            traces = await asyncio.to_thread(self._traces, self._floor())
+            told = {t.call for t in traces if t.ended is not None}
+            if all(call in told or call in present for call in self._floor().calls):
+                break
+            await asyncio.sleep(CEL_LOOK_EVERY_S)
+        return traces
+
+    def _traces(self, floor: Floor) -> tuple[i.CallTraced, ...]:
+        """What CEL tells of the calls that are open, and of those that came when nobody watched."""
+        lines = cel.read_since(self._cel_file, floor.unwitnessed_since())
+        # An old open call makes old lines come along; what ended long ago is in the books already.
+        new = floor.watched_until - UNNOTICED_S * SECOND
+        return tuple(t for t in cel.traces(lines) if t.call in floor.calls or t.arrived >= new)
