@@ -255,6 +255,8 @@ class Race:
     sipp_failures: Mapping[str, int]
     complaints: str
     """SIPp's own words about them."""
+    never_came: int
+    """Calls that the load generator gave up with no answer to their INVITE, and that Asterisk never saw."""
     answered_too_late: int
     """Phones that were picked up in the instant in which the caller hung up."""
     wait_median_s: float | None
@@ -280,6 +282,7 @@ class Race:
             "outcomes": _listed(self.outcomes),
             "offers made": self.offers,
             "offers that failed": _listed(self.failed_offers),
+            "INVITEs that never came to Asterisk": self.never_came,
             "picked up as the caller hung up": self.answered_too_late,
             "SIPp failures": _listed(self.sipp_failures) or "none",
             "books": self.imbalance or "balance",
@@ -432,7 +435,11 @@ def _compare(
     unequal += [
         f"{number}: the journal does not know this caller" for number in caller_said.keys() - by_number.keys()
     ]
-    if sum(result.calls for result in heard) != len(by_number):
+    # An INVITE that got no answer at all and that the journal does not know never came to Asterisk.
+    missing = sum(result.calls for result in heard) - len(by_number)
+    never_came = sum(result.failures.get("MaxUDPRetrans", 0) for result in heard)
+    never_came = missing if 0 < missing <= never_came else 0
+    if missing != never_came:
         unequal.append(f"{sum(result.calls for result in heard)} calls made, {len(by_number)} in the journal")
     made = figures(
         journal.books.records.values(), at=Instant(round(time.time() * SECOND)), service_level_s=20
@@ -454,6 +461,7 @@ def _compare(
         healed=journal.healed,
         sipp_failures=sum((Counter(result.failures) for result in (*heard, *desks_told)), Counter()),
         complaints="\n".join(result.complaints for result in (*heard, *desks_told)),
+        never_came=never_came,
         answered_too_late=too_late,
         wait_median_s=made.wait_median_s,
         wait_p90_s=made.wait_p90_s,
