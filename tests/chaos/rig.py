@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterable
@@ -403,14 +402,6 @@ async def manager(s: Station, *actions: dict[str, str]) -> None:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-
-
-def evidence(trial: str, figures: dict[str, object]) -> None:
-    """Add a trial's figures to the file that CALLCORE_EVIDENCE names, if any."""
-    path = os.environ.get("CALLCORE_EVIDENCE")
-    if path:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"trial": trial, "figures": figures}, ensure_ascii=False) + "\n")
 
 
 def talked_since(s: Station, call: str) -> float:

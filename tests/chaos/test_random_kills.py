@@ -16,6 +16,7 @@ from callcore.demo.phone import PhoneError, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.stages import ANSWERED, Outcome
 from tests.chaos import rig
+from tests.support.evidence import evidence
 from tests.support.station import Station, station
 
 CALLERS, AGENTS = 4, 2
@@ -97,4 +98,4 @@ async def test_many_kills_at_random_instants_lose_no_call() -> None:
     kills = int(os.environ.get("CALLCORE_SOAK_N", "20"))
     seed = int(os.environ.get("CALLCORE_SEED", "314159"))
     async with station(DemoCentre(agents=AGENTS, acw_s=1)) as s:
-        rig.evidence("engine killed at random instants", await killed_at_random(s, kills, seed))
+        evidence("engine killed at random instants", await killed_at_random(s, kills, seed))

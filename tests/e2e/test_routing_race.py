@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.evidence import evidence
 from tests.support.race import (
     Callers,
     Race,
@@ -31,14 +29,6 @@ async def load_station(
         load_centre(agents), engine=False, prompts=short_prompts, pins=False, prepare=prepare
     ) as s:
         yield s
-
-
-def write_down(trial: str, figures: dict[str, Any]) -> None:
-    """Add a trial to the evidence of this soak, if one is collected."""
-    evidence = os.environ.get("CALLCORE_EVIDENCE")
-    if evidence:
-        with Path(evidence).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"trial": trial, "figures": figures}, ensure_ascii=False) + "\n")
 
 
 def _none_lost(race: Race, calls: int) -> None:
@@ -75,5 +65,5 @@ async def test_of_20_000_callers_none_is_cut_off_or_thrown_back() -> None:
     seed = int(os.environ.get("CALLCORE_SEED", "20261120"))
     async with load_station(100) as s:
         race = await run_race(s, calls=calls, rate=rate, seed=seed)
-    write_down("Routing race: callers, agents and redirects at once", race.evidence())
+    evidence("Routing race: callers, agents and redirects at once", race.evidence())
     _none_lost(race, calls)

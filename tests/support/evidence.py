@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 
-def evidence(name: str, figures: dict[str, object]) -> None:
+def evidence(trial: str, figures: dict[str, object]) -> None:
     """One JSON line for the trial, in the file that CALLCORE_EVIDENCE names, if any."""
     target = os.environ.get("CALLCORE_EVIDENCE")
     if target is not None:
         with Path(target).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name, "figures": figures}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"trial": trial, "figures": figures}, ensure_ascii=False) + "\n")
