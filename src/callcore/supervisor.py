@@ -129,14 +129,16 @@ async def keep_asterisk(make: Callable[[], AsteriskProcess], current: list[Aster
         if time.monotonic() - began > STEADY_S:
             pause = FIRST_PAUSE_S
         log.error("Asterisk ended, starting it again", status=status, pause_s=pause)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_S)
-        fresh = make()
-        current[0] = fresh
-        try:
-            await fresh.start()
-        except PbxError as error:
-            log.error("Asterisk does not start", why=str(error))
+        started = False
+        while not started:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            current[0] = make()
+            try:
+                await current[0].start()
+                started = True
+            except PbxError as error:
+                log.error("Asterisk does not start", why=str(error))
 
 
 def child(name: str) -> Child:

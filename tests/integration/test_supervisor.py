@@ -133,6 +133,28 @@ def test_a_killed_supervisor_leaves_the_calls_alone_and_the_next_one_takes_aster
     assert everything.asterisk() is None
 
 
+def test_an_asterisk_that_died_and_finds_its_port_taken_is_tried_again_until_it_is_free(
+    everything: Everything,
+) -> None:
+    started = everything.start()
+    until(everything.ready, everything)
+    before = everything.asterisk()
+    assert before is not None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taker:
+        os.kill(before, signal.SIGKILL)
+
+        def taken() -> bool:
+            with contextlib.suppress(OSError):
+                taker.bind((everything.host, everything.sip))
+                return True
+            return False
+
+        until(taken, everything)
+        until(lambda: everything.said().count("Asterisk does not start") > 1, everything)
+    until(lambda: everything.asterisk() not in (None, before) and everything.ready(), everything)
+    assert started.poll() is None, everything.said()
+
+
 def test_a_second_start_by_mistake_is_refused_and_the_calls_of_the_first_go_on(
     everything: Everything,
 ) -> None:

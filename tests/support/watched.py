@@ -11,7 +11,6 @@ from callcore.domain import inputs as i
 from callcore.domain import routing
 from callcore.domain.floor import Floor, evolve
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.measures import Books
 from callcore.domain.stages import Stage
 from callcore.domain.step import Step
 from tests.support.floors import Desk
@@ -69,9 +68,3 @@ class Watched(Desk):
         assert all(n == 1 for n in busy.values()), f"an agent is in two offers or talks: {busy}"
         for call in floor.calls.values():
             assert call.stage is not Stage.TALKING or call.talk_since is not None
-
-    def forget_the_past(self) -> None:
-        """For long trials: keep the state, drop the tape; ended calls' records go as well."""
-        self.facts.clear()
-        self.effects.clear()
-        self.books = Books().since(Instant(0)) if not self.floor.calls else self.books.since(self.floor.at)

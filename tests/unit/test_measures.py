@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -213,6 +214,12 @@ def test_a_percentile_is_the_smallest_wait_that_so_many_do_not_exceed(
 def test_the_longest_of_those_who_wait_now_is_shown_and_an_answered_one_is_not_among_them() -> None:
     told = of(answered(100), call(entered=NOW - 30), call(entered=NOW - 12))
     assert told.longest_waiting_s == 30.0
+
+
+def test_hold_that_nobody_watched_is_unknown_and_not_0() -> None:
+    assert answered(3).held == 0
+    assert replace(answered(3), reconstructed=True).held is None
+    assert call(Outcome.ABANDONED, reconstructed=True).held == 0, "who was never answered was never held"
 
 
 def test_what_was_reconstructed_is_counted_beside_and_within() -> None:

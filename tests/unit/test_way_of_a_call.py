@@ -5,7 +5,7 @@ from __future__ import annotations
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId
+from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId, QueueId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from tests.support.floors import NODE, Desk, centre, configuration, failed
 
@@ -283,6 +283,18 @@ def test_a_caller_in_the_safety_net_is_reclaimed_first_in_first_out_but_not_whil
     )
     d.snapshot(30, *seen, ringing)
     assert [x.call for x in d.effects if isinstance(x, e.ReclaimCaller)] == ["c2", "c3"]
+
+
+def test_a_caller_whose_longest_wait_is_over_is_left_in_the_net_and_comes_to_its_end() -> None:
+    """Taken back, this caller would be let go at once, and go round until putting down."""
+    d = desk(1)
+    longest = d.floor.queues[QueueId("demo-general")].longest_wait_s
+    d.wait(10, "c1")
+    d.wait(400, "c2")
+    d.tell(i.CallerInNet(at=d.at(10 + longest + 30), call=CallId("c1")))
+    d.tell(i.CallerInNet(at=d.at(10 + longest + 31), call=CallId("c2")))
+    d.snapshot(10 + longest + 38, _in_net(d, "c1"), _in_net(d, "c2"), first=False)
+    assert [x.call for x in d.effects if isinstance(x, e.ReclaimCaller)] == ["c2"]
 
 
 def _in_net(d: Desk, name: str) -> i.ChannelSeen:

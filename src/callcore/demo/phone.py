@@ -230,11 +230,6 @@ class PhoneCall:
     async def wait_closed(self, within: float) -> CallClosed:
         return await self._wait(CallClosed, within)
 
-    async def wait_digits(self, count: int, within: float) -> str:
-        """The next `count` digits that arrive from the far end."""
-        async with asyncio.timeout(within):
-            return "".join([(await self._wait(DigitHeard, within)).digit for _ in range(count)])
-
     @property
     def recording(self) -> Recording:
         """What the party heard, up to now while the call lasts. Raises `PhoneError` if that is nothing."""

@@ -64,6 +64,8 @@ class Show:
     def __init__(self, plan: Plan, say: Say, base: Settings) -> None:
         self.plan = plan
         self.say = say
+        self.summary: Summary | None = None
+        """Once the day is over."""
         # Loopback addresses of its own, so that two demos on different ports do not meet.
         self._net = f"127.{64 + base.sip_port % 128}"
         home = base.home / "demo"
@@ -141,7 +143,7 @@ class Show:
             finally:
                 progress.cancel()
             await self._settled(len(day))
-        summary = await summarise(self)
+        summary = self.summary = await summarise(self)
         self.say(summary.text())
         (self.settings.home / "summary.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(asdict(summary)), indent=1)
@@ -362,6 +364,10 @@ class Summary:
     seed: int
     speed: float
 
+    @property
+    def agrees(self) -> bool:
+        return self.books is None and not self.differences
+
     def text(self) -> str:
         def percent(value: float | None) -> str:
             return "–" if value is None else f"{value:.1%}"
@@ -480,15 +486,21 @@ def _days(opens: datetime, closes: datetime) -> tuple[tuple[str, tuple[str, ...]
 
 
 def play(plan: Plan, base: Settings, say: Say) -> int:
-    """The demo as a command: everything is started, the day played, the summary shown, everything stopped."""
+    """The demo as a command: everything is started, the day played, the summary shown, everything stopped.
+
+    The status is 1 too where the books do not balance, or journal, database and CDR do not agree.
+    """
     if "CALLCORE_LOG_LEVEL" not in os.environ:
         base = base.model_copy(update={"log_level": "warning"})  # the progress is what people want to read
     configure(base.log_level, "demo")
     owner_only(base.home)
 
+    shown: list[Show] = []
+
     async def body(stop: asyncio.Event) -> None:
         with alone(base.home, "demo.lock"):
             show = Show(plan, say, base)
+            shown.append(show)
             show.prepare()
             os.environ.update(show.environment())
             page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
@@ -502,4 +514,6 @@ def play(plan: Plan, base: Settings, say: Say) -> int:
                 started=show.play,
             )
 
-    return run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))
+    status = run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))
+    wrong = any(show.summary is not None and not show.summary.agrees for show in shown)
+    return status or int(wrong)

@@ -56,6 +56,11 @@ class Record:
         until = self.answered_at or self.ended_at or now
         return max(0, until - self.entered_at)
 
+    @property
+    def held(self) -> int | None:
+        """How long the caller was held, in microseconds; None where nobody watched, for CEL tells nothing of hold."""
+        return None if self.reconstructed and self.answered_at is not None else self.hold
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:

@@ -28,6 +28,9 @@ SETTLED_S = 2.0
 NOT_KNOWN = 0
 """No Q.850 cause: nobody told why the leg ended. Not a normal end, so that the call counts as cut off."""
 
+PAST_LONGEST_WAIT_S = 30
+"""Seconds after the queue's longest wait at which the dialplan's waiting line lets a caller go (`CALLCORE_LIMIT_…`)."""
+
 HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
 
 
@@ -355,7 +358,11 @@ def _mirror(turn: Turn, seen: i.Snapshot) -> None:
 
 
 def _reclaim(turn: Turn, seen: i.Snapshot) -> None:
-    """Take callers back from the net, first in first out; one whose member's phone rings is left to be answered."""
+    """Take callers back from the net, first in first out; one whose member's phone rings is left to be answered.
+
+    So is one whose longest wait is over: the waiting line would let go at once, and the caller would go round and
+    round without ever coming to the net's own end.
+    """
     ringing = {
         c.call for c in seen.channels if c.call is not None and c.id != ChannelId(c.call) and c.bridge is None
     }
@@ -368,6 +375,16 @@ def _reclaim(turn: Turn, seen: i.Snapshot) -> None:
         and call.given_up_as is None
         and call.channel in in_net
         and call.id not in ringing
+        and not _waited_out(turn, call, seen.at)
     ]
     for call in sorted(back, key=lambda c: (c.visit.since if c.visit is not None else c.arrived_at, c.id)):
         turn.want(e.ReclaimCaller(call.id, call.channel_name))
+
+
+def _waited_out(turn: Turn, call: Call, at: Instant) -> bool:
+    """Whether the waiting line's own limit is past. After a lost talk it counts from the new wait on, as there."""
+    queue = turn.floor.queues.get(call.queue)
+    if queue is None or call.visit is None:
+        return False
+    began = call.visit.since if call.answered_at is None else call.visit.entered_at
+    return at >= began + seconds(queue.longest_wait_s + PAST_LONGEST_WAIT_S)

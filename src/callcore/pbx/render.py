@@ -151,16 +151,6 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
-COMMON_PROMPTS: Final = (
-    "ask-agent-number",
-    "ask-pin",
-    "signed-in",
-    "signed-out",
-    "refused",
-    "not-possible",
-    "no-such-code",
-)
-"""What the desk phones' feature codes play: `callcore/common/<language>/<name>`."""
 
 _TEMPLATES: Final = (
     "asterisk.conf",

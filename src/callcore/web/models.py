@@ -247,7 +247,7 @@ class CallOut(BaseModel):
     by_net: bool
     waited_s: float | None
     talk_s: float
-    hold_s: float
+    hold_s: float | None = Field(description="null: not known, for part of the call was not witnessed")
     reconstructed: bool
     visits: list[VisitOut]
     offers: list[OfferOut]

@@ -168,7 +168,7 @@ def call_out(detail: CallDetail, at: Instant) -> m.CallOut:
         by_net=record.by_net,
         waited_s=None if waited is None else waited / SECOND,
         talk_s=record.talk / SECOND,
-        hold_s=record.hold / SECOND,
+        hold_s=None if record.held is None else record.held / SECOND,
         reconstructed=record.reconstructed,
         visits=[
             m.VisitOut(visit=v.visit, queue=v.queue, entered_at=m.moment(v.entered_at)) for v in detail.visits
