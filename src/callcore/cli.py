@@ -263,10 +263,10 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
 
     configure(settings.log_level, "supervisor")
 
-    async def body(stop: asyncio.Event) -> None:
+    async def body(stop: asyncio.Event) -> int:
         with alone(settings.home):
             say(addresses(settings, with_pbx=toolchain is not None))
-            await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
+            return await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId, QueueId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from tests.support.floors import NODE, Desk, centre, configuration, failed
@@ -438,3 +441,30 @@ def test_a_forgotten_caller_is_found_by_the_next_look_at_asterisk() -> None:
     d.snapshot(20, lost, first=False)
     assert d.floor.calls[CallId("c7")].offer is not None
     assert len(d.told(f.Healed)) == 1
+
+
+def test_an_agent_who_was_taken_out_of_the_centre_file_keeps_the_call_in_hand_and_gets_no_other() -> None:
+    d = desk(2)
+    d.sign_in(0, 1)
+    d.sign_in(0, 2)
+    d.wait(10)
+    assert offers(d) == ["1001"]
+    leg = d.pick_up(12)
+    fewer = centre(2)
+    without = Configuration("other", (replace(fewer, agents=fewer.agents[1:]),))
+    d.tell(i.RunBegins(at=d.at(20), run=d.floor.run + 1, software="test", configuration=without))
+    caller = i.ChannelSeen(
+        ChannelId("c1"), "PJSIP/trunk-c1", "callcore-offer", "Dial", f"b-{leg}", CallId("c1"), None, None, None, None,
+        d.at(10), d.at(10),
+    )  # fmt: skip
+    phone = i.ChannelSeen(
+        leg, "PJSIP/demo-p1-1", "callcore-phones", None, f"b-{leg}", CallId("c1"), None, PhoneId("demo-p1"), None, None,
+        d.at(11), None,
+    )  # fmt: skip
+    d.snapshot(21, caller, phone)
+    d.hang_up(30, by=leg)
+    assert d.outcomes() == {"c1": "completed"}
+    d.tell(i.TimerFired(at=d.at(61), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
+    d.wait(70, "c2")
+    d.wait(71, "c3")
+    assert offers(d) == ["1001", "1002"], "only who is still in the file"

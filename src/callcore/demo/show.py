@@ -186,6 +186,8 @@ class Show:
         await asyncio.sleep(0.5)
         await call.dtmf(f"{self._pins[n]}#")
         await call.wait_closed(20)
+        if not any(isinstance(x, f.AgentSignedIn) and x.phone == name for x in self.facts()):
+            raise PhoneError(f"{name}: 受付を開始できませんでした / could not sign in")
         return phone
 
     def _server(self) -> str:
@@ -495,25 +497,22 @@ def play(plan: Plan, base: Settings, say: Say) -> int:
     configure(base.log_level, "demo")
     owner_only(base.home)
 
-    shown: list[Show] = []
-
-    async def body(stop: asyncio.Event) -> None:
+    async def body(stop: asyncio.Event) -> int:
         with alone(base.home, "demo.lock"):
             show = Show(plan, say, base)
-            shown.append(show)
             show.prepare()
             os.environ.update(show.environment())
             page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
             found = f"Asterisk {show.toolchain.version} ({show.toolchain.source})"
             say(f"{found}   画面 / page {page}   Ctrl-C で停止 / stops")
-            await supervise(
+            late = await supervise(
                 [child("engine"), child("sidecar")],
                 lambda: asterisk_process(show.pbx, show.toolchain),
                 stop,
                 say=say,
                 started=show.play,
             )
+            wrong = show.summary is not None and not show.summary.agrees
+            return late or int(wrong)
 
-    status = run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))
-    wrong = any(show.summary is not None and not show.summary.agrees for show in shown)
-    return status or int(wrong)
+    return run_process(body, fast=False, final=(NeedsAPerson, PbxError, CentreFileErrors))

@@ -252,10 +252,10 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             agents[spec.id] = replace(
                 known, name=spec.name, centre=centre.id, queues=spec.queues, seat=spec.phone
             )
-    # Somebody who was taken out of the files keeps the call in hand; signing out ends the rest.
+    # Somebody who was taken out of the files keeps the call in hand, and gets no other one.
     for agent in floor.agents.values():
         if agent.id not in agents and (agent.presence is Presence.READY or agent.work is not Work.IDLE):
-            agents[agent.id] = agent
+            agents[agent.id] = replace(agent, queues=())
     phones = {p.id: floor.phones.get(p.id, Device.UNREACHABLE) for c in centres.values() for p in c.phones}
     return replace(
         floor,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import structlog
 import uvloop
@@ -19,26 +18,29 @@ FINAL_STATUS = 78
 
 
 def run_process(
-    body: Callable[[asyncio.Event], Any], *, fast: bool = True, final: tuple[type[Exception], ...] = ()
+    body: Callable[[asyncio.Event], Awaitable[int | None]],
+    *,
+    fast: bool = True,
+    final: tuple[type[Exception], ...] = (),
 ) -> int:
     """Run one process's body until SIGINT or SIGTERM; 1 when it failed, with the reason in the log.
 
-    `final`: what does not mend by itself; its message is for a person, and the status is `FINAL_STATUS`.
-
-    `fast`: under uvloop, which cannot set a child's umask; who starts processes takes the loop of the library.
+    The body's own status is the process's. `final`: what does not mend by itself; its message is for a person, and
+    the status is `FINAL_STATUS`. `fast`: under uvloop, which cannot set a child's umask; who starts processes takes
+    the loop of the library.
     """
 
-    async def live() -> None:
+    async def live() -> int:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await body(stop)
+        return await body(stop) or 0
 
     with contextlib.suppress(KeyboardInterrupt):
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop if fast else None) as runner:
-                runner.run(live())
+                return runner.run(live())
         except final as error:
             log.critical("process cannot start", why=str(error))
             return FINAL_STATUS
