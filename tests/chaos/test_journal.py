@@ -24,6 +24,7 @@ from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Party, Work
 from callcore.journal import Codec, KeyStore, Spool
 from tests.chaos import rig
+from tests.support.evidence import evidence
 from tests.support.station import Station, station
 
 START_WITHIN_S = 5.0
@@ -117,7 +118,7 @@ async def test_engine_is_back_within_seconds_on_a_journal_of_ten_thousand_facts(
         assert floor.agents[AgentId(s.centre.agent(1))].phone == s.centre.phone(1)
         assert s.figures().answered == 1_150
         assert f"PJSIP/{s.centre.phone(1)}" in await rig.console(s, "queue show demo-general")
-        rig.evidence(
+        evidence(
             "restart on a long journal",
             {
                 "facts": facts,

@@ -20,6 +20,7 @@ from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.stages import Outcome
 from tests.chaos import rig
+from tests.support.evidence import evidence
 from tests.support.postgres import Postgres
 from tests.support.station import Station, station, until
 
@@ -120,7 +121,7 @@ async def test_stalled_sidecar_delays_no_call_and_catches_up() -> None:
         await until(lambda: len(s.told(f.RecordingFiled)) == len(calls), 20, "recordings filed")
         await caught_up(s, url)
         rig.accounts(s, dict.fromkeys(calls, Outcome.COMPLETED), idle=[1])
-        rig.evidence(
+        evidence(
             "sidecar stalled under calls",
             {
                 "stall_s": STALL_S,
