@@ -337,6 +337,7 @@ async def run_race(
         seconds=seconds,
         engine=(before["gauges"], after["gauges"]),
         asterisk_s=asterisk_after - asterisk_before,
+        seen=sum(row["context"] == "callcore-in" for row in s.cel("CHAN_START")),
     )
 
 
@@ -409,6 +410,7 @@ def _compare(
     seconds: float,
     engine: tuple[Mapping[str, float], Mapping[str, float]],
     asterisk_s: float,
+    seen: int,
 ) -> Race:
     caller_said = {number: what for result in heard for number, what in result.told}
     desk_said: dict[str, Counter[str]] = {}
@@ -435,7 +437,9 @@ def _compare(
     unequal += [
         f"{number}: the journal does not know this caller" for number in caller_said.keys() - by_number.keys()
     ]
-    # An INVITE that got no answer at all and that the journal does not know never came to Asterisk.
+    # Asterisk's own CEL is the witness of what came: only what it does not know either never came.
+    if seen != len(by_number):
+        unequal.append(f"{seen} callers in CEL, {len(by_number)} in the journal")
     missing = sum(result.calls for result in heard) - len(by_number)
     never_came = sum(result.failures.get("MaxUDPRetrans", 0) for result in heard)
     never_came = missing if 0 < missing <= never_came else 0
