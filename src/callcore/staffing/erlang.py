@@ -197,6 +197,25 @@ def erlang_a(
     )
 
 
+def three(
+    arrivals_per_hour: float,
+    aht_s: float,
+    seats: int,
+    patience_s: float | None,
+    service_level_s: float = 20.0,
+) -> tuple[Erlang | None, Erlang, Erlang | None]:
+    """A, B and C for one question. A is None without a patience, C where the line would grow for ever.
+
+    Raises `StaffingError` on values that mean nothing, and when only B would be left.
+    """
+    b = erlang_b(arrivals_per_hour, aht_s, seats, service_level_s)
+    if patience_s is None:
+        return None, b, erlang_c(arrivals_per_hour, aht_s, seats, service_level_s)
+    a = erlang_a(arrivals_per_hour, aht_s, patience_s, seats, service_level_s)
+    stable = b.load_erlangs < seats
+    return a, b, erlang_c(arrivals_per_hour, aht_s, seats, service_level_s) if stable else None
+
+
 def equilibrium(load: float, seats: int, leaving: float) -> tuple[int, list[float]]:
     """The chance of each number of callers present, from the first number that is not negligible on.
 

@@ -74,6 +74,16 @@ class Plan:
     def load_erlangs(self) -> float:
         return self.mean_per_hour * (self.aht_s + self.answer_s) / 3600
 
+    def callers(self) -> Callers:
+        """Who comes. Raises `StaffingError` on values that mean nothing."""
+        return Callers(
+            number=NUMBER,
+            per_hour=self.per_hour,
+            handling=Length(mean_s=self.aht_s, shape=self.handling, variation=self.handling_variation),
+            patience=None if self.patience_s is None else Length(mean_s=self.patience_s, shape=self.patience),
+            acw_share=self.acw_share,
+        )
+
     def exact(self) -> Erlang | None:
         """Erlang's exact figures, where this plan is one of his models; else None."""
         exponential = self.handling == "exponential" and (
@@ -86,10 +96,12 @@ class Plan:
         return erlang_a(self.per_hour[0], self.aht_s, self.patience_s, self.seats, self.service_level_s)
 
     def relaxation_s(self) -> float:
-        """Seconds in which the memory of a state shrinks to 1/e: an upper estimate.
+        """Seconds in which the memory of the state shrinks to 1/e, estimated from above.
 
-        Without abandonment 1 ÷ (√n − √a)² handling times (the spectral gap of M/M/n is not below that, nor is it above
-        one per handling time); with it at most the longer of handling time and patience.
+        With abandonment each caller more lets the floor empty faster by at least the smaller of the two rates, so that
+        two floors under one stream of callers come together at that rate. Without, near full load, the rate is
+        (√n − √a)² per handling time, and never above one (source: D. Gamarnik and D. Goldberg, "On the rate of
+        convergence to stationarity of the M/M/n queue in the Halfin-Whitt regime", 2013).
         """
         rates: list[float] = []
         if self.load_erlangs < self.seats:
@@ -355,6 +367,17 @@ def _student(freedom: int) -> float:
     return z + first + second
 
 
+def per_half_hour(text: str) -> tuple[float, ...]:
+    """Arrivals per hour from `40`, or from `20,40,60`: one value for each half hour. Raises `StaffingError`."""
+    try:
+        return tuple(float(value) for value in text.split(","))
+    except ValueError:
+        raise StaffingError(
+            f"1 時間の着信数は 40 または 20,40,60 のように書きます: {text} / "
+            f"write arrivals per hour like 40 or 20,40,60, not {text}"
+        ) from None
+
+
 # -- one queue, equal seats ----------------------------------------------------------------------------------
 
 
@@ -387,21 +410,21 @@ def run_trial(plan: Plan, *, watch: Watch | None = None, check_every: int = 1000
     """
     cycle = len(plan.per_hour) * 0.5 if len(plan.per_hour) > 1 else None
     _check(plan, cycle)
+    callers = plan.callers()
     relaxation_h = plan.relaxation_s() / 3600
     warm_up = WARM_UP * relaxation_h if plan.warm_up_hours is None else plan.warm_up_hours
+    if plan.mean_per_hour * (warm_up + plan.hours) > MOST_CALLS:
+        raise StaffingError(
+            f"一度に {MOST_CALLS:,} 件までです(慣らしの {warm_up:,.0f} 時間を含む)。時間数を減らすか、席を増やして"
+            f"ください / at most {MOST_CALLS:,} calls in one run, {warm_up:,.0f} hours of warm-up included: ask for "
+            "fewer hours or more seats"
+        )
     batches = min(BATCHES, int(plan.hours / (APART * relaxation_h)))
     if cycle is not None:
         # Stretches of whole cycles are alike; unlike ones would make the error look larger than it is.
         warm_up = math.ceil(warm_up / cycle) * cycle
         cycles = round(plan.hours / cycle)
         batches = max((n for n in range(1, batches + 1) if cycles % n == 0), default=1)
-    callers = Callers(
-        number=NUMBER,
-        per_hour=plan.per_hour,
-        handling=Length(mean_s=plan.aht_s, shape=plan.handling, variation=plan.handling_variation),
-        patience=None if plan.patience_s is None else Length(mean_s=plan.patience_s, shape=plan.patience),
-        acw_share=plan.acw_share,
-    )
     return measure(
         one_queue(plan.seats, acw_s=LONG_S if plan.acw_share else 0, service_level_s=plan.service_level_s),
         [callers],
@@ -434,11 +457,6 @@ def _check(plan: Plan, cycle: float | None) -> None:
         raise StaffingError(
             f"サービスレベルの秒数は 0 以上です: {plan.service_level_s} / "
             f"service level: seconds, 0 or more, not {plan.service_level_s}"
-        )
-    if not math.isfinite(plan.mean_per_hour) or plan.mean_per_hour * plan.hours > MOST_CALLS:
-        raise StaffingError(
-            f"一度に {MOST_CALLS:,} 件までです。時間数を減らしてください / "
-            f"at most {MOST_CALLS:,} calls in one run: ask for fewer hours"
         )
     if plan.patience_s is None and plan.load_erlangs >= plan.seats:
         raise StaffingError(
