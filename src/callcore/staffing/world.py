@@ -4,10 +4,13 @@ The world plays what is outside: people and Asterisk. What it tells is what a he
 tell, at the instant at which it happens, and no more than the core needs to decide and to count:
 
     arrival       ChannelArrived, CallerHeld
-    OfferCall     DialBegan; after the answer time BridgeEntered for both
-    end of talk   HangupRequested, ChannelGone (the caller's), RecordingMeasured
+    OfferCall     DialBegan for each phone; after the answer time BridgeEntered for caller and first phone, ChannelGone
+                  for the others
+    end of talk   HangupRequested, ChannelGone (the caller's), RecordingMeasured; ReadyAsked after drawn after-call work
     patience out  HangupRequested, ChannelGone
-    SetTimer      TimerFired, unless its offer is over
+    WithdrawOffer ChannelGone (the phone's)
+    EndWait       CallerOverflowed, ChannelGone: the announcement is not lived
+    SetTimer      TimerFired, unless it was set anew or its offer or call is over
 
 All decisions are the core's. Facts are folded into one record per call by `domain.measures`; a record is handed over
 when its call has ended, so that the world holds open calls only.
@@ -21,7 +24,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
@@ -126,10 +129,10 @@ class _Caller:
     patience: int | None
     handling: int
     channel: ChannelId
-    legs: tuple[ChannelId, ...] = ()
-    """Phones that ring or talk for this caller."""
+    ringing: list[ChannelId] = field(default_factory=list)
+    rounds: int = 0
+    """Counts the rounds of offers: what was planned for an earlier one is void."""
     talks: bool = False
-    agent: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ class World:
         self._legs = 0
         self._queue: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._n = 0
+        self._armed: dict[i.Timer, Instant] = {}
         self._doing: dict[AgentId, int] = {}
         self._counts = [0, 0, 0, 0]
         self._spent = [0, 0, 0, 0]
@@ -295,12 +299,28 @@ class World:
                 # An event of its own: the rest of this step's effects comes first.
                 self._later(self.now, self._ring, effect)
             case e.SetTimer():
-                self._later(max(self.now, effect.at), self._fire, effect.timer)
+                self._armed[effect.timer] = effect.at
+                self._later(max(self.now, effect.at), self._fire, effect)
+            case e.WithdrawOffer():
+                self._later(self.now, self._stops_ringing, effect)
+            case e.EndWait():
+                self._later(self.now, self._is_sent_away, effect)
             case _:
-                pass  # the safety net's mirror and the replies to feature codes move nobody here
+                pass  # what mirrors into the safety net, and replies to feature codes, moves nobody here
 
-    def _fire(self, timer: i.Timer) -> None:
-        if timer.kind is not i.TimerKind.OFFER or OfferId(timer.subject) in self.floor.offers:
+    def _fire(self, asked: e.SetTimer) -> None:
+        timer = asked.timer
+        if self._armed.get(timer) != asked.at:
+            return
+        del self._armed[timer]
+        match timer.kind:
+            case i.TimerKind.OFFER:
+                void = OfferId(timer.subject) not in self.floor.offers
+            case i.TimerKind.WAIT:
+                void = CallId(timer.subject) not in self._callers
+            case _:
+                void = False
+        if not void:
             self._tell(i.TimerFired(at=self.now, timer=timer))
 
     # -- the centre opens ------------------------------------------------------------------------------------
@@ -375,52 +395,78 @@ class World:
             self._hangs_up(caller)
 
     def _hangs_up(self, caller: _Caller) -> None:
+        """The caller puts down, in the talk or before it."""
         del self._callers[caller.id]
+        agent = self.floor.calls[caller.id].talking_with
         self._tell(i.HangupRequested(at=self.now, channel=caller.channel))
         self._tell(i.ChannelGone(at=self.now, channel=caller.channel, cause=CLEARED))
-        if caller.talks:
-            # The floor keeps an answered call's id until its recording is filed.
-            self._tell(
-                i.RecordingMeasured(
-                    at=self.now, call=caller.id, file="", size=0, seconds=0.0, sha256=None, problem=None
-                )
+        if not caller.talks:
+            return
+        # The floor keeps an answered call's id until its recording is filed.
+        self._tell(
+            i.RecordingMeasured(
+                at=self.now, call=caller.id, file="", size=0, seconds=0.0, sha256=None, problem=None
             )
+        )
+        if agent is not None and caller.kind.acw_share:
+            acw = caller.handling - self._talk(caller)
+            self._later(self.now + acw, self._has_finished, (agent, self.now))
+
+    def _is_sent_away(self, end: e.EndWait) -> None:
+        """The overflow's treatment begins, and ends at once: how long it lasts is no part of any figure's question."""
+        caller = self._callers.get(end.call)
+        if caller is None or caller.talks:
+            self._tell(i.WaitNotEnded(at=self.now, call=end.call, reason="gone", caller_gone=caller is None))
+            return
+        del self._callers[caller.id]
+        self._tell(i.CallerOverflowed(at=self.now, call=caller.id, outcome=end.outcome))
+        self._tell(i.ChannelGone(at=self.now, channel=caller.channel, cause=CLEARED))
 
     # -- phones ----------------------------------------------------------------------------------------------
 
     def _ring(self, offer: e.OfferCall) -> None:
         caller = self._callers.get(offer.call)
-        if caller is None or offer.offer not in self.floor.offers:
+        if caller is None or self.floor.calls[caller.id].offer != offer.offer:
             return  # gone, or thought better of, in the very microsecond of the offer
-        legs: list[ChannelId] = []
-        for phone in _phones(offer):
+        caller.rounds += 1
+        caller.ringing = []
+        for phone in offer.phones:
             self._legs += 1
             leg = ChannelId(f"sim-leg-{self._legs}")
-            legs.append(leg)
+            caller.ringing.append(leg)
             self._tell(i.DialBegan(at=self.now, call=caller.id, channel=leg, phone=phone, offer=offer.offer))
-        caller.legs = tuple(legs)
         if self._answer:
-            self._later(self.now + self._answer, self._picks_up, (caller, caller.legs))
+            self._later(self.now + self._answer, self._picks_up, (caller, caller.rounds))
         else:
-            self._picks_up((caller, caller.legs))
+            self._picks_up((caller, caller.rounds))
 
-    def _picks_up(self, what: tuple[_Caller, tuple[ChannelId, ...]]) -> None:
+    def _picks_up(self, what: tuple[_Caller, int]) -> None:
         """The first phone of the round answers; the others stop ringing."""
-        caller, legs = what
-        if caller.id not in self._callers or caller.talks or caller.legs != legs:
+        caller, rounds = what
+        if caller.id not in self._callers or caller.rounds != rounds or not caller.ringing:
             return
-        winner, *others = legs
+        winner, *others = caller.ringing
+        caller.ringing = []
+        caller.talks = True
         for channel in (winner, caller.channel):
             self._tell(i.BridgeEntered(at=self.now, bridge=winner, channel=channel))
-        caller.talks = True
         for leg in others:
             self._tell(i.ChannelGone(at=self.now, channel=leg, cause=CLEARED))
         self._later(self.now + self._talk(caller), self._hangs_up, caller)
 
+    def _stops_ringing(self, offer: e.WithdrawOffer) -> None:
+        call = self.floor.channels.get(offer.channel)
+        caller = self._callers.get(call) if call is not None else None
+        if caller is not None and offer.channel in caller.ringing:
+            caller.ringing.remove(offer.channel)
+            self._tell(i.ChannelGone(at=self.now, channel=offer.channel, cause=CLEARED))
+
     def _talk(self, caller: _Caller) -> int:
-        return caller.handling
+        return round(caller.handling * (1 - caller.kind.acw_share))
 
-
-def _phones(offer: e.OfferCall) -> tuple[PhoneId, ...]:
-    """The phones that an offer rings, all at once."""
-    return (offer.phone,)
+    def _has_finished(self, what: tuple[AgentId, Instant]) -> None:
+        """The after-call work that was drawn is over, unless the queue's own bound was quicker."""
+        name, since = what
+        agent = self.floor.agents[name]
+        if agent.work is Work.WRAPPING_UP and agent.talk_ended_at == since:
+            self._tell(i.ReadyAsked(at=self.now, agent=name))
