@@ -305,18 +305,24 @@ class _Waits:
 
 
 def _crossing(rising: Callable[[float], float], wanted: float) -> float:
-    """Where a rising function reaches `wanted`, by halving an interval until floats resolve it no further."""
-    low, high = 0.0, 1.0
-    while rising(high) < wanted:
-        low, high = high, high * 2
-        if high > 1e9:
-            return high
-    for _ in range(60):
-        middle = (low + high) / 2
-        if rising(middle) < wanted:
-            low = middle
+    """Where a rising function reaches `wanted`, to 1e-10 of it: false position, the Illinois way."""
+    low, at_low, high = 0.0, rising(0.0) - wanted, 1.0
+    while (at_high := rising(high) - wanted) < 0:
+        low, at_low, high = high, at_high, high * 2
+    side = 0
+    for _ in range(100):
+        between = (low * at_high - high * at_low) / (at_high - at_low)
+        at = rising(between) - wanted
+        if abs(at) <= 1e-13 or high - low <= 1e-10 * high:
+            return between
+        if at < 0:
+            low, at_low = between, at
+            at_high = at_high / 2 if side == -1 else at_high
+            side = -1
         else:
-            high = middle
+            high, at_high = between, at
+            at_low = at_low / 2 if side == 1 else at_low
+            side = 1
     return high
 
 
