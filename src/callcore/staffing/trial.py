@@ -158,7 +158,7 @@ _NEVER = -1
 
 @dataclass(slots=True)
 class Ended:
-    """Ended calls as columns of whole numbers: 42 bytes each instead of a kilobyte. They come back as records."""
+    """Ended calls as columns of whole numbers: 34 bytes each instead of a kilobyte. They come back as records."""
 
     centre: CentreId
     queue: QueueId
