@@ -60,7 +60,7 @@ def differences(plan: Plan, trial: Trial) -> dict[str, float]:
 @pytest.mark.parametrize("case", CASES)
 def test_callers_live_what_erlang_computes(case: str) -> None:
     plan = CASES[case]
-    trial = run_trial(plan, check_every=200)
+    trial = run_trial(plan)
     assert imbalance(trial.figures) is None and trial.figures.waiting == 0 and trial.batches == 20
     assert max(map(abs, differences(plan, trial).values())) < ERRORS
 
@@ -363,6 +363,12 @@ def test_several_phones_ring_and_one_of_them_gets_the_caller() -> None:
 def test_a_caller_of_a_number_that_nobody_has_stops_the_run() -> None:
     with pytest.raises(StaffingError, match="999"):
         both(one_queue(1), [replace(callers_of_both(1, 1)[0], number="999")])
+
+
+def test_callers_whom_nobody_can_serve_do_not_make_a_run_without_end() -> None:
+    nobody = two_queues(1, long_queue(needs=(("ne", 1),)))
+    with pytest.raises(StaffingError, match="not answered"):
+        both(nobody, callers_of_both(1, 1), hours=20)
 
 
 # -- the command --------------------------------------------------------------------------------------------------

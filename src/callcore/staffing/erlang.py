@@ -34,9 +34,9 @@ NEGLIGIBLE = 1e-20
 """Weight, relative to the likeliest number of callers, below which rarer numbers of callers are left out. The sum of
 all that is left out stays below the 1e-16 that a float resolves."""
 
-MOST_STATES = 2_000_000
-"""Numbers of callers that are looked at, at most; a second or two. Beyond it: a load above the seats with a patience
-of months, for which the number waiting is that of no telephone centre."""
+MOST_STATES = 500_000
+"""Numbers of callers that are looked at, at most: some seconds. Beyond it stands a load above the seats with a patience
+of weeks, for which the number waiting is that of no telephone centre."""
 
 MOST_SEATS = 100_000
 """More seats than any centre has; keeps a typing error from running for minutes."""
@@ -158,7 +158,7 @@ def erlang_a(
 ) -> Erlang:
     """Callers wait for an exponential patience of mean `patience_s` seconds. Any load above 0 has an equilibrium.
 
-    Raises `StaffingError` on values that mean nothing, and where the line would hold millions.
+    Raises `StaffingError` on values that mean nothing, and where the line would hold hundreds of thousands.
     """
     load = _load(arrivals_per_hour, aht_s, seats, service_level_s)
     if not (math.isfinite(patience_s) and patience_s > 0):
@@ -348,6 +348,6 @@ def _load(arrivals_per_hour: float, aht_s: float, seats: int, service_level_s: f
 
 def _too_many() -> StaffingError:
     return StaffingError(
-        "この我慢時間では待ちが数百万人になります。我慢時間を短くするか席を増やしてください / "
-        "with this patience millions would wait: give a shorter patience or more seats"
+        "この我慢時間では待ちが数十万人になります。我慢時間を短くするか席を増やしてください / "
+        "with this patience hundreds of thousands would wait: give a shorter patience or more seats"
     )

@@ -44,6 +44,9 @@ START = Instant(1_775_001_600 * SECOND)
 """2026-04-01 00:00 UTC. Where virtual time begins; no figure hangs on it."""
 
 HALF_HOUR = 1800 * SECOND
+NEVER_H = 1000
+"""Virtual hours of run-out after which a caller is taken to wait for ever. Where every seat is busy 99.9 % of the time
+the wait is of the order of a thousand handling times: a hundred hours."""
 NODE = NodeId("sim")
 CLEARED = 16
 """Q.850: normal clearing."""
@@ -218,12 +221,22 @@ class World:
         self.now = max(self.now, until)
 
     def run_out(self) -> None:
-        """Live on, arrivals going on, until every call that is open now has ended."""
+        """Live on, arrivals going on, until every call that is open now has ended.
+
+        Raises `StaffingError` when somebody still waits after `NEVER_H`: nobody is there for that caller, or too few.
+        """
         waiting_for = set(self.open)
+        bound = self.now + NEVER_H * 3600 * SECOND
         while waiting_for:
             for _ in range(50):
                 self._next()
             waiting_for &= self.open.keys()
+            if self.now > bound:
+                raise StaffingError(
+                    f"{len(waiting_for)} 人が {NEVER_H} 時間たっても応答されません。担当できるオペレーターを増やすか、"
+                    f"我慢時間を指定してください / {len(waiting_for)} callers are not answered within {NEVER_H} h: "
+                    "take more agents who can serve them, or give a patience"
+                )
 
     def spent(self) -> Spent:
         """Agents' time from the beginning up to now."""
