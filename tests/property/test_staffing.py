@@ -368,7 +368,7 @@ def test_a_caller_of_a_number_that_nobody_has_stops_the_run() -> None:
 def test_callers_whom_nobody_can_serve_do_not_make_a_run_without_end() -> None:
     nobody = two_queues(1, long_queue(needs=(("ne", 1),)))
     with pytest.raises(StaffingError, match="not answered"):
-        both(nobody, callers_of_both(1, 1), hours=20)
+        both(nobody, callers_of_both(0.1, 0.3), hours=20)
 
 
 # -- the command --------------------------------------------------------------------------------------------------
