@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -199,6 +199,47 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
         reconstructed=reconstructed,
         open=opened,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """How calls ended, and the ratios that reports name beside the contract's."""
+
+    by_outcome: Mapping[Outcome, int]
+    """Ended calls only; every outcome is there."""
+    completion_ratio: Ratio
+    """センター内完了率: completed and not escalated ÷ answered. Nothing can be escalated yet."""
+    transfer_ratio: Ratio
+    """転送率: both kinds ÷ answered; each is in `by_outcome`."""
+    answer_ratio_without_short: Ratio
+    """Answered ÷ (offered - abandoned_short)."""
+    answer_ratio_of_arrivals: Ratio
+    """Answered ÷ (offered + IVR only)."""
+    abandon_ratio_without_short: Ratio
+    """Abandoned ÷ (offered - abandoned_short)."""
+    by_net: int
+    """Of the answered, how many the safety net connected."""
+
+
+def endings(records: Iterable[Record], of: Figures) -> Endings:
+    """How these calls ended; `of` are the figures of the same calls."""
+    ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+    by_net = 0
+    for record in records:
+        by_net += record.by_net
+        if record.outcome is not None:
+            ends[record.outcome] += 1
+    long = of.offered - of.abandoned_short
+    transferred = ends[Outcome.TRANSFERRED_ATTENDED] + ends[Outcome.TRANSFERRED_BLIND]
+    return Endings(
+        by_outcome=ends,
+        completion_ratio=Ratio(ends[Outcome.COMPLETED], of.answered),
+        transfer_ratio=Ratio(transferred, of.answered),
+        answer_ratio_without_short=Ratio(of.answered, long),
+        answer_ratio_of_arrivals=Ratio(of.answered, of.arrivals),
+        abandon_ratio_without_short=Ratio(of.abandoned, long),
+        by_net=by_net,
     )
 
 
