@@ -299,7 +299,7 @@ class Staffing:
     pauses: Mapping[str, int]
     """Each pause reason by itself."""
     staffed: Ratio
-    """配置人数: time signed in without breaks ÷ the length of the time, as far as it is told. More than 1: that many persons."""
+    """配置人数: time signed in without breaks ÷ the length of the time, as far as it is told; 2.5: so many persons."""
     least: Fraction | None
     """Fewest persons staffed at once; None: no time passed. An agent shared by two centres counts as 1/2 for each."""
     most: Fraction | None
@@ -320,9 +320,9 @@ def staffing(
     centre: CentreId,
     spans: Sequence[Span],
     at: Instant,
-    since: Instant = Instant(0),
+    since: Instant,
 ) -> list[Staffing]:
-    """One centre's staffing in each of these spans (in order, not overlapping), as far as it is told: in [since, at)."""
+    """One centre's staffing in each of these spans (in order, not overlapping), as far as told: in [since, at)."""
     starts = [first for first, _ in spans]
     cut: list[list[tuple[Stretch, Instant, Instant]]] = [[] for _ in spans]
     for stretch in stretches:

@@ -170,12 +170,16 @@ def _report(
         last = centre.calendar.local_date(ledger.at)
         days = month_of(last) if whole_month else (last, last)
     windows = [_window(centre, days[0] + timedelta(days=n)) for n in range((days[1] - days[0]).days + 1)]
-    if windows[0].first > ledger.at or (ledger.since is not None and windows[-1].before <= ledger.since):
-        since = ledger.at if ledger.since is None else ledger.since
+    since = ledger.at if ledger.since is None else ledger.since
+    if windows[0].first > ledger.at:
         raise NothingThere(
-            f"{windows[0].date} の記録はありません。ジャーナルは "
-            f"{local(since, centre):%Y-%m-%d %H:%M} から {local(ledger.at, centre):%Y-%m-%d %H:%M} までです / "
-            f"nothing is told of {windows[0].date}; these are the first and the last minute of the journal"
+            f"{windows[0].date} の記録はまだありません。ジャーナルは {local(ledger.at, centre):%Y-%m-%d %H:%M} までです / "
+            f"nothing is told of {windows[0].date} yet; the journal ends at the time given"
+        )
+    if windows[-1].before <= since:
+        raise NothingThere(
+            f"{windows[0].date} の記録はありません。ジャーナルは {local(since, centre):%Y-%m-%d %H:%M} からです / "
+            f"nothing is told of {windows[0].date}; the journal begins at the time given"
         )
     return report(ledger, centre, windows)
 

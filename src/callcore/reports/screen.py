@@ -46,10 +46,14 @@ STAGES = {
 
 
 def percent(ratio: Ratio | m.RatioOut, *, parts: bool = True) -> str:
-    """A ratio in per cent, with its two parts."""
+    """A ratio in per cent, with its two parts. Only all is shown as 100 %, and only none as 0 %."""
     if ratio.value is None:
         return NOTHING
-    shown = f"{100 * ratio.value:.1f}%"
+    places = 1
+    if 0 < ratio.part < ratio.whole:
+        while places < 6 and f"{100 * ratio.value:.{places}f}" in (f"{100:.{places}f}", f"{0:.{places}f}"):
+            places += 1
+    shown = f"{100 * ratio.value:.{places}f}%"
     return f"{shown} ({ratio.part}/{ratio.whole})" if parts else shown
 
 
@@ -89,7 +93,8 @@ def _head(report: Report) -> Text:
     told = f"{local(report.at, centre):%Y-%m-%d %H:%M:%S}"
     text = Text(f"{centre.name} / {centre.name_en}  {title}\n", style="bold")
     state = "確定 / final" if report.final else f"未確定: 未終了 {of.open}件 / not final: {of.open} open"
-    text.append(f"{state}  ({told} {centre.time_zone} まで / until then, seq {report.seq})\n", style="")
+    until = "" if report.final else f"{told} {centre.time_zone} まで / until then, "
+    text.append(f"{state}  ({until}seq {report.seq})\n", style="")
     notes = [f"再構成 {of.reconstructed}件 / {of.reconstructed} reconstructed"]
     if report.since > report.span[0]:
         since = f"{local(report.since, centre):%Y-%m-%d %H:%M}"
