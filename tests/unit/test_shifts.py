@@ -6,7 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, PhoneId, QueueId
 from callcore.domain.measures import Books, Ratio
 from callcore.domain.shifts import (

@@ -332,6 +332,23 @@ def _changed(known: Record, fact: f.Fact) -> Record:
     return known
 
 
+def moved(known: Record, by: int) -> Record:
+    """An open call's record after the wall clock was set by `by` microseconds: all of it began so much later by the
+    new clock, and every length stays right."""
+    return replace(
+        known,
+        arrived_at=Instant(known.arrived_at + by),
+        entered_at=_later(known.entered_at, by),
+        answered_at=_later(known.answered_at, by),
+        talk_since=_later(known.talk_since, by),
+        held_since=_later(known.held_since, by),
+    )
+
+
+def _later(at: Instant | None, by: int) -> Instant | None:
+    return None if at is None else Instant(at + by)
+
+
 def _hold_over(known: Record, at: Instant) -> Record:
     if known.held_since is None:
         return known
@@ -347,6 +364,9 @@ class Books:
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
         call = getattr(fact, "call", None)
+        if isinstance(fact, f.ClockStepped):
+            went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
+            return replace(self, records=self.records.update(went_on))
         if call is None:
             return self
         known = self.records.get(call)

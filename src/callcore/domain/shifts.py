@@ -9,6 +9,7 @@ Rules
   exceeds the persons present.
 - While nobody watched, only what is known is told: a talk as CEL tells it, a pause, after-call work up to its own end.
   The rest is `unknown`: neither ready nor after-call work is made up. The agent stays signed in all the while.
+- A pause begins where the work ends: who pauses in a talk talks, and wraps up, first.
 - A fact about the past (found in CEL after a gap) replaces what was held to be from its instant on.
 - Source of all formulas: definitions, "Numbers" (AHT, occupancy, staffed, CPH).
 """
@@ -27,6 +28,7 @@ from callcore.domain.board import AgentWord, agent_word
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.measures import Ratio, Record
+from callcore.domain.stages import Presence, Work
 
 BREAKS = frozenset({"休憩", "昼休み"})
 """Pauses whose time is not staffed (definitions, "staffed"). All other pauses are work elsewhere or duty."""
@@ -113,7 +115,7 @@ class Roster:
     _open: dict[AgentId, list[_Mark]] = field(default_factory=dict)
     """The marks of each shift that goes on; never empty, their instants rise."""
     _over: list[Stretch] = field(default_factory=list)
-    _wraps_up: dict[AgentId, tuple[CallId, CentreId | None]] = field(default_factory=dict)
+    _wraps_up: dict[AgentId, CallId] = field(default_factory=dict)
     """The call that an agent's after-call work, if any, belongs to."""
     _unsettled: set[AgentId] = field(default_factory=set)
     """Who is `unknown` though we watch again: until the end of the frame that told so."""
@@ -122,7 +124,9 @@ class Roster:
     def after(self, before: Floor, fact: f.Fact, after: Floor) -> None:
         """One fact, which made the floor `after` out of `before`."""
         if isinstance(fact, f.TalkEnded):
-            self._talk_ended(before, fact)
+            self._talk_ended(fact)
+        if isinstance(fact, f.ClockStepped):
+            self._clock_stepped(fact.by)
         blind = before.linked and not after.linked
         at = after.blind_since if blind and after.blind_since is not None else fact.at
         watched = before.linked
@@ -192,12 +196,18 @@ class Roster:
             return sorted(after.agents.keys() | self._open.keys())
         return [name for name in found if name is not None]
 
-    def _talk_ended(self, before: Floor, fact: f.TalkEnded) -> None:
-        call = before.calls.get(fact.call)
+    def _talk_ended(self, fact: f.TalkEnded) -> None:
         if fact.agent is not None:
-            self._wraps_up[fact.agent] = (fact.call, None if call is None else call.centre)
+            self._wraps_up[fact.agent] = fact.call
         if fact.agent is None or (fact.reconstructed and fact.wrap_up_until is None):
             self._no_acw.add(fact.call)
+
+    def _clock_stepped(self, by: int) -> None:
+        """What goes on began `by` later, by the new clock; what is over stays where the old clock had it."""
+        for name, marks in self._open.items():
+            last = marks[-1]
+            self._over.extend(_cut(name, marks, last.at))
+            marks[:] = [replace(last, at=Instant(last.at + by))]
 
     def _acw_of_the_past(self, fact: f.TalkEnded, agent: AgentId) -> None:
         """A talk that ended while nobody watched, and its after-call work with it: what came then is not known."""
@@ -213,28 +223,30 @@ class Roster:
         word = agent_word(floor, agent)
         if word is AgentWord.SIGNED_OUT:
             return None
-        doing = _BY_WORD[word]
+        paused = agent.presence is Presence.PAUSED and agent.work is Work.IDLE
+        doing = Doing.PAUSED if paused else _BY_WORD[word]
         if not floor.linked and doing not in _KNOWN_UNWATCHED:
             doing = Doing.UNKNOWN
-        call, centre = self._serves(floor, agent, doing)
+        one = agent.at_work_for if doing in _FOR_A_CALL else None
         return _Mark(
             at,
             doing,
-            _shared(floor, agent) if centre is None else (centre,),
-            call,
-            None,
+            _shared(floor, agent) if one is None else (one,),
+            self._call(floor, agent, doing),
+            agent.pause if doing is Doing.PAUSED else None,
             agent.wrap_up_until if doing is Doing.ACW else None,
         )
 
-    def _serves(self, floor: Floor, agent: AgentState, doing: Doing) -> tuple[CallId | None, CentreId | None]:
-        if doing not in _FOR_A_CALL:
-            return None, None
-        if doing is Doing.ACW:
-            return self._wraps_up.get(agent.id, (None, None))
-        offer = None if agent.offer is None else floor.offers.get(agent.offer)
-        name = agent.call if offer is None else offer.call
-        call = None if name is None else floor.calls.get(name)
-        return name, None if call is None else call.centre
+    def _call(self, floor: Floor, agent: AgentState, doing: Doing) -> CallId | None:
+        match doing:
+            case Doing.TALKING:
+                return agent.call
+            case Doing.RINGING:
+                offer = None if agent.offer is None else floor.offers.get(agent.offer)
+                return None if offer is None else offer.call
+            case Doing.ACW:
+                return self._wraps_up.get(agent.id)
+        return None
 
     def _change(self, name: AgentId, mark: _Mark, watched: bool) -> None:
         marks = self._open[name]

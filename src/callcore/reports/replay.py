@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.reports.tape import FrameLike, NothingThere, Stop, facts_of

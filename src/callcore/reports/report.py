@@ -20,7 +20,8 @@ from zoneinfo import ZoneInfo
 from callcore.domain import facts as f
 from callcore.domain.board import Window, today
 from callcore.domain.centre import Centre
-from callcore.domain.floor import UNNOTICED_S, Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import UNNOTICED_S, Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books, Endings, Figures, Record, endings, figures
 from callcore.domain.shifts import (
@@ -173,7 +174,8 @@ def _report(
     since = ledger.at if ledger.since is None else ledger.since
     if windows[0].first > ledger.at:
         raise NothingThere(
-            f"{windows[0].date} の記録はまだありません。ジャーナルは {local(ledger.at, centre):%Y-%m-%d %H:%M} までです / "
+            f"{windows[0].date} の記録はまだありません。"
+            f"ジャーナルは {local(ledger.at, centre):%Y-%m-%d %H:%M} までです / "
             f"nothing is told of {windows[0].date} yet; the journal ends at the time given"
         )
     if windows[-1].before <= since:
