@@ -56,9 +56,15 @@ class TapedSim(Sim):
         self.core = Taped()
 
 
-def a_simulated_day(seed: int, callers: int, links: list[tuple[str, int, int]], s: float = 240) -> TapedSim:
-    """Agents come and go, callers come, and the link is lost or the engine killed as told: (how, lasts, then)."""
+def a_simulated_day(
+    seed: int, callers: int, links: list[tuple[str, int, int]], s: float = 240, begin_s: float = 0
+) -> TapedSim:
+    """Agents come and go, callers come, and the link is lost or the engine killed as told: (how, lasts, then).
+
+    `begin_s`: so many seconds after noon.
+    """
     sim = TapedSim(seed)
+    sim.now = Instant(sim.now + round(begin_s * SECOND))
     sim.engine_starts()
     sim.run(1)
     for n in (1, 2, 3):

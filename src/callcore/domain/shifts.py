@@ -193,7 +193,7 @@ class Roster:
                 c.talking_with for floor in (before, after) if (c := floor.calls.get(call)) is not None
             )
         if not named:
-            return sorted(after.agents.keys() | self._open.keys())
+            return sorted({*after.agents, *self._open})
         return [name for name in found if name is not None]
 
     def _talk_ended(self, fact: f.TalkEnded) -> None:

@@ -28,11 +28,13 @@ def view_at(frames: Iterable[FrameLike], stop: Stop) -> tuple[View, Instant]:
     floor, books = Floor(), Books()
     seq, at = Seq(0, 0), Instant(0)
     for frame in frames:
-        if stop.before(frame, floor):
-            break
+        then, told = floor, books
         for fact in facts_of(frame):
-            floor = evolve(floor, fact)
-            books = books.after(fact)
+            then = evolve(then, fact)
+            told = told.after(fact)
+        if stop.before(frame, then):
+            break
+        floor, books = then, told
         seq, at = Seq(frame.run, frame.n), max(at, frame.at)
     if seq.n == 0:
         raise NothingThere(

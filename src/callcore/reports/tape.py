@@ -42,7 +42,7 @@ class Stop:
     until: Callable[[Floor], Instant | None] | None = None
 
     def before(self, frame: FrameLike, floor: Floor) -> bool:
-        """Whether this frame is beyond the end."""
+        """Whether this frame is beyond the end. `floor`: with the frame's facts, for the first brings the centres."""
         if self.seq is not None and (frame.run, frame.n) > self.seq:
             return True
         if self.until is None or not floor.centres:
