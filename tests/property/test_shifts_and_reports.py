@@ -43,7 +43,7 @@ def of_day(frames: list[TestFrame]) -> Report:
 # -- shifts --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_an_agents_stretches_fill_the_time_signed_in_without_gap_or_overlap(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -82,7 +82,7 @@ def test_an_agents_stretches_fill_the_time_signed_in_without_gap_or_overlap(
     assert not lived
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_the_talk_of_an_agent_is_the_talk_of_the_call(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -104,7 +104,7 @@ class EverybodyLookedAt(Roster):
         return sorted({*after.agents, *before.agents})
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_no_change_of_an_agent_is_overlooked(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -225,7 +225,7 @@ def adds_up(made: Report) -> None:
             assert sum(h.staffing.lengths[doing] for h in halves) == day.row.staffing.lengths[doing]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_half_hours_add_up_to_the_day_and_the_day_is_what_the_live_board_showed(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -241,13 +241,13 @@ def test_half_hours_add_up_to_the_day_and_the_day_is_what_the_live_board_showed(
         assert made.total.figures == live
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(choices=CHOICES)
 def test_a_day_of_holds_lost_legs_and_the_safety_net_adds_up_too(choices: list[tuple[str, int]]) -> None:
     adds_up(of_day(a_day(choices).frames))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 12), links=LINKS)
 def test_over_midnight_a_call_is_the_day_of_its_arrival_and_an_agents_seconds_are_both_days(
     seed: int, callers: int, links: list[tuple[str, int, int]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -18,6 +19,7 @@ from callcore.reports import day_report, month_report
 from callcore.reports.report import half_hours, month_of
 from callcore.reports.screen import clock, percent
 from callcore.reports.sheet import csv_of, defused
+from callcore.settings import PROJECT
 from tests.support.floors import MONDAY_NOON, centre, configuration
 from tests.support.tapes import Taped, a_month
 
@@ -147,6 +149,21 @@ def test_the_csv_has_both_parts_of_every_ratio_and_no_two_columns_of_one_name() 
             assert {f"{ja} 分子 {en}_part", f"{ja} 分母 {en}_whole"} <= set(names)
     assert "\r\n" in text
     assert {f"{o.value}" for o in Outcome} <= {name.split(" ")[-1] for name in names}
+
+
+def test_a_reader_of_a_report_finds_every_column_and_its_formula_in_the_documents() -> None:
+    text = csv_of(day_report(a_month(30, days=1), DEMO, None), half_hours=False)
+    names = {name.split(" ")[-1] for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))}
+    ratios = {name for name in names if f"{name}_part" in names}
+    names -= {f"{ratio}_{part}" for ratio in ratios for part in ("part", "whole")}
+    page = (PROJECT / "docs" / "reports.md").read_text(encoding="utf-8")
+    columns = {
+        c
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for c in re.findall(r"`(\w+)`", line.split(" | ")[0])
+    }
+    assert columns == names
 
 
 def test_a_month_ends_with_its_last_day() -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, PhoneId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, Instant, PhoneId, QueueId
 from callcore.domain.measures import Books, Ratio
 from callcore.domain.shifts import (
     Doing,
@@ -175,7 +175,7 @@ def test_an_agent_of_two_centres_is_divided_while_free_and_whole_for_the_one_tha
     at, call = desk.at(100), CallId("c1")
     desk.tell(
         i.ChannelArrived(
-            at=at, node=NODE, channel=i.ChannelId("c1"), name="PJSIP/t", number="0975105152", caller=None
+            at=at, node=NODE, channel=ChannelId("c1"), name="PJSIP/t", number="0975105152", caller=None
         )
     )
     desk.tell(i.AdmissionDecided(at=at, call=call, open=True, source="pushed"))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
@@ -124,7 +124,7 @@ def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
 async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
     """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
-    wanted = t.calls.c.id.in_(named)
+    wanted: ColumnElement[bool] = t.calls.c.id.in_(named)
     if any(isinstance(fact, f.ClockStepped) for fact in facts):
         wanted = wanted | t.calls.c.outcome.is_(None)
     found = (await connection.execute(select(t.calls).where(wanted))).mappings()

@@ -135,11 +135,11 @@ class Roster:
             mark = None if agent is None else self._mark(after, agent, at)
             if mark is None:
                 self._sign_out(name, at, watched)
-            elif name in self._open:
+            elif name not in self._open:
+                self._open[name] = [mark]
+            elif name not in self._unsettled or mark.doing in _FOR_A_CALL:
                 self._unsettled.discard(name)
                 self._change(name, mark, watched)
-            else:
-                self._open[name] = [mark]
         if isinstance(fact, f.TalkEnded) and fact.agent is not None and fact.reconstructed:
             self._acw_of_the_past(fact, fact.agent)
 
@@ -270,17 +270,16 @@ class Roster:
 
 def _put(marks: list[_Mark], mark: _Mark) -> None:
     """From `mark.at` on it is so, whatever was held of that time before; never before the shift began."""
+    if marks[-1].same(mark):  # nothing new, but perhaps a longer after-call work
+        marks[-1] = replace(marks[-1], until=mark.until)
+        return
     mark = replace(mark, at=max(mark.at, marks[0].at))
     while len(marks) > 1 and marks[-1].at >= mark.at:
         marks.pop()
-    last = marks[-1]
-    if last.at == mark.at:
-        marks[-1] = mark
-        if len(marks) > 1 and marks[-2].same(mark):
-            marks.pop()
-            marks[-1] = replace(marks[-1], until=mark.until)
-    elif last.same(mark):
-        marks[-1] = replace(last, until=mark.until)
+    if marks[-1].at == mark.at:
+        marks.pop()
+    if marks and marks[-1].same(mark):
+        marks[-1] = replace(marks[-1], until=mark.until)
     else:
         marks.append(mark)
 

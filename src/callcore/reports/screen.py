@@ -12,7 +12,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from callcore.domain.board import AgentWord
 from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
@@ -25,15 +24,16 @@ NOTHING = "–"
 _DAYS = "月火水木金土日"
 
 STATES = {
-    AgentWord.READY: "待機 ready",
-    AgentWord.RESTING: "休止 resting",
-    AgentWord.RESERVED: "呼出前 reserved",
-    AgentWord.RINGING: "呼出中 ringing",
-    AgentWord.TALKING: "通話中 talking",
-    AgentWord.ACW: "後処理 ACW",
-    AgentWord.BUSY: "他の通話 busy",
-    AgentWord.UNREACHABLE: "電話機不通 unreachable",
-    AgentWord.SIGNED_OUT: "受付終了 signed out",
+    "ready": "待機 ready",
+    "resting": "休止 resting",
+    "reserved": "呼出前 reserved",
+    "ringing": "呼出中 ringing",
+    "talking": "通話中 talking",
+    "acw": "後処理 ACW",
+    "paused": "離席 paused",
+    "busy": "他の通話 busy",
+    "unreachable": "電話機不通 unreachable",
+    "signed_out": "受付終了 signed out",
 }
 STAGES = {
     Stage.ARRIVED: "着信 arrived",
@@ -316,7 +316,7 @@ def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
             one.agent,
             Text(one.name),
             Text(one.seat or NOTHING),
-            STATES.get(one.state, one.state.value),
+            STATES[one.state.value],
             _wall(one.since, zone),
             _wall(one.until, zone),
             NOTHING if caller is None else f"{caller.number or NOTHING}{held}",
@@ -346,7 +346,7 @@ def _open_calls(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
     for one in centre.open_calls:
         table.add_row(
             one.call,
-            STAGES.get(one.stage, one.stage.value),
+            STAGES[one.stage],
             _wall(one.arrived_at, zone),
             _wall(one.answered_at, zone),
             one.number or NOTHING,
