@@ -54,15 +54,17 @@ class Doing(Enum):
 
 
 _BY_WORD = {
-    AgentWord.READY: Doing.READY,
-    AgentWord.RESTING: Doing.READY,
-    AgentWord.RESERVED: Doing.RINGING,
-    AgentWord.RINGING: Doing.RINGING,
-    AgentWord.TALKING: Doing.TALKING,
-    AgentWord.ACW: Doing.ACW,
-    AgentWord.BUSY: Doing.BUSY,
-    AgentWord.UNREACHABLE: Doing.UNREACHABLE,
+    "ready": Doing.READY,
+    "resting": Doing.READY,
+    "reserved": Doing.RINGING,
+    "ringing": Doing.RINGING,
+    "talking": Doing.TALKING,
+    "acw": Doing.ACW,
+    "paused": Doing.PAUSED,
+    "busy": Doing.BUSY,
+    "unreachable": Doing.UNREACHABLE,
 }
+"""By the value of the board's word."""
 
 _FOR_A_CALL = frozenset({Doing.RINGING, Doing.TALKING, Doing.ACW})
 _KNOWN_UNWATCHED = frozenset({Doing.TALKING, Doing.ACW, Doing.PAUSED})
@@ -161,6 +163,10 @@ class Roster:
             found.extend(_cut(agent, marks, at))
         return found
 
+    def forget(self, before: Instant) -> None:
+        """Lets go of what was over by then."""
+        self._over = [stretch for stretch in self._over if stretch.before > before]
+
     @property
     def wrapping_up(self) -> frozenset[CallId]:
         """Calls whose after-call work goes on."""
@@ -224,7 +230,7 @@ class Roster:
         if word is AgentWord.SIGNED_OUT:
             return None
         paused = agent.presence is Presence.PAUSED and agent.work is Work.IDLE
-        doing = Doing.PAUSED if paused else _BY_WORD[word]
+        doing = Doing.PAUSED if paused else _BY_WORD[word.value]
         if not floor.linked and doing not in _KNOWN_UNWATCHED:
             doing = Doing.UNKNOWN
         one = agent.at_work_for if doing in _FOR_A_CALL else None

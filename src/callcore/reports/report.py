@@ -39,6 +39,8 @@ from callcore.reports.tape import FrameLike, NothingThere, facts_of
 from callcore.runtime.ports import Seq
 
 HALF_HOUR = 1800 * SECOND
+FORGET_EVERY = 6 * 3600 * SECOND
+"""Journal time between two looks for what a report needs no more; a quarter of a day's calls is little to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class Ledger:
         self.roster.settle(self.floor, self.at)
         self.seq = Seq(frame.run, frame.n)
 
+    def forget(self, before: Instant) -> None:
+        """Lets go of calls that arrived, and of what agents had done, before that: the fold keeps its pace."""
+        self.books = self.books.since(before)
+        self.roster.forget(before)
+
     def settled(self, centre: CentreId, span: Span) -> bool:
         """Whether nothing that comes can change what is told of this time: calls that nobody saw are found when we
         watch again, at the latest so long after."""
@@ -155,6 +162,7 @@ def _report(
 ) -> Report:
     ledger = Ledger(test_numbers)
     span: Span | None = None
+    forgot = Instant(0)
     for frame in frames:
         ledger.take(frame)
         centre = ledger.floor.centres.get(name)
@@ -162,6 +170,9 @@ def _report(
             continue
         if span is None:
             span = (_window(centre, days[0]).first, _window(centre, days[1]).before)
+        if ledger.at - forgot > FORGET_EVERY:
+            forgot = ledger.at
+            ledger.forget(span[0])
         if ledger.at >= span[1] and ledger.settled(name, span):
             break
     centre = ledger.floor.centres.get(name)
