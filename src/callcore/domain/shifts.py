@@ -3,7 +3,8 @@
 Rules
 - A shift runs from signing in to signing out. It is cut into stretches without gap or overlap, so that their sum is
   exactly the time signed in. Lengths are whole microseconds; nothing is rounded before people read it.
-- What the agent does is the board's own word for him; resting counts as ready, reserved as ringing.
+- What the agent does is the board's own word, as the centre sees it that the agent works for. Resting counts as ready,
+  reserved as ringing.
 - Ringing, talk and after-call work belong to the call's centre. All else is divided among the centres that the agent
   is ready for (兼務); the parts are whole microseconds and their sum is the stretch, so that no sum over centres ever
   exceeds the persons present.
@@ -28,7 +29,6 @@ from callcore.domain.board import AgentWord, agent_word
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.measures import Ratio, Record
-from callcore.domain.stages import Presence, Work
 
 BREAKS = frozenset({"休憩", "昼休み"})
 """Pauses whose time is not staffed (definitions, "staffed"). All other pauses are work elsewhere or duty."""
@@ -54,17 +54,16 @@ class Doing(Enum):
 
 
 _BY_WORD = {
-    "ready": Doing.READY,
-    "resting": Doing.READY,
-    "reserved": Doing.RINGING,
-    "ringing": Doing.RINGING,
-    "talking": Doing.TALKING,
-    "acw": Doing.ACW,
-    "paused": Doing.PAUSED,
-    "busy": Doing.BUSY,
-    "unreachable": Doing.UNREACHABLE,
+    AgentWord.READY: Doing.READY,
+    AgentWord.RESTING: Doing.READY,
+    AgentWord.RESERVED: Doing.RINGING,
+    AgentWord.RINGING: Doing.RINGING,
+    AgentWord.TALKING: Doing.TALKING,
+    AgentWord.ACW: Doing.ACW,
+    AgentWord.PAUSED: Doing.PAUSED,
+    AgentWord.BUSY: Doing.BUSY,
+    AgentWord.UNREACHABLE: Doing.UNREACHABLE,
 }
-"""By the value of the board's word."""
 
 _FOR_A_CALL = frozenset({Doing.RINGING, Doing.TALKING, Doing.ACW})
 _KNOWN_UNWATCHED = frozenset({Doing.TALKING, Doing.ACW, Doing.PAUSED})
@@ -226,11 +225,10 @@ class Roster:
 
     def _mark(self, floor: Floor, agent: AgentState, at: Instant) -> _Mark | None:
         """What the floor says of an agent; None: signed out."""
-        word = agent_word(floor, agent)
+        word = agent_word(floor, agent, agent.at_work_for or agent.centre)
         if word is AgentWord.SIGNED_OUT:
             return None
-        paused = agent.presence is Presence.PAUSED and agent.work is Work.IDLE
-        doing = Doing.PAUSED if paused else _BY_WORD[word.value]
+        doing = _BY_WORD[word]
         if not floor.linked and doing not in _KNOWN_UNWATCHED:
             doing = Doing.UNKNOWN
         one = agent.at_work_for if doing in _FOR_A_CALL else None

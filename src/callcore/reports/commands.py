@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, time
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
@@ -23,8 +25,8 @@ from callcore.web import models as m
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
-WIDEST = 180
-"""Columns that the widest table needs: agents, with six pause reasons."""
+UNBOUND = 10_000
+"""Columns: no table is as wide."""
 
 
 class CannotTell(Exception):
@@ -133,10 +135,12 @@ def reported(
     show(out, report_tables(made, half_hours=half_hours))
 
 
-def show(out: Console, what: object) -> None:
-    """As wide as the tables are: a narrow terminal breaks lines, but no figure is cut off."""
-    out.width = max(out.width, WIDEST)
-    out.print(what)
+def show(out: Console, parts: Iterable[RenderableType]) -> None:
+    """Each as wide as it is: a narrow terminal breaks lines, but no figure is cut off."""
+    for part in parts:
+        free = out.options.update(max_width=UNBOUND)
+        out.width = max(out.width, Measurement.get(out, free, part).maximum)
+        out.print(part)
 
 
 def replay_shown(out: Console, live: m.Live) -> None:

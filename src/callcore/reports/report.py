@@ -241,7 +241,9 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
     for window in windows:
         if window.first > ledger.at or window.before <= since:
             continue
-        mine = [n for n, (w, half) in enumerate(spans) if w is window and half[0] <= ledger.at]
+        mine = [
+            n for n, (w, half) in enumerate(spans) if w is window and half[0] <= ledger.at and half[1] > since
+        ]
         hours = centre.calendar.windows(date.fromisoformat(window.date))
         open_halves = [n for n in mine if any(a < spans[n][1][1] and spans[n][1][0] < b for a, b in hours)]
         opened += [staff[n] for n in open_halves]

@@ -8,10 +8,11 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from callcore.domain.board import AgentWord
 from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
@@ -24,16 +25,16 @@ NOTHING = "–"
 _DAYS = "月火水木金土日"
 
 STATES = {
-    "ready": "待機 ready",
-    "resting": "休止 resting",
-    "reserved": "呼出前 reserved",
-    "ringing": "呼出中 ringing",
-    "talking": "通話中 talking",
-    "acw": "後処理 ACW",
-    "paused": "離席 paused",
-    "busy": "他の通話 busy",
-    "unreachable": "電話機不通 unreachable",
-    "signed_out": "受付終了 signed out",
+    AgentWord.READY: "待機 ready",
+    AgentWord.RESTING: "休止 resting",
+    AgentWord.RESERVED: "呼出前 reserved",
+    AgentWord.RINGING: "呼出中 ringing",
+    AgentWord.TALKING: "通話中 talking",
+    AgentWord.ACW: "後処理 ACW",
+    AgentWord.PAUSED: "離席 paused",
+    AgentWord.BUSY: "他の通話 busy",
+    AgentWord.UNREACHABLE: "電話機不通 unreachable",
+    AgentWord.SIGNED_OUT: "受付終了 signed out",
 }
 STAGES = {
     Stage.ARRIVED: "着信 arrived",
@@ -76,14 +77,12 @@ def tidy(number: Fraction | float | None) -> str:
 Column = tuple[str, Callable[[Row], str]]
 
 
-def report_tables(report: Report, *, half_hours: bool) -> RenderableType:
+def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableType]:
     """The head, and three tables: calls, waits and handling, agents."""
-    return Group(
-        _head(report),
-        _table("入電 / Calls", report, list(_calls(report)), half_hours),
-        _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours),
-        _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours),
-    )
+    yield _head(report)
+    yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
+    yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
+    yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
 
 
 def _head(report: Report) -> Text:
@@ -99,6 +98,8 @@ def _head(report: Report) -> Text:
     if report.since > report.span[0]:
         since = f"{local(report.since, centre):%Y-%m-%d %H:%M}"
         notes.append(f"記録は {since} から / told since then")
+    if of.imprecise:
+        notes.append(f"時刻不正確 {of.imprecise}件 / {of.imprecise} imprecise")
     if report.test_calls:
         notes.append(f"試験呼 {report.test_calls}件を除く / without {report.test_calls} test calls")
     if report.total.endings.by_net:
@@ -187,7 +188,7 @@ def _agents(report: Report) -> Iterator[Column]:
         return lambda row: _length(row.staffing.pauses.get(reason, 0))
 
     yield "配置人数\nstaffed", lambda row: tidy(row.staffing.staffed.value)
-    yield "最少–最多\nleast–most", lambda row: f"{tidy(row.staffing.least)}–{tidy(row.staffing.most)}"
+    yield "最少–最多\nleast–most", _at_once
     yield "受付\nsigned in", lambda row: _length(row.staffing.signed_in)
     total = report.total.staffing
     for ja, doing in (
@@ -207,6 +208,11 @@ def _agents(report: Report) -> Iterator[Column]:
     yield "件/時\nCPH", lambda row: tidy(per_hour(row.figures.answered, row.staffing.signed_in))
 
 
+def _at_once(row: Row) -> str:
+    least, most = row.staffing.least, row.staffing.most
+    return NOTHING if least is None else f"{tidy(least)}–{tidy(most)}"
+
+
 def _length(length: int) -> str:
     return clock(length / SECOND) if length else "0"
 
@@ -214,9 +220,10 @@ def _length(length: int) -> str:
 # -- a replayed floor ----------------------------------------------------------------------------------------
 
 
-def floor_tables(live: m.Live) -> RenderableType:
+def floor_tables(live: m.Live) -> Iterator[RenderableType]:
     """The floor as the live board showed it, centre by centre."""
-    return Group(*(part for centre in live.centres for part in _centre(live, centre)))
+    for centre in live.centres:
+        yield from _centre(live, centre)
 
 
 def _wall(at: datetime | None, zone: ZoneInfo) -> str:
@@ -276,6 +283,8 @@ def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
         "待ち時間\nwaited",
         "番号\nnumber",
         "呼出先\noffered to",
+        "予想待ち\nestimate",
+        "理由\nwhy",
     ):
         table.add_column(name, no_wrap=True)
     for one in centre.waiting:
@@ -287,6 +296,8 @@ def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
             clock(one.waited_s),
             one.number or NOTHING,
             one.offered_to or NOTHING,
+            clock(one.estimate_s),
+            Text("" if one.because is None else f"{one.because.ja}\n{one.because.en}"),
         )
     return table
 
@@ -316,7 +327,7 @@ def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
             one.agent,
             Text(one.name),
             Text(one.seat or NOTHING),
-            STATES[one.state.value],
+            STATES[one.state] + ("" if one.pause is None else f" ({one.pause})"),
             _wall(one.since, zone),
             _wall(one.until, zone),
             NOTHING if caller is None else f"{caller.number or NOTHING}{held}",

@@ -176,6 +176,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "占有 分母(秒) occupancy_whole_s", lambda row: _seconds(row.staffing.occupancy.whole)
     yield "時間当たり処理件数 cph", lambda row: per_hour(row.figures.answered, row.staffing.signed_in)
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
+    yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
 
 
