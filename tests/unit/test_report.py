@@ -151,6 +151,18 @@ def test_the_csv_has_both_parts_of_every_ratio_and_no_two_columns_of_one_name() 
     assert {f"{o.value}" for o in Outcome} <= {name.split(" ")[-1] for name in names}
 
 
+def test_a_half_hour_without_a_call_has_a_dash_and_never_all_or_nothing() -> None:
+    made = day_report(a_month(30, days=1), DEMO, None)
+    quiet = made.days[0].half_hours[0]
+    assert (quiet.figures.arrived, quiet.staffing.signed_in > 0) == (0, True)
+    assert {percent(r) for r in (quiet.figures.answer_ratio, quiet.endings.completion_ratio)} == {"–"}
+    line = rows(csv_of(made, half_hours=True))[0]
+    assert line["行 kind"] == "half_hour"
+    for name in ("応答率 answer_ratio", "センター内完了率 completion_ratio", "平均処理時間(秒) aht_s"):
+        assert line[name] == ""
+    assert (line["応答件数 answered"], line["応答率 分母 answer_ratio_whole"]) == ("0", "0")
+
+
 def test_a_reader_of_a_report_finds_every_column_and_its_formula_in_the_documents() -> None:
     text = csv_of(day_report(a_month(30, days=1), DEMO, None), half_hours=False)
     names = {name.split(" ")[-1] for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))}
