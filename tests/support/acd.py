@@ -191,6 +191,14 @@ class Acd(Watched):
         self.until(s)
         self.tell(i.ChannelGone(at=self.at(s), channel=ChannelId(call), cause=16))
 
+    def drops_off(self, s: float, leg: ChannelId, agent: int, call: str = "c1") -> None:
+        """The phone drops off the network in the talk; the caller stands on the waiting line again."""
+        self.until(s)
+        self.tell(i.DeviceReported(at=self.at(s), phone=self.phone(agent), device=Device.UNREACHABLE))
+        self.tell(i.BridgeLeft(at=self.at(s), bridge=f"b-{leg}", channel=leg))
+        self.tell(i.ChannelGone(at=self.at(s), channel=leg, cause=38))
+        self.held(s, call)
+
     def configured(self, s: float, *centres: Centre, version: str = "next") -> None:
         self.until(s)
         self.tell(i.ConfigurationChanged(at=self.at(s), configuration=Configuration(version, centres)))

@@ -156,4 +156,4 @@ def test_an_agent_who_is_named_as_a_guest_twice_is_one_agent() -> None:
     d.answers(2, 1)
     d.goes(9)
     d.leaves(12, 1)
-    assert d.floor.on_duty == {}
+    assert dict(d.floor.on_duty) == {}
