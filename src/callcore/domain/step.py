@@ -18,7 +18,7 @@ from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.reconcile import reconcile
-from callcore.domain.stages import OfferStage, Presence, Stage, Work
+from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -281,9 +281,9 @@ def _(told: i.OfferReturned, turn: Turn) -> None:
     else:
         several = len(call.ringing) > 1
         for name in call.ringing:
-            # Among several, a phone that was never called was not free.
-            skipped = several and turn.floor.offers[name].stage is OfferStage.MADE
-            result = OfferStage.BUSY if skipped else told.result
+            # Among several, a phone that was never called was not free; nobody misses what did not ring.
+            unrung = turn.floor.offers[name].stage is OfferStage.MADE
+            result = OfferStage.BUSY if unrung and (several or told.result in OWN_DOING) else told.result
             turn.fail_offer(name, told.at, result, _WORDS[result])
 
 
