@@ -335,7 +335,7 @@ def test_who_pauses_before_the_phone_rings_is_taken_back_as_soon_as_it_does() ->
     [taken] = d.wanted(e.WithdrawOffer)
     assert taken == e.WithdrawOffer(d.open_offer(), d.leg(1))
     d.ends(1.4, 1, OfferStage.CALLER_GONE)
-    assert d.failed() == [(1, "caller_gone")]
+    assert d.failed() == [(1, "withdrawn")]
     assert d.rung() == [2]
 
 

@@ -67,11 +67,18 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
         for name in sorted(turn.floor.calls):
             turn.watch_wait(name)
+            _name_queue(turn, turn.floor.calls[name])
     elif len(turn.facts) > before:
         told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
         turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
     _mirror(turn, seen)
     _reclaim(turn, seen)
+
+
+def _name_queue(turn: Turn, call: Call) -> None:
+    """Tell the channel of a caller who was moved the queue once more: the first time may not have come through."""
+    if call.visit is not None and any(queue != call.queue for queue in call.been):
+        turn.want(e.MoveCaller(call.id, call.channel_name, call.queue))
 
 
 def _overdue(turn: Turn, at: Instant) -> None:

@@ -262,8 +262,8 @@ def _(told: i.DialEnded, turn: Turn) -> None:
         turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
     elif result not in _WORDS:
         turn.disregard("呼出の終わりではない / not an end of an offer")
-    elif result is OfferStage.CALLER_GONE and len(call.ringing) > 1:
-        # Asterisk cancels the others when one is answered, and the caller is still there.
+    elif result is OfferStage.CALLER_GONE and (len(call.ringing) > 1 or offer.withdrawn):
+        # Asterisk cancels the others when one is answered, and what we take back; the caller is still there.
         turn.fail_offer(offer.id, told.at, OfferStage.WITHDRAWN, "別の電話機が応答 / another phone answered")
     else:
         turn.fail_offer(offer.id, told.at, result, _WORDS[result])

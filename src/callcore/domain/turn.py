@@ -358,6 +358,7 @@ class Turn:
                     reason=f"待ち {step.after_s} 秒で条件緩和 / waited {step.after_s} s: the needs are relaxed",
                 )
             )
+            self.match()  # nobody is sent away for whom somebody is free on this rung
         hit = overflow.first_rule(self.floor, queue, self.floor.calls[call.id], at)
         if hit is not None and self.floor.linked:
             self.overflow(*hit)
