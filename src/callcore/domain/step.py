@@ -418,6 +418,9 @@ def _wait_timer(turn: Turn, name: CallId, at: Instant) -> None:
 
 def _sign_in_refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> str | None:
     """Why this agent may not sign in on this phone; None: may."""
+    home = turn.floor.centres.get(agent.centre)
+    if home is None or all(spec.id != agent.id for spec in home.agents):
+        return "設定にいない / not in the files"
     if turn.floor.phone_centre.get(phone) != agent.centre:
         return "センターの電話機ではない / not a phone of the agent's centre"
     if agent.seat is not None and agent.seat != phone:
