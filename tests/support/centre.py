@@ -21,6 +21,9 @@ COMMON_HZ = {
     "refused": 2300,
     "not-possible": 2500,
     "no-such-code": 2700,
+    "ready": 1600,
+    "paused": 1800,
+    "extended": 2000,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0}
 
