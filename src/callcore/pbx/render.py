@@ -36,6 +36,7 @@ MODULES: Final = (
     "app_exec",
     "app_mixmonitor",
     "app_playback",
+    "app_playtones",
     "app_queue",
     "app_read",
     "app_userevent",
