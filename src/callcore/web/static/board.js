@@ -199,6 +199,20 @@ function waiter(row, w, limit, names) {
   mark(wait, "since", w.since === null ? null : Date.parse(w.since));
   mark(wait, "limit", limit);
   if (w.since === null) put(wait, "–");
+  text("estimate", w.estimate_s === null ? "–" : length(w.estimate_s));
+  text("priority", w.priority === null ? "–" : String(w.priority));
+  const why = w.because === null ? [] : [w.because[language]];
+  if (w.rung > 0) why.push(say("rung", { n: w.rung }));
+  text("why", why.join(" · "));
+}
+
+function remarks(a) {
+  const found = [];
+  if (a.pause !== null) found.push(a.pause);
+  if (a.caller?.on_hold) found.push(say("held"));
+  if (a.misses > 0) found.push(say("misses", { n: a.misses }));
+  if (a.guest) found.push(say("guest"));
+  return found;
 }
 
 function agent(row, a) {
@@ -209,9 +223,10 @@ function agent(row, a) {
   text("phone", a.phone ?? "–");
   text("state", say(`state.${a.state}`));
   mark(part(row, "state"), "state", a.state);
+  part(row, "state").title = a.why.join("\n");
   const extra = part(row, "extra");
   mark(extra, "until", a.until === null ? null : Date.parse(a.until));
-  if (a.until === null) put(extra, a.caller?.on_hold ? say("held") : "");
+  if (a.until === null) put(extra, remarks(a).join(" · "));
   const since = part(row, "since");
   mark(since, "since", a.since === null ? null : Date.parse(a.since));
   if (a.since === null) put(since, "–");
