@@ -127,13 +127,9 @@ async def test_a_supervisor_pauses_a_ringing_agent_by_command_and_the_next_one_r
         assert (failed.agent, failed.result, failed.rest_until) == (AGENT, OfferStage.WITHDRAWN, None)
         assert s.floor().agents[AGENT].misses == 0
 
-        status, said = await command(s, "pause", AGENT, "--reason", "あ" * 21)
-        assert (status, "20" in said) == (1, True), said
         status, said = await command(s, "sign-out", "1002")
         assert (status, "cannot be signed out" in said) == (1, True), said
         status, said = await command(s, "sign-out", AGENT)
         assert status == 0, said
         await until(lambda: s.floor().agents[AGENT].presence is Presence.SIGNED_OUT)
-        status, said = await command(s, "ready", "4711")
-        assert (status, "no agent 4711" in said) == (1, True), said
         await call.hang_up()
