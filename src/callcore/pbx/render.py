@@ -25,6 +25,7 @@ import jinja2
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -151,6 +152,9 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+"""What every centre speaks."""
+OVERFLOW_SOUND: Final = "overflow"
+"""What a centre speaks beside these to callers who overflow, if a rule of its announces."""
 
 _TEMPLATES: Final = (
     "asterisk.conf",
@@ -409,7 +413,9 @@ def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
-    for kind in SOUND_KINDS:
+    announces = any(rule.treatment is Treatment.ANNOUNCE for q in centre.queues for rule in q.overflow)
+    needed = (*SOUND_KINDS, OVERFLOW_SOUND) if announces else SOUND_KINDS
+    for kind in needed:
         if kind not in sounds:
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
@@ -419,7 +425,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in SOUND_KINDS),
+        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in needed),
     )
 
 
