@@ -53,6 +53,7 @@ from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
+from callcore.runtime.staffdesk import StaffDesk
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,8 @@ EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
 """What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
+AWAY = "離席"
+"""Why an agent is paused who keyed no other reason."""
 
 
 class Superseded(Exception):
@@ -119,7 +122,7 @@ class Engine:
         self._performer = Performer(
             self._link, beating=self._heartbeat.fresh, now=self._now, sleep=asyncio.sleep
         )
-        self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now)
+        self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now)
         self._watch = Watch(
             self._link,
             settings.node_id,
@@ -138,7 +141,12 @@ class Engine:
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._commands = CommandServer(
-            settings.engine_socket, {"status": self._status, "recording": self._recording_measured}
+            settings.engine_socket,
+            {
+                "status": self._status,
+                "recording": self._recording_measured,
+                **StaffDesk(self._loop, self._now).handlers,
+            },
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -269,8 +277,15 @@ class Engine:
                 self._loop.put(told)
 
     def _feature(self, told: FeatureKeyed) -> None:
+        at, phone, channel = told.at, told.phone, told.channel_name
         if told.feature == "sign_out":
-            self._loop.put(i.SignOutAsked(at=told.at, phone=told.phone, channel=told.channel_name))
+            self._loop.put(i.SignOutAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "ready":
+            self._loop.put(i.ReadyAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "extend":
+            self._loop.put(i.WrapUpExtendAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "pause":
+            self._loop.put(i.PauseAsked(at=at, reason=AWAY, phone=phone, channel=channel))
         elif told.feature == "sign_in":
             # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
             agent = told.agent or next(
@@ -280,6 +295,12 @@ class Engine:
                 self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
             else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
+
+    async def _perform(self, effect: e.Effect) -> i.Input | None:
+        if isinstance(effect, e.Look):
+            self._watch.look_now()
+            return None
+        return await self._performer.perform(effect)
 
     def _aside(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something beside the reader and the deciding task."""

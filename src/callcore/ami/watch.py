@@ -63,6 +63,11 @@ class Watch:
         self.generation = up.generation
         self._aside(self._photograph(FIRST, up.generation))
 
+    def look_now(self) -> None:
+        """Take a later look at once."""
+        if self._floor().linked:
+            self._aside(self._photograph(LATER, self.generation))
+
     async def run(self) -> None:
         """The later looks, until cancelled."""
         while True:

@@ -8,7 +8,6 @@ import json
 import re
 import tomllib
 from datetime import date, datetime
-from enum import Enum
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -469,12 +468,6 @@ def _digest(centres: tuple[Centre, ...]) -> str:
         ensure_ascii=False,
         sort_keys=True,
         separators=(",", ":"),
-        default=_word,
+        default=lambda enum: enum.value,
     )
     return hashlib.sha256(plain.encode()).hexdigest()
-
-
-def _word(value: object) -> object:
-    """An enumeration's word; nothing else here is unknown to JSON."""
-    assert isinstance(value, Enum)
-    return value.value

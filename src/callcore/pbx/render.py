@@ -36,6 +36,7 @@ MODULES: Final = (
     "app_exec",
     "app_mixmonitor",
     "app_playback",
+    "app_playtones",
     "app_queue",
     "app_read",
     "app_userevent",
@@ -152,9 +153,8 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
-"""What every centre speaks."""
 OVERFLOW_SOUND: Final = "overflow"
-"""What a centre speaks beside these to callers who overflow, if a rule of its announces."""
+"""What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
 _TEMPLATES: Final = (
     "asterisk.conf",
@@ -413,9 +413,11 @@ def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
-    announces = any(rule.treatment is Treatment.ANNOUNCE for q in centre.queues for rule in q.overflow)
-    needed = (*SOUND_KINDS, OVERFLOW_SOUND) if announces else SOUND_KINDS
-    for kind in needed:
+    announced = any(
+        rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
+    )
+    kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    for kind in kinds:
         if kind not in sounds:
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
@@ -425,7 +427,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in needed),
+        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
     )
 
 
