@@ -120,6 +120,55 @@ def render() -> None:
 
 
 @app.command()
+def plan(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+) -> None:
+    """動いている設定とファイルの違いを示す / Show what differs from what runs; status 3 if anything does."""
+    from callcore.live.ask import DIFFERS
+
+    if _planned(language)["changes"]:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def apply(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+    yes: Annotated[bool, typer.Option("--yes", help="確認なしで反映する / do not ask")] = False,
+) -> None:
+    """動いたままで設定を反映する / Bring the centre files in while calls go on; all of it or nothing."""
+    planned = _planned(language)
+    if not planned["changes"]:
+        return
+    if not yes and not typer.confirm("反映しますか / apply?" if language == "ja" else "apply?"):
+        raise fail("反映していません / nothing was applied")
+    told = _live("apply", version=planned["version"])
+    say("反映しました / applied")
+    if not told["hours_pushed"]:
+        say("営業時間は自動で再送します / opening hours are sent again by themselves")
+
+
+def _planned(language: Literal["ja", "en"]) -> dict[str, Any]:
+    from callcore.live.ask import lines
+
+    answer = _live("plan")
+    for text in lines(answer, language):
+        say(text)
+    if not answer["changes"]:
+        say("違いはありません" if language == "ja" else "nothing differs")
+    return answer
+
+
+def _live(command: str, **fields: str) -> dict[str, Any]:
+    from callcore.live.ask import ask
+    from callcore.runtime.commands import CommandFailed
+
+    try:
+        return asyncio.run(ask(_settings(), command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
+
+
+@app.command()
 def pin(
     agent: Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")],
     random: Annotated[
