@@ -311,6 +311,49 @@ def run(
     raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
 
 
+@app.command()
+def replay(
+    day: Annotated[str | None, typer.Option(help="現地の日付、例 2026-11-20 / the local date")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="時刻、例 14:05:30 / the time; none: the day's end")
+    ] = None,
+    seq: Annotated[str | None, typer.Option(help="API の seq、例 3.1207 / a seq as the API shows it")] = None,
+    centre: Annotated[str | None, typer.Option(help="このセンターだけ、例 oita / this centre only")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
+) -> None:
+    """過去のある時点のフロアを再現する / Show the floor as it was at an instant."""
+    from callcore.reports.commands import CannotTell, replay_shown, replayed
+
+    try:
+        live = replayed(_settings(), day=day, until=until, seq=seq, centre=centre)
+    except CannotTell as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(live.model_dump_json())
+    else:
+        replay_shown(out, live)
+
+
+@app.command()
+def report(
+    kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
+    centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
+    date: Annotated[str | None, typer.Option(help="日付、例 2026-11-20 / the day; none: the latest")] = None,
+    month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
+    half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
+) -> None:
+    """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
+    from callcore.reports.commands import CannotTell, reported
+
+    try:
+        reported(
+            _settings(), kind, centre=centre, day=date, month=month, csv=csv, half_hours=half_hours, out=out
+        )
+    except CannotTell as error:
+        raise fail(str(error)) from None
+
+
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
