@@ -347,8 +347,8 @@ class _Call:
         cause = None
         if journal is not None and other is not None and self._work.stepped(self._account, other - journal):
             cause = Cause.CLOCK_STEPPED
-        elif unwatched and other is not None:
-            cause = Cause.UNWATCHED
+        elif unwatched and journal is not None and other is not None and journal > other:
+            cause = Cause.UNWATCHED  # what is found out afterwards is found out later than it was
         self._tell(kind, source, self._work.clock(journal), self._work.clock(other), cause)
         return False
 
