@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from callcore.ami import cel
-from callcore.audit import Cel, Journal, Reconciliation, Span, compare, fold, read_cdr, shelf
+from callcore.audit import Cel, Reconciliation, Span, compare, fold, read_cdr, shelf
 from callcore.domain import facts as f
 from callcore.domain.board import day_of
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, NodeId, PhoneId, QueueId, VisitId
@@ -82,6 +82,8 @@ def _fact(at: Instant, call: CallId, kind: str, told: dict[str, str], name: str)
             return f.CallHeld(**of, agent=agent)
         case "CallResumed":
             return f.CallResumed(**of, agent=agent)
+        case "CallMarkedImprecise":
+            return f.CallMarkedImprecise(**of)
         case "TalkEnded":
             return f.TalkEnded(**of, agent=agent, wrap_up_until=None)
         case "CallEnded":
@@ -156,7 +158,7 @@ class Books:
         at: Instant = LONG_AFTER,
         span: Span | None = None,
         began: Instant | None = None,
-        steps: tuple[tuple[Instant, int], ...] = (),
+        stepped: tuple[Instant, int] | None = None,
     ) -> Reconciliation:
         span = span or span_of()
         path = self.folder / "callcore.csv"
@@ -164,12 +166,13 @@ class Books:
         cdr = read_cdr([path], span)
         lines = list(cel.parse(self.cel.splitlines()))
         traces = {trace.call: trace for trace in cel.traces(lines)}
-        journal = replace(self._journal(span, began), steps=steps)
         told = Cel(traces, lines[0].at if lines else None)
+        written = list(frames(self.journal))
+        if stepped is not None:
+            step = f.ClockStepped(at=stepped[0], by=stepped[1])
+            written.append(Frame(step.at, (step,)))
+        journal = fold(written, span, began=began)
         return compare(span, journal, cdr, told, shelf(self.recordings, span), at=at)
-
-    def _journal(self, span: Span, began: Instant | None) -> Journal:
-        return fold(frames(self.journal), span, began=began)
 
     def faults(self, **how: Any) -> set[tuple[str, str, str]]:
         """(call, kind, other book) of what nothing explains."""

@@ -277,13 +277,23 @@ def test_a_clock_that_was_set_during_a_call_explains_what_is_off_by_as_much(book
     during = Instant(1_795_213_041 * SECOND)
     books.shift("journal", 0, 62, HELD, "CallEnded")
     books.shift("journal", 0, 62, HELD, "TalkEnded")
-    assert books.explained(steps=((during, 2 * SECOND),)) == {
+    assert books.explained(stepped=(during, 2 * SECOND)) == {
         (HELD, "end_time", "clock_stepped"),
         (HELD, "talk_end_time", "clock_stepped"),
         (HELD, "recording_short", "clock_stepped"),
     }
-    assert books.faults(steps=((during, 2 * SECOND),)) == set()
-    assert (HELD, "end_time", "cdr") in books.faults(steps=((during, 30 * SECOND),))
+    assert books.faults(stepped=(during, 2 * SECOND)) == set()
+    assert (HELD, "end_time", "cdr") in books.faults(stepped=(during, 30 * SECOND))
+
+
+def test_times_of_a_call_whose_events_came_late_are_explained_where_the_journal_is_late(
+    books: Books,
+) -> None:
+    books.shift("journal", 0, 1.5, HELD, "CallEnded")
+    assert books.faults() == {(HELD, "end_time", "cdr"), (HELD, "end_time", "cel")}
+    books.journal += f"1795213051063400 {HELD} CallMarkedImprecise\n"
+    assert books.faults() == set()
+    assert books.explained() == {(HELD, "end_time", "imprecise")}
 
 
 # -- what is not compared ------------------------------------------------------------------------------------------

@@ -34,11 +34,13 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One call as the journal has it: the figures' own record, its talks, and its recording as it was filed."""
+    """One call as the journal has it: the figures' own record, its talks, and its recording as it was filed.
+    `imprecise`: something of it was told late, and the journal says so."""
 
     record: Record
     talks: tuple[Talk, ...] = ()
     end_reconstructed: bool = False
+    imprecise: bool = False
     filed: f.RecordingFiled | None = None
 
 
@@ -57,10 +59,13 @@ class Journal:
 def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -> Journal:
     """The accounts of the calls that arrived in the span or within its margin."""
     accounts: dict[CallId, Account] = {}
+    steps: list[tuple[Instant, int]] = []
     last: Instant | None = None
     for frame in frames:
         last = frame.at if last is None else max(last, frame.at)
         for fact in frame.facts:
+            if isinstance(fact, f.ClockStepped):
+                steps.append((fact.at, fact.by))
             call = getattr(fact, "call", None)
             if not isinstance(fact, f.Fact) or call is None:
                 continue
@@ -71,7 +76,7 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
                 first = record(None, fact)
                 assert first is not None
                 accounts[call] = Account(first)
-    return Journal(accounts, began, last)
+    return Journal(accounts, began, last, tuple(steps))
 
 
 def _after(known: Account, fact: f.Fact) -> Account:
@@ -87,6 +92,8 @@ def _after(known: Account, fact: f.Fact) -> Account:
             return replace(after, talks=(*known.talks[:-1], over))
         case f.CallEnded():
             return replace(after, end_reconstructed=fact.reconstructed)
+        case f.CallMarkedImprecise():
+            return replace(after, imprecise=True)
         case f.RecordingFiled():
             return replace(after, filed=fact)
     return after

@@ -81,6 +81,8 @@ class Cause(Enum):
     """It happened after the last that the journal has: the engine was not running, and tells of it when it starts."""
     UNWATCHED = "unwatched"
     """Nobody watched; the journal has the instant at which it was found out, and says so."""
+    IMPRECISE = "imprecise"
+    """Asterisk's events came late; the journal says that this call's times are not exact."""
     CLOCK_STEPPED = "clock_stepped"
     """The wall clock was set during the call, by as much."""
 
@@ -349,6 +351,8 @@ class _Call:
             cause = Cause.CLOCK_STEPPED
         elif unwatched and journal is not None and other is not None and journal > other:
             cause = Cause.UNWATCHED  # what is found out afterwards is found out later than it was
+        elif self._account.imprecise and journal is not None and other is not None and journal > other:
+            cause = Cause.IMPRECISE
         self._tell(kind, source, self._work.clock(journal), self._work.clock(other), cause)
         return False
 

@@ -44,6 +44,7 @@ CAUSES: dict[Cause, tuple[str, str]] = {
         "after the engine stopped; it is made up for at its start",
     ),
     Cause.UNWATCHED: ("見ていない間の出来事。復元と記録済み", "nobody watched; marked as reconstructed"),
+    Cause.IMPRECISE: ("イベントが遅れていた間の入電", "events came late then; the call is marked imprecise"),
     Cause.CLOCK_STEPPED: ("通話中に時計が変更された", "the clock was set during the call"),
 }
 
