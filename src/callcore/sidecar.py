@@ -286,10 +286,14 @@ class Sidecar:
                         result = await asyncio.to_thread(
                             self._nightly.run, configuration, centre, day, now=self._live.now()
                         )
-                        _tell_of(centre, result)
-                except (CannotReconcile, OSError) as error:
+                        told_in_log(centre, result)
+                except CannotReconcile as error:
                     not_before[centre.id] = time.monotonic() + RECONCILE_RETRY_S
                     log.error("照合できません / cannot reconcile", centre=centre.id, why=str(error))
+                except Exception:
+                    # Page and metrics must not go down, night after night, because of a look into the books.
+                    not_before[centre.id] = time.monotonic() + RECONCILE_RETRY_S
+                    log.exception("照合に失敗しました / the reconciliation failed", centre=centre.id)
             self._reconciled = await asyncio.to_thread(audit.newest, self._settings.reconciliations)
             await asyncio.sleep(RECONCILE_LOOK_S)
 
@@ -362,7 +366,7 @@ class Sidecar:
             checkpoint.save(self._folder, view.seq, state, shape(World))
 
 
-def _tell_of(centre: Centre, result: audit.Reconciliation) -> None:
+def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
     """The night's result in the log: a warning where somebody must look."""
     told = {
         "centre": centre.id,

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from callcore.audit import newest
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Device, Outcome
@@ -157,6 +158,12 @@ async def test_an_operator_finds_a_day_without_differences_and_then_exactly_the_
         }
         said = await reconcile(s, "--json")
         assert (said.named, said.status) == (wanted, 1)
+
+        # The night that was missed is made up for; nobody had called the day before.
+        await until(lambda: newest(s.settings.reconciliations), 30, "yesterday reconciled")
+        (night,) = newest(s.settings.reconciliations).values()
+        assert (night.calls, night.differences, night.complete) == (0, 0, True)
+        assert "照合済 / reconciled" in s.log("sidecar")
 
         # And when everything is stopped.
         for name in ("sidecar", "engine"):

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from callcore.audit import (
@@ -39,6 +40,7 @@ from callcore.journal import Codec, KeyStore, Spool, began, read_since
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FILE
 from callcore.reconciliation import Nightly, reconcile
 from callcore.settings import Settings
+from callcore.sidecar import told_in_log
 from tests.support.books import CLOSED, DAY, HELD, LONG_AFTER, NET, RANG, SHORT, Books, frames, span_of
 from tests.support.floors import NUMBER, centre, configuration
 
@@ -568,6 +570,19 @@ def test_a_day_with_open_calls_is_done_once_more_the_night_after(home: Settings)
     night.folder.mkdir()
     keep(night.folder, result("2026-11-21", calls=4, opened=1))
     assert night.due(centre(), tokyo("2026-11-23T02:30")) == (DAY, date(2026, 11, 22))
+
+
+def test_a_night_with_differences_is_a_warning_in_both_languages_that_names_the_calls(books: Books) -> None:
+    with capture_logs() as logged:
+        told_in_log(centre(), books.compare())
+    assert [(each["log_level"], each["calls"]) for each in logged] == [("info", 5)]
+    books.drop("cdr", SHORT)
+    with capture_logs() as logged:
+        told_in_log(centre(), books.compare())
+    (warned,) = logged
+    assert (warned["log_level"], warned["centre"], warned["differences"]) == ("warning", "demo", 1)
+    assert "不一致" in warned["event"] and "the books differ" in warned["event"]
+    assert SHORT in warned["first"][0]
 
 
 def test_a_wrong_time_of_the_night_is_refused() -> None:
