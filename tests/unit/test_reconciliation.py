@@ -28,6 +28,7 @@ from callcore.audit import (
     look,
     newest,
     prune,
+    read_cdr,
     text,
 )
 from callcore.audit.cdr import COLUMNS
@@ -389,6 +390,22 @@ def test_the_reader_of_the_cdr_knows_the_columns_that_are_rendered() -> None:
         14: "disposition",
     }
     assert {n: CDR_FIELDS[n] for n in read} == read
+
+
+TWO_RANG = """\
+"test1-1795213744.2","test1-1795213744.2","1","0300000001","1.1~demo-p1~6","callcore-offer","PJSIP/trunk-00000001","PJSIP/demo-p1-00000002","Dial","1795213744.859655","1795213744.863029","1795213751.339392","6","6","NO ANSWER"
+"test1-1795213744.2","test1-1795213744.2","4","0300000001","1.1~demo-p1~6","callcore-offer","PJSIP/trunk-00000001","PJSIP/demo-p2-00000003","Dial","1795213751.326257","1795213751.326257","1795213754.415870","3","3","ANSWERED"
+"test1-1795213744.2","test1-1795213744.2","5","0300000001","1.1~demo-p1~6","callcore-offer","PJSIP/trunk-00000001","","Hangup","1795213754.416120","1795213754.416120","1795213754.417209","0","0","ANSWERED"
+"""  # noqa: E501
+"""What Asterisk 22 wrote of a call for which two phones rang at once; the second was answered."""
+
+
+def test_of_two_phones_that_ring_at_once_the_one_that_was_answered_counts(tmp_path: Path) -> None:
+    (tmp_path / "cdr.csv").write_text(TWO_RANG + '"torn","ro')
+    found = read_cdr([tmp_path / "cdr.csv"], span_of())
+    ((call, rows),) = found.rows.items()
+    assert call == "test1-1795213744.2" and len(rows) == 3
+    assert [row.phone for row in rows if row.answered and row.phone] == ["demo-p2"]
 
 
 def test_a_recording_that_asterisk_never_closed_has_sound_that_its_header_does_not_promise(
