@@ -33,10 +33,11 @@ WITHIN_S = 1.0
 SETTLED_S = 10.0
 """Seconds after a call's end within which each book has it: the journal is synced after 50 ms, CDR and CEL have been
 seen to lag by milliseconds, a recording is closed within 2 s."""
-SLACK_S = 1.0
+SLACK_S = 2.0
 SLACK_SHARE = 0.02
-"""Of a talk of 8.112 s the recording held 8.100 s, of 2.104 s 2.100 s. A phone opens its microphone up to half a second
-after the answer, and lost packets are no fault of the recording."""
+"""Of a talk of 8.112 s the recording held 8.100 s, of 4.058 s 4.080 s; on a machine with ten times too much to do it was
+up to a second off. A phone opens its microphone up to half a second after the answer, and lost packets are no fault of
+the recording."""
 
 
 class Source(Enum):
