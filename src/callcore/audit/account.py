@@ -34,13 +34,11 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One call as the journal has it: the figures' own record, its talks, and its recording as it was filed.
-    `imprecise`: something of it was told late, and the journal says so."""
+    """One call as the journal has it: the figures' own record, its talks, and its recording as it was filed."""
 
     record: Record
     talks: tuple[Talk, ...] = ()
     end_reconstructed: bool = False
-    imprecise: bool = False
     filed: f.RecordingFiled | None = None
 
 
@@ -92,8 +90,6 @@ def _after(known: Account, fact: f.Fact) -> Account:
             return replace(after, talks=(*known.talks[:-1], over))
         case f.CallEnded():
             return replace(after, end_reconstructed=fact.reconstructed)
-        case f.CallMarkedImprecise():
-            return replace(after, imprecise=True)
         case f.RecordingFiled():
             return replace(after, filed=fact)
     return after

@@ -35,9 +35,9 @@ SETTLED_S = 10.0
 seen to lag by milliseconds, a recording is closed within 2 s."""
 SLACK_S = 2.0
 SLACK_SHARE = 0.02
-"""Of a talk of 8.112 s the recording held 8.100 s, of 4.058 s 4.080 s; on a machine with ten times too much to do it was
-up to a second off. A phone opens its microphone up to half a second after the answer, and lost packets are no fault of
-the recording."""
+"""Of a talk of 8.112 s the recording held 8.100 s, of 4.058 s 4.080 s; on a machine with ten times too much to do it
+was up to a second off. A phone opens its microphone up to half a second after the answer, and lost packets are no fault
+of the recording."""
 
 
 class Source(Enum):
@@ -352,7 +352,7 @@ class _Call:
             cause = Cause.CLOCK_STEPPED
         elif unwatched and journal is not None and other is not None and journal > other:
             cause = Cause.UNWATCHED  # what is found out afterwards is found out later than it was
-        elif self._account.imprecise and journal is not None and other is not None and journal > other:
+        elif self._account.record.imprecise and journal is not None and other is not None and journal > other:
             cause = Cause.IMPRECISE
         self._tell(kind, source, self._work.clock(journal), self._work.clock(other), cause)
         return False
