@@ -126,9 +126,15 @@ def _there(folder: Path) -> Path:
 
 def _journal(settings: Settings, span: Span) -> Journal:
     since = Instant(span.first - MARGIN_S * SECOND)
+    oldest = began(settings.journal)
+    if oldest is None:
+        raise CannotReconcile(
+            f"ジャーナル {settings.journal} は空です。CALLCORE_HOME を確かめてください / "
+            f"the journal {settings.journal} is empty; see to CALLCORE_HOME"
+        )
     with KeyStore.open(settings.journal, settings.keys) as keys:
         codec = Codec(f.KINDS, {}, keys)
-        return fold(read_since(settings.journal, codec, since), span, began=began(settings.journal))
+        return fold(read_since(settings.journal, codec, since), span, began=oldest)
 
 
 def _with_rotated(path: Path) -> list[Path]:

@@ -554,6 +554,9 @@ def test_books_that_are_not_there_are_an_error_and_not_all_fine(
     home.journal.rename(home.home / "away")
     status, said = run(home, monkeypatch, *day)
     assert status == 2 and "journal" in said
+    home.journal.mkdir()
+    status, said = run(home, monkeypatch, *day)
+    assert status == 2 and "is empty" in said
 
 
 # -- the night -----------------------------------------------------------------------------------------------------

@@ -43,8 +43,7 @@ def look(path: Path) -> Sound:
     if found is None:
         return Sound(path.name, size, 0.0, 0.0, readable=False)
     bytes_a_second, begins, promised = found
-    there = size - begins - (promised % 2 if size - begins == promised + promised % 2 else 0)
-    return Sound(path.name, size, there / bytes_a_second, promised / bytes_a_second)
+    return Sound(path.name, size, (size - begins) / bytes_a_second, promised / bytes_a_second)
 
 
 def _header(file: BinaryIO) -> tuple[int, int, int] | None:
