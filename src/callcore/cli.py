@@ -46,9 +46,9 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
-def fail(text: str) -> typer.Exit:
+def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def _settings() -> Settings:
@@ -381,6 +381,40 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
     lines.append(f"状態 / state       {settings.home}")
     lines.append("Ctrl-C で停止します / Ctrl-C stops")
     return "\n".join(lines)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[
+        str | None,
+        typer.Option(help="センターの現地日。なければ昨日と今日 / local day; none: yesterday and today"),
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="センターの id。なければすべて / the centre's id; none: all")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="終わった日の結果を保存する / keep the result of days that are over"),
+    ] = False,
+) -> None:
+    """ジャーナル・CDR・CEL・録音を照合する / Reconcile them call by call; status 1: differences, 2: not possible."""
+    from callcore.audit import headline, json_lines, text
+    from callcore.reconciliation import CannotReconcile, by_hand
+
+    try:
+        settings = read_settings()
+        results = by_hand(settings, read(settings.centres), day=day, centre=centre, keeping=keep)
+    except CentreFileErrors as errors:
+        raise fail("\n".join((*errors.texts("ja"), *errors.texts("en"))), 2) from None
+    except (SettingsError, CannotReconcile) as error:
+        raise fail(str(error), 2) from None
+    for result in results:
+        for each in json_lines(result) if as_json else text(result):
+            say(each)
+    if not as_json:
+        say(headline(results))
+    raise typer.Exit(2 if any(r.gaps for r in results) else int(any(r.faults for r in results)))
 
 
 @prompts_app.command("make")
