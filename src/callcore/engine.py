@@ -10,6 +10,8 @@ import asyncio
 import resource
 import time
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,7 +19,7 @@ import structlog
 from callcore import __version__
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
-from callcore.ami.canary import Canary
+from callcore.ami.canary import Canary, is_canary
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
@@ -29,7 +31,7 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor, evolve
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -47,6 +49,7 @@ from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
+from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
@@ -60,6 +63,10 @@ EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
 """What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
+LAG_LOOK_EVERY_S = 0.2
+"""Between two looks whether events are late."""
+HEARD_WITHIN_S = 1.5
+"""Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
 
 
 class Superseded(Exception):
@@ -118,7 +125,11 @@ class Engine:
         self._performer = Performer(
             self._link, beating=self._heartbeat.fresh, now=self._now, sleep=asyncio.sleep
         )
-        self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now)
+        self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now)
+        self._clock_watch = ClockWatch(clock, self._clock_stepped)
+        self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
+        self._late = False
+        """What the core was told last about the events' lag."""
         self._watch = Watch(
             self._link,
             settings.node_id,
@@ -127,6 +138,7 @@ class Engine:
             now=self._now,
             tell=self._loop.put,
             aside=self._aside,
+            overtaken=self._canary.overtaken,
         )
         self._ahead = Ahead(
             self._link,
@@ -134,7 +146,6 @@ class Engine:
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
             now=self._now,
         )
-        self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._commands = CommandServer(
             settings.engine_socket, {"status": self._status, "recording": self._recording_measured}
@@ -168,7 +179,8 @@ class Engine:
         return floor
 
     def _now(self) -> Instant:
-        """The node's time; ours until the node has told its own."""
+        """The node's time; ours until the node has told its own. A step of the clock is told before it is used."""
+        self._clock_watch.look()
         return self._link.node_now() or self._clock.wall()
 
     # -- life -------------------------------------------------------------------------------------------------
@@ -187,7 +199,9 @@ class Engine:
             "timers": self._loop.timers.run,
             "read": self._read,
             "beat": self._beat,
+            "clock": self._clock_watch.run,
             "canary": self._canary.run,
+            "lag": self._lag,
             "look": self._watch.run,
             "ahead": self._ahead.run,
             "checkpoint": self._checkpoints,
@@ -236,24 +250,69 @@ class Engine:
             item = await self._link.next_event()
             match item:
                 case Event():
-                    self._heard_at = item.at or self._heard_at
-                    if not self._canary.seen(item):
+                    if item.at is not None:
+                        self._heard_at = self._clock_watch.corrected(item.at, self._now())
+                    if is_canary(item):
+                        self._loop.put(partial(self._canary_came, item))
+                    else:
                         self._event(item)
                 case LinkUp():
-                    self._heartbeat.link_up()
+                    self._heartbeat.aged()
                     self._watch.link_up(item)
                 case LinkLost():
                     self._canary.link_lost()
                     log.warning("link lost", why=str(item.notice))
-                    # A silent link is found out seconds late, a stopped engine even later: nobody watched since
-                    # the last thing that was heard.
-                    self._loop.put(i.LinkDropped(at=min(item.at, self._heard_at or item.at), node=node))
+                    self._loop.put(i.LinkDropped(at=self._watched_until(item.at), node=node))
                 case ListCompleted():
                     if await self._watch.listed(item):
                         self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
 
+    def _watched_until(self, lost: Instant) -> Instant:
+        """When a link that was found lost just now was last watched.
+
+        A silent link is found out seconds late, a stopped engine even later: nobody watched since the last thing
+        that was heard. One that was cut off was watched up to the cut.
+        """
+        heard = self._heard_at
+        return lost if heard is None or lost - heard <= HEARD_WITHIN_S * SECOND else heard
+
+    async def _canary_came(self, event: Event) -> None:
+        """Done by the deciding task: the way of an event ends where it is decided by."""
+        self._canary.seen(event)
+
+    async def _lag(self) -> None:
+        """Tell the core when events begin to be late, and when they are in time again; then look at what was."""
+        while True:
+            late = self._canary.lag().late
+            if late is not self._late:
+                self._late = late
+                log.warning("events are late" if late else "events are in time again")
+                self._loop.put(i.EventsLate(at=self._now(), late=late))
+                if not late:
+                    self._watch.look_now()
+            await asyncio.sleep(LAG_LOOK_EVERY_S)
+
+    def _clock_stepped(self, by: Micros) -> None:
+        """The wall clock was set. Whatever holds an instant is put onto the new clock."""
+        now = self._link.node_now() or self._clock.wall()
+        if self._heard_at is not None:
+            self._heard_at = Instant(self._heard_at + by)
+        self._loop.timers.shift(by)
+        self._loop.put(i.ClockJumped(at=now, by=by))
+        self._heartbeat.aged()
+        self._loop.put(self._beat_once)  # by the old clock's beat all callers would fall into the net
+        self._aside(self._put_right(by))
+
+    async def _put_right(self, by: Micros) -> None:
+        """What stands on the channels is put onto the new clock; then whoever fell into the net is taken back."""
+        waiting = [c.channel_name for c in self._loop.floor.calls.values()]
+        await self._performer.shift_entries(waiting, by)
+        self._watch.look_now()
+
     def _event(self, event: Event) -> None:
         told = translate(event, self._settings.node_id)
+        if told is not None and not isinstance(told, KeyPressed):
+            told = replace(told, at=self._clock_watch.corrected(told.at, self._now()))
         match told:
             case None:
                 return
@@ -279,6 +338,12 @@ class Engine:
                 self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
             else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
+
+    async def _perform(self, effect: e.Effect) -> i.Input | None:
+        if isinstance(effect, e.Look):
+            self._watch.look_now()
+            return None
+        return await self._performer.perform(effect)
 
     def _aside(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something beside the reader and the deciding task."""
@@ -351,6 +416,9 @@ class Engine:
                 "engine_effects_refused": self._performer.refused,
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
+                "engine_clock_steps": self._clock_watch.steps,
+                "engine_healed": counts.healed,
+                "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
             },
         }

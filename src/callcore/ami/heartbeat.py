@@ -39,14 +39,13 @@ class Heartbeat:
         """Seconds since the last beat that the node took; None before the first."""
         return None if self._beaten_at is None else round(time.monotonic() - self._beaten_at, 3)
 
-    def link_up(self) -> None:
-        """The beat may be old by now: whoever waits for a fresh one waits for this link's first."""
+    def aged(self) -> None:
+        """A new link, or a stepped clock: the last beat may count as old, and a fresh one is the next."""
         self.fresh.clear()
 
     async def once(self) -> None:
         """One beat, by the node's own clock, so that a skew of clocks does not matter. Raises nothing of the link's."""
-        node_now = self._link.node_now()
-        if node_now is None or self.superseded.is_set():
+        if self._link.node_now() is None or self.superseded.is_set():
             return
         try:
             told = await self._link.call({"Action": "Getvar", "Variable": dialplan.RUN}, timeout=TIMEOUT_S)
@@ -55,6 +54,8 @@ class Heartbeat:
                 self.superseded.set()
                 return
             await self._set(dialplan.RUN, str(self._run))
+            node_now = self._link.node_now()  # not earlier: the clock may have been stepped meanwhile
+            assert node_now is not None
             await self._set(dialplan.HEARTBEAT, str(node_now // SECOND))
         except AmiError as error:
             log.warning("no heartbeat", why=str(error))

@@ -51,6 +51,11 @@ class RemoveMember(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Look(Effect):
+    """Take a snapshot now, for events were late or a state is beyond its bound."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply(Effect):
     """Tell the phone that keyed a feature code what became of it; `word` is a common prompt's name."""
 

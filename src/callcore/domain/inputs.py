@@ -258,3 +258,17 @@ class Snapshot(Input):
     devices: tuple[tuple[PhoneId, Device], ...]
     members: tuple[Member, ...]
     traces: tuple[CallTraced, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped(Input):
+    """The wall clock was set by `by` microseconds (+ forward); `at` is by the new clock."""
+
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsLate(Input):
+    """Asterisk's events take longer than the canary's bound (`late`), or are in time again."""
+
+    late: bool

@@ -390,3 +390,8 @@ def _(told: i.RecordingMeasured, turn: Turn) -> None:
 @_take.register
 def _(told: i.Snapshot, turn: Turn) -> None:
     reconcile(turn, told)
+
+
+@_take.register
+def _(told: i.ClockJumped | i.EventsLate, turn: Turn) -> None:
+    turn.disregard("not taken yet")

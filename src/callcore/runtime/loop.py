@@ -59,6 +59,8 @@ class Counts:
     """Inputs at which the core raised. Its own mistake; the floor was left as it was."""
     unwritten: int = 0
     """Tries at which the journal could not be written."""
+    healed: int = 0
+    """Facts by which a watchdog said that it mended a state."""
     slowest_us: int = 0
     """The longest step so far, journal included."""
 
@@ -81,6 +83,7 @@ class Loop:
         self._arrival = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._stuck_since: float | None = None
         self._doing: set[asyncio.Task[None]] = set()
 
     # -- telling ----------------------------------------------------------------------------------------------
@@ -88,6 +91,11 @@ class Loop:
     @property
     def depth(self) -> int:
         return len(self._inbox)
+
+    @property
+    def stuck_s(self) -> float:
+        """Seconds since which the journal cannot be written and nothing is decided; 0 while it can."""
+        return 0.0 if self._stuck_since is None else round(time.monotonic() - self._stuck_since, 3)
 
     def put(self, item: i.Input | Happening) -> None:
         """Add to the inbox, at its end."""
@@ -134,6 +142,7 @@ class Loop:
             await self._write(told, done)
         self.floor = done.floor
         self.counts.facts += len(done.facts)
+        self.counts.healed += sum(isinstance(fact, f.Healed) for fact in done.facts)
         for effect in done.effects:
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
@@ -142,9 +151,12 @@ class Loop:
         for tries in count():
             try:
                 self.seq = self._pen.write(told.at, done.facts)
+                self._stuck_since = None
                 return
             except Exception as error:
                 self.counts.unwritten += 1
+                if self._stuck_since is None:
+                    self._stuck_since = time.monotonic()
                 if tries % SAY_EVERY == 0:
                     self._say_unwritten(error)
                 await asyncio.sleep(WRITE_RETRY_S)
