@@ -26,7 +26,9 @@ def header(message: bytes, name: str) -> str | None:
 
 def is_event(message: bytes, name: str, **fields: str) -> bool:
     """Whether a message is this event with these headers; `UserEvent` events are named by their own name."""
-    own = header(message, "UserEvent") if message.startswith(b"Event: UserEvent") else header(message, "Event")
+    own = (
+        header(message, "UserEvent") if message.startswith(b"Event: UserEvent") else header(message, "Event")
+    )
     return own == name and all(header(message, key) == value for key, value in fields.items())
 
 
