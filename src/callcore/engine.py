@@ -30,7 +30,8 @@ from callcore.centres import CentreFileErrors, load
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
 from callcore.journal import (
     Codec,
@@ -281,23 +282,21 @@ class Engine:
         self._canary.seen(event)
 
     async def _lag(self) -> None:
-        """Tell the core when events begin to be late, and when they are in time again; then look at what was."""
+        """Tell the core when events begin to be late, and when they are in time again."""
         while True:
             late = self._canary.lag().late
             if late is not self._late:
                 self._late = late
                 log.warning("events are late" if late else "events are in time again")
                 self._loop.put(i.EventsLate(at=self._now(), late=late))
-                if not late:
-                    self._watch.look_now()
             await asyncio.sleep(LAG_LOOK_EVERY_S)
 
     def _clock_stepped(self, by: Micros) -> None:
-        """The wall clock was set. Whatever holds an instant is put onto the new clock."""
+        """The wall clock was set. The core is told before anything that is stamped by the new clock; it sets its timers
+        anew, and the old ones are void."""
         now = self._link.node_now() or self._clock.wall()
         if self._heard_at is not None:
             self._heard_at = Instant(self._heard_at + by)
-        self._loop.timers.shift(by)
         self._loop.put(i.ClockJumped(at=now, by=by))
         self._heartbeat.aged()
         self._loop.put(self._beat_once)  # by the old clock's beat all callers would fall into the net

@@ -18,7 +18,8 @@ import structlog
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal

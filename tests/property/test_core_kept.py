@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from callcore.centres import read
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import Instant
 from callcore.domain.measures import Books
 from callcore.journal import Codec, Frame, KeyStore

@@ -11,7 +11,8 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Agent, Announcement, Centre, Configuration, Number, Phone, Queue
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import (
     SECOND,

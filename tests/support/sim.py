@@ -315,9 +315,9 @@ class Sim:
                         self._ring_ends(caller.leg, OfferStage.CALLER_GONE, back=False)
                     self._hold(caller)
             case e.AddMember() if self.link:
-                self.members.add((effect.queue, effect.phone))
+                self.members.add((effect.queue, effect.phones[0]))
             case e.RemoveMember() if self.link:
-                self.members.discard((effect.queue, effect.phone))
+                self.members.discard((effect.queue, effect.phones[0]))
 
     def _place(self, effect: e.OfferCall, deadline: Instant) -> None:
         run = self.core.floor.run
@@ -449,7 +449,7 @@ class Sim:
     def _offer(self, caller: Caller, effect: e.OfferCall) -> None:
         self._move(caller, "callcore-offer", "Dial")
         caller.offer = effect.offer
-        phone = self.phones[effect.phone]
+        phone = self.phones[effect.phones[0]]
         if phone.device is not Device.FREE:
             result = OfferStage.BUSY if phone.device is Device.BUSY else OfferStage.UNREACHABLE
             self._returned(caller, effect.offer, result)

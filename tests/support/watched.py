@@ -9,7 +9,8 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain import routing
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import CallId, Instant
 from callcore.domain.stages import Stage
 from callcore.domain.step import Step

@@ -11,7 +11,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.agent import WORK
 from callcore.domain.call import CALL
-from callcore.domain.floor import evolve
+from callcore.domain.evolve import evolve
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.offer import OFFER
 from callcore.domain.personal import Personal

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-from callcore.domain.ids import SECOND, Instant, Micros
+from callcore.domain.ids import SECOND, Instant
 from callcore.domain.inputs import Timer, TimerFired
 
 LONGEST_SLEEP_S = 1.0
@@ -29,11 +29,6 @@ class Timers:
         heapq.heappush(self._heap, (at, timer.kind.value, timer.subject, timer))
         if self._heap[0][3] is timer:
             self._earlier.set()
-
-    def shift(self, by: Micros) -> None:
-        """The clock was stepped: what was due in 30 s is still due in 30 s."""
-        self._heap = [(Instant(at + by), kind, subject, timer) for at, kind, subject, timer in self._heap]
-        self._earlier.set()
 
     async def run(self) -> None:
         """Until cancelled."""
