@@ -291,6 +291,25 @@ def _changed(known: Record, fact: f.Fact) -> Record:
     return known
 
 
+def stepped(known: Record, by: int) -> Record:
+    """An open call's record after the wall clock was set by `by` microseconds: it began so much later by the new clock,
+    so that no wait and no talk is longer or shorter for it. What has ended keeps the clock that it ended by."""
+    if known.ended_at is not None:
+        return known
+
+    def moved(at: Instant | None) -> Instant | None:
+        return None if at is None else Instant(at + by)
+
+    return replace(
+        known,
+        arrived_at=Instant(known.arrived_at + by),
+        entered_at=moved(known.entered_at),
+        answered_at=moved(known.answered_at),
+        talk_since=moved(known.talk_since),
+        held_since=moved(known.held_since),
+    )
+
+
 def _hold_over(known: Record, at: Instant) -> Record:
     if known.held_since is None:
         return known
@@ -305,6 +324,8 @@ class Books:
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
+        if isinstance(fact, f.ClockStepped):
+            return replace(self, records=Map({k: stepped(r, fact.by) for k, r in self.records.items()}))
         call = getattr(fact, "call", None)
         if call is None:
             return self
