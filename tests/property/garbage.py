@@ -211,7 +211,9 @@ class Source:
         )
 
     def _not_placed(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
-        return i.OfferNotPlaced(at=self.at, offer=self._offer(floor, a), reason="not in hold")
+        return i.OfferNotPlaced(
+            at=self.at, call=self._call(floor, a), offer=self._offer(floor, a), reason="not in hold"
+        )
 
     def _bridge_entered(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         """Into the other party's bridge mostly."""

@@ -315,9 +315,9 @@ class Sim:
                         self._ring_ends(caller.leg, OfferStage.CALLER_GONE, back=False)
                     self._hold(caller)
             case e.AddMember() if self.link:
-                self.members.add((effect.queue, effect.phones[0]))
+                self.members.add((effect.queue, effect.phone))
             case e.RemoveMember() if self.link:
-                self.members.discard((effect.queue, effect.phones[0]))
+                self.members.discard((effect.queue, effect.phone))
 
     def _place(self, effect: e.OfferCall, deadline: Instant) -> None:
         run = self.core.floor.run
@@ -326,7 +326,10 @@ class Sim:
             self._offer(caller, effect)
         elif not self.link or caller is None or self.now >= deadline:
             self._bring(
-                0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line")
+                0.0,
+                i.OfferNotPlaced(
+                    at=self.now, call=effect.call, offer=effect.offer, reason="not on the waiting line"
+                ),
             )
         else:
             self.under_way += 1

@@ -12,7 +12,8 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
-from callcore.domain.floor import REMEMBER_ENDED_S, UNNOTICED_S
+from callcore.domain.evolve import REMEMBER_ENDED_S
+from callcore.domain.floor import UNNOTICED_S
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, OfferId, PhoneId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Work
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration

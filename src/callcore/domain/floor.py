@@ -19,7 +19,7 @@ from typing import Any
 from immutables import Map
 
 from callcore.domain.agent import AgentState
-from callcore.domain.call import Call
+from callcore.domain.call import Call, Visit
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
 from callcore.domain.ids import (
     SECOND,
@@ -175,27 +175,34 @@ class Floor:
                 yield Timer(TimerKind.WAIT, call.id), due
 
     def wait_due(self, call: Call, now: Instant) -> Instant | None:
-        """When time alone next changes something for this caller; in the past: at once. None: never."""
+        """When time alone next changes something for this caller; in the past: at once. None: never.
+
+        While a phone rings the ladder goes on, and no rule sends the caller away.
+        """
         visit = call.visit
         queue = self.queues.get(visit.queue) if visit is not None else None
         if visit is None or queue is None or call.stage not in (Stage.WAITING, Stage.OFFERED):
             return None
-        if call.given_up_as is not None or call.leaving_as is not None:
-            return None
         due: list[int] = []
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
+        if self.linked and call.may_be_offered:
+            due.extend(self._overflow_due(queue, visit, call.been, now))
+        return Instant(min(due)) if due else None
+
+    @staticmethod
+    def _overflow_due(queue: Queue, visit: Visit, been: tuple[QueueId, ...], now: Instant) -> Iterator[int]:
+        not_before = visit.not_before or 0
+        if not_before > now:
+            yield not_before
         for rule in queue.overflow:
-            if rule.target is not None and rule.target in (*visit.also, *call.been):
+            if rule.target is not None and rule.target in (*visit.also, *been):
                 continue
             if rule.cause is Cause.LONGEST_WAIT:
-                due.append(max(visit.entered_at + round(rule.limit * SECOND), visit.not_before or 0))
+                yield max(visit.entered_at + round(rule.limit * SECOND), not_before)
             elif rule.cause is Cause.ESTIMATED_WAIT:
                 every = ESTIMATE_EVERY_S * SECOND
-                due.append(visit.entered_at + every * (max(0, now - visit.entered_at) // every + 1))
-        if visit.not_before is not None and visit.not_before > now:
-            due.append(visit.not_before)
-        return Instant(min(due)) if due else None
+                yield visit.entered_at + every * (max(0, now - visit.entered_at) // every + 1)
 
     def unwitnessed_since(self) -> Instant:
         """From where on Asterisk's CEL must be read to know what nobody saw: every call that is open now, and
@@ -368,7 +375,9 @@ def _present(
         while at and (calls[here[at - 1]].arrived_at, here[at - 1]) > (now.arrived_at, now.id):
             at -= 1
         here = (*here[:at], now.id, *here[at:])
-    return present.set(call.centre, here) if here else present.delete(call.centre)
+    if here:
+        return present.set(call.centre, here)
+    return present.delete(call.centre) if call.centre in present else present
 
 
 def put_agent(floor: Floor, agent: AgentState, **changes: Any) -> Floor:

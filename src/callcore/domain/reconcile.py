@@ -65,6 +65,8 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         _overdue(turn, seen.at)
     if seen.first:
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
+        for name in sorted(turn.floor.calls):
+            turn.watch_wait(name)
     elif len(turn.facts) > before:
         told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
         turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
@@ -357,6 +359,7 @@ def _adopt_wait(
         turn.tell(f.NetEntered(at=seen.at, call=call.id, reconstructed=True))
     elif where == HOLD and call.in_net and not phones:
         turn.tell(f.NetLeft(at=seen.at, call=call.id, reconstructed=True))
+        turn.watch_wait(call.id)
 
 
 def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Instant, seen: i.Snapshot) -> None:

@@ -141,6 +141,7 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         turn.begin_visit(call, told.at)  # the talk was lost, the caller is still there
     elif call.stage is Stage.WAITING and call.in_net:
         turn.tell(f.NetLeft(at=told.at, call=call.id))
+        turn.watch_wait(call.id)
     else:
         turn.disregard("待ちは記録済み / the wait is known")
 
