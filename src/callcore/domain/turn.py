@@ -269,7 +269,7 @@ class Turn:
         while True:
             for match in routing.matches(self.floor):
                 self._offer(match)
-            hit = overflow.found(self.floor, self.at)
+            hit = overflow.found(self.floor, max(self.at, self.floor.at))
             if hit is None:
                 return
             self.overflow(*hit)
