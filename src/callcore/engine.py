@@ -140,6 +140,7 @@ class Engine:
             tell=self._loop.put,
             aside=self._aside,
             overtaken=self._canary.overtaken,
+            alone=self._heartbeat.alone,
         )
         self._ahead = Ahead(
             self._link,
@@ -261,11 +262,12 @@ class Engine:
                     self._heartbeat.aged()
                     self._watch.link_up(item)
                 case LinkLost():
-                    self._canary.link_lost()
+                    self._canary.anew()
                     log.warning("link lost", why=str(item.notice))
                     self._loop.put(i.LinkDropped(at=self._watched_until(item.at), node=node))
                 case ListCompleted():
                     if await self._watch.listed(item):
+                        self._canary.anew()  # the first look takes its time; nothing was decided meanwhile
                         self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
 
     def _watched_until(self, lost: Instant) -> Instant:
@@ -284,7 +286,7 @@ class Engine:
     async def _lag(self) -> None:
         """Tell the core when events begin to be late, and when they are in time again."""
         while True:
-            late = self._canary.lag().late
+            late = self._canary.lag().late and self._loop.floor.linked
             if late is not self._late:
                 self._late = late
                 log.warning("events are late" if late else "events are in time again")

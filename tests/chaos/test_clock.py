@@ -15,7 +15,7 @@ import pytest
 
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND
+from callcore.domain.ids import SECOND, PhoneId
 from callcore.domain.stages import Outcome, Work
 from tests.chaos import rig
 from tests.support.clock import Clock
@@ -70,8 +70,8 @@ async def test_clock_set_under_calls_that_talk_wait_and_rest_costs_none_of_them(
 
         await talk.hang_up()
         if step_s > 0:  # the phone's registration is over by the new clock: it comes back with its next one
-            name = s.centre.phone(1)
-            await desk.register(name, s.secrets.phones[name], f"{s.net}.1:{s.settings.sip_port}")  # type: ignore[index]
+            phone = PhoneId(s.centre.phone(1))
+            await desk.register(phone, s.secrets.phones[phone], f"{s.net}.1:{s.settings.sip_port}")
         for caller in (second, third):
             talk = await rig.take(desk)
             waited = time.monotonic() - began[caller.id]

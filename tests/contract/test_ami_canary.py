@@ -70,7 +70,7 @@ async def test_a_link_that_delivers_no_event_is_late_and_not_silent() -> None:
         watch.micros += 1
         assert canary.lag().late
         assert canary.lag().waiting == 500_001
-        canary.link_lost()
+        canary.anew()
         assert not canary.lag().late
 
 

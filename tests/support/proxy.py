@@ -101,7 +101,11 @@ class Proxy:
         if not self.open:
             writer.transport.abort()
             return
-        there, onward = await asyncio.open_connection("127.0.0.1", self._target, limit=MOST)
+        try:
+            there, onward = await asyncio.open_connection("127.0.0.1", self._target, limit=MOST)
+        except ConnectionError:  # Asterisk is not there
+            writer.transport.abort()
+            return
         self._streams |= {writer, onward}
         self._to_engine = writer
         for work in (self._onward(reader, onward), self._back(there, writer)):

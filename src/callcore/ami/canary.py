@@ -106,7 +106,7 @@ class Canary:
         try:
             await self._link.call(fields, timeout=max(self._interval, 1.0))
         except LinkDown:
-            self.link_lost()
+            self.anew()
         except ActionFailed:
             self._out.pop(name, None)
             raise
@@ -138,8 +138,8 @@ class Canary:
         while self._newest is None or self._newest < asked:
             await self._came.wait()
 
-    def link_lost(self) -> None:
-        """What was on its way will not arrive; it is missed and not late."""
+    def anew(self) -> None:
+        """Forget what is on its way: it will not arrive, or nobody decided anything while it was."""
         self._out.clear()
         self._last = None
 

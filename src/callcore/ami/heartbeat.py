@@ -43,15 +43,20 @@ class Heartbeat:
         """A new link, or a stepped clock: the last beat may count as old, and a fresh one is the next."""
         self.fresh.clear()
 
+    async def alone(self) -> bool:
+        """Whether no other engine has taken over. Asked before anything is decided by a new link. Raises AmiError."""
+        told = await self._link.call({"Action": "Getvar", "Variable": dialplan.RUN}, timeout=TIMEOUT_S)
+        other = told.get("Value") or ""
+        if other.isdigit() and int(other) > self._run:
+            self.superseded.set()
+        return not self.superseded.is_set()
+
     async def once(self) -> None:
         """One beat, by the node's own clock, so that a skew of clocks does not matter. Raises nothing of the link's."""
         if self._link.node_now() is None or self.superseded.is_set():
             return
         try:
-            told = await self._link.call({"Action": "Getvar", "Variable": dialplan.RUN}, timeout=TIMEOUT_S)
-            other = told.get("Value") or ""
-            if other.isdigit() and int(other) > self._run:
-                self.superseded.set()
+            if not await self.alone():
                 return
             await self._set(dialplan.RUN, str(self._run))
             node_now = self._link.node_now()  # not earlier: the clock may have been stepped meanwhile

@@ -51,8 +51,13 @@ class Watch:
         tell: Callable[[i.Input], None],
         aside: Callable[[Coroutine[Any, Any, None]], None],
         overtaken: Callable[[], Awaitable[None]],
+        alone: Callable[[], Awaitable[bool]],
     ) -> None:
-        """`overtaken` returns when all events that were under way as it was asked have been told."""
+        """`overtaken` returns when all events that were under way as it was asked have been told.
+
+        `alone` says whether no other engine decides; a link's first look is not taken while one does, so that nothing
+        is decided by it. May raise AmiError.
+        """
         self.generation = 0
         """Of the link; what a former one asked for is void."""
         self._link = link
@@ -63,6 +68,7 @@ class Watch:
         self._tell = tell
         self._aside = aside
         self._overtaken = overtaken
+        self._alone = alone
         self._members: tuple[i.Member, ...] = ()
 
     def link_up(self, up: LinkUp) -> None:
@@ -85,6 +91,8 @@ class Watch:
         """Ask for the lists; they come through the inbox. A first one is asked for until it succeeds."""
         while generation == self.generation:
             try:
+                if tag == FIRST and not await self._alone():
+                    return
                 await snapshot.request(self._link, f"{tag}:{generation}")
                 return
             except AmiError as error:
