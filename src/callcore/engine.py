@@ -418,7 +418,6 @@ class Engine:
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
                 "engine_clock_steps": self._clock_watch.steps,
-                "engine_healed": counts.healed,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
             },

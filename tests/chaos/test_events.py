@@ -179,7 +179,7 @@ async def test_lost_events_are_found_by_the_next_look() -> None:
         calls = [first.id, second.id, third.id]
         await rig.settled(s, calls)
         assert s.told(f.Healed), "what was mended is said"
-        assert (await gauges(s))["engine_healed"] == len(s.told(f.Healed))
+        assert s.floor().healed == len(s.told(f.Healed))
         assert s.told(f.LinkLost) == []
         assert {x.outcome for x in s.told(f.CallEnded)} == {Outcome.COMPLETED}
         assert s.floor().problems() == []

@@ -59,8 +59,6 @@ class Counts:
     """Inputs at which the core raised. Its own mistake; the floor was left as it was."""
     unwritten: int = 0
     """Tries at which the journal could not be written."""
-    healed: int = 0
-    """Facts by which a watchdog said that it mended a state."""
     slowest_us: int = 0
     """The longest step so far, journal included."""
 
@@ -142,7 +140,6 @@ class Loop:
             await self._write(told, done)
         self.floor = done.floor
         self.counts.facts += len(done.facts)
-        self.counts.healed += sum(isinstance(fact, f.Healed) for fact in done.facts)
         for effect in done.effects:
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)

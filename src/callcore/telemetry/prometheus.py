@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -70,7 +70,6 @@ HELP = {
     "engine_slowest_step_seconds": "Longest decision so far, journal included.",
     "engine_timers": "Timers that are set.",
     "engine_clock_steps": "How often the wall clock was stepped since the engine's start.",
-    "engine_healed": "Wrong states that a watchdog has mended since the engine's start.",
     "engine_cpu_seconds": "CPU time of the engine since its start.",
     "sidecar_drain_behind_frames": "Frames of the journal that the database does not hold yet.",
     "sidecar_drain_behind_seconds": "Age of the oldest frame that the database does not hold yet.",
@@ -132,6 +131,11 @@ class FloorCollector(Collector):
             _open(families, centre, now)
         self._asked(families)
         yield from families.known.values()
+        yield CounterMetricFamily(
+            "callcore_healed",
+            "States that a watchdog found wrong or beyond their bound, and mended, since the engine's start.",
+            view.floor.healed,
+        )
 
     def _asked(self, families: _Families) -> None:
         """What the processes tell of themselves. A failure there must not hide the floor."""
