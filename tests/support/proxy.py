@@ -32,6 +32,14 @@ def is_event(message: bytes, name: str, **fields: str) -> bool:
     return own == name and all(header(message, key) == value for key, value in fields.items())
 
 
+def _is_event(message: bytes) -> bool:
+    """Whether Asterisk sends it from its queue of events: no answer, and no item of a list. A UserEvent bears the
+    ActionID of whoever caused it."""
+    return message.startswith(b"Event: UserEvent") or (
+        message.startswith(b"Event:") and header(message, "ActionID") is None
+    )
+
+
 class Proxy:
     """Stands between the engine and Asterisk's AMI port, and can fail as networks do."""
 
@@ -135,7 +143,7 @@ class Proxy:
                 message = await source.readuntil(END)
                 if self.lose(message):
                     self.lost.append(message)
-                elif message.startswith(b"Event:") and header(message, "ActionID") is None:
+                elif _is_event(message):
                     if self.keep:
                         self.passed.append(message)
                     held.put_nowait((loop.time() + self.late_s, message))

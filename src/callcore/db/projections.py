@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from enum import Enum
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, false, insert, or_, select, update
@@ -160,15 +161,28 @@ _NOTED = (
     f.RunStarted,
     f.LinkGained,
     f.LinkLost,
-    f.Healed,
-    f.AdmissionDiffered,
-    f.ClockStepped,
     f.LagBegan,
     f.LagEnded,
-    f.CallMarkedImprecise,
+    f.ClockStepped,
+    f.Healed,
+    f.AdmissionDiffered,
+    f.NeedsRelaxed,
+    f.AgentsAdded,
+    f.OverflowBegan,
+    f.OverflowUndone,
+    f.CallGivenUp,
+    f.AgentPaused,
+    f.AgentResumed,
 )
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it."""
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
 
 
 async def _write(
@@ -182,7 +196,7 @@ async def _write(
 
     if isinstance(fact, _NOTED):
         told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
-        await note(type(fact).__name__, {name: getattr(fact, name) for name in told})
+        await note(type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
         if isinstance(fact, f.ClockStepped):
             await _step_clock(connection, fact.by)
         return
@@ -206,6 +220,9 @@ async def _write(
                     "since": fact.since,
                     "in_net": False,
                     "reconstructed": fact.reconstructed,
+                    "position": fact.position,
+                    "estimate_s": fact.estimate_s,
+                    "reasons": list(fact.reasons),
                 },
             )
         case f.NetEntered():

@@ -596,6 +596,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
         round=together,
+        reasons=fact.reasons,
     )
     reserved = replace(
         agent,
