@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -32,6 +32,11 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="案内音声 / Prompts.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
+agent_app = typer.Typer(
+    help="オペレーターの状態を見る・変える / See and change agents' states.", no_args_is_help=True
+)
+app.add_typer(agent_app, name="agent")
+AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -307,6 +312,52 @@ def prompts_make(
         raise fail("\n".join(errors.texts("ja"))) from None
     except PromptsUnavailable as error:
         raise fail(str(error)) from None
+
+
+@agent_app.command("list")
+def agent_list() -> None:
+    """オペレーターの一覧と状態 / All agents and their states."""
+    from callcore.runtime.staffdesk import line
+
+    for row in _engine("agents"):
+        say(line(row))
+
+
+@agent_app.command("pause")
+def agent_pause(
+    agent: AgentNumber,
+    reason: Annotated[str, typer.Option(help="理由、20文字まで、例 休憩 / up to 20 characters")],
+) -> None:
+    """離席にする / Pause an agent: a ringing offer is taken back, a talk goes on."""
+    _agent_does("agent_pause", agent, "離席にしました / paused", reason=reason)
+
+
+@agent_app.command("ready")
+def agent_ready(agent: AgentNumber) -> None:
+    """離席と後処理を終える / End an agent's pause and after-call work."""
+    _agent_does("agent_ready", agent, "受付中です / ready")
+
+
+@agent_app.command("sign-out")
+def agent_sign_out(agent: AgentNumber) -> None:
+    """受付を終了させる / Sign an agent out; not while a call rings or is talked."""
+    _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
+
+
+def _engine(command: str, **fields: str) -> Any:
+    from callcore.runtime.commands import CommandFailed, ask_once
+
+    try:
+        return asyncio.run(ask_once(_settings().engine_socket, command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
+
+
+def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
+    answer = _engine(command, agent=agent, **fields)
+    if not answer["done"]:
+        raise fail(f"{agent}: {answer['why']}")
+    say(f"{agent}: {done}")
 
 
 def main() -> None:

@@ -56,6 +56,7 @@ from callcore.runtime.loop import Loop
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
+from callcore.runtime.staffdesk import StaffDesk
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,8 @@ LAG_LOOK_EVERY_S = 0.2
 """Between two looks whether events are late."""
 HEARD_WITHIN_S = 1.5
 """Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
+AWAY = "離席"
+"""Why an agent is paused who keyed no other reason."""
 
 
 class Superseded(Exception):
@@ -150,7 +153,12 @@ class Engine:
         )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._commands = CommandServer(
-            settings.engine_socket, {"status": self._status, "recording": self._recording_measured}
+            settings.engine_socket,
+            {
+                "status": self._status,
+                "recording": self._recording_measured,
+                **StaffDesk(self._loop, self._now).handlers,
+            },
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -328,8 +336,15 @@ class Engine:
                 self._loop.put(told)
 
     def _feature(self, told: FeatureKeyed) -> None:
+        at, phone, channel = told.at, told.phone, told.channel_name
         if told.feature == "sign_out":
-            self._loop.put(i.SignOutAsked(at=told.at, phone=told.phone, channel=told.channel_name))
+            self._loop.put(i.SignOutAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "ready":
+            self._loop.put(i.ReadyAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "extend":
+            self._loop.put(i.WrapUpExtendAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "pause":
+            self._loop.put(i.PauseAsked(at=at, reason=AWAY, phone=phone, channel=channel))
         elif told.feature == "sign_in":
             # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
             agent = told.agent or next(

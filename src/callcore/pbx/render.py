@@ -25,6 +25,7 @@ import jinja2
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -35,6 +36,7 @@ MODULES: Final = (
     "app_exec",
     "app_mixmonitor",
     "app_playback",
+    "app_playtones",
     "app_queue",
     "app_read",
     "app_userevent",
@@ -151,6 +153,8 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+OVERFLOW_SOUND: Final = "overflow"
+"""What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
 _TEMPLATES: Final = (
     "asterisk.conf",
@@ -409,7 +413,11 @@ def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
-    for kind in SOUND_KINDS:
+    announced = any(
+        rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
+    )
+    kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    for kind in kinds:
         if kind not in sounds:
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
@@ -419,7 +427,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in SOUND_KINDS),
+        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
     )
 
 

@@ -102,6 +102,27 @@ class Loop:
         if len(self._inbox) >= INBOX_BOUND:
             self._room.clear()
 
+    async def ask(self, told: i.Input) -> Step:
+        """Add an input, and return what was decided about it, once that is written down.
+
+        While the journal cannot be written this waits as everything does; whoever gives up waiting has still asked.
+        Raises RuntimeError when the core could not take the input.
+        """
+        decided: asyncio.Future[Step | None] = asyncio.get_running_loop().create_future()
+
+        async def decide() -> None:
+            done = await self._decide(told)
+            if not decided.done():
+                decided.set_result(done)
+
+        self.put(decide)
+        done = await decided
+        if done is None:
+            raise RuntimeError(
+                "エンジンの不具合です。ログを見てください / a fault of the engine; see its log"
+            )
+        return done
+
     async def room(self) -> None:
         """Wait while the inbox is at its bound. Whoever reads from a source asks before reading on."""
         await self._room.wait()
@@ -124,7 +145,8 @@ class Loop:
             if self.counts.inputs % 64 == 63:
                 await asyncio.sleep(0)  # readers and effects get their turn under a flood
 
-    async def _decide(self, told: i.Input) -> None:
+    async def _decide(self, told: i.Input) -> Step | None:
+        """What was decided; None: the core raised."""
         began = time.perf_counter_ns()
         self.counts.inputs += 1
         try:
@@ -132,7 +154,7 @@ class Loop:
         except Exception:
             self.counts.faults += 1
             log.exception("the core could not take an input", input=type(told).__name__)
-            return
+            return None
         if done.disregarded is not None:
             self.counts.disregarded += 1
             log.debug("disregarded", input=type(told).__name__, why=done.disregarded)
@@ -143,6 +165,7 @@ class Loop:
         for effect in done.effects:
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
+        return done
 
     async def _write(self, told: i.Input, done: Step) -> None:
         for tries in count():
