@@ -127,7 +127,7 @@ class Engine:
         )
         self._heartbeat = heartbeat.Heartbeat(self._link, self._spool.run)
         self._performer = Performer(
-            self._link, beating=self._heartbeat.fresh, now=self._now, sleep=asyncio.sleep
+            self._link, entitled=self._heartbeat.entitled, now=self._now, sleep=asyncio.sleep
         )
         self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now)
         self._clock_watch = ClockWatch(clock, self._clock_stepped)

@@ -194,6 +194,39 @@ async def test_superseded_engine_stops_deciding_and_does_not_begin_again() -> No
         await first.line.hang_up()
 
 
+async def test_engine_that_stood_still_while_another_took_over_moves_nobody_when_it_goes_on() -> None:
+    """Its agent's after-call work is over meanwhile and a caller waits: it would give them to each other at once."""
+    async with station(DemoCentre(agents=1, acw_s=6)) as s:
+        (desk,) = await rig.staff(s, 1)
+        first, second = await rig.queue_up(s, 1, 2)
+        talk = await rig.take(desk)
+        await s.fact(f.CallAnswered)
+        await talk.hang_up()
+        await rig.works(s, 1, Work.WRAPPING_UP)
+        engine = s.processes["engine"]
+        await rig.stopped(engine.pid)
+        try:
+            until_then = time.monotonic() + s.centre.acw_s + 2
+            while time.monotonic() < until_then:
+                await rig.manager(
+                    s,
+                    {"Action": "Setvar", "Variable": "CALLCORE_RUN", "Value": "99"},
+                    {"Action": "Setvar", "Variable": "CALLCORE_HEARTBEAT", "Value": str(int(time.time()))},
+                )
+                await asyncio.sleep(0.5)
+        finally:
+            os.kill(engine.pid, signal.SIGCONT)
+        assert await asyncio.to_thread(engine.wait, 10) == FINAL_STATUS
+        del s.processes["engine"]
+        legs = [row for row in rig.cel(s) if row[0] == "CHAN_START" and row[5].startswith("PJSIP/demo-p1-")]
+        assert len(legs) == 2, "signing in, and the first caller: the phone has not rung since"
+        assert rig.marks(s, "callcore-held").count(second.id) == 1, (
+            "the caller stands where the other put him"
+        )
+        await first.line.hang_up()
+        await second.line.hang_up()
+
+
 async def test_asterisk_itself_dies_and_comes_back() -> None:
     """Open calls are lost and told as such; signed-in agents get calls again, and the net knows them."""
     async with station(DemoCentre(agents=1, acw_s=1)) as s:

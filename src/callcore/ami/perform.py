@@ -49,15 +49,15 @@ class Performer:
         self,
         link: Link,
         *,
-        beating: asyncio.Event,
+        entitled: Callable[[], Awaitable[bool]],
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """`beating` is set while this link has been told a heartbeat."""
+        """`entitled` says whether this engine may move callers now."""
         self._link = link
         self._now = now
         self._sleep = sleep
-        self._beating = beating
+        self._entitled = entitled
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
@@ -158,6 +158,8 @@ class Performer:
         """Redirect the caller out of the blocking wait. Raises `_NotPlaced` when it was surely not done.
 
         `phones`: the list that must stand on the channel first."""
+        if not await self._entitled():
+            raise _NotPlaced("心拍が届いていない / no heartbeat of ours has reached Asterisk")
         try:
             status = await self._waiting(channel_name)
             if status is None:
@@ -194,10 +196,7 @@ class Performer:
             log.debug("the leg was gone already", offer=effect.offer)
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
-        try:
-            # Without a fresh beat the waiting line would let the caller fall into the net again at once.
-            await asyncio.wait_for(self._beating.wait(), ACTION_TIMEOUT_S)
-        except TimeoutError:
+        if not await self._entitled():
             log.warning("caller left in the safety net: no heartbeat", call=effect.call)
             return
         async with self._reclaiming:  # one after the other, so that they stand in the line as they did before
