@@ -67,6 +67,8 @@ CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
 LAG_LOOK_EVERY_S = 0.2
 """Between two looks whether events are late."""
+SET_BACK_S = 2.0
+"""Seconds by which the journal's last instant may be ahead of the clock at the start."""
 HEARD_WITHIN_S = 1.5
 """Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
 AWAY = "離席"
@@ -197,6 +199,11 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, a part fails, or another engine has taken over."""
+        behind = Micros(self._now() - self._loop.floor.at)
+        if behind < -SET_BACK_S * SECOND:
+            # Set back while nobody watched. By how much is not known; so all goes on as it stood at the end.
+            log.warning("the clock was set back while no engine ran", by_s=behind / SECOND)
+            self._loop.put(i.ClockJumped(at=self._now(), by=behind))
         self._loop.put(
             i.RunBegins(
                 at=self._now(), run=self._spool.run, software=__version__, configuration=self._configuration

@@ -130,3 +130,28 @@ async def test_clock_set_back_while_a_phone_rings_and_an_agent_wraps_up_ends_bot
         )
         assert s.floor().problems() == []
         s.figures()
+
+
+async def test_clock_set_back_while_no_engine_lives_keeps_no_agent_from_the_next_call(tmp_path: Path) -> None:
+    """By the journal's instants the after-call work would last for another hour."""
+    async with own_clock(tmp_path, DemoCentre(agents=1, acw_s=5)) as (s, clock):
+        (desk,) = await rig.staff(s, 1)
+        first = await rig.arrive(s, 1)
+        talk = await rig.take(desk)
+        await s.fact(f.CallAnswered)
+        await talk.hang_up()
+        await rig.works(s, 1, Work.WRAPPING_UP)
+        s.kill("engine")
+        clock.set(-HOUR_S)
+        with clock.faked():
+            await s.start_engine()
+        stepped = await s.fact(f.ClockStepped)
+        assert -HOUR_S * SECOND <= stepped.by < -0.9 * HOUR_S * SECOND
+        await rig.available(s, 1)
+        again = await rig.dial_again(s, first.phone)
+        talk = await rig.take(desk)
+        await rig.both_hear(again.line, talk, 1)
+        await again.line.hang_up()
+        await s.ended(2)
+        assert {x.outcome for x in s.told(f.CallEnded)} == {Outcome.COMPLETED}
+        assert s.floor().problems() == []
