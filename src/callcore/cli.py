@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -32,6 +32,11 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="案内音声 / Prompts.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
+agent_app = typer.Typer(
+    help="オペレーターの状態を見る・変える / See and change agents' states.", no_args_is_help=True
+)
+app.add_typer(agent_app, name="agent")
+AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -41,9 +46,9 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
-def fail(text: str) -> typer.Exit:
+def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def _settings() -> Settings:
@@ -112,6 +117,55 @@ def render() -> None:
     settings = _settings()
     _, count = _render(settings, _configuration(settings))
     say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
+
+
+@app.command()
+def plan(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+) -> None:
+    """動いている設定とファイルの違いを示す / Show what differs from what runs; status 3 if anything does."""
+    from callcore.live.ask import DIFFERS
+
+    if _planned(language)["changes"]:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def apply(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+    yes: Annotated[bool, typer.Option("--yes", help="確認なしで反映する / do not ask")] = False,
+) -> None:
+    """動いたままで設定を反映する / Bring the centre files in while calls go on; all of it or nothing."""
+    planned = _planned(language)
+    if not planned["changes"]:
+        return
+    if not yes and not typer.confirm("反映しますか / apply?" if language == "ja" else "apply?"):
+        raise fail("反映していません / nothing was applied")
+    told = _live("apply", version=planned["version"])
+    say("反映しました / applied")
+    if not told["hours_pushed"]:
+        say("営業時間は自動で再送します / opening hours are sent again by themselves")
+
+
+def _planned(language: Literal["ja", "en"]) -> dict[str, Any]:
+    from callcore.live.ask import lines
+
+    answer = _live("plan")
+    for text in lines(answer, language):
+        say(text)
+    if not answer["changes"]:
+        say("違いはありません" if language == "ja" else "nothing differs")
+    return answer
+
+
+def _live(command: str, **fields: str) -> dict[str, Any]:
+    from callcore.live.ask import ask
+    from callcore.runtime.commands import CommandFailed
+
+    try:
+        return asyncio.run(ask(_settings(), command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
 
 
 @app.command()
@@ -257,6 +311,49 @@ def run(
     raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
 
 
+@app.command()
+def replay(
+    day: Annotated[str | None, typer.Option(help="現地の日付、例 2026-11-20 / the local date")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="時刻、例 14:05:30 / the time; none: the day's end")
+    ] = None,
+    seq: Annotated[str | None, typer.Option(help="API の seq、例 3.1207 / a seq as the API shows it")] = None,
+    centre: Annotated[str | None, typer.Option(help="このセンターだけ、例 oita / this centre only")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
+) -> None:
+    """過去のある時点のフロアを再現する / Show the floor as it was at an instant."""
+    from callcore.reports.commands import CannotTell, replay_shown, replayed
+
+    try:
+        live = replayed(_settings(), day=day, until=until, seq=seq, centre=centre)
+    except CannotTell as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(live.model_dump_json())
+    else:
+        replay_shown(out, live)
+
+
+@app.command()
+def report(
+    kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
+    centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
+    date: Annotated[str | None, typer.Option(help="日付、例 2026-11-20 / the day; none: the latest")] = None,
+    month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
+    half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
+) -> None:
+    """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
+    from callcore.reports.commands import CannotTell, reported
+
+    try:
+        reported(
+            _settings(), kind, centre=centre, day=date, month=month, csv=csv, half_hours=half_hours, out=out
+        )
+    except CannotTell as error:
+        raise fail(str(error)) from None
+
+
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
@@ -284,6 +381,40 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
     lines.append(f"状態 / state       {settings.home}")
     lines.append("Ctrl-C で停止します / Ctrl-C stops")
     return "\n".join(lines)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[
+        str | None,
+        typer.Option(help="センターの現地日。なければ昨日と今日 / local day; none: yesterday and today"),
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="センターの id。なければすべて / the centre's id; none: all")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="終わった日の結果を保存する / keep the result of days that are over"),
+    ] = False,
+) -> None:
+    """ジャーナル・CDR・CEL・録音を照合する / Reconcile them call by call; status 1: differences, 2: not possible."""
+    from callcore.audit import headline, json_lines, text
+    from callcore.reconciliation import CannotReconcile, by_hand
+
+    try:
+        settings = read_settings()
+        results = by_hand(settings, read(settings.centres), day=day, centre=centre, keeping=keep)
+    except CentreFileErrors as errors:
+        raise fail("\n".join((*errors.texts("ja"), *errors.texts("en"))), 2) from None
+    except (SettingsError, CannotReconcile) as error:
+        raise fail(str(error), 2) from None
+    for result in results:
+        for each in json_lines(result) if as_json else text(result):
+            say(each)
+    if not as_json:
+        say(headline(results))
+    raise typer.Exit(2 if any(r.gaps for r in results) else int(any(r.faults for r in results)))
 
 
 @app.command()
@@ -405,6 +536,52 @@ def prompts_make(
         raise fail("\n".join(errors.texts("ja"))) from None
     except PromptsUnavailable as error:
         raise fail(str(error)) from None
+
+
+@agent_app.command("list")
+def agent_list() -> None:
+    """オペレーターの一覧と状態 / All agents and their states."""
+    from callcore.runtime.staffdesk import line
+
+    for row in _engine("agents"):
+        say(line(row))
+
+
+@agent_app.command("pause")
+def agent_pause(
+    agent: AgentNumber,
+    reason: Annotated[str, typer.Option(help="理由、20文字まで、例 休憩 / up to 20 characters")],
+) -> None:
+    """離席にする / Pause an agent: a ringing offer is taken back, a talk goes on."""
+    _agent_does("agent_pause", agent, "離席にしました / paused", reason=reason)
+
+
+@agent_app.command("ready")
+def agent_ready(agent: AgentNumber) -> None:
+    """離席と後処理を終える / End an agent's pause and after-call work."""
+    _agent_does("agent_ready", agent, "受付中です / ready")
+
+
+@agent_app.command("sign-out")
+def agent_sign_out(agent: AgentNumber) -> None:
+    """受付を終了させる / Sign an agent out; not while a call rings or is talked."""
+    _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
+
+
+def _engine(command: str, **fields: str) -> Any:
+    from callcore.runtime.commands import CommandFailed, ask_once
+
+    try:
+        return asyncio.run(ask_once(_settings().engine_socket, command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
+
+
+def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
+    answer = _engine(command, agent=agent, **fields)
+    if not answer["done"]:
+        raise fail(f"{agent}: {answer['why']}")
+    say(f"{agent}: {done}")
 
 
 def main() -> None:

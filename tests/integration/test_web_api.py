@@ -191,7 +191,15 @@ async def test_one_call_is_told_with_its_offers_and_their_reasons() -> None:
         caller=None,
         visits=(
             VisitDetail(
-                VisitId("c1/1"), QueueId("demo-general"), at(2), 5, 1, 30.5, ("優先リスト",), at(5), "answered"
+                VisitId("c1/1"),
+                QueueId("demo-general"),
+                at(2),
+                5,
+                1,
+                30.5,
+                ("優先リスト",),
+                at(5),
+                "answered",
             ),
         ),
         notes=(NoteDetail(at(3), "NeedsRelaxed", ("待ち 1 秒で条件緩和",)),),
