@@ -56,6 +56,10 @@ levels = st.integers(1, 4)
 some_queues = st.lists(st.sampled_from(QUEUES), max_size=2, unique=True).map(tuple)
 
 
+def _of(centre: str) -> list[QueueId]:
+    return [q for q in QUEUES if q[0] == centre]
+
+
 @st.composite
 def rules(draw: st.DrawFn, own: QueueId) -> Overflow:
     treatment = draw(st.sampled_from(Treatment))
@@ -103,7 +107,7 @@ def floors(draw: st.DrawFn, *, overflows: bool = False) -> Floor:
             Agent(
                 AgentId(str(1000 + 10 * c + n)),
                 "x",
-                draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name]), min_size=1, unique=True).map(tuple)),
+                draw(st.lists(st.sampled_from(_of(name)), min_size=1, unique=True).map(tuple)),
                 skills=tuple(draw(st.dictionaries(st.sampled_from(SKILLS), levels)).items()),
             )
             for n in range(draw(st.integers(0, 4)))
@@ -116,10 +120,14 @@ def floors(draw: st.DrawFn, *, overflows: bool = False) -> Floor:
         if draw(st.booleans())
     ]
     made = [
-        replace(c, guests=tuple(g for g in visitors if g.queues[0].startswith(c.id) and homes[g.agent] != c.id))
+        replace(
+            c, guests=tuple(g for g in visitors if g.queues[0].startswith(c.id) and homes[g.agent] != c.id)
+        )
         for c in made
     ]
-    floor = evolve(Floor(linked=True), f.Configured(at=MONDAY_NOON, configuration=Configuration("x", tuple(made))))
+    floor = evolve(
+        Floor(linked=True), f.Configured(at=MONDAY_NOON, configuration=Configuration("x", tuple(made)))
+    )
     for agent in list(floor.agents.values()):
         floor = draw(_at_work(floor, agent))
     for n in range(draw(st.integers(0, 6))):
@@ -153,7 +161,9 @@ def _at_work(draw: st.DrawFn, floor: Floor, agent: AgentState) -> Floor:
 def _calls(draw: st.DrawFn, floor: Floor, n: int) -> Call:
     name = draw(st.sampled_from(QUEUES))
     at = Instant(MONDAY_NOON - draw(st.integers(0, 3)) * SECOND)
-    been = tuple(draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name[0] and q != name]), max_size=1)))
+    been = tuple(
+        draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name[0] and q != name]), max_size=1))
+    )
     visit = Visit(
         VisitId("v"), name, draw(st.integers(1, 2)), at, at, draw(st.integers(0, 2)), draw(some_queues)
     )  # fmt: skip
@@ -211,27 +221,25 @@ def _serves(queue: Queue, visit: Visit, agent: AgentState) -> bool:
         for skill, worst in needs.items():
             needs[skill] = max(worst, step.level or 0)
     has = dict(agent.skills)
-    return bool(asked & set(agent.queues)) and all(has.get(skill, 10) <= worst for skill, worst in needs.items())
+    return bool(asked & set(agent.queues)) and all(
+        has.get(skill, 10) <= worst for skill, worst in needs.items()
+    )
 
 
 def _sooner(queue: Queue, call: Call, agent: AgentState) -> tuple[Any, ...]:
     has = dict(agent.skills)
     turn = {
         Order.LONGEST_IDLE: agent.idle_since,
-        Order.LINEAR: list(floor_rank(agent)),
+        Order.LINEAR: agent.rank,
         Order.FEWEST_CALLS: agent.answered,
         Order.RANDOM: routing._turn(queue, call, agent),
     }[queue.order]
     return (queue.id not in agent.queues, max((has[s] for s, _ in queue.needs), default=0), turn, agent.id)
 
 
-def floor_rank(agent: AgentState) -> tuple[int, ...]:
-    return (agent.rank,)
-
-
 def reference(floor: Floor) -> list[tuple[str, list[str]]]:
     lent: dict[AgentId, CentreId] = {}
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for call in _waiting(floor):
         assert call.visit is not None
         queue = floor.queues[call.visit.queue]
@@ -272,7 +280,9 @@ def _rule_for(floor: Floor, call: Call) -> Overflow | None:
     """The first rule that holds for this caller now."""
     assert call.visit is not None
     queue = floor.queues[call.visit.queue]
-    before = [c for c in _waiting(floor) if c.visit and c.visit.queue == queue.id and _place(c) < _place(call)]
+    before = [
+        c for c in _waiting(floor) if c.visit and c.visit.queue == queue.id and _place(c) < _place(call)
+    ]
     duty = [a for a in floor.agents.values() if a.presence is Presence.READY and queue.id in a.queues]
     centre = floor.centres[call.centre]
     came = (call.arrived_at, call.id)
