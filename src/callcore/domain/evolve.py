@@ -228,6 +228,7 @@ def _call_moved(call: Call, by: int) -> Call:
         visit=visit,
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
+        net_changed_at=_moved(call.net_changed_at, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -356,13 +357,13 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NetEntered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True))
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
 
 
 @_apply.register
 def _(fact: f.NetLeft, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False))
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False, net_changed_at=fact.at))
 
 
 @_apply.register
@@ -600,6 +601,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
         round=together,
+        reasons=fact.reasons,
     )
     reserved = replace(
         agent,

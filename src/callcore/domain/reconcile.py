@@ -363,6 +363,8 @@ def _adopt_wait(
             call, seen.at, "まだ待ち行列にいる / still on the waiting line", reconstructed=True
         )
         call = turn.floor.calls[call.id]
+    if call.net_changed_at is not None and call.net_changed_at > old:
+        return  # the look was taken before the caller came, or was taken back
     if where == NET and not call.in_net:
         turn.tell(f.NetEntered(at=seen.at, call=call.id, reconstructed=True))
     elif where == HOLD and call.in_net and not phones:
