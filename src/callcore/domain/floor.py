@@ -185,6 +185,8 @@ class Floor:
         queue = self.queues.get(visit.queue) if visit is not None else None
         if visit is None or queue is None or call.stage not in (Stage.WAITING, Stage.OFFERED):
             return None
+        if call.given_up_as is not None:
+            return None
         due: list[int] = []
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
