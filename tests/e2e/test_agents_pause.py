@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections import Counter
+from typing import Any
 
 from callcore.demo.centre import DemoCentre
 from callcore.demo.phone import PhoneCall, PhoneError, SimPhone
@@ -145,22 +146,24 @@ async def test_a_pause_in_the_instant_of_the_answer_leaves_the_caller_talking_or
         client = CommandClient(s.settings.engine_socket)
         became: Counter[str] = Counter()
         call = await s.dial_in(caller)
-        for n in range(10):
+        for n in range(5):
             ringing = await desk.incoming(20)
-            name = s.call_ids()[-1]
-            made = len(s.told(f.OfferMade))
+            await until(lambda n=n: len(s.told(f.OfferRang)) == n + 1)  # type: ignore[misc]
+            name = s.told(f.OfferRang)[-1].call
 
-            async def answer(leg: PhoneCall = ringing, after: float = 0.004 * (n % 5)) -> None:
-                await asyncio.sleep(after)
+            async def answer(leg: PhoneCall = ringing) -> None:
                 with contextlib.suppress(PhoneError):  # taken back before
                     await leg.answer()
 
-            told, _ = await asyncio.gather(
-                client.ask("agent_pause", agent=AGENT, reason="会議"), answer(), return_exceptions=False
-            )
-            assert told["done"], told
+            async def pause(after: float = 0.001 * n) -> Any:
+                await asyncio.sleep(after)
+                return await client.ask("agent_pause", agent=AGENT, reason="会議")
 
-            def settled(name: CallId = name, made: int = made, leg: PhoneCall = ringing) -> str:
+            _, paused = await asyncio.gather(answer(), pause())
+            assert paused["done"], paused
+            await until(lambda n=n: len(s.told(f.AgentPaused)) == n + 1)  # type: ignore[misc]
+
+            def settled(name: CallId = name, leg: PhoneCall = ringing) -> str:
                 floor = s.floor()
                 stage = floor.calls[name].stage
                 if stage is Stage.WAITING and leg.closed is not None:
@@ -168,9 +171,13 @@ async def test_a_pause_in_the_instant_of_the_answer_leaves_the_caller_talking_or
                 return "talking" if stage is Stage.TALKING and leg.closed is None else ""
 
             await until(lambda: settled() != "", what="the race is over")
+            if settled() == "talking":
+                with contextlib.suppress(AssertionError):  # cut off after all
+                    await until(lambda: settled() != "talking", 1)
+                await until(lambda: settled() != "")
             became[settled()] += 1
             assert call.closed is None
-            assert len(s.told(f.OfferMade)) == made, "paused: nothing is offered"
+            assert len(s.told(f.OfferMade)) == n + 1, "paused: nothing is offered"
             if settled() == "talking":
                 await ringing.hang_up()
                 await call.wait_closed(10)
@@ -181,7 +188,8 @@ async def test_a_pause_in_the_instant_of_the_answer_leaves_the_caller_talking_or
         await client.close()
         await call.hang_up()
         await s.ended(became["talking"] + 1)
-        assert became.total() == 10
+
+        assert became.total() == 5, became
         assert {x.outcome for x in s.told(f.CallEnded)[:-1]} <= {Outcome.COMPLETED}
         assert s.floor().agents[AGENT].misses == 0
         s.figures()
