@@ -75,9 +75,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "name_en": (centre(name_en="Other"), "oita センター: name_en Oita → Other"),
     "lines": (centre(lines=23), "oita センター: lines – → 23"),
     "languages": (
-        centre(
-            languages=("en",), announcements=tuple(replace(a, language="en") for a in OITA.announcements)
-        ),
+        centre(languages=("en",), announcements=tuple(replace(a, language="en") for a in OITA.announcements)),
         "oita センター: languages ja → en",
     ),
     "answer_ratio": (centre(target_answer_ratio=0.95), "oita 目標: answer_ratio 0.9 → 0.95"),
@@ -104,7 +102,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "lends_to": (centre(lends_to=(CentreId("beppu"),)), "oita 貸し借り: lends_to – → beppu"),
     "keep": (centre(keep=2), "oita 貸し借り: keep 0 → 2"),
     "guests_most": (centre(guests_most=1), "oita 貸し借り: guests_most – → 1"),
-    "a guest": (centre(guests=(Guest(AgentId("2001"), (QueueId("oita-general"),)),)), "兼務 2001: 追加 general"),
+    "a guest": (
+        centre(guests=(Guest(AgentId("2001"), (QueueId("oita-general"),)),)),
+        "兼務 2001: 追加 general",
+    ),
     "a caller": (centre(callers=(ListedCaller("0312345678", 1, "本庁"),)), "発信番号 0312345678: 追加 本庁"),
     "ring_s": (queue(ring_s=20), "oita 待ち行列 general: ring_s 15 → 20"),
     "acw_s": (queue(acw_s=20), "oita 待ち行列 general: acw_s 1 → 20"),
