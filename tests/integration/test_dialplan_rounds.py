@@ -79,6 +79,20 @@ class Hands:
         assert await self.performer.perform(e.OfferCall(offer, name, channel, phones, ring_s)) is None
         return offer
 
+    async def ring_when_free(self, name: CallId, channel: str, phone: PhoneId) -> OfferId:
+        """Let one phone ring, again if Asterisk has not seen yet that its last call is over."""
+        while True:
+            offer = await self.ring(name, channel, phone)
+
+            def told(offer: OfferId = offer) -> tuple[bool, bool]:
+                began, returned = self.told(i.DialBegan, name), self.told(i.OfferReturned, name)
+                return any(x.offer == offer for x in began), any(x.offer == offer for x in returned)
+
+            await comes_true(lambda: True in told(), f"{phone} is dialled, or is not free")
+            if told()[0]:
+                return offer
+            await self.floor.ami.waiting(channel)
+
     async def legs(self, name: CallId, offer: OfferId, *phones: PhoneId) -> list[tuple[Call, ChannelId]]:
         """The ringing phones of a round: the phone's side and the leg's unique id."""
         found: list[tuple[Call, ChannelId]] = []
@@ -308,7 +322,7 @@ async def withdrawn_at_the_answer(h: Hands, tries: int, seed: int) -> Counter[st
         entered = await h.floor.variable(channel, "CALLCORE_ENTERED")
         held = len(h.told(i.CallerHeld, name))
         joined = len(h.told(i.BridgeEntered))
-        offer = await h.ring(name, channel, P1)
+        offer = await h.ring_when_free(name, channel, P1)
         [(leg, ident)] = await h.legs(name, offer, P1)
         answer_at, withdraw_at = chance.choice([(0, chance.random()), (chance.random(), 0), (0, 0)])
 

@@ -71,6 +71,26 @@ def section(files: dict[str, bytes], name: str, title: str) -> str:
     return "".join(part for part in parts if part.startswith(f"{title}]"))
 
 
+def test_an_overflow_announcement_is_asked_for_only_where_a_rule_plays_it() -> None:
+    configuration = small_centre()
+    oita, beppu = configuration.centres
+    rule = Overflow(Cause.WAITING, Treatment.ANNOUNCE, 3)
+    ruled = replace(oita, queues=(replace(oita.queues[0], overflow=(rule,)),))
+    with pytest.raises(RenderError, match="overflow"):
+        render(Configuration("t", (ruled, beppu)), settings())
+    spoken = replace(
+        ruled, announcements=(*oita.announcements, Announcement("overflow", "ja", "…", "oita/ja/overflow"))
+    )
+    files = render(Configuration("t", (spoken, beppu)), settings())
+    sounds = [line for line in text(files, "extensions.conf").splitlines() if "_overflow =" in line]
+    assert sounds == ["CALLCORE_SOUND_oita_overflow = callcore/oita/ja/overflow"]
+    busy = replace(rule, treatment=Treatment.BUSY)
+    render(
+        Configuration("t", (replace(oita, queues=(replace(oita.queues[0], overflow=(busy,)),)), beppu)),
+        settings(),
+    )
+
+
 def test_rendering_twice_gives_the_same_bytes_whatever_the_order_of_the_centres() -> None:
     configuration = small_centre()
     turned = replace(configuration, centres=tuple(reversed(configuration.centres)))

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
@@ -22,7 +23,7 @@ from callcore.db.database import Database
 from callcore.db.rows import record_of, row_of
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.measures import Record, record
+from callcore.domain.measures import Record, moved, record
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage
 from callcore.runtime.ports import Seq
@@ -124,10 +125,15 @@ def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
 async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
     """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
-    found = (await connection.execute(select(t.calls).where(t.calls.c.id.in_(named)))).mappings()
+    wanted: ColumnElement[bool] = t.calls.c.id.in_(named)
+    if any(isinstance(fact, f.ClockStepped) for fact in facts):
+        wanted = wanted | t.calls.c.outcome.is_(None)
+    found = (await connection.execute(select(t.calls).where(wanted))).mappings()
     before = {CallId(row["id"]): record_of(row) for row in found}
     after, more = dict(before), dict[CallId, dict[str, str]]()
     for fact in facts:
+        if isinstance(fact, f.ClockStepped):
+            after |= {call: moved(r, fact.by) for call, r in after.items() if r.outcome is None}
         call = getattr(fact, "call", None)
         if call is None:
             continue
@@ -151,9 +157,32 @@ async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[
     return after
 
 
-_NOTED = (f.RunStarted, f.LinkGained, f.LinkLost, f.Healed, f.AdmissionDiffered)
+_NOTED = (
+    f.RunStarted,
+    f.LinkGained,
+    f.LinkLost,
+    f.LagBegan,
+    f.LagEnded,
+    f.ClockStepped,
+    f.Healed,
+    f.AdmissionDiffered,
+    f.NeedsRelaxed,
+    f.AgentsAdded,
+    f.OverflowBegan,
+    f.OverflowUndone,
+    f.CallGivenUp,
+    f.AgentPaused,
+    f.AgentResumed,
+)
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it."""
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
 
 
 async def _write(
@@ -167,7 +196,7 @@ async def _write(
 
     if isinstance(fact, _NOTED):
         told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
-        await note(type(fact).__name__, {name: getattr(fact, name) for name in told})
+        await note(type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
         return
     call = getattr(fact, "call", None)
     if call is not None and call not in known:
@@ -189,6 +218,9 @@ async def _write(
                     "since": fact.since,
                     "in_net": False,
                     "reconstructed": fact.reconstructed,
+                    "position": fact.position,
+                    "estimate_s": fact.estimate_s,
+                    "reasons": list(fact.reasons),
                 },
             )
         case f.NetEntered():

@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -48,6 +48,12 @@ class Record:
     offers: int = 0
     reconstructed: bool = False
     """Something of it was not witnessed."""
+    imprecise: bool = False
+    """Something of it was told late: its times are not exact."""
+    position: int | None = None
+    """The place in the line at the first entry; 1 is next."""
+    estimate_s: float | None = None
+    """The wait in seconds that was estimated then (EWT)."""
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -115,13 +121,44 @@ class Figures:
     longest_waiting_s: float | None
     """Of those who wait now."""
     reconstructed: int
+    imprecise: int
     open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How good the estimated waits were, over the answered calls that had one."""
+
+    within: Ratio
+    """Answered within what was estimated for them ÷ answered with an estimate."""
+    error_median_s: float | None
+    """Of |wait - estimate|, in seconds; likewise P90."""
+    error_p90_s: float | None
+
+
+def calibration(records: Iterable[Record]) -> Calibration:
+    """Calls answered at once (estimated 0 s) count: that nobody waits was announced too."""
+    errors: list[int] = []
+    within = 0
+    for record in records:
+        if record.estimate_s is None or record.answered_at is None or record.entered_at is None:
+            continue
+        wait, told = record.answered_at - record.entered_at, round(record.estimate_s * SECOND)
+        within += wait <= told
+        errors.append(abs(wait - told))
+    errors.sort()
+    return Calibration(
+        within=Ratio(within, len(errors)),
+        error_median_s=_quantile(errors, 0.5),
+        error_p90_s=_quantile(errors, 0.9),
+    )
 
 
 def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> Figures:
     """The figures of these calls, as known at `at`. `service_level_s` in seconds, inclusive."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
     arrived = undecided = waiting = talking = offered = before_answer = reconstructed = opened = 0
+    imprecise = 0
     in_time = missed_or_met = 0
     waits: list[int] = []
     now_waiting: list[int] = []
@@ -129,6 +166,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     for record in records:
         arrived += 1
         reconstructed += record.reconstructed
+        imprecise += record.imprecise
         opened += record.outcome is None
         if record.outcome is not None:
             ends[record.outcome] += 1
@@ -198,7 +236,49 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         wait_max_s=_quantile(waits, 1.0),
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
         reconstructed=reconstructed,
+        imprecise=imprecise,
         open=opened,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """How calls ended, and the ratios that reports name beside the contract's."""
+
+    by_outcome: Mapping[Outcome, int]
+    """Ended calls only; every outcome is there."""
+    completion_ratio: Ratio
+    """センター内完了率: completed and not escalated ÷ answered. Nothing can be escalated yet."""
+    transfer_ratio: Ratio
+    """転送率: both kinds ÷ answered; each is in `by_outcome`."""
+    answer_ratio_without_short: Ratio
+    """Answered ÷ (offered - abandoned_short)."""
+    answer_ratio_of_arrivals: Ratio
+    """Answered ÷ (offered + IVR only)."""
+    abandon_ratio_without_short: Ratio
+    """Abandoned ÷ (offered - abandoned_short)."""
+    by_net: int
+    """Of the answered, how many the safety net connected."""
+
+
+def endings(records: Iterable[Record], of: Figures) -> Endings:
+    """How these calls ended; `of` are the figures of the same calls."""
+    ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+    by_net = 0
+    for record in records:
+        by_net += record.by_net
+        if record.outcome is not None:
+            ends[record.outcome] += 1
+    long = of.offered - of.abandoned_short
+    transferred = ends[Outcome.TRANSFERRED_ATTENDED] + ends[Outcome.TRANSFERRED_BLIND]
+    return Endings(
+        by_outcome=ends,
+        completion_ratio=Ratio(ends[Outcome.COMPLETED], of.answered),
+        transfer_ratio=Ratio(transferred, of.answered),
+        answer_ratio_without_short=Ratio(of.answered, long),
+        answer_ratio_of_arrivals=Ratio(of.answered, of.arrivals),
+        abandon_ratio_without_short=Ratio(of.abandoned, long),
+        by_net=by_net,
     )
 
 
@@ -255,7 +335,11 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 entered_at=known.entered_at or fact.at,
                 queue=fact.queue,
                 visits=known.visits + 1,
+                position=fact.position if known.entered_at is None else known.position,
+                estimate_s=fact.estimate_s if known.entered_at is None else known.estimate_s,
             )
+        case f.CallMarkedImprecise():
+            return replace(known, imprecise=True)
         case f.OfferMade():
             return replace(known, offers=known.offers + 1)
         case f.CallAnswered():
@@ -291,6 +375,23 @@ def _changed(known: Record, fact: f.Fact) -> Record:
     return known
 
 
+def moved(known: Record, by: int) -> Record:
+    """An open call's record after the wall clock was set by `by` microseconds: all of it began so much later by the
+    new clock, and every length stays right."""
+    return replace(
+        known,
+        arrived_at=Instant(known.arrived_at + by),
+        entered_at=_later(known.entered_at, by),
+        answered_at=_later(known.answered_at, by),
+        talk_since=_later(known.talk_since, by),
+        held_since=_later(known.held_since, by),
+    )
+
+
+def _later(at: Instant | None, by: int) -> Instant | None:
+    return None if at is None else Instant(at + by)
+
+
 def _hold_over(known: Record, at: Instant) -> Record:
     if known.held_since is None:
         return known
@@ -306,6 +407,9 @@ class Books:
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
         call = getattr(fact, "call", None)
+        if isinstance(fact, f.ClockStepped):
+            went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
+            return replace(self, records=self.records.update(went_on))
         if call is None:
             return self
         known = self.records.get(call)

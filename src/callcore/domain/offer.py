@@ -42,5 +42,6 @@ class Offer:
     """Its end should have been told by then."""
     stage: OfferStage
     round: OfferId
+    reasons: tuple[str, ...] = ()
     withdrawn: bool = False
     """We took it back and have not been told its end yet."""

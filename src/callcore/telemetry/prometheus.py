@@ -22,12 +22,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from callcore import __version__
-from callcore.domain.board import agents_by_word, todays_figures, waiting_callers
+from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
-from callcore.domain.ids import Instant
-from callcore.domain.measures import Figures, Ratio
+from callcore.domain.estimate import wait_s
+from callcore.domain.ids import CentreId, Instant
+from callcore.domain.measures import Figures, Ratio, calibration
 from callcore.domain.stages import Stage
-from callcore.runtime.ports import Gauges, LiveSource, View
+from callcore.domain.turn import LAST_PRIORITY
+from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, View
 
 log = logging.getLogger("callcore.telemetry")
 
@@ -74,6 +76,11 @@ HELP = {
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
+    "reconciliation_calls": "Calls of the last reconciled day that were held against all books.",
+    "reconciliation_differences": "Differences of that day that nothing explains; each is named in the result.",
+    "reconciliation_explained": "Differences of that day with a known reason.",
+    "reconciliation_complete": "1 if every book reached back to every call of that day.",
+    "reconciliation_at_seconds": "When that day was reconciled, in epoch seconds UTC.",
 }
 """For gauges that the composition root gives by these names; others say where they come from."""
 
@@ -102,9 +109,10 @@ class _Families:
 class FloorCollector(Collector):
     """Reads the present view when Prometheus asks."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges) -> None:
         self._live = live
         self._gauges = gauges
+        self._by_centre = by_centre
 
     def collect(self) -> Iterator[Metric]:
         view, now = self._live.view(), self._live.now()
@@ -120,12 +128,21 @@ class FloorCollector(Collector):
         families.add(
             "asterisk_linked", "1 while the engine is logged in and decides.", float(view.floor.linked)
         )
+        families.add(
+            "events_late", "1 while Asterisk's events come later than the bound.", float(view.floor.lagging)
+        )
+        families.add(
+            "healed_states",
+            "States that the watchdog found contradicted or beyond their bound, and mended, in this run.",
+            view.floor.healed,
+        )
         families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
         families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
         for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
             _floor(families, view, centre)
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
+            _estimates(families, view, centre, now)
             _open(families, centre, now)
         self._asked(families)
         yield from families.known.values()
@@ -133,9 +150,11 @@ class FloorCollector(Collector):
     def _asked(self, families: _Families) -> None:
         """What the processes tell of themselves. A failure there must not hide the floor."""
         told: Mapping[str, float] = {}
+        of_centres: Mapping[CentreId, Mapping[str, float]] = {}
         up = 1.0
         try:
             told = self._gauges()
+            of_centres = self._by_centre()
         except Exception:
             log.exception("the gauges cannot be asked")
             up = 0.0
@@ -144,6 +163,9 @@ class FloorCollector(Collector):
         for name in good:
             if name not in families.known:
                 families.add(name, HELP.get(name, "A gauge of callcore's own processes."), told[name])
+        for centre, values in sorted(of_centres.items()):
+            for name, value in values.items():
+                families.add(name, HELP[name], value, centre=centre)
         families.add("gauges_up", "1 if callcore's own gauges could be asked.", up)
         families.add("gauges_refused", "Gauges that were left out because of their name.", refused)
 
@@ -193,6 +215,12 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         of.reconstructed,
         **label,
     )
+    families.add(
+        "today_imprecise_calls",
+        "Of today's calls, those of which something was told late.",
+        of.imprecise,
+        **label,
+    )
     families.ratio(
         "today_answer", "Answered of the offered calls that are decided, today", of.answer_ratio, **label
     )
@@ -219,6 +247,42 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
     )
 
 
+def _estimates(families: _Families, view: View, centre: Centre, now: Instant) -> None:
+    """What a caller who came now would be told, and how good it was today."""
+    for queue in centre.queues:
+        place = (LAST_PRIORITY, now, "")
+        wait = wait_s(view.floor, queue.id, place)
+        if wait is not None:
+            families.add(
+                "estimated_wait_seconds",
+                "Estimated wait of a caller who joined the queue's end now; absent with nobody on duty.",
+                wait,
+                centre=centre.id,
+                queue=queue.id,
+            )
+        families.add(
+            "agents_on_duty",
+            "Agents of the queue who are signed in and not paused.",
+            len(view.floor.on_duty.get(queue.id, ())),
+            centre=centre.id,
+            queue=queue.id,
+        )
+    window = today(centre, now)
+    told = calibration(view.books.of(centre.id, window.first, window.before))
+    families.ratio(
+        "today_estimate_within",
+        "Answered within the wait that was estimated for them, today",
+        told.within,
+        centre=centre.id,
+    )
+    for name, text, value in (
+        ("today_estimate_error_median_seconds", "Median of |wait - estimate|, today.", told.error_median_s),
+        ("today_estimate_error_p90_seconds", "P90 of |wait - estimate|, today.", told.error_p90_s),
+    ):
+        if value is not None:
+            families.add(name, text, value, centre=centre.id)
+
+
 def _open(families: _Families, centre: Centre, now: Instant) -> None:
     is_open, _ = centre.calendar.judge(now)
     families.add("centre_open", "1 inside opening hours.", float(is_open), centre=centre.id)
@@ -227,9 +291,9 @@ def _open(families: _Families, centre: Centre, now: Instant) -> None:
 class Exposition:
     """The bytes of one scrape, in the format that the scraper accepts."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges = dict) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(FloorCollector(live, gauges))
+        self._registry.register(FloorCollector(live, gauges, by_centre))
 
     def __call__(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, given the Accept header."""
