@@ -415,6 +415,9 @@ def reconcile(
     if not as_json:
         say(headline(results))
     raise typer.Exit(2 if any(r.gaps for r in results) else int(any(r.faults for r in results)))
+
+
+@app.command()
 def erlang(
     arrivals_per_hour: Annotated[float, typer.Option(help="1 時間の着信数 / arrivals per hour")],
     aht: Annotated[

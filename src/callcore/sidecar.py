@@ -35,7 +35,7 @@ from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, Recordi
 from callcore.runtime.ports import Seq, View
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, owner_only
-from callcore.telemetry.health import engine_check, link_check, space_check
+from callcore.telemetry.health import engine_check, link_check, space_check, written_check
 from callcore.telemetry.prometheus import Exposition
 from callcore.web import CannotListen, create_app, listen, serve
 
@@ -161,7 +161,11 @@ class Sidecar:
                 link_check(self._live),
                 self._queries.health,
                 space_check("recordings", owner_only(settings.recordings), LEAST_FREE_BYTES),
-                space_check("journal", settings.journal, LEAST_FREE_BYTES),
+                written_check(
+                    "journal",
+                    lambda: self._live.engine_gauges().get("engine_journal_stuck_seconds", 0.0),
+                    space_check("journal", settings.journal, LEAST_FREE_BYTES),
+                ),
             ),
             metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
             calls=self,

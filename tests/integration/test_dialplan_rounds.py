@@ -125,9 +125,11 @@ async def hands(folder: Path, phones: int = 3, **changes: object) -> AsyncIterat
         clock = SystemClock()
         host, port = floor.pbx.ami
         link = Link(Settings(host, port, "callcore", floor.pbx.settings.ami_secret), clock=clock)
-        beating = asyncio.Event()
-        beating.set()
-        performer = Performer(link, beating=beating, now=clock.wall, sleep=asyncio.sleep)
+
+        async def entitled() -> bool:
+            return True
+
+        performer = Performer(link, entitled=entitled, now=clock.wall, sleep=asyncio.sleep)
         made = Hands(floor, link, performer)
         await link.start()
         try:

@@ -116,10 +116,14 @@ def floors(draw: st.DrawFn, *, overflows: bool = False) -> Floor:
         if draw(st.booleans())
     ]
     made = [
-        replace(c, guests=tuple(g for g in visitors if g.queues[0].startswith(c.id) and homes[g.agent] != c.id))
+        replace(
+            c, guests=tuple(g for g in visitors if g.queues[0].startswith(c.id) and homes[g.agent] != c.id)
+        )
         for c in made
     ]
-    floor = evolve(Floor(linked=True), f.Configured(at=MONDAY_NOON, configuration=Configuration("x", tuple(made))))
+    floor = evolve(
+        Floor(linked=True), f.Configured(at=MONDAY_NOON, configuration=Configuration("x", tuple(made)))
+    )
     for agent in list(floor.agents.values()):
         floor = draw(_at_work(floor, agent))
     for n in range(draw(st.integers(0, 6))):
@@ -153,7 +157,9 @@ def _at_work(draw: st.DrawFn, floor: Floor, agent: AgentState) -> Floor:
 def _calls(draw: st.DrawFn, floor: Floor, n: int) -> Call:
     name = draw(st.sampled_from(QUEUES))
     at = Instant(MONDAY_NOON - draw(st.integers(0, 3)) * SECOND)
-    been = tuple(draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name[0] and q != name]), max_size=1)))
+    been = tuple(
+        draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name[0] and q != name]), max_size=1))
+    )
     visit = Visit(
         VisitId("v"), name, draw(st.integers(1, 2)), at, at, draw(st.integers(0, 2)), draw(some_queues)
     )  # fmt: skip
@@ -211,7 +217,9 @@ def _serves(queue: Queue, visit: Visit, agent: AgentState) -> bool:
         for skill, worst in needs.items():
             needs[skill] = max(worst, step.level or 0)
     has = dict(agent.skills)
-    return bool(asked & set(agent.queues)) and all(has.get(skill, 10) <= worst for skill, worst in needs.items())
+    return bool(asked & set(agent.queues)) and all(
+        has.get(skill, 10) <= worst for skill, worst in needs.items()
+    )
 
 
 def _sooner(queue: Queue, call: Call, agent: AgentState) -> tuple[Any, ...]:
@@ -272,7 +280,9 @@ def _rule_for(floor: Floor, call: Call) -> Overflow | None:
     """The first rule that holds for this caller now."""
     assert call.visit is not None
     queue = floor.queues[call.visit.queue]
-    before = [c for c in _waiting(floor) if c.visit and c.visit.queue == queue.id and _place(c) < _place(call)]
+    before = [
+        c for c in _waiting(floor) if c.visit and c.visit.queue == queue.id and _place(c) < _place(call)
+    ]
     duty = [a for a in floor.agents.values() if a.presence is Presence.READY and queue.id in a.queues]
     centre = floor.centres[call.centre]
     came = (call.arrived_at, call.id)

@@ -79,7 +79,9 @@ class Acd(Watched):
         """Time goes by: whatever is due up to `s` fires, each at its time. A loop of timers is an error."""
         fired: Counter[Instant] = Counter()
         while self.clock:
-            timer, due = min(self.clock.items(), key=lambda item: (item[1], item[0].kind.value, item[0].subject))
+            timer, due = min(
+                self.clock.items(), key=lambda item: (item[1], item[0].kind.value, item[0].subject)
+            )
             if due > self.at(s):
                 break
             due = max(due, self.at(self.now))
@@ -160,12 +162,16 @@ class Acd(Watched):
                 )
             )  # fmt: skip
 
-    def ends(self, s: float, agent: int, result: OfferStage | None, call: str = "c1", *, gone: int | None = 16) -> None:
+    def ends(
+        self, s: float, agent: int, result: OfferStage | None, call: str = "c1", *, gone: int | None = 16
+    ) -> None:
         """`DialEnd` of one phone, and the end of its leg with this Q.850 cause unless it was picked up."""
         self.until(s)
         leg, phone, offer = self.leg(agent, call), self.phone(agent), self.open_offer(call)
         self.tell(
-            i.DialEnded(at=self.at(s), call=CallId(call), channel=leg, offer=offer, result=result, phone=phone)
+            i.DialEnded(
+                at=self.at(s), call=CallId(call), channel=leg, offer=offer, result=result, phone=phone
+            )
         )
         if result is not None and gone is not None:
             self.tell(i.ChannelGone(at=self.at(s), channel=leg, cause=gone))

@@ -12,7 +12,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Centre, Number, Rung
 from callcore.domain.ids import CallId, PhoneId, QueueId
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
-from tests.support.acd import Acd, crew, opened, person, queue, rule, site
+from tests.support.acd import crew, opened, person, queue, rule, site
 
 
 def before(**more: object) -> Centre:
@@ -23,7 +23,8 @@ def after_() -> Centre:
     """Queue `a` is no more; its number leads to `b`."""
     staff = (person(1, "b"), person(2, "b"))
     return replace(
-        site(queue("b"), staff=staff), numbers=(Number("demo-0", QueueId("demo-b")), Number("demo-1", QueueId("demo-b")))
+        site(queue("b"), staff=staff),
+        numbers=(Number("demo-0", QueueId("demo-b")), Number("demo-1", QueueId("demo-b"))),
     )
 
 
@@ -101,7 +102,9 @@ def test_nobody_is_moved_whose_queue_is_still_there_and_new_rules_hold_at_once()
     d = opened(before())
     d.calls(1, "c1")
     d.calls(2, "c2")
-    d.configured(5, site(queue("a", overflow=(rule("waiting", "busy", 1),)), queue("b"), staff=before().agents))
+    d.configured(
+        5, site(queue("a", overflow=(rule("waiting", "busy", 1),)), queue("b"), staff=before().agents)
+    )
     assert list(d.sent_away()) == ["c2"]
     assert d.call_now().visits == 1
 
@@ -109,7 +112,9 @@ def test_nobody_is_moved_whose_queue_is_still_there_and_new_rules_hold_at_once()
 def test_a_limit_of_time_in_the_new_files_counts_from_the_entry() -> None:
     d = opened(before())
     d.calls(1)
-    d.configured(5, site(queue("a", overflow=(rule("longest_wait", "busy", 20),)), queue("b"), staff=before().agents))
+    d.configured(
+        5, site(queue("a", overflow=(rule("longest_wait", "busy", 20),)), queue("b"), staff=before().agents)
+    )
     d.until(20.9)
     assert d.sent_away() == {}
     d.until(21)
@@ -134,7 +139,9 @@ def test_an_idle_agent_who_is_taken_out_of_the_files_is_signed_out() -> None:
 
 
 @pytest.mark.parametrize("how", ["ringing", "talking", "wrapping up"])
-def test_an_agent_who_is_taken_out_while_at_work_keeps_the_work_and_is_signed_out_by_the_next_look(how: str) -> None:
+def test_an_agent_who_is_taken_out_while_at_work_keeps_the_work_and_is_signed_out_by_the_next_look(
+    how: str,
+) -> None:
     d = opened(site(queue("a", acw_s=20), staff=(person(1, "a"), person(2, "a")), keep=1))
     d.comes(0, 1, 2)
     d.calls(1)
@@ -207,7 +214,10 @@ def test_a_ladder_that_is_shortened_while_a_caller_stands_on_its_last_rung() -> 
     d = opened(site(long, staff=(person(1, "a", en=9), person(2, "a", en=1))))
     d.calls(1)
     d.until(20)
-    d.configured(21, site(replace(long, ladder=(Rung(5, level=2),)), staff=(person(1, "a", en=9), person(2, "a", en=1))))
+    d.configured(
+        21,
+        site(replace(long, ladder=(Rung(5, level=2),)), staff=(person(1, "a", en=9), person(2, "a", en=1))),
+    )
     d.comes(22, 1)
     assert d.offered() == []
     d.comes(23, 2)

@@ -53,7 +53,9 @@ def test_the_best_level_is_rung_before_the_longest_idle() -> None:
 
 def test_of_two_needs_the_weaker_one_counts() -> None:
     needs = (("en", 9), ("zh", 9))
-    d = opened(site(queue(needs=needs), staff=(person(1, en=1, zh=5), person(2, en=3, zh=3), person(3, en=1))))
+    d = opened(
+        site(queue(needs=needs), staff=(person(1, en=1, zh=5), person(2, en=3, zh=3), person(3, en=1)))
+    )
     d.comes(0, 1, 2, 3)
     d.calls(1, "c1")
     d.calls(1, "c2")
@@ -82,7 +84,9 @@ def test_the_ladder_lets_a_weaker_agent_serve_after_thirty_seconds_and_not_a_mom
 def test_after_a_minute_the_agents_of_another_queue_are_asked_behind_the_queues_own() -> None:
     d = opened(
         site(
-            queue(ladder=(Rung(60, agents_of=(QueueId("demo-b"),)),)), queue("b"), staff=(person(1), person(2, "b"))
+            queue(ladder=(Rung(60, agents_of=(QueueId("demo-b"),)),)),
+            queue("b"),
+            staff=(person(1), person(2, "b")),
         )
     )
     d.comes(0, 2)

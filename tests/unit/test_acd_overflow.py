@@ -124,7 +124,9 @@ def test_nobody_is_sent_away_in_the_instant_in_which_the_ladder_brings_a_free_ag
     d = opened(
         site(
             queue(
-                needs=(("en", 1),), ladder=(Rung(30, level=9),), overflow=(rule("longest_wait", "announce", 30),)
+                needs=(("en", 1),),
+                ladder=(Rung(30, level=9),),
+                overflow=(rule("longest_wait", "announce", 30),),
             ),
             staff=crew(1, en=5),
         )
@@ -165,7 +167,9 @@ def test_a_caller_who_comes_in_before_the_others_pushes_the_last_one_over_the_li
         )
     )
     plain = site(queue(overflow=(rule("waiting", "busy", 2),)), staff=crew(1))
-    d.configured(0, replace(plain, numbers=(*plain.numbers, replace(plain.numbers[0], digits="hot", priority=1))))
+    d.configured(
+        0, replace(plain, numbers=(*plain.numbers, replace(plain.numbers[0], digits="hot", priority=1)))
+    )
     talking(d, 1)
     d.calls(1, "c1")
     d.calls(2, "c2")

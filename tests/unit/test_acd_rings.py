@@ -411,7 +411,9 @@ def test_a_caller_hangs_up_in_the_instant_the_agent_answers() -> None:
     assert d.agent(1).work is Work.IDLE
 
 
-def test_a_phone_that_drops_off_the_network_while_it_rings_rests_and_the_caller_is_offered_to_another() -> None:
+def test_a_phone_that_drops_off_the_network_while_it_rings_rests_and_the_caller_is_offered_to_another() -> (
+    None
+):
     d = desk(2)
     d.calls(1)
     d.rings(2, 1)

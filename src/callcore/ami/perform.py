@@ -5,7 +5,8 @@ is left to the events and the next snapshot, never repeated.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
@@ -13,7 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import Instant
+from callcore.domain.ids import SECOND, Instant, Micros
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -48,15 +49,15 @@ class Performer:
         self,
         link: Link,
         *,
-        beating: asyncio.Event,
+        entitled: Callable[[], Awaitable[bool]],
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """`beating` is set while this link has been told a heartbeat."""
+        """`entitled` says whether this engine may move callers now."""
         self._link = link
         self._now = now
         self._sleep = sleep
-        self._beating = beating
+        self._entitled = entitled
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
@@ -111,9 +112,9 @@ class Performer:
     async def _waiting(self, channel_name: str) -> Event | None:
         """The channel once it is inside the blocking wait, or as it is after `HOLD_WAIT_S`; None: it is gone."""
         status = await self._status(channel_name)
-        deadline = self._now() + round(HOLD_WAIT_S * 1_000_000)
+        deadline = time.monotonic() + HOLD_WAIT_S
         while status is not None and status.get("Application") != dialplan.WAITING_APPLICATION:
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 break
             await self._sleep(LOOK_EVERY_S)
             status = await self._status(channel_name)
@@ -157,6 +158,8 @@ class Performer:
         """Redirect the caller out of the blocking wait. Raises `_NotPlaced` when it was surely not done.
 
         `phones`: the list that must stand on the channel first."""
+        if not await self._entitled():
+            raise _NotPlaced("心拍が届いていない / no heartbeat of ours has reached Asterisk")
         try:
             status = await self._waiting(channel_name)
             if status is None:
@@ -193,10 +196,7 @@ class Performer:
             log.debug("the leg was gone already", offer=effect.offer)
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
-        try:
-            # Without a fresh beat the waiting line would let the caller fall into the net again at once.
-            await asyncio.wait_for(self._beating.wait(), ACTION_TIMEOUT_S)
-        except TimeoutError:
+        if not await self._entitled():
             log.warning("caller left in the safety net: no heartbeat", call=effect.call)
             return
         async with self._reclaiming:  # one after the other, so that they stand in the line as they did before
@@ -208,6 +208,28 @@ class Performer:
                 Action="Redirect", Channel=effect.channel_name, Context=dialplan.HOLD, Exten="s", Priority="1"
             )
             await self._waiting(effect.channel_name)
+
+    async def shift_entries(self, channel_names: Collection[str], by: Micros) -> None:
+        """The clock was stepped: put the callers' entries, which stand on their channels, onto the new clock.
+
+        The order of waiting and the limits of the wait hang on them. Raises nothing of the link's.
+        """
+        whole = round(by / SECOND)
+        for name in channel_names:
+            try:
+                for variable in (dialplan.ENTERED, dialplan.SINCE):
+                    reply = await self._link.call(
+                        {"Action": "Getvar", "Channel": name, "Variable": variable}, timeout=ACTION_TIMEOUT_S
+                    )
+                    told = reply.get("Value") or ""
+                    if told.isdigit():
+                        value = str(int(told) + whole)
+                        await self._call(Action="Setvar", Channel=name, Variable=f"__{variable}", Value=value)
+            except ActionFailed:
+                continue  # the caller has gone
+            except (ActionTimeout, LinkDown, WireError) as error:
+                log.warning("entries not put onto the new clock", why=str(error))
+                return
 
     async def _add(self, effect: e.AddMember) -> None:
         try:

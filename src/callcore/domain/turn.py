@@ -122,7 +122,9 @@ class Turn:
         """A caller who waits where no queue is any more goes on in the number's."""
         name = self.queue_now(call)
         if call.stage is Stage.WAITING and call.given_up_as is None and name != call.queue:
-            self.move(call, at, name, ("待ち行列が設定からなくなった / the queue was taken out of the files",))
+            self.move(
+                call, at, name, ("待ち行列が設定からなくなった / the queue was taken out of the files",)
+            )
 
     def watch_wait(self, name: CallId) -> None:
         """Arm the timer for what time alone next changes about this caller's wait."""

@@ -16,11 +16,12 @@ PIN = "callcore-pin"
 WAITING_APPLICATION = "WaitForCondition"
 """The one blocking application of the waiting line; only out of it may a caller be redirected."""
 
-CALL, CHANNEL_OFFER, NUMBER, ENTERED, REPLY = (
+CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_CALL",
     "CALLCORE_OFFER",
     "CALLCORE_NUMBER",
     "CALLCORE_ENTERED",
+    "CALLCORE_SINCE",
     "CALLCORE_REPLY",
 )
 QUEUE, PHONES = "CALLCORE_QUEUE", "CALLCORE_PHONES"

@@ -81,6 +81,7 @@ class Loop:
         self._arrival = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._stuck_since: float | None = None
         self._doing: set[asyncio.Task[None]] = set()
 
     # -- telling ----------------------------------------------------------------------------------------------
@@ -88,6 +89,11 @@ class Loop:
     @property
     def depth(self) -> int:
         return len(self._inbox)
+
+    @property
+    def stuck_s(self) -> float:
+        """Seconds since which the journal cannot be written and nothing is decided; 0 while it can."""
+        return 0.0 if self._stuck_since is None else round(time.monotonic() - self._stuck_since, 3)
 
     def put(self, item: i.Input | Happening) -> None:
         """Add to the inbox, at its end."""
@@ -165,9 +171,12 @@ class Loop:
         for tries in count():
             try:
                 self.seq = self._pen.write(told.at, done.facts)
+                self._stuck_since = None
                 return
             except Exception as error:
                 self.counts.unwritten += 1
+                if self._stuck_since is None:
+                    self._stuck_since = time.monotonic()
                 if tries % SAY_EVERY == 0:
                     self._say_unwritten(error)
                 await asyncio.sleep(WRITE_RETRY_S)
