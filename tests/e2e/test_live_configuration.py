@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import urllib.request
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from callcore.pbx.render import write
 from callcore.pins import PinFile
 from callcore.settings import load_secrets
 from tests.e2e.test_agents_sign_in import watcher
-from tests.support.station import PIN, Station, hears_now, music, station, until, voice_of
+from tests.support.station import PIN, PROJECT, Station, hears_now, music, station, until, voice_of
 
 SECOND = "0975105152"
 MORE = f"""
@@ -184,6 +185,35 @@ async def test_closing_hours_and_removals_count_at_once_and_nobody_who_waits_is_
         assert (refused.call, refused.outcome.value) == (s.call_ids()[1], "closed")
         assert early.call is not None
         await hears_now(early.call, music)
+
+
+def two_centres(home: Path) -> Path:
+    """A prompts folder in which another centre speaks the demo's texts."""
+    made = home / "prompts"
+    shutil.copytree(PROJECT / "ivr_prompts", made)
+    shutil.copytree(made / "demo", made / "kawa")
+    return made
+
+
+async def test_a_whole_centre_is_added_while_the_first_ones_callers_hear_their_music() -> None:
+    async with station(DemoCentre(agents=1), prompts=two_centres) as s:
+        early = await s.caller(1)
+        await waits(s, early, 1)
+        source = file(s).read_text(encoding="utf-8")
+        for old, new in (('"demo"', '"kawa"'), (NUMBER, SECOND), ('"1001"', '"2001"')):
+            source = source.replace(old, new)
+        (s.settings.centres / "kawa.toml").write_text(source, encoding="utf-8")
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 0, said
+        assert "kawa センター: 追加" in said
+        assert "callcore-kawa" in await s.asterisk.command("moh show classes")
+        late = await s.caller(2)
+        await waits(s, late, 2, SECOND)
+        assert s.told(f.VisitBegan)[-1].queue == "kawa-general"
+        assert early.call is not None and late.call is not None
+        await hears_now(early.call, music)
+        await hears_now(late.call, music)
+        assert s.told(f.CallEnded) == []
 
 
 async def test_a_wrong_file_is_refused_and_nothing_changes_even_if_the_engine_starts_again() -> None:
