@@ -13,7 +13,7 @@ from callcore.domain.centre import Announcement, Cause, Configuration, Number, O
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import CentreId, NodeId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
-from callcore.pbx.render import VERSION_FILE, PbxSettings, RenderError, render, write
+from callcore.pbx.render import PbxSettings, RenderError, render, write
 from tests.support.centre import small_centre
 
 EVIL = (
@@ -267,10 +267,12 @@ def test_ami_beyond_loopback_and_a_socket_path_that_is_too_long_are_refused() ->
 def test_files_are_the_owners_only_and_a_refused_rendering_changes_none(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     files = write(small_centre(), chosen)
-    assert {path.name for path in chosen.etc_dir.iterdir()} == {*files, VERSION_FILE}
-    for path in chosen.etc_dir.iterdir():
+    found = {path.name: path for path in chosen.etc_dir.iterdir()}
+    assert found.pop("callcore.version").read_text() == small_centre().version
+    assert set(found) == set(files)
+    for path in found.values():
         assert path.stat().st_mode & 0o777 == 0o600
-        assert path.name == VERSION_FILE or path.read_bytes() == files[path.name]
+        assert path.read_bytes() == files[path.name]
     for folder in (chosen.etc_dir, chosen.run_dir, chosen.log_dir, chosen.recordings_dir):
         assert folder.stat().st_mode & 0o777 == 0o700
     assert (chosen.lib_dir / "sounds/callcore").readlink() == chosen.prompts_dir
