@@ -120,6 +120,55 @@ def render() -> None:
 
 
 @app.command()
+def plan(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+) -> None:
+    """動いている設定とファイルの違いを示す / Show what differs from what runs; status 3 if anything does."""
+    from callcore.live.ask import DIFFERS
+
+    if _planned(language)["changes"]:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def apply(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+    yes: Annotated[bool, typer.Option("--yes", help="確認なしで反映する / do not ask")] = False,
+) -> None:
+    """動いたままで設定を反映する / Bring the centre files in while calls go on; all of it or nothing."""
+    planned = _planned(language)
+    if not planned["changes"]:
+        return
+    if not yes and not typer.confirm("反映しますか / apply?" if language == "ja" else "apply?"):
+        raise fail("反映していません / nothing was applied")
+    told = _live("apply", version=planned["version"])
+    say("反映しました / applied")
+    if not told["hours_pushed"]:
+        say("営業時間は自動で再送します / opening hours are sent again by themselves")
+
+
+def _planned(language: Literal["ja", "en"]) -> dict[str, Any]:
+    from callcore.live.ask import lines
+
+    answer = _live("plan")
+    for text in lines(answer, language):
+        say(text)
+    if not answer["changes"]:
+        say("違いはありません" if language == "ja" else "nothing differs")
+    return answer
+
+
+def _live(command: str, **fields: str) -> dict[str, Any]:
+    from callcore.live.ask import ask
+    from callcore.runtime.commands import CommandFailed
+
+    try:
+        return asyncio.run(ask(_settings(), command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
+
+
+@app.command()
 def pin(
     agent: Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")],
     random: Annotated[
@@ -260,6 +309,49 @@ def run(
     say(f"Asterisk {toolchain.version} ({toolchain.source})")
     pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
     raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
+
+
+@app.command()
+def replay(
+    day: Annotated[str | None, typer.Option(help="現地の日付、例 2026-11-20 / the local date")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="時刻、例 14:05:30 / the time; none: the day's end")
+    ] = None,
+    seq: Annotated[str | None, typer.Option(help="API の seq、例 3.1207 / a seq as the API shows it")] = None,
+    centre: Annotated[str | None, typer.Option(help="このセンターだけ、例 oita / this centre only")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
+) -> None:
+    """過去のある時点のフロアを再現する / Show the floor as it was at an instant."""
+    from callcore.reports.commands import CannotTell, replay_shown, replayed
+
+    try:
+        live = replayed(_settings(), day=day, until=until, seq=seq, centre=centre)
+    except CannotTell as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(live.model_dump_json())
+    else:
+        replay_shown(out, live)
+
+
+@app.command()
+def report(
+    kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
+    centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
+    date: Annotated[str | None, typer.Option(help="日付、例 2026-11-20 / the day; none: the latest")] = None,
+    month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
+    half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
+) -> None:
+    """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
+    from callcore.reports.commands import CannotTell, reported
+
+    try:
+        reported(
+            _settings(), kind, centre=centre, day=date, month=month, csv=csv, half_hours=half_hours, out=out
+        )
+    except CannotTell as error:
+        raise fail(str(error)) from None
 
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:

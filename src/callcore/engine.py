@@ -23,16 +23,18 @@ from callcore.ami.canary import Canary, is_canary
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
+from callcore.ami.reload import reload
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
-from callcore.ami.wire import Event
-from callcore.centres import CentreFileErrors, load
+from callcore.ami.wire import AmiError, Event
+from callcore.centres import CentreFileErrors
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.installation import phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -46,6 +48,7 @@ from callcore.journal import (
     read_all,
     shape,
 )
+from callcore.live.apply import Configurator, in_force
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
@@ -106,9 +109,6 @@ class JournalPen:
 class Engine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._configuration = load(settings.centres, settings.prompts)
-        phones = [p.id for c in self._configuration.centres for p in c.phones]
-        secrets = load_secrets(settings, phones)
         for folder in (
             settings.journal,
             settings.keys,
@@ -121,6 +121,8 @@ class Engine:
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._spool = Spool.open(settings.journal, self._codec, before_sync=self._keys.sync)
         floor = self._restore()
+        self._configuration = in_force(settings, floor.configuration)
+        secrets = load_secrets(settings, phone_ids(self._configuration))
         clock = SystemClock()
         self._clock = clock
         self._link = Link(
@@ -160,12 +162,23 @@ class Engine:
                 "status": self._status,
                 "recording": self._recording_measured,
                 **StaffDesk(self._loop, self._now).handlers,
+                **self._configurator().handlers,
             },
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
         self._tasks: list[asyncio.Task[None]] = []
         self._side: set[asyncio.Task[Any]] = set()
+
+    def _configurator(self) -> Configurator:
+        return Configurator(
+            self._settings,
+            self._loop,
+            reload=lambda file: reload(self._link, file),
+            renew=self._ahead.renew,
+            failure=AmiError,
+            now=self._now,
+        )
 
     def _restore(self) -> Floor:
         """The floor as the journal has it, from the newest good checkpoint on."""

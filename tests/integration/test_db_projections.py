@@ -18,6 +18,7 @@ from sqlalchemy import select
 from callcore.db import Database, Projection, Queries
 from callcore.db.tables import calls, facts_noted, metadata, visits
 from callcore.domain import facts as f
+from callcore.domain import inputs as i
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId, VisitId
 from callcore.domain.measures import figures, imbalance
 from callcore.domain.personal import Personal
@@ -75,6 +76,20 @@ async def test_a_batch_from_further_back_adds_only_what_is_new(database: Databas
     assert await sink.position() == Seq(frames[39].run, frames[39].n)
     await sink.apply(frames[:40])
     assert await everything(database) == by_overlap
+
+
+async def test_a_step_of_the_wall_clock_in_a_talk_leaves_table_and_board_with_the_same_lengths(
+    database: Database,
+) -> None:
+    day = a_day([("come", 0), ("pick_up", 0), ("come", 1), ("come", 2)])
+    day.tell(i.ClockJumped(at=day.at(day.s - 3590), by=-3600 * SECOND))
+    day.s -= 3580
+    day.live([("agent_ends", 0), ("pick_up", 0), ("caller_ends", 0)])
+    await drained(database, day.frames, batch=2)
+    told = {r.call: r for r in await Queries(database).records(DEMO, *DAY)}
+    assert told == dict(books(day.frames).records)
+    assert all(0 < r.talk < 60 * SECOND for r in told.values() if r.talk)
+    assert any(r.talk for r in told.values())
 
 
 async def test_a_new_run_of_the_engine_begins_counting_again_and_its_frames_are_taken(

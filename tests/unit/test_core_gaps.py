@@ -273,3 +273,28 @@ def test_an_end_of_an_offer_that_is_no_end_changes_nothing() -> None:
     for result in (OfferStage.MADE, OfferStage.RINGING, OfferStage.ANSWERED, None):
         d.tell(i.OfferReturned(at=d.at(11), call=CallId("c1"), offer=d.open_offer(), result=result))
     assert d.floor == before
+
+
+def test_a_caller_taken_back_while_a_look_is_under_way_is_not_put_into_the_net_again() -> None:
+    d = Desk().begin()
+    call = d.wait(1)
+    d.tell(i.CallerInNet(at=d.at(20), call=call))
+    in_net = i.ChannelSeen(
+        id=ChannelId(call),
+        name="x",
+        context="callcore-net",
+        application="Queue",
+        bridge=None,
+        call=call,
+        offer=None,
+        phone=None,
+        number=None,
+        caller=None,
+        created=d.at(1),
+        entered=d.at(1),
+    )
+    d.tell(i.CallerHeld(at=d.at(30.2), call=call))
+    d.snapshot(31, in_net, first=False)  # taken at 30, judged a second later
+    assert not d.floor.calls[call].in_net
+    d.snapshot(40, in_net, first=False)
+    assert d.floor.calls[call].in_net

@@ -113,6 +113,20 @@ def test_weekly_hours_become_seconds_of_the_local_day() -> None:
     assert "CALLCORE_ZONE_oita = JST-9\n" in text(files, "extensions.conf")
 
 
+def test_the_announcement_for_too_many_callers_is_played_where_a_rule_asks_for_it() -> None:
+    oita, beppu = small_centre().centres
+    rule = Overflow(Cause.WAITING, Treatment.ANNOUNCE, 8)
+    full = replace(oita, queues=(replace(oita.queues[0], overflow=(rule,)),))
+    with pytest.raises(RenderError, match="overflow"):
+        render(Configuration("v", (full, beppu)), settings())
+    told = Announcement("overflow", "ja", "混雑", "oita/ja/overflow")
+    files = render(
+        Configuration("v", (replace(full, announcements=(*full.announcements, told)), beppu)), settings()
+    )
+    assert "CALLCORE_SOUND_oita_overflow = callcore/oita/ja/overflow\n" in text(files, "extensions.conf")
+    assert "CALLCORE_SOUND_beppu_overflow" not in text(files, "extensions.conf")
+
+
 def test_a_zone_with_summer_time_keeps_its_name() -> None:
     oita, beppu = small_centre().centres
     abroad = replace(oita, calendar=Calendar("Europe/Paris", ((),) * 7))

@@ -133,6 +133,8 @@ class Call:
     visit: Visit | None = None
     visits: int = 0
     in_net: bool = False
+    net_changed_at: Instant | None = None
+    """When the caller last fell into the safety net or was taken back."""
     offer: OfferId | None = None
     """The round of offers that is open, by the id that stands on the channel."""
     ringing: tuple[OfferId, ...] = ()

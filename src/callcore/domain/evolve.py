@@ -138,7 +138,7 @@ def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentSta
     agents: dict[AgentId, AgentState] = {}
     for centre in configuration.centres:
         for spec in centre.agents:
-            queues = spec.queues + served.get(spec.id, ())
+            queues = tuple(dict.fromkeys(spec.queues + served.get(spec.id, ())))
             known = floor.agents.get(spec.id) or AgentState(spec.id, spec.name, centre.id, queues, spec.phone)
             agents[spec.id] = replace(
                 known,
@@ -228,6 +228,7 @@ def _call_moved(call: Call, by: int) -> Call:
         visit=visit,
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
+        net_changed_at=_moved(call.net_changed_at, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -307,7 +308,8 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             queue=fact.queue,
             been=(*call.been, fact.queue),
             entered_at=fact.at if call.entered_at is None else call.entered_at,
-            in_net=False,
+            # Another queue does not take a waiting caller out of the safety net.
+            in_net=call.in_net and call.stage is Stage.WAITING,
             # An agent who put down in the talk before has no part in how this wait ends.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
         ),
@@ -353,13 +355,13 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NetEntered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True))
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
 
 
 @_apply.register
 def _(fact: f.NetLeft, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False))
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False, net_changed_at=fact.at))
 
 
 @_apply.register
