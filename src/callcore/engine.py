@@ -29,7 +29,7 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor, evolve
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -49,6 +49,7 @@ from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
+from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
@@ -115,10 +116,15 @@ class Engine:
             clock=clock,
         )
         self._heartbeat = heartbeat.Heartbeat(self._link, self._spool.run)
+        offers = OfferTimes(self._now, clock.monotonic)
         self._performer = Performer(
-            self._link, beating=self._heartbeat.fresh, now=self._now, sleep=asyncio.sleep
+            self._link,
+            beating=self._heartbeat.fresh,
+            now=self._now,
+            sleep=asyncio.sleep,
+            redirecting=offers.sent,
         )
-        self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now)
+        self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now, offers)
         self._watch = Watch(
             self._link,
             settings.node_id,
@@ -238,7 +244,7 @@ class Engine:
                 case Event():
                     self._heard_at = item.at or self._heard_at
                     if not self._canary.seen(item):
-                        self._event(item)
+                        self._event(item, self._link.taken_read_at)
                 case LinkUp():
                     self._heartbeat.link_up()
                     self._watch.link_up(item)
@@ -252,7 +258,7 @@ class Engine:
                     if await self._watch.listed(item):
                         self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: Event, read_at: Micros) -> None:
         told = translate(event, self._settings.node_id)
         match told:
             case None:
@@ -263,9 +269,9 @@ class Engine:
                 self._feature(told)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
-                self._loop.put(told)
+                self._loop.put(told, read_at)
             case _:
-                self._loop.put(told)
+                self._loop.put(told, read_at)
 
     def _feature(self, told: FeatureKeyed) -> None:
         if told.feature == "sign_out":
@@ -352,6 +358,11 @@ class Engine:
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
+                **self._loop.offers.gauges(),
+            },
+            "offer_times": {
+                "inside": self._loop.offers.inside.counts,
+                "whole": self._loop.offers.whole.counts,
             },
         }
 

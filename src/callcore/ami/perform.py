@@ -13,7 +13,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import Instant
+from callcore.domain.ids import Instant, OfferId
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -46,12 +46,14 @@ class Performer:
         beating: asyncio.Event,
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
+        redirecting: Callable[[OfferId], None],
     ) -> None:
-        """`beating` is set while this link has been told a heartbeat."""
+        """`beating` is set while this link has been told a heartbeat; `redirecting` hears of each offer as it goes."""
         self._link = link
         self._now = now
         self._sleep = sleep
         self._beating = beating
+        self._redirecting = redirecting
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
@@ -126,6 +128,7 @@ class Performer:
                 raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
         except (ActionTimeout, LinkDown) as error:
             raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
+        self._redirecting(effect.offer)
         try:
             await self._call(
                 Action="Redirect",

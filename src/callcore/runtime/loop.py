@@ -24,8 +24,9 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
-from callcore.domain.ids import Instant
+from callcore.domain.ids import Instant, Micros
 from callcore.domain.step import Step, step
+from callcore.runtime.offertimes import OfferTimes, monotonic
 from callcore.runtime.ports import Seq
 from callcore.runtime.timers import Timers
 
@@ -70,14 +71,16 @@ class Loop:
         pen: Pen,
         perform: Callable[[e.Effect], Awaitable[i.Input | None]],
         now: Callable[[], Instant],
+        offers: OfferTimes,
     ) -> None:
         self.floor = floor
         self.seq = Seq(0, 0)
         self.counts = Counts()
-        self.timers = Timers(now, self.put)
+        self.offers = offers
+        self.timers = Timers(now, self._timer)
         self._pen = pen
         self._perform = perform
-        self._inbox: deque[i.Input | Happening] = deque()
+        self._inbox: deque[tuple[i.Input | Happening, Micros]] = deque()
         self._arrival = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -89,12 +92,15 @@ class Loop:
     def depth(self) -> int:
         return len(self._inbox)
 
-    def put(self, item: i.Input | Happening) -> None:
-        """Add to the inbox, at its end."""
-        self._inbox.append(item)
+    def put(self, item: i.Input | Happening, since: Micros | None = None) -> None:
+        """Add to the inbox, at its end. `since`: when it could first be known, by the monotonic clock; None: now."""
+        self._inbox.append((item, monotonic() if since is None else since))
         self._arrival.set()
         if len(self._inbox) >= INBOX_BOUND:
             self._room.clear()
+
+    def _timer(self, fired: i.TimerFired, late: Micros) -> None:
+        self.put(fired, Micros(monotonic() - late))
 
     async def room(self) -> None:
         """Wait while the inbox is at its bound. Whoever reads from a source asks before reading on."""
@@ -108,17 +114,17 @@ class Loop:
             if not self._inbox:
                 self._arrival.clear()
                 await self._arrival.wait()
-            item = self._inbox.popleft()
+            item, since = self._inbox.popleft()
             if len(self._inbox) < INBOX_BOUND // 2:
                 self._room.set()
             if isinstance(item, i.Input):
-                await self._decide(item)
+                await self._decide(item, since)
             else:
                 await item()
             if self.counts.inputs % 64 == 63:
                 await asyncio.sleep(0)  # readers and effects get their turn under a flood
 
-    async def _decide(self, told: i.Input) -> None:
+    async def _decide(self, told: i.Input, since: Micros) -> None:
         began = time.perf_counter_ns()
         self.counts.inputs += 1
         try:
@@ -135,6 +141,8 @@ class Loop:
         self.floor = done.floor
         self.counts.facts += len(done.facts)
         for effect in done.effects:
+            if isinstance(effect, e.OfferCall):
+                self.offers.wanted(effect.offer, since, told.at)
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
 
@@ -173,6 +181,9 @@ class Loop:
         except Exception:
             log.exception("an effect raised", effect=type(effect).__name__)
             return
+        finally:
+            if isinstance(effect, e.OfferCall):
+                self.offers.over(effect.offer)
         if result is not None:
             self.put(result)
 

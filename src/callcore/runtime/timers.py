@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-from callcore.domain.ids import SECOND, Instant
+from callcore.domain.ids import SECOND, Instant, Micros
 from callcore.domain.inputs import Timer, TimerFired
 
 LONGEST_SLEEP_S = 1.0
@@ -16,7 +16,8 @@ LONGEST_SLEEP_S = 1.0
 class Timers:
     """Set by the deciding task; what is due is handed to `fire`. A timer set twice fires twice: the core decides."""
 
-    def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired], None]) -> None:
+    def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired, Micros], None]) -> None:
+        """`fire` is told as well by how much the timer comes late."""
         self._now = now
         self._fire = fire
         self._heap: list[tuple[Instant, str, str, Timer]] = []
@@ -36,7 +37,7 @@ class Timers:
             now = self._now()
             while self._heap and self._heap[0][0] <= now:
                 at, _, _, timer = heapq.heappop(self._heap)
-                self._fire(TimerFired(at=max(at, now), timer=timer))
+                self._fire(TimerFired(at=max(at, now), timer=timer), Micros(now - at))
             self._earlier.clear()
             wait = LONGEST_SLEEP_S
             if self._heap:
