@@ -30,6 +30,12 @@ class LoadError(Exception):
     """SIPp could not run, or did not come to an end; the text has its last lines."""
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a living process has used: fields 14 and 15 of /proc/<pid>/stat in ticks of 10 ms (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """What one SIPp process saw. Times are seconds."""
@@ -112,6 +118,10 @@ class AgentDesk:
 
     def __init__(self, run: _Sipp) -> None:
         self._run = run
+
+    def cpu_s(self) -> float:
+        """CPU seconds of this SIPp so far."""
+        return cpu_s(self._run.process.pid)
 
     async def close(self, within: float = 10.0) -> LoadResult:
         """Stop taking calls, let the running ones end, and count. Raises `LoadError` if some never end."""

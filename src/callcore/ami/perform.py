@@ -46,7 +46,7 @@ class Performer:
         beating: asyncio.Event,
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
-        redirecting: Callable[[OfferId], None],
+        redirecting: Callable[[OfferId], None] = lambda _offer: None,
     ) -> None:
         """`beating` is set while this link has been told a heartbeat; `redirecting` hears of each offer as it goes."""
         self._link = link
