@@ -39,10 +39,10 @@ async def test_in_a_full_house_every_call_has_one_end_and_the_longest_waiting_is
 
 @pytest.mark.soak
 async def test_150_agents_and_300_calls_at_once_for_eleven_minutes() -> None:
-    scale = float(os.environ.get("CALLCORE_HOUSE_SCALE", "1"))
+    scale = float(os.environ.get("CALLCORE_TEST_HOUSE_SCALE", "1"))
     phases = [
-        Phase(rate=20, seconds=60 * scale, open_calls=300),
-        Phase(rate=10, seconds=600 * scale, open_calls=300),
+        Phase(rate=20, seconds=60 * scale, open_calls=380),
+        Phase(rate=10, seconds=600 * scale, open_calls=380),
     ]
     async with house(150) as s:
         found = await full_house(s, phases, int(os.environ.get("CALLCORE_SEED", "20261121")))

@@ -123,6 +123,10 @@ class AgentDesk:
         """CPU seconds of this SIPp so far."""
         return cpu_s(self._run.process.pid)
 
+    def retransmissions(self) -> int:
+        """So far, to within a second."""
+        return self._run.retransmissions()
+
     async def close(self, within: float = 10.0) -> LoadResult:
         """Stop taking calls, let the running ones end, and count. Raises `LoadError` if some never end."""
         self._run.process.send_signal(signal.SIGUSR1)
@@ -216,6 +220,15 @@ class _Sipp:
         if status not in (0, 1):
             raise LoadError(f"sipp ended with status {status}\n{self._last_lines()}")
         return self._counts()
+
+    def retransmissions(self) -> int:
+        """By the statistics that SIPp writes each second."""
+        path = self._folder / "stat.csv"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if len(lines) < 2:
+            return 0
+        last = dict(zip(lines[0].split(";"), lines[-1].split(";"), strict=False))
+        return int(last.get("Retransmissions(C)") or 0)
 
     async def end(self) -> None:
         """End the process, whatever it does."""
