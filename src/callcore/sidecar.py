@@ -7,6 +7,7 @@ and no caller notices; what it wants done it asks of the engine, and sees it com
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ RECORDING_SETTLES_S = 2.0
 RECORDING_MISSING_S = 60.0
 """Seconds after which a recording that is not there is filed as missing."""
 LEAST_FREE_BYTES = 1 << 30
+NICENESS = 10
+"""On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
 DATABASE_RETRY_S = 2.0
 """Seconds between tries while the database is away at the start."""
 
@@ -330,6 +333,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
+    os.nice(NICENESS)
     return run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

@@ -147,6 +147,7 @@ class House:
         timed = {
             f"{words}, {name} (ms)": self.quantile_ms(of, share)
             for of, words in (
+                ("decided", "agent free and caller waiting to decided and journalled"),
                 ("inside", "agent free and caller waiting to redirect, inside callcore"),
                 ("whole", "the same from Asterisk's own time stamp"),
             )
@@ -194,7 +195,7 @@ async def full_house(s: Station, phases: Sequence[Phase], seed: int, *, sidecar:
     )
     times = {
         of: [b - a for a, b in zip(before["offer_times"][of], after["offer_times"][of], strict=True)]
-        for of in ("inside", "whole")
+        for of in ("decided", "inside", "whole")
     }
     return House(
         race=race,

@@ -28,6 +28,7 @@ def one(times: OfferTimes, clocks: Clocks, name: str, *, delayed: int, takes: in
     at = clocks.now()
     clocks.passed += delayed
     times.wanted(OfferId(name), clocks.clock(), at)
+    times.begun(OfferId(name))
     clocks.passed += takes
     times.sent(OfferId(name))
     times.over(OfferId(name))
@@ -44,6 +45,7 @@ def test_the_time_inside_begins_with_the_bytes_and_the_whole_with_asterisks_stam
         "engine_offer_p99_seconds": 0.003,
         "engine_offer_largest_seconds": 0.003,
         "engine_offer_whole_p99_seconds": 0.0039,
+        "engine_offer_decided_p99_seconds": 0.0,
     }
 
 

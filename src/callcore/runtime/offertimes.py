@@ -1,14 +1,15 @@
 """How long an offer takes inside callcore: from "an agent is free and a caller waits" to the redirect.
 
-Two clocks tell it, because each is blind to something:
+Three lengths, of which each holds the one before:
 
+- `decided`: from the same instant as `inside` until the offer is decided, written in the journal and begun.
 - `inside`: from the instant at which the bytes of the event that made the offer possible were read (of a timer: at
   which it was due) until the redirect is handed to the link. It does not see bytes that lie in the socket while the
   process is busy.
 - `whole`: from the `Timestamp` that Asterisk gave that event until the same end. It sees that as well, and Asterisk's
   own delay with it.
 
-The look at the channel before the redirect is in both.
+Between decided and redirected lies the look at the channel, which is a round trip to Asterisk.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class OfferTimes:
 
     def __init__(self, now: Callable[[], Instant], clock: Callable[[], Micros] = monotonic) -> None:
         """`now` is the node's time, `clock` the monotonic one that `since` is of."""
+        self.decided = Spread()
         self.inside = Spread()
         self.whole = Spread()
         self._now = now
@@ -79,17 +81,29 @@ class OfferTimes:
         """An offer is wanted, because of what was read at `since` and stamped `at`."""
         self._wanted[offer] = (since, at)
 
+    def begun(self, offer: OfferId) -> None:
+        """It stands in the journal, and its doing begins."""
+        found = self._wanted.get(offer)
+        if found is not None:
+            self.decided.add(max(0, self._clock() - found[0]))
+
     def sent(self, offer: OfferId) -> None:
         """Its redirect goes to Asterisk now."""
         found = self._wanted.pop(offer, None)
         if found is not None:
             since, at = found
-            self.inside.add(max(0, self._clock() - since))
-            self.whole.add(max(0, self._now() - at))
+            inside = max(0, self._clock() - since)
+            self.inside.add(inside)
+            # A timer that fires late bears the instant at which it fired.
+            self.whole.add(max(inside, self._now() - at))
 
     def over(self, offer: OfferId) -> None:
         """It was carried out or not; nothing more will be told of it."""
         self._wanted.pop(offer, None)
+
+    def counts(self) -> Mapping[str, Sequence[int]]:
+        """Since the start, by bounds: for `quantile` of the difference between two instants."""
+        return {"decided": self.decided.counts, "inside": self.inside.counts, "whole": self.whole.counts}
 
     def gauges(self) -> Mapping[str, float]:
         """The last offers, in seconds; nothing before the first."""
@@ -101,4 +115,7 @@ class OfferTimes:
             "engine_offer_p99_seconds": rank(inside, 0.99) / 1e6,
             "engine_offer_largest_seconds": inside[-1] / 1e6,
             "engine_offer_whole_p99_seconds": rank(whole, 0.99) / 1e6,
+            "engine_offer_decided_p99_seconds": rank(sorted(self.decided.last), 0.99) / 1e6
+            if self.decided.last
+            else 0.0,
         }

@@ -72,6 +72,7 @@ HELP = {
     "engine_offer_median_seconds": "Agent free and caller waiting until the redirect: median of the last offers.",
     "engine_offer_p99_seconds": "Agent free and caller waiting until the redirect: p99 of the last offers.",
     "engine_offer_largest_seconds": "Agent free and caller waiting until the redirect: the longest of the last offers.",
+    "engine_offer_decided_p99_seconds": "Agent free and caller waiting until the offer stands in the journal: p99.",
     "engine_offer_whole_p99_seconds": "Asterisk's time stamp of what made it possible until the redirect: p99.",
     "sidecar_drain_behind_frames": "Frames of the journal that the database does not hold yet.",
     "sidecar_drain_behind_seconds": "Age of the oldest frame that the database does not hold yet.",
