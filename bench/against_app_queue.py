@@ -24,7 +24,10 @@ that the machine's other work meets both. A rate holds if, by Asterisk's CEL and
 - the arrivals came at the rate that was asked for, to 3 %.
 
 What fails is tried once more; the highest rate that held is the side's figure, and after the steps one half a step
-above it is tried. CPU is told by part; the load generator's is told apart and counts for neither.
+above it is tried. CPU is told by part; the load generator's is told apart and counts for neither. The
+sidecar runs at its own niceness of 10: what it leaves for later is told too.
+
+With `CALLCORE_TEST_AHEAD=1` (as root, under `setsid -w`) the machine's other work stands back.
 
 First of all SIPp calls SIPp without any Asterisk between, at a rate beyond all that is tried later: so much it can do
 itself.
@@ -35,9 +38,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import re
 import resource
 import statistics
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,6 +53,7 @@ from tests.support import load
 from tests.support.race import (
     Callers,
     Desks,
+    ahead_of_others,
     asterisk_cpu_s,
     register_for_long,
     ring_up,
@@ -157,6 +163,8 @@ class Step:
     """Share of the machine's time in which nobody wanted it."""
     offers_p99_ms: float | None = None
     """Agent free and caller waiting to redirect, inside callcore."""
+    behind_s: float | None = None
+    """How far the sidecar's database was behind the journal as the last call ended."""
 
     def complaints(self) -> list[str]:
         """Why the rate did not hold, in words."""
@@ -181,6 +189,7 @@ class Step:
     def line(self) -> str:
         parts = ", ".join(f"{name} {ms:.2f}" for name, ms in sorted(self.cpu_ms.items()))
         offers = "" if self.offers_p99_ms is None else f"; offers p99 {self.offers_p99_ms:.1f} ms"
+        offers += "" if self.behind_s is None else f"; database {self.behind_s:.1f} s behind"
         words = "; ".join(self.complaints()) or "holds"
         median = statistics.median(self.waits) if self.waits else 0.0
         return (
@@ -220,6 +229,7 @@ class Bench:
             used = {name: value - before.get(name, 0.0) for name, value in self._cpu_s().items()}
             repeated = sum(desk.retransmissions() for desk in self.desks) - repeated
             after = await self._offers(side)
+            behind = await asyncio.to_thread(self._behind_s, side)
         made = sum(result.calls for result in heard)
         starts, waits = self._waits(side)
         span = starts[-1] - starts[0] if len(starts) > 1 else 0.0
@@ -237,6 +247,7 @@ class Bench:
             offers_p99_ms=None
             if after is None or offers is None
             else (quantile([b - a for a, b in zip(offers, after, strict=True)], 0.99) or 0.0) * 1000,
+            behind_s=behind,
         )
         self.steps.append(step)
         print(step.line(), flush=True)
@@ -274,6 +285,16 @@ class Bench:
             return None
         counts: list[int] = (await status(self.s))["offer_times"]["inside"]
         return counts
+
+    def _behind_s(self, side: str) -> float | None:
+        if side != CALLCORE or not self.sidecar:
+            return None
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.s.settings.web_port}/metrics", timeout=10
+        ) as page:
+            text = page.read().decode()
+        found = re.search(r"(?m)^callcore_sidecar_drain_behind_seconds (\S+)$", text)
+        return None if found is None else float(found[1])
 
     def _cpu_s(self) -> dict[str, float]:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -371,6 +392,7 @@ async def measure(
                 prepare=lambda made: prepare(made, strategy),
             )
         )
+        ahead = ahead_of_others(s)
         signed_in_before(s)
         kinds = [Desks(0.5, RING_S, TALK_S), Desks(0.5, RING_S, TALK_S)]
         desks = await take_seats(s, kinds, f"{s.net}.1:{s.settings.sip_port}", stack)
@@ -384,11 +406,18 @@ async def measure(
         bench = Bench(s, desks, seconds, sidecar)
         best = await search(bench, first, step, last)
         version = s.toolchain.version
-    return _report(bench, best, agents, strategy, generator, version)
+    return _report(bench, best, agents, strategy, generator, version, ahead=ahead)
 
 
 def _report(
-    bench: Bench, best: dict[str, float], agents: int, strategy: str, generator: str, asterisk: str
+    bench: Bench,
+    best: dict[str, float],
+    agents: int,
+    strategy: str,
+    generator: str,
+    asterisk: str,
+    *,
+    ahead: bool,
 ) -> Report:
     mine, plain = best[CALLCORE], best[APP_QUEUE]
     ratio = "none of app_queue's rates held" if not plain else f"{mine / plain:.2f}"
@@ -407,6 +436,7 @@ def _report(
         "app_queue": f"strategy {strategy}, ringinuse=no, autofill, no AMI client",
         "callcore": "engine, journal and sidecar" if bench.sidecar else "engine and journal, no sidecar",
         "a step": f"{bench.seconds:.0f} s of arrivals",
+        "put before the machine's other work": "yes" if ahead else "no",
         "load generator alone": generator,
         "highest sustained rate, callcore": f"{mine:.0f} calls/s",
         "highest sustained rate, app_queue": f"{plain:.0f} calls/s",

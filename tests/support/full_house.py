@@ -36,6 +36,7 @@ from tests.support.race import (
     Journal,
     Life,
     Race,
+    ahead_of_others,
     asterisk_cpu_s,
     compare,
     register_for_long,
@@ -97,6 +98,7 @@ async def house(agents: int) -> AsyncIterator[Station]:
     async with station(
         centre, engine=False, prompts=short_prompts, pins=False, prepare=register_for_long
     ) as s:
+        ahead_of_others(s)
         yield s
 
 
