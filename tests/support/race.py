@@ -419,6 +419,8 @@ async def take_seats(
             s.centre.phone(n): s.secrets.phones[PhoneId(s.centre.phone(n))] for n in range(first, last + 1)
         }
         first = last + 1
+        if not users:
+            continue
         address = f"{s.net}.{20 + place}"
         done = await load.register_agents(
             users, server=server, address=address, port=5060, rate=100, expires_s=REGISTERED_S
