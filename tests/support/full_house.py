@@ -275,6 +275,7 @@ class Account:
     missing: Sequence[str]
     """Calls in CEL without exactly one end in the journal, or the other way round; answers that CEL does not have."""
     passed: Sequence[str]
+    """By an offer, or by a ring in the safety net."""
     stuck: Sequence[str]
     imbalance: str | None
     answered: int
@@ -390,7 +391,7 @@ def _account(
         kills=kills,
         lost=lost,
         missing=missing,
-        passed=journal.passed,
+        passed=[*journal.passed, *passed_in_net(s.cel())],
         stuck=journal.stuck(),
         imbalance=imbalance(made),
         answered=sum(_answered(life) for life in lives.values()),
@@ -402,6 +403,47 @@ def _account(
         never_came=sum(result.calls for result in heard) - len(came),
         faults=faults,
     )
+
+
+NET_TURN_S = 2.0
+"""app_queue looks for free members once a second, each caller for itself: so close together, two who are due may be rung
+in either order."""
+
+
+def passed_in_net(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Whom the safety net rang a phone for while another, who had come to the waiting line earlier, was left there.
+
+    `rows` of CEL in their order. The net's order is by whole seconds of the entry (`QUEUE_PRIO`).
+    """
+    entered: dict[str, int] = {}
+    inside: dict[str, float] = {}
+    suspects: list[tuple[float, str, str]] = []
+    left: dict[str, list[float]] = {}
+    for row in rows:
+        kind, mark, at = row["eventenum"], row["userdeftype"], float(row["eventtime"])
+        call = row["linkedid"]
+        if kind == "USER_DEFINED" and mark == "callcore-held":
+            entered.setdefault(call, int(at))
+        if kind == "USER_DEFINED" and mark == "callcore-net":
+            entered.setdefault(call, int(at))
+            inside[call] = at
+            continue
+        rung = kind == "CHAN_START" and call != row["uniqueid"]
+        if call not in inside or not (rung or mark == "callcore-held" or kind in ("HANGUP", "CHAN_END")):
+            continue
+        del inside[call]
+        left.setdefault(call, []).append(at)
+        if rung:
+            suspects += [
+                (at, call, other)
+                for other, since in inside.items()
+                if entered[other] < entered[call] and since < at - NET_TURN_S
+            ]
+    return [
+        f"{call} before {other} at {at}"
+        for at, call, other in suspects
+        if not any(at <= gone <= at + NET_TURN_S for gone in left.get(other, ()))
+    ]
 
 
 def _answered(life: Life) -> bool:
