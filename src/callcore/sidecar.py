@@ -50,7 +50,7 @@ RECORDING_SETTLES_S = 2.0
 RECORDING_MISSING_S = 60.0
 """Seconds after which a recording that is not there is filed as missing."""
 LEAST_FREE_BYTES = 1 << 30
-NICENESS = 10
+NICENESS = 15
 """On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
 DATABASE_RETRY_S = 2.0
 """Seconds between tries while the database is away at the start."""

@@ -406,7 +406,7 @@ def _account(
 
 
 NET_TURN_S = 2.0
-"""app_queue looks for free members once a second, each caller for itself: so close together, two who are due may be rung
+"""app_queue looks for free members once a second, each caller for itself: so close together, two who are due may ring
 in either order."""
 
 
