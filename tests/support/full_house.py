@@ -53,6 +53,8 @@ from tests.support.station import Station, station, until
 REST_S = 5
 RING_S = 5
 """The shortest that a centre file allows."""
+NO_MEDIA_S = 3600
+"""SIPp's phones send no sound; after the usual 30 s without it Asterisk holds them for gone, and ends the talk."""
 FREE_WITHIN_S = 60.0
 """All phones are known to be free so long after the start, at most."""
 
@@ -96,7 +98,12 @@ async def house(agents: int) -> AsyncIterator[Station]:
     """A station for it, Asterisk running, engine and sidecar not yet."""
     centre = DemoCentre(agents=agents, ring_s=RING_S, acw_s=1, rest_s=REST_S)
     async with station(
-        centre, engine=False, prompts=short_prompts, pins=False, prepare=register_for_long
+        centre,
+        engine=False,
+        prompts=short_prompts,
+        pins=False,
+        prepare=register_for_long,
+        phone_rtp_timeout_s=NO_MEDIA_S,
     ) as s:
         ahead_of_others(s)
         yield s
