@@ -85,9 +85,10 @@ RETRANSMITTED_SHARE = 0.01
 ANSWER_P95_S = 1.5
 GROWTH_S = 0.2
 ARRIVAL_SHARE = 0.97
-SETTLE_S = 60.0
 ALONE_RATE = 400.0
 ALONE_S = 5.0
+RTP_LAST = 29_999
+"""Ports for sound: two for each leg; a backlog must not run out of them."""
 PAUSE_S = 2.0
 """Between two steps, so that what one has begun (records, looks, syncs) doesn't burden the next."""
 
@@ -390,6 +391,7 @@ async def measure(
                 prompts=short_prompts,
                 pins=False,
                 prepare=lambda made: prepare(made, strategy),
+                rtp_last=RTP_LAST,
             )
         )
         ahead = ahead_of_others(s)

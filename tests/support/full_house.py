@@ -55,6 +55,8 @@ RING_S = 5
 """The shortest that a centre file allows."""
 NO_MEDIA_S = 3600
 """SIPp's phones send no sound; after the usual 30 s without it Asterisk holds them for gone, and ends the talk."""
+RTP_LAST = 29_999
+"""Ports for sound: two for each leg, and a full house has 500 legs."""
 FREE_WITHIN_S = 60.0
 """All phones are known to be free so long after the start, at most."""
 
@@ -104,6 +106,7 @@ async def house(agents: int) -> AsyncIterator[Station]:
         pins=False,
         prepare=register_for_long,
         phone_rtp_timeout_s=NO_MEDIA_S,
+        rtp_last=RTP_LAST,
     ) as s:
         ahead_of_others(s)
         yield s
