@@ -19,7 +19,8 @@ import structlog
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
@@ -28,7 +29,7 @@ from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, perio
 from callcore.log import configure
 from callcore.recordings import measure
 from callcore.runtime.commands import CommandClient, CommandFailed
-from callcore.runtime.detail import CallDetail, OfferDetail, RecordingDetail, VisitDetail
+from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
 from callcore.runtime.ports import Seq, View
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, owner_only
@@ -281,7 +282,21 @@ class Sidecar:
         return CallDetail(
             record=record,
             caller=caller,
-            visits=tuple(VisitDetail(v.id, v.queue, v.entered_at) for v in of.visits),
+            visits=tuple(
+                VisitDetail(
+                    v.id,
+                    v.queue,
+                    v.entered_at,
+                    v.priority,
+                    v.position,
+                    v.estimate_s,
+                    v.reasons,
+                    v.ended_at,
+                    v.outcome,
+                )
+                for v in of.visits
+            ),
+            notes=tuple(NoteDetail(n.at, n.kind, n.reasons) for n in of.notes),
             offers=tuple(
                 OfferDetail(
                     o.id,

@@ -68,7 +68,9 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         desk.ring(9, "c1")
         source.turn()
         await expect(page.locator('[data-f="agent-rows"] [data-f="state"]')).to_have_text("呼出中")
-        await expect(page.locator('[data-f="waiting-rows"] [data-f="to"]')).to_have_text("→ オペレーター01")
+        await expect(page.locator('[data-f="waiting-rows"] [data-f="to"]')).to_have_text(
+            "→ オペレーター01 · 最長待機 0 秒"
+        )
 
         desk.join(11, "c1", ChannelId(f"leg-{desk.open_offer('c1')}"))
         source.turn()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from callcore.domain.ids import AgentId, CallId, OfferId, PhoneId, QueueId, VisitId
-from callcore.runtime.detail import CallDetail, OfferDetail, RecordingDetail, VisitDetail
+from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
 from callcore.runtime.ports import Health
 from callcore.telemetry import engine_check, link_check, space_check
 from callcore.web import CannotListen, listen
@@ -189,7 +189,20 @@ async def test_one_call_is_told_with_its_offers_and_their_reasons() -> None:
     detail = CallDetail(
         record=source.desk.books.records[name],
         caller=None,
-        visits=(VisitDetail(VisitId("c1/1"), QueueId("demo-general"), at(2)),),
+        visits=(
+            VisitDetail(
+                VisitId("c1/1"),
+                QueueId("demo-general"),
+                at(2),
+                5,
+                1,
+                30.5,
+                ("優先リスト",),
+                at(5),
+                "answered",
+            ),
+        ),
+        notes=(NoteDetail(at(3), "NeedsRelaxed", ("待ち 1 秒で条件緩和",)),),
         offers=(
             OfferDetail(
                 OfferId("1.1"),
@@ -213,6 +226,8 @@ async def test_one_call_is_told_with_its_offers_and_their_reasons() -> None:
         shelf.away = True
         away = await get(server, "/api/v1/calls/c1")
     assert found.offers[0].reasons == ["最長待機 1 秒 / longest idle 1 s"]
+    assert found.visits[0].reasons == ["優先リスト"]
+    assert [(note.what, note.reasons) for note in found.notes] == [("NeedsRelaxed", ["待ち 1 秒で条件緩和"])]
     assert (found.waited_s, found.talk_s, found.outcome and found.outcome.value) == (3.0, 60.0, "completed")
     assert (missing.status_code, wrong.status_code, away.status_code) == (404, 422, 503)
     assert all(a.headers["content-type"] == "application/problem+json" for a in (missing, wrong, away))

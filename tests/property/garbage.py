@@ -7,14 +7,26 @@ long trial can draw the same from a seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from callcore.domain import inputs as i
-from callcore.domain.centre import Configuration
+from callcore.domain.centre import Agent, Configuration, Guest, Number, Phone, Queue
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
-from callcore.domain.stages import Device, OfferStage, Party, Stage
-from tests.support.floors import NUMBER, centre, configuration
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    NodeId,
+    OfferId,
+    PhoneId,
+    QueueId,
+)
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
+from tests.support.floors import NUMBER, centre, configuration, rich
 
 T = TypeVar("T")
 
@@ -28,13 +40,30 @@ CONTEXTS = (
     "callcore-hold",
     "callcore-net",
     "callcore-offer",
+    "callcore-overflow",
     "callcore-admit",
     "callcore-phones",
 )
 CAUSES = (16, 16, 0, 38, 17)
 
 _SMALLER = Configuration("smaller", (centre(1, acw_s=0),))
-CONFIGURATIONS = (configuration(centre(3)), configuration(centre(3)), _SMALLER, Configuration("none", ()))
+_NEIGHBOUR = replace(
+    centre(1),
+    id=CentreId("other"),
+    numbers=(Number("0970000000", QueueId("other-general")),),
+    queues=(Queue(QueueId("other-general"), "隣", acw_s=5),),
+    agents=(Agent(AgentId("2001"), "隣の人", (QueueId("other-general"),)),),
+    phones=(Phone(PhoneId("other-p1"), "B-1", "generic"),),
+    guests=(Guest(AgentId("1002"), (QueueId("other-general"),)), Guest(AgentId("1003"), ())),
+    guests_most=1,
+)
+CONFIGURATIONS = (
+    configuration(centre(3)),
+    Configuration("rich", (rich(4),)),
+    Configuration("two", (replace(rich(4), keep=2), _NEIGHBOUR)),
+    _SMALLER,
+    Configuration("none", ()),
+)
 
 
 def _pick(from_: Sequence[T], n: int) -> T:
@@ -59,6 +88,15 @@ class Source:
             *(self._dial_ended,) * 2,
             self._returned,
             self._not_placed,
+            *(self._overflowed,) * 2,
+            self._not_ended,
+            *(self._paused,) * 2,
+            *(self._ready,) * 2,
+            self._extended,
+            self._out,
+            self._reconfigured,
+            self._clock,
+            self._late,
             *(self._bridge_entered,) * 6,
             *(self._bridge_left,) * 2,
             *(self._hold,) * 2,
@@ -129,11 +167,11 @@ class Source:
             case Stage.WAITING:
                 return i.DeviceReported(at=self.at, phone=self._phone(floor, b), device=Device.FREE)
             case Stage.OFFERED:
-                offer = floor.offers[call.offer or OfferId("")]
+                offer = floor.offers[_pick(call.ringing, b)]
                 ringing = next((leg for leg in call.legs[1:] if leg.offer == offer.id), None)
                 if ringing is None:
                     return i.DialBegan(
-                        at=self.at, call=call.id, channel=self._leg(c), phone=offer.phone, offer=offer.id
+                        at=self.at, call=call.id, channel=self._leg(c), phone=offer.phone, offer=offer.round
                     )
                 channel = call.channel if ringing.bridge is not None else ringing.channel
                 return i.BridgeEntered(at=self.at, bridge=f"b-{offer.id}", channel=channel)
@@ -160,7 +198,7 @@ class Source:
             node=_pick(NODES, b),
             channel=channel,
             name=f"PJSIP/trunk-{channel}",
-            number=NUMBER if b % 8 else "0000",
+            number=_pick(sorted(floor.numbers) or [NUMBER], b) if b % 8 else "0000",
             caller="0312345678" if c % 3 else None,
         )
 
@@ -183,7 +221,7 @@ class Source:
         known = floor.offers.get(offer)
         if known is not None and b % 4:  # as it should be
             return i.DialBegan(
-                at=self.at, call=known.call, channel=self._leg(c), phone=known.phone, offer=offer
+                at=self.at, call=known.call, channel=self._leg(c), phone=known.phone, offer=known.round
             )
         return i.DialBegan(
             at=self.at,
@@ -211,7 +249,9 @@ class Source:
         )
 
     def _not_placed(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
-        return i.OfferNotPlaced(at=self.at, offer=self._offer(floor, a), reason="not in hold")
+        return i.OfferNotPlaced(
+            at=self.at, call=self._call(floor, a), offer=self._offer(floor, a), reason="not in hold"
+        )
 
     def _bridge_entered(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         """Into the other party's bridge mostly."""
@@ -227,6 +267,47 @@ class Source:
         leg = call.leg(channel) if call is not None else None
         bridge = leg.bridge if leg is not None and leg.bridge is not None and b % 4 else f"b{b % 3}"
         return i.BridgeLeft(at=self.at, bridge=bridge, channel=channel)
+
+    def _overflowed(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        leaving = [c.id for c in floor.calls.values() if c.leaving_as is not None]
+        call = _pick(sorted(leaving) or self._calls(floor), a)
+        known = floor.calls.get(call)
+        outcome = _pick(list(Outcome), b)
+        if known is not None and known.leaving_as is not None and b % 4:
+            outcome = known.leaving_as
+        return i.CallerOverflowed(at=self.at, call=call, outcome=outcome)
+
+    def _not_ended(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        call = self._open_call(floor, a)
+        return i.WaitNotEnded(at=self.at, call=call, reason="not in hold", caller_gone=b % 5 == 0)
+
+    def _paused(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        phone, agent = (self._phone(floor, a), None) if b % 3 else (None, self._agent(floor, a))
+        reason = _pick(("休憩", "研修"), c)
+        return i.PauseAsked(
+            at=self.at, reason=reason, phone=phone, agent=agent, channel="x" if c % 2 else None
+        )
+
+    def _ready(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        phone, agent = (self._phone(floor, a), None) if b % 3 else (None, self._agent(floor, a))
+        return i.ReadyAsked(at=self.at, phone=phone, agent=agent, channel="x" if c % 2 else None)
+
+    def _extended(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.WrapUpExtendAsked(at=self.at, phone=self._phone(floor, a))
+
+    def _out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.AgentOutAsked(at=self.at, agent=self._agent(floor, a), by="上長 / supervisor")
+
+    def _reconfigured(self, _f: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.ConfigurationChanged(at=self.at, configuration=_pick(CONFIGURATIONS, a))
+
+    def _clock(self, _f: Floor, a: int, _b: int, _c: int) -> i.Input:
+        by = _pick((600, -600, 3600, -3600, 1, -1), a) * SECOND
+        self.at = Instant(self.at + by)
+        return i.ClockJumped(at=self.at, by=by)
+
+    def _late(self, _f: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.EventsLate(at=self.at, late=a % 2 == 0)
 
     def _hold(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.HoldChanged(at=self.at, channel=self._channel(floor, a), held=b % 2 == 0)
@@ -299,7 +380,7 @@ class Source:
             first=c % 3 != 0,
             channels=tuple(seen),
             devices=tuple((p, _pick(list(Device), a + n)) for n, p in enumerate(sorted(floor.phones))),
-            members=(i.Member(QueueId("demo-general"), self._phone(floor, c)),),
+            members=(i.Member(QueueId("demo-general"), self._phone(floor, c), a % 3 == 0),),
             traces=traces if c % 2 else (),
         )
 
@@ -341,5 +422,6 @@ class Source:
             talk_ended=some(4),
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
+            overflow=(self.at, Outcome.OVERFLOW_FULL) if n % 5 == 1 else None,
             last=Instant(self.at - n % 10 * SECOND),
         )

@@ -26,13 +26,19 @@ GOOD = Wire()
 
 
 def a_day(
-    seed: int, callers: int, links: list[tuple[str, int, int]], wire: Wire = GOOD, *, hasty: bool = False
+    seed: int,
+    callers: int,
+    links: list[tuple[str, int, int]],
+    wire: Wire = GOOD,
+    *,
+    hasty: bool = False,
+    rich: bool = False,
 ) -> Sim:
     """Everybody signs in; then callers come, agents come and go, and the link is lost as told."""
-    sim = Sim(seed, wire=wire, hasty=hasty)
+    sim = Sim(seed, agents=4 if rich else 3, wire=wire, hasty=hasty, rich=rich)
     sim.engine_starts()
     sim.run(1)
-    for n in (1, 2, 3):
+    for n in range(1, sim.agents + 1):
         sim.keys_in(n)
     for _ in range(callers):
         sim.later(
@@ -40,8 +46,11 @@ def a_day(
             lambda: sim.comes(sim.between(0.5, 120), open=sim.chance.random() > 0.1) and None,
         )
     for _ in range(6):
-        habit = sim.chance.choice((sim.keys_in, sim.keys_out, sim.dials_out, sim.keys_in))
-        sim.later(sim.between(5, 120), lambda habit=habit: habit(sim.chance.randint(1, 3)))  # type: ignore[misc]
+        habits = (sim.keys_in, sim.keys_out, sim.dials_out, sim.keys_in)
+        if rich:
+            habits += (sim.pauses, sim.is_ready, sim.takes_longer, sim.is_set_to_pause)
+        habit = sim.chance.choice(habits)
+        sim.later(sim.between(5, 120), lambda habit=habit: habit(sim.chance.randint(1, sim.agents)))  # type: ignore[misc]
     s = 3.0
     for how, lasts, then in links:
         s += then
@@ -73,9 +82,11 @@ def goes_home(sim: Sim) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, callers=st.integers(1, 14))
-def test_on_a_good_link_the_books_say_what_every_caller_lived_through(seed: int, callers: int) -> None:
-    sim = a_day(seed, callers, [])
+@given(seed=SEEDS, callers=st.integers(1, 14), rich=st.booleans())
+def test_on_a_good_link_the_books_say_what_every_caller_lived_through(
+    seed: int, callers: int, rich: bool
+) -> None:
+    sim = a_day(seed, callers, [], rich=rich)
     for _ in range(10):
         sim.run(13.37)
         settle(sim)
@@ -85,11 +96,11 @@ def test_on_a_good_link_the_books_say_what_every_caller_lived_through(seed: int,
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
+@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS, rich=st.booleans())
 def test_a_lost_link_or_a_killed_engine_costs_no_call_and_no_figure(
-    seed: int, callers: int, links: list[tuple[str, int, int]]
+    seed: int, callers: int, links: list[tuple[str, int, int]], rich: bool
 ) -> None:
-    sim = a_day(seed, callers, links)
+    sim = a_day(seed, callers, links, rich=rich)
     sim.run(3 + sum(lasts + then + 0.5 for _, lasts, then in links) + 2)
     settle(sim)
     assert sim.differences() == []
@@ -102,14 +113,21 @@ def test_a_lost_link_or_a_killed_engine_costs_no_call_and_no_figure(
     seed=SEEDS,
     callers=st.integers(1, 14),
     links=LINKS,
+    rich=st.booleans(),
     double=st.sampled_from([0.0, 0.1, 0.5]),
     late=st.sampled_from([0.0, 0.1, 0.5]),
     drop=st.sampled_from([0.0, 0.05, 0.3]),
 )
 def test_what_a_bad_wire_doubled_delayed_or_lost_is_mended_within_two_looks(
-    seed: int, callers: int, links: list[tuple[str, int, int]], double: float, late: float, drop: float
+    seed: int,
+    callers: int,
+    links: list[tuple[str, int, int]],
+    rich: bool,
+    double: float,
+    late: float,
+    drop: float,
 ) -> None:
-    sim = a_day(seed, callers, links, Wire(double, late, drop))
+    sim = a_day(seed, callers, links, Wire(double, late, drop), rich=rich)
     sim.run(3 + sum(lasts + then + 0.5 for _, lasts, then in links) + 60)
     sim.wire = Wire()
     sim.run(30)
@@ -133,7 +151,13 @@ def test_over_many_days_with_lost_links_and_killed_engines_no_call_and_no_figure
             (chance.choice(["lost", "killed"]), chance.randint(1, 40), chance.randint(5, 60))
             for _ in range(chance.randint(0, 3))
         ]
-        sim = a_day(chance.randrange(10**9), chance.randint(1, 20), links, hasty=chance.random() < 0.3)
+        sim = a_day(
+            chance.randrange(10**9),
+            chance.randint(1, 20),
+            links,
+            hasty=chance.random() < 0.3,
+            rich=chance.random() < 0.5,
+        )
         sim.run(3 + sum(lasts + then + 0.5 for _, lasts, then in links) + 2)
         settle(sim)
         assert sim.differences() == []

@@ -22,10 +22,10 @@ NUMBERS = st.integers(0, 250)
 DRAWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=120)
 
 
-def at_work() -> Watched:
-    """Three agents ready, two callers on the line."""
+def at_work(which: int = 0) -> Watched:
+    """Three agents ready, two callers on the line. `which` of the configurations."""
     desk = Watched()
-    desk.begin(CONFIGURATIONS[0])
+    desk.begin(CONFIGURATIONS[which])
     for n in (1, 2, 3):
         desk.sign_in(n / 10, n)
     for n in (1, 2, 3, 4):
@@ -65,9 +65,11 @@ def tell(desk: Desk, draws: list[Draw], counts: Counter[str] | None = None) -> I
 
 
 @settings(max_examples=120, deadline=None)
-@given(DRAWS)
-def test_whatever_is_told_in_whatever_order_nobody_is_lost_doubled_or_stuck(draws: list[Draw]) -> None:
-    desk = at_work()
+@given(DRAWS, st.integers(0, 2))
+def test_whatever_is_told_in_whatever_order_nobody_is_lost_doubled_or_stuck(
+    draws: list[Draw], which: int
+) -> None:
+    desk = at_work(which)
     all_go_home(desk, tell(desk, draws))
 
 
@@ -85,7 +87,7 @@ def test_a_million_inputs_of_every_kind_leave_no_call_lost_and_no_agent_stuck() 
     trials = disregarded = 0
     began = time.monotonic()
     while counts.total() < SOAK_INPUTS:
-        desk = at_work()
+        desk = at_work(trials % 3)
         draws = [tuple(chance.randrange(100_000) for _ in range(5)) for _ in range(ONE_TRIAL)]
         source = Source(desk.floor.at)
         for draw in draws:

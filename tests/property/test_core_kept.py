@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from callcore.centres import read
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.floor import Floor, evolve
-from callcore.domain.ids import Instant
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
+from callcore.domain.ids import Instant, PhoneId
 from callcore.domain.measures import Books
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
@@ -66,7 +67,7 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     seen: set[str] = set()
     for seed in range(12):
         links = [("lost", 8, 20), ("killed", 20, 15)] if seed % 2 else []
-        sim = a_day(seed, 14, links)
+        sim = a_day(seed, 20, links, rich=seed % 3 > 0)
         sim.run(200)
         facts = recorded(sim.core).facts
         assert kept(codec, facts) == facts
@@ -76,6 +77,9 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     nobody.run(1)
     nobody.comes(500, open=True)
     nobody.run(20)
+    nobody.tell(i.EventsLate(at=nobody.now, late=True))
+    nobody.tell(i.EventsLate(at=nobody.now, late=False))
+    nobody.tell(i.ClockJumped(at=nobody.now, by=1))
     nobody.link_lost()
     nobody.run(150)  # beyond the safety net's limit
     nobody.link_up()
@@ -83,6 +87,14 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     facts = recorded(nobody.core).facts
     assert kept(codec, facts) == facts
     seen.update(type(fact).__name__ for fact in facts)
+    slow = Watched().begin()
+    slow.sign_in(0, 1)
+    slow.wait(1)
+    slow.pick_up(2)
+    slow.hang_up(3)
+    slow.tell(i.WrapUpExtendAsked(at=slow.at(4), phone=PhoneId("demo-p1")))
+    assert kept(codec, slow.facts) == slow.facts
+    seen.update(type(fact).__name__ for fact in slow.facts)
     assert seen == set(f.KINDS)
 
 

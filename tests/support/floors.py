@@ -10,8 +10,22 @@ from dataclasses import dataclass, field, replace
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.centre import Agent, Announcement, Centre, Configuration, Number, Phone, Queue
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.centre import (
+    Agent,
+    Announcement,
+    Cause,
+    Centre,
+    Configuration,
+    ListedCaller,
+    Number,
+    Order,
+    Overflow,
+    Phone,
+    Queue,
+    Rung,
+)
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import (
     SECOND,
@@ -26,7 +40,7 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.measures import Books, Figures, figures, imbalance
-from callcore.domain.stages import Device, OfferStage
+from callcore.domain.stages import Device, OfferStage, Treatment
 from callcore.domain.step import Step, step
 
 NODE = NodeId("node1")
@@ -54,6 +68,62 @@ def centre(agents: int = 3, *, ring_s: int = 15, acw_s: int = 30, open_all_day: 
             Announcement(kind, "ja", kind, f"demo/ja/{kind}")
             for kind in ("recording_notice", "greeting", "closed", "apology")
         ),
+    )
+
+
+ENGLISH_NUMBER = "0501234567"
+
+
+def rich(agents: int = 4) -> Centre:
+    """A centre that uses everything the ACD has: skills, a ladder, phones that ring together, every overflow rule."""
+    general, english, last = (QueueId(f"demo-{name}") for name in ("general", "english", "last"))
+    return replace(
+        centre(agents, ring_s=10, acw_s=15),
+        numbers=(Number(NUMBER, general), Number(ENGLISH_NUMBER, english, priority=3)),
+        queues=(
+            Queue(
+                general,
+                "総合案内",
+                ring_s=10,
+                acw_s=15,
+                order=Order.FEWEST_CALLS,
+                patience_s=60,
+                handling_s=40,
+                overflow=(
+                    Overflow(Cause.NO_AGENT, Treatment.ANNOUNCE),
+                    Overflow(Cause.WAITING, Treatment.BUSY, 5),
+                    Overflow(Cause.ESTIMATED_WAIT, Treatment.ANNOUNCE, 90),
+                    Overflow(Cause.LINES, Treatment.BUSY),
+                ),
+            ),
+            Queue(
+                english,
+                "英語",
+                ring_s=10,
+                acw_s=10,
+                needs=(("en", 1),),
+                ladder=(Rung(10, level=3), Rung(20, agents_of=(general,))),
+                ring_at_once=2,
+                overflow=(
+                    Overflow(Cause.PER_AGENT, Treatment.QUEUE, 2, target=last),
+                    Overflow(Cause.LONGEST_WAIT, Treatment.AGENTS, 30, target=last),
+                    Overflow(Cause.LONGEST_WAIT, Treatment.QUEUE, 45, target=general),
+                ),
+            ),
+            Queue(last, "最後", ring_s=10, acw_s=0, order=Order.RANDOM, seed=7, ring_at_once=3),
+        ),
+        agents=tuple(
+            Agent(
+                AgentId(str(1001 + n)),
+                f"オペレーター{n + 1:02}",
+                ((general, last), (english,), (general, english), (last,))[n % 4],
+                skills=((), (("en", 1),), (("en", 3), ("ja", 1)), (("en", 2),))[n % 4],
+            )
+            for n in range(agents)
+        ),
+        lines=8,
+        pause_after_misses=2,
+        callers=(ListedCaller("0312345678", 1, "前回切断 / cut off last time"),),
     )
 
 

@@ -26,7 +26,8 @@ from typing import Any
 
 from callcore.demo.centre import CENTRE, NUMBER, TEXTS, DemoCentre
 from callcore.domain import facts as f
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Books, figures, imbalance
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work

@@ -19,7 +19,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Stage
-from tests.support.floors import MONDAY_NOON, NODE, NUMBER, centre, configuration
+from tests.support.floors import MONDAY_NOON, NODE, NUMBER, centre, configuration, rich
 from tests.support.watched import Watched
 
 STALE_S = 5.0
@@ -50,8 +50,8 @@ class Truth:
     hold: int = 0
     """In microseconds, like the talk."""
     held: Instant | None = None
-    given_up: bool = False
-    """Heard the safety net's apology."""
+    given_up: Outcome | None = None
+    """Heard the safety net's apology, or was sent to the treatment of an overflow."""
     outcome: Outcome | None = None
 
 
@@ -65,13 +65,20 @@ class Caller:
     bridge: str | None = None
     offer: OfferId | None = None
     entered: Instant | None = None
-    leg: Leg | None = None
+    queue: QueueId = QueueId("")
+    number: str = NUMBER
+    legs: list[Leg] = field(default_factory=list)
+    """The phones that ring, or the one that talks."""
     since: Instant = Instant(0)
     moves: int = 0
     """Counts the places it was in: what was planned for an earlier place is void."""
 
+    @property
+    def leg(self) -> Leg | None:
+        return self.legs[0] if self.legs else None
 
-@dataclass
+
+@dataclass(eq=False)
 class Leg:
     id: ChannelId
     caller: Caller
@@ -98,17 +105,21 @@ class Sim:
     wire: Wire = field(default_factory=Wire)
     hasty: bool = False
     """Agents answer within a second and talk for seconds: more calls in the same time."""
+    rich: bool = False
+    """The centre with skills, several queues and overflow rules."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.core = Watched()
         self.now = MONDAY_NOON
-        self.config: Configuration = configuration(centre(self.agents, ring_s=10, acw_s=15))
+        small = rich(self.agents) if self.rich else centre(self.agents, ring_s=10, acw_s=15)
+        self.config: Configuration = configuration(small)
         self.phones = {p.id: Phone(p.id) for p in self.config.centres[0].phones}
         self.callers: dict[ChannelId, Caller] = {}
         self.truth: dict[CallId, Truth] = {}
         self.cel: dict[CallId, i.CallTraced] = {}
-        self.members: set[tuple[QueueId, PhoneId]] = set()
+        self.members: dict[tuple[QueueId, PhoneId], bool] = {}
+        """Whether paused."""
         self.link = False
         self.links = 0
         self.engine_up = False
@@ -234,7 +245,7 @@ class Sim:
             first=first,
             channels=tuple(self._seen()),
             devices=(),
-            members=tuple(i.Member(*m) for m in sorted(self.members)),
+            members=tuple(i.Member(*m, paused) for m, paused in sorted(self.members.items())),
             traces=tuple(t for t in self.cel.values() if t.arrived >= since) if first else (),
         )
 
@@ -252,25 +263,25 @@ class Sim:
                 call=CallId(c.id),
                 offer=c.offer,
                 phone=None,
-                number=NUMBER,
+                number=c.number,
                 caller="0312345678",
                 created=second,
                 entered=entered,
             )
             found.append(own)
-            if c.leg is not None:
-                leg = replace(
+            for leg in c.legs:
+                other = replace(
                     own,
-                    id=c.leg.id,
-                    name=f"PJSIP/{c.leg.phone.id}-1",
+                    id=leg.id,
+                    name=f"PJSIP/{leg.phone.id}-1",
                     context="callcore-phones",
                     application="AppDial",
-                    bridge=c.leg.bridge,
-                    phone=c.leg.phone.id,
+                    bridge=leg.bridge,
+                    phone=leg.phone.id,
                     number=None,
-                    created=Instant(c.leg.began // SECOND * SECOND),
+                    created=Instant(leg.began // SECOND * SECOND),
                 )
-                found.append(leg)
+                found.append(other)
         return found
 
     def _look(self) -> None:
@@ -311,32 +322,69 @@ class Sim:
             case e.ReclaimCaller() if self.link:
                 caller = self.callers.get(ChannelId(effect.call))
                 if caller is not None and caller.application == "Queue" and caller.bridge is None:
-                    if caller.leg is not None:
-                        self._ring_ends(caller.leg, OfferStage.CALLER_GONE, back=False)
+                    for leg in list(caller.legs):
+                        self._ring_ends(leg, OfferStage.CALLER_GONE, back=False)
                     self._hold(caller)
             case e.AddMember() if self.link:
-                self.members.add((effect.queue, effect.phone))
+                self.members[effect.queue, effect.phone] = effect.paused
+            case e.PauseMember() if self.link and (effect.queue, effect.phone) in self.members:
+                self.members[effect.queue, effect.phone] = effect.paused
             case e.RemoveMember() if self.link:
-                self.members.discard((effect.queue, effect.phone))
+                self.members.pop((effect.queue, effect.phone), None)
+            case e.EndWait():
+                self._end_wait(effect, Instant(self.now + SECOND // 2))
+            case e.MoveCaller() if self.link and ChannelId(effect.call) in self.callers:
+                self.callers[ChannelId(effect.call)].queue = effect.queue
+            case e.WithdrawOffer() if self.link:
+                ringing = (leg for c in self.callers.values() for leg in c.legs)
+                for leg in [leg for leg in ringing if leg.id == effect.channel and leg.bridge is None]:
+                    told = (OfferStage.NO_ANSWER, OfferStage.CALLER_GONE, OfferStage.REJECTED)
+                    self._ring_ends(leg, self.chance.choice(told))
+            case e.Look() if self.link:
+                self._devices()
+                self._bring(0.0005, self._snapshot(first=False))
+
+    def _end_wait(self, effect: e.EndWait, deadline: Instant) -> None:
+        caller = self.callers.get(ChannelId(effect.call))
+        if not self.link or caller is None or caller.application != "WaitForCondition":
+            if not self.link or caller is None or self.now >= deadline:
+                gone = caller is None
+                self._bring(
+                    0.0, i.WaitNotEnded(at=self.now, call=effect.call, reason="not there", caller_gone=gone)
+                )
+            else:
+                self._again(lambda: self._end_wait(effect, deadline))
+            return
+        self._move(caller, "callcore-overflow", "Playback")
+        self.truth[effect.call].given_up = effect.outcome
+        self._trace(caller, overflow=(self.now, effect.outcome))
+        self.emit(i.CallerOverflowed(at=self.now, call=effect.call, outcome=effect.outcome))
+        self.later(4, self._still(caller, lambda: self._caller_goes(caller, Party.SYSTEM)))
 
     def _place(self, effect: e.OfferCall, deadline: Instant) -> None:
-        run = self.core.floor.run
         caller = self.callers.get(ChannelId(effect.call))
         if self.link and caller is not None and caller.application == "WaitForCondition":
             self._offer(caller, effect)
         elif not self.link or caller is None or self.now >= deadline:
             self._bring(
-                0.0, i.OfferNotPlaced(at=self.now, offer=effect.offer, reason="not on the waiting line")
+                0.0,
+                i.OfferNotPlaced(
+                    at=self.now, call=effect.call, offer=effect.offer, reason="not on the waiting line"
+                ),
             )
         else:
-            self.under_way += 1
+            self._again(lambda: self._place(effect, deadline))
 
-            def again() -> None:
-                self.under_way -= 1
-                if self.engine_up and self.core.floor.run == run:
-                    self._place(effect, deadline)
+    def _again(self, do: Callable[[], None]) -> None:
+        """A moment later, if the same engine still runs."""
+        run, self.under_way = self.core.floor.run, self.under_way + 1
 
-            self.later(0.05, again)
+        def again() -> None:
+            self.under_way -= 1
+            if self.engine_up and self.core.floor.run == run:
+                do()
+
+        self.later(0.05, again)
 
     # -- the dialplan ----------------------------------------------------------------------------------------
 
@@ -359,14 +407,16 @@ class Sim:
         """A caller who hangs up after so many seconds unless the talk is over before."""
         n = len(self.truth) + 1
         channel = ChannelId(f"node1-{self.now // SECOND}.{n}")
-        caller = Caller(channel, f"PJSIP/trunk-{n:08x}", self.now)
+        number = self.chance.choice(self.config.centres[0].numbers)
+        who = self.chance.choice(("0312345678", "0612345678", "0312340000"))
+        caller = Caller(channel, f"PJSIP/trunk-{n:08x}", self.now, queue=number.queue, number=number.digits)
         self.callers[channel] = caller
         call = CallId(channel)
         self.truth[call] = Truth(open=open)
         self.cel[call] = i.CallTraced(
             call=call,
-            number=NUMBER,
-            caller="0312345678",
+            number=caller.number,
+            caller=who,
             name=caller.name,
             arrived=self.now,
             open=open,
@@ -380,7 +430,7 @@ class Sim:
         )
         self.emit(
             i.ChannelArrived(
-                at=self.now, node=NODE, channel=channel, name=caller.name, number=NUMBER, caller="0312345678"
+                at=self.now, node=NODE, channel=channel, name=caller.name, number=caller.number, caller=who
             )
         )
         self._move(caller, "callcore-admit", "Playback")
@@ -426,22 +476,24 @@ class Sim:
         self._distribute()
 
     def _apology(self, caller: Caller) -> None:
-        if caller.leg is not None and caller.bridge is not None:
+        if caller.bridge is not None:
             return
-        if caller.leg is not None:
-            self._ring_ends(caller.leg, OfferStage.NO_ANSWER, back=False)
+        for leg in list(caller.legs):
+            self._ring_ends(leg, OfferStage.NO_ANSWER, back=False)
         self._move(caller, "callcore-net", "Playback")
-        self.truth[CallId(caller.id)].given_up = True
+        self.truth[CallId(caller.id)].given_up = Outcome.FAILED
         self._trace(caller, apology=self.now)
         self.emit(i.CallerApologised(at=self.now, call=CallId(caller.id)))
         self.later(3, self._still(caller, lambda: self._caller_goes(caller, Party.SYSTEM)))
 
     def _distribute(self) -> None:
         """app_queue: who entered the waiting line first rings a free member."""
-        waiting = [c for c in self.callers.values() if c.application == "Queue" and c.leg is None]
+        waiting = [c for c in self.callers.values() if c.application == "Queue" and not c.legs]
         for caller in sorted(waiting, key=lambda c: (c.entered or c.created, c.id)):
-            for _, name in sorted(self.members):
+            for (queue, name), paused in sorted(self.members.items()):
                 phone = self.phones[name]
+                if queue != caller.queue or paused:
+                    continue
                 if phone.device is Device.FREE and phone.rests_until <= self.now:
                     self._ring(caller, phone, None, 15)
                     break
@@ -449,13 +501,14 @@ class Sim:
     def _offer(self, caller: Caller, effect: e.OfferCall) -> None:
         self._move(caller, "callcore-offer", "Dial")
         caller.offer = effect.offer
-        phone = self.phones[effect.phone]
-        if phone.device is not Device.FREE:
-            result = OfferStage.BUSY if phone.device is Device.BUSY else OfferStage.UNREACHABLE
+        phones = [self.phones[name] for name in effect.phones]
+        free = [phone for phone in phones if phone.device is Device.FREE]
+        for phone in free:
+            self._ring(caller, phone, effect.offer, effect.ring_s)
+        if not free:
+            result = OfferStage.BUSY if phones[-1].device is Device.BUSY else OfferStage.UNREACHABLE
             self._returned(caller, effect.offer, result)
             self._hold(caller)
-        else:
-            self._ring(caller, phone, effect.offer, effect.ring_s)
 
     def _returned(self, caller: Caller, offer: OfferId, result: OfferStage | None) -> None:
         self.emit(i.OfferReturned(at=self.now, call=CallId(caller.id), offer=offer, result=result))
@@ -470,7 +523,8 @@ class Sim:
     def _ring(self, caller: Caller, phone: Phone, offer: OfferId | None, ring_s: float) -> None:
         self._n += 1
         leg = Leg(ChannelId(f"node1-{self.now // SECOND}.{self._n}p"), caller, phone, offer, self.now)
-        caller.leg = phone.leg = leg
+        caller.legs.append(leg)
+        phone.leg = leg
         self.emit(
             i.DialBegan(at=self.now, call=CallId(caller.id), channel=leg.id, phone=phone.id, offer=offer)
         )
@@ -490,10 +544,16 @@ class Sim:
             self.later(s, unless_over(lambda: self._ring_ends(leg, OfferStage.UNREACHABLE)))
 
     def _ring_ends(self, leg: Leg, result: OfferStage, *, back: bool = True) -> None:
+        """One phone rings no more. When it was the last of its round, the dialplan goes on."""
         caller, phone = leg.caller, leg.phone
-        caller.leg = phone.leg = None
+        caller.legs.remove(leg)
+        phone.leg = None
         call = CallId(caller.id)
-        self.emit(i.DialEnded(at=self.now, call=call, channel=leg.id, offer=leg.offer, result=result))
+        self.emit(
+            i.DialEnded(
+                at=self.now, call=call, channel=leg.id, offer=leg.offer, result=result, phone=phone.id
+            )
+        )
         cause = 20 if result is OfferStage.UNREACHABLE else CLEARED
         self.emit(i.ChannelGone(at=self.now, channel=leg.id, cause=cause))
         if result is OfferStage.UNREACHABLE:
@@ -502,7 +562,7 @@ class Sim:
         else:
             self._device(phone, Device.FREE)
         phone.rests_until = Instant(self.now + 5 * SECOND)
-        if back and leg.offer is not None:
+        if back and leg.offer is not None and not caller.legs:
             self._returned(caller, leg.offer, result)
             self._hold(caller)
 
@@ -515,7 +575,17 @@ class Sim:
         leg.bridge = caller.bridge = f"bridge-{leg.id}"
         caller.since = self.now
         call = CallId(caller.id)
-        self.emit(i.DialEnded(at=self.now, call=call, channel=leg.id, offer=leg.offer, result=None))
+        others = [other for other in caller.legs if other is not leg]
+        late = self.chance.random() < 0.5
+        for other in [] if late else others:
+            self._ring_ends(other, OfferStage.CALLER_GONE, back=False)
+        self.emit(
+            i.DialEnded(
+                at=self.now, call=call, channel=leg.id, offer=leg.offer, result=None, phone=leg.phone.id
+            )
+        )
+        for other in others if late else []:
+            self._ring_ends(other, OfferStage.CALLER_GONE, back=False)
         pair = [leg.id, caller.id]
         self.chance.shuffle(pair)
         for channel in pair:
@@ -554,7 +624,8 @@ class Sim:
         assert leg.bridge is not None
         for channel in (first, second):
             self.emit(i.BridgeLeft(at=self.now, bridge=leg.bridge, channel=channel))
-        leg.caller.bridge = leg.caller.leg = leg.phone.leg = None
+        leg.caller.bridge = leg.phone.leg = None
+        leg.caller.legs.remove(leg)
         self._trace(leg.caller, talk_ended=self.now)
         truth = self.truth[CallId(leg.caller.id)]
         truth.talk += self.now - leg.caller.since
@@ -590,8 +661,9 @@ class Sim:
             self._leave(leg, caller.id)
             self.emit(i.ChannelGone(at=self.now, channel=leg.id, cause=CLEARED))
             self._device(leg.phone, Device.FREE)
-        elif leg is not None:
-            self._ring_ends(leg, OfferStage.CALLER_GONE, back=False)
+        else:
+            for ringing in list(caller.legs):
+                self._ring_ends(ringing, OfferStage.CALLER_GONE, back=False)
         held = leg is not None and leg.held
         talked = leg is not None and leg.id in (leg.bridge or "")
         self._caller_goes(
@@ -608,7 +680,9 @@ class Sim:
             truth.outcome = Outcome.CLOSED
         elif truth.answered is not None:
             truth.outcome = after_talk or Outcome.CUT_OFF
-        elif by is Party.CALLER and not truth.given_up:
+        elif truth.given_up is not None:
+            truth.outcome = truth.given_up
+        elif by is Party.CALLER:
             short = self.now - self.cel[call].arrived <= 5 * SECOND
             truth.outcome = Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
         else:
@@ -639,6 +713,30 @@ class Sim:
         self.emit(i.SignOutAsked(at=self.now, phone=phone.id, channel="x"))
         self.later(2, lambda: self._free_again(phone))
 
+    def _keys(self, agent: int, told: type[i.PauseAsked | i.ReadyAsked | i.WrapUpExtendAsked]) -> None:
+        phone = self.phones[PhoneId(f"demo-p{agent}")]
+        if phone.device is not Device.FREE or self._stale():
+            return
+        self._device(phone, Device.BUSY)
+        more = {"reason": "離席"} if told is i.PauseAsked else {}
+        self.emit(told(at=self.now, phone=phone.id, channel="x", **more))
+        self.later(2, lambda: self._free_again(phone))
+
+    def pauses(self, agent: int) -> None:
+        self._keys(agent, i.PauseAsked)
+
+    def is_ready(self, agent: int) -> None:
+        self._keys(agent, i.ReadyAsked)
+
+    def takes_longer(self, agent: int) -> None:
+        self._keys(agent, i.WrapUpExtendAsked)
+
+    def is_set_to_pause(self, agent: int) -> None:
+        """By somebody else, whatever the agent is doing."""
+        if self.engine_up:
+            name = AgentId(str(1000 + agent))
+            self._bring(0.0, i.PauseAsked(at=self.now, reason="研修", agent=name, by="上長 / supervisor"))
+
     def dials_out(self, agent: int) -> None:
         """A call of the agent's own: the phone is busy for a while."""
         phone = self.phones[PhoneId(f"demo-p{agent}")]
@@ -666,6 +764,7 @@ class Sim:
                 right = call.stage is Stage.TALKING
             elif caller.application == "WaitForCondition":
                 right = call.stage in (Stage.WAITING, Stage.OFFERED) and not call.in_net
+                right = right and call.leaving_as is None
             elif caller.application == "Queue":
                 right = call.stage is Stage.WAITING and call.in_net
             elif caller.application == "Dial":
@@ -680,9 +779,9 @@ class Sim:
             if floor.phones.get(phone.id) is not phone.device
         )
         members = {
-            (queue, agent.phone)
+            (queue, agent.phone): agent.presence is Presence.PAUSED
             for agent in floor.agents.values()
-            if agent.presence is Presence.READY and agent.phone is not None
+            if agent.phone is not None
             for queue in agent.queues
         }
         if members != self.members:

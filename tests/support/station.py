@@ -31,7 +31,8 @@ from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.demo.phone import CallIncoming, PhoneCall, PhoneError, SimPhone
 from callcore.demo.sounds import Source, Tone
 from callcore.domain import facts as f
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CallId, Instant, PhoneId
 from callcore.domain.measures import Books, Figures, figures, imbalance
 from callcore.domain.stages import Device

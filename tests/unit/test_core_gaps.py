@@ -12,7 +12,8 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
-from callcore.domain.floor import REMEMBER_ENDED_S, UNNOTICED_S
+from callcore.domain.evolve import REMEMBER_ENDED_S
+from callcore.domain.floor import UNNOTICED_S
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, OfferId, PhoneId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Work
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
@@ -272,3 +273,28 @@ def test_an_end_of_an_offer_that_is_no_end_changes_nothing() -> None:
     for result in (OfferStage.MADE, OfferStage.RINGING, OfferStage.ANSWERED, None):
         d.tell(i.OfferReturned(at=d.at(11), call=CallId("c1"), offer=d.open_offer(), result=result))
     assert d.floor == before
+
+
+def test_a_caller_taken_back_while_a_look_is_under_way_is_not_put_into_the_net_again() -> None:
+    d = Desk().begin()
+    call = d.wait(1)
+    d.tell(i.CallerInNet(at=d.at(20), call=call))
+    in_net = i.ChannelSeen(
+        id=ChannelId(call),
+        name="x",
+        context="callcore-net",
+        application="Queue",
+        bridge=None,
+        call=call,
+        offer=None,
+        phone=None,
+        number=None,
+        caller=None,
+        created=d.at(1),
+        entered=d.at(1),
+    )
+    d.tell(i.CallerHeld(at=d.at(30.2), call=call))
+    d.snapshot(31, in_net, first=False)  # taken at 30, judged a second later
+    assert not d.floor.calls[call].in_net
+    d.snapshot(40, in_net, first=False)
+    assert d.floor.calls[call].in_net

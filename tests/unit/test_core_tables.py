@@ -11,11 +11,11 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.agent import WORK
 from callcore.domain.call import CALL
-from callcore.domain.floor import evolve
+from callcore.domain.evolve import evolve
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.offer import OFFER
 from callcore.domain.personal import Personal
-from callcore.domain.stages import OPEN_OFFER, OfferStage, Outcome, Party, Stage, Work
+from callcore.domain.stages import OPEN_OFFER, OfferStage, Outcome, Party, Stage, Treatment, Work
 from callcore.domain.transitions import IllegalTransition, Table, advance, mermaid
 from tests.support.floors import NODE, Desk, centre, configuration
 
@@ -161,6 +161,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
     offer = (state.offer if state is not None else None) or OfferId("1.99")
     agent = AgentId("1001")
     talking = state.talking_with if state is not None else None
+    visit, queue = VisitId("v"), QueueId("demo-general")
     return [
         f.CallArrived(
             at=at,
@@ -189,7 +190,15 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
             phone=PhoneId("demo-p2"),
             ring_s=15,
             reasons=(),
+            round=state.offer if state is not None else None,
         ),
+        f.NeedsRelaxed(at=at, call=call, visit=visit, rung=1, reason="r"),
+        f.AgentsAdded(at=at, call=call, visit=visit, agents_of=queue, reasons=()),
+        f.OverflowBegan(
+            at=at, call=call, outcome=Outcome.OVERFLOW_FULL, treatment=Treatment.BUSY, reasons=()
+        ),
+        f.OverflowUndone(at=at, call=call, reason="r", not_before=at),
+        f.WithdrawalAsked(at=at, offer=offer, call=call, reason="r"),
         f.OfferRang(at=at, offer=offer, call=call, channel=ChannelId("l")),
         f.OfferFailed(
             at=at,

@@ -27,7 +27,7 @@ def test_a_caller_who_waits_rings_the_agent_who_has_been_idle_longest_and_nobody
         d.sign_in(s, n)
     d.wait(10)
     assert offers(d) == ["1002"]
-    assert [x.phone for x in d.effects if isinstance(x, e.OfferCall)] == ["demo-p2"]
+    assert [x.phones for x in d.effects if isinstance(x, e.OfferCall)] == [("demo-p2",)]
 
 
 def test_a_caller_without_a_free_agent_is_offered_as_soon_as_one_signs_in() -> None:
@@ -159,7 +159,9 @@ def test_a_caller_who_hangs_up_as_the_redirect_is_sent_is_gone_and_was_not_refus
     d.sign_in(0, 1)
     d.wait(10)
     d.tell(i.HangupRequested(at=d.at(10.001), channel=ChannelId("c1")))
-    d.tell(i.OfferNotPlaced(at=d.at(10.002), offer=d.open_offer(), reason="channel not up"))
+    d.tell(
+        i.OfferNotPlaced(at=d.at(10.002), call=CallId("c1"), offer=d.open_offer(), reason="channel not up")
+    )
     d.hang_up(10.003)
     over = d.told(f.OfferFailed)[0]
     assert isinstance(over, f.OfferFailed)
@@ -214,7 +216,7 @@ def test_a_redirect_that_was_not_done_gives_the_caller_another_offer_a_second_la
     d.sign_in(0, 1)
     d.wait(10)
     first = d.open_offer()
-    d.tell(i.OfferNotPlaced(at=d.at(10.5), offer=first, reason="not in hold"))
+    d.tell(i.OfferNotPlaced(at=d.at(10.5), call=CallId("c1"), offer=first, reason="not in hold"))
     assert d.floor.calls[CallId("c1")].offer is None
     d.tell(i.TimerFired(at=d.at(11.5), timer=i.Timer(i.TimerKind.REST, "1001")))
     assert d.open_offer() != first
@@ -230,7 +232,11 @@ def test_a_redirect_that_came_too_late_for_the_caller_makes_no_offer_to_nobody()
     d = desk(1)
     d.sign_in(0, 1)
     d.wait(4)
-    d.tell(i.OfferNotPlaced(at=d.at(4.5), offer=d.open_offer(), reason="gone", caller_gone=True))
+    d.tell(
+        i.OfferNotPlaced(
+            at=d.at(4.5), call=CallId("c1"), offer=d.open_offer(), reason="gone", caller_gone=True
+        )
+    )
     assert len(offers(d)) == 1
     d.hang_up(10.6)
     assert d.outcomes() == {"c1": "abandoned"}

@@ -114,7 +114,11 @@ class Performer:
             await self._place(effect)
         except _NotPlaced as why:
             return i.OfferNotPlaced(
-                at=self._now(), offer=effect.offer, reason=str(why), caller_gone=why.caller_gone
+                at=self._now(),
+                call=effect.call,
+                offer=effect.offer,
+                reason=str(why),
+                caller_gone=why.caller_gone,
             )
         return None
 
@@ -134,7 +138,7 @@ class Performer:
                 Action="Redirect",
                 Channel=effect.channel_name,
                 Context=dialplan.OFFER,
-                Exten=dialplan.offer_extension(effect.offer, effect.phone, effect.ring_s),
+                Exten=dialplan.offer_extension(effect.offer, effect.phones[0], effect.ring_s),
                 Priority="1",
             )
         except (ActionFailed, WireError) as error:

@@ -478,5 +478,6 @@ def _digest(centres: tuple[Centre, ...]) -> str:
         ensure_ascii=False,
         sort_keys=True,
         separators=(",", ":"),
+        default=lambda enum: enum.value,
     )
     return hashlib.sha256(plain.encode()).hexdigest()

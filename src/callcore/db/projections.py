@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from enum import Enum
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, insert, select, update
@@ -151,9 +152,32 @@ async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[
     return after
 
 
-_NOTED = (f.RunStarted, f.LinkGained, f.LinkLost, f.Healed, f.AdmissionDiffered)
+_NOTED = (
+    f.RunStarted,
+    f.LinkGained,
+    f.LinkLost,
+    f.LagBegan,
+    f.LagEnded,
+    f.ClockStepped,
+    f.Healed,
+    f.AdmissionDiffered,
+    f.NeedsRelaxed,
+    f.AgentsAdded,
+    f.OverflowBegan,
+    f.OverflowUndone,
+    f.CallGivenUp,
+    f.AgentPaused,
+    f.AgentResumed,
+)
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it."""
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
 
 
 async def _write(
@@ -167,7 +191,7 @@ async def _write(
 
     if isinstance(fact, _NOTED):
         told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
-        await note(type(fact).__name__, {name: getattr(fact, name) for name in told})
+        await note(type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
         return
     call = getattr(fact, "call", None)
     if call is not None and call not in known:
@@ -189,6 +213,9 @@ async def _write(
                     "since": fact.since,
                     "in_net": False,
                     "reconstructed": fact.reconstructed,
+                    "position": fact.position,
+                    "estimate_s": fact.estimate_s,
+                    "reasons": list(fact.reasons),
                 },
             )
         case f.NetEntered():

@@ -55,6 +55,18 @@ class VisitRow:
     ended_at: Instant | None
     outcome: str | None
     reconstructed: bool
+    position: int | None
+    estimate_s: float | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A fact about the call that has no row of its own. `reasons` are its words."""
+
+    at: Instant
+    kind: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ class CallDetail:
     call: CallRow
     visits: tuple[VisitRow, ...]
     offers: tuple[OfferRow, ...]
+    notes: tuple[NoteRow, ...]
     recording: RecordingRow | None
     caller: CallerRow | None
     """None: withheld by the caller, or erased."""
@@ -177,11 +190,15 @@ class Queries:
                 return None
             visits = await of(t.visits, t.visits.c.entered_at, t.visits.c.id)
             offers = await of(t.offers, t.offers.c.made_at, t.offers.c.id)
+            noted = await of(t.facts_noted, t.facts_noted.c.run, t.facts_noted.c.n, t.facts_noted.c.k)
             recordings, callers = await of(t.recordings), await of(t.callers)
         return CallDetail(
             call=_call_row(found),
-            visits=tuple(VisitRow(**_without_call(row)) for row in visits),
+            visits=tuple(
+                VisitRow(**_without_call(row) | {"reasons": tuple(row.reasons or ())}) for row in visits
+            ),
             offers=tuple(OfferRow(**_without_call(row) | {"reasons": tuple(row.reasons)}) for row in offers),
+            notes=tuple(NoteRow(row.at, row.kind, _words(row.detail)) for row in noted),
             recording=RecordingRow(**_without_call(recordings[0])) if recordings else None,
             caller=CallerRow(**_without_call(callers[0])) if callers else None,
         )
@@ -189,6 +206,15 @@ class Queries:
 
 def _call_row(row: Mapping[Any, Any]) -> CallRow:
     return CallRow(record_of(row), NodeId(row["node"]), row["admission"])
+
+
+def _words(detail: Mapping[str, Any]) -> tuple[str, ...]:
+    """The reasons of a fact that was noted, whichever way it holds them."""
+    several = detail.get("reasons")
+    if several:
+        return tuple(several)
+    one = detail.get("reason") or detail.get("calendar") or detail.get("what")
+    return (str(one),) if one else ()
 
 
 def _without_call(row: Row[Any]) -> dict[str, Any]:

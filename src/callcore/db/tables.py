@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 
 from callcore.db.types import At, Document, Word
@@ -77,6 +78,9 @@ calls = Table(
     Column("visits", Integer, nullable=False),
     Column("offers", Integer, nullable=False),
     Column("reconstructed", Boolean, nullable=False),
+    Column("imprecise", Boolean, nullable=False, server_default=false()),
+    Column("position", Integer, comment="In the line, at the first entry"),
+    Column("estimate_s", Double, comment="The wait estimated then"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )
@@ -94,6 +98,9 @@ visits = Table(
     Column("ended_at", At),
     Column("outcome", Text, comment="answered, requeued, or the outcome of the call"),
     Column("reconstructed", Boolean, nullable=False),
+    Column("position", Integer, comment="In the line, at the entry"),
+    Column("estimate_s", Double, comment="The wait estimated then"),
+    Column("reasons", Document, comment="Why this queue and this priority, in words"),
     Index(None, "call"),
     Index(None, "queue", "entered_at"),
 )
@@ -170,5 +177,6 @@ facts_noted = Table(
     Column("call", Text),
     Column("detail", Document, nullable=False),
     Index(None, "kind", "at"),
+    Index(None, "call"),
     comment="What somebody must be able to look up: starts, gaps in the watch, things mended, differences",
 )

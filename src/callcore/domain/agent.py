@@ -1,7 +1,10 @@
 """An agent on three axes: what the person wants, what we gave them to do, and what Asterisk says of the phone.
 
 Rules
-- Available = READY and IDLE and the phone FREE and not resting. Fitting = available and serving the queue.
+- Available = READY and IDLE and the phone FREE and not resting. Fitting = available, serving the queue, with the
+  skills needed, within the centres' shares.
+- A pause is the person's own absence and goes beside the work: who pauses in a talk goes on talking.
+- Offers missed in a row (rung out or rejected) are counted; an answer, a sign-in or the end of a pause forgets them.
 - RESERVED begins with the offer and RINGING with the phone's own ringing; both end with the offer.
 - After-call work is ours to end: no offer while WRAPPING_UP.
 - Who lets the phone ring out, or rejects, goes to the end of the idle order; a busy or unreachable phone does not
@@ -21,9 +24,16 @@ WORK: Table[Work] = {
     Work.RESERVED: {"OfferRang": Work.RINGING, "OfferFailed": Work.IDLE, "CallAnswered": Work.TALKING},
     Work.RINGING: {"OfferFailed": Work.IDLE, "CallAnswered": Work.TALKING},
     Work.TALKING: {"TalkEnded": Work.WRAPPING_UP},
-    Work.WRAPPING_UP: {"WrapUpEnded": Work.IDLE, "CallAnswered": Work.TALKING},
+    Work.WRAPPING_UP: {
+        "WrapUpEnded": Work.IDLE,
+        "WrapUpExtended": Work.WRAPPING_UP,
+        "CallAnswered": Work.TALKING,
+    },
 }
 """`CallAnswered` out of IDLE and WRAPPING_UP is the safety net's doing, which rings whom it likes."""
+
+NO_ANSWER_PAUSE = "呼出不応答"
+"""The reason of the pause that too many missed offers in a row are answered with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +41,13 @@ class AgentState:
     id: AgentId
     name: str
     centre: CentreId
+    """The agent's own; as a guest (兼務) an agent serves queues of others too."""
     queues: tuple[QueueId, ...]
     seat: PhoneId | None
     """The phone the agent is fixed to, if any."""
+    skills: tuple[tuple[str, int], ...] = ()
+    rank: int = 0
+    """The place in the files."""
     presence: Presence = Presence.SIGNED_OUT
     work: Work = Work.IDLE
     phone: PhoneId | None = None
@@ -44,3 +58,25 @@ class AgentState:
     idle_since: Instant | None = None
     wrap_up_until: Instant | None = None
     rest_until: Instant | None = None
+    pause: str | None = None
+    """The reason, while paused."""
+    paused_at: Instant | None = None
+    misses: int = 0
+    """Offers missed in a row."""
+    answered: int = 0
+    """Talks since the sign-in."""
+    at_work_for: CentreId | None = None
+    """Whose caller is being rung for, talked with or wrapped up."""
+    last_queue: QueueId | None = None
+    """Of the call in hand, or wrapped up: its rules for after-call work hold."""
+    talk_ended_at: Instant | None = None
+    """Where the after-call work of now began."""
+
+    def level(self, skill: str) -> int | None:
+        """1 (best) to 9; None: does not have it."""
+        return next((level for name, level in self.skills if name == skill), None)
+
+    @property
+    def on_duty(self) -> bool:
+        """Signed in and not paused."""
+        return self.presence is Presence.READY

@@ -1,8 +1,9 @@
 """What a board shows of the floor: the words for agents and callers, and which calls are today's.
 
 Rules
-- One word per agent, the first that fits: signed out; what we gave the agent to do; what Asterisk says of the phone;
-  resting; ready. Resting counts as ready in every figure and is shown apart.
+- One word per agent, the first that fits: signed out; what we gave the agent to do; paused; what Asterisk says of the
+  phone; resting; ready. Resting counts as ready in every figure and is shown apart.
+- Who works for another centre (兼務) is busy here: neither ready nor talking for this one.
 - Who hears an announcement and is due an agent waits, with no place in the line yet; a ringing offer is waiting.
 - "Today" is the local day of the centre, and a call belongs to the day it arrived.
 
@@ -20,9 +21,11 @@ from zoneinfo import ZoneInfo
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
-from callcore.domain.floor import Floor
+from callcore.domain.estimate import wait_s
+from callcore.domain.floor import Floor, Line, place_of
 from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Figures, figures
+from callcore.domain.routing import accepted, pools, skilled
 from callcore.domain.stages import Device, Presence, Stage, Work
 
 
@@ -36,8 +39,9 @@ class AgentWord(Enum):
     RINGING = "ringing"
     TALKING = "talking"
     ACW = "acw"
+    PAUSED = "paused"
     BUSY = "busy"
-    """Ready, but the phone is in another call."""
+    """Ready, but the phone is in another call, or the agent works for another centre."""
     UNREACHABLE = "unreachable"
     """Ready, but Asterisk cannot reach the phone."""
     SIGNED_OUT = "signed_out"
@@ -51,11 +55,16 @@ _BY_WORK = {
 }
 
 
-def agent_word(floor: Floor, agent: AgentState) -> AgentWord:
+def agent_word(floor: Floor, agent: AgentState, centre: CentreId) -> AgentWord:
+    """The agent's state as this centre sees it."""
     if agent.presence is Presence.SIGNED_OUT or agent.phone is None:
         return AgentWord.SIGNED_OUT
+    if agent.at_work_for not in (None, centre):
+        return AgentWord.BUSY
     if agent.work is not Work.IDLE:
         return _BY_WORK[agent.work]
+    if agent.presence is Presence.PAUSED:
+        return AgentWord.PAUSED
     match floor.phones.get(agent.phone):
         case Device.FREE:
             return AgentWord.READY if agent.rest_until is None else AgentWord.RESTING
@@ -66,12 +75,22 @@ def agent_word(floor: Floor, agent: AgentState) -> AgentWord:
 
 def word_since(word: AgentWord, agent: AgentState) -> Instant | None:
     """Since when the word holds; None: not known, for the floor keeps no instant of a phone's own changes."""
+    if word is AgentWord.PAUSED:
+        return agent.paused_at
     return None if word in (AgentWord.BUSY, AgentWord.UNREACHABLE) else agent.state_since
+
+
+def agents_of(floor: Floor, centre: CentreId) -> list[AgentState]:
+    """A centre's own agents and its guests, in the order of their numbers."""
+    found = floor.centres.get(centre)
+    queues = {queue.id for queue in found.queues} if found is not None else set()
+    mine = (a for a in floor.agents.values() if a.centre == centre or not queues.isdisjoint(a.queues))
+    return sorted(mine, key=lambda a: (len(a.id), a.id))
 
 
 def agents_by_word(floor: Floor, centre: CentreId) -> dict[AgentWord, int]:
     """How many agents of a centre are in each state; every word is there."""
-    count = Counter(agent_word(floor, a) for a in floor.agents.values() if a.centre == centre)
+    count = Counter(agent_word(floor, a, centre) for a in agents_of(floor, centre))
     return {word: count[word] for word in AgentWord}
 
 
@@ -84,6 +103,10 @@ class Waiting:
     position: int | None
     since: Instant | None
     """The first entry into a queue."""
+    estimate_s: float | None
+    """The estimated wait from now on, in seconds; None: nobody is on duty, or not in a queue yet."""
+    because: tuple[str, str] | None
+    """Why nobody serves this caller now, Japanese and English; None: a phone rings, or not in a queue yet."""
 
 
 def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
@@ -91,6 +114,7 @@ def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
     announcement, first come first."""
     placed: list[tuple[tuple[int, int, str], Call]] = []
     announced: list[Call] = []
+    why = _Why(floor)
     for call in floor.calls.values():
         if call.centre != centre:
             continue
@@ -103,9 +127,63 @@ def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
     for _, call in sorted(placed, key=lambda pair: pair[0]):
         assert call.visit is not None
         places[call.visit.queue] += 1
-        line.append(Waiting(call, call.visit.queue, places[call.visit.queue], call.visit.since))
+        name = call.visit.queue
+        estimate_s = wait_s(floor, name, place_of(call))
+        line.append(Waiting(call, name, places[name], call.visit.since, estimate_s, why.of(call)))
     announced.sort(key=lambda call: (call.arrived_at, call.id))
-    return line + [Waiting(call, call.queue, None, None) for call in announced]
+    return line + [Waiting(call, call.queue, None, None, None, None) for call in announced]
+
+
+_WORDS = {
+    AgentWord.READY: ("受付可", "ready"),
+    AgentWord.RESTING: ("休止", "resting"),
+    AgentWord.RESERVED: ("呼出開始", "reserved"),
+    AgentWord.RINGING: ("呼出中", "ringing"),
+    AgentWord.TALKING: ("通話中", "talking"),
+    AgentWord.ACW: ("後処理", "in after-call work"),
+    AgentWord.PAUSED: ("離席", "paused"),
+    AgentWord.BUSY: ("他の通話中", "busy"),
+    AgentWord.UNREACHABLE: ("電話機不通", "unreachable"),
+}
+
+
+class _Why:
+    """Why nobody serves the callers of a line, in words; the same for all of them, so asked once."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._known: dict[Line, tuple[str, str]] = {}
+
+    def of(self, call: Call) -> tuple[str, str] | None:
+        if call.stage is Stage.OFFERED or call.visit is None:
+            return None
+        if call.in_net:
+            return ("非常時分配が分配中", "the safety net distributes")
+        if call.leaving_as is not None or call.given_up_as is not None:
+            return ("あふれの案内中", "is told that nobody can serve")
+        line = Line(call.visit.queue, call.visit.rung, call.visit.also)
+        if line not in self._known:
+            self._known[line] = self._counted(line, call.centre)
+        return self._known[line]
+
+    def _counted(self, line: Line, centre: CentreId) -> tuple[str, str]:
+        queue = self._floor.queues.get(line.queue)
+        if queue is None:
+            return ("待ち行列が設定にない", "the queue is in no centre file")
+        serving, needs = pools(queue, line), accepted(queue, line.rung)
+        able = [
+            agent
+            for agent in self._floor.agents.values()
+            if skilled(agent, needs) and not set(serving).isdisjoint(agent.queues)
+        ]
+        count = Counter(agent_word(self._floor, agent, centre) for agent in able)
+        del count[AgentWord.SIGNED_OUT]
+        if not count:
+            return ("受け持てるオペレーターが受付していない", "no agent who could serve is signed in")
+        words = [(word, _WORDS[word]) for word in AgentWord if count[word]]
+        ja = "、".join(f"{each[0]} {count[word]}" for word, each in words)
+        en = ", ".join(f"{count[word]} {each[1]}" for word, each in words)
+        return (f"受け持ち {count.total()} 人: {ja}", f"{count.total()} could serve: {en}")
 
 
 @dataclass(frozen=True, slots=True)

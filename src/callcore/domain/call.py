@@ -5,7 +5,9 @@ Rules
 - `answered_at` is the instant at which caller and agent were both in one bridge, and nothing else.
 - The wait runs from the first entry into a queue to the first answer or the end; coming back into a queue after a
   talk begins another visit and keeps the first place in the order.
-- An offer that is open is closed by its own fact before the call ends or is answered by somebody else.
+- An offer that is open is closed by its own fact before the call ends or is answered by somebody else. Several
+  phones may ring in one round; the call is offered until the last of them is closed.
+- Another queue is another visit of the same call; the place among callers of equal priority goes along.
 """
 
 from __future__ import annotations
@@ -44,6 +46,11 @@ CALL: Table[Stage] = {
     },
     Stage.WAITING: {
         "OfferMade": Stage.OFFERED,
+        "VisitBegan": Stage.WAITING,
+        "NeedsRelaxed": Stage.WAITING,
+        "AgentsAdded": Stage.WAITING,
+        "OverflowBegan": Stage.WAITING,
+        "OverflowUndone": Stage.WAITING,
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
         "CallGivenUp": Stage.WAITING,
@@ -51,7 +58,10 @@ CALL: Table[Stage] = {
         "CallEnded": Stage.ENDED,
     },
     Stage.OFFERED: {
+        "OfferMade": Stage.OFFERED,
         "OfferRang": Stage.OFFERED,
+        "WithdrawalAsked": Stage.OFFERED,
+        "NeedsRelaxed": Stage.OFFERED,
         "OfferFailed": Stage.WAITING,
         "NetEntered": Stage.OFFERED,
         "CallAnswered": Stage.TALKING,
@@ -89,6 +99,12 @@ class Visit:
     priority: int
     entered_at: Instant
     since: Instant
+    rung: int = 0
+    """How many rungs of the queue's ladder hold already."""
+    also: tuple[QueueId, ...] = ()
+    """Queues whose agents were added by an overflow rule."""
+    not_before: Instant | None = None
+    """An overflow that could not be carried out is not tried again before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +123,22 @@ class Call:
     refused_as: Outcome | None = None
     given_up_as: Outcome | None = None
     """We ended the wait: what the call ends as, unless it had been answered."""
+    leaving_as: Outcome | None = None
+    """On the way to the treatment of an overflow, and not to be offered any more."""
+    leaving_since: Instant | None = None
+    priority: int | None = None
+    priority_reason: str | None = None
+    been: tuple[QueueId, ...] = ()
+    """The queues that it has waited in, this one included."""
     visit: Visit | None = None
     visits: int = 0
     in_net: bool = False
+    net_changed_at: Instant | None = None
+    """When the caller last fell into the safety net or was taken back."""
     offer: OfferId | None = None
+    """The round of offers that is open, by the id that stands on the channel."""
+    ringing: tuple[OfferId, ...] = ()
+    """The open offers of that round."""
     offers: int = 0
     entered_at: Instant | None = None
     answered_at: Instant | None = None
@@ -122,6 +150,8 @@ class Call:
     """The channel whose far end put down first."""
     last_cause: int | None = None
     """Q.850 cause with which the last talk's phone leg ended."""
+    imprecise: bool = False
+    """Something of it was told late."""
 
     @property
     def channel(self) -> ChannelId:
@@ -131,6 +161,18 @@ class Call:
     def caller_put_down(self) -> bool:
         """The caller's side asked for the end; the Hangup of the channel is on its way."""
         return self.asked_to_end == self.channel
+
+    @property
+    def may_be_offered(self) -> bool:
+        """On the waiting line; not in the safety net, not on the way out, not putting down."""
+        return (
+            self.stage is Stage.WAITING
+            and self.visit is not None
+            and not self.in_net
+            and self.given_up_as is None
+            and self.leaving_as is None
+            and not self.caller_put_down
+        )
 
     @property
     def bridge(self) -> str | None:

@@ -7,9 +7,11 @@ years later under the rules that it was lived under.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from callcore.domain.hours import Calendar
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.stages import Outcome, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,70 @@ class Number:
 
     digits: str
     queue: QueueId
+    priority: int | None = None
+    """Of its callers, 1 (first) to 9 (last); None: the queue's."""
+
+
+class Order(Enum):
+    """By what the fitting agents of equal skill level are put in order."""
+
+    LONGEST_IDLE = "longest_idle"
+    LINEAR = "linear"
+    """As they stand in the centre file."""
+    FEWEST_CALLS = "fewest_calls"
+    """Fewest talks since signing in."""
+    RANDOM = "random"
+    """By the queue's recorded seed, so that a replay chooses alike."""
+
+
+class Cause(Enum):
+    """Why a caller overflows. The outcome of a call that ends by it is in `OUTCOMES`."""
+
+    WAITING = "waiting"
+    """At least so many callers wait before this one."""
+    PER_AGENT = "per_agent"
+    """The callers before this one are at least so many times the agents on duty."""
+    LINES = "lines"
+    """At least as many calls of the centre came before this one and are open as it has lines."""
+    LONGEST_WAIT = "longest_wait"
+    """This caller has waited so many seconds."""
+    ESTIMATED_WAIT = "estimated_wait"
+    """The estimated wait of this caller is so many seconds."""
+    NO_AGENT = "no_agent"
+    """No agent of the queue is signed in, or all are paused."""
+
+
+OUTCOMES: dict[Cause, Outcome] = {
+    Cause.WAITING: Outcome.OVERFLOW_FULL,
+    Cause.PER_AGENT: Outcome.OVERFLOW_FULL,
+    Cause.LINES: Outcome.OVERFLOW_FULL,
+    Cause.LONGEST_WAIT: Outcome.OVERFLOW_WAIT,
+    Cause.ESTIMATED_WAIT: Outcome.OVERFLOW_WAIT,
+    Cause.NO_AGENT: Outcome.OVERFLOW_NO_AGENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """One rule: when `cause` is at least `limit`, callers are treated so. The first that holds counts."""
+
+    cause: Cause
+    treatment: Treatment
+    limit: float = 0
+    """Callers, callers for each agent, or seconds; LINES and NO_AGENT have none."""
+    target: QueueId | None = None
+    """The other queue (QUEUE), or the queue whose agents are asked too (AGENTS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of the relaxation ladder, from `after_s` seconds of this visit on."""
+
+    after_s: int
+    level: int | None = None
+    """Every need is met by this skill level or a better one; None: as before."""
+    agents_of: tuple[QueueId, ...] = ()
+    """The agents of these queues may serve as well, if they have the skills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +105,24 @@ class Queue:
     """Bound of one wait; 30 s later the waiting application itself lets go."""
     priority: int = 5
     """1 (first) to 9 (last)."""
+    needs: tuple[tuple[str, int], ...] = ()
+    """(skill, the worst level that will do: 1 best to 9), each of which an agent must have."""
+    ladder: tuple[Rung, ...] = ()
+    """In the order of `after_s`."""
+    order: Order = Order.LONGEST_IDLE
+    ring_at_once: int = 1
+    """Phones that ring for one caller at the same time; the first to answer wins."""
+    seed: int = 0
+    """For `Order.RANDOM`."""
+    acw_extend_s: int = 60
+    """By how much an agent lengthens after-call work at a time."""
+    acw_most_s: int = 600
+    """How long it may become."""
+    handling_s: int = 360
+    """What talk and after-call work together are expected to take: where an estimate starts from."""
+    patience_s: int = 180
+    """The mean time for which callers are expected to be willing to wait: likewise."""
+    overflow: tuple[Overflow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +132,25 @@ class Agent:
     queues: tuple[QueueId, ...]
     phone: PhoneId | None = None
     """The seat the agent is fixed to; None: any phone of the centre."""
+    skills: tuple[tuple[str, int], ...] = ()
+    """(language or topic, level: 1 best to 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An agent of another centre who serves this one as well (兼務)."""
+
+    agent: AgentId
+    queues: tuple[QueueId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCaller:
+    """A caller whose calls have a priority of their own. `number` as it arrives in the caller id."""
+
+    number: str
+    priority: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +190,18 @@ class Centre:
     target_answer_ratio: float = 0.90
     service_level_s: int = 20
     short_abandon_s: int = 5
+    lines: int | None = None
+    """Calls that the centre may have open at once; None: no bound of ours."""
+    pause_after_misses: int = 3
+    """Offers missed in a row after which an agent is set to pause; 0: never."""
+    guests: tuple[Guest, ...] = ()
+    guests_most: int | None = None
+    """How many guests may be at work for this centre at once; None: no bound."""
+    keep: int = 0
+    """How many of its own agents on duty are not lent out, at any moment."""
+    lends_to: tuple[CentreId, ...] = ()
+    """Centres whose callers its agents may serve by an overflow rule."""
+    callers: tuple[ListedCaller, ...] = ()
 
     @property
     def time_zone(self) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.ids import AgentId, CallId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import Timer
+from callcore.domain.stages import Outcome, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,44 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class OfferCall(Effect):
-    """Redirect the waiting caller into `Dial` of the phone, but only out of the blocking wait."""
+    """Redirect the waiting caller into `Dial` of the phones, but only out of the blocking wait.
+
+    `offer` is the round's id, which stands on the channel; the first phone to answer wins.
+    """
 
     offer: OfferId
     call: CallId
     channel_name: str
-    phone: PhoneId
+    phones: tuple[PhoneId, ...]
     ring_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawOffer(Effect):
+    """Hang up one ringing leg. Never a Redirect of the caller: if the phone is picked up in the same instant, the
+    caller is at worst back on the waiting line in the same place."""
+
+    offer: OfferId
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class EndWait(Effect):
+    """Redirect the waiting caller, out of the blocking wait only, to the announcement or the busy tone that ends it."""
+
+    call: CallId
+    channel_name: str
+    outcome: Outcome
+    treatment: Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCaller(Effect):
+    """The caller waits in another queue now: the channel's own variable says so, for the safety net."""
+
+    call: CallId
+    channel_name: str
+    queue: QueueId
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +74,27 @@ class AddMember(Effect):
     queue: QueueId
     phone: PhoneId
     agent: AgentId
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseMember(Effect):
+    """Mirror a pause, or its end, into the safety net."""
+
+    queue: QueueId
+    phone: PhoneId
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveMember(Effect):
     queue: QueueId
     phone: PhoneId
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Effect):
+    """Take a snapshot now, for events were late or a state is beyond its bound."""
 
 
 @dataclass(frozen=True, slots=True)

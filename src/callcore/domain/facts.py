@@ -22,7 +22,7 @@ from callcore.domain.ids import (
     VisitId,
 )
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Device, OfferStage, Outcome, Party
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Treatment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,34 @@ class LinkLost(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healed(Fact):
-    """The watchdog found a state that Asterisk contradicts, and mended it."""
+    """The watchdog found a state that Asterisk contradicts, or one beyond its bound, and mended it."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStepped(Fact):
+    """The wall clock was set by `by` microseconds (+ forward). `at` is by the new clock. Whatever is going on began
+    `by` later than was written down, by the new clock, so that every length stays right."""
+
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LagBegan(Fact):
+    """Asterisk's events come later than the canary's bound: the times of the calls of now are imprecise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LagEnded(Fact):
+    """Events come in time again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMarkedImprecise(Fact):
+    """Something of this call was told late: its times are not exact."""
+
+    call: CallId
 
 
 # -- calls ---------------------------------------------------------------------------------------------------
@@ -80,6 +105,9 @@ class CallArrived(Fact):
     number: str
     queue: QueueId
     caller: Personal
+    priority: int | None = None
+    """That the number or the list of callers gives to this call; None: the queue's."""
+    priority_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +138,59 @@ class AdmissionDiffered(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitBegan(Fact):
-    """The caller entered a queue. `since` orders the wait: the first entry of this call into any queue."""
+    """The caller entered a queue; a visit that is open ends with it. `since` orders the wait: the first entry of this
+    call into any queue."""
 
     call: CallId
     visit: VisitId
     queue: QueueId
     priority: int
     since: Instant
+    position: int | None = None
+    """1: first in the line. None: not known, for it is reconstructed."""
+    estimate_s: float | None = None
+    """The estimated wait in seconds from here on (EWT); None: nobody is on duty, or not known."""
+    reasons: tuple[str, ...] = ()
+    """Why the caller came from another queue, and why with this priority."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsRelaxed(Fact):
+    """The caller has waited to a rung of the queue's ladder; `rung` counts from 1."""
+
+    call: CallId
+    visit: VisitId
+    rung: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentsAdded(Fact):
+    """An overflow rule: another queue's agents may serve this caller as well."""
+
+    call: CallId
+    visit: VisitId
+    agents_of: QueueId
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowBegan(Fact):
+    """An overflow rule ends this wait: the caller is being sent to the treatment."""
+
+    call: CallId
+    outcome: Outcome
+    treatment: Treatment
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowUndone(Fact):
+    """The caller could not be sent to the treatment, and waits as before; not tried again before `not_before`."""
+
+    call: CallId
+    reason: str
+    not_before: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +316,10 @@ class RecordingFiled(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferMade(Fact):
-    """One agent was chosen for one caller. `reasons` are words that a supervisor reads."""
+    """One agent was chosen for one caller. `reasons` are words that a supervisor reads.
+
+    `round` stands on the caller's channel: the first offer's id of those that ring at once.
+    """
 
     offer: OfferId
     call: CallId
@@ -251,6 +328,8 @@ class OfferMade(Fact):
     phone: PhoneId
     ring_s: int
     reasons: tuple[str, ...]
+    round: OfferId | None = None
+    """None: this offer's own id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +337,15 @@ class OfferRang(Fact):
     offer: OfferId
     call: CallId
     channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalAsked(Fact):
+    """We took an offer back; its leg is being hung up. An answer that is quicker counts."""
+
+    offer: OfferId
+    call: CallId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,8 +376,32 @@ class AgentSignedOut(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrapUpEnded(Fact):
+class AgentPaused(Fact):
+    """`by`: who asked, in words; None: the agent."""
+
     agent: AgentId
+    reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentResumed(Fact):
+    agent: AgentId
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpEnded(Fact):
+    """`early`: the agent ended it; else its time was over."""
+
+    agent: AgentId
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpExtended(Fact):
+    agent: AgentId
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,26 @@
-"""The floor: the whole state, and `evolve`, the fold of one fact into it.
+"""The floor: the whole state at one instant.
 
 Rules
-- Only facts change the floor. `evolve` asks the tables and raises `IllegalTransition`, changing nothing.
-- Folding decides nothing: no fact makes another one here, no effect comes out.
+- Only facts change the floor, by `evolve`. Nothing here decides anything.
 - Ended calls leave the floor; their ids stay for an hour, so that a late or doubled event cannot bring them back.
+- What matching asks at every step is kept ready beside the state it follows from: the callers in their lines, the
+  agents who are free, who is on duty, who is lent out. `put_call` and `put_agent` are the only ways in, and keep
+  these indexes; `problems` counts them anew and compares.
 - `seq` counts facts' frames, set by the journal's writer and readers; equal `seq`, equal floor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import singledispatch
+from typing import Any
 
 from immutables import Map
 
-from callcore.domain import facts as f
-from callcore.domain.agent import WORK, AgentState
-from callcore.domain.call import CALL, Call, Leg, Visit
-from callcore.domain.centre import Centre, Configuration, Number, Queue
+from callcore.domain.agent import AgentState
+from callcore.domain.call import Call, Visit
+from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
 from callcore.domain.ids import (
     SECOND,
     AgentId,
@@ -31,9 +33,8 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.inputs import Timer, TimerKind
-from callcore.domain.offer import OFFER, Offer
-from callcore.domain.stages import OPEN_OFFER, Device, OfferStage, Presence, Stage, Work
-from callcore.domain.transitions import IllegalTransition, advance
+from callcore.domain.offer import Offer
+from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
 
 OFFER_GRACE_S = 5
 """Seconds after the ring time within which Asterisk must have told an offer's end. `Dial` returns at once at its
@@ -43,9 +44,33 @@ UNNOTICED_S = 60
 """Seconds for which a link may have been dead before that was noticed. A Ping each second with 3 s for its answer
 finds it within 4; a minute covers a machine that hardly runs, and reading more of CEL than needed is harmless."""
 
-REMEMBER_ENDED_S = 3600
-"""Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
-covers a long list of events replayed by a mistaken adapter."""
+ESTIMATE_EVERY_S = 5
+"""Seconds between two looks at a caller's estimated wait where an overflow rule asks for it."""
+
+Place = tuple[int, int, str]
+"""Priority, since when the call waits, the call's id: lower is served first, and no two are equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Callers who wait for the same agents: of one queue, on one rung of its ladder, with the same agents added."""
+
+    queue: QueueId
+    rung: int = 0
+    also: tuple[QueueId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a queue moves, from its own latest calls: sums in which a call weighs less with each that follows.
+
+    `handled` talks took `handling` seconds, after-call work included; `left` callers gave up in `waited` seconds.
+    """
+
+    handled: float = 0.0
+    handling: float = 0.0
+    left: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +83,10 @@ class Floor:
     """Whether we may decide: logged in and reconciled."""
     blind_since: Instant | None = None
     """The last that is known of the time before nobody watched; None while linked."""
+    lagging: bool = False
+    """Asterisk's events come late: what is told now is not exact."""
+    healed: int = 0
+    """States that the watchdog mended, in this run."""
     centres: Map[CentreId, Centre] = field(default_factory=Map)
     queues: Map[QueueId, Queue] = field(default_factory=Map)
     queue_centre: Map[QueueId, CentreId] = field(default_factory=Map)
@@ -76,6 +105,22 @@ class Floor:
     ended: Map[CallId, Instant] = field(default_factory=Map)
     unfiled: Map[CallId, Instant] = field(default_factory=Map)
     """Answered calls that ended and whose recording was not measured yet."""
+    pace: Map[QueueId, Pace] = field(default_factory=Map)
+    # Indexes: each follows from what stands above.
+    lines: Map[Line, tuple[Place, ...]] = field(default_factory=Map)
+    """Callers who may be offered, in their order. No line is empty."""
+    present: Map[CentreId, tuple[CallId, ...]] = field(default_factory=Map)
+    """A centre's calls that take up one of its lines, in the order of arrival."""
+    free: Map[AgentId, bool] = field(default_factory=Map)
+    """The agents who are available."""
+    on_duty: Map[QueueId, frozenset[AgentId]] = field(default_factory=Map)
+    """The agents of a queue who are signed in and not paused."""
+    own_duty: Map[CentreId, int] = field(default_factory=Map)
+    """How many of a centre's own agents are on duty."""
+    lent: Map[CentreId, int] = field(default_factory=Map)
+    """How many of a centre's own agents work for another one now."""
+    guests: Map[CentreId, int] = field(default_factory=Map)
+    """How many agents of others work for this centre now."""
 
     # -- looking things up ------------------------------------------------------------------------------------
 
@@ -99,6 +144,22 @@ class Floor:
             and self.phones.get(agent.phone) is Device.FREE
         )
 
+    def offer_at(self, call: Call, phone: PhoneId | None) -> Offer | None:
+        """The open offer of this call that rings, or is to ring, this phone."""
+        for name in call.ringing:
+            offer = self.offers[name]
+            if offer.phone == phone:
+                return offer
+        return None
+
+    def callers_in(self, queue: QueueId) -> int:
+        """How many wait in the queue with no phone ringing for them."""
+        return sum(len(places) for line, places in self.lines.items() if line.queue == queue)
+
+    def ahead(self, queue: QueueId, place: Place) -> int:
+        """How many of them are served before this place."""
+        return sum(bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue)
+
     def deadlines(self) -> Iterator[tuple[Timer, Instant]]:
         """Every timer the state implies; a restored engine arms these."""
         for agent in self.agents.values():
@@ -108,6 +169,40 @@ class Floor:
                 yield Timer(TimerKind.REST, agent.id), agent.rest_until
         for offer in self.offers.values():
             yield Timer(TimerKind.OFFER, offer.id), offer.overdue_at
+        for call in self.calls.values():
+            due = self.wait_due(call, self.at)
+            if due is not None:
+                yield Timer(TimerKind.WAIT, call.id), due
+
+    def wait_due(self, call: Call, now: Instant) -> Instant | None:
+        """When time alone next changes something for this caller; in the past: at once. None: never.
+
+        While a phone rings the ladder goes on, and no rule sends the caller away.
+        """
+        visit = call.visit
+        queue = self.queues.get(visit.queue) if visit is not None else None
+        if visit is None or queue is None or call.stage not in (Stage.WAITING, Stage.OFFERED):
+            return None
+        due: list[int] = []
+        if visit.rung < len(queue.ladder):
+            due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
+        if self.linked and call.may_be_offered:
+            due.extend(self._overflow_due(queue, visit, call.been, now))
+        return Instant(min(due)) if due else None
+
+    @staticmethod
+    def _overflow_due(queue: Queue, visit: Visit, been: tuple[QueueId, ...], now: Instant) -> Iterator[int]:
+        not_before = visit.not_before or 0
+        if not_before > now:
+            yield not_before
+        for rule in queue.overflow:
+            if rule.target is not None and rule.target in (*visit.also, *been):
+                continue
+            if rule.cause is Cause.LONGEST_WAIT:
+                yield max(visit.entered_at + round(rule.limit * SECOND), not_before)
+            elif rule.cause is Cause.ESTIMATED_WAIT:
+                every = ESTIMATE_EVERY_S * SECOND
+                yield visit.entered_at + every * (max(0, now - visit.entered_at) // every + 1)
 
     def unwitnessed_since(self) -> Instant:
         """From where on Asterisk's CEL must be read to know what nobody saw: every call that is open now, and
@@ -127,543 +222,233 @@ class Floor:
 
     def problems(self) -> list[str]:
         """Broken invariants, in words; none is the only right answer."""
-        found: list[str] = []
+        return [*self._of_offers(), *self._of_calls(), *self._of_agents(), *self._of_indexes()]
+
+    def _of_offers(self) -> Iterator[str]:
         for offer in self.offers.values():
             call, agent = self.calls.get(offer.call), self.agents.get(offer.agent)
             if offer.stage not in OPEN_OFFER:
-                found.append(f"offer {offer.id} is kept in stage {offer.stage.value}")
-            if call is None or call.stage is not Stage.OFFERED or call.offer != offer.id:
-                found.append(f"offer {offer.id} names a call that is not offered by it: {offer.call}")
+                yield f"offer {offer.id} is kept in stage {offer.stage.value}"
+            if call is None or call.stage is not Stage.OFFERED or call.offer != offer.round:
+                yield f"offer {offer.id} names a call that is not offered by it: {offer.call}"
+            elif offer.id not in call.ringing:
+                yield f"offer {offer.id} is not among those of call {call.id}: {call.ringing}"
             if agent is None or agent.offer != offer.id or agent.work not in (Work.RESERVED, Work.RINGING):
-                found.append(f"offer {offer.id} names an agent who is not reserved by it: {offer.agent}")
-        talking: dict[AgentId, CallId] = {}
+                yield f"offer {offer.id} names an agent who is not reserved by it: {offer.agent}"
+
+    def _of_calls(self) -> Iterator[str]:
         for call in self.calls.values():
             if call.stage is Stage.ENDED:
-                found.append(f"call {call.id} has ended and is still on the floor")
+                yield f"call {call.id} has ended and is still on the floor"
             if (call.stage is Stage.OFFERED) != (call.offer is not None):
-                found.append(f"call {call.id} is {call.stage.value} with offer {call.offer}")
-            if call.offer is not None and call.offer not in self.offers:
-                found.append(f"call {call.id} names an offer that is not open: {call.offer}")
+                yield f"call {call.id} is {call.stage.value} with offer {call.offer}"
+            if (call.offer is not None) != bool(call.ringing):
+                yield f"call {call.id} has the round {call.offer} of {call.ringing}"
+            for name in call.ringing:
+                if name not in self.offers:
+                    yield f"call {call.id} names an offer that is not open: {name}"
             if call.stage in (Stage.WAITING, Stage.OFFERED) and call.visit is None:
-                found.append(f"call {call.id} waits without a visit")
+                yield f"call {call.id} waits without a visit"
+            if call.leaving_as is not None and call.stage is not Stage.WAITING:
+                yield f"call {call.id} is leaving its wait and is {call.stage.value}"
+            for leg in call.legs:
+                if self.channels.get(leg.channel) != call.id:
+                    yield f"channel {leg.channel} of call {call.id} is not known as such"
+            if call.id in self.ended:
+                yield f"call {call.id} is open and ended"
+
+    def _of_agents(self) -> Iterator[str]:
+        talking: dict[AgentId, CallId] = {}
+        for call in self.calls.values():
             if call.stage is Stage.TALKING and call.talking_with is not None:
                 if call.talking_with in talking:
-                    found.append(
-                        f"agent {call.talking_with} talks in {call.id} and {talking[call.talking_with]}"
-                    )
+                    yield f"agent {call.talking_with} talks in {call.id} and {talking[call.talking_with]}"
                 talking[call.talking_with] = call.id
-            found.extend(
-                f"channel {leg.channel} of call {call.id} is not known as such"
-                for leg in call.legs
-                if self.channels.get(leg.channel) != call.id
-            )
-            if call.id in self.ended:
-                found.append(f"call {call.id} is open and ended")
         for agent in self.agents.values():
             busy = agent.work in (Work.RESERVED, Work.RINGING)
             if busy != (agent.offer is not None) or (
                 agent.offer is not None and agent.offer not in self.offers
             ):
-                found.append(f"agent {agent.id} is {agent.work.value} with offer {agent.offer}")
+                yield f"agent {agent.id} is {agent.work.value} with offer {agent.offer}"
             if (agent.work is Work.TALKING) != (talking.get(agent.id) is not None):
-                found.append(f"agent {agent.id} is {agent.work.value}, calls say {talking.get(agent.id)}")
+                yield f"agent {agent.id} is {agent.work.value}, calls say {talking.get(agent.id)}"
             if (agent.work is Work.WRAPPING_UP) != (agent.wrap_up_until is not None):
-                found.append(f"agent {agent.id} is {agent.work.value} until {agent.wrap_up_until}")
-            if (agent.presence is Presence.READY) != (agent.phone is not None):
-                found.append(f"agent {agent.id} is {agent.presence.value} at phone {agent.phone}")
+                yield f"agent {agent.id} is {agent.work.value} until {agent.wrap_up_until}"
+            if (agent.presence is Presence.SIGNED_OUT) == (agent.phone is not None):
+                yield f"agent {agent.id} is {agent.presence.value} at phone {agent.phone}"
+            if (agent.presence is Presence.PAUSED) != (agent.pause is not None):
+                yield f"agent {agent.id} is {agent.presence.value} with the pause {agent.pause}"
+            if (agent.work is Work.IDLE) != (agent.at_work_for is None):
+                yield f"agent {agent.id} is {agent.work.value} and at work for {agent.at_work_for}"
             if agent.phone is not None and self.seated.get(agent.phone) != agent.id:
-                found.append(
-                    f"agent {agent.id} sits at {agent.phone}, where {self.seated.get(agent.phone)} is known"
-                )
-        return found
+                yield f"agent {agent.id} sits at {agent.phone}, where {self.seated.get(agent.phone)} is known"
+
+    def _of_indexes(self) -> Iterator[str]:
+        anew = reindexed(self)
+        for name in INDEXES:
+            if getattr(self, name) != getattr(anew, name):
+                yield f"the index {name} is {getattr(self, name)}, counted anew {getattr(anew, name)}"
 
 
-def evolve(floor: Floor, fact: f.Fact) -> Floor:
-    """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
-    changed = _apply(fact, floor)
-    return changed if fact.at <= changed.at else replace(changed, at=fact.at)
+INDEXES = ("lines", "present", "free", "on_duty", "own_duty", "lent", "guests")
 
 
-@singledispatch
-def _apply(fact: f.Fact, floor: Floor) -> Floor:
-    raise IllegalTransition(f"nobody knows how to fold a {type(fact).__name__}")
+# -- the ways in ---------------------------------------------------------------------------------------------
 
 
-# -- helpers -------------------------------------------------------------------------------------------------
+def place_of(call: Call) -> Place:
+    """Where the call stands among the callers of its line. It must be in a queue."""
+    assert call.visit is not None
+    return (call.visit.priority, call.visit.since, call.id)
 
 
-def _call(floor: Floor, name: CallId) -> Call:
-    call = floor.calls.get(name)
-    if call is None:
-        raise IllegalTransition(f"call {name} is not on the floor")
-    return call
+def line_of(call: Call) -> Line | None:
+    """The line the call stands in; None: it may not be offered now."""
+    visit = call.visit
+    return Line(visit.queue, visit.rung, visit.also) if visit is not None and call.may_be_offered else None
 
 
-def _put(floor: Floor, call: Call) -> Floor:
-    return replace(floor, calls=floor.calls.set(call.id, call))
+def put_call(floor: Floor, call: Call, **changes: Any) -> Floor:
+    """The floor with this call as it is now, its indexes, and whatever else changes with it."""
+    before = floor.calls.get(call.id)
+    lines = _moved(floor.lines, before, call)
+    if lines is not floor.lines:
+        changes["lines"] = lines
+    if before is None or _takes_line(before) != _takes_line(call) or before.arrived_at != call.arrived_at:
+        changes["present"] = _present(floor.present, floor.calls, before, call)
+    return replace(floor, calls=floor.calls.set(call.id, call), **changes)
 
 
-def _stage(call: Call, fact: f.Fact) -> Stage:
-    return advance(CALL, "call", call.id, call.stage, type(fact).__name__)
-
-
-def _work(agent: AgentState, fact: f.Fact) -> Work:
-    return advance(WORK, "agent", agent.id, agent.work, type(fact).__name__)
-
-
-def _agent(floor: Floor, name: AgentId) -> AgentState:
-    agent = floor.agents.get(name)
-    if agent is None:
-        raise IllegalTransition(f"agent {name} is not known")
-    return agent
-
-
-def _replace_leg(call: Call, channel: ChannelId, bridge: str | None) -> Call:
-    if call.leg(channel) is None:
-        raise IllegalTransition(f"call {call.id} has no leg {channel}")
+def drop_call(floor: Floor, call: CallId, **changes: Any) -> Floor:
+    """The floor without this call."""
+    before = floor.calls[call]
     return replace(
-        call, legs=tuple(replace(leg, bridge=bridge) if leg.channel == channel else leg for leg in call.legs)
+        floor,
+        calls=floor.calls.delete(call),
+        lines=_moved(floor.lines, before, None),
+        present=_present(floor.present, floor.calls, before, None),
+        **changes,
     )
 
 
-# -- engine and link -----------------------------------------------------------------------------------------
+def _moved(
+    lines: Map[Line, tuple[Place, ...]], before: Call | None, now: Call | None
+) -> Map[Line, tuple[Place, ...]]:
+    old = line_of(before) if before is not None else None
+    new = line_of(now) if now is not None else None
+    if old is None and new is None:
+        return lines
+    old_place = place_of(before) if old is not None and before is not None else None
+    new_place = place_of(now) if new is not None and now is not None else None
+    if old == new and old_place == new_place:
+        return lines
+    if old is not None and old_place is not None:
+        places = list(lines[old])
+        del places[bisect_left(places, old_place)]
+        lines = lines.set(old, tuple(places)) if places else lines.delete(old)
+    if new is not None and new_place is not None:
+        places = list(lines.get(new, ()))
+        insort(places, new_place)
+        lines = lines.set(new, tuple(places))
+    return lines
 
 
-@_apply.register
-def _(fact: f.RunStarted, floor: Floor) -> Floor:
-    if fact.run <= floor.run:
-        raise IllegalTransition(f"run {fact.run} cannot follow run {floor.run}")
-    # Killed while linked: the last fact is the last that was seen. Else the blindness goes on.
-    blind = floor.at if floor.linked else floor.blind_since
-    return replace(
-        floor, run=fact.run, linked=False, offers_made=0, blind_since=fact.at if blind is None else blind
+def _takes_line(call: Call) -> bool:
+    """Whether the call takes up one of the centre's lines; who hears why not, and goes, is not counted."""
+    return call.refused_as is None and call.given_up_as is None and call.leaving_as is None
+
+
+def _present(
+    present: Map[CentreId, tuple[CallId, ...]],
+    calls: Map[CallId, Call],
+    before: Call | None,
+    now: Call | None,
+) -> Map[CentreId, tuple[CallId, ...]]:
+    call = now or before
+    assert call is not None
+    here = present.get(call.centre, ())
+    if before is not None and _takes_line(before):
+        here = tuple(name for name in here if name != before.id)
+    if now is not None and _takes_line(now):
+        # Most often it is the last to have come.
+        at = len(here)
+        while at and (calls[here[at - 1]].arrived_at, here[at - 1]) > (now.arrived_at, now.id):
+            at -= 1
+        here = (*here[:at], now.id, *here[at:])
+    if here:
+        return present.set(call.centre, here)
+    return present.delete(call.centre) if call.centre in present else present
+
+
+def put_agent(floor: Floor, agent: AgentState, **changes: Any) -> Floor:
+    """The floor with this agent as he is now, the indexes, and whatever else changes with him."""
+    before = floor.agents.get(agent.id)
+    floor = replace(floor, agents=floor.agents.set(agent.id, agent), **changes)
+    return _agent_indexed(floor, before, agent)
+
+
+def _agent_indexed(floor: Floor, before: AgentState | None, now: AgentState) -> Floor:
+    changes: dict[str, Any] = {}
+    available = floor.available(now)
+    if available != (now.id in floor.free):
+        changes["free"] = floor.free.set(now.id, True) if available else floor.free.delete(now.id)
+    old = (before.queues if before.on_duty else ()) if before is not None else ()
+    new = now.queues if now.on_duty else ()
+    if old != new:
+        duty = floor.on_duty
+        for queue in old:
+            left = duty[queue] - {now.id}
+            duty = duty.set(queue, left) if left else duty.delete(queue)
+        for queue in new:
+            duty = duty.set(queue, duty.get(queue, frozenset()) | {now.id})
+        changes["on_duty"] = duty
+    was_own = before is not None and before.on_duty
+    if was_own != now.on_duty:
+        changes["own_duty"] = _counted(floor.own_duty, now.centre, 1 if now.on_duty else -1)
+    old_guest = before.at_work_for if before is not None and before.at_work_for != before.centre else None
+    new_guest = now.at_work_for if now.at_work_for != now.centre else None
+    if old_guest != new_guest:
+        lent, guests = floor.lent, floor.guests
+        for centre, by in ((old_guest, -1), (new_guest, 1)):
+            if centre is not None:
+                lent, guests = _counted(lent, now.centre, by), _counted(guests, centre, by)
+        changes.update(lent=lent, guests=guests)
+    return replace(floor, **changes) if changes else floor
+
+
+def _counted(count: Map[CentreId, int], centre: CentreId, by: int) -> Map[CentreId, int]:
+    n = count.get(centre, 0) + by
+    return count.set(centre, n) if n else count.delete(centre)
+
+
+def put_device(floor: Floor, phone: PhoneId, device: Device) -> Floor:
+    """The floor with this phone as Asterisk says it is."""
+    changed = replace(floor, phones=floor.phones.set(phone, device))
+    name = floor.seated.get(phone)
+    agent = changed.agents.get(name) if name is not None else None
+    return changed if agent is None else _agent_indexed(changed, agent, agent)
+
+
+def reindexed(floor: Floor) -> Floor:
+    """The floor with every index counted anew, as after a change of the configuration."""
+    empty: Floor = replace(
+        floor,
+        calls=Map(),
+        agents=Map(),
+        lines=Map(),
+        present=Map(),
+        free=Map(),
+        on_duty=Map(),
+        own_duty=Map(),
+        lent=Map(),
+        guests=Map(),
     )
-
-
-@_apply.register
-def _(fact: f.Configured, floor: Floor) -> Floor:
-    centres = {c.id: c for c in fact.configuration.centres}
-    agents: dict[AgentId, AgentState] = {}
-    for centre in centres.values():
-        for spec in centre.agents:
-            known = floor.agents.get(spec.id) or AgentState(
-                spec.id, spec.name, centre.id, spec.queues, spec.phone
-            )
-            agents[spec.id] = replace(
-                known, name=spec.name, centre=centre.id, queues=spec.queues, seat=spec.phone
-            )
-    # Somebody who was taken out of the files keeps the call in hand, and gets no other one.
+    for call in _in_order(floor.calls.values()):
+        empty = put_call(empty, call)
     for agent in floor.agents.values():
-        if agent.id not in agents and (agent.presence is Presence.READY or agent.work is not Work.IDLE):
-            agents[agent.id] = replace(agent, queues=())
-    phones = {p.id: floor.phones.get(p.id, Device.UNREACHABLE) for c in centres.values() for p in c.phones}
-    return replace(
-        floor,
-        configuration=fact.configuration,
-        centres=Map(centres),
-        queues=Map({q.id: q for c in centres.values() for q in c.queues}),
-        queue_centre=Map({q.id: c.id for c in centres.values() for q in c.queues}),
-        numbers=Map({n.digits: c.id for c in centres.values() for n in c.numbers}),
-        phone_centre=Map({p.id: c.id for c in centres.values() for p in c.phones}),
-        agents=Map(agents),
-        phones=Map(phones),
-    )
+        empty = put_agent(empty, agent)
+    return replace(empty, calls=floor.calls, agents=floor.agents)
 
 
-@_apply.register
-def _(fact: f.LinkGained, floor: Floor) -> Floor:
-    return replace(floor, linked=True, blind_since=None)
-
-
-@_apply.register
-def _(fact: f.LinkLost, floor: Floor) -> Floor:
-    return replace(floor, linked=False, blind_since=floor.at if floor.linked else floor.blind_since)
-
-
-@_apply.register
-def _(fact: f.Healed, floor: Floor) -> Floor:
-    return floor
-
-
-# -- calls ---------------------------------------------------------------------------------------------------
-
-
-@_apply.register
-def _(fact: f.CallArrived, floor: Floor) -> Floor:
-    if fact.call in floor.calls or fact.call in floor.ended:
-        raise IllegalTransition(f"call {fact.call} has arrived before")
-    call = Call(
-        id=fact.call,
-        node=fact.node,
-        channel_name=fact.channel_name,
-        centre=fact.centre,
-        number=fact.number,
-        queue=fact.queue,
-        caller=fact.caller,
-        arrived_at=fact.at,
-        stage=advance(CALL, "call", fact.call, None, "CallArrived"),
-        legs=(Leg(ChannelId(fact.call), None, None, None),),
-    )
-    return replace(
-        floor,
-        calls=floor.calls.set(call.id, call),
-        channels=floor.channels.set(call.channel, call.id),
-    )
-
-
-@_apply.register
-def _(fact: f.CallAdmitted, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact)))
-
-
-@_apply.register
-def _(fact: f.CallRefused, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), refused_as=fact.outcome))
-
-
-@_apply.register
-def _(fact: f.AdmissionDiffered, floor: Floor) -> Floor:
-    return floor
-
-
-@_apply.register
-def _(fact: f.VisitBegan, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(
-        floor,
-        replace(
-            call,
-            stage=_stage(call, fact),
-            visit=Visit(fact.visit, fact.queue, fact.priority, fact.at, fact.since),
-            visits=call.visits + 1,
-            entered_at=fact.at if call.entered_at is None else call.entered_at,
-            in_net=False,
-            # An agent who put down in the talk before has no part in how this wait ends.
-            asked_to_end=call.asked_to_end if call.caller_put_down else None,
-        ),
-    )
-
-
-@_apply.register
-def _(fact: f.NetEntered, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), in_net=True))
-
-
-@_apply.register
-def _(fact: f.NetLeft, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), in_net=False))
-
-
-@_apply.register
-def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), given_up_as=fact.outcome))
-
-
-@_apply.register
-def _(fact: f.LegBegan, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    if fact.channel in floor.channels:
-        raise IllegalTransition(f"channel {fact.channel} is a leg already")
-    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer)
-    return replace(
-        floor,
-        calls=floor.calls.set(call.id, replace(call, legs=(*call.legs, leg))),
-        channels=floor.channels.set(fact.channel, call.id),
-    )
-
-
-@_apply.register
-def _(fact: f.LegJoined, floor: Floor) -> Floor:
-    return _put(floor, _replace_leg(_call(floor, fact.call), fact.channel, fact.bridge))
-
-
-@_apply.register
-def _(fact: f.LegLeft, floor: Floor) -> Floor:
-    return _put(floor, _replace_leg(_call(floor, fact.call), fact.channel, None))
-
-
-@_apply.register
-def _(fact: f.LegEnded, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    if call.leg(fact.channel) is None or fact.channel == call.channel:
-        raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
-    return replace(
-        floor,
-        calls=floor.calls.set(
-            call.id,
-            replace(
-                call,
-                legs=tuple(leg for leg in call.legs if leg.channel != fact.channel),
-                last_cause=fact.cause if fact.channel == call.talking_leg else call.last_cause,
-            ),
-        ),
-        channels=floor.channels.delete(fact.channel),
-    )
-
-
-@_apply.register
-def _(fact: f.HangupAsked, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, asked_to_end=fact.channel))
-
-
-@_apply.register
-def _(fact: f.CallAnswered, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    if call.offer != fact.offer:
-        raise IllegalTransition(
-            f"call {call.id} is answered by offer {fact.offer} while {call.offer} is open"
-        )
-    stage = _stage(call, fact)
-    offers = floor.offers
-    if fact.offer is not None:
-        advance(OFFER, "offer", fact.offer, offers[fact.offer].stage, "CallAnswered")
-        offers = offers.delete(fact.offer)
-    agents = floor.agents
-    if fact.agent is not None:
-        agent = _agent(floor, fact.agent)
-        if agent.offer != fact.offer:
-            raise IllegalTransition(f"agent {agent.id} answers {fact.offer} and is reserved by {agent.offer}")
-        agents = agents.set(
-            agent.id,
-            replace(
-                agent,
-                work=_work(agent, fact),
-                offer=None,
-                call=call.id,
-                state_since=fact.at,
-                wrap_up_until=None,
-                rest_until=None,
-            ),
-        )
-    return replace(
-        floor,
-        offers=offers,
-        agents=agents,
-        calls=floor.calls.set(
-            call.id,
-            replace(
-                call,
-                stage=stage,
-                offer=None,
-                visit=None,
-                in_net=False,
-                answered_at=call.answered_at or fact.at,
-                talking_with=fact.agent,
-                talking_leg=fact.channel,
-                talk_since=fact.at,
-                held_since=None,
-                # A caller may have put down in the instant in which the phone was picked up.
-                asked_to_end=call.asked_to_end if call.caller_put_down else None,
-                last_cause=None,
-            ),
-        ),
-    )
-
-
-@_apply.register
-def _(fact: f.CallHeld, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), held_since=fact.at))
-
-
-@_apply.register
-def _(fact: f.CallResumed, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return _put(floor, replace(call, stage=_stage(call, fact), held_since=None))
-
-
-@_apply.register
-def _(fact: f.TalkEnded, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    if call.talking_with != fact.agent:
-        raise IllegalTransition(f"call {call.id} talks with {call.talking_with}, not {fact.agent}")
-    stage = _stage(call, fact)
-    agents = floor.agents
-    if fact.agent is not None:
-        agent = _agent(floor, fact.agent)
-        work = _work(agent, fact)
-        until = fact.wrap_up_until
-        agents = agents.set(
-            agent.id,
-            replace(
-                agent,
-                work=work if until is not None else Work.IDLE,
-                call=None,
-                state_since=fact.at,
-                idle_since=fact.at,
-                wrap_up_until=until,
-            ),
-        )
-    return replace(
-        floor,
-        agents=agents,
-        calls=floor.calls.set(call.id, replace(call, stage=stage, talking_with=None, talk_since=None)),
-    )
-
-
-@_apply.register
-def _(fact: f.CallEnded, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    _stage(call, fact)
-    channels = floor.channels
-    for leg in call.legs:
-        channels = channels.delete(leg.channel)
-    ended = floor.ended
-    if len(ended) % 256 == 255:  # now and then, not at every end
-        # What CEL tells again after the next gap must not be taken for unknown.
-        oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
-        ended = Map({k: v for k, v in ended.items() if v > oldest})
-    answered = call.answered_at is not None
-    return replace(
-        floor,
-        calls=floor.calls.delete(call.id),
-        channels=channels,
-        ended=ended.set(call.id, fact.at),
-        unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
-    )
-
-
-@_apply.register
-def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
-    if fact.call not in floor.unfiled:
-        raise IllegalTransition(f"call {fact.call} has no recording to be filed")
-    return replace(floor, unfiled=floor.unfiled.delete(fact.call))
-
-
-# -- offers --------------------------------------------------------------------------------------------------
-
-
-@_apply.register
-def _(fact: f.OfferMade, floor: Floor) -> Floor:
-    call, agent = _call(floor, fact.call), _agent(floor, fact.agent)
-    if fact.offer in floor.offers:
-        raise IllegalTransition(f"offer {fact.offer} is open already")
-    offer = Offer(
-        id=fact.offer,
-        call=fact.call,
-        visit=fact.visit,
-        agent=fact.agent,
-        phone=fact.phone,
-        made_at=fact.at,
-        rings_until=Instant(fact.at + fact.ring_s * SECOND),
-        overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
-        stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
-    )
-    return replace(
-        floor,
-        offers=floor.offers.set(offer.id, offer),
-        offers_made=floor.offers_made + 1,
-        calls=floor.calls.set(
-            call.id, replace(call, stage=_stage(call, fact), offer=offer.id, offers=call.offers + 1)
-        ),
-        agents=floor.agents.set(
-            agent.id, replace(agent, work=_work(agent, fact), offer=offer.id, state_since=fact.at)
-        ),
-    )
-
-
-@_apply.register
-def _(fact: f.OfferRang, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    offer = floor.offers.get(fact.offer)
-    if offer is None:
-        raise IllegalTransition(f"offer {fact.offer} is not open")
-    agent = _agent(floor, offer.agent)
-    return replace(
-        floor,
-        offers=floor.offers.set(
-            offer.id, replace(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
-        ),
-        calls=floor.calls.set(call.id, replace(call, stage=_stage(call, fact))),
-        agents=floor.agents.set(agent.id, replace(agent, work=_work(agent, fact), state_since=fact.at)),
-    )
-
-
-@_apply.register
-def _(fact: f.OfferFailed, floor: Floor) -> Floor:
-    call, agent = _call(floor, fact.call), _agent(floor, fact.agent)
-    if fact.offer not in floor.offers:
-        raise IllegalTransition(f"offer {fact.offer} is not open")
-    own_doing = fact.result in (OfferStage.NO_ANSWER, OfferStage.REJECTED)
-    return replace(
-        floor,
-        offers=floor.offers.delete(fact.offer),
-        calls=floor.calls.set(call.id, replace(call, stage=_stage(call, fact), offer=None)),
-        agents=floor.agents.set(
-            agent.id,
-            replace(
-                agent,
-                work=_work(agent, fact),
-                offer=None,
-                state_since=fact.at,
-                idle_since=fact.at if own_doing else agent.idle_since,
-                rest_until=fact.rest_until,
-            ),
-        ),
-    )
-
-
-# -- agents and phones ---------------------------------------------------------------------------------------
-
-
-@_apply.register
-def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
-    agent = _agent(floor, fact.agent)
-    if agent.presence is not Presence.SIGNED_OUT or fact.phone in floor.seated:
-        raise IllegalTransition(f"agent {agent.id} cannot sign in at {fact.phone}")
-    return replace(
-        floor,
-        agents=floor.agents.set(
-            agent.id,
-            replace(
-                agent,
-                presence=Presence.READY,
-                work=Work.IDLE,
-                phone=fact.phone,
-                signed_in_at=fact.at,
-                state_since=fact.at,
-                idle_since=fact.at,
-                wrap_up_until=None,
-                rest_until=None,
-            ),
-        ),
-        seated=floor.seated.set(fact.phone, agent.id),
-    )
-
-
-@_apply.register
-def _(fact: f.AgentSignedOut, floor: Floor) -> Floor:
-    agent = _agent(floor, fact.agent)
-    if agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
-        raise IllegalTransition(f"agent {agent.id} cannot sign out while {agent.work.value}")
-    out = AgentState(agent.id, agent.name, agent.centre, agent.queues, agent.seat, state_since=fact.at)
-    return replace(floor, agents=floor.agents.set(agent.id, out), seated=floor.seated.delete(agent.phone))
-
-
-@_apply.register
-def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
-    agent = _agent(floor, fact.agent)
-    work = _work(agent, fact)
-    return replace(
-        floor,
-        agents=floor.agents.set(
-            agent.id, replace(agent, work=work, wrap_up_until=None, state_since=fact.at, idle_since=fact.at)
-        ),
-    )
-
-
-@_apply.register
-def _(fact: f.RestEnded, floor: Floor) -> Floor:
-    agent = _agent(floor, fact.agent)
-    return replace(floor, agents=floor.agents.set(agent.id, replace(agent, rest_until=None)))
-
-
-@_apply.register
-def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
-    return replace(floor, phones=floor.phones.set(fact.phone, fact.device))
+def _in_order(calls: Iterable[Call]) -> list[Call]:
+    return sorted(calls, key=lambda call: (call.arrived_at, call.id))

@@ -10,7 +10,7 @@ from enum import Enum
 
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
-from callcore.domain.stages import Device, OfferStage, Party
+from callcore.domain.stages import Device, OfferStage, Outcome, Party
 
 
 class TimerKind(Enum):
@@ -18,6 +18,8 @@ class TimerKind(Enum):
     REST = "rest"
     OFFER = "offer"
     """No end of an offer was told within its bound."""
+    WAIT = "wait"
+    """A caller's wait comes to a rung of the ladder, to a limit, or to the next look at the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,25 @@ class CallerApologised(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerOverflowed(Input):
+    """The announcement or the busy tone that ends an overflowing caller's wait begins."""
+
+    call: CallId
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitNotEnded(Input):
+    """The redirect that was to end a wait was not done."""
+
+    call: CallId
+    reason: str
+    caller_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DialBegan(Input):
-    """A phone is being called for a call. `offer` is None in the safety net."""
+    """A phone is being called for a call. `offer` is the round's id, None in the safety net."""
 
     call: CallId
     channel: ChannelId
@@ -94,17 +113,18 @@ class DialBegan(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialEnded(Input):
-    """`result` is None when the phone answered."""
+    """`result` is None when the phone answered. `offer` is the round's id, as it stands on the channel."""
 
     call: CallId
     channel: ChannelId
     offer: OfferId | None
     result: OfferStage | None
+    phone: PhoneId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferReturned(Input):
-    """The dialplan came back from an offer, perhaps without having dialled."""
+    """The dialplan came back from a round of offers, perhaps without having dialled."""
 
     call: CallId
     offer: OfferId
@@ -113,8 +133,9 @@ class OfferReturned(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferNotPlaced(Input):
-    """The redirect that was to carry out an offer was not done."""
+    """The redirect that was to carry out a round of offers was not done."""
 
+    call: CallId
     offer: OfferId
     reason: str
     caller_gone: bool = False
@@ -184,6 +205,68 @@ class SignOutAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOutAsked(Input):
+    """Somebody else ends an agent's duty. `by`: who, in words."""
+
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAsked(Input):
+    """An agent leaves (離席), or is set to pause. A ringing offer is withdrawn; a talk goes on.
+
+    `phone`: the desk phone that keyed it, whoever sits there; else `agent` is given. `channel`: to be replied to.
+    """
+
+    reason: str
+    agent: AgentId | None = None
+    phone: PhoneId | None = None
+    by: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyAsked(Input):
+    """The end of a pause and of after-call work: the agent is ready. Fields as in `PauseAsked`."""
+
+    agent: AgentId | None = None
+    phone: PhoneId | None = None
+    by: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpExtendAsked(Input):
+    """The agent needs more time after the call. Fields as in `PauseAsked`."""
+
+    agent: AgentId | None = None
+    phone: PhoneId | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationChanged(Input):
+    """The centre files were read again and found right; applied to the running floor."""
+
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped(Input):
+    """The wall clock was set by `by` microseconds (+ forward); `at` is by the new clock."""
+
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsLate(Input):
+    """Asterisk's events take longer than the canary's bound (`late`), or are in time again."""
+
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingMeasured(Input):
     call: CallId
     file: str
@@ -236,6 +319,8 @@ class CallTraced:
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
     apology: Instant | None = None
     """When the safety net gave the caller up."""
+    overflow: tuple[Instant, Outcome] | None = None
+    """When the treatment of an overflow began, and what the call ends as."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 
@@ -246,6 +331,7 @@ class Member:
 
     queue: QueueId
     phone: PhoneId
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

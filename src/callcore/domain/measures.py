@@ -48,6 +48,12 @@ class Record:
     offers: int = 0
     reconstructed: bool = False
     """Something of it was not witnessed."""
+    imprecise: bool = False
+    """Something of it was told late: its times are not exact."""
+    position: int | None = None
+    """The place in the line at the first entry; 1 is next."""
+    estimate_s: float | None = None
+    """The wait in seconds that was estimated then (EWT)."""
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -115,13 +121,44 @@ class Figures:
     longest_waiting_s: float | None
     """Of those who wait now."""
     reconstructed: int
+    imprecise: int
     open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How good the estimated waits were, over the answered calls that had one."""
+
+    within: Ratio
+    """Answered within what was estimated for them ÷ answered with an estimate."""
+    error_median_s: float | None
+    """Of |wait - estimate|, in seconds; likewise P90."""
+    error_p90_s: float | None
+
+
+def calibration(records: Iterable[Record]) -> Calibration:
+    """Calls answered at once (estimated 0 s) count: that nobody waits was announced too."""
+    errors: list[int] = []
+    within = 0
+    for record in records:
+        if record.estimate_s is None or record.answered_at is None or record.entered_at is None:
+            continue
+        wait, told = record.answered_at - record.entered_at, round(record.estimate_s * SECOND)
+        within += wait <= told
+        errors.append(abs(wait - told))
+    errors.sort()
+    return Calibration(
+        within=Ratio(within, len(errors)),
+        error_median_s=_quantile(errors, 0.5),
+        error_p90_s=_quantile(errors, 0.9),
+    )
 
 
 def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> Figures:
     """The figures of these calls, as known at `at`. `service_level_s` in seconds, inclusive."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
     arrived = undecided = waiting = talking = offered = before_answer = reconstructed = opened = 0
+    imprecise = 0
     in_time = missed_or_met = 0
     waits: list[int] = []
     now_waiting: list[int] = []
@@ -129,6 +166,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     for record in records:
         arrived += 1
         reconstructed += record.reconstructed
+        imprecise += record.imprecise
         opened += record.outcome is None
         if record.outcome is not None:
             ends[record.outcome] += 1
@@ -198,6 +236,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         wait_max_s=_quantile(waits, 1.0),
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
         reconstructed=reconstructed,
+        imprecise=imprecise,
         open=opened,
     )
 
@@ -255,7 +294,11 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 entered_at=known.entered_at or fact.at,
                 queue=fact.queue,
                 visits=known.visits + 1,
+                position=fact.position if known.entered_at is None else known.position,
+                estimate_s=fact.estimate_s if known.entered_at is None else known.estimate_s,
             )
+        case f.CallMarkedImprecise():
+            return replace(known, imprecise=True)
         case f.OfferMade():
             return replace(known, offers=known.offers + 1)
         case f.CallAnswered():

@@ -25,6 +25,10 @@ SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
 2 s is far beyond that and short against the 10 s between snapshots."""
 
+OVERDUE_S = 5.0
+"""Seconds after its time at which a state that a timer should have ended is ended by the next look. Timers were
+at most tens of milliseconds late; a machine that hardly runs for some seconds shall not be called a fault."""
+
 NOT_KNOWN = 0
 """No Q.850 cause: nobody told why the leg ended. Not a normal end, so that the call counts as cut off."""
 
@@ -32,6 +36,7 @@ PAST_LONGEST_WAIT_S = 30
 """Seconds after the queue's longest wait at which the dialplan's waiting line lets a caller go (`CALLCORE_LIMIT_…`)."""
 
 HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
+OVERFLOW = "callcore-overflow"
 
 
 def reconcile(turn: Turn, seen: i.Snapshot) -> None:
@@ -56,13 +61,36 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         if channel.call == CallId(channel.id) and channel.created <= old:
             _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
     _phones_gone(turn, present, old, seen)
+    if not seen.first:
+        _overdue(turn, seen.at)
     if seen.first:
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
+        for name in sorted(turn.floor.calls):
+            turn.watch_wait(name)
     elif len(turn.facts) > before:
         told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
         turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
     _mirror(turn, seen)
     _reclaim(turn, seen)
+
+
+def _overdue(turn: Turn, at: Instant) -> None:
+    """States whose time was over a good while ago: the timer was lost. Told again, as if it had fired."""
+    bound = Instant(at - seconds(OVERDUE_S))
+    for agent in sorted(turn.floor.agents.values(), key=lambda a: a.id):
+        if agent.wrap_up_until is not None and agent.wrap_up_until <= bound:
+            turn.tell(f.WrapUpEnded(at=at, agent=agent.id))
+        if agent.rest_until is not None and agent.rest_until <= bound:
+            turn.tell(f.RestEnded(at=at, agent=agent.id))
+    for offer in sorted(turn.floor.offers.values(), key=lambda o: o.id):
+        if offer.overdue_at <= bound:
+            turn.fail_offer(
+                offer.id, at, OfferStage.WITHDRAWN, "終わりの知らせがない / its end was never told"
+            )
+    for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
+        due = turn.floor.wait_due(call, at) if call.may_be_offered else None
+        if due is not None and due <= bound:
+            turn.waited(call, at)
 
 
 def _gone(turn: Turn, call: Call, trace: i.CallTraced | None, seen: i.Snapshot) -> None:
@@ -137,8 +165,7 @@ def _retrace(
         and call.visit.entered_at <= trace.net
         and (trace.answered is None or trace.net <= trace.answered)
     ):
-        if call.offer is not None:
-            turn.fail_offer(call.offer, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        turn.fail_round(call, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         turn.tell(f.NetEntered(at=trace.net, call=name, reconstructed=True))
     call = turn.floor.calls[name]
     answered = _unseen_answer(call, trace)
@@ -163,8 +190,11 @@ def _retrace(
         if trace.back is not None:
             turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
     call = turn.floor.calls[name]
-    if trace.apology is not None and call.stage is Stage.WAITING and call.given_up_as is None:
-        give_up(turn, call, trace.apology, reconstructed=True)
+    if call.stage is Stage.WAITING and call.given_up_as is None:
+        if trace.apology is not None:
+            give_up(turn, call, trace.apology, reconstructed=True)
+        elif trace.overflow is not None:
+            give_up(turn, call, *trace.overflow, reconstructed=True)
 
 
 def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
@@ -225,10 +255,9 @@ def _leg(turn: Turn, call: Call, channel: ChannelId, phone: PhoneId | None, *, o
     """A phone's part in a call, found afterwards: who sits at the phone, and whether it is the one we had offered.
 
     `offered`: the caller is where our offers ring, not where the safety net's do."""
-    offer = turn.floor.offers.get(call.offer) if call.offer is not None else None
-    ours = offered and offer is not None and offer.phone == phone
+    offer = turn.floor.offer_at(call, phone) if offered else None
     agent = turn.floor.seated.get(phone) if phone is not None else None
-    return Leg(channel, phone, agent, offer.id if ours and offer is not None else None)
+    return Leg(channel, phone, agent, offer.id if offer is not None else None)
 
 
 def _still_here(
@@ -281,6 +310,12 @@ def _still_here(
         _adopt_talk(turn, call, channel, together[0], seen, old)
     elif waits_in in (HOLD, NET):
         _adopt_wait(turn, call, waits_in, phones, seen, old)
+    elif waits_in == OVERFLOW and call.leaving_as is not None and _left_before(call, old):
+        give_up(turn, call, seen.at, call.leaving_as, reconstructed=True)
+
+
+def _left_before(call: Call, old: Instant) -> bool:
+    return call.leaving_since is not None and call.leaving_since <= old
 
 
 def _adopt_talk(
@@ -310,15 +345,23 @@ def _adopt_wait(
     if call.stage is Stage.PARTED and (seen.first or call.arrived_at <= old):
         turn.begin_visit(call, seen.at, reconstructed=True)
         call = turn.floor.calls[call.id]
-    if call.offer is not None and turn.floor.offers[call.offer].made_at <= old:
-        turn.fail_offer(call.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+    if call.ringing and turn.floor.offers[call.ringing[0]].made_at <= old:
+        turn.fail_round(call, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         call = turn.floor.calls[call.id]
     if call.stage is not Stage.WAITING:
         return
+    if call.leaving_as is not None and _left_before(call, old):
+        turn.undo_overflow(
+            call, seen.at, "まだ待ち行列にいる / still on the waiting line", reconstructed=True
+        )
+        call = turn.floor.calls[call.id]
+    if call.net_changed_at is not None and call.net_changed_at > old:
+        return  # the look was taken before the caller came, or was taken back
     if where == NET and not call.in_net:
         turn.tell(f.NetEntered(at=seen.at, call=call.id, reconstructed=True))
     elif where == HOLD and call.in_net and not phones:
         turn.tell(f.NetLeft(at=seen.at, call=call.id, reconstructed=True))
+        turn.watch_wait(call.id)
 
 
 def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Instant, seen: i.Snapshot) -> None:
@@ -337,24 +380,29 @@ def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Insta
                     continue
                 turn.end_talk(now, seen.at, reconstructed=True)
                 now = turn.floor.calls[call.id]
-            if leg.offer is not None and now.offer == leg.offer:
+            if leg.offer is not None and leg.offer in now.ringing:
                 turn.fail_offer(leg.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
             turn.tell(f.LegEnded(at=seen.at, call=call.id, channel=leg.channel, cause=0, reconstructed=True))
 
 
 def _mirror(turn: Turn, seen: i.Snapshot) -> None:
-    """The safety net's members shall be the agents who are signed in."""
-    wanted = {
-        i.Member(queue, agent.phone): agent.id
+    """The safety net's members shall be the agents who are signed in, paused if they are."""
+    agents = {
+        (queue, agent.phone): agent
         for agent in turn.floor.agents.values()
-        if agent.presence is Presence.READY and agent.phone is not None
+        if agent.phone is not None
         for queue in agent.queues
     }
-    have = set(seen.members)
-    for member in sorted(wanted.keys() - have, key=lambda m: (m.queue, m.phone)):
-        turn.want(e.AddMember(member.queue, member.phone, wanted[member]))
-    for member in sorted(have - wanted.keys(), key=lambda m: (m.queue, m.phone)):
-        turn.want(e.RemoveMember(member.queue, member.phone))
+    have = {(m.queue, m.phone): m.paused for m in seen.members}
+    for queue, phone in sorted(agents.keys() - have.keys()):
+        agent = agents[queue, phone]
+        turn.want(e.AddMember(queue, phone, agent.id, agent.presence is Presence.PAUSED))
+    for queue, phone in sorted(agents.keys() & have.keys()):
+        paused = agents[queue, phone].presence is Presence.PAUSED
+        if have[queue, phone] is not paused:
+            turn.want(e.PauseMember(queue, phone, paused))
+    for queue, phone in sorted(have.keys() - agents.keys()):
+        turn.want(e.RemoveMember(queue, phone))
 
 
 def _reclaim(turn: Turn, seen: i.Snapshot) -> None:

@@ -1,79 +1,209 @@
 """Who gets whom.
 
 After every input, matching runs to a fixed point: while a caller waits on the waiting line and a fitting agent is
-available, an offer is made, whatever made it possible.
+available, an offer is made, whatever made it possible. It runs over all queues of all centres at once.
 
 Order of callers: priority, then longest wait, then the call's id, so that two equal runs decide equally.
-Order of agents: longest idle, then the agent's number.
+Fitting agents: available, of the caller's queue or of one whose agents were added, with every skill needed at the
+level that is accepted by now, and within the centres' shares.
+Order of agents: the queue's own before added ones; then the best level in what is needed; then the queue's order
+(longest idle, unless the centre file says otherwise); then the agent's number.
+
+All callers of one `Line` ask for the same agents. So when nobody fits the first of a line, nobody fits the others,
+and the work of a step does not grow with the number of callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2s
+from heapq import heapify, heappop, heapreplace
 
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
-from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, Instant
-from callcore.domain.stages import Stage
+from callcore.domain.centre import Order, Queue
+from callcore.domain.floor import Floor, Line, Place, place_of
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+
+LANGUAGES = {
+    "ja": "日本語",
+    "en": "英語",
+    "zh": "中国語",
+    "ko": "韓国語",
+    "es": "スペイン語",
+    "pt": "ポルトガル語",
+    "vi": "ベトナム語",
+    "th": "タイ語",
+    "id": "インドネシア語",
+    "tl": "タガログ語",
+    "ne": "ネパール語",
+}
+"""A skill that is a language, by its code (ISO 639-1; tl is Filipino's usual one)."""
 
 
-def _line(floor: Floor) -> Iterator[Call]:
-    """Callers on the waiting line, in no order; not who is in the safety net or has put down."""
-    for call in floor.calls.values():
-        if (
-            call.stage is Stage.WAITING
-            and not call.in_net
-            and call.visit is not None
-            and call.given_up_as is None
-            and not call.caller_put_down
-        ):
-            yield call
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One caller and those who are to be rung for, the first of them first."""
+
+    call: Call
+    agents: tuple[AgentState, ...]
 
 
-def _place(call: Call) -> tuple[int, int, str]:
-    """Lower is served first."""
-    assert call.visit is not None
-    return (call.visit.priority, call.visit.since, call.id)
+@dataclass(slots=True)
+class _Shares:
+    """How many agents work for whom, this step's matches included."""
+
+    floor: Floor
+    lent: Counter[CentreId]
+    guests: Counter[CentreId]
+
+    def allow(self, agent: AgentState, centre: CentreId) -> bool:
+        """Whether the agent may work for this centre now."""
+        if agent.centre == centre:
+            return True
+        home, host = self.floor.centres.get(agent.centre), self.floor.centres.get(centre)
+        if host is not None and host.guests_most is not None and self._guests(centre) >= host.guests_most:
+            return False
+        if home is None or home.keep == 0:
+            return True
+        left = self.floor.own_duty.get(home.id, 0) - self.floor.lent.get(home.id, 0) - self.lent[home.id]
+        return left - 1 >= home.keep
+
+    def _guests(self, centre: CentreId) -> int:
+        return self.floor.guests.get(centre, 0) + self.guests[centre]
+
+    def took(self, agent: AgentState, centre: CentreId) -> None:
+        if agent.centre != centre:
+            self.lent[agent.centre] += 1
+            self.guests[centre] += 1
 
 
-def choose(floor: Floor, call: Call, agents: Iterable[AgentState]) -> AgentState | None:
-    """The fitting agent who has been idle longest; None when nobody fits."""
-    if call.visit is None or call.visit.queue not in floor.queues:
-        return None
-    queue = call.visit.queue
-    fitting = [a for a in agents if queue in a.queues]
-    return min(fitting, key=lambda a: (a.idle_since or 0, a.id), default=None)
-
-
-def pairs(floor: Floor) -> list[tuple[Call, AgentState]]:
-    """Every pair that is to be joined now, first caller first; no caller and no agent stands in two."""
-    agents = {a.id: a for a in floor.agents.values() if floor.available(a)}
-    found: list[tuple[Call, AgentState]] = []
-    if not agents:
-        return found
-    # A heap: most often one agent is free and thousands may wait, so they need not all be put in order.
-    line = [(_place(call), call) for call in _line(floor)]
-    heapify(line)
-    while line and agents:
-        _, call = heappop(line)
-        agent = choose(floor, call, agents.values())
-        if agent is not None:
-            found.append((call, agent))
-            del agents[agent.id]
+def matches(floor: Floor) -> list[Match]:
+    """Every caller who is to be offered now, the first first; no caller and no agent stands in two."""
+    if not floor.free or not floor.lines:
+        return []
+    free = {name: floor.agents[name] for name in floor.free}
+    shares = _Shares(floor, Counter(), Counter())
+    heads: list[tuple[Place, int, int, Line]] = [
+        (places[0], 0, n, line) for n, (line, places) in enumerate(floor.lines.items())
+    ]
+    heapify(heads)
+    found: list[Match] = []
+    while heads and free:
+        place, at, n, line = heads[0]
+        queue = floor.queues.get(line.queue)
+        call = floor.calls[CallId(place[2])]
+        agents = _fitting(floor, queue, line, call, free.values(), shares) if queue is not None else []
+        if queue is None or not agents:
+            heappop(heads)
+            continue
+        chosen: list[AgentState] = []
+        for agent in agents:
+            if len(chosen) < queue.ring_at_once and shares.allow(agent, call.centre):
+                chosen.append(agent)
+                shares.took(agent, call.centre)
+                del free[agent.id]
+        found.append(Match(call, tuple(chosen)))
+        places = floor.lines[line]
+        if at + 1 < len(places):
+            heapreplace(heads, (places[at + 1], at + 1, n, line))
+        else:
+            heappop(heads)
     return found
 
 
-def reasons(floor: Floor, call: Call, agent: AgentState, at: Instant) -> tuple[str, ...]:
+def pools(queue: Queue, line: Line) -> tuple[QueueId, ...]:
+    """The queues whose agents may serve this line, its own first."""
+    borrowed = (name for rung in queue.ladder[: line.rung] for name in rung.agents_of)
+    return (queue.id, *borrowed, *line.also)
+
+
+def accepted(queue: Queue, rung: int) -> tuple[tuple[str, int], ...]:
+    """(skill, the worst level that will do) after so many rungs of the ladder."""
+    level = max((r.level for r in queue.ladder[:rung] if r.level is not None), default=0)
+    return tuple((skill, max(worst, level)) for skill, worst in queue.needs)
+
+
+def skilled(agent: AgentState, needs: Iterable[tuple[str, int]]) -> bool:
+    for skill, worst in needs:
+        level = agent.level(skill)
+        if level is None or level > worst:
+            return False
+    return True
+
+
+def _fitting(
+    floor: Floor, queue: Queue, line: Line, call: Call, free: Iterable[AgentState], shares: _Shares
+) -> list[AgentState]:
+    """The free agents who may serve this line, the first to be rung first."""
+    serving, needs = pools(queue, line), accepted(queue, line.rung)
+    fitting = [
+        agent
+        for agent in free
+        if any(name in agent.queues for name in serving)
+        and skilled(agent, needs)
+        and shares.allow(agent, call.centre)
+    ]
+    return sorted(fitting, key=lambda agent: _rank(queue, call, agent))
+
+
+def _rank(queue: Queue, call: Call, agent: AgentState) -> tuple[bool, int, int, AgentId]:
+    worst = max((agent.level(skill) or 0 for skill, _ in queue.needs), default=0)
+    return (queue.id not in agent.queues, worst, _turn(queue, call, agent), agent.id)
+
+
+def _turn(queue: Queue, call: Call, agent: AgentState) -> int:
+    match queue.order:
+        case Order.LONGEST_IDLE:
+            return agent.idle_since or 0
+        case Order.LINEAR:
+            return agent.rank
+        case Order.FEWEST_CALLS:
+            return agent.answered
+        case Order.RANDOM:
+            drawn = f"{queue.seed}/{call.id}/{call.offers}/{agent.id}"
+            return int.from_bytes(blake2s(drawn.encode(), digest_size=8).digest())
+
+
+# -- in words ------------------------------------------------------------------------------------------------
+
+
+def reasons(floor: Floor, match: Match, agent: AgentState, at: Instant) -> tuple[str, ...]:
     """Why this agent and why this caller, in words that a supervisor reads."""
-    idle = max(0, at - (agent.idle_since or at)) // SECOND
+    call = match.call
     assert call.visit is not None
+    queue = floor.queues[call.visit.queue]
+    words = [_why_agent(queue, agent, at)]
+    for skill, _ in queue.needs:
+        level = agent.level(skill)
+        words.append(f"{LANGUAGES.get(skill, skill)} level {level} / {skill} level {level}")
+    if queue.id not in agent.queues:
+        words.append("ほかの待ち行列の応援 / from another queue's agents")
+    if agent.centre != call.centre:
+        words.append("ほかのセンターの応援 (兼務) / from another centre's agents")
+    if call.visit.rung:
+        words.append(f"条件緩和 {call.visit.rung} 段目 / rung {call.visit.rung} of the ladder")
+    if len(match.agents) > 1:
+        words.append(f"同時呼出 {len(match.agents)} 台 / {len(match.agents)} phones at once")
     waited = max(0, at - call.visit.since) // SECOND
-    place = _place(call)
-    ahead = sum(1 for c in _line(floor) if _place(c) < place)
-    return (
-        f"最長待機 {idle} 秒 / longest idle {idle} s",
+    ahead = floor.ahead(queue.id, place_of(call))
+    words.append(
         f"優先度 {call.visit.priority}・待ち {waited} 秒・前に {ahead} 人 / "
-        f"priority {call.visit.priority}, waited {waited} s, {ahead} ahead",
+        f"priority {call.visit.priority}, waited {waited} s, {ahead} ahead"
     )
+    return tuple(words)
+
+
+def _why_agent(queue: Queue, agent: AgentState, at: Instant) -> str:
+    idle = max(0, at - (agent.idle_since or at)) // SECOND
+    match queue.order:
+        case Order.LONGEST_IDLE:
+            return f"最長待機 {idle} 秒 / longest idle {idle} s"
+        case Order.LINEAR:
+            return f"名簿順 {agent.rank + 1} 番目 / number {agent.rank + 1} in the files"
+        case Order.FEWEST_CALLS:
+            return f"応答数最少 {agent.answered} 件 / fewest calls, {agent.answered}"
+        case Order.RANDOM:
+            return f"抽選 (種 {queue.seed}) / drawn by lot, seed {queue.seed}"

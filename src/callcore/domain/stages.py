@@ -84,12 +84,30 @@ class OfferStage(Enum):
 
 OPEN_OFFER = frozenset({OfferStage.MADE, OfferStage.RINGING})
 
+OWN_DOING = frozenset({OfferStage.NO_ANSWER, OfferStage.REJECTED})
+"""How an agent misses an offer. A busy or unreachable phone may not be the person's doing."""
+
+
+class Treatment(Enum):
+    """What becomes of a caller who overflows."""
+
+    QUEUE = "queue"
+    """Moves to another queue: another visit of the same call."""
+    AGENTS = "agents"
+    """Another queue's agents, of another centre perhaps, may serve the caller as well."""
+    ANNOUNCE = "announce"
+    """Hears an announcement, then the end."""
+    BUSY = "busy"
+    """Hears the busy tone, then the end."""
+
 
 class Presence(Enum):
     """What the person wants."""
 
     SIGNED_OUT = "signed_out"
     READY = "ready"
+    PAUSED = "paused"
+    """Signed in and absent, with a reason (離席)."""
 
 
 class Work(Enum):

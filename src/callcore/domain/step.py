@@ -16,10 +16,22 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, OfferId, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
-from callcore.domain.turn import Turn, admit, arrive, device_is, give_up, joined, sign_out
+from callcore.domain.turn import (
+    Turn,
+    admit,
+    arrive,
+    configure,
+    device_is,
+    give_up,
+    joined,
+    pause,
+    resume,
+    sign_in,
+    sign_out,
+)
 
 NOT_PLACED_REST_S = 1
 """Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
@@ -59,7 +71,7 @@ def _(told: i.RunBegins, turn: Turn) -> None:
     turn.tell(f.RunStarted(at=told.at, run=told.run, software=told.software))
     known = turn.floor.configuration
     if known is None or known.version != told.configuration.version:
-        turn.tell(f.Configured(at=told.at, configuration=told.configuration))
+        configure(turn, told.configuration, told.at)
     for timer, due in turn.floor.deadlines():
         turn.want(e.SetTimer(timer, due))
 
@@ -68,6 +80,37 @@ def _(told: i.RunBegins, turn: Turn) -> None:
 def _(told: i.LinkDropped, turn: Turn) -> None:
     if turn.floor.linked:
         turn.tell(f.LinkLost(at=told.at, node=told.node))
+
+
+@_take.register
+def _(told: i.ConfigurationChanged, turn: Turn) -> None:
+    known = turn.floor.configuration
+    if known is not None and known.version == told.configuration.version:
+        turn.disregard("設定は同じ / the same configuration")
+        return
+    configure(turn, told.configuration, told.at)
+    turn.want(e.Look())  # the safety net's members follow
+
+
+@_take.register
+def _(told: i.ClockJumped, turn: Turn) -> None:
+    turn.tell(f.ClockStepped(at=told.at, by=told.by))
+    for timer, due in turn.floor.deadlines():
+        turn.want(e.SetTimer(timer, due))
+
+
+@_take.register
+def _(told: i.EventsLate, turn: Turn) -> None:
+    if told.late == turn.floor.lagging:
+        turn.disregard("変化なし / no change")
+    elif told.late:
+        turn.tell(f.LagBegan(at=told.at))
+        for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
+            if not call.imprecise:
+                turn.tell(f.CallMarkedImprecise(at=told.at, call=call.id))
+    else:
+        turn.tell(f.LagEnded(at=told.at))
+        turn.want(e.Look())
 
 
 # -- a caller comes in ---------------------------------------------------------------------------------------
@@ -98,6 +141,7 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         turn.begin_visit(call, told.at)  # the talk was lost, the caller is still there
     elif call.stage is Stage.WAITING and call.in_net:
         turn.tell(f.NetLeft(at=told.at, call=call.id))
+        turn.watch_wait(call.id)
     else:
         turn.disregard("待ちは記録済み / the wait is known")
 
@@ -112,10 +156,7 @@ def _(told: i.CallerInNet, turn: Turn) -> None:
         turn.begin_visit(call, told.at)
     call = turn.floor.calls[call.id]
     if call.stage in (Stage.WAITING, Stage.OFFERED) and not call.in_net:
-        if call.offer is not None:
-            turn.fail_offer(
-                call.offer, told.at, OfferStage.WITHDRAWN, "非常時分配に移った / fell into the safety net"
-            )
+        turn.fail_round(call, told.at, OfferStage.WITHDRAWN, "非常時分配に移った / fell into the safety net")
         turn.tell(f.NetEntered(at=told.at, call=call.id))
     else:
         turn.disregard("非常時分配は記録済み / known to be in the net, or talking")
@@ -130,6 +171,24 @@ def _(told: i.CallerApologised, turn: Turn) -> None:
     give_up(turn, call, told.at)
 
 
+@_take.register
+def _(told: i.CallerOverflowed, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.WAITING or call.given_up_as is not None:
+        turn.disregard("待っている呼ではない / not a waiting call")
+        return
+    give_up(turn, call, told.at, told.outcome)
+
+
+@_take.register
+def _(told: i.WaitNotEnded, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.leaving_as is None or told.caller_gone or call.caller_put_down:
+        turn.disregard("待ちは終わっている / the wait is over")
+        return
+    turn.undo_overflow(call, told.at, told.reason)
+
+
 # -- an offer and its end ------------------------------------------------------------------------------------
 
 
@@ -139,18 +198,28 @@ def _(told: i.DialBegan, turn: Turn) -> None:
     if call is None or told.channel in turn.floor.channels:
         turn.disregard("呼出先は既知か呼がない / leg known, or call gone")
         return
-    offer = turn.floor.offers.get(told.offer) if told.offer is not None else None
-    mine = offer is not None and offer.call == call.id
-    agent = offer.agent if mine and offer is not None else None
+    offer = None
+    if told.offer is not None and told.offer == call.offer:
+        offer = turn.floor.offer_at(call, told.phone)
+    agent = offer.agent if offer is not None else None
     if agent is None and told.phone is not None:
         agent = turn.floor.seated.get(told.phone)
     turn.tell(
         f.LegBegan(
-            at=told.at, call=call.id, channel=told.channel, phone=told.phone, agent=agent, offer=told.offer
+            at=told.at,
+            call=call.id,
+            channel=told.channel,
+            phone=told.phone,
+            agent=agent,
+            offer=told.offer if offer is None else offer.id,
         )
     )
-    if mine and offer is not None and offer.stage is OfferStage.MADE:
+    if offer is None:
+        return
+    if offer.stage is OfferStage.MADE:
         turn.tell(f.OfferRang(at=told.at, offer=offer.id, call=call.id, channel=told.channel))
+    if offer.withdrawn:
+        turn.want(e.WithdrawOffer(offer.id, told.channel))
 
 
 EARLY = SECOND
@@ -166,53 +235,69 @@ _WORDS = {
 }
 
 
-def _offer_over(turn: Turn, name: OfferId, result: OfferStage | None) -> None:
-    if name not in turn.floor.offers:
-        turn.disregard("その呼出は終わっている / that offer is over")
-    elif result is None:
-        turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
-    elif result not in _WORDS:
-        turn.disregard("呼出の終わりではない / not an end of an offer")
-    else:
-        turn.fail_offer(name, turn.at, result, _WORDS[result])
-
-
 @_take.register
 def _(told: i.DialEnded, turn: Turn) -> None:
     if told.offer is None:
         turn.disregard("非常時分配の呼出 / the safety net's own")
         return
-    result = told.result
-    offer = turn.floor.offers.get(told.offer)
-    call = turn.call(offer.call) if offer is not None else None
-    if call is not None and call.caller_put_down:
+    call = turn.call(told.call)
+    leg = call.leg(told.channel) if call is not None else None
+    offer = turn.floor.offers.get(leg.offer) if leg is not None and leg.offer is not None else None
+    if offer is None and call is not None and call.offer == told.offer:
+        offer = turn.floor.offer_at(call, told.phone)  # the beginning of that leg was not told
+    if call is None or offer is None or offer.round != told.offer:
+        turn.disregard("その呼出は終わっている / that offer is over")
+        return
+    if call.caller_put_down:
         # Asterisk says "no answer" then, blaming the agent; a phone picked up in that instant may still join.
         turn.disregard(
             "入電者が先に切断、終わりはチャネルで決まる / the caller was first; the channel's end tells"
         )
         return
-    if result is OfferStage.NO_ANSWER and offer is not None and told.at < offer.rings_until - EARLY:
+    result = told.result
+    if result is OfferStage.NO_ANSWER and told.at < offer.rings_until - EARLY:
         # Asterisk says "no answer" of every refusal but busy (603, 480 …): what ended early did not ring out.
         result = OfferStage.REJECTED
-    _offer_over(turn, told.offer, result)
+    if result is None:
+        turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
+    elif result not in _WORDS:
+        turn.disregard("呼出の終わりではない / not an end of an offer")
+    elif result is OfferStage.CALLER_GONE and len(call.ringing) > 1:
+        # Asterisk cancels the others when one is answered, and the caller is still there.
+        turn.fail_offer(offer.id, told.at, OfferStage.WITHDRAWN, "別の電話機が応答 / another phone answered")
+    else:
+        turn.fail_offer(offer.id, told.at, result, _WORDS[result])
 
 
 @_take.register
 def _(told: i.OfferReturned, turn: Turn) -> None:
-    _offer_over(turn, told.offer, told.result)
+    call = turn.call(told.call)
+    if call is None or call.offer != told.offer:
+        turn.disregard("その呼出は終わっている / that offer is over")
+    elif told.result is None:
+        turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
+    elif told.result not in _WORDS:
+        turn.disregard("呼出の終わりではない / not an end of an offer")
+    else:
+        several = len(call.ringing) > 1
+        for name in call.ringing:
+            # Among several, a phone that was never called was not free.
+            skipped = several and turn.floor.offers[name].stage is OfferStage.MADE
+            result = OfferStage.BUSY if skipped else told.result
+            turn.fail_offer(name, told.at, result, _WORDS[result])
 
 
 @_take.register
 def _(told: i.OfferNotPlaced, turn: Turn) -> None:
-    offer = turn.floor.offers.get(told.offer)
-    if offer is None:
+    call = turn.call(told.call)
+    if call is None or call.offer != told.offer:
         turn.disregard("その呼出は終わっている / that offer is over")
         return
-    if told.caller_gone or turn.floor.calls[offer.call].caller_put_down:
+    if told.caller_gone or call.caller_put_down:
         # Its Hangup closes the offer. Another offer now would be made to nobody, again and again until it comes.
         turn.disregard("入電者が先に切断 / the caller had gone")
         return
-    turn.fail_offer(told.offer, told.at, OfferStage.WITHDRAWN, told.reason, rest_s=NOT_PLACED_REST_S)
+    turn.fail_round(call, told.at, OfferStage.WITHDRAWN, told.reason, rest_s=NOT_PLACED_REST_S)
 
 
 # -- bridges, hold, hang-up ----------------------------------------------------------------------------------
@@ -279,7 +364,7 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         turn.end_talk(call, told.at)
         call = turn.floor.calls[call.id]
     leg = call.leg(told.channel)
-    if leg is not None and leg.offer is not None and leg.offer == call.offer:
+    if leg is not None and leg.offer is not None and leg.offer in call.ringing:
         cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
         if call.caller_put_down:
             cause = OfferStage.CALLER_GONE
@@ -309,6 +394,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         )
         turn.tell(f.Healed(at=told.at, what=f"offer {offer.id} of call {offer.call}: no end was told"))
         return
+    if kind is i.TimerKind.WAIT:
+        _wait_timer(turn, CallId(subject), told.at)
+        return
     agent = turn.floor.agents.get(AgentId(subject))
     due = None if agent is None else agent.wrap_up_until if kind is i.TimerKind.WRAP_UP else agent.rest_until
     if agent is None or due is None or due > told.at:
@@ -317,6 +405,15 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id))
     else:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
+
+
+def _wait_timer(turn: Turn, name: CallId, at: Instant) -> None:
+    """A look at one wait. The timer carries no date: what is due by now is done, and the next one is armed."""
+    call = turn.floor.calls.get(name)
+    if call is None or call.visit is None or turn.floor.wait_due(call, at) is None:
+        turn.disregard("そのタイマーは無効 / that timer is void")
+    else:
+        turn.waited(call, at)
 
 
 def _sign_in_refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> str | None:
@@ -344,16 +441,16 @@ def _(told: i.SignInAsked, turn: Turn) -> None:
         turn.want(e.Reply(told.channel, "refused"))
         return
     if agent.phone != told.phone:
-        if agent.presence is Presence.READY:
+        if agent.presence is not Presence.SIGNED_OUT:
             sign_out(turn, agent, told.at, "別の電話機で受付開始 / signed in on another phone")
         other = turn.floor.seated.get(told.phone)
         if other is not None:
             sign_out(
                 turn, turn.floor.agents[other], told.at, "別の人が受付開始 / somebody else signed in here"
             )
-        turn.tell(f.AgentSignedIn(at=told.at, agent=agent.id, phone=told.phone))
-        for queue in agent.queues:
-            turn.want(e.AddMember(queue, told.phone, agent.id))
+        sign_in(turn, agent, told.phone, told.at)
+    elif agent.presence is Presence.PAUSED:
+        resume(turn, agent, told.at, None)  # signing in again says: here I am
     turn.want(e.Reply(told.channel, "signed-in"))
 
 
@@ -367,6 +464,79 @@ def _(told: i.SignOutAsked, turn: Turn) -> None:
         return
     sign_out(turn, agent, told.at, "本人の操作 / by the agent")
     turn.want(e.Reply(told.channel, "signed-out"))
+
+
+@_take.register
+def _(told: i.AgentOutAsked, turn: Turn) -> None:
+    agent = turn.floor.agents.get(told.agent)
+    if agent is None or agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
+        turn.disregard("受付終了はできない (不在か応対中) / cannot be signed out now: not there, or at work")
+        return
+    sign_out(turn, agent, told.at, told.by)
+
+
+def _who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
+    """The agent who is meant, if signed in."""
+    name = agent if agent is not None else turn.floor.seated.get(phone) if phone is not None else None
+    found = turn.floor.agents.get(name) if name is not None else None
+    return found if found is not None and found.phone is not None else None
+
+
+def _reply(turn: Turn, channel: str | None, word: str) -> None:
+    if channel is not None:
+        turn.want(e.Reply(channel, word))
+
+
+@_take.register
+def _(told: i.PauseAsked, turn: Turn) -> None:
+    agent = _who(turn, told.agent, told.phone)
+    if agent is None:
+        turn.disregard("受付していない / not signed in")
+        _reply(turn, told.channel, "refused")
+        return
+    if agent.pause == told.reason:
+        turn.disregard("その理由で離席中 / paused for that reason already")
+    else:
+        pause(turn, agent, told.at, told.reason, told.by)
+    _reply(turn, told.channel, "paused")
+
+
+@_take.register
+def _(told: i.ReadyAsked, turn: Turn) -> None:
+    agent = _who(turn, told.agent, told.phone)
+    if agent is None:
+        turn.disregard("受付していない / not signed in")
+        _reply(turn, told.channel, "refused")
+        return
+    before = len(turn.facts)
+    if agent.presence is Presence.PAUSED:
+        resume(turn, agent, told.at, told.by)
+    if agent.work is Work.WRAPPING_UP:
+        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True))
+    if agent.rest_until is not None:
+        turn.tell(f.RestEnded(at=told.at, agent=agent.id))
+    if len(turn.facts) == before:
+        turn.disregard("すでに受付中 / ready already")
+    _reply(turn, told.channel, "ready")
+
+
+@_take.register
+def _(told: i.WrapUpExtendAsked, turn: Turn) -> None:
+    agent = _who(turn, told.agent, told.phone)
+    queue = turn.floor.queues.get(agent.last_queue) if agent is not None and agent.last_queue else None
+    if agent is None or agent.wrap_up_until is None or agent.talk_ended_at is None or queue is None:
+        turn.disregard("後処理中ではない / not in after-call work")
+        _reply(turn, told.channel, "not-possible")
+        return
+    most = after(agent.talk_ended_at, seconds(queue.acw_most_s))
+    until = min(after(agent.wrap_up_until, seconds(queue.acw_extend_s)), most)
+    if until <= agent.wrap_up_until:
+        turn.disregard("後処理の上限に達した / after-call work is as long as it may be")
+        _reply(turn, told.channel, "not-possible")
+        return
+    turn.tell(f.WrapUpExtended(at=told.at, agent=agent.id, until=until))
+    turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, agent.id), until))
+    _reply(turn, told.channel, "extended")
 
 
 @_take.register

@@ -6,32 +6,48 @@
 from __future__ import annotations
 
 from callcore.domain import effects as e
+from callcore.domain import estimate, overflow, routing
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain import routing
 from callcore.domain.admission import outcome_at_end, reason_of_end
-from callcore.domain.agent import AgentState
+from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call, Leg
-from callcore.domain.floor import Floor, evolve
+from callcore.domain.centre import OUTCOMES, Centre, Configuration, Number, Overflow
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
 from callcore.domain.ids import (
+    SECOND,
     AgentId,
     CallId,
     ChannelId,
     Instant,
     OfferId,
     PhoneId,
+    QueueId,
     VisitId,
     after,
     seconds,
 )
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, Work
+from callcore.domain.stages import (
+    OWN_DOING,
+    Device,
+    OfferStage,
+    Outcome,
+    Party,
+    Presence,
+    Stage,
+    Treatment,
+    Work,
+)
 
 CLOCK_TICK = 10_000
 """Microseconds by which the second in a channel's unique id may lag its first event's stamp: the coarse clock of
 Linux ticks every 1 to 10 ms (time(2), CONFIG_HZ)."""
 LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
+OVERFLOW_AGAIN_S = 1
+"""Seconds after which an overflow that was not carried out is tried again."""
 
 
 class Turn:
@@ -60,21 +76,46 @@ class Turn:
         return self.floor.calls.get(name)
 
     def begin_visit(
-        self, call: Call, at: Instant, *, entered: Instant | None = None, reconstructed: bool = False
+        self,
+        call: Call,
+        at: Instant,
+        *,
+        queue: QueueId | None = None,
+        reasons: tuple[str, ...] = (),
+        entered: Instant | None = None,
+        reconstructed: bool = False,
     ) -> None:
-        """The caller stands on the waiting line (again)."""
-        queue = self.floor.queues.get(call.queue)
+        """The caller stands on the waiting line (again), or moves to another queue."""
+        name = queue or call.queue
+        spec = self.floor.queues.get(name)
+        priority = LAST_PRIORITY if spec is None else spec.priority
+        if call.priority is not None:
+            priority = call.priority
+            reasons += (call.priority_reason,) if call.priority_reason is not None else ()
+        since = call.entered_at or entered or at
+        place = (priority, since, call.id)
+        wait = None if reconstructed else estimate.wait_s(self.floor, name, place)
         self.tell(
             f.VisitBegan(
                 at=at,
                 call=call.id,
                 visit=VisitId(f"{call.id}/{call.visits + 1}"),
-                queue=call.queue,
-                priority=LAST_PRIORITY if queue is None else queue.priority,
-                since=call.entered_at or entered or at,
+                queue=name,
+                priority=priority,
+                since=since,
+                position=None if reconstructed else self.floor.ahead(name, place) + 1,
+                estimate_s=None if wait is None else round(wait, 1),
+                reasons=reasons,
                 reconstructed=reconstructed,
             )
         )
+        self.watch_wait(call.id)
+
+    def watch_wait(self, name: CallId) -> None:
+        """Arm the timer for what time alone next changes about this caller's wait."""
+        due = self.floor.wait_due(self.floor.calls[name], self.at)
+        if due is not None:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.WAIT, name), max(due, self.at)))
 
     def fail_offer(
         self,
@@ -89,6 +130,8 @@ class Turn:
         """Close an open offer without an answer and let the agent rest as the queue says, or for `rest_s`."""
         open_offer = self.floor.offers[offer]
         call = self.floor.calls[open_offer.call]
+        if open_offer.withdrawn and result is not OfferStage.CALLER_GONE:
+            result, reason = OfferStage.WITHDRAWN, "取り下げ / withdrawn"
         queue = self.floor.queues.get(call.visit.queue) if call.visit is not None else None
         rest = rest_s
         if queue is not None:
@@ -113,6 +156,31 @@ class Turn:
         )
         if until is not None:
             self.want(e.SetTimer(i.Timer(i.TimerKind.REST, open_offer.agent), until))
+        if result in OWN_DOING:
+            self._missed(self.floor.agents[open_offer.agent], at)
+        if self.floor.calls[call.id].stage is Stage.WAITING:
+            self.watch_wait(call.id)  # a limit may have passed while the phone rang
+
+    def _missed(self, agent: AgentState, at: Instant) -> None:
+        """Who misses too many offers in a row is not there, whatever the phone says."""
+        centre = self.floor.centres.get(agent.centre)
+        bound = centre.pause_after_misses if centre is not None else 0
+        if bound and agent.misses >= bound and agent.presence is Presence.READY:
+            pause(self, agent, at, NO_ANSWER_PAUSE, "callcore")
+
+    def fail_round(
+        self,
+        call: Call,
+        at: Instant,
+        result: OfferStage,
+        reason: str,
+        *,
+        rest_s: int = 0,
+        reconstructed: bool = False,
+    ) -> None:
+        """Close every offer of the call that is open."""
+        for offer in call.ringing:
+            self.fail_offer(offer, at, result, reason, rest_s=rest_s, reconstructed=reconstructed)
 
     def end_talk(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
         """Agent and caller parted: after-call work begins."""
@@ -132,10 +200,11 @@ class Turn:
 
     def answer(self, call: Call, at: Instant, leg: Leg, *, reconstructed: bool = False) -> None:
         """Caller and phone are in one bridge. Whatever offer is open elsewhere is closed first."""
-        offer = leg.offer if leg.offer is not None and call.offer == leg.offer else None
-        if call.offer is not None and offer is None:
-            self.fail_offer(call.offer, at, OfferStage.WITHDRAWN, "別の電話機が応答 / another phone answered")
-            call = self.floor.calls[call.id]
+        offer = leg.offer if leg.offer in call.ringing else None
+        for other in call.ringing:
+            if other != offer:
+                self.fail_offer(other, at, OfferStage.WITHDRAWN, "別の電話機が応答 / another phone answered")
+        call = self.floor.calls[call.id]
         agent = leg.agent
         if offer is not None:
             agent = self.floor.offers[offer].agent
@@ -167,14 +236,13 @@ class Turn:
 
     def end_call(self, call: Call, at: Instant, by: Party, *, reconstructed: bool = False) -> None:
         """The arriving channel is gone: close what is open, then the call, in one outcome."""
-        if call.offer is not None:
-            self.fail_offer(
-                call.offer,
-                at,
-                OfferStage.CALLER_GONE,
-                "入電者が先に切断 / the caller had gone",
-                reconstructed=reconstructed,
-            )
+        self.fail_round(
+            call,
+            at,
+            OfferStage.CALLER_GONE,
+            "入電者が先に切断 / the caller had gone",
+            reconstructed=reconstructed,
+        )
         if self.floor.calls[call.id].stage is Stage.TALKING:
             self.end_talk(self.floor.calls[call.id], at, reconstructed=reconstructed)
         ending = self.floor.calls[call.id]
@@ -195,31 +263,121 @@ class Turn:
         )
 
     def match(self) -> None:
-        """Offer every waiting caller for whom somebody fits, and arm the offers' bounds."""
+        """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
         if not self.floor.linked:
             return
-        for call, agent in routing.pairs(self.floor):
-            self._offer(call, agent)
+        while True:
+            for match in routing.matches(self.floor):
+                self._offer(match)
+            hit = overflow.found(self.floor, max(self.at, self.floor.at))
+            if hit is None:
+                return
+            self.overflow(*hit)
 
-    def _offer(self, call: Call, agent: AgentState) -> None:
-        assert call.visit is not None and agent.phone is not None
+    def _offer(self, match: routing.Match) -> None:
+        """Let the phones ring, all in one round."""
+        call = match.call
+        assert call.visit is not None
         queue = self.floor.queues[call.visit.queue]
         at = max(self.at, self.floor.at)
-        offer = OfferId(f"{self.floor.run}.{self.floor.offers_made + 1}")
+        words = [routing.reasons(self.floor, match, agent, at) for agent in match.agents]
+        first = self.floor.offers_made + 1
+        together = OfferId(f"{self.floor.run}.{first}")
+        phones: list[PhoneId] = []
+        for n, agent in enumerate(match.agents):
+            assert agent.phone is not None
+            phones.append(agent.phone)
+            offer = OfferId(f"{self.floor.run}.{first + n}")
+            self.tell(
+                f.OfferMade(
+                    at=at,
+                    offer=offer,
+                    call=call.id,
+                    visit=call.visit.id,
+                    agent=agent.id,
+                    phone=agent.phone,
+                    ring_s=queue.ring_s,
+                    reasons=words[n],
+                    round=together,
+                )
+            )
+            self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer), self.floor.offers[offer].overdue_at))
+        self.want(e.OfferCall(together, call.id, call.channel_name, tuple(phones), queue.ring_s))
+
+    def overflow(self, call: Call, rule: Overflow, why: str) -> None:
+        """Apply one rule to one caller."""
+        assert call.visit is not None
+        at = max(self.at, self.floor.at)
+        if rule.treatment is Treatment.QUEUE and rule.target is not None:
+            self.move(call, at, rule.target, (why,))
+        elif rule.treatment is Treatment.AGENTS and rule.target is not None:
+            self.tell(
+                f.AgentsAdded(at=at, call=call.id, visit=call.visit.id, agents_of=rule.target, reasons=(why,))
+            )
+        else:
+            outcome = OUTCOMES[rule.cause]
+            self.tell(
+                f.OverflowBegan(
+                    at=at, call=call.id, outcome=outcome, treatment=rule.treatment, reasons=(why,)
+                )
+            )
+            self.want(e.EndWait(call.id, call.channel_name, outcome, rule.treatment))
+
+    def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
+        """The caller waits in another queue from now on; the channel is told, for the safety net."""
+        self.begin_visit(call, at, queue=queue, reasons=reasons)
+        self.want(e.MoveCaller(call.id, call.channel_name, queue))
+
+    def undo_overflow(self, call: Call, at: Instant, reason: str, *, reconstructed: bool = False) -> None:
+        """The caller is where he was: back in the line, and asked again a second later."""
+        again = after(at, seconds(OVERFLOW_AGAIN_S))
         self.tell(
-            f.OfferMade(
-                at=at,
-                offer=offer,
-                call=call.id,
-                visit=call.visit.id,
-                agent=agent.id,
-                phone=agent.phone,
-                ring_s=queue.ring_s,
-                reasons=routing.reasons(self.floor, call, agent, at),
+            f.OverflowUndone(
+                at=at, call=call.id, reason=reason, not_before=again, reconstructed=reconstructed
             )
         )
-        self.want(e.OfferCall(offer, call.id, call.channel_name, agent.phone, queue.ring_s))
-        self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer), self.floor.offers[offer].overdue_at))
+        self.watch_wait(call.id)
+
+    def waited(self, call: Call, at: Instant) -> None:
+        """Time has brought this caller to a rung of the ladder, or to a limit."""
+        visit = call.visit
+        queue = self.floor.queues.get(visit.queue) if visit is not None else None
+        if visit is None or queue is None:
+            return
+        rung = visit.rung
+        while rung < len(queue.ladder) and at >= visit.entered_at + queue.ladder[rung].after_s * SECOND:
+            rung += 1
+        if rung > visit.rung:
+            step = queue.ladder[rung - 1]
+            self.tell(
+                f.NeedsRelaxed(
+                    at=at,
+                    call=call.id,
+                    visit=visit.id,
+                    rung=rung,
+                    reason=f"待ち {step.after_s} 秒で条件緩和 / waited {step.after_s} s: the needs are relaxed",
+                )
+            )
+        hit = overflow.first_rule(self.floor, queue, self.floor.calls[call.id], at)
+        if hit is not None and self.floor.linked:
+            self.overflow(*hit)
+        self.watch_wait(call.id)
+
+
+def configure(turn: Turn, configuration: Configuration, at: Instant) -> None:
+    """New centre files on a floor that is at work: nobody is dropped."""
+    turn.tell(f.Configured(at=at, configuration=configuration))
+    for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
+        if call.stage is Stage.WAITING and call.queue not in turn.floor.queues:
+            found = turn.floor.number(call.number)
+            if found is not None:
+                reason = "待ち行列が設定からなくなった / the queue was taken out of the files"
+                turn.move(call, at, found[1].queue, (reason,))
+        turn.watch_wait(call.id)
+    listed = {agent.id for centre in configuration.centres for agent in centre.agents}
+    for agent in sorted(turn.floor.agents.values(), key=lambda a: a.id):
+        if agent.id not in listed and agent.phone is not None and agent.work is Work.IDLE:
+            sign_out(turn, agent, at, "設定からなくなった / taken out of the files")
 
 
 def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -> Call | None:
@@ -236,6 +394,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         turn.disregard(f"番号 {told.number} は登録なし / number {told.number} is in no centre file")
         return None
     centre, number = found
+    priority, why = _priority(centre, number, told.caller)
     turn.tell(
         f.CallArrived(
             at=told.at,
@@ -246,10 +405,24 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             number=number.digits,
             queue=number.queue,
             caller=Personal(name, centre.id, told.at, told.caller),
+            priority=priority,
+            priority_reason=why,
             reconstructed=reconstructed,
         )
     )
+    if turn.floor.lagging:
+        turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
+
+
+def _priority(centre: Centre, number: Number, caller: str | None) -> tuple[int | None, str | None]:
+    """What the list of callers, or else the number that was dialled, says; and why."""
+    for listed in centre.callers if caller is not None else ():
+        if listed.number == caller:
+            return listed.priority, f"優先リスト: {listed.reason} / on the list of callers: {listed.reason}"
+    if number.priority is not None:
+        return number.priority, f"着信番号の優先度 / priority of the number {number.digits}"
+    return None, None
 
 
 def admit(
@@ -287,14 +460,25 @@ def admit(
         )
 
 
-def give_up(turn: Turn, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
-    """The safety net's time is over. Who ends here is *failed* (definitions), also when putting down during it."""
+def give_up(
+    turn: Turn,
+    call: Call,
+    at: Instant,
+    outcome: Outcome = Outcome.FAILED,
+    *,
+    reconstructed: bool = False,
+) -> None:
+    """The wait is over, and the caller is told so. What the call ends as stands now, also when the caller puts down
+    during it: *failed* after the safety net (definitions), else the outcome of the overflow's cause."""
+    failed = outcome is Outcome.FAILED
     turn.tell(
         f.CallGivenUp(
             at=at,
             call=call.id,
-            outcome=Outcome.FAILED,
-            reason="非常時分配の制限時間が過ぎた / the safety net's time was over",
+            outcome=outcome,
+            reason="非常時分配の制限時間が過ぎた / the safety net's time was over"
+            if failed
+            else "あふれの案内 / the overflow treatment began",
             reconstructed=reconstructed,
         )
     )
@@ -321,8 +505,42 @@ def device_is(turn: Turn, phone: PhoneId, device: Device, at: Instant) -> None:
         turn.tell(f.DeviceChanged(at=at, phone=phone, device=device))
 
 
+def sign_in(turn: Turn, agent: AgentState, phone: PhoneId, at: Instant) -> None:
+    turn.tell(f.AgentSignedIn(at=at, agent=agent.id, phone=phone))
+    for queue in agent.queues:
+        turn.want(e.AddMember(queue, phone, agent.id))
+
+
 def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str) -> None:
     assert agent.phone is not None
     turn.tell(f.AgentSignedOut(at=at, agent=agent.id, reason=reason))
     for queue in agent.queues:
         turn.want(e.RemoveMember(queue, agent.phone))
+
+
+def pause(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None) -> None:
+    """The agent is away. What rings at that phone is taken back; a talk goes on."""
+    assert agent.phone is not None
+    turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=reason, by=by))
+    for queue in agent.queues:
+        turn.want(e.PauseMember(queue, agent.phone, True))
+    if agent.offer is not None:
+        withdraw(turn, agent.offer, at, "離席 / the agent paused")
+
+
+def resume(turn: Turn, agent: AgentState, at: Instant, by: str | None) -> None:
+    assert agent.phone is not None
+    turn.tell(f.AgentResumed(at=at, agent=agent.id, by=by))
+    for queue in agent.queues:
+        turn.want(e.PauseMember(queue, agent.phone, False))
+
+
+def withdraw(turn: Turn, name: OfferId, at: Instant, reason: str) -> None:
+    """Take back one ringing: its leg is hung up, now or as soon as it is there. An answer that is quicker counts."""
+    offer = turn.floor.offers[name]
+    if offer.withdrawn:
+        return
+    turn.tell(f.WithdrawalAsked(at=at, offer=name, call=offer.call, reason=reason))
+    for leg in turn.floor.calls[offer.call].legs:
+        if leg.offer == name:
+            turn.want(e.WithdrawOffer(name, leg.channel))

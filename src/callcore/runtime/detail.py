@@ -12,9 +12,26 @@ from callcore.domain.personal import Personal
 
 @dataclass(frozen=True, slots=True)
 class VisitDetail:
+    """`reasons`: why the caller came to this queue and with this priority; `outcome` None while it lasts."""
+
     visit: VisitId
     queue: QueueId
     entered_at: Instant
+    priority: int
+    position: int | None
+    estimate_s: float | None
+    reasons: tuple[str, ...]
+    ended_at: Instant | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDetail:
+    """Something that was decided about the call beside offers: `what` is the kind of fact, `reasons` are words."""
+
+    at: Instant
+    what: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class CallDetail:
     caller: Personal | None
     visits: tuple[VisitDetail, ...]
     offers: tuple[OfferDetail, ...]
+    notes: tuple[NoteDetail, ...]
     recording: RecordingDetail | None
 
 

@@ -22,11 +22,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from callcore import __version__
-from callcore.domain.board import agents_by_word, todays_figures, waiting_callers
+from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
+from callcore.domain.estimate import wait_s
 from callcore.domain.ids import Instant
-from callcore.domain.measures import Figures, Ratio
+from callcore.domain.measures import Figures, Ratio, calibration
 from callcore.domain.stages import Stage
+from callcore.domain.turn import LAST_PRIORITY
 from callcore.runtime.ports import Gauges, LiveSource, View
 
 log = logging.getLogger("callcore.telemetry")
@@ -125,12 +127,21 @@ class FloorCollector(Collector):
         families.add(
             "asterisk_linked", "1 while the engine is logged in and decides.", float(view.floor.linked)
         )
+        families.add(
+            "events_late", "1 while Asterisk's events come later than the bound.", float(view.floor.lagging)
+        )
+        families.add(
+            "healed_states",
+            "States that the watchdog found contradicted or beyond their bound, and mended, in this run.",
+            view.floor.healed,
+        )
         families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
         families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
         for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
             _floor(families, view, centre)
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
+            _estimates(families, view, centre, now)
             _open(families, centre, now)
         self._asked(families)
         yield from families.known.values()
@@ -198,6 +209,12 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         of.reconstructed,
         **label,
     )
+    families.add(
+        "today_imprecise_calls",
+        "Of today's calls, those of which something was told late.",
+        of.imprecise,
+        **label,
+    )
     families.ratio(
         "today_answer", "Answered of the offered calls that are decided, today", of.answer_ratio, **label
     )
@@ -222,6 +239,42 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
     families.add(
         "answer_target_ratio", "The contract's answer ratio, 0 to 1.", centre.target_answer_ratio, **label
     )
+
+
+def _estimates(families: _Families, view: View, centre: Centre, now: Instant) -> None:
+    """What a caller who came now would be told, and how good it was today."""
+    for queue in centre.queues:
+        place = (LAST_PRIORITY, now, "")
+        wait = wait_s(view.floor, queue.id, place)
+        if wait is not None:
+            families.add(
+                "estimated_wait_seconds",
+                "Estimated wait of a caller who joined the queue's end now; absent with nobody on duty.",
+                wait,
+                centre=centre.id,
+                queue=queue.id,
+            )
+        families.add(
+            "agents_on_duty",
+            "Agents of the queue who are signed in and not paused.",
+            len(view.floor.on_duty.get(queue.id, ())),
+            centre=centre.id,
+            queue=queue.id,
+        )
+    window = today(centre, now)
+    told = calibration(view.books.of(centre.id, window.first, window.before))
+    families.ratio(
+        "today_estimate_within",
+        "Answered within the wait that was estimated for them, today",
+        told.within,
+        centre=centre.id,
+    )
+    for name, text, value in (
+        ("today_estimate_error_median_seconds", "Median of |wait - estimate|, today.", told.error_median_s),
+        ("today_estimate_error_p90_seconds", "P90 of |wait - estimate|, today.", told.error_p90_s),
+    ):
+        if value is not None:
+            families.add(name, text, value, centre=centre.id)
 
 
 def _open(families: _Families, centre: Centre, now: Instant) -> None:

@@ -90,6 +90,7 @@ class FiguresOut(BaseModel):
     wait_max_s: float | None
     longest_waiting_s: float | None = Field(description="of those who wait now")
     reconstructed: int = Field(description="of these calls, how many were not witnessed in full")
+    imprecise: int = Field(description="of these calls, how many were told late: their times are not exact")
     open: int = Field(description="calls that have not ended; until it is 0 the day is not final")
 
 
@@ -106,6 +107,12 @@ class WaitingOut(BaseModel):
     number: str | None = Field(description="masked; null: withheld, or no longer known")
     offered_to: str | None = Field(description="the agent whose phone rings")
     in_net: bool = Field(description="in the safety net: distributed by Asterisk itself")
+    priority: int | None = Field(description="1 (first) to 9; null before the queue is entered")
+    rung: int = Field(description="how many rungs of the queue's ladder hold already")
+    estimate_s: float | None = Field(
+        description="estimated wait from now on; null: nobody is on duty, or not in a queue yet"
+    )
+    because: Words | None = Field(description="why nobody serves this caller now; null while a phone rings")
 
 
 class CallerOut(BaseModel):
@@ -123,6 +130,11 @@ class AgentOut(BaseModel):
     since: Moment | None = Field(description="null: not known")
     until: Moment | None = Field(description="end of after-call work or of a rest")
     device: Device | None
+    pause: str | None = Field(description="the reason, while paused, also beside a talk", examples=["休憩"])
+    misses: int = Field(description="offers missed in a row")
+    skills: dict[str, int] = Field(description="language or topic: level, 1 (best) to 9")
+    guest: bool = Field(description="of another centre (兼務)")
+    why: list[str] = Field(description="why this agent was chosen for the call that rings")
     caller: CallerOut | None = Field(description="with whom, while ringing or talking")
 
 
@@ -207,6 +219,20 @@ class VisitOut(BaseModel):
     visit: str
     queue: str
     entered_at: Moment
+    priority: int
+    position: int | None = Field(description="in the line at the entry; null: not known")
+    estimate_s: float | None = Field(description="the wait estimated then; null: nobody was on duty")
+    reasons: list[str] = Field(description="why this queue and this priority, Japanese / English")
+    ended_at: Moment | None
+    outcome: str | None = Field(description="answered, requeued, or the call's outcome; null while it lasts")
+
+
+class NoteOut(BaseModel):
+    """Something that was decided about the call beside offers."""
+
+    at: Moment
+    what: str = Field(examples=["OverflowBegan", "NeedsRelaxed", "AdmissionDiffered"])
+    reasons: list[str] = Field(description="Japanese / English")
 
 
 class OfferOut(BaseModel):
@@ -249,8 +275,10 @@ class CallOut(BaseModel):
     talk_s: float
     hold_s: float | None = Field(description="null: not known, for part of the call was not witnessed")
     reconstructed: bool
+    imprecise: bool = Field(description="told late: the times are not exact")
     visits: list[VisitOut]
     offers: list[OfferOut]
+    notes: list[NoteOut]
     recording: RecordingOut | None
 
 
@@ -305,6 +333,7 @@ EXAMPLE: dict[str, Any] = {
                 "wait_max_s": 31.4,
                 "longest_waiting_s": 3.456,
                 "reconstructed": 0,
+                "imprecise": 0,
                 "open": 2,
             },
             "agents_by_state": {
@@ -314,6 +343,7 @@ EXAMPLE: dict[str, Any] = {
                 "ringing": 0,
                 "talking": 1,
                 "acw": 0,
+                "paused": 0,
                 "busy": 0,
                 "unreachable": 0,
                 "signed_out": 0,
@@ -330,6 +360,13 @@ EXAMPLE: dict[str, Any] = {
                     "number": "*******678",
                     "offered_to": None,
                     "in_net": False,
+                    "priority": 5,
+                    "rung": 0,
+                    "estimate_s": 42.0,
+                    "because": {
+                        "ja": "受け持ち 2 人: 通話中 1、離席 1",
+                        "en": "2 could serve: 1 talking, 1 paused",
+                    },
                 }
             ],
             "agents": [
@@ -342,6 +379,11 @@ EXAMPLE: dict[str, Any] = {
                     "since": "2026-11-20T01:00:12.100Z",
                     "until": None,
                     "device": "busy",
+                    "pause": None,
+                    "misses": 0,
+                    "skills": {"en": 2},
+                    "guest": False,
+                    "why": [],
                     "caller": {"call": "node1-1795136400.9", "number": "********321", "on_hold": False},
                 }
             ],
@@ -382,11 +424,18 @@ CALL_EXAMPLE: dict[str, Any] = {
     "talk_s": 208.15,
     "hold_s": 0.0,
     "reconstructed": False,
+    "imprecise": False,
     "visits": [
         {
             "visit": "node1-1795136400.9/1",
             "queue": "oita-general",
             "entered_at": "2026-11-20T01:00:08.000Z",
+            "priority": 5,
+            "position": 1,
+            "estimate_s": 12.5,
+            "reasons": [],
+            "ended_at": "2026-11-20T01:00:12.100Z",
+            "outcome": "answered",
         }
     ],
     "offers": [
@@ -402,5 +451,6 @@ CALL_EXAMPLE: dict[str, Any] = {
             "ended_because": None,
         }
     ],
+    "notes": [],
     "recording": {"size": 3330444, "seconds": 208.15, "sha256": None, "problem": None},
 }

@@ -10,6 +10,7 @@ from callcore.domain.board import (
     Window,
     agent_word,
     agents_by_word,
+    agents_of,
     todays_figures,
     waiting_callers,
     word_since,
@@ -17,7 +18,7 @@ from callcore.domain.board import (
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, Instant
+from callcore.domain.ids import SECOND, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
 from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import CallDetail
@@ -42,9 +43,6 @@ def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
     window, today = todays_figures(view.books, centre, at)
     verdict = centre.calendar.decide(at)
     seats = {phone.id: phone.seat for phone in centre.phones}
-    agents = sorted(
-        (a for a in floor.agents.values() if a.centre == centre.id), key=lambda a: (len(a.id), a.id)
-    )
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
     )
@@ -62,7 +60,7 @@ def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
         figures=figures_out(today),
         agents_by_state=agents_by_word(floor, centre.id),
         waiting=_waiting(floor, centre, at),
-        agents=[_agent(floor, a, seats.get(a.phone) if a.phone is not None else None) for a in agents],
+        agents=[_agent(floor, centre, a, seats) for a in agents_of(floor, centre.id)],
         open_calls=[_open_call(c) for c in calls],
     )
 
@@ -93,7 +91,7 @@ def _number(call: Call) -> str | None:
 def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
     found = []
     for one in waiting_callers(floor, centre.id):
-        offer = floor.offers.get(one.call.offer) if one.call.offer is not None else None
+        ringing = [floor.offers[name].agent for name in one.call.ringing]
         queue = floor.queues.get(one.queue)
         found.append(
             m.WaitingOut(
@@ -105,28 +103,39 @@ def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
                 since=m.moment_or_none(one.since),
                 waited_s=None if one.since is None else max(0, at - one.since) / SECOND,
                 number=_number(one.call),
-                offered_to=None if offer is None else offer.agent,
+                offered_to=ringing[0] if ringing else None,
                 in_net=one.call.in_net,
+                priority=None if one.call.visit is None else one.call.visit.priority,
+                rung=0 if one.call.visit is None else one.call.visit.rung,
+                estimate_s=None if one.estimate_s is None else round(one.estimate_s, 1),
+                because=None if one.because is None else m.Words(ja=one.because[0], en=one.because[1]),
             )
         )
     return found
 
 
-def _agent(floor: Floor, agent: AgentState, seat: str | None) -> m.AgentOut:
-    word = agent_word(floor, agent)
+def _agent(floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId, str]) -> m.AgentOut:
+    word = agent_word(floor, agent, centre.id)
     offer = floor.offers.get(agent.offer) if agent.offer is not None else None
     name = agent.call if offer is None else offer.call
     call = None if name is None else floor.calls.get(name)
+    if call is not None and call.centre != centre.id:
+        call = offer = None  # another centre's caller is not to be seen here
     until = agent.wrap_up_until if word is AgentWord.ACW else agent.rest_until
     return m.AgentOut(
         agent=agent.id,
         name=agent.name,
         phone=agent.phone,
-        seat=seat,
+        seat=seats.get(agent.phone) if agent.phone is not None else None,
         state=word,
         since=m.moment_or_none(word_since(word, agent)),
         until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
         device=floor.phones.get(agent.phone) if agent.phone is not None else None,
+        pause=agent.pause,
+        misses=agent.misses,
+        skills=dict(agent.skills),
+        guest=agent.centre != centre.id,
+        why=[] if offer is None else list(offer.reasons),
         caller=None
         if call is None
         else m.CallerOut(call=call.id, number=_number(call), on_hold=call.held_since is not None),
@@ -170,9 +179,22 @@ def call_out(detail: CallDetail, at: Instant) -> m.CallOut:
         talk_s=record.talk / SECOND,
         hold_s=None if record.held is None else record.held / SECOND,
         reconstructed=record.reconstructed,
+        imprecise=record.imprecise,
         visits=[
-            m.VisitOut(visit=v.visit, queue=v.queue, entered_at=m.moment(v.entered_at)) for v in detail.visits
+            m.VisitOut(
+                visit=v.visit,
+                queue=v.queue,
+                entered_at=m.moment(v.entered_at),
+                priority=v.priority,
+                position=v.position,
+                estimate_s=v.estimate_s,
+                reasons=list(v.reasons),
+                ended_at=m.moment_or_none(v.ended_at),
+                outcome=v.outcome,
+            )
+            for v in detail.visits
         ],
+        notes=[m.NoteOut(at=m.moment(n.at), what=n.what, reasons=list(n.reasons)) for n in detail.notes],
         offers=[
             m.OfferOut(
                 offer=o.offer,

@@ -158,10 +158,10 @@ function centre(section, c) {
   text("wait_max", length(f.wait_max_s));
 
   mark(section, "queues", new Set(c.waiting.map((w) => w.queue)).size > 1 ? "many" : null);
-  const names = new Map(c.agents.map((a) => [a.agent, a.name]));
+  const agents = new Map(c.agents.map((a) => [a.agent, a]));
   text("waiting-count", c.waiting.length);
   patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
-    waiter(row, w, f.service_level_s, names);
+    waiter(row, w, f.service_level_s, agents);
   });
   part(section, "waiting-empty").hidden = c.waiting.length > 0;
 
@@ -185,20 +185,41 @@ function chip(element, [state, n]) {
   put(element, `${say(`state.${state}`)} ${n}`);
 }
 
-function waiter(row, w, limit, names) {
+function half(words) {
+  // Reasons are "Japanese / English".
+  const [ja, en] = words.split(" / ");
+  return language === "ja" ? ja : (en ?? ja);
+}
+
+function waiter(row, w, limit, agents) {
   const text = (name, value) => put(part(row, name), value);
   text("position", w.position === null ? "–" : String(w.position));
   text("number", number(w.number));
   mark(part(row, "number"), "absent", w.number === null ? "" : null);
   text("queue", w.queue_name);
-  const agentName = w.offered_to === null ? "" : (names.get(w.offered_to) ?? w.offered_to);
+  const rung = agents.get(w.offered_to);
   text("stage", say(w.in_net ? "stage.net" : `stage.${w.stage}`));
-  text("to", w.offered_to === null ? "" : say("offered_to", { agent: agentName }));
+  const about = w.offered_to === null ? [] : [say("offered_to", { agent: rung?.name ?? w.offered_to })];
+  about.push(...(rung?.why ?? []).slice(0, -1).map(half)); // the last is about the caller, and stands in this row
+  if (w.because !== null) about.push(w.because[language]);
+  if (w.rung > 0 && w.because !== null) about.push(say("rung", { n: w.rung }));
+  text("to", about.join(" · "));
   mark(part(row, "stage"), "state", w.in_net ? "net" : w.stage);
   const wait = part(row, "wait");
   mark(wait, "since", w.since === null ? null : Date.parse(w.since));
   mark(wait, "limit", limit);
   if (w.since === null) put(wait, "–");
+  text("estimate", w.estimate_s === null ? "–" : length(w.estimate_s));
+  text("priority", w.priority === null ? "–" : String(w.priority));
+}
+
+function remarks(a) {
+  const found = [];
+  if (a.pause !== null) found.push(a.pause);
+  if (a.caller?.on_hold) found.push(say("held"));
+  if (a.misses > 0) found.push(say("misses", { n: a.misses }));
+  if (a.guest) found.push(say("guest"));
+  return found;
 }
 
 function agent(row, a) {
@@ -211,7 +232,7 @@ function agent(row, a) {
   mark(part(row, "state"), "state", a.state);
   const extra = part(row, "extra");
   mark(extra, "until", a.until === null ? null : Date.parse(a.until));
-  if (a.until === null) put(extra, a.caller?.on_hold ? say("held") : "");
+  if (a.until === null) put(extra, remarks(a).join(" · "));
   const since = part(row, "since");
   mark(since, "since", a.since === null ? null : Date.parse(a.since));
   if (a.since === null) put(since, "–");

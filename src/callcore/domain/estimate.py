@@ -1,0 +1,53 @@
+"""How long a caller will wait, from the present state (EWT), and how good that was.
+
+The queue is taken for a line in front of n agents with exponential handling times and impatient callers (M/M/n+M;
+Palm 1957; Mandelbaum and Zeltyn, "Service engineering in action", 2007). With k callers ahead and all n agents at
+work, the one in question is served after k + 1 departures, of which each comes at the rate n/h + jθ while j callers
+stand before it: h is the mean handling time, 1/θ the mean patience. So the expected wait is Σ 1 ÷ (n/h + jθ) for
+j = 0 … k. An agent who is free counts as one caller less ahead.
+
+- n are the agents of the queue who are on duty now. Callers of other queues who are served before count by the share
+  of that queue's agents who serve this one as well.
+- h and θ come from the queue's own latest calls, beginning with what the centre file expects.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from callcore.domain.centre import Queue
+from callcore.domain.floor import Floor, Pace, Place
+from callcore.domain.ids import QueueId
+
+PRIOR = 10.0
+"""So many calls weighs what the centre file expects, against the queue's own latest ones."""
+
+
+def handling_s(queue: Queue, pace: Pace) -> float:
+    """Mean time of talk and after-call work, in seconds."""
+    return (PRIOR * queue.handling_s + pace.handling) / (PRIOR + pace.handled)
+
+
+def patience_s(queue: Queue, pace: Pace) -> float:
+    """Mean patience in seconds: time waited ÷ callers who gave up, the estimate for times that are cut off."""
+    return (PRIOR * queue.patience_s + pace.waited) / (PRIOR + pace.left)
+
+
+def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
+    """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty."""
+    queue = floor.queues.get(name)
+    duty = floor.on_duty.get(name)
+    if queue is None or not duty:
+        return None
+    ahead = -float(sum(1 for agent in floor.free if agent in duty))
+    for line, places in floor.lines.items():
+        others = duty if line.queue == name else floor.on_duty.get(line.queue)
+        if others:
+            ahead += bisect_left(places, place) * (len(duty & others) / len(others))
+    if ahead < 0:
+        return 0.0
+    pace = floor.pace.get(name, Pace())
+    rate, leaving = len(duty) / max(1.0, handling_s(queue, pace)), 1 / max(1.0, patience_s(queue, pace))
+    whole = int(ahead)
+    wait = sum(1 / (rate + j * leaving) for j in range(whole + 1))
+    return wait + (ahead - whole) / (rate + (whole + 1) * leaving)

@@ -1,0 +1,790 @@
+"""`evolve`: the fold of one fact into the floor.
+
+Rules
+- `evolve` asks the tables and raises `IllegalTransition`, changing nothing.
+- Folding decides nothing: no fact makes another one here, no effect comes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import singledispatch
+
+from immutables import Map
+
+from callcore.domain import facts as f
+from callcore.domain.agent import WORK, AgentState
+from callcore.domain.call import CALL, Call, Leg, Visit
+from callcore.domain.centre import Configuration
+from callcore.domain.floor import (
+    OFFER_GRACE_S,
+    Floor,
+    Pace,
+    drop_call,
+    put_agent,
+    put_call,
+    put_device,
+    reindexed,
+)
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.offer import OFFER, Offer
+from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
+from callcore.domain.transitions import IllegalTransition, advance
+
+REMEMBER_ENDED_S = 3600
+"""Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
+covers a long list of events replayed by a mistaken adapter."""
+
+PACE_KEPT = 0.98
+"""What an observation of a queue's pace weighs after another one: about the last fifty count."""
+
+
+def evolve(floor: Floor, fact: f.Fact) -> Floor:
+    """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
+    changed = _apply(fact, floor)
+    return changed if fact.at <= changed.at else replace(changed, at=fact.at)
+
+
+@singledispatch
+def _apply(fact: f.Fact, floor: Floor) -> Floor:
+    raise IllegalTransition(f"nobody knows how to fold a {type(fact).__name__}")
+
+
+# -- helpers -------------------------------------------------------------------------------------------------
+
+
+def _call(floor: Floor, name: CallId) -> Call:
+    call = floor.calls.get(name)
+    if call is None:
+        raise IllegalTransition(f"call {name} is not on the floor")
+    return call
+
+
+def _visiting(floor: Floor, name: CallId) -> tuple[Call, Visit]:
+    call = _call(floor, name)
+    if call.visit is None:
+        raise IllegalTransition(f"call {name} is in no queue")
+    return call, call.visit
+
+
+def _stage(call: Call, fact: f.Fact) -> Stage:
+    return advance(CALL, "call", call.id, call.stage, type(fact).__name__)
+
+
+def _work(agent: AgentState, fact: f.Fact) -> Work:
+    return advance(WORK, "agent", agent.id, agent.work, type(fact).__name__)
+
+
+def _agent(floor: Floor, name: AgentId) -> AgentState:
+    agent = floor.agents.get(name)
+    if agent is None:
+        raise IllegalTransition(f"agent {name} is not known")
+    return agent
+
+
+def _replace_leg(call: Call, channel: ChannelId, bridge: str | None) -> Call:
+    if call.leg(channel) is None:
+        raise IllegalTransition(f"call {call.id} has no leg {channel}")
+    return replace(
+        call, legs=tuple(replace(leg, bridge=bridge) if leg.channel == channel else leg for leg in call.legs)
+    )
+
+
+# -- engine and link -----------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.RunStarted, floor: Floor) -> Floor:
+    if fact.run <= floor.run:
+        raise IllegalTransition(f"run {fact.run} cannot follow run {floor.run}")
+    # Killed while linked: the last fact is the last that was seen. Else the blindness goes on.
+    blind = floor.at if floor.linked else floor.blind_since
+    return replace(
+        floor,
+        run=fact.run,
+        linked=False,
+        lagging=False,
+        offers_made=0,
+        healed=0,
+        blind_since=fact.at if blind is None else blind,
+    )
+
+
+@_apply.register
+def _(fact: f.Configured, floor: Floor) -> Floor:
+    centres = {c.id: c for c in fact.configuration.centres}
+    phones = {p.id: floor.phones.get(p.id, Device.UNREACHABLE) for c in centres.values() for p in c.phones}
+    return reindexed(
+        replace(
+            floor,
+            configuration=fact.configuration,
+            centres=Map(centres),
+            queues=Map({q.id: q for c in centres.values() for q in c.queues}),
+            queue_centre=Map({q.id: c.id for c in centres.values() for q in c.queues}),
+            numbers=Map({n.digits: c.id for c in centres.values() for n in c.numbers}),
+            phone_centre=Map({p.id: c.id for c in centres.values() for p in c.phones}),
+            agents=Map(_staff(floor, fact.configuration)),
+            phones=Map(phones),
+        )
+    )
+
+
+def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentState]:
+    """The agents of the files, each in the state that he or she is in."""
+    served: dict[AgentId, tuple[QueueId, ...]] = {}
+    for centre in configuration.centres:
+        for guest in centre.guests:
+            served[guest.agent] = served.get(guest.agent, ()) + guest.queues
+    agents: dict[AgentId, AgentState] = {}
+    for centre in configuration.centres:
+        for spec in centre.agents:
+            queues = spec.queues + served.get(spec.id, ())
+            known = floor.agents.get(spec.id) or AgentState(spec.id, spec.name, centre.id, queues, spec.phone)
+            agents[spec.id] = replace(
+                known,
+                name=spec.name,
+                centre=centre.id,
+                queues=queues,
+                seat=spec.phone,
+                skills=spec.skills,
+                rank=len(agents),
+            )
+    # Somebody who was taken out of the files keeps the call in hand, and gets no other one.
+    for agent in floor.agents.values():
+        if agent.id not in agents and (
+            agent.presence is not Presence.SIGNED_OUT or agent.work is not Work.IDLE
+        ):
+            agents[agent.id] = replace(agent, queues=())
+    return agents
+
+
+@_apply.register
+def _(fact: f.LinkGained, floor: Floor) -> Floor:
+    return replace(floor, linked=True, blind_since=None)
+
+
+@_apply.register
+def _(fact: f.LinkLost, floor: Floor) -> Floor:
+    return replace(floor, linked=False, blind_since=floor.at if floor.linked else floor.blind_since)
+
+
+@_apply.register
+def _(fact: f.Healed, floor: Floor) -> Floor:
+    return replace(floor, healed=floor.healed + 1)
+
+
+@_apply.register
+def _(fact: f.LagBegan, floor: Floor) -> Floor:
+    return replace(floor, lagging=True)
+
+
+@_apply.register
+def _(fact: f.LagEnded, floor: Floor) -> Floor:
+    return replace(floor, lagging=False)
+
+
+@_apply.register
+def _(fact: f.ClockStepped, floor: Floor) -> Floor:
+    """Everything that is going on is moved to the new clock, so that its length stays right."""
+    return reindexed(
+        replace(
+            floor,
+            at=fact.at,
+            blind_since=_moved(floor.blind_since, fact.by),
+            calls=Map({name: _call_moved(call, fact.by) for name, call in floor.calls.items()}),
+            offers=Map(
+                {
+                    name: replace(
+                        offer,
+                        made_at=Instant(offer.made_at + fact.by),
+                        rings_until=Instant(offer.rings_until + fact.by),
+                        overdue_at=Instant(offer.overdue_at + fact.by),
+                    )
+                    for name, offer in floor.offers.items()
+                }
+            ),
+            agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
+            ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
+            unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
+        )
+    )
+
+
+def _moved(at: Instant | None, by: int) -> Instant | None:
+    return None if at is None else Instant(at + by)
+
+
+def _call_moved(call: Call, by: int) -> Call:
+    visit = call.visit
+    if visit is not None:
+        visit = replace(
+            visit,
+            entered_at=Instant(visit.entered_at + by),
+            since=Instant(visit.since + by),
+            not_before=_moved(visit.not_before, by),
+        )
+    return replace(
+        call,
+        visit=visit,
+        arrived_at=Instant(call.arrived_at + by),
+        leaving_since=_moved(call.leaving_since, by),
+        net_changed_at=_moved(call.net_changed_at, by),
+        entered_at=_moved(call.entered_at, by),
+        answered_at=_moved(call.answered_at, by),
+        talk_since=_moved(call.talk_since, by),
+        held_since=_moved(call.held_since, by),
+    )
+
+
+def _agent_moved(agent: AgentState, by: int) -> AgentState:
+    return replace(
+        agent,
+        signed_in_at=_moved(agent.signed_in_at, by),
+        state_since=_moved(agent.state_since, by),
+        idle_since=_moved(agent.idle_since, by),
+        wrap_up_until=_moved(agent.wrap_up_until, by),
+        rest_until=_moved(agent.rest_until, by),
+        paused_at=_moved(agent.paused_at, by),
+        talk_ended_at=_moved(agent.talk_ended_at, by),
+    )
+
+
+# -- calls ---------------------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.CallArrived, floor: Floor) -> Floor:
+    if fact.call in floor.calls or fact.call in floor.ended:
+        raise IllegalTransition(f"call {fact.call} has arrived before")
+    call = Call(
+        id=fact.call,
+        node=fact.node,
+        channel_name=fact.channel_name,
+        centre=fact.centre,
+        number=fact.number,
+        queue=fact.queue,
+        caller=fact.caller,
+        arrived_at=fact.at,
+        stage=advance(CALL, "call", fact.call, None, "CallArrived"),
+        legs=(Leg(ChannelId(fact.call), None, None, None),),
+        priority=fact.priority,
+        priority_reason=fact.priority_reason,
+    )
+    return put_call(floor, call, channels=floor.channels.set(call.channel, call.id))
+
+
+@_apply.register
+def _(fact: f.CallMarkedImprecise, floor: Floor) -> Floor:
+    return put_call(floor, replace(_call(floor, fact.call), imprecise=True))
+
+
+@_apply.register
+def _(fact: f.CallAdmitted, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact)))
+
+
+@_apply.register
+def _(fact: f.CallRefused, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), refused_as=fact.outcome))
+
+
+@_apply.register
+def _(fact: f.AdmissionDiffered, floor: Floor) -> Floor:
+    return floor
+
+
+@_apply.register
+def _(fact: f.VisitBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(
+        floor,
+        replace(
+            call,
+            stage=_stage(call, fact),
+            visit=Visit(fact.visit, fact.queue, fact.priority, fact.at, fact.since),
+            visits=call.visits + 1,
+            queue=fact.queue,
+            been=(*call.been, fact.queue),
+            entered_at=fact.at if call.entered_at is None else call.entered_at,
+            in_net=False,
+            # An agent who put down in the talk before has no part in how this wait ends.
+            asked_to_end=call.asked_to_end if call.caller_put_down else None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.NeedsRelaxed, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), visit=replace(visit, rung=fact.rung)))
+
+
+@_apply.register
+def _(fact: f.AgentsAdded, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    also = (*visit.also, fact.agents_of)
+    return put_call(floor, replace(call, stage=_stage(call, fact), visit=replace(visit, also=also)))
+
+
+@_apply.register
+def _(fact: f.OverflowBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(
+        floor, replace(call, stage=_stage(call, fact), leaving_as=fact.outcome, leaving_since=fact.at)
+    )
+
+
+@_apply.register
+def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    return put_call(
+        floor,
+        replace(
+            call,
+            stage=_stage(call, fact),
+            leaving_as=None,
+            leaving_since=None,
+            visit=replace(visit, not_before=fact.not_before),
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.NetEntered, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
+
+
+@_apply.register
+def _(fact: f.NetLeft, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False, net_changed_at=fact.at))
+
+
+@_apply.register
+def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None))
+
+
+@_apply.register
+def _(fact: f.LegBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if fact.channel in floor.channels:
+        raise IllegalTransition(f"channel {fact.channel} is a leg already")
+    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer)
+    return put_call(
+        floor,
+        replace(call, legs=(*call.legs, leg)),
+        channels=floor.channels.set(fact.channel, call.id),
+    )
+
+
+@_apply.register
+def _(fact: f.LegJoined, floor: Floor) -> Floor:
+    return put_call(floor, _replace_leg(_call(floor, fact.call), fact.channel, fact.bridge))
+
+
+@_apply.register
+def _(fact: f.LegLeft, floor: Floor) -> Floor:
+    return put_call(floor, _replace_leg(_call(floor, fact.call), fact.channel, None))
+
+
+@_apply.register
+def _(fact: f.LegEnded, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if call.leg(fact.channel) is None or fact.channel == call.channel:
+        raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
+    return put_call(
+        floor,
+        replace(
+            call,
+            legs=tuple(leg for leg in call.legs if leg.channel != fact.channel),
+            last_cause=fact.cause if fact.channel == call.talking_leg else call.last_cause,
+        ),
+        channels=floor.channels.delete(fact.channel),
+    )
+
+
+@_apply.register
+def _(fact: f.HangupAsked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, asked_to_end=fact.channel))
+
+
+@_apply.register
+def _(fact: f.CallAnswered, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if call.ringing != (() if fact.offer is None else (fact.offer,)):
+        raise IllegalTransition(
+            f"call {call.id} is answered by offer {fact.offer} while {call.ringing} are open"
+        )
+    stage = _stage(call, fact)
+    offers = floor.offers
+    if fact.offer is not None:
+        advance(OFFER, "offer", fact.offer, offers[fact.offer].stage, "CallAnswered")
+        offers = offers.delete(fact.offer)
+    if fact.agent is not None:
+        agent = _agent(floor, fact.agent)
+        if agent.offer != fact.offer:
+            raise IllegalTransition(f"agent {agent.id} answers {fact.offer} and is reserved by {agent.offer}")
+        floor = put_agent(
+            floor,
+            replace(
+                agent,
+                work=_work(agent, fact),
+                offer=None,
+                call=call.id,
+                state_since=fact.at,
+                wrap_up_until=None,
+                rest_until=None,
+                misses=0,
+                answered=agent.answered + 1,
+                at_work_for=call.centre,
+                last_queue=call.queue,
+                talk_ended_at=None,
+            ),
+        )
+    return put_call(
+        floor,
+        replace(
+            call,
+            stage=stage,
+            offer=None,
+            ringing=(),
+            visit=None,
+            in_net=False,
+            leaving_as=None,
+            answered_at=call.answered_at or fact.at,
+            talking_with=fact.agent,
+            talking_leg=fact.channel,
+            talk_since=fact.at,
+            held_since=None,
+            # A caller may have put down in the instant in which the phone was picked up.
+            asked_to_end=call.asked_to_end if call.caller_put_down else None,
+            last_cause=None,
+        ),
+        offers=offers,
+        pace=_wait_over(floor, call, fact, gave_up=False),
+    )
+
+
+def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[QueueId, Pace]:
+    """The queues' pace after a wait that was watched to its end."""
+    visit = call.visit
+    if visit is None or fact.reconstructed:
+        return floor.pace
+    pace = floor.pace.get(visit.queue, Pace())
+    return floor.pace.set(
+        visit.queue,
+        replace(
+            pace,
+            left=pace.left * PACE_KEPT + gave_up,
+            waited=pace.waited * PACE_KEPT + max(0, fact.at - visit.entered_at) / SECOND,
+        ),
+    )
+
+
+def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
+    if call.talk_since is None or fact.reconstructed:
+        return floor.pace
+    pace = floor.pace.get(call.queue, Pace())
+    until = fact.wrap_up_until or fact.at
+    return floor.pace.set(
+        call.queue,
+        replace(
+            pace,
+            handled=pace.handled * PACE_KEPT + 1,
+            handling=pace.handling * PACE_KEPT + max(0, until - call.talk_since) / SECOND,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.CallHeld, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), held_since=fact.at))
+
+
+@_apply.register
+def _(fact: f.CallResumed, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, replace(call, stage=_stage(call, fact), held_since=None))
+
+
+@_apply.register
+def _(fact: f.TalkEnded, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if call.talking_with != fact.agent:
+        raise IllegalTransition(f"call {call.id} talks with {call.talking_with}, not {fact.agent}")
+    stage = _stage(call, fact)
+    pace = _handled(floor, call, fact)
+    if fact.agent is not None:
+        agent = _agent(floor, fact.agent)
+        work = _work(agent, fact)
+        until = fact.wrap_up_until
+        floor = put_agent(
+            floor,
+            replace(
+                agent,
+                work=work if until is not None else Work.IDLE,
+                call=None,
+                state_since=fact.at,
+                idle_since=fact.at,
+                wrap_up_until=until,
+                talk_ended_at=fact.at,
+                at_work_for=agent.at_work_for if until is not None else None,
+            ),
+        )
+    return put_call(floor, replace(call, stage=stage, talking_with=None, talk_since=None), pace=pace)
+
+
+@_apply.register
+def _(fact: f.CallEnded, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    _stage(call, fact)
+    channels = floor.channels
+    for leg in call.legs:
+        channels = channels.delete(leg.channel)
+    ended = floor.ended
+    if len(ended) % 256 == 255:  # now and then, not at every end
+        # What CEL tells again after the next gap must not be taken for unknown.
+        oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
+        ended = Map({k: v for k, v in ended.items() if v > oldest})
+    answered = call.answered_at is not None
+    gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
+        Outcome.ABANDONED,
+        Outcome.ABANDONED_SHORT,
+    )
+    return drop_call(
+        floor,
+        fact.call,
+        channels=channels,
+        ended=ended.set(call.id, fact.at),
+        unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
+        pace=_wait_over(floor, call, fact, gave_up=gave_up),
+    )
+
+
+@_apply.register
+def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
+    if fact.call not in floor.unfiled:
+        raise IllegalTransition(f"call {fact.call} has no recording to be filed")
+    return replace(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- offers --------------------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.OfferMade, floor: Floor) -> Floor:
+    call, agent = _call(floor, fact.call), _agent(floor, fact.agent)
+    if fact.offer in floor.offers:
+        raise IllegalTransition(f"offer {fact.offer} is open already")
+    together = fact.round or fact.offer
+    if call.offer not in (None, together):
+        raise IllegalTransition(f"offer {fact.offer} of round {together} meets the open round {call.offer}")
+    offer = Offer(
+        id=fact.offer,
+        call=fact.call,
+        visit=fact.visit,
+        agent=fact.agent,
+        phone=fact.phone,
+        made_at=fact.at,
+        rings_until=Instant(fact.at + fact.ring_s * SECOND),
+        overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
+        stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
+        round=together,
+        reasons=fact.reasons,
+    )
+    reserved = replace(
+        agent,
+        work=_work(agent, fact),
+        offer=offer.id,
+        state_since=fact.at,
+        at_work_for=call.centre,
+        last_queue=call.queue,
+    )
+    offered = replace(
+        call,
+        stage=_stage(call, fact),
+        offer=together,
+        ringing=(*call.ringing, offer.id),
+        offers=call.offers + 1,
+    )
+    return put_call(
+        put_agent(floor, reserved),
+        offered,
+        offers=floor.offers.set(offer.id, offer),
+        offers_made=floor.offers_made + 1,
+    )
+
+
+def _open_offer(floor: Floor, name: OfferId) -> Offer:
+    offer = floor.offers.get(name)
+    if offer is None:
+        raise IllegalTransition(f"offer {name} is not open")
+    return offer
+
+
+@_apply.register
+def _(fact: f.OfferRang, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    offer = _open_offer(floor, fact.offer)
+    agent = _agent(floor, offer.agent)
+    ringing = replace(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
+    return put_call(
+        put_agent(floor, replace(agent, work=_work(agent, fact), state_since=fact.at)),
+        replace(call, stage=_stage(call, fact)),
+        offers=floor.offers.set(offer.id, ringing),
+    )
+
+
+@_apply.register
+def _(fact: f.WithdrawalAsked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    offer = _open_offer(floor, fact.offer)
+    stage = advance(OFFER, "offer", offer.id, offer.stage, "WithdrawalAsked")
+    return put_call(
+        floor,
+        replace(call, stage=_stage(call, fact)),
+        offers=floor.offers.set(offer.id, replace(offer, stage=stage, withdrawn=True)),
+    )
+
+
+@_apply.register
+def _(fact: f.OfferFailed, floor: Floor) -> Floor:
+    call, agent = _call(floor, fact.call), _agent(floor, fact.agent)
+    _open_offer(floor, fact.offer)
+    over = _stage(call, fact)
+    left = tuple(name for name in call.ringing if name != fact.offer)
+    own_doing = fact.result in OWN_DOING
+    changed = replace(
+        agent,
+        work=_work(agent, fact),
+        offer=None,
+        state_since=fact.at,
+        idle_since=fact.at if own_doing else agent.idle_since,
+        rest_until=fact.rest_until,
+        misses=agent.misses + own_doing,
+        at_work_for=None,
+    )
+    return put_call(
+        put_agent(floor, changed),
+        # The call is offered as long as another phone rings.
+        replace(
+            call,
+            stage=call.stage if left else over,
+            offer=call.offer if left else None,
+            ringing=left,
+        ),
+        offers=floor.offers.delete(fact.offer),
+    )
+
+
+# -- agents and phones ---------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.presence is not Presence.SIGNED_OUT or fact.phone in floor.seated:
+        raise IllegalTransition(f"agent {agent.id} cannot sign in at {fact.phone}")
+    return put_agent(
+        floor,
+        replace(
+            _fresh(agent),
+            presence=Presence.READY,
+            phone=fact.phone,
+            signed_in_at=fact.at,
+            state_since=fact.at,
+            idle_since=fact.at,
+        ),
+        seated=floor.seated.set(fact.phone, agent.id),
+    )
+
+
+def _fresh(agent: AgentState) -> AgentState:
+    """The agent as the files know him, with nothing of the day."""
+    return AgentState(agent.id, agent.name, agent.centre, agent.queues, agent.seat, agent.skills, agent.rank)
+
+
+@_apply.register
+def _(fact: f.AgentSignedOut, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
+        raise IllegalTransition(f"agent {agent.id} cannot sign out while {agent.work.value}")
+    return put_agent(
+        floor, replace(_fresh(agent), state_since=fact.at), seated=floor.seated.delete(agent.phone)
+    )
+
+
+@_apply.register
+def _(fact: f.AgentPaused, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.presence is Presence.SIGNED_OUT:
+        raise IllegalTransition(f"agent {agent.id} is signed out and cannot pause")
+    return put_agent(
+        floor,
+        replace(
+            agent,
+            presence=Presence.PAUSED,
+            pause=fact.reason,
+            paused_at=fact.at,
+            state_since=fact.at if agent.work is Work.IDLE else agent.state_since,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.AgentResumed, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.presence is not Presence.PAUSED:
+        raise IllegalTransition(f"agent {agent.id} is not paused")
+    idle = agent.work is Work.IDLE
+    return put_agent(
+        floor,
+        replace(
+            agent,
+            presence=Presence.READY,
+            pause=None,
+            paused_at=None,
+            misses=0,
+            state_since=fact.at if idle else agent.state_since,
+            idle_since=fact.at if idle else agent.idle_since,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    return put_agent(
+        floor,
+        replace(
+            agent,
+            work=_work(agent, fact),
+            wrap_up_until=None,
+            state_since=fact.at,
+            idle_since=fact.at,
+            at_work_for=None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.WrapUpExtended, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    return put_agent(floor, replace(agent, work=_work(agent, fact), wrap_up_until=fact.until))
+
+
+@_apply.register
+def _(fact: f.RestEnded, floor: Floor) -> Floor:
+    return put_agent(floor, replace(_agent(floor, fact.agent), rest_until=None))
+
+
+@_apply.register
+def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
+    return put_device(floor, fact.phone, fact.device)

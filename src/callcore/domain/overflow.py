@@ -1,0 +1,111 @@
+"""オペレーター数を上回る入電: who does not go on waiting as before, and what becomes of them.
+
+The rules stand in the centre file, in order; the first that holds for a caller counts. They are asked after every
+input, for as long as a caller waits, and after matching, so that nobody overflows for whom somebody is free.
+
+- Callers before a caller are those of the same queue who are served first and for whom no phone rings yet.
+- Who came last overflows first: the rules that count callers are asked from the end of each line.
+- Moving to another queue, and asking other agents too, end nothing. A caller is never moved into a queue where he
+  has waited before, so rules cannot send anybody round in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from callcore.domain import estimate
+from callcore.domain.call import Call
+from callcore.domain.centre import Cause, Overflow, Queue
+from callcore.domain.floor import Floor, place_of
+from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.stages import Treatment
+
+Found = tuple[Call, Overflow, str]
+"""A caller, the rule that holds, and why, in words."""
+
+
+def found(floor: Floor, at: Instant) -> Found | None:
+    """One caller who overflows now by a rule about numbers, agents or lines; None: nobody."""
+    for line, places in floor.lines.items():
+        queue = floor.queues.get(line.queue)
+        if queue is None or not queue.overflow:
+            continue
+        last = floor.calls[CallId(places[-1][2])]
+        hit = first_rule(floor, queue, last, at)
+        if hit is not None:
+            return hit
+    for call in _beyond_lines(floor):
+        queue = floor.queues.get(call.visit.queue) if call.visit is not None else None
+        hit = first_rule(floor, queue, call, at) if queue is not None else None
+        if hit is not None:
+            return hit
+    return None
+
+
+def _beyond_lines(floor: Floor) -> Iterator[Call]:
+    """Waiting callers who came when the centre's lines were taken already."""
+    for centre, here in floor.present.items():
+        bound = floor.centres[centre].lines if centre in floor.centres else None
+        for name in here[bound:] if bound is not None else ():
+            call = floor.calls[name]
+            if call.may_be_offered:
+                yield call
+
+
+def first_rule(floor: Floor, queue: Queue, call: Call, at: Instant) -> Found | None:
+    """The first of the queue's rules that holds for this caller and has not been applied."""
+    visit = call.visit
+    if visit is None or not call.may_be_offered or (visit.not_before is not None and at < visit.not_before):
+        return None
+    for rule in queue.overflow:
+        if rule.target is not None and (rule.target in visit.also or rule.target in call.been):
+            continue
+        why = _holds(floor, queue, rule, call, at)
+        if why is not None:
+            return call, rule, why
+    return None
+
+
+def _holds(floor: Floor, queue: Queue, rule: Overflow, call: Call, at: Instant) -> str | None:
+    """Why the rule holds for this caller; None: it does not."""
+    assert call.visit is not None
+    match rule.cause:
+        case Cause.WAITING:
+            ahead = floor.ahead(queue.id, place_of(call))
+            if ahead >= rule.limit:
+                return f"前に {ahead} 人 (上限 {rule.limit:g}) / {ahead} callers ahead, the limit is {rule.limit:g}"
+        case Cause.PER_AGENT:
+            ahead, duty = floor.ahead(queue.id, place_of(call)), len(floor.on_duty.get(queue.id, ()))
+            if ahead >= rule.limit * duty:
+                return (
+                    f"受付中 {duty} 人に対し前に {ahead} 人 (上限 {rule.limit:g} 倍) / "
+                    f"{ahead} ahead for {duty} on duty, the limit is {rule.limit:g} for each"
+                )
+        case Cause.LINES:
+            bound = floor.centres[call.centre].lines if call.centre in floor.centres else None
+            here = floor.present.get(call.centre, ())
+            if bound is not None and call.id in here[bound:]:
+                return f"回線 {bound} 本がすべて使用中 / all {bound} lines are taken"
+        case Cause.LONGEST_WAIT:
+            waited = at - call.visit.entered_at
+            if waited >= rule.limit * SECOND:
+                return (
+                    f"待ち {waited // SECOND} 秒 (上限 {rule.limit:g}) / "
+                    f"waited {waited // SECOND} s, the limit is {rule.limit:g}"
+                )
+        case Cause.ESTIMATED_WAIT:
+            wait = estimate.wait_s(floor, queue.id, place_of(call))
+            if wait is not None and wait >= rule.limit:
+                return (
+                    f"予想待ち {wait:.0f} 秒 (上限 {rule.limit:g}) / "
+                    f"estimated wait {wait:.0f} s, the limit is {rule.limit:g}"
+                )
+        case Cause.NO_AGENT:
+            if queue.id not in floor.on_duty:
+                return "受付中のオペレーターがいない / no agent is on duty"
+    return None
+
+
+def ends(rule: Overflow) -> bool:
+    """Whether the call ends by this rule's treatment."""
+    return rule.treatment in (Treatment.ANNOUNCE, Treatment.BUSY)
