@@ -435,8 +435,10 @@ def _report(
     circumstances = {
         "Asterisk": asterisk,
         "phones": f"{agents} signed-in agents, ring {RING_S} s, talk {TALK_S} s, after-call time 0",
-        "app_queue": f"strategy {strategy}, ringinuse=no, autofill, no AMI client",
-        "callcore": "engine, journal and sidecar" if bench.sidecar else "engine and journal, no sidecar",
+        "the side of app_queue": f"strategy {strategy}, ringinuse=no, autofill, no AMI client",
+        "the side of callcore": "engine, journal and sidecar"
+        if bench.sidecar
+        else "engine and journal, no sidecar",
         "a step": f"{bench.seconds:.0f} s of arrivals",
         "put before the machine's other work": "yes" if ahead else "no",
         "load generator alone": generator,
