@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -32,6 +32,11 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="案内音声 / Prompts.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
+agent_app = typer.Typer(
+    help="オペレーターの状態を見る・変える / See and change agents' states.", no_args_is_help=True
+)
+app.add_typer(agent_app, name="agent")
+AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -41,9 +46,9 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
-def fail(text: str) -> typer.Exit:
+def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def _settings() -> Settings:
@@ -112,6 +117,55 @@ def render() -> None:
     settings = _settings()
     _, count = _render(settings, _configuration(settings))
     say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
+
+
+@app.command()
+def plan(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+) -> None:
+    """動いている設定とファイルの違いを示す / Show what differs from what runs; status 3 if anything does."""
+    from callcore.live.ask import DIFFERS
+
+    if _planned(language)["changes"]:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def apply(
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+    yes: Annotated[bool, typer.Option("--yes", help="確認なしで反映する / do not ask")] = False,
+) -> None:
+    """動いたままで設定を反映する / Bring the centre files in while calls go on; all of it or nothing."""
+    planned = _planned(language)
+    if not planned["changes"]:
+        return
+    if not yes and not typer.confirm("反映しますか / apply?" if language == "ja" else "apply?"):
+        raise fail("反映していません / nothing was applied")
+    told = _live("apply", version=planned["version"])
+    say("反映しました / applied")
+    if not told["hours_pushed"]:
+        say("営業時間は自動で再送します / opening hours are sent again by themselves")
+
+
+def _planned(language: Literal["ja", "en"]) -> dict[str, Any]:
+    from callcore.live.ask import lines
+
+    answer = _live("plan")
+    for text in lines(answer, language):
+        say(text)
+    if not answer["changes"]:
+        say("違いはありません" if language == "ja" else "nothing differs")
+    return answer
+
+
+def _live(command: str, **fields: str) -> dict[str, Any]:
+    from callcore.live.ask import ask
+    from callcore.runtime.commands import CommandFailed
+
+    try:
+        return asyncio.run(ask(_settings(), command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
 
 
 @app.command()
@@ -257,6 +311,49 @@ def run(
     raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
 
 
+@app.command()
+def replay(
+    day: Annotated[str | None, typer.Option(help="現地の日付、例 2026-11-20 / the local date")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="時刻、例 14:05:30 / the time; none: the day's end")
+    ] = None,
+    seq: Annotated[str | None, typer.Option(help="API の seq、例 3.1207 / a seq as the API shows it")] = None,
+    centre: Annotated[str | None, typer.Option(help="このセンターだけ、例 oita / this centre only")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
+) -> None:
+    """過去のある時点のフロアを再現する / Show the floor as it was at an instant."""
+    from callcore.reports.commands import CannotTell, replay_shown, replayed
+
+    try:
+        live = replayed(_settings(), day=day, until=until, seq=seq, centre=centre)
+    except CannotTell as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(live.model_dump_json())
+    else:
+        replay_shown(out, live)
+
+
+@app.command()
+def report(
+    kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
+    centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
+    date: Annotated[str | None, typer.Option(help="日付、例 2026-11-20 / the day; none: the latest")] = None,
+    month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
+    half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
+) -> None:
+    """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
+    from callcore.reports.commands import CannotTell, reported
+
+    try:
+        reported(
+            _settings(), kind, centre=centre, day=date, month=month, csv=csv, half_hours=half_hours, out=out
+        )
+    except CannotTell as error:
+        raise fail(str(error)) from None
+
+
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
@@ -286,6 +383,138 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
     return "\n".join(lines)
 
 
+@app.command()
+def reconcile(
+    day: Annotated[
+        str | None,
+        typer.Option(help="センターの現地日。なければ昨日と今日 / local day; none: yesterday and today"),
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="センターの id。なければすべて / the centre's id; none: all")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="終わった日の結果を保存する / keep the result of days that are over"),
+    ] = False,
+) -> None:
+    """ジャーナル・CDR・CEL・録音を照合する / Reconcile them call by call; status 1: differences, 2: not possible."""
+    from callcore.audit import headline, json_lines, text
+    from callcore.reconciliation import CannotReconcile, by_hand
+
+    try:
+        settings = read_settings()
+        results = by_hand(settings, read(settings.centres), day=day, centre=centre, keeping=keep)
+    except CentreFileErrors as errors:
+        raise fail("\n".join((*errors.texts("ja"), *errors.texts("en"))), 2) from None
+    except (SettingsError, CannotReconcile) as error:
+        raise fail(str(error), 2) from None
+    for result in results:
+        for each in json_lines(result) if as_json else text(result):
+            say(each)
+    if not as_json:
+        say(headline(results))
+    raise typer.Exit(2 if any(r.gaps for r in results) else int(any(r.faults for r in results)))
+
+
+@app.command()
+def erlang(
+    arrivals_per_hour: Annotated[float, typer.Option(help="1 時間の着信数 / arrivals per hour")],
+    aht: Annotated[
+        float, typer.Option(help="平均処理時間(通話 + 後処理)、秒 / mean talk + after-call work, s")
+    ],
+    seats: Annotated[int, typer.Option(help="席数 / agents on duty")],
+    patience: Annotated[
+        float | None, typer.Option(help="平均我慢時間、秒(Erlang A)/ mean patience, s (Erlang A)")
+    ] = None,
+    service_level: Annotated[float, typer.Option(help="サービスレベルの秒数 / service level, s")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+) -> None:
+    """応答率や待ち時間を計算する (Erlang A・B・C) / Compute answer ratio and waits exactly (Erlang A, B, C)."""
+    from callcore.staffing.erlang import StaffingError, three
+    from callcore.staffing.report import erlang_json, erlang_table
+
+    try:
+        a, b, c = three(arrivals_per_hour, aht, seats, patience, service_level)
+    except StaffingError as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(erlang_json(a, b, c))
+    else:
+        out.print(erlang_table(a, b, c))
+
+
+@app.command()
+def simulate(
+    arrivals_per_hour: Annotated[
+        str,
+        typer.Option(
+            help="1 時間の着信数。半時間ごとなら 20,40,60 / arrivals per hour; by half hour: 20,40,60"
+        ),
+    ],
+    aht: Annotated[
+        float, typer.Option(help="平均処理時間(通話 + 後処理)、秒 / mean talk + after-call work, s")
+    ],
+    seats: Annotated[int, typer.Option(help="席数 / agents on duty")],
+    patience: Annotated[
+        float | None,
+        typer.Option(help="平均我慢時間、秒。なければ全員が待つ / mean patience, s; none: everybody waits"),
+    ] = None,
+    hours: Annotated[float, typer.Option(help="測る時間数 / hours measured")] = 1000.0,
+    seed: Annotated[int, typer.Option(help="乱数の種 / seed of chance")] = 1,
+    service_level: Annotated[int, typer.Option(help="サービスレベルの秒数 / service level, s")] = 20,
+    handling: Annotated[
+        Literal["exponential", "constant", "lognormal"],
+        typer.Option(help="処理時間の分布 / how handling times vary"),
+    ] = "exponential",
+    handling_variation: Annotated[
+        float, typer.Option(help="lognormal の標準偏差 ÷ 平均 / standard deviation ÷ mean, for lognormal")
+    ] = 1.0,
+    acw_share: Annotated[
+        float, typer.Option(help="処理時間のうち後処理の割合 / what share of it is after-call work")
+    ] = 0.0,
+    answer_time: Annotated[
+        float, typer.Option(help="電話機が鳴ってから出るまで、秒 / ringing until the agent answers, s")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+) -> None:
+    """同じ判断の仕組みで一日を何度も試す / Let callcore's own core live many hours, with how sure the figures are."""
+    from time import perf_counter
+
+    from callcore.staffing.erlang import StaffingError
+    from callcore.staffing.report import trial_json, trial_table
+    from callcore.staffing.trial import Plan, per_half_hour, run_trial
+
+    began = perf_counter()
+    try:
+        plan = Plan(
+            per_hour=per_half_hour(arrivals_per_hour),
+            aht_s=aht,
+            seats=seats,
+            hours=hours,
+            seed=seed,
+            patience_s=patience,
+            service_level_s=service_level,
+            handling=handling,
+            handling_variation=handling_variation,
+            acw_share=acw_share,
+            answer_s=answer_time,
+        )
+        with err.status("シミュレーション中 / simulating …"):
+            trial = run_trial(plan)
+    except StaffingError as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(trial_json(plan, trial))
+        return
+    took = perf_counter() - began
+    out.print(trial_table(plan, trial))
+    say(
+        f"{trial.calls:,} 件、{took:.1f} 秒、毎秒 {trial.calls / took:,.0f} 件 / "
+        f"{trial.calls:,} calls in {took:.1f} s, {trial.calls / took:,.0f} calls/s"
+    )
+
+
 @prompts_app.command("make")
 def prompts_make(
     again: Annotated[bool, typer.Option("--again", help="すべて作り直す / make all of them again")] = False,
@@ -307,6 +536,52 @@ def prompts_make(
         raise fail("\n".join(errors.texts("ja"))) from None
     except PromptsUnavailable as error:
         raise fail(str(error)) from None
+
+
+@agent_app.command("list")
+def agent_list() -> None:
+    """オペレーターの一覧と状態 / All agents and their states."""
+    from callcore.runtime.staffdesk import line
+
+    for row in _engine("agents"):
+        say(line(row))
+
+
+@agent_app.command("pause")
+def agent_pause(
+    agent: AgentNumber,
+    reason: Annotated[str, typer.Option(help="理由、20文字まで、例 休憩 / up to 20 characters")],
+) -> None:
+    """離席にする / Pause an agent: a ringing offer is taken back, a talk goes on."""
+    _agent_does("agent_pause", agent, "離席にしました / paused", reason=reason)
+
+
+@agent_app.command("ready")
+def agent_ready(agent: AgentNumber) -> None:
+    """離席と後処理を終える / End an agent's pause and after-call work."""
+    _agent_does("agent_ready", agent, "受付中です / ready")
+
+
+@agent_app.command("sign-out")
+def agent_sign_out(agent: AgentNumber) -> None:
+    """受付を終了させる / Sign an agent out; not while a call rings or is talked."""
+    _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
+
+
+def _engine(command: str, **fields: str) -> Any:
+    from callcore.runtime.commands import CommandFailed, ask_once
+
+    try:
+        return asyncio.run(ask_once(_settings().engine_socket, command, **fields))
+    except CommandFailed as error:
+        raise fail(str(error)) from None
+
+
+def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
+    answer = _engine(command, agent=agent, **fields)
+    if not answer["done"]:
+        raise fail(f"{agent}: {answer['why']}")
+    say(f"{agent}: {done}")
 
 
 def main() -> None:

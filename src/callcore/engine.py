@@ -12,6 +12,8 @@ import resource
 import sys
 import time
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,20 +21,22 @@ import structlog
 from callcore import __version__
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
-from callcore.ami.canary import Canary
+from callcore.ami.canary import Canary, is_canary
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
+from callcore.ami.reload import reload
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
-from callcore.ami.wire import Event
-from callcore.centres import CentreFileErrors, load
+from callcore.ami.wire import AmiError, Event
+from callcore.centres import CentreFileErrors
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.installation import phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -46,16 +50,19 @@ from callcore.journal import (
     read_all,
     shape,
 )
+from callcore.live.apply import Configurator, in_force
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
+from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
+from callcore.runtime.staffdesk import StaffDesk
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -66,6 +73,14 @@ CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
 SWITCH_S = 0.0005
 """Seconds for which another thread may keep the interpreter while the deciding one wants it."""
+LAG_LOOK_EVERY_S = 0.2
+"""Between two looks whether events are late."""
+SET_BACK_S = 2.0
+"""Seconds by which the journal's last instant may be ahead of the clock at the start."""
+HEARD_WITHIN_S = 1.5
+"""Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
+AWAY = "離席"
+"""Why an agent is paused who keyed no other reason."""
 
 
 class Superseded(Exception):
@@ -111,9 +126,6 @@ class JournalPen:
 class Engine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._configuration = load(settings.centres, settings.prompts)
-        phones = [p.id for c in self._configuration.centres for p in c.phones]
-        secrets = load_secrets(settings, phones)
         for folder in (
             settings.journal,
             settings.keys,
@@ -126,6 +138,8 @@ class Engine:
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._spool = Spool.open(settings.journal, self._codec, before_sync=self._keys.sync)
         floor = self._restore()
+        self._configuration = in_force(settings, floor.configuration)
+        secrets = load_secrets(settings, phone_ids(self._configuration))
         clock = SystemClock()
         self._clock = clock
         self._link = Link(
@@ -136,12 +150,16 @@ class Engine:
         offers = OfferTimes(self._now, clock.monotonic)
         self._performer = Performer(
             self._link,
-            beating=self._heartbeat.fresh,
+            entitled=self._heartbeat.entitled,
             now=self._now,
             sleep=asyncio.sleep,
             redirecting=offers.sent,
         )
-        self._loop = Loop(floor, JournalPen(self._spool), self._performer.perform, self._now, offers)
+        self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
+        self._clock_watch = ClockWatch(clock, self._clock_stepped)
+        self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
+        self._late = False
+        """What the core was told last about the events' lag."""
         self._watch = Watch(
             self._link,
             settings.node_id,
@@ -150,6 +168,8 @@ class Engine:
             now=self._now,
             tell=self._loop.put,
             aside=self._aside,
+            overtaken=self._canary.overtaken,
+            alone=self._heartbeat.alone,
         )
         self._ahead = Ahead(
             self._link,
@@ -157,15 +177,30 @@ class Engine:
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
             now=self._now,
         )
-        self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._commands = CommandServer(
-            settings.engine_socket, {"status": self._status, "recording": self._recording_measured}
+            settings.engine_socket,
+            {
+                "status": self._status,
+                "recording": self._recording_measured,
+                **StaffDesk(self._loop, self._now).handlers,
+                **self._configurator().handlers,
+            },
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
         self._tasks: list[asyncio.Task[None]] = []
         self._side: set[asyncio.Task[Any]] = set()
+
+    def _configurator(self) -> Configurator:
+        return Configurator(
+            self._settings,
+            self._loop,
+            reload=lambda file: reload(self._link, file),
+            renew=self._ahead.renew,
+            failure=AmiError,
+            now=self._now,
+        )
 
     def _restore(self) -> Floor:
         """The floor as the journal has it, from the newest good checkpoint on."""
@@ -191,7 +226,8 @@ class Engine:
         return floor
 
     def _now(self) -> Instant:
-        """The node's time; ours until the node has told its own."""
+        """The node's time; ours until the node has told its own. A step of the clock is told before it is used."""
+        self._clock_watch.look()
         return self._link.node_now() or self._clock.wall()
 
     # -- life -------------------------------------------------------------------------------------------------
@@ -199,6 +235,11 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, a part fails, or another engine has taken over."""
         settle_memory()
+        behind = Micros(self._now() - self._loop.floor.at)
+        if behind < -SET_BACK_S * SECOND:
+            # Set back while nobody watched. By how much is not known; so all goes on as it stood at the end.
+            log.warning("the clock was set back while no engine ran", by_s=behind / SECOND)
+            self._loop.put(i.ClockJumped(at=self._now(), by=behind))
         self._loop.put(
             i.RunBegins(
                 at=self._now(), run=self._spool.run, software=__version__, configuration=self._configuration
@@ -211,7 +252,9 @@ class Engine:
             "timers": self._loop.timers.run,
             "read": self._read,
             "beat": self._beat,
+            "clock": self._clock_watch.run,
             "canary": self._canary.run,
+            "lag": self._lag,
             "look": self._watch.run,
             "ahead": self._ahead.run,
             "checkpoint": self._checkpoints,
@@ -260,24 +303,68 @@ class Engine:
             item = await self._link.next_event()
             match item:
                 case Event():
-                    self._heard_at = item.at or self._heard_at
-                    if not self._canary.seen(item):
+                    if item.at is not None:
+                        self._heard_at = self._clock_watch.corrected(item.at, self._now())
+                    if is_canary(item):
+                        self._loop.put(partial(self._canary_came, item))
+                    else:
                         self._event(item, self._link.taken_read_at)
                 case LinkUp():
-                    self._heartbeat.link_up()
+                    self._heartbeat.aged()
                     self._watch.link_up(item)
                 case LinkLost():
-                    self._canary.link_lost()
+                    self._canary.anew()
                     log.warning("link lost", why=str(item.notice))
-                    # A silent link is found out seconds late, a stopped engine even later: nobody watched since
-                    # the last thing that was heard.
-                    self._loop.put(i.LinkDropped(at=min(item.at, self._heard_at or item.at), node=node))
+                    self._loop.put(i.LinkDropped(at=self._watched_until(item.at), node=node))
                 case ListCompleted():
                     if await self._watch.listed(item):
+                        self._canary.anew()  # the first look takes its time; nothing was decided meanwhile
                         self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
+
+    def _watched_until(self, lost: Instant) -> Instant:
+        """When a link that was found lost just now was last watched.
+
+        A silent link is found out seconds late, a stopped engine even later: nobody watched since the last thing
+        that was heard. One that was cut off was watched up to the cut.
+        """
+        heard = self._heard_at
+        return lost if heard is None or lost - heard <= HEARD_WITHIN_S * SECOND else heard
+
+    async def _canary_came(self, event: Event) -> None:
+        """Done by the deciding task: the way of an event ends where it is decided by."""
+        self._canary.seen(event)
+
+    async def _lag(self) -> None:
+        """Tell the core when events begin to be late, and when they are in time again."""
+        while True:
+            late = self._canary.lag().late and self._loop.floor.linked
+            if late is not self._late:
+                self._late = late
+                log.warning("events are late" if late else "events are in time again")
+                self._loop.put(i.EventsLate(at=self._now(), late=late))
+            await asyncio.sleep(LAG_LOOK_EVERY_S)
+
+    def _clock_stepped(self, by: Micros) -> None:
+        """The wall clock was set. The core is told before anything that is stamped by the new clock; it sets its timers
+        anew, and the old ones are void."""
+        now = self._link.node_now() or self._clock.wall()
+        if self._heard_at is not None:
+            self._heard_at = Instant(self._heard_at + by)
+        self._loop.put(i.ClockJumped(at=now, by=by))
+        self._heartbeat.aged()
+        self._loop.put(self._beat_once)  # by the old clock's beat all callers would fall into the net
+        self._aside(self._put_right(by))
+
+    async def _put_right(self, by: Micros) -> None:
+        """What stands on the channels is put onto the new clock; then whoever fell into the net is taken back."""
+        waiting = [c.channel_name for c in self._loop.floor.calls.values()]
+        await self._performer.shift_entries(waiting, by)
+        self._watch.look_now()
 
     def _event(self, event: Event, read_at: Micros) -> None:
         told = translate(event, self._settings.node_id)
+        if told is not None and not isinstance(told, KeyPressed):
+            told = replace(told, at=self._clock_watch.corrected(told.at, self._now()))
         match told:
             case None:
                 return
@@ -292,8 +379,15 @@ class Engine:
                 self._loop.put(told, read_at)
 
     def _feature(self, told: FeatureKeyed) -> None:
+        at, phone, channel = told.at, told.phone, told.channel_name
         if told.feature == "sign_out":
-            self._loop.put(i.SignOutAsked(at=told.at, phone=told.phone, channel=told.channel_name))
+            self._loop.put(i.SignOutAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "ready":
+            self._loop.put(i.ReadyAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "extend":
+            self._loop.put(i.WrapUpExtendAsked(at=at, phone=phone, channel=channel))
+        elif told.feature == "pause":
+            self._loop.put(i.PauseAsked(at=at, reason=AWAY, phone=phone, channel=channel))
         elif told.feature == "sign_in":
             # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
             agent = told.agent or next(
@@ -303,6 +397,12 @@ class Engine:
                 self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
             else:
                 self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
+
+    async def _perform(self, effect: e.Effect) -> i.Input | None:
+        if isinstance(effect, e.Look):
+            self._watch.look_now()
+            return None
+        return await self._performer.perform(effect)
 
     def _aside(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something beside the reader and the deciding task."""
@@ -375,6 +475,8 @@ class Engine:
                 "engine_effects_refused": self._performer.refused,
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
+                "engine_clock_steps": self._clock_watch.steps,
+                "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
                 **self._loop.offers.gauges(),
             },

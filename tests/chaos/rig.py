@@ -22,6 +22,7 @@ from callcore.domain.stages import Outcome, Party, Work
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.support import audio
+from tests.support.proxy import Proxy
 from tests.support.station import Station, until
 
 STALE_S = 5.0
@@ -310,68 +311,6 @@ async def beats(s: Station, within: float = 15.0) -> None:
 
 async def console(s: Station, line: str) -> str:
     return await s.asterisk.command(line)
-
-
-class Proxy:
-    """Stands between the engine and Asterisk's AMI port, and can fail as networks do."""
-
-    def __init__(self, target: int) -> None:
-        self.port = 0
-        self.open = True
-        """Whether new connections are let through; otherwise they are dropped at once."""
-        self._target = target
-        self._server: asyncio.Server | None = None
-        self._streams: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._deaf: set[asyncio.StreamWriter] = set()
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for stream in list(self._streams):
-            stream.transport.abort()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for stream in self._streams:
-            with contextlib.suppress(ConnectionError):
-                await stream.wait_closed()
-
-    def cut(self) -> None:
-        """Every connection is reset."""
-        for stream in list(self._streams):
-            stream.transport.abort()
-
-    def half_open(self) -> None:
-        """The connections of now stay open and carry nothing any more; later ones are well."""
-        self._deaf |= self._streams
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.open:
-            writer.transport.abort()
-            return
-        there, onward = await asyncio.open_connection("127.0.0.1", self._target)
-        self._streams |= {writer, onward}
-        for source, sink in ((reader, onward), (there, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(1 << 16):
-                if sink not in self._deaf:
-                    sink.write(data)
-                    await sink.drain()
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            if sink not in self._deaf:
-                sink.transport.abort()
 
 
 @asynccontextmanager

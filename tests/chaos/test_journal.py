@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
 
@@ -23,7 +24,7 @@ from callcore.domain.ids import (
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Party, Work
 from callcore.journal import Codec, KeyStore, Spool
-from tests.chaos import rig
+from tests.chaos import alarms, rig
 from tests.support.evidence import evidence
 from tests.support.station import Station, station
 
@@ -130,8 +131,9 @@ async def test_engine_is_back_within_seconds_on_a_journal_of_ten_thousand_facts(
 
 async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_lost() -> None:
     """The journal may not grow by a byte from the middle of a talk on; then there is room again."""
-    async with station(DemoCentre(agents=1, acw_s=2)) as s:
+    async with station(DemoCentre(agents=1, acw_s=2), sidecar=True) as s:
         (desk,) = await rig.staff(s, 1)
+        assert (await alarms.readiness(s, "journal", True))["engine"]
         first = await rig.arrive(s, 1)
         talk = await rig.take(desk)
         await s.fact(f.CallAnswered)
@@ -148,6 +150,10 @@ async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_los
         assert isinstance(told["beat_age_s"], float)
         assert told["beat_age_s"] > rig.STALE_S - 1
         assert "disk" in s.log("engine")
+        await alarms.readiness(s, "journal", False)
+        shown = await asyncio.to_thread(alarms.metrics, s)
+        assert shown["callcore_engine_journal_stuck_seconds"] > rig.STALE_S
+        assert shown["callcore_engine_journal_write_failures"] > 0
         await talk.hang_up()
         talk = await rig.take(desk)  # the net's doing
         await rig.both_hear(second.line, talk, 1)
@@ -168,3 +174,6 @@ async def test_full_disk_stops_deciding_callers_go_to_the_net_and_nothing_is_los
         rig.accounts(s, dict.fromkeys(calls, Outcome.COMPLETED), idle=[1])
         assert [rig.record(s, c).by_net for c in calls] == [False, True, False]
         assert len(s.told(f.RunStarted)) == 1, "the same engine went on"
+        assert (await alarms.readiness(s, "journal", True))["engine"]
+        shown = await asyncio.to_thread(alarms.metrics, s)
+        assert shown["callcore_engine_journal_stuck_seconds"] == 0

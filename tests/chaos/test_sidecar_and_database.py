@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import signal
 import statistics
 import time
-import urllib.error
-import urllib.request
+
+import pytest
 
 from callcore.db import Database, Queries, migrate
 from callcore.demo.centre import DemoCentre
@@ -19,7 +17,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.stages import Outcome
-from tests.chaos import rig
+from tests.chaos import alarms, rig
 from tests.support.evidence import evidence
 from tests.support.postgres import Postgres
 from tests.support.station import Station, station, until
@@ -72,29 +70,6 @@ async def caught_up(s: Station, url: str, within: float = 30.0) -> None:
         await asyncio.sleep(0.2)
 
 
-def ready(s: Station) -> dict[str, bool]:
-    """What /readyz says of each dependency."""
-    address = f"http://127.0.0.1:{s.settings.web_port}/readyz"
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answered:
-            body = answered.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
-    return {check["name"]: check["ok"] for check in json.loads(body)["checks"]}
-
-
-async def readiness(s: Station, name: str, ok: bool, within: float = 20.0) -> dict[str, bool]:
-    end = time.monotonic() + within
-    while True:
-        with contextlib.suppress(OSError):
-            told = await asyncio.to_thread(ready, s)
-            if told.get(name) is ok:
-                return told
-        assert time.monotonic() < end, f"{name} is not {ok}\n{s.log('sidecar')[-2000:]}"
-        await asyncio.sleep(0.2)
-
-
 async def test_stalled_sidecar_delays_no_call_and_catches_up() -> None:
     async with station(DemoCentre(agents=1, acw_s=1)) as s:
         url = s.settings.database
@@ -104,7 +79,7 @@ async def test_stalled_sidecar_delays_no_call_and_catches_up() -> None:
         desk.auto_answer_s = 0.2
         callers = [await s.caller(1, hz=rig.CALLER_HZ)]
         calm = await a_round(s, callers)
-        await readiness(s, "database", True)
+        await alarms.readiness(s, "database", True)
         pid = s.processes["sidecar"].pid
         await rig.stopped(pid)
         stalled_at = time.monotonic()
@@ -133,7 +108,8 @@ async def test_stalled_sidecar_delays_no_call_and_catches_up() -> None:
         )
 
 
-async def test_database_away_costs_no_call_and_afterwards_holds_each_once(own_postgres: Postgres) -> None:
+async def database_away(away_s: float, own_postgres: Postgres) -> dict[str, object]:
+    """Calls before, while PostgreSQL is stopped, and after; then everything is in the tables once."""
     async with station(DemoCentre(agents=1, acw_s=1)) as s:
         url = own_postgres.new_database()
         await migrate.upgrade(url)
@@ -142,20 +118,52 @@ async def test_database_away_costs_no_call_and_afterwards_holds_each_once(own_po
         (desk,) = await rig.staff(s, 1)
         desk.auto_answer_s = 0.2
         callers = [await s.caller(1, hz=rig.CALLER_HZ)]
-        await readiness(s, "database", True)
+        await alarms.readiness(s, "database", True)
         calls = await a_round(s, callers)
         own_postgres.stop()
-        told = await readiness(s, "database", False)
+        stopped_at = time.monotonic()
+        told = await alarms.readiness(s, "database", False)
         assert told["engine"], "only the database is named"
         assert told["asterisk"]
-        away = await a_round(s, callers)
-        assert max(latencies(s, away)) < LATENCY_S
+        away: list[CallId] = []
+        behind = 0.0
+        while not away or time.monotonic() - stopped_at < away_s:
+            away += await a_round(s, callers)
+            behind = max(
+                behind, (await asyncio.to_thread(alarms.metrics, s))["callcore_sidecar_drain_behind_frames"]
+            )
+        assert behind > 0, "the alarm's gauge shows it"
+        shown = await asyncio.to_thread(alarms.metrics, s)
+        assert shown["callcore_sidecar_database_away_seconds"] > 0
         await rig.settled(s, [*calls, *away])
+        assert max(latencies(s, away)) < LATENCY_S
         own_postgres.start()
-        await readiness(s, "database", True)
+        back_at = time.monotonic()
+        await alarms.readiness(s, "database", True)
+        await caught_up(s, url)
+        took = time.monotonic() - back_at
         calls += away
         calls += await a_round(s, callers)
         await rig.settled(s, calls)
         await caught_up(s, url)
         rig.accounts(s, dict.fromkeys(calls, Outcome.COMPLETED), idle=[1])
         assert s.processes["sidecar"].poll() is None
+        return {
+            "away_s": round(back_at - stopped_at),
+            "calls meanwhile": len(away),
+            "calls in all": len(calls),
+            "frames behind at most": behind,
+            "caught up after s": round(took, 1),
+            "held_to_ringing_ms_max": round(1000 * max(latencies(s, away)), 1),
+            "calls missing or doubled in the database": 0,
+        }
+
+
+async def test_database_away_costs_no_call_and_afterwards_holds_each_once(own_postgres: Postgres) -> None:
+    await database_away(20.0, own_postgres)
+
+
+@pytest.mark.soak
+async def test_database_away_for_ten_minutes_costs_no_call_and_loses_nothing(own_postgres: Postgres) -> None:
+    away_s = float(os.environ.get("CALLCORE_SOAK_AWAY_S", "600"))
+    evidence("database away under calls", await database_away(away_s, own_postgres))

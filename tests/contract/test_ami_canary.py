@@ -70,7 +70,7 @@ async def test_a_link_that_delivers_no_event_is_late_and_not_silent() -> None:
         watch.micros += 1
         assert canary.lag().late
         assert canary.lag().waiting == 500_001
-        canary.link_lost()
+        canary.anew()
         assert not canary.lag().late
 
 
@@ -123,3 +123,36 @@ async def test_a_missing_right_to_send_user_events_is_not_taken_for_a_slow_link(
         with pytest.raises(ActionFailed, match="Permission denied"):
             await canary.beat()
         assert canary.lag().waiting is None
+
+
+async def test_who_asks_is_told_when_all_events_of_before_have_come() -> None:
+    watch = Watch()
+    async with FakeAmi() as server, Link(settings(server)) as link:
+        server.answer("UserEvent", echo)
+        await link.wait_up(DEADLINE)
+        canary = Canary(link, monotonic=watch.monotonic, sleep=watch.sleep)
+        await canary.beat()
+        watch.micros += 1000
+        waiting = asyncio.create_task(canary.overtaken())
+        canary.seen(await next_user_event(link))
+        await asyncio.sleep(0)
+        assert not waiting.done(), "that one was sent before the question: events between them may still come"
+        watch.micros += 1000
+        await canary.beat()
+        canary.seen(await next_user_event(link))
+        await asyncio.wait_for(waiting, DEADLINE)
+
+
+async def test_what_was_on_its_way_over_a_lost_link_is_missed_and_not_late() -> None:
+    watch = Watch()
+    async with FakeAmi() as server, Link(settings(server)) as link:
+        server.answer("UserEvent", echo)
+        await link.wait_up(DEADLINE)
+        canary = Canary(link, monotonic=watch.monotonic, sleep=watch.sleep, bound=0.5)
+        await canary.beat()
+        watch.micros += 2_000_000
+        canary.seen(await next_user_event(link))
+        assert canary.lag().late
+        canary.anew()
+        assert not canary.lag().late
+        assert canary.lag().largest == 2_000_000, "the figures look back all the same"

@@ -34,12 +34,14 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.micros = 5_000_000_000
+        self.set_by = 0
+        """By how much the wall clock was set meanwhile, in microseconds."""
         self.slept: list[float] = []
         self.hold = False
         self.release = asyncio.Event()
 
     def wall(self) -> Instant:
-        return Instant(1_795_193_500_000_000 + self.micros)
+        return Instant(1_795_193_500_000_000 + self.micros + self.set_by)
 
     def monotonic(self) -> Micros:
         return Micros(self.micros)
@@ -620,6 +622,35 @@ async def test_the_nodes_clock_is_known_from_the_first_moment_and_goes_on_by_its
         assert link.node_now() == 1_795_198_500_250_000
         clock.micros += 1_500_000
         assert link.node_now() == 1_795_198_501_750_000
+
+
+async def test_the_nodes_clock_follows_a_step_of_the_wall_clock_at_once() -> None:
+    """Asterisk stamps by the same clock; its next Ping is up to a second away."""
+    clock = FakeClock()
+    async with FakeAmi(clock="1795198500.250000") as server, link_to(server, clock) as link:
+        clock.micros += 500_000
+        for step in (3_600_000_000, -3_600_000_000):
+            clock.set_by = step
+            assert link.node_now() == 1_795_198_500_750_000 + step
+        clock.set_by = 400_000  # slewed, at most
+        assert link.node_now() == 1_795_198_500_750_000
+
+
+async def test_a_ping_during_which_the_clock_was_stepped_tells_nothing_of_the_nodes_clock() -> None:
+    clock = FakeClock()
+    async with (
+        FakeAmi(clock="1795198500.250000") as server,
+        link_to(server, clock, ping_interval=0.005) as link,
+    ):
+
+        def stamped_before_the_step(action: Action) -> bytes:
+            clock.set_by = 3_600_000_000
+            return action.success("Ping: Pong", "Timestamp: 1795198500.250000")
+
+        server.answer("Ping", stamped_before_the_step)
+        heard = len(server.received("Ping"))
+        await server.wait_for("Ping", heard + 1)
+        assert link.node_now() == 1_795_202_100_250_000
 
 
 async def test_the_heart_beats_all_the_time() -> None:

@@ -30,7 +30,7 @@ async def keyed(s: Station, phone: SimPhone, pin: str) -> PhoneCall:
 
 def hears_prompt(s: Station, call: PhoneCall, wanted: str) -> None:
     sound = np.concatenate([words(call), audio.silence(3)])
-    for name in ("signed-in", "signed-out", "refused", "not-possible"):
+    for name in ("signed-in", "signed-out", "refused", "not-possible", "ready", "paused", "extended"):
         score = audio.find(s.prompt(name, "common"), sound).score
         assert score > 0.99 if name == wanted else score < 0.5, (name, score)
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from callcore.db import Database, Projection, Queries
-from callcore.db.tables import calls, facts_noted, metadata
+from callcore.db.tables import calls, facts_noted, metadata, visits
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId
+from callcore.domain import inputs as i
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId, VisitId
 from callcore.domain.measures import figures, imbalance
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage, Outcome, Party
@@ -75,6 +76,20 @@ async def test_a_batch_from_further_back_adds_only_what_is_new(database: Databas
     assert await sink.position() == Seq(frames[39].run, frames[39].n)
     await sink.apply(frames[:40])
     assert await everything(database) == by_overlap
+
+
+async def test_a_step_of_the_wall_clock_in_a_talk_leaves_table_and_board_with_the_same_lengths(
+    database: Database,
+) -> None:
+    day = a_day([("come", 0), ("pick_up", 0), ("come", 1), ("come", 2)])
+    day.tell(i.ClockJumped(at=day.at(day.s - 3590), by=-3600 * SECOND))
+    day.s -= 3580
+    day.live([("agent_ends", 0), ("pick_up", 0), ("caller_ends", 0)])
+    await drained(database, day.frames, batch=2)
+    told = {r.call: r for r in await Queries(database).records(DEMO, *DAY)}
+    assert told == dict(books(day.frames).records)
+    assert all(0 < r.talk < 60 * SECOND for r in told.values() if r.talk)
+    assert any(r.talk for r in told.values())
 
 
 async def test_a_new_run_of_the_engine_begins_counting_again_and_its_frames_are_taken(
@@ -330,3 +345,72 @@ async def test_a_call_s_rows_go_with_the_call(database: Database) -> None:
         await connection.execute(calls.delete())
     found = await everything(database)
     assert found["visits"] == found["offers"] == found["recordings"] == found["callers"] == []
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+async def test_a_stepped_clock_makes_no_wait_and_no_talk_longer(database: Database, batch: int) -> None:
+    """One caller talks, one waits, one is gone, when the clock is set an hour back; then the two end their calls."""
+    hour = -3600 * SECOND
+    frames: list[TestFrame] = []
+    for s, kind, call in (
+        (0, "gone", "c0"),
+        (0, "talks", "c1"),
+        (5, "waits", "c2"),
+    ):
+        frames += _begun(len(frames), s, kind, CallId(call))
+    at = Instant(MONDAY_NOON + 60 * SECOND + hour)
+    frames.append(TestFrame(1, len(frames) + 1, at, (f.ClockStepped(at=at, by=hour),)))
+    for call, outcome in (("c1", Outcome.COMPLETED), ("c2", Outcome.ABANDONED)):
+        over = Instant(at + 10 * SECOND)
+        told: tuple[f.Fact, ...] = (
+            f.CallEnded(at=over, call=CallId(call), outcome=outcome, hung_up_by=Party.CALLER, reason="-"),
+        )
+        if call == "c1":
+            told = (f.TalkEnded(at=over, call=CallId(call), agent=None, wrap_up_until=None), *told)
+        frames.append(TestFrame(1, len(frames) + 1, over, told))
+    await drained(database, frames, batch)
+    found = {r.call: r for r in await Queries(database).records(DEMO, *DAY)}
+    assert found == dict(books(frames).records)
+    gone, talked, waited = (found[CallId(c)] for c in ("c0", "c1", "c2"))
+    assert gone.waited(at) == 3 * SECOND
+    assert (talked.waited(at), talked.talk) == (3 * SECOND, (60 - 3 + 10) * SECOND)
+    assert waited.waited(at) == (60 - 5 + 10) * SECOND
+    async with database.reading() as connection:
+        rows = (await connection.execute(select(visits).order_by(visits.c.call))).mappings().all()
+    assert [(row["ended_at"] - row["entered_at"]) // SECOND for row in rows] == [3, 3, 65]
+
+
+def _begun(before: int, s: float, kind: str, call: CallId) -> list[TestFrame]:
+    def at(seconds: float) -> Instant:
+        return Instant(MONDAY_NOON + round((s + seconds) * SECOND))
+
+    told: list[f.Fact] = [
+        f.CallArrived(
+            at=at(0),
+            call=call,
+            node=NodeId("node1"),
+            channel_name=f"PJSIP/trunk-{call}",
+            centre=DEMO,
+            number="0975105151",
+            queue=QueueId("demo-general"),
+            caller=Personal(call, DEMO, at(0), None, None),
+        ),
+        f.VisitBegan(
+            at=at(0),
+            call=call,
+            visit=VisitId(f"{call}/1"),
+            queue=QueueId("demo-general"),
+            priority=5,
+            since=at(0),
+        ),
+    ]
+    if kind != "waits":
+        told.append(
+            f.CallAnswered(at=at(3), call=call, agent=None, phone=None, offer=None, by_net=True, channel=None)
+        )
+    if kind == "gone":
+        told.append(f.TalkEnded(at=at(30), call=call, agent=None, wrap_up_until=None))
+        told.append(
+            f.CallEnded(at=at(30), call=call, outcome=Outcome.COMPLETED, hung_up_by=Party.CALLER, reason="-")
+        )
+    return [TestFrame(1, before + n + 1, fact.at, (fact,)) for n, fact in enumerate(told)]

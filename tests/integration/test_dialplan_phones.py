@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from callcore.domain.ids import PhoneId
 from tests.integration.test_dialplan_call import until_hears
 from tests.support.asterisk import Event
@@ -75,6 +77,21 @@ async def test_an_agent_signs_out(tmp_path: Path) -> None:
         await heard(call, "signed-out")
 
 
+@pytest.mark.parametrize(
+    ("code", "feature", "reply"),
+    [("*13", "ready", "ready"), ("*14", "extend", "extended"), ("*15", "pause", "paused")],
+)
+async def test_a_code_that_asks_nothing_is_told_to_callcore_and_its_answer_is_spoken(
+    tmp_path: Path, code: str, feature: str, reply: str
+) -> None:
+    async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
+        call = await floor.desks[0].call(code)
+        told = await floor.ami.event("CallcoreFeature")
+        assert (told["Feature"], told["Agent"], told["Phone"]) == (feature, "", "oita-p1")
+        await floor.ami.action("Setvar", Channel=told["Channel"], Variable="CALLCORE_REPLY", Value=reply)
+        await heard(call, reply)
+
+
 async def test_a_reply_that_never_comes_is_a_refusal(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
         call = await floor.desks[0].call("*12")
@@ -86,7 +103,7 @@ async def test_a_reply_that_never_comes_is_a_refusal(tmp_path: Path) -> None:
 
 async def test_while_callcore_is_dead_the_codes_say_so(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor:
-        for code in ("*11", "*11101", "*12"):
+        for code in ("*11", "*11101", "*12", "*13", "*14", "*15"):
             call = await floor.desks[0].call(code)
             await heard(call, "not-possible")
         assert not [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreFeature"]

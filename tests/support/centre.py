@@ -12,7 +12,7 @@ from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 
 NUMBER = "0975105151"
-NOTICE_HZ, GREETING_HZ, CLOSED_HZ, APOLOGY_HZ, MUSIC_HZ = 500, 700, 900, 1100, 1300
+NOTICE_HZ, GREETING_HZ, CLOSED_HZ, APOLOGY_HZ, MUSIC_HZ, OVERFLOW_HZ = 500, 700, 900, 1100, 1300, 2900
 COMMON_HZ = {
     "ask-agent-number": 1500,
     "ask-pin": 1700,
@@ -21,8 +21,11 @@ COMMON_HZ = {
     "refused": 2300,
     "not-possible": 2500,
     "no-such-code": 2700,
+    "ready": 1600,
+    "paused": 1800,
+    "extended": 2000,
 }
-SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0}
+SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0}
 
 
 def small_centre(
@@ -73,6 +76,7 @@ def make_sounds(folder: Path) -> tuple[Path, Path]:
             ("greeting", GREETING_HZ),
             ("closed", CLOSED_HZ),
             ("apology", APOLOGY_HZ),
+            ("overflow", OVERFLOW_HZ),
         ):
             _tone(prompts / centre / "ja" / f"{kind}.wav", hertz, SECONDS.get(kind, 0.5))
     for kind, hertz in COMMON_HZ.items():

@@ -120,6 +120,8 @@ class Station:
         write(self.configuration, self.pbx)
         self.asterisk = asterisk_process(self.pbx, self.toolchain)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.env_more: dict[str, str] = {}
+        """What a process that is started from now on finds in its environment besides."""
         self._facts: list[f.Fact] = []
         self._read_to: Seq | None = None
         owner_only(self.settings.run)
@@ -143,6 +145,7 @@ class Station:
             **os.environ,
             **{f"CALLCORE_{k}": v for k, v in fields.items()},
             "PYTHONPATH": str(PROJECT / "src"),
+            **self.env_more,
         }
 
     def start(self, name: str) -> subprocess.Popen[bytes]:

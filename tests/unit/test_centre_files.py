@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from callcore import centres
 from callcore.centres.lines import Lines
+from callcore.domain.centre import Cause, Guest, ListedCaller, Order, Overflow, Rung
 from callcore.domain.hours import SpecialDay, Window, YearlyRange
+from callcore.domain.ids import AgentId
+from callcore.domain.stages import Treatment
 from callcore.prompts import shelf
 
 PROJECT = Path(__file__).parents[2]
@@ -224,6 +227,352 @@ def test_a_wrong_entry_is_shown_with_its_line_and_what_to_write(
     assert problem.text("en").startswith(f"{file}:{problem.line}: ")
 
 
+OTHER = """\
+[centre]
+id = "kawa"
+name = "川市コールセンター"
+name_en = "Kawa City Call Centre"
+
+[hours.weekly]
+monday = ["08:30-18:00"]
+
+[[numbers]]
+digits = "0975105152"
+queue = "general"
+
+[[queues]]
+id = "general"
+name = "総合案内"
+
+[[agents]]
+id = "2001"
+name = "オペレーター21"
+
+[sharing]
+lends_to = ["mori"]
+
+[announcements]
+recording_notice.ja = "録音しています。"
+greeting.ja = "お電話ありがとうございます。"
+closed.ja = "受付時間外です。"
+apology.ja = "申し訳ございません。"
+"""
+"""A neighbour that lends its agents to `mori`."""
+
+WHOLE = (
+    GOOD.replace('"Mori City Call Centre"\n', '"Mori City Call Centre"\nlines = 4\n')
+    .replace(
+        "ring_s = 20\n",
+        """\
+ring_s = 20
+needs = { en = 1 }
+order = "random"
+ring_at_once = 2
+seed = 7
+acw_extend_s = 90
+acw_most_s = 900
+handling_s = 240
+patience_s = 120
+
+[[queues.ladder]]
+after_s = 30
+level = 2
+
+[[queues.ladder]]
+after_s = 60
+agents_of = ["second"]
+
+[[queues.overflow]]
+no_agent = true
+then = "queue"
+queue = "second"
+
+[[queues.overflow]]
+estimated_wait_s = 300
+then = "agents"
+agents_of = "kawa/general"
+
+[[queues.overflow]]
+per_agent = 1.5
+then = "announce"
+
+[[queues]]
+id = "second"
+name = "二次受付"
+
+[[queues.overflow]]
+lines = true
+then = "busy"
+""",
+    )
+    .replace('phone = "p1"\n', 'phone = "p1"\nskills = { en = 2, ja = 1 }\n')
+    .replace('queue = "general"\n', 'queue = "general"\npriority = 2\n')
+    .replace(
+        "[announcements]\n",
+        """\
+[staff]
+pause_after_misses = 5
+
+[sharing]
+keep = 1
+guests_most = 2
+
+[[guests]]
+agent = "2001"
+queues = ["second"]
+
+[[callers]]
+number = "+81312345678"
+priority = 1
+reason = "市役所本庁"
+
+[announcements]
+overflow.ja = "混み合っております。"
+""",
+    )
+)
+"""`GOOD` with every option of routing, beside the neighbour."""
+
+
+def test_skills_ladders_overflow_and_sharing_are_understood(desk: Desk) -> None:
+    desk.write(WHOLE)
+    desk.write(OTHER, "kawa.toml")
+    kawa, mori = centres.read(desk.folder, today=TODAY).centres
+    general, second = mori.queues
+    assert (general.needs, general.order, general.ring_at_once, general.seed) == (
+        (("en", 1),),
+        Order.RANDOM,
+        2,
+        7,
+    )
+    assert (general.acw_extend_s, general.acw_most_s, general.handling_s, general.patience_s) == (
+        90,
+        900,
+        240,
+        120,
+    )
+    assert general.ladder == (Rung(30, 2), Rung(60, None, (second.id,)))
+    assert general.overflow == (
+        Overflow(Cause.NO_AGENT, Treatment.QUEUE, 0, second.id),
+        Overflow(Cause.ESTIMATED_WAIT, Treatment.AGENTS, 300, kawa.queues[0].id),
+        Overflow(Cause.PER_AGENT, Treatment.ANNOUNCE, 1.5),
+    )
+    assert second.overflow == (Overflow(Cause.LINES, Treatment.BUSY),)
+    assert mori.agents[0].skills == (("en", 2), ("ja", 1))
+    assert (mori.numbers[0].priority, mori.lines, mori.pause_after_misses) == (2, 4, 5)
+    assert (mori.keep, mori.guests_most, kawa.lends_to) == (1, 2, ("mori",))
+    assert mori.guests == (Guest(AgentId("2001"), (second.id,)),)
+    assert mori.callers == (ListedCaller("+81312345678", 1, "市役所本庁"),)
+    assert [a.kind for a in mori.announcements] == [*centres.KINDS, centres.OVERFLOW_KIND]
+
+
+def test_the_order_in_which_skills_are_written_makes_no_other_version(desk: Desk) -> None:
+    desk.write(OTHER, "kawa.toml")
+    desk.write(WHOLE)
+    first = centres.read(desk.folder, today=TODAY)
+    desk.write(WHOLE.replace("{ en = 2, ja = 1 }", "{ ja = 1, en = 2 }"))
+    assert centres.read(desk.folder, today=TODAY).version == first.version
+    desk.write(WHOLE.replace('order = "random"', 'order = "linear"'))
+    assert centres.read(desk.folder, today=TODAY).version != first.version
+
+
+def test_after_call_work_longer_than_the_usual_most_needs_no_other_line(desk: Desk) -> None:
+    desk.write(GOOD.replace("ring_s = 20", "ring_s = 20\nacw_s = 900"))
+    assert centres.read(desk.folder, today=TODAY).centres[0].queues[0].acw_most_s == 900
+
+
+RULES_WRONG = {
+    "a skill in capitals": ("{ en = 2, ja = 1 }", "{ EN = 2 }", "スキル「EN」は使えません", "skills"),
+    "a level that is not": ("{ en = 2, ja = 1 }", "{ en = 0 }", "1(最良)から 9", "skills"),
+    "a level in words": ("{ en = 2, ja = 1 }", '{ en = "2" }', "1(最良)から 9", "skills"),
+    "a truth for a level": ("{ en = 2, ja = 1 }", "{ en = true }", "1(最良)から 9", "skills"),
+    "skills in a row": ("{ en = 2, ja = 1 }", '["en"]', "表でなければ", "skills"),
+    "a skill nobody has": ("needs = { en = 1 }", "needs = { zh = 1 }", "必要なスキル(zh = 2)", "ladder"),
+    "a level nobody has": ("en = 2, ja = 1", "en = 3, ja = 1", "必要なスキル(en = 2)", "skills"),
+    "an order that is not": ('"random"', '"fastest"', "「fastest」は使えません", "longest_idle"),
+    "eleven phones at once": ("ring_at_once = 2", "ring_at_once = 11", "1 から 10", "ring_at_once"),
+    "less than the work itself": ("acw_most_s = 900", "acw_most_s = 20", "より短く", "30 以上"),
+    "rungs out of order": ("after_s = 60", "after_s = 30", "より後でなければ", "短い順"),
+    "a rung after the end": ("after_s = 60", "after_s = 1801", "「longest_wait_s」(1800)より後", "1800"),
+    "a rung that eases nothing": (
+        "level = 2",
+        "level = 2\n[[queues.ladder]]\nafter_s = 40\nlevel = 2",
+        "何も緩みません",
+        "消して",
+    ),
+    "a rung of nothing": ("\nlevel = 2", "", "何も変わりません", "level = 2"),
+    "a rung of the queue itself": ('["second"]\n\n', '["general"]\n\n', "この待ち行列自身", "ほかの"),
+    "a rung of no queue": ('["second"]\n\n', '["secnd"]\n\n', "このファイルにありません", "「second」"),
+    "a rung twice": (
+        '["second"]\n\n',
+        '["second"]\n[[queues.ladder]]\nafter_s = 90\nagents_of = ["second"]\n\n',
+        "すでに応対できる",
+        "ほかの",
+    ),
+    "a word over two lines": ('then = "busy"', 'then = "\\nbusy"', "使えません", '"busy"'),
+    "no condition": ("no_agent = true\n", "", "条件は1つの規則に1つだけ", "waiting、per_agent"),
+    "two conditions": ("no_agent = true\n", "no_agent = true\nwaiting = 3\n", "(今は 2 つ)", "waiting"),
+    "a condition denied": ("no_agent = true\n", "no_agent = false\n", "false は書けません", "= true"),
+    "a condition in words": ("no_agent = true\n", 'no_agent = "yes"\n', "true か false", "= true"),
+    "a ratio below nothing": ("per_agent = 1.5", "per_agent = -1", "0 から 999", "1.5"),
+    "no treatment": ('then = "busy"\n', "", "「then」がありません", "announce"),
+    "a treatment that is not": ('then = "busy"', 'then = "beep"', "「beep」は使えません", '"busy"'),
+    "a move to nowhere": (
+        'queue = "second"\n\n[[queues.over',
+        "\n[[queues.over",
+        "「queue」が必要",
+        "second",
+    ),
+    "a move to itself": (
+        'queue = "second"\n\n[[queues.over',
+        'queue = "general"\n\n[[queues.over',
+        "自身です",
+        "ほかの",
+    ),
+    "a move to no queue": (
+        'queue = "second"\n\n[[queues.over',
+        'queue = "secnd"\n\n[[queues.over',
+        "ありません",
+        "「second」",
+    ),
+    "a move to another centre": (
+        'queue = "second"\n\n[[queues.over',
+        'queue = "kawa/general"\n\n[[queues.over',
+        "移せません",
+        "agents_of",
+    ),
+    "a target without its treatment": (
+        'then = "busy"',
+        'then = "busy"\nqueue = "general"',
+        'then = "queue" のときだけ',
+        "消して",
+    ),
+    "agents of no centre": ('"kawa/general"', '"kawaa/general"', "センターはありません", "「kawa/general」"),
+    "agents of no queue there": (
+        '"kawa/general"',
+        '"kawa/genral"',
+        "待ち行列はありません",
+        "「kawa/general」",
+    ),
+    "lines that are not counted": ("lines = 4\n", "", "回線数が書かれていません", "lines = 23"),
+    "a rule after the end": (
+        "estimated_wait_s = 300",
+        "longest_wait_s = 1801",
+        "当てはまることがありません",
+        "1800",
+    ),
+    "a rule that is hidden": (
+        'lines = true\nthen = "busy"',
+        'waiting = 3\nthen = "busy"\n\n[[queues.overflow]]\nwaiting = 5\nthen = "busy"',
+        "1 番目の規則が先",
+        "前に移す",
+    ),
+    "a rule after all": (
+        'lines = true\nthen = "busy"',
+        'waiting = 0\nthen = "busy"\n\n[[queues.overflow]]\nlines = true\nthen = "busy"',
+        "1 番目の規則が先",
+        "前に移す",
+    ),
+    "nobody after too many": (
+        'lines = true\nthen = "busy"',
+        'per_agent = 2\nthen = "busy"\n\n[[queues.overflow]]\nno_agent = true\nthen = "busy"',
+        "1 番目の規則が先",
+        "前に移す",
+    ),
+    "help asked twice": (
+        'agents_of = "kawa/general"\n',
+        'agents_of = "kawa/general"\n\n[[queues.overflow]]\nestimated_wait_s = 400\n'
+        'then = "agents"\nagents_of = "kawa/general"\n',
+        "2 番目の規則が先",
+        "前に移す",
+    ),
+    "a circle": (
+        'lines = true\nthen = "busy"',
+        'waiting = 3\nthen = "queue"\nqueue = "general"',
+        "元に戻ります",
+        "ほかの扱い",
+    ),
+    "an announcement left out": (
+        'overflow.ja = "混み合っております。"\n',
+        "",
+        "「overflow」がありません",
+        "overflow",
+    ),
+    "a guest of nowhere": ('agent = "2001"', 'agent = "2002"', "どのファイルにもいません", "「2001」"),
+    "a guest at home": ('agent = "2001"', 'agent = "1001"', "このセンターの人", "2001"),
+    "a guest for no queue": ('queues = ["second"]', "queues = []", "受け持つ待ち行列がありません", "general"),
+    "a guest for a queue elsewhere": (
+        'queues = ["second"]',
+        'queues = ["third"]',
+        "このファイルにありません",
+        "second",
+    ),
+    "lent to nobody": (
+        "keep = 1\n",
+        'keep = 1\nlends_to = ["kowa"]\n',
+        "ほかのセンターはありません",
+        "「kawa」",
+    ),
+    "lent to itself": ("keep = 1\n", 'keep = 1\nlends_to = ["mori"]\n', "ほかのセンターはありません", "kawa"),
+    "a caller in words": ('"+81312345678"', '"市役所"', "発信番号は半角数字", "0312345678"),
+    "a caller of no priority": ("priority = 1\nreason", "reason", "「priority」がありません", "priority = 1"),
+    "an option of another table": ("keep = 1", "keeps = 1", "「keeps」という項目", "「keep」"),
+    "misses below nothing": ("pause_after_misses = 5", "pause_after_misses = -1", "0 から 99", "3"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "what", "instead"), RULES_WRONG.values(), ids=RULES_WRONG.keys())
+def test_a_wrong_rule_is_shown_with_its_line_and_what_to_write(
+    desk: Desk, old: str, new: str, what: str, instead: str
+) -> None:
+    assert WHOLE.count(old) >= 1
+    file = desk.write(WHOLE.replace(old, new, 1))
+    desk.write(OTHER, "kawa.toml")
+    with pytest.raises(centres.CentreFileErrors) as caught:
+        centres.read(desk.folder, today=TODAY)
+    problem = next(p for p in caught.value.problems if what in p.what_ja)
+    assert problem.file == file
+    assert problem.line is not None and problem.line > 1
+    assert instead in problem.instead_ja
+    assert problem.what_en
+    assert problem.instead_en
+
+
+def test_a_centre_that_does_not_lend_is_not_borrowed_from(desk: Desk) -> None:
+    file = desk.write(WHOLE)
+    desk.write(OTHER.replace('lends_to = ["mori"]', "lends_to = []"), "kawa.toml")
+    (problem,) = (p for p in desk.problems() if "貸していません" in p.what_ja)
+    assert problem.file == file
+    assert problem.line == WHOLE[: WHOLE.index('agents_of = "kawa')].count("\n") + 1
+    assert 'lends_to = ["mori"]' in problem.instead_en
+
+
+def test_a_queue_that_only_guests_serve_is_served(desk: Desk) -> None:
+    desk.write(OTHER, "kawa.toml")
+    served = GOOD.replace('phone = "p1"', "queues = []") + '\n[[guests]]\nagent = "2001"\n'
+    desk.write(served)
+    _, mori = centres.read(desk.folder, today=TODAY).centres
+    assert mori.guests[0].queues == ("mori-general",)
+
+
+def test_a_name_in_a_file_that_cannot_be_read_is_not_called_wrong(desk: Desk) -> None:
+    desk.write(WHOLE)
+    desk.write("[centre\n", "kawa.toml")
+    with pytest.raises(centres.CentreFileErrors) as caught:
+        centres.read(desk.folder, today=TODAY)
+    assert [problem.file.name for problem in caught.value.problems] == ["kawa.toml"]
+
+
+def test_the_announcement_for_too_many_callers_is_made_and_checked_like_the_others(desk: Desk) -> None:
+    desk.write(WHOLE)
+    desk.write(OTHER, "kawa.toml")
+    for kind in centres.KINDS:
+        desk.prompt(f"kawa/ja/{kind}", (shelf.made_from(desk.sounds, f"mori/ja/{kind}") or ""))
+    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["overflow.wav is missing"]
+    desk.prompt("mori/ja/overflow", "混み合っております。")
+    assert centres.load(desk.folder, desk.sounds, today=TODAY)
+
+
 MISSING = {
     "a table": ("[[numbers]]", "numbers", 1),
     "a key": ('digits = "0975105151"\n', "digits", 20),
@@ -427,12 +776,12 @@ SCRAPS = st.sampled_from(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    cuts=st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), SCRAPS), min_size=1, max_size=3)
+    cuts=st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 30), SCRAPS), min_size=1, max_size=3)
 )
 def test_no_mistake_of_typing_makes_the_check_itself_fall_over(
     desk: Desk, cuts: list[tuple[int, int, str]]
 ) -> None:
-    source = GOOD
+    source = WHOLE
     for place, length, scrap in cuts:
         source = source[:place] + scrap + source[place + length :]
     desk.write(source)
@@ -443,8 +792,8 @@ def test_no_mistake_of_typing_makes_the_check_itself_fall_over(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_of_a_wrong_kind_makes_the_check_itself_fall_over(desk: Desk, data: st.DataObject) -> None:
-    keys = re.findall(r"(?m)^[\w.]+ = .*$", GOOD)
-    source = GOOD
+    keys = re.findall(r"(?m)^[\w.]+ = .*$", WHOLE)
+    source = WHOLE
     for line in data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=3, unique=True)):
         value = data.draw(
             st.sampled_from(

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from callcore.domain.centre import Announcement, Configuration, Number, Phone, Queue
+from callcore.domain.centre import Announcement, Cause, Configuration, Number, Overflow, Phone, Queue
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import CentreId, NodeId, PhoneId, QueueId
+from callcore.domain.stages import Treatment
 from callcore.pbx.render import PbxSettings, RenderError, render, write
 from tests.support.centre import small_centre
 
@@ -70,6 +71,26 @@ def section(files: dict[str, bytes], name: str, title: str) -> str:
     return "".join(part for part in parts if part.startswith(f"{title}]"))
 
 
+def test_an_overflow_announcement_is_asked_for_only_where_a_rule_plays_it() -> None:
+    configuration = small_centre()
+    oita, beppu = configuration.centres
+    rule = Overflow(Cause.WAITING, Treatment.ANNOUNCE, 3)
+    ruled = replace(oita, queues=(replace(oita.queues[0], overflow=(rule,)),))
+    with pytest.raises(RenderError, match="overflow"):
+        render(Configuration("t", (ruled, beppu)), settings())
+    spoken = replace(
+        ruled, announcements=(*oita.announcements, Announcement("overflow", "ja", "…", "oita/ja/overflow"))
+    )
+    files = render(Configuration("t", (spoken, beppu)), settings())
+    sounds = [line for line in text(files, "extensions.conf").splitlines() if "_overflow =" in line]
+    assert sounds == ["CALLCORE_SOUND_oita_overflow = callcore/oita/ja/overflow"]
+    busy = replace(rule, treatment=Treatment.BUSY)
+    render(
+        Configuration("t", (replace(oita, queues=(replace(oita.queues[0], overflow=(busy,)),)), beppu)),
+        settings(),
+    )
+
+
 def test_rendering_twice_gives_the_same_bytes_whatever_the_order_of_the_centres() -> None:
     configuration = small_centre()
     turned = replace(configuration, centres=tuple(reversed(configuration.centres)))
@@ -90,6 +111,20 @@ def test_weekly_hours_become_seconds_of_the_local_day() -> None:
     assert "CALLCORE_WEEKLY_oita_1 = 30600-43200,46800-64800\n" in text(files, "extensions.conf")
     assert "CALLCORE_WEEKLY_oita_7 = closed\n" in text(files, "extensions.conf")
     assert "CALLCORE_ZONE_oita = JST-9\n" in text(files, "extensions.conf")
+
+
+def test_the_announcement_for_too_many_callers_is_played_where_a_rule_asks_for_it() -> None:
+    oita, beppu = small_centre().centres
+    rule = Overflow(Cause.WAITING, Treatment.ANNOUNCE, 8)
+    full = replace(oita, queues=(replace(oita.queues[0], overflow=(rule,)),))
+    with pytest.raises(RenderError, match="overflow"):
+        render(Configuration("v", (full, beppu)), settings())
+    told = Announcement("overflow", "ja", "混雑", "oita/ja/overflow")
+    files = render(
+        Configuration("v", (replace(full, announcements=(*full.announcements, told)), beppu)), settings()
+    )
+    assert "CALLCORE_SOUND_oita_overflow = callcore/oita/ja/overflow\n" in text(files, "extensions.conf")
+    assert "CALLCORE_SOUND_beppu_overflow" not in text(files, "extensions.conf")
 
 
 def test_a_zone_with_summer_time_keeps_its_name() -> None:

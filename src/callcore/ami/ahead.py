@@ -41,26 +41,47 @@ class Ahead:
         self._configuration = configuration
         self._generation = generation
         self._now = now
+        self._pushed: tuple[int | None, str] | None = None
+        """The link's generation and the day of the last whole push."""
+        self._pushing = asyncio.Lock()
+
+    async def renew(self, configuration: Configuration) -> bool:
+        """Push another configuration's hours from now on, the first time at once; False: that will be tried again."""
+        self._configuration, self._pushed = configuration, None
+        try:
+            await self._push()
+        except AmiError as error:
+            log.warning("opening hours not pushed", why=str(error))
+            return False
+        return True
 
     async def run(self) -> None:
         """Until cancelled."""
-        pushed: tuple[int | None, str] | None = None
         while True:
             now = self._now()
             wanted = (self._generation(), datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d"))
-            if wanted[0] is not None and wanted != pushed:
+            if wanted[0] is not None and wanted != self._pushed:
                 try:
-                    await self._push(now)
-                    pushed = wanted
+                    if await self._push():
+                        self._pushed = wanted
                     log.info("opening hours pushed", days=DAYS)
                 except AmiError as error:
                     log.warning("opening hours not pushed", why=str(error))
-            await asyncio.sleep(RETRY_S if wanted != pushed else LOOK_EVERY_S)
+            await asyncio.sleep(RETRY_S if wanted != self._pushed else LOOK_EVERY_S)
 
-    async def _push(self, now: Instant) -> None:
-        for centre in self._configuration.centres:
-            zone = ZoneInfo(centre.time_zone)
-            first = datetime.fromtimestamp(now / SECOND, zone).date() - timedelta(days=1)
-            for day, windows in policy(centre.calendar, first, DAYS):
-                fields = {"Action": "DBPut", "Family": FAMILY, "Key": f"{centre.id}/{day}", "Val": windows}
-                await self._link.call(fields, timeout=TIMEOUT_S)
+    async def _push(self) -> bool:
+        """Push all days; whether the configuration is still the one that was pushed. Raises `AmiError`."""
+        async with self._pushing:
+            configuration, now = self._configuration, self._now()
+            for centre in configuration.centres:
+                zone = ZoneInfo(centre.time_zone)
+                first = datetime.fromtimestamp(now / SECOND, zone).date() - timedelta(days=1)
+                for day, windows in policy(centre.calendar, first, DAYS):
+                    fields = {
+                        "Action": "DBPut",
+                        "Family": FAMILY,
+                        "Key": f"{centre.id}/{day}",
+                        "Val": windows,
+                    }
+                    await self._link.call(fields, timeout=TIMEOUT_S)
+            return configuration is self._configuration

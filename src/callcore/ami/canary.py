@@ -2,12 +2,16 @@
 
 Asterisk stamps an event when it writes it down, so what happens to it before and after does not show in
 `Timestamp`. The canary sends a UserEvent action and takes the time until that very event is handed to
-whoever works: through Asterisk's queue of events, the socket and our inbox. An event that has not come back
+whoever works: through Asterisk's queue of events, the socket and our inboxes. An event that has not come back
 yet counts with its age, so that a link that delivers nothing is late and not silent.
+
+Events keep their order. A canary that has come back therefore says more than how late it was: all that happened
+before it was sent has been told (`overtaken`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import uuid
 from collections import deque
@@ -26,6 +30,11 @@ USER_EVENT = "CallcoreCanary"
 _HEADER = "Canary"
 
 
+def is_canary(event: Event) -> bool:
+    """Whether an event is a canary, of whomever, and means nothing else."""
+    return event.name == "UserEvent" and event.get("UserEvent") == USER_EVENT
+
+
 class Caller(Protocol):
     """The part of a link that the canary uses."""
 
@@ -37,6 +46,7 @@ class Lag:
     """The way of an event, in microseconds, over the last canaries that came back; None before the first."""
 
     last: Micros | None
+    """None also between the loss of a link and the next one's first canary."""
     median: Micros | None
     largest: Micros | None
     waiting: Micros | None
@@ -69,7 +79,12 @@ class Canary:
         self._interval = interval
         self._bound = seconds(bound)
         self._lags: deque[Micros] = deque(maxlen=window)
+        self._last: Micros | None = None
+        """The lag of the last canary of this link."""
         self._out: dict[str, Micros] = {}
+        self._newest: Micros | None = None
+        """When the newest canary that came back was sent."""
+        self._came = asyncio.Event()
         self._run = uuid.uuid4().hex
         self._count = 0
 
@@ -91,7 +106,7 @@ class Canary:
         try:
             await self._link.call(fields, timeout=max(self._interval, 1.0))
         except LinkDown:
-            self.link_lost()
+            self.anew()
         except ActionFailed:
             self._out.pop(name, None)
             raise
@@ -99,30 +114,43 @@ class Canary:
             pass  # it stays out, and makes us late
 
     def seen(self, event: Event) -> bool:
-        """Take note of an event. True when it was a canary, of whomever, and means nothing else."""
-        if event.name != "UserEvent" or event.get("UserEvent") != USER_EVENT:
+        """Take note of an event. True when it was a canary."""
+        if not is_canary(event):
             return False
         name = event.get(_HEADER) or ""
         sent = self._out.get(name)
         if sent is not None:
-            self._lags.append(Micros(self._monotonic() - sent))
+            self._last = Micros(self._monotonic() - sent)
+            self._lags.append(self._last)
             # Events keep their order: who was sent before this one will not come any more.
             self._out = {n: at for n, at in self._out.items() if at > sent}
+            self._newest = sent
+            came, self._came = self._came, asyncio.Event()
+            came.set()
         return True
 
-    def link_lost(self) -> None:
-        """What was on its way will not arrive."""
+    async def overtaken(self) -> None:
+        """Return when a canary that is sent from now on has come back: by then all events of before have been told.
+
+        Not while there is no link, and not soon while events are late.
+        """
+        asked = self._monotonic()
+        while self._newest is None or self._newest < asked:
+            await self._came.wait()
+
+    def anew(self) -> None:
+        """Forget what is on its way: it will not arrive, or nobody decided anything while it was."""
         self._out.clear()
+        self._last = None
 
     def lag(self) -> Lag:
         """The figures of now."""
-        last = self._lags[-1] if self._lags else None
         waiting = Micros(self._monotonic() - min(self._out.values())) if self._out else None
         return Lag(
-            last=last,
+            last=self._last,
             median=Micros(int(statistics.median(self._lags))) if self._lags else None,
             largest=max(self._lags, default=None),
             waiting=waiting,
             count=len(self._lags),
-            late=any(each is not None and each > self._bound for each in (last, waiting)),
+            late=any(each is not None and each > self._bound for each in (self._last, waiting)),
         )

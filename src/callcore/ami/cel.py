@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.ami.translate import caller_number
+from callcore.ami.translate import OVERFLOWS, caller_number
 from callcore.ami.wire import parse_instant
 from callcore.domain.ids import SECOND, CallId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced
-from callcore.domain.stages import Party
+from callcore.domain.stages import Outcome, Party
 from callcore.runtime import dialplan
 
 BLOCK = 1 << 20
@@ -43,10 +43,15 @@ class Line:
 
 def read_since(path: Path, since: Instant) -> list[Line]:
     """The lines from `since` on, oldest first. A missing file is an empty one: nothing was written yet."""
+    return list(lines_since(path, since))
+
+
+def lines_since(path: Path, since: Instant) -> Iterator[Line]:
+    """The same, one after the other: for who folds a file that is larger than what should be held at once."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        return []
+        return
     start = size
     with path.open("rb") as file:
         while start > 0:
@@ -61,8 +66,9 @@ def read_since(path: Path, since: Instant) -> list[Line]:
         file.seek(start)
         if start:
             file.readline()  # a block's beginning is seldom a line's
-        text = file.read().decode("utf-8", "replace")
-    return [line for line in parse(text.splitlines()) if line.at >= since - MARGIN_S * SECOND]
+        for line in parse(raw.decode("utf-8", "replace") for raw in file):
+            if line.at >= since - MARGIN_S * SECOND:
+                yield line
 
 
 def parse(lines: Iterable[str]) -> Iterator[Line]:
@@ -93,6 +99,7 @@ class _Trace:
     first_out: str | None = None
     hung_up_by: Party = Party.UNKNOWN
     apology: Instant | None = None
+    overflow: tuple[Instant, Outcome] | None = None
     last: Instant = Instant(0)
 
 
@@ -123,8 +130,11 @@ def _fold(trace: _Trace, line: Line) -> None:
                 trace.back = trace.back or line.at
         case "USER_DEFINED" if mine and line.user == "callcore-apology":
             trace.apology = line.at
+        case "USER_DEFINED" if mine and line.user == "callcore-overflow":
+            outcome = OVERFLOWS.get(_extra(line, "extra"))
+            trace.overflow = trace.overflow if outcome is None else (line.at, outcome)
         case "BRIDGE_ENTER":
-            trace.inside[line.unique] = (_bridge(line), line.channel)
+            trace.inside[line.unique] = (_extra(line, "bridge_id"), line.channel)
             _answered(trace, line)
         case "BRIDGE_EXIT":
             if trace.answered is not None and trace.first_out is None:
@@ -150,21 +160,18 @@ def _answered(trace: _Trace, line: Line) -> None:
             trace.first_out = trace.talk_ended = trace.back = None
 
 
-def _bridge(line: Line) -> str:
+def _extra(line: Line, key: str) -> str:
+    """One entry of the line's own JSON; empty when there is none."""
     try:
         told = msgspec.json.decode(line.extra)
     except msgspec.DecodeError:
         return ""
-    return str(told.get("bridge_id", "")) if isinstance(told, dict) else ""
+    return str(told.get(key, "")) if isinstance(told, dict) else ""
 
 
 def _who(trace: _Trace, line: Line) -> Party:
     """Who put down, by Asterisk's own `hangupsource`: the channel's name whose far end asked for it."""
-    try:
-        told = msgspec.json.decode(line.extra)
-    except msgspec.DecodeError:
-        return Party.UNKNOWN
-    source = str(told.get("hangupsource", "")) if isinstance(told, dict) else ""
+    source = _extra(line, "hangupsource")
     if source == trace.arrival.channel:
         return Party.CALLER
     if dialplan.phone_of(source) is not None:
@@ -191,5 +198,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_since=trace.talk_since,
         back=trace.back,
         apology=trace.apology,
+        overflow=trace.overflow,
         last=trace.last,
     )

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 EVERY_S = 1.0
 TIMEOUT_S = 2.0
 """For one action; the largest round trip seen under load was 9 ms."""
+STALE_S = 5.0
+"""The dialplan's own bound: nobody who has not beaten for so long may move a caller."""
 
 
 class Heartbeat:
@@ -39,22 +41,43 @@ class Heartbeat:
         """Seconds since the last beat that the node took; None before the first."""
         return None if self._beaten_at is None else round(time.monotonic() - self._beaten_at, 3)
 
-    def link_up(self) -> None:
-        """The beat may be old by now: whoever waits for a fresh one waits for this link's first."""
+    def aged(self) -> None:
+        """A new link, or a stepped clock: the last beat may count as old, and a fresh one is the next."""
         self.fresh.clear()
+
+    async def entitled(self) -> bool:
+        """Whether this engine may move callers: it has told the node a beat that is not stale, and nobody else decides.
+
+        Waits for the next beat if need be: whoever stood still must ask first who decides now, and callers who stand on
+        the waiting line without a fresh beat would be let go at once.
+        """
+        age = self.age_s
+        if age is None or age > STALE_S:
+            self.fresh.clear()
+        try:
+            await asyncio.wait_for(self.fresh.wait(), TIMEOUT_S)
+        except TimeoutError:
+            return False
+        return not self.superseded.is_set()
+
+    async def alone(self) -> bool:
+        """Whether no other engine has taken over. Asked before anything is decided by a new link. Raises AmiError."""
+        told = await self._link.call({"Action": "Getvar", "Variable": dialplan.RUN}, timeout=TIMEOUT_S)
+        other = told.get("Value") or ""
+        if other.isdigit() and int(other) > self._run:
+            self.superseded.set()
+        return not self.superseded.is_set()
 
     async def once(self) -> None:
         """One beat, by the node's own clock, so that a skew of clocks does not matter. Raises nothing of the link's."""
-        node_now = self._link.node_now()
-        if node_now is None or self.superseded.is_set():
+        if self._link.node_now() is None or self.superseded.is_set():
             return
         try:
-            told = await self._link.call({"Action": "Getvar", "Variable": dialplan.RUN}, timeout=TIMEOUT_S)
-            other = told.get("Value") or ""
-            if other.isdigit() and int(other) > self._run:
-                self.superseded.set()
+            if not await self.alone():
                 return
             await self._set(dialplan.RUN, str(self._run))
+            node_now = self._link.node_now()  # not earlier: the clock may have been stepped meanwhile
+            assert node_now is not None
             await self._set(dialplan.HEARTBEAT, str(node_now // SECOND))
         except AmiError as error:
             log.warning("no heartbeat", why=str(error))

@@ -60,6 +60,9 @@ from callcore.domain.ids import Instant, Micros, seconds
 
 log = structlog.get_logger(__name__)
 
+STEP = seconds(0.5)
+"""A change of the wall clock against the monotonic one that is a step, not slewing: 500 ppm are 0.5 ms a second."""
+
 
 class Clock(Protocol):
     """Where the link takes its time from. Deadlines of single waits are the event loop's own."""
@@ -457,7 +460,7 @@ class Link:
         self._generation = 0
         self._up_since: Micros | None = None
         self._last_error: Notice | None = None
-        self._anchor: tuple[Instant, Micros] | None = None
+        self._anchor: tuple[Instant, Micros, Micros] | None = None
         self._offset: Micros | None = None
         self._round_trip: Micros | None = None
         self._reconnects = 0
@@ -544,11 +547,22 @@ class Link:
         return self._offset
 
     def node_now(self) -> Instant | None:
-        """The node's time: its last Ping's, carried on by our monotonic clock. None before the first one."""
+        """The node's time: its last Ping's, carried on by our monotonic clock. None before the first one.
+
+        Node and engine stand on one machine: a step of our wall clock since that Ping is the node's as well, and is
+        followed at once, not with the next Ping.
+        """
         if self._anchor is None:
             return None
-        stamp, monotonic = self._anchor
-        return Instant(stamp + self._clock.monotonic() - monotonic)
+        stamp, monotonic, skew = self._anchor
+        stepped = self._skew() - skew
+        if abs(stepped) <= STEP:
+            stepped = 0  # slewed, or read a moment apart
+        return Instant(stamp + self._clock.monotonic() - monotonic + stepped)
+
+    def _skew(self) -> Micros:
+        """Our wall clock less our monotonic one: constant but for steps of the wall clock, and slewing."""
+        return Micros(self._clock.wall() - self._clock.monotonic())
 
     # -- actions ---------------------------------------------------------------------------------------------
 
@@ -840,7 +854,7 @@ class Link:
 
     async def _ping(self, connection: _Connection) -> Instant:
         """Beat once and read the node's clock; gives the node's time."""
-        sent, sent_wall = self._clock.monotonic(), self._clock.wall()
+        sent, sent_wall, skew = self._clock.monotonic(), self._clock.wall(), self._skew()
         try:
             reply = await self._exchange(connection, {"Action": "Ping"}, self.settings.ping_deadline)
         except (ActionTimeout, ActionFailed):
@@ -852,8 +866,10 @@ class Link:
         self._round_trip = Micros(received - sent)
         if stamp is None:
             stamp = Instant(sent_wall + half)
+        if self._anchor is not None and abs(self._skew() - skew) > STEP:
+            return self.node_now() or stamp  # the clock was stepped meanwhile: before or after the stamp?
         self._offset = Micros(stamp - sent_wall - half)
-        self._anchor = (stamp, Micros(sent + half))
+        self._anchor = (stamp, Micros(sent + half), skew)
         return stamp
 
     def _announce(self, connection: _Connection, at: Instant) -> None:

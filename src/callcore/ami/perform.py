@@ -5,7 +5,8 @@ is left to the events and the next snapshot, never repeated.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
@@ -13,7 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import Instant, OfferId
+from callcore.domain.ids import SECOND, Instant, Micros, OfferId
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,11 @@ HOLD_WAIT_S = 0.5
 In 17,400 calls the first look was always enough or the second, 1 ms later."""
 
 LOOK_EVERY_S = 0.005
+
+CHANNEL_UP = "6"
+"""`ChannelState` of a channel that was answered."""
+ANSWERED_ELSEWHERE = "26"
+"""Q.850: the phone's CANCEL says so, and the phone lists no missed call."""
 
 
 class _NotPlaced(Exception):
@@ -43,16 +49,16 @@ class Performer:
         self,
         link: Link,
         *,
-        beating: asyncio.Event,
+        entitled: Callable[[], Awaitable[bool]],
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
         redirecting: Callable[[OfferId], None] = lambda _offer: None,
     ) -> None:
-        """`beating` is set while this link has been told a heartbeat; `redirecting` hears of each offer as it goes."""
+        """`entitled` says whether this engine may move callers now; `redirecting` hears of each offer as it goes."""
         self._link = link
         self._now = now
         self._sleep = sleep
-        self._beating = beating
+        self._entitled = entitled
         self._redirecting = redirecting
         self._reclaiming = asyncio.Lock()
         self.refused = 0
@@ -64,21 +70,24 @@ class Performer:
             match effect:
                 case e.OfferCall():
                     return await self._offer(effect)
+                case e.WithdrawOffer():
+                    await self._withdraw(effect)
+                case e.EndWait():
+                    return await self._end_wait(effect)
+                case e.MoveCaller():
+                    await self._set(effect.channel_name, f"__{dialplan.QUEUE}", effect.queue)
                 case e.ReclaimCaller():
                     await self._reclaim(effect)
                 case e.AddMember():
                     await self._add(effect)
+                case e.PauseMember():
+                    await self._pause(effect)
                 case e.RemoveMember():
                     await self._call(
                         Action="QueueRemove", Queue=effect.queue, Interface=f"PJSIP/{effect.phone}"
                     )
                 case e.Reply():
-                    await self._call(
-                        Action="Setvar",
-                        Channel=effect.channel_name,
-                        Variable=dialplan.REPLY,
-                        Value=effect.word,
-                    )
+                    await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
             self.refused += 1
             log.warning("effect not carried out", effect=type(effect).__name__, why=str(error))
@@ -86,6 +95,10 @@ class Performer:
 
     async def _call(self, **fields: str) -> None:
         await self._link.call(fields, timeout=ACTION_TIMEOUT_S)
+
+    async def _set(self, channel_name: str, variable: str, value: str) -> None:
+        """Set a variable of a channel; one with two underscores is inherited by its legs."""
+        await self._call(Action="Setvar", Channel=channel_name, Variable=variable, Value=value)
 
     async def _status(self, channel_name: str) -> Event | None:
         """The channel as it is, or None when it does not exist."""
@@ -101,17 +114,24 @@ class Performer:
     async def _waiting(self, channel_name: str) -> Event | None:
         """The channel once it is inside the blocking wait, or as it is after `HOLD_WAIT_S`; None: it is gone."""
         status = await self._status(channel_name)
-        deadline = self._now() + round(HOLD_WAIT_S * 1_000_000)
+        deadline = time.monotonic() + HOLD_WAIT_S
         while status is not None and status.get("Application") != dialplan.WAITING_APPLICATION:
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 break
             await self._sleep(LOOK_EVERY_S)
             status = await self._status(channel_name)
         return status
 
     async def _offer(self, effect: e.OfferCall) -> i.Input | None:
+        several = len(effect.phones) > 1
         try:
-            await self._place(effect)
+            await self._redirect(
+                effect.channel_name,
+                dialplan.OFFER,
+                dialplan.offer_extension(effect.offer, effect.phones, effect.ring_s),
+                phones=dialplan.phone_list(effect.offer, effect.phones) if several else None,
+                offer=effect.offer,
+            )
         except _NotPlaced as why:
             return i.OfferNotPlaced(
                 at=self._now(),
@@ -122,39 +142,72 @@ class Performer:
             )
         return None
 
-    async def _place(self, effect: e.OfferCall) -> None:
-        """Redirect the caller out of the blocking wait. Why not, when it was surely not done."""
+    async def _end_wait(self, effect: e.EndWait) -> i.Input | None:
         try:
-            status = await self._waiting(effect.channel_name)
+            await self._redirect(
+                effect.channel_name,
+                dialplan.OVERFLOW,
+                dialplan.overflow_extension(effect.outcome.value, effect.treatment.value),
+            )
+        except _NotPlaced as why:
+            return i.WaitNotEnded(
+                at=self._now(), call=effect.call, reason=str(why), caller_gone=why.caller_gone
+            )
+        return None
+
+    async def _redirect(
+        self,
+        channel_name: str,
+        context: str,
+        extension: str,
+        *,
+        phones: str | None = None,
+        offer: OfferId | None = None,
+    ) -> None:
+        """Redirect the caller out of the blocking wait. Raises `_NotPlaced` when it was surely not done.
+
+        `phones`: the list that must stand on the channel first. `offer`: what it is done for, if for an offer."""
+        if not await self._entitled():
+            raise _NotPlaced("心拍が届いていない / no heartbeat of ours has reached Asterisk")
+        try:
+            status = await self._waiting(channel_name)
             if status is None:
                 raise _NotPlaced("入電者のチャネルがない / the caller's channel is gone", caller_gone=True)
             if status.get("Application") != dialplan.WAITING_APPLICATION:
                 raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
-        except (ActionTimeout, LinkDown) as error:
+            if phones is not None:
+                await self._set(channel_name, dialplan.PHONES, phones)
+        except (ActionTimeout, LinkDown, ActionFailed, WireError) as error:
             raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
-        self._redirecting(effect.offer)
+        if offer is not None:
+            self._redirecting(offer)
         try:
             await self._call(
-                Action="Redirect",
-                Channel=effect.channel_name,
-                Context=dialplan.OFFER,
-                Exten=dialplan.offer_extension(effect.offer, effect.phones[0], effect.ring_s),
-                Priority="1",
+                Action="Redirect", Channel=channel_name, Context=context, Exten=extension, Priority="1"
             )
         except (ActionFailed, WireError) as error:
             raise _NotPlaced(f"転送できない / Asterisk refused the redirect: {error}") from None
         except LinkDown as error:
             if not error.sent:
                 raise _NotPlaced(f"Asterisk に接続していない / no link: {error}") from None
-            log.warning("redirect without an answer", offer=effect.offer)
+            log.warning("redirect without an answer", context=context, extension=extension)
         except ActionTimeout:
-            log.warning("redirect without an answer", offer=effect.offer)
+            log.warning("redirect without an answer", context=context, extension=extension)
+
+    async def _withdraw(self, effect: e.WithdrawOffer) -> None:
+        """Hang up the leg if it still rings: an answer that was quicker counts. Asterisk takes a unique id for a name.
+
+        An answer that comes between the look and the hang-up is cut off; the dialplan then puts the caller back."""
+        status = await self._status(effect.channel)
+        if status is None or status.get("ChannelState") == CHANNEL_UP:
+            return
+        try:
+            await self._call(Action="Hangup", Channel=effect.channel, Cause=ANSWERED_ELSEWHERE)
+        except ActionFailed:
+            log.debug("the leg was gone already", offer=effect.offer)
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
-        try:
-            # Without a fresh beat the waiting line would let the caller fall into the net again at once.
-            await asyncio.wait_for(self._beating.wait(), ACTION_TIMEOUT_S)
-        except TimeoutError:
+        if not await self._entitled():
             log.warning("caller left in the safety net: no heartbeat", call=effect.call)
             return
         async with self._reclaiming:  # one after the other, so that they stand in the line as they did before
@@ -167,6 +220,28 @@ class Performer:
             )
             await self._waiting(effect.channel_name)
 
+    async def shift_entries(self, channel_names: Collection[str], by: Micros) -> None:
+        """The clock was stepped: put the callers' entries, which stand on their channels, onto the new clock.
+
+        The order of waiting and the limits of the wait hang on them. Raises nothing of the link's.
+        """
+        whole = round(by / SECOND)
+        for name in channel_names:
+            try:
+                for variable in (dialplan.ENTERED, dialplan.SINCE):
+                    reply = await self._link.call(
+                        {"Action": "Getvar", "Channel": name, "Variable": variable}, timeout=ACTION_TIMEOUT_S
+                    )
+                    told = reply.get("Value") or ""
+                    if told.isdigit():
+                        value = str(int(told) + whole)
+                        await self._call(Action="Setvar", Channel=name, Variable=f"__{variable}", Value=value)
+            except ActionFailed:
+                continue  # the caller has gone
+            except (ActionTimeout, LinkDown, WireError) as error:
+                log.warning("entries not put onto the new clock", why=str(error))
+                return
+
     async def _add(self, effect: e.AddMember) -> None:
         try:
             await self._call(
@@ -175,8 +250,17 @@ class Performer:
                 Interface=f"PJSIP/{effect.phone}",
                 MemberName=effect.agent,
                 StateInterface=f"PJSIP/{effect.phone}",
-                Paused="false",
+                Paused="true" if effect.paused else "false",
             )
         except ActionFailed as error:
             if "already" not in str(error).lower():
                 raise
+            await self._pause(e.PauseMember(effect.queue, effect.phone, effect.paused))
+
+    async def _pause(self, effect: e.PauseMember) -> None:
+        await self._call(
+            Action="QueuePause",
+            Queue=effect.queue,
+            Interface=f"PJSIP/{effect.phone}",
+            Paused="true" if effect.paused else "false",
+        )

@@ -52,7 +52,7 @@ def members(events: Iterable[Event]) -> tuple[Member, ...]:
             event.get("Queue"),
         )
         if event.name == "QueueMember" and phone is not None and queue is not None:
-            found.append(Member(QueueId(queue), phone))
+            found.append(Member(QueueId(queue), phone, event.get("Paused") == "1"))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
+from callcore.domain.centre import OUTCOMES
 from callcore.domain.ids import CallId, ChannelId, Instant, NodeId, OfferId, PhoneId
 from callcore.domain.stages import Device, OfferStage
 from callcore.runtime import dialplan
@@ -56,7 +57,10 @@ RETURNED_RESULTS = DIAL_RESULTS | {
     "UNREACHABLE": OfferStage.UNREACHABLE,
     "LOST": None,  # answered, then the phone's leg was lost: the bridge has told it
 }
-"""The dialplan's own words, when it asked the phone's state and did not dial."""
+"""The dialplan's own words, when it asked the phone's state and did not dial. STALE is our own mistake: WITHDRAWN."""
+
+OVERFLOWS = {outcome.value: outcome for outcome in OUTCOMES.values()}
+"""What a wait may be ended as by us, by the dialplan's word."""
 
 DEVICES: dict[str, Device] = {
     "NOT_INUSE": Device.FREE,
@@ -146,9 +150,9 @@ def _dial_ended(event: Event, at: Instant, _: NodeId) -> Told | None:
     found = _dial(event)
     if found is None:
         return None
-    call, leg, _phone, offer = found
+    call, leg, phone, offer = found
     result = DIAL_RESULTS.get(event.get("DialStatus") or "", OfferStage.WITHDRAWN)
-    return i.DialEnded(at=at, call=call, channel=leg, offer=offer, result=result)
+    return i.DialEnded(at=at, call=call, channel=leg, offer=offer, result=result, phone=phone)
 
 
 def _bridge(event: Event, at: Instant, _: NodeId) -> Told | None:
@@ -189,6 +193,9 @@ def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
             return i.CallerInNet(at=at, call=CallId(call))
         case "CallcoreApology" if call is not None:
             return i.CallerApologised(at=at, call=CallId(call))
+        case "CallcoreOverflow" if call is not None:
+            outcome = OVERFLOWS.get(event.get("Outcome") or "")
+            return None if outcome is None else i.CallerOverflowed(at=at, call=CallId(call), outcome=outcome)
         case "CallcoreOfferEnded" if call is not None:
             offer, result = event.get("Offer"), event.get("Result") or ""
             if offer is None:

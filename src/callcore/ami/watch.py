@@ -7,7 +7,8 @@ Each list comes through the link's inbox, at its place among the events, and is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 10.0
 """Between two looks at all of Asterisk's channels."""
 JUDGE_AFTER_S = 1.0
-"""A look is judged so long after it was taken: events that were under way have come by then."""
+"""A look is judged so long after it was taken, or later: once all events that were under way have come."""
+VOID_AFTER_S = 30.0
+"""A look that old is not judged any more: while events are so late, nothing of now is known."""
 AGAIN_S = 0.5
 """Before a first look that failed is asked for again."""
 CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
@@ -47,7 +50,14 @@ class Watch:
         now: Callable[[], Instant],
         tell: Callable[[i.Input], None],
         aside: Callable[[Coroutine[Any, Any, None]], None],
+        overtaken: Callable[[], Awaitable[None]],
+        alone: Callable[[], Awaitable[bool]],
     ) -> None:
+        """`overtaken` returns when all events that were under way as it was asked have been told.
+
+        `alone` says whether no other engine decides; a link's first look is not taken while one does, so that nothing
+        is decided by it. May raise AmiError.
+        """
         self.generation = 0
         """Of the link; what a former one asked for is void."""
         self._link = link
@@ -57,11 +67,18 @@ class Watch:
         self._now = now
         self._tell = tell
         self._aside = aside
+        self._overtaken = overtaken
+        self._alone = alone
         self._members: tuple[i.Member, ...] = ()
 
     def link_up(self, up: LinkUp) -> None:
         self.generation = up.generation
         self._aside(self._photograph(FIRST, up.generation))
+
+    def look_now(self) -> None:
+        """Take a later look at once."""
+        if self._floor().linked:
+            self._aside(self._photograph(LATER, self.generation))
 
     async def run(self) -> None:
         """The later looks, until cancelled."""
@@ -74,6 +91,8 @@ class Watch:
         """Ask for the lists; they come through the inbox. A first one is asked for until it succeeds."""
         while generation == self.generation:
             try:
+                if tag == FIRST and not await self._alone():
+                    return
                 await snapshot.request(self._link, f"{tag}:{generation}")
                 return
             except AmiError as error:
@@ -96,7 +115,11 @@ class Watch:
             self._members = snapshot.members(item.events)
         elif what == snapshot.CHANNELS:
             first = tag == FIRST
-            channels = snapshot.channels(item.events)
+            channels = tuple(
+                # Made by a clock that was set back since: it is no younger than the step.
+                replace(c, created=Instant(now - round(LOOK_EVERY_S * SECOND))) if c.created > now else c
+                for c in snapshot.channels(item.events)
+            )
             seen = i.Snapshot(
                 at=now,
                 node=self._node,
@@ -113,7 +136,12 @@ class Watch:
         return False
 
     async def _judge(self, seen: i.Snapshot, generation: int) -> None:
-        await asyncio.sleep(JUDGE_AFTER_S)
+        try:
+            async with asyncio.timeout(VOID_AFTER_S):
+                await asyncio.gather(asyncio.sleep(JUDGE_AFTER_S), self._overtaken())
+        except TimeoutError:
+            log.warning("a look at Asterisk is not judged: events are too late", after_s=VOID_AFTER_S)
+            return
         if generation == self.generation and self._floor().linked:
             self._tell(seen)
 

@@ -9,9 +9,19 @@ from datetime import date
 from pathlib import Path
 
 from callcore.centres.problems import CentreFileErrors, Language, Problem
-from callcore.centres.read import KINDS, LANGUAGES, load, read
+from callcore.centres.read import KINDS, LANGUAGES, OVERFLOW_KIND, load, read
 
-__all__ = ["KINDS", "LANGUAGES", "CentreFileErrors", "Language", "Problem", "check", "load", "read"]
+__all__ = [
+    "KINDS",
+    "LANGUAGES",
+    "OVERFLOW_KIND",
+    "CentreFileErrors",
+    "Language",
+    "Problem",
+    "check",
+    "load",
+    "read",
+]
 
 
 def check(folder: Path, sounds: Path, language: Language, *, today: date | None = None) -> list[str]:

@@ -25,8 +25,13 @@ class Problem:
         """`file:line: what is wrong → what to write instead`, on one line."""
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
         if language == "ja":
-            return f"{place}: {self.what_ja} → {self.instead_ja}"
-        return f"{place}: {self.what_en} → {self.instead_en}"
+            return _one_line(f"{place}: {self.what_ja} → {self.instead_ja}")
+        return _one_line(f"{place}: {self.what_en} → {self.instead_en}")
+
+
+def _one_line(text: str) -> str:
+    """The text with signs that are no print, a wrong value's line ends for one, shown by their number."""
+    return "".join(sign if sign.isprintable() or sign == "\u3000" else f"\\u{ord(sign):04x}" for sign in text)
 
 
 class CentreFileErrors(Exception):

@@ -13,23 +13,39 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import jpholiday
 
+from callcore.centres import between
+from callcore.centres.between import Page
 from callcore.centres.lines import Lines
+from callcore.centres.names import PHONE, QUEUE, Taken, known
 from callcore.centres.problems import CentreFileErrors, Problem
+from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
-from callcore.domain.centre import Agent, Announcement, Centre, Configuration, Number, Phone, Queue
+from callcore.domain.centre import (
+    Agent,
+    Announcement,
+    Centre,
+    Configuration,
+    ListedCaller,
+    Number,
+    Phone,
+    Queue,
+)
 from callcore.domain.hours import Calendar, SpecialDay, YearlyRange
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.stages import Treatment
 from callcore.prompts import shelf
 
 LANGUAGES = ("ja", "en", "zh", "ko", "es", "pt", "vi", "th", "id", "tl", "ne")
 KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages."""
+OVERFLOW_KIND = "overflow"
+"""One more, for a centre with a rule that announces."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RESERVED = (shelf.COMMON, shelf.MUSIC)
 """Folders beside the centres' own below the sounds folder."""
 
-_DEFAULT = Queue(QueueId(""), "")
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
+_CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _MAKE = ("callcore prompts make で作り直してください", "make it again: callcore prompts make")
 
@@ -48,31 +64,24 @@ def load(folder: Path, sounds: Path, *, today: date | None = None) -> Configurat
     return _read(folder, sounds, today)
 
 
-class _Taken:
-    """What may exist once over all the files."""
-
-    def __init__(self) -> None:
-        self.centres = Once("コールセンター ID", "the centre id")
-        self.numbers = Once("着信番号", "the number")
-        self.queues = Once("待ち行列 ID", "the queue id")
-        self.phones = Once("電話機 ID", "the phone id")
-        self.macs = Once("MAC アドレス", "the MAC address")
-        self.agents = Once("オペレーター番号", "the agent number")
-
-
 def _read(folder: Path, sounds: Path | None, today: date | None) -> Configuration:
-    taken = _Taken()
+    taken = Taken()
     problems: list[Problem] = []
-    centres: list[Centre] = []
+    pages: list[Page] = []
     for file in _files(folder):
         opened = _open(file)
         if isinstance(opened, Problem):
             problems.append(opened)
             continue
         source, values = opened
-        sheet = Sheet(file, Lines(source))
-        centres.append(_centre(Table(sheet, (), values), taken, sounds, today))
-        problems += sorted(sheet.problems, key=lambda problem: problem.line or 0)
+        pages.append(_centre(Table(Sheet(file, Lines(source)), (), values), taken, sounds, today))
+    if not problems:  # else a name may stand in a file that could not be read
+        between.check(pages)
+    centres = [page.centre for page in pages]
+    problems = sorted(
+        [*problems, *(problem for page in pages for problem in page.sheet.problems)],
+        key=lambda problem: (str(problem.file), problem.line or 0),
+    )
     if sounds is not None:
         problems += _common_prompts(sounds, sorted({lang for centre in centres for lang in centre.languages}))
     if problems:
@@ -161,7 +170,7 @@ def _open(file: Path) -> tuple[str, dict[str, object]] | Problem:
         )
 
 
-def _centre(top: Table, taken: _Taken, sounds: Path | None, today: date | None) -> Centre:
+def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -> Page:
     head = top.table("centre")
     centre_id = CentreId(head.name("id", "oita"))
     if centre_id in RESERVED:
@@ -177,6 +186,7 @@ def _centre(top: Table, taken: _Taken, sounds: Path | None, today: date | None) 
     name_en = head.text("name_en", "Oita City My Number Card Call Centre")
     zone = _zone(head)
     languages = _languages(head)
+    lines = head.optional_integer("lines", 23, 1, 9999)
     head.close()
 
     targets = top.table("targets", required=False)
@@ -186,24 +196,20 @@ def _centre(top: Table, taken: _Taken, sounds: Path | None, today: date | None) 
     targets.close()
 
     calendar = _calendar(top.table("hours"), zone, today)
-    queues = _queues(top.tables("queues", required=True), centre_id, taken)
+    staff = top.table("staff", required=False)
+    pause_after_misses = staff.integer("pause_after_misses", 3, 0, 99)
+    staff.close()
+    reaches: list[Reach] = []
+    queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
     phones = _phones(top.tables("phones"), centre_id, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
-    announcements = _announcements(top.table("announcements"), centre_id, languages, sounds)
+    announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
+    announcements = _announcements(top.table("announcements"), centre_id, languages, sounds, announces)
+    sharing = between.read_sharing(top, centre_id, queues)
+    callers = _callers(top.tables("callers"))
     top.close()
-
-    served = {queue for agent in agents for queue in agent.queues}
-    for n, queue in enumerate(queues):
-        if queue.id not in served:
-            top.sheet.wrong(
-                ("queues", n),
-                f"待ち行列「{queue.name}」を受け持つオペレーターがいません",
-                f'no agent serves the queue "{queue.name}"',
-                "[[agents]] の queues に加えてください",
-                "add it to the queues of an agent under [[agents]]",
-            )
-    return Centre(
+    centre = Centre(
         id=centre_id,
         name=name,
         name_en=name_en,
@@ -217,7 +223,15 @@ def _centre(top: Table, taken: _Taken, sounds: Path | None, today: date | None) 
         target_answer_ratio=answer_ratio,
         service_level_s=service_level_s,
         short_abandon_s=short_abandon_s,
+        lines=lines,
+        pause_after_misses=pause_after_misses,
+        guests=sharing.guests,
+        guests_most=sharing.guests_most,
+        keep=sharing.keep,
+        lends_to=sharing.lends_to,
+        callers=callers,
     )
+    return Page(top.sheet, centre, tuple(reaches))
 
 
 def _zone(head: Table) -> str:
@@ -304,32 +318,8 @@ def _public_holidays(first: int, last: int) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _queues(tables: list[Table], centre: CentreId, taken: _Taken) -> tuple[Queue, ...]:
-    queues = []
-    for table in tables:
-        short = table.name("id", "general")
-        full = QueueId(f"{centre}-{short}")
-        taken.queues.claim(table, "id", full if short else "")
-        queues.append(
-            Queue(
-                id=full,
-                name=table.text("name", "総合案内"),
-                ring_s=table.integer("ring_s", _DEFAULT.ring_s, 5, 120),
-                acw_s=table.integer("acw_s", _DEFAULT.acw_s, 0, 3600),
-                rest_no_answer_s=table.integer("rest_no_answer_s", _DEFAULT.rest_no_answer_s, 0, 3600),
-                rest_reject_s=table.integer("rest_reject_s", _DEFAULT.rest_reject_s, 0, 3600),
-                rest_busy_s=table.integer("rest_busy_s", _DEFAULT.rest_busy_s, 0, 3600),
-                rest_unreachable_s=table.integer("rest_unreachable_s", _DEFAULT.rest_unreachable_s, 0, 3600),
-                longest_wait_s=table.integer("longest_wait_s", _DEFAULT.longest_wait_s, 30, 14400),
-                priority=table.integer("priority", _DEFAULT.priority, 1, 9),
-            )
-        )
-        table.close()
-    return tuple(queues)
-
-
 def _numbers(
-    tables: list[Table], centre: CentreId, queues: tuple[Queue, ...], taken: _Taken
+    tables: list[Table], centre: CentreId, queues: tuple[Queue, ...], taken: Taken
 ) -> tuple[Number, ...]:
     numbers = []
     for table in tables:
@@ -337,38 +327,13 @@ def _numbers(
         taken.numbers.claim(table, "digits", digits)
         queue = QueueId(f"{centre}-{table.text('queue', 'general')}")
         if "queue" in table:
-            _known(table, ("queue",), queue, centre, [each.id for each in queues], _QUEUE)
-        numbers.append(Number(digits, queue))
+            known(table.sheet, table.at("queue"), queue, centre, [each.id for each in queues], QUEUE)
+        numbers.append(Number(digits, queue, table.optional_integer("priority", 1, 1, 9)))
         table.close()
     return tuple(numbers)
 
 
-_QUEUE = ("待ち行列", "queue")
-_PHONE = ("電話機", "phone")
-
-
-def _known(
-    table: Table,
-    key: tuple[str | int, ...],
-    full: str,
-    centre: CentreId,
-    known: list[QueueId] | list[PhoneId],
-    thing: tuple[str, str],
-) -> None:
-    """Notes a queue or phone that this file does not have."""
-    if full in known:
-        return
-    ja, en = thing
-    short = full.removeprefix(f"{centre}-")
-    table.sheet.wrong(
-        table.at(*key),
-        f"「{short}」という{ja}はこのファイルにありません",
-        f'there is no {en} "{short}" in this file',
-        *nearest(short, (each.removeprefix(f"{centre}-") for each in known)),
-    )
-
-
-def _phones(tables: list[Table], centre: CentreId, taken: _Taken) -> tuple[Phone, ...]:
+def _phones(tables: list[Table], centre: CentreId, taken: Taken) -> tuple[Phone, ...]:
     phones = []
     for table in tables:
         short = table.name("id", "p1")
@@ -396,7 +361,7 @@ def _agents(
     centre: CentreId,
     queues: tuple[Queue, ...],
     phones: tuple[Phone, ...],
-    taken: _Taken,
+    taken: Taken,
 ) -> tuple[Agent, ...]:
     every = tuple(queue.id.removeprefix(f"{centre}-") for queue in queues)
     agents = []
@@ -407,22 +372,47 @@ def _agents(
         served = []
         for n, short in enumerate(table.texts("queues", 'queues = ["general"]', every)):
             served.append(QueueId(f"{centre}-{short}"))
-            _known(table, ("queues", n), served[-1], centre, [queue.id for queue in queues], _QUEUE)
+            known(
+                table.sheet, table.at("queues", n), served[-1], centre, [queue.id for queue in queues], QUEUE
+            )
         seat = table.optional_text("phone", "p1")
         phone = PhoneId(f"{centre}-{seat}") if seat else None
         if phone is not None:
-            _known(table, ("phone",), phone, centre, [each.id for each in phones], _PHONE)
-        agents.append(Agent(AgentId(number), name, tuple(served), phone))
+            known(table.sheet, table.at("phone"), phone, centre, [each.id for each in phones], PHONE)
+        skills = table.levels("skills", "skills = { en = 2 }")
+        agents.append(Agent(AgentId(number), name, tuple(served), phone, skills))
         table.close()
     return tuple(agents)
 
 
+def _callers(tables: list[Table]) -> tuple[ListedCaller, ...]:
+    once = Once("発信番号", "the caller's number")
+    callers = []
+    for table in tables:
+        number = table.text("number", "0312345678")
+        if number and not _CALLER.fullmatch(number):
+            table.wrong(
+                "number",
+                f"「{number}」は使えません。発信番号は半角数字 3～20 桁(先頭に + も可)です",
+                f"\"{number}\" can't be used: a caller's number is 3 to 20 digits, + may stand first",
+                '届くとおりに書いてください。例: number = "0312345678"',
+                'write it as it arrives, e.g. number = "0312345678"',
+            )
+        once.claim(table, "number", number)
+        callers.append(
+            ListedCaller(number, table.required_integer("priority", 1, 1, 9), table.text("reason", "市役所"))
+        )
+        table.close()
+    return tuple(callers)
+
+
 def _announcements(
-    top: Table, centre: CentreId, languages: tuple[str, ...], sounds: Path | None
+    top: Table, centre: CentreId, languages: tuple[str, ...], sounds: Path | None, announces: bool
 ) -> tuple[Announcement, ...]:
+    """`announces`: whether a rule speaks to callers who overflow."""
     found = []
-    for kind in KINDS:
-        table = top.table(kind)
+    for kind in (*KINDS, OVERFLOW_KIND):
+        table = top.table(kind, required=announces or kind != OVERFLOW_KIND)
         for language in languages if kind in top else ():
             text = table.text(language, "お電話ありがとうございます。").strip()
             announcement = Announcement(kind, language, text, shelf.sound(centre, language, kind))

@@ -63,13 +63,19 @@ class Table:
     def wrong(self, key: str, ja: str, en: str, instead_ja: str, instead_en: str) -> None:
         self.sheet.wrong(self.at(key), ja, en, instead_ja, instead_en)
 
+    def given(self, key: str) -> bool:
+        """Whether an option is there that may be left out. Either way it is one that this table has."""
+        self._asked.append(key)
+        return key in self._values
+
     def close(self) -> None:
         """Every key that nobody asked for is unknown. Called once all have been read."""
+        asked = list(dict.fromkeys(self._asked))
         for key in self._values:
-            if key in self._asked:
+            if key in asked:
                 continue
-            near = difflib.get_close_matches(key, self._asked, 1)
-            known = ", ".join(self._asked)
+            near = difflib.get_close_matches(key, asked, 1)
+            known = ", ".join(asked)
             self.wrong(
                 key,
                 f"「{key}」という項目はありません",
@@ -120,10 +126,7 @@ class Table:
         return str(value)
 
     def optional_text(self, key: str, example: str) -> str | None:
-        if key not in self:
-            self._asked.append(key)
-            return None
-        return self.text(key, example)
+        return self.text(key, example) if self.given(key) else None
 
     def name(self, key: str, example: str) -> str:
         """An id: lower-case letters, digits and hyphens, fit for a channel name and a file name."""
@@ -151,9 +154,10 @@ class Table:
             )
         return value
 
-    def choice(self, key: str, options: tuple[str, ...], default: str) -> str:
-        value = self.text(key, default, default)
-        if value not in options:
+    def choice(self, key: str, options: tuple[str, ...], default: str, *, required: bool = False) -> str:
+        """One of a few words; what is missing or wrong is the default."""
+        value = self.text(key, default, None if required else default)
+        if value and value not in options:
             shown = ", ".join(f'"{option}"' for option in options)
             self.wrong(
                 key,
@@ -162,7 +166,7 @@ class Table:
                 f"{shown} のどれかにしてください",
                 f"choose one of {shown}",
             )
-        return value
+        return value if value in options else default
 
     def integer(self, key: str, default: int, least: int, most: int) -> int:
         value = self._get(key, int, f"{key} = {default}", False)
@@ -170,6 +174,60 @@ class Table:
             return default
         self._in_range(key, value, default, least, most)
         return int(value)
+
+    def optional_integer(self, key: str, example: int, least: int, most: int) -> int | None:
+        return self.integer(key, example, least, most) if self.given(key) else None
+
+    def required_integer(self, key: str, example: int, least: int, most: int) -> int:
+        value = self._get(key, int, f"{key} = {example}", True)
+        if value is None:
+            return example
+        self._in_range(key, value, example, least, most)
+        return int(value)
+
+    def number(self, key: str, example: float, least: int, most: int) -> float:
+        """Whole or not."""
+        value = self._get(key, float, f"{key} = {example}", True)
+        if value is None:
+            return example
+        self._in_range(key, value, example, least, most)
+        return float(value)
+
+    def only_true(self, key: str) -> None:
+        """What can only be said or left out."""
+        value = self._get(key, bool, f"{key} = true", True)
+        if value is False:
+            self.wrong(
+                key,
+                f"「{key}」に false は書けません",
+                f'"{key}" can\'t be false',
+                f"{key} = true と書くか、行を消してください",
+                f"write {key} = true, or take it out",
+            )
+
+    def levels(self, key: str, example: str) -> tuple[tuple[str, int], ...]:
+        """A table of skills and their levels, 1 best to 9, in the order of their names; empty if absent."""
+        found = []
+        for name, level in (self._get(key, dict, example, False) or {}).items():
+            if not _ID.fullmatch(name):
+                self.sheet.wrong(
+                    self.at(key, name),
+                    f"スキル「{name}」は使えません。半角の a–z、0–9、- のみ、32文字以内です",
+                    f'"{name}" can\'t be a skill: a–z, 0–9 and - only, at most 32',
+                    f"例: {example}",
+                    f"e.g. {example}",
+                )
+            elif type(level) is not int or not 1 <= level <= 9:
+                self.sheet.wrong(
+                    self.at(key, name),
+                    f"スキル「{name}」のレベルは 1(最良)から 9 までの整数です(今は {level})",
+                    f'the level of the skill "{name}" must be 1 (best) to 9 (it is {level})',
+                    f"例: {example}",
+                    f"e.g. {example}",
+                )
+            else:
+                found.append((name, level))
+        return tuple(sorted(found))
 
     def ratio(self, key: str, default: float) -> float:
         """0 to 1."""

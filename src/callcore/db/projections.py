@@ -15,7 +15,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, false, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
@@ -23,7 +23,7 @@ from callcore.db.database import Database
 from callcore.db.rows import record_of, row_of
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.measures import Record, record
+from callcore.domain.measures import Record, record, stepped
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage
 from callcore.runtime.ports import Seq
@@ -125,10 +125,15 @@ def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
 async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
     """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
-    found = (await connection.execute(select(t.calls).where(t.calls.c.id.in_(named)))).mappings()
+    stepping = any(isinstance(fact, f.ClockStepped) for fact in facts)
+    wanted = or_(t.calls.c.id.in_(named), t.calls.c.ended_at.is_(None) if stepping else false())
+    found = (await connection.execute(select(t.calls).where(wanted))).mappings()
     before = {CallId(row["id"]): record_of(row) for row in found}
     after, more = dict(before), dict[CallId, dict[str, str]]()
     for fact in facts:
+        if isinstance(fact, f.ClockStepped):
+            after = {each: stepped(known, fact.by) for each, known in after.items()}
+            continue
         call = getattr(fact, "call", None)
         if call is None:
             continue
@@ -192,6 +197,8 @@ async def _write(
     if isinstance(fact, _NOTED):
         told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
         await note(type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
+        if isinstance(fact, f.ClockStepped):
+            await _step_clock(connection, fact.by)
         return
     call = getattr(fact, "call", None)
     if call is not None and call not in known:
@@ -281,6 +288,21 @@ _offer = update(t.offers).where(t.offers.c.id == bindparam("named"))
 _session = update(t.agent_sessions).where(
     t.agent_sessions.c.agent == bindparam("who"), t.agent_sessions.c.signed_out_at.is_(None)
 )
+
+
+async def _step_clock(connection: AsyncConnection, by: int) -> None:
+    """Put what is going on onto the new clock, as `measures.stepped` does with the calls themselves."""
+    for table, end, begun in (
+        (t.visits, t.visits.c.ended_at, ("entered_at", "since")),
+        (t.offers, t.offers.c.ended_at, ("made_at", "rang_at")),
+        (t.agent_sessions, t.agent_sessions.c.signed_out_at, ("signed_in_at",)),
+    ):
+        key = list(table.primary_key)
+        rows = (await connection.execute(select(table).where(end.is_(None)))).mappings().all()
+        for row in rows:
+            moved = {name: Instant(row[name] + by) for name in begun if row[name] is not None}
+            this = [column == row[column.name] for column in key]
+            await connection.execute(update(table).where(*this).values(moved))
 
 
 async def _close_visit(connection: AsyncConnection, call: CallId, at: Instant, outcome: str) -> None:

@@ -34,6 +34,8 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
     if by_caller:
         short = at - call.arrived_at <= short_abandon_s * SECOND
         return Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
+    if call.leaving_as is not None and by is Party.SYSTEM:
+        return call.leaving_as  # the treatment ran to its end; that it began was not told
     return Outcome.FAILED
 
 

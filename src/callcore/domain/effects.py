@@ -1,6 +1,6 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them may be repeated blindly. After a restart the snapshot shows which were carried out.
+None of them but `MoveCaller` may be repeated blindly. After a restart the snapshot shows which were carried out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EndWait(Effect):
 
 @dataclass(frozen=True, slots=True)
 class MoveCaller(Effect):
-    """The caller waits in another queue now: the channel's own variable says so, for the safety net."""
+    """The caller waits in another queue now: the channel's own variable says so, for the safety net. May be repeated."""
 
     call: CallId
     channel_name: str

@@ -14,6 +14,7 @@ j = 0 … k. An agent who is free counts as one caller less ahead.
 from __future__ import annotations
 
 from bisect import bisect_left
+from math import fsum
 
 from callcore.domain.centre import Queue
 from callcore.domain.floor import Floor, Pace, Place
@@ -39,11 +40,12 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     duty = floor.on_duty.get(name)
     if queue is None or not duty:
         return None
-    ahead = -float(sum(1 for agent in floor.free if agent in duty))
+    before = [-float(sum(1 for agent in floor.free if agent in duty))]
     for line, places in floor.lines.items():
         others = duty if line.queue == name else floor.on_duty.get(line.queue)
         if others:
-            ahead += bisect_left(places, place) * (len(duty & others) / len(others))
+            before.append(bisect_left(places, place) * (len(duty & others) / len(others)))
+    ahead = fsum(before)  # exact, for the lines come in no order
     if ahead < 0:
         return 0.0
     pace = floor.pace.get(name, Pace())

@@ -138,7 +138,7 @@ def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentSta
     agents: dict[AgentId, AgentState] = {}
     for centre in configuration.centres:
         for spec in centre.agents:
-            queues = spec.queues + served.get(spec.id, ())
+            queues = tuple(dict.fromkeys(spec.queues + served.get(spec.id, ())))
             known = floor.agents.get(spec.id) or AgentState(spec.id, spec.name, centre.id, queues, spec.phone)
             agents[spec.id] = replace(
                 known,
@@ -308,7 +308,8 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             queue=fact.queue,
             been=(*call.been, fact.queue),
             entered_at=fact.at if call.entered_at is None else call.entered_at,
-            in_net=False,
+            # Another queue does not take a waiting caller out of the safety net.
+            in_net=call.in_net and call.stage is Stage.WAITING,
             # An agent who put down in the talk before has no part in how this wait ends.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
         ),

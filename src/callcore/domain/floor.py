@@ -118,7 +118,7 @@ class Floor:
     own_duty: Map[CentreId, int] = field(default_factory=Map)
     """How many of a centre's own agents are on duty."""
     lent: Map[CentreId, int] = field(default_factory=Map)
-    """How many of a centre's own agents work for another one now."""
+    """How many of them work for another centre now."""
     guests: Map[CentreId, int] = field(default_factory=Map)
     """How many agents of others work for this centre now."""
 
@@ -408,11 +408,14 @@ def _agent_indexed(floor: Floor, before: AgentState | None, now: AgentState) -> 
     old_guest = before.at_work_for if before is not None and before.at_work_for != before.centre else None
     new_guest = now.at_work_for if now.at_work_for != now.centre else None
     if old_guest != new_guest:
-        lent, guests = floor.lent, floor.guests
+        guests = floor.guests
         for centre, by in ((old_guest, -1), (new_guest, 1)):
             if centre is not None:
-                lent, guests = _counted(lent, now.centre, by), _counted(guests, centre, by)
-        changes.update(lent=lent, guests=guests)
+                guests = _counted(guests, centre, by)
+        changes["guests"] = guests
+    was_lent, is_lent = was_own and old_guest is not None, now.on_duty and new_guest is not None
+    if was_lent != is_lent:
+        changes["lent"] = _counted(floor.lent, now.centre, 1 if is_lent else -1)
     return replace(floor, **changes) if changes else floor
 
 

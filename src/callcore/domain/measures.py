@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -241,6 +241,47 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """How calls ended, and the ratios that reports name beside the contract's."""
+
+    by_outcome: Mapping[Outcome, int]
+    """Ended calls only; every outcome is there."""
+    completion_ratio: Ratio
+    """センター内完了率: completed and not escalated ÷ answered. Nothing can be escalated yet."""
+    transfer_ratio: Ratio
+    """転送率: both kinds ÷ answered; each is in `by_outcome`."""
+    answer_ratio_without_short: Ratio
+    """Answered ÷ (offered - abandoned_short)."""
+    answer_ratio_of_arrivals: Ratio
+    """Answered ÷ (offered + IVR only)."""
+    abandon_ratio_without_short: Ratio
+    """Abandoned ÷ (offered - abandoned_short)."""
+    by_net: int
+    """Of the answered, how many the safety net connected."""
+
+
+def endings(records: Iterable[Record], of: Figures) -> Endings:
+    """How these calls ended; `of` are the figures of the same calls."""
+    ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+    by_net = 0
+    for record in records:
+        by_net += record.by_net
+        if record.outcome is not None:
+            ends[record.outcome] += 1
+    long = of.offered - of.abandoned_short
+    transferred = ends[Outcome.TRANSFERRED_ATTENDED] + ends[Outcome.TRANSFERRED_BLIND]
+    return Endings(
+        by_outcome=ends,
+        completion_ratio=Ratio(ends[Outcome.COMPLETED], of.answered),
+        transfer_ratio=Ratio(transferred, of.answered),
+        answer_ratio_without_short=Ratio(of.answered, long),
+        answer_ratio_of_arrivals=Ratio(of.answered, of.arrivals),
+        abandon_ratio_without_short=Ratio(of.abandoned, long),
+        by_net=by_net,
+    )
+
+
 def _quantile(ordered: list[int], share: float) -> float | None:
     """Nearest rank: the smallest wait that at least this share of waits does not exceed; in seconds."""
     if not ordered:
@@ -334,6 +375,25 @@ def _changed(known: Record, fact: f.Fact) -> Record:
     return known
 
 
+def stepped(known: Record, by: int) -> Record:
+    """An open call's record after the wall clock was set by `by` microseconds: it began so much later by the new clock,
+    so that no wait and no talk is longer or shorter for it. What has ended keeps the clock that it ended by."""
+    if known.ended_at is not None:
+        return known
+
+    def moved(at: Instant | None) -> Instant | None:
+        return None if at is None else Instant(at + by)
+
+    return replace(
+        known,
+        arrived_at=Instant(known.arrived_at + by),
+        entered_at=moved(known.entered_at),
+        answered_at=moved(known.answered_at),
+        talk_since=moved(known.talk_since),
+        held_since=moved(known.held_since),
+    )
+
+
 def _hold_over(known: Record, at: Instant) -> Record:
     if known.held_since is None:
         return known
@@ -348,6 +408,8 @@ class Books:
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
+        if isinstance(fact, f.ClockStepped):
+            return replace(self, records=Map({k: stepped(r, fact.by) for k, r in self.records.items()}))
         call = getattr(fact, "call", None)
         if call is None:
             return self

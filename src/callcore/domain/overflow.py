@@ -25,31 +25,50 @@ Found = tuple[Call, Overflow, str]
 
 
 def found(floor: Floor, at: Instant) -> Found | None:
-    """One caller who overflows now by a rule about numbers, agents or lines; None: nobody."""
+    """The last caller who overflows now by a rule about numbers, agents or lines; None: nobody.
+
+    The last of all lines, and not of the line that happens to be looked at first: equal floors decide equally.
+    """
+    hits = [*_at_the_end(floor, at), *_beyond_lines(floor, at)]
+    return max(hits, key=lambda hit: place_of(hit[0]), default=None)
+
+
+def _at_the_end(floor: Floor, at: Instant) -> Iterator[Found]:
+    """Of each line the last caller who overflows.
+
+    Who stands before a caller for whom no rule holds has fewer before him, so that none holds for him either; unless
+    that caller was passed over for what he has been through.
+    """
     for line, places in floor.lines.items():
         queue = floor.queues.get(line.queue)
         if queue is None or not queue.overflow:
             continue
-        last = floor.calls[CallId(places[-1][2])]
-        hit = first_rule(floor, queue, last, at)
-        if hit is not None:
-            return hit
-    for call in _beyond_lines(floor):
-        queue = floor.queues.get(call.visit.queue) if call.visit is not None else None
-        hit = first_rule(floor, queue, call, at) if queue is not None else None
-        if hit is not None:
-            return hit
-    return None
+        for place in reversed(places):
+            call = floor.calls[CallId(place[2])]
+            hit = first_rule(floor, queue, call, at)
+            if hit is not None:
+                yield hit
+            if hit is not None or not _passed_over(queue, call, at):
+                break
 
 
-def _beyond_lines(floor: Floor) -> Iterator[Call]:
+def _passed_over(queue: Queue, call: Call, at: Instant) -> bool:
+    """Whether a rule may hold for others of the same line and not for this caller."""
+    assert call.visit is not None
+    later = call.visit.not_before is not None and at < call.visit.not_before
+    return later or any(rule.target in call.been for rule in queue.overflow)
+
+
+def _beyond_lines(floor: Floor, at: Instant) -> Iterator[Found]:
     """Waiting callers who came when the centre's lines were taken already."""
     for centre, here in floor.present.items():
         bound = floor.centres[centre].lines if centre in floor.centres else None
         for name in here[bound:] if bound is not None else ():
             call = floor.calls[name]
-            if call.may_be_offered:
-                yield call
+            queue = floor.queues.get(call.visit.queue) if call.visit is not None else None
+            hit = first_rule(floor, queue, call, at) if queue is not None else None
+            if hit is not None:
+                yield hit
 
 
 def first_rule(floor: Floor, queue: Queue, call: Call, at: Instant) -> Found | None:

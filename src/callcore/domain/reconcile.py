@@ -19,7 +19,7 @@ from callcore.domain.admission import who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, Stage
-from callcore.domain.turn import Turn, admit, arrive, device_is, give_up
+from callcore.domain.turn import Turn, admit, arrive, device_is, give_up, sign_out_strangers
 
 SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
@@ -67,11 +67,19 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
         for name in sorted(turn.floor.calls):
             turn.watch_wait(name)
+            _name_queue(turn, turn.floor.calls[name])
     elif len(turn.facts) > before:
         told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
         turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
+    sign_out_strangers(turn, seen.at)
     _mirror(turn, seen)
     _reclaim(turn, seen)
+
+
+def _name_queue(turn: Turn, call: Call) -> None:
+    """Tell the channel of a caller who was moved the queue once more: the first time may not have come through."""
+    if call.visit is not None and any(queue != call.queue for queue in call.been):
+        turn.want(e.MoveCaller(call.id, call.channel_name, call.queue))
 
 
 def _overdue(turn: Turn, at: Instant) -> None:

@@ -18,7 +18,7 @@ from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.reconcile import reconcile
-from callcore.domain.stages import OfferStage, Presence, Stage, Work
+from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -262,8 +262,8 @@ def _(told: i.DialEnded, turn: Turn) -> None:
         turn.disregard("応答は同じブリッジで決まる / an answer is told by the bridge")
     elif result not in _WORDS:
         turn.disregard("呼出の終わりではない / not an end of an offer")
-    elif result is OfferStage.CALLER_GONE and len(call.ringing) > 1:
-        # Asterisk cancels the others when one is answered, and the caller is still there.
+    elif result is OfferStage.CALLER_GONE and (len(call.ringing) > 1 or offer.withdrawn):
+        # Asterisk cancels the others when one is answered, and what we take back; the caller is still there.
         turn.fail_offer(offer.id, told.at, OfferStage.WITHDRAWN, "別の電話機が応答 / another phone answered")
     else:
         turn.fail_offer(offer.id, told.at, result, _WORDS[result])
@@ -281,9 +281,9 @@ def _(told: i.OfferReturned, turn: Turn) -> None:
     else:
         several = len(call.ringing) > 1
         for name in call.ringing:
-            # Among several, a phone that was never called was not free.
-            skipped = several and turn.floor.offers[name].stage is OfferStage.MADE
-            result = OfferStage.BUSY if skipped else told.result
+            # Among several, a phone that was never called was not free; nobody misses what did not ring.
+            unrung = turn.floor.offers[name].stage is OfferStage.MADE
+            result = OfferStage.BUSY if unrung and (several or told.result in OWN_DOING) else told.result
             turn.fail_offer(name, told.at, result, _WORDS[result])
 
 
@@ -418,6 +418,9 @@ def _wait_timer(turn: Turn, name: CallId, at: Instant) -> None:
 
 def _sign_in_refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> str | None:
     """Why this agent may not sign in on this phone; None: may."""
+    home = turn.floor.centres.get(agent.centre)
+    if home is None or all(spec.id != agent.id for spec in home.agents):
+        return "設定にいない / not in the files"
     if turn.floor.phone_centre.get(phone) != agent.centre:
         return "センターの電話機ではない / not a phone of the agent's centre"
     if agent.seat is not None and agent.seat != phone:

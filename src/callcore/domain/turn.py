@@ -86,7 +86,7 @@ class Turn:
         reconstructed: bool = False,
     ) -> None:
         """The caller stands on the waiting line (again), or moves to another queue."""
-        name = queue or call.queue
+        name = queue or self.queue_now(call)
         spec = self.floor.queues.get(name)
         priority = LAST_PRIORITY if spec is None else spec.priority
         if call.priority is not None:
@@ -109,7 +109,22 @@ class Turn:
                 reconstructed=reconstructed,
             )
         )
+        if name != call.queue:
+            self.want(e.MoveCaller(call.id, call.channel_name, name))
         self.watch_wait(call.id)
+
+    def queue_now(self, call: Call) -> QueueId:
+        """The call's queue, or the one of its number if that was taken out of the files; if both were, its own."""
+        found = self.floor.number(call.number) if call.queue not in self.floor.queues else None
+        return call.queue if found is None else found[1].queue
+
+    def house(self, call: Call, at: Instant) -> None:
+        """A caller who waits where no queue is any more goes on in the number's."""
+        name = self.queue_now(call)
+        if call.stage is Stage.WAITING and call.given_up_as is None and name != call.queue:
+            self.move(
+                call, at, name, ("待ち行列が設定からなくなった / the queue was taken out of the files",)
+            )
 
     def watch_wait(self, name: CallId) -> None:
         """Arm the timer for what time alone next changes about this caller's wait."""
@@ -132,7 +147,7 @@ class Turn:
         call = self.floor.calls[open_offer.call]
         if open_offer.withdrawn and result is not OfferStage.CALLER_GONE:
             result, reason = OfferStage.WITHDRAWN, "取り下げ / withdrawn"
-        queue = self.floor.queues.get(call.visit.queue) if call.visit is not None else None
+        queue = self.floor.queues.get(self.queue_now(call))
         rest = rest_s
         if queue is not None:
             rest = {
@@ -159,6 +174,7 @@ class Turn:
         if result in OWN_DOING:
             self._missed(self.floor.agents[open_offer.agent], at)
         if self.floor.calls[call.id].stage is Stage.WAITING:
+            self.house(self.floor.calls[call.id], at)
             self.watch_wait(call.id)  # a limit may have passed while the phone rang
 
     def _missed(self, agent: AgentState, at: Instant) -> None:
@@ -326,7 +342,6 @@ class Turn:
     def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
         """The caller waits in another queue from now on; the channel is told, for the safety net."""
         self.begin_visit(call, at, queue=queue, reasons=reasons)
-        self.want(e.MoveCaller(call.id, call.channel_name, queue))
 
     def undo_overflow(self, call: Call, at: Instant, reason: str, *, reconstructed: bool = False) -> None:
         """The caller is where he was: back in the line, and asked again a second later."""
@@ -358,6 +373,7 @@ class Turn:
                     reason=f"待ち {step.after_s} 秒で条件緩和 / waited {step.after_s} s: the needs are relaxed",
                 )
             )
+            self.match()  # nobody is sent away for whom somebody is free on this rung
         hit = overflow.first_rule(self.floor, queue, self.floor.calls[call.id], at)
         if hit is not None and self.floor.linked:
             self.overflow(*hit)
@@ -368,16 +384,19 @@ def configure(turn: Turn, configuration: Configuration, at: Instant) -> None:
     """New centre files on a floor that is at work: nobody is dropped."""
     turn.tell(f.Configured(at=at, configuration=configuration))
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
-        if call.stage is Stage.WAITING and call.queue not in turn.floor.queues:
-            found = turn.floor.number(call.number)
-            if found is not None:
-                reason = "待ち行列が設定からなくなった / the queue was taken out of the files"
-                turn.move(call, at, found[1].queue, (reason,))
+        turn.house(call, at)
         turn.watch_wait(call.id)
-    listed = {agent.id for centre in configuration.centres for agent in centre.agents}
-    for agent in sorted(turn.floor.agents.values(), key=lambda a: a.id):
-        if agent.id not in listed and agent.phone is not None and agent.work is Work.IDLE:
-            sign_out(turn, agent, at, "設定からなくなった / taken out of the files")
+    sign_out_strangers(turn, at)
+
+
+def sign_out_strangers(turn: Turn, at: Instant) -> None:
+    """Who is in the files no more, or sits at a phone that is not, is signed out as soon as nothing is in hand."""
+    files = turn.floor.centres.values()
+    listed = {spec.id for centre in files for spec in centre.agents}
+    for phone, name in sorted(turn.floor.seated.items()):
+        here = name in listed and phone in turn.floor.phone_centre
+        if not here and turn.floor.agents[name].work is Work.IDLE:
+            sign_out(turn, turn.floor.agents[name], at, "設定からなくなった / taken out of the files")
 
 
 def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -> Call | None:

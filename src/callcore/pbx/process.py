@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from callcore.pbx import loaded
+
 START_DEADLINE_S: Final = 30.0
 """A cold disk reads 30 MB of modules; on a warm one it is up in under a second."""
 COMMAND_DEADLINE_S: Final = 5.0
@@ -130,6 +132,7 @@ class AsteriskProcess:
             port.must_be_free()
         # A socket left by a killed one would answer to nobody, and must not be taken for the new one's.
         self._socket.unlink(missing_ok=True)
+        loaded.note(self._socket.parent, loaded.of_folder(self._etc_dir))
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / "console").open("ab") as console:
             # A session of its own: Ctrl-C in the operator's terminal reaches the supervisor, which stops in stages.

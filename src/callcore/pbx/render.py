@@ -8,6 +8,7 @@ template passes `_plain`, and a value with any other sign stops the rendering wi
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -25,6 +26,7 @@ import jinja2
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -35,6 +37,7 @@ MODULES: Final = (
     "app_exec",
     "app_mixmonitor",
     "app_playback",
+    "app_playtones",
     "app_queue",
     "app_read",
     "app_userevent",
@@ -151,6 +154,8 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+OVERFLOW_SOUND: Final = "overflow"
+"""What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
 _TEMPLATES: Final = (
     "asterisk.conf",
@@ -174,6 +179,13 @@ _TEMPLATES: Final = (
 _STATIC: Final = ("callcore.conf",)
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
+
+VERSION_FILE: Final = "callcore.version"
+"""Beside Asterisk's files: the version of the configuration that they were rendered from."""
+
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+"""Of renameat2(2)."""
 
 _SOCKET_LIMIT: Final = 107
 """Bytes of a Unix socket's path: `sun_path` has 108 with its end (unix(7))."""
@@ -315,15 +327,64 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
     """
     files = render(configuration, settings)
     _make_folders(settings)
-    for name, content in files.items():
+    for name, content in (*files.items(), (VERSION_FILE, configuration.version.encode())):
         target = settings.etc_dir / name
         aside = settings.etc_dir / f".{name}.new"
         aside.unlink(missing_ok=True)
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        _put(aside, content)
         aside.replace(target)
     return files
+
+
+def stage(configuration: Configuration, files: Mapping[str, bytes], settings: PbxSettings) -> Path:
+    """Put rendered files into a folder beside `etc_dir`, all of them on the disk before this returns."""
+    _make_folders(settings)
+    folder = settings.etc_dir.with_name(f"{settings.etc_dir.name}.new")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    for name, content in (*files.items(), (VERSION_FILE, configuration.version.encode())):
+        _put(folder / name, content)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return folder
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Two folders of one file system take each other's place, in one instant (renameat2(2)). Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
+
+
+def rendered_version(etc_dir: Path) -> str | None:
+    """The version of the configuration that Asterisk's files were rendered from; None: not known."""
+    try:
+        return (etc_dir / VERSION_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def templates(project_dir: Path) -> str:
+    """A digest of what the files are rendered with, so that a software that was replaced under a running one shows."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*(project_dir / "asterisk").glob("*.j2"), *(project_dir / "dialplans" / name for name in _STATIC)]
+    ):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _put(path: Path, content: bytes) -> None:
+    """A new file for its owner only, on the disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class _Dialplan(str):
@@ -409,7 +470,11 @@ def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
-    for kind in SOUND_KINDS:
+    announced = any(
+        rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
+    )
+    kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    for kind in kinds:
         if kind not in sounds:
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
@@ -419,7 +484,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in SOUND_KINDS),
+        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
     )
 
 

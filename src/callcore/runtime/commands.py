@@ -27,6 +27,10 @@ class CommandFailed(Exception):
     """The engine is not there, or said no."""
 
 
+class Refused(Exception):
+    """A handler's no, in words for the person who asked."""
+
+
 class CommandServer:
     """The engine's ear. Each handler is one command."""
 
@@ -75,6 +79,8 @@ class CommandServer:
             return {"error": "知らない命令です / no such command"}
         try:
             return {"ok": await handler(request)}
+        except Refused as no:
+            return {"error": str(no)}
         except Exception as error:
             log.exception("command failed", command=request.get("command"))
             return {"error": f"{type(error).__name__}: {error}"}
@@ -121,3 +127,12 @@ class CommandClient:
 
     async def close(self) -> None:
         self._drop()
+
+
+async def ask_once(path: Path, command: str, **fields: Any) -> Any:
+    """Ask one thing over a connection of its own. Raises CommandFailed."""
+    client = CommandClient(path)
+    try:
+        return await client.ask(command, **fields)
+    finally:
+        await client.close()

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callcore.domain.ids import PhoneId
 
 ARRIVALS = "callcore-in"
 HOLD = "callcore-hold"
 OFFER = "callcore-offer"
 NET = "callcore-net"
+OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
 
 WAITING_APPLICATION = "WaitForCondition"
 """The one blocking application of the waiting line; only out of it may a caller be redirected."""
 
-CALL, CHANNEL_OFFER, NUMBER, ENTERED, REPLY = (
+CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_CALL",
     "CALLCORE_OFFER",
     "CALLCORE_NUMBER",
     "CALLCORE_ENTERED",
+    "CALLCORE_SINCE",
     "CALLCORE_REPLY",
 )
+QUEUE, PHONES = "CALLCORE_QUEUE", "CALLCORE_PHONES"
 HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 
 TRUNK = "trunk"
@@ -52,6 +57,17 @@ def phone_of(device_or_channel: str) -> PhoneId | None:
     return PhoneId(name) if name and name != TRUNK else None
 
 
-def offer_extension(offer: str, phone: str, ring_s: int) -> str:
-    """The extension of `callcore-offer` that carries out one offer."""
-    return f"{offer}~{phone}~{ring_s}"
+def offer_extension(offer: str, phones: Sequence[str], ring_s: int) -> str:
+    """The extension of `callcore-offer` that carries out one round. Of several phones the list stands on the channel
+    (`phone_list`), for an extension holds 79 characters."""
+    return f"{offer}~{phones[0] if len(phones) == 1 else '*'}~{ring_s}"
+
+
+def phone_list(offer: str, phones: Sequence[str]) -> str:
+    """What `CALLCORE_PHONES` says: whom this round rings, and that it is this round's."""
+    return f"{offer}~{','.join(phones)}"
+
+
+def overflow_extension(outcome: str, treatment: str) -> str:
+    """The extension of `callcore-overflow` that ends a wait."""
+    return f"{outcome}~{treatment}"

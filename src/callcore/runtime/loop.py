@@ -74,12 +74,12 @@ class Loop:
         pen: Pen,
         perform: Callable[[e.Effect], Awaitable[i.Input | None]],
         now: Callable[[], Instant],
-        offers: OfferTimes,
+        offers: OfferTimes | None = None,
     ) -> None:
         self.floor = floor
         self.seq = Seq(0, 0)
         self.counts = Counts()
-        self.offers = offers
+        self.offers = OfferTimes(now) if offers is None else offers
         self.timers = Timers(now, self._timer)
         self._pen = pen
         self._perform = perform
@@ -87,6 +87,7 @@ class Loop:
         self._arrival = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._stuck_since: float | None = None
         self._doing: set[asyncio.Task[None]] = set()
         self._eager = False
         """Somebody is to be offered a call: that begins before the next input is taken."""
@@ -97,12 +98,38 @@ class Loop:
     def depth(self) -> int:
         return len(self._inbox)
 
+    @property
+    def stuck_s(self) -> float:
+        """Seconds since which the journal cannot be written and nothing is decided; 0 while it can."""
+        return 0.0 if self._stuck_since is None else round(time.monotonic() - self._stuck_since, 3)
+
     def put(self, item: i.Input | Happening, since: Micros | None = None) -> None:
         """Add to the inbox, at its end. `since`: when it could first be known, by the monotonic clock; None: now."""
         self._inbox.append((item, monotonic() if since is None else since))
         self._arrival.set()
         if len(self._inbox) >= INBOX_BOUND:
             self._room.clear()
+
+    async def ask(self, told: i.Input) -> Step:
+        """Add an input, and return what was decided about it, once that is written down.
+
+        While the journal cannot be written this waits as everything does; whoever gives up waiting has still asked.
+        Raises RuntimeError when the core could not take the input.
+        """
+        decided: asyncio.Future[Step | None] = asyncio.get_running_loop().create_future()
+
+        async def decide() -> None:
+            done = await self._decide(told, monotonic())
+            if not decided.done():
+                decided.set_result(done)
+
+        self.put(decide)
+        done = await decided
+        if done is None:
+            raise RuntimeError(
+                "エンジンの不具合です。ログを見てください / a fault of the engine; see its log"
+            )
+        return done
 
     def _timer(self, fired: i.TimerFired, late: Micros) -> None:
         self.put(fired, Micros(monotonic() - late))
@@ -130,7 +157,8 @@ class Loop:
                 self._eager = False
                 await asyncio.sleep(0)  # readers and effects get their turn under a flood
 
-    async def _decide(self, told: i.Input, since: Micros) -> None:
+    async def _decide(self, told: i.Input, since: Micros) -> Step | None:
+        """What was decided; None: the core raised."""
         began = time.perf_counter_ns()
         self.counts.inputs += 1
         try:
@@ -138,7 +166,7 @@ class Loop:
         except Exception:
             self.counts.faults += 1
             log.exception("the core could not take an input", input=type(told).__name__)
-            return
+            return None
         if done.disregarded is not None:
             self.counts.disregarded += 1
             log.debug("disregarded", input=type(told).__name__, why=done.disregarded)
@@ -152,14 +180,18 @@ class Loop:
                 self._eager = True
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
+        return done
 
     async def _write(self, told: i.Input, done: Step) -> None:
         for tries in count():
             try:
                 self.seq = self._pen.write(told.at, done.facts)
+                self._stuck_since = None
                 return
             except Exception as error:
                 self.counts.unwritten += 1
+                if self._stuck_since is None:
+                    self._stuck_since = time.monotonic()
                 if tries % SAY_EVERY == 0:
                     self._say_unwritten(error)
                 await asyncio.sleep(WRITE_RETRY_S)

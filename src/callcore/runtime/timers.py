@@ -13,21 +13,34 @@ LONGEST_SLEEP_S = 1.0
 """Seconds. The clock is looked at again at least this often, for it may be stepped."""
 
 
+FEW = 64
+"""Void entries that are not worth clearing away."""
+
+
 class Timers:
-    """Set by the deciding task; what is due is handed to `fire`. A timer set twice fires twice: the core decides."""
+    """Set by the deciding task; what is due is handed to `fire`. A timer that is set again takes its new instant, be
+    it later or earlier; the former one is void."""
 
     def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired, Micros], None]) -> None:
         """`fire` is told as well by how much the timer comes late."""
         self._now = now
         self._fire = fire
         self._heap: list[tuple[Instant, str, str, Timer]] = []
+        """Void entries stay until their instant, or until they are the greater part."""
+        self._due: dict[Timer, Instant] = {}
         self._earlier = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._due)
 
     def set(self, timer: Timer, at: Instant) -> None:
-        heapq.heappush(self._heap, (at, timer.kind.value, timer.subject, timer))
+        if self._due.get(timer) == at:
+            return
+        self._due[timer] = at
+        heapq.heappush(self._heap, _entry(timer, at))
+        if len(self._heap) > 2 * len(self._due) + FEW:
+            self._heap = [_entry(timer, due) for timer, due in self._due.items()]
+            heapq.heapify(self._heap)
         if self._heap[0][3] is timer:
             self._earlier.set()
 
@@ -37,7 +50,9 @@ class Timers:
             now = self._now()
             while self._heap and self._heap[0][0] <= now:
                 at, _, _, timer = heapq.heappop(self._heap)
-                self._fire(TimerFired(at=max(at, now), timer=timer), Micros(now - at))
+                if self._due.get(timer) == at:
+                    del self._due[timer]
+                    self._fire(TimerFired(at=max(at, now), timer=timer), Micros(now - at))
             self._earlier.clear()
             wait = LONGEST_SLEEP_S
             if self._heap:
@@ -47,3 +62,8 @@ class Timers:
                     await self._earlier.wait()
             except TimeoutError:
                 pass
+
+
+def _entry(timer: Timer, at: Instant) -> tuple[Instant, str, str, Timer]:
+    """In the order of the instants; timers themselves have none."""
+    return at, timer.kind.value, timer.subject, timer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from callcore.runtime.ports import Health, HealthCheck, LiveSource
@@ -42,6 +43,28 @@ def link_check(live: LiveSource) -> HealthCheck:
         )
 
     return asterisk
+
+
+def written_check(name: str, stuck_s: Callable[[], float], otherwise: HealthCheck) -> HealthCheck:
+    """Whether the engine can write its journal; then what `otherwise` says.
+
+    `stuck_s`: seconds since which it cannot, 0 while it can.
+    """
+
+    async def written() -> Health:
+        stuck = stuck_s()
+        if not stuck:
+            return await otherwise()
+        return Health(
+            name,
+            False,
+            f"{stuck:.0f} 秒前からジャーナルに書けず、判断を止めている。ディスクの空きを確かめてください。"
+            "待ち呼は非常時分配で応答され、空きができれば自動で再開します。 / "
+            f"the journal cannot be written for {stuck:.0f} s, so nothing is decided. See whether the disk is full; "
+            "the safety net serves callers, and it goes on by itself when there is room.",
+        )
+
+    return written
 
 
 def space_check(name: str, folder: Path, least_bytes: int) -> HealthCheck:

@@ -80,7 +80,7 @@ class FiguresOut(BaseModel):
     talking: int
     hangups_before_answer: int = Field(description="応答前切電件数")
     arrivals: int = Field(description="着信件数: offered + ivr_only")
-    answer_ratio: RatioOut = Field(description="応答率: answered ÷ (offered − waiting)")
+    answer_ratio: RatioOut = Field(description="応答率: answered ÷ offered, callers who still wait included")
     service_level: RatioOut
     service_level_s: int
     abandon_ratio: RatioOut

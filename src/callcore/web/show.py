@@ -27,7 +27,11 @@ from callcore.web import models as m
 
 
 def live(view: View, at: Instant, stale_s: float | None) -> m.Live:
-    """Everything a live board needs at one place in the journal, as it stands at `at`."""
+    """Everything a live board needs at one place in the journal, as it stands at `at`.
+
+    Judged at the millisecond that is shown, so that `seq` and `at` alone give the same figures again.
+    """
+    at = Instant(at - at % 1000)
     centres = sorted(view.floor.centres.values(), key=lambda centre: centre.id)
     return m.Live(
         seq=str(view.seq),

@@ -1,0 +1,271 @@
+"""What differs between two configurations, line by line, and which of Asterisk's files each line reaches.
+
+Pure. Whatever it tells takes effect at once in the core; `files` says what Asterisk must read again besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from callcore.domain.centre import Centre, Configuration, Overflow, Queue, Rung
+from callcore.domain.hours import Window
+
+Language = Literal["ja", "en"]
+Short = Callable[[str], str]
+"""A queue's name as it is written in its centre's file."""
+
+DIALPLAN: Final = "extensions.conf"
+QUEUES: Final = "queues.conf"
+PHONES: Final = "pjsip.conf"
+MUSIC: Final = "musiconhold.conf"
+LIVE: Final = (MUSIC, PHONES, QUEUES, DIALPLAN)
+"""What Asterisk reads again while it runs, in the order in which one needs the other."""
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WHOLE: Final = ""
+"""The field of a thing that came or went as a whole."""
+
+_FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("centre", WHOLE): LIVE,
+    ("centre", "time_zone"): (DIALPLAN,),
+    ("centre", "languages"): (PHONES, DIALPLAN),
+    **{("hours", day): (DIALPLAN,) for day in WEEKDAYS},
+    ("queue", WHOLE): (QUEUES, DIALPLAN),
+    ("queue", "ring_s"): (QUEUES,),
+    ("queue", "acw_s"): (QUEUES,),
+    ("queue", "longest_wait_s"): (DIALPLAN,),
+    ("number", WHOLE): (DIALPLAN,),
+    ("number", "queue"): (DIALPLAN,),
+    ("phone", WHOLE): (PHONES, DIALPLAN),
+    ("announcement", WHOLE): (DIALPLAN,),
+}
+
+_THINGS: Final = {
+    "centre": ("センター", "centre"),
+    "targets": ("目標", "targets"),
+    "staff": ("運用", "staff"),
+    "hours": ("営業時間", "hours"),
+    "sharing": ("貸し借り", "sharing"),
+    "queue": ("待ち行列", "queue"),
+    "number": ("番号", "number"),
+    "phone": ("電話機", "phone"),
+    "agent": ("オペレーター", "agent"),
+    "guest": ("兼務", "guest"),
+    "caller": ("発信番号", "caller"),
+    "announcement": ("案内", "announcement"),
+    "file": ("Asterisk の設定", "Asterisk's file"),
+    "setting": ("環境変数", "environment"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan. `before` None: came; `after` None: went."""
+
+    centre: str
+    thing: str
+    name: str
+    field: str
+    before: str | None
+    after: str | None
+    files: tuple[str, ...] = ()
+    at_stop: bool = False
+    """Whether it takes effect only when everything is stopped and started again."""
+
+    def text(self, language: Language) -> str:
+        """The line, with how it takes effect."""
+        japanese = language == "ja"
+        words = [self.centre, _THINGS[self.thing][0 if japanese else 1], self.name]
+        head = " ".join(word for word in words if word)
+        if self.field == WHOLE and self.before is None:
+            what = f"{'追加' if japanese else 'added'} {self.after}"
+        elif self.field == WHOLE and self.after is None:
+            what = f"{'削除' if japanese else 'removed'} {self.before}"
+        else:
+            what = f"{self.field} {self.before or '–'} → {self.after or '–'}".lstrip()
+        return f"{head}: {what} [{self._when(japanese)}]"
+
+    def _when(self, japanese: bool) -> str:
+        if self.at_stop:
+            return "次に止めて起動したとき" if japanese else "when everything is stopped and started"
+        if not self.files:
+            return "すぐに" if japanese else "at once"
+        listed = ("、" if japanese else ", ").join(self.files)
+        return (
+            f"すぐに。Asterisk は {listed} を読み直す"
+            if japanese
+            else f"at once; Asterisk reads {listed} again"
+        )
+
+
+def between(old: Configuration, new: Configuration) -> list[Change]:
+    """Every difference, centre by centre."""
+    changes: list[Change] = []
+    before, after = ({c.id: c for c in each.centres} for each in (old, new))
+    for name in sorted({*before, *after}):
+        was, now = before.get(name), after.get(name)
+        if was is None or now is None:
+            there = now or was
+            assert there is not None
+            label = f"{there.name} ({len(there.agents)}, {len(there.phones)})"
+            changes.append(_change(name, "centre", "", WHOLE, label if was else None, label if now else None))
+        else:
+            changes += _within(was, now)
+    return changes
+
+
+def _within(was: Centre, now: Centre) -> Iterable[Change]:
+    both = {agent.id for agent in was.agents} & {agent.id for agent in now.agents}
+    orders = [", ".join(a.id for a in each.agents if a.id in both) for each in (was, now)]
+    if orders[0] != orders[1]:  # counts for `order = "linear"`
+        yield _change(was.id, "staff", "", "order", *orders)
+    old, new = _things(was), _things(now)
+    for thing, name in dict.fromkeys([*old, *new]):
+        one, other = old.get((thing, name)), new.get((thing, name))
+        if one is None or other is None:
+            before, after = (None if each is None else _summary(each) for each in (one, other))
+            yield _change(was.id, thing, name, WHOLE, before, after)
+            continue
+        for field in one:
+            if one[field] != other[field]:
+                yield _change(was.id, thing, name, field, one[field], other[field])
+
+
+def _change(centre: str, thing: str, name: str, field: str, before: str | None, after: str | None) -> Change:
+    return Change(centre, thing, name, field, before, after, _FILES.get((thing, field), ()))
+
+
+def _summary(fields: dict[str, str]) -> str:
+    """What identifies a thing that came or went: its first field."""
+    return next(iter(fields.values()), "")
+
+
+# -- a centre in words ---------------------------------------------------------------------------------------
+
+
+def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
+    """(kind of thing, its name) → its options, as they are written in the file."""
+    calendar = centre.calendar
+
+    def short(name: str) -> str:
+        return name.removeprefix(f"{centre.id}-")
+
+    def queues(names: Iterable[str]) -> str:
+        return ", ".join(short(name) for name in names)
+
+    things: dict[tuple[str, str], dict[str, str]] = {
+        ("centre", ""): {
+            "name": centre.name,
+            "name_en": centre.name_en,
+            "time_zone": centre.time_zone,
+            "languages": ", ".join(centre.languages),
+            "lines": _maybe(centre.lines),
+        },
+        ("targets", ""): {
+            "answer_ratio": f"{centre.target_answer_ratio:g}",
+            "service_level_s": str(centre.service_level_s),
+            "short_abandon_s": str(centre.short_abandon_s),
+        },
+        ("staff", ""): {"pause_after_misses": str(centre.pause_after_misses)},
+        ("hours", ""): {
+            **{day: _windows(windows) for day, windows in zip(WEEKDAYS, calendar.weekly, strict=True)},
+            "holidays": f"{calendar.holidays[0][0]}…{calendar.holidays[-1][0]}" if calendar.holidays else "",
+            "yearly": ", ".join(
+                f"{each.first[0]:02}-{each.first[1]:02}…{each.last[0]:02}-{each.last[1]:02} {each.reason}"
+                for each in calendar.yearly
+            ),
+        },
+        ("sharing", ""): {
+            "lends_to": ", ".join(centre.lends_to),
+            "keep": str(centre.keep),
+            "guests_most": _maybe(centre.guests_most),
+        },
+    }
+    for day in calendar.special:
+        things["hours", day.date] = {"windows": _windows(day.windows), "reason": day.reason}
+    for number in centre.numbers:
+        things["number", number.digits] = {
+            "queue": short(number.queue),
+            "priority": _maybe(number.priority),
+        }
+    for queue in centre.queues:
+        things["queue", short(queue.id)] = _queue(queue, short)
+    for phone in centre.phones:
+        things["phone", short(phone.id)] = {
+            "seat": phone.seat,
+            "model": phone.model,
+            "mac": phone.mac or "",
+        }
+    for agent in centre.agents:
+        things["agent", agent.id] = {
+            "name": agent.name,
+            "queues": queues(agent.queues),
+            "phone": short(agent.phone) if agent.phone is not None else "",
+            "skills": _levels(agent.skills),
+        }
+    for guest in centre.guests:
+        things["guest", guest.agent] = {"queues": queues(guest.queues)}
+    for caller in centre.callers:
+        things["caller", caller.number] = {"reason": caller.reason, "priority": str(caller.priority)}
+    for told in centre.announcements:
+        things["announcement", f"{told.kind} {told.language}"] = {"text": told.text}
+    return things
+
+
+def _queue(queue: Queue, short: Short) -> dict[str, str]:
+    fields = {"name": queue.name}
+    for field in (
+        "ring_s",
+        "acw_s",
+        "rest_no_answer_s",
+        "rest_reject_s",
+        "rest_busy_s",
+        "rest_unreachable_s",
+        "longest_wait_s",
+        "priority",
+        "ring_at_once",
+        "seed",
+        "acw_extend_s",
+        "acw_most_s",
+        "handling_s",
+        "patience_s",
+    ):
+        fields[field] = str(getattr(queue, field))
+    fields["order"] = queue.order.value
+    fields["needs"] = _levels(queue.needs)
+    fields["ladder"] = "; ".join(_rung(rung, short) for rung in queue.ladder)
+    fields["overflow"] = "; ".join(_rule(rule, short) for rule in queue.overflow)
+    return fields
+
+
+def _rung(rung: Rung, short: Short) -> str:
+    parts = [f"{rung.after_s} s"]
+    if rung.level is not None:
+        parts.append(f"level {rung.level}")
+    if rung.agents_of:
+        parts.append("agents_of " + ", ".join(short(name) for name in rung.agents_of))
+    return " ".join(parts)
+
+
+def _rule(rule: Overflow, short: Short) -> str:
+    target = f" {short(rule.target)}" if rule.target is not None else ""
+    return f"{rule.cause.value} {rule.limit:g} {rule.treatment.value}{target}"
+
+
+def _maybe(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _levels(levels: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{skill} = {level}" for skill, level in levels)
+
+
+def _windows(windows: tuple[Window, ...]) -> str:
+    return ", ".join(f"{_clock(int(w.opens))}-{_clock(int(w.closes))}" for w in windows)
+
+
+def _clock(second: int) -> str:
+    hours, rest = divmod(second, 3600)
+    return f"{hours:02}:{rest // 60:02}" + (f":{rest % 60:02}" if rest % 60 else "")

@@ -1,0 +1,184 @@
+"""A report as CSV: RFC 4180, UTF-8 with a byte order mark, for that is what a Japanese Excel opens by a double click.
+
+One line per day, or per half hour, and one for the whole. Lengths are seconds, ratios 0 to 1 beside their two parts;
+an empty cell is what a screen shows as "–". A text that a spreadsheet would take for a formula gets an apostrophe in
+front (OWASP, "CSV Injection").
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from callcore.domain.ids import SECOND
+from callcore.domain.measures import Ratio
+from callcore.domain.shifts import Doing, per_hour
+from callcore.domain.stages import Outcome
+from callcore.reports.report import Report, Row, local
+
+BOM = "\ufeff"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Cell = str | int | float | None
+
+
+def defused(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def csv_of(report: Report, *, half_hours: bool) -> str:
+    """The whole file, byte order mark included."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    pauses = sorted(report.total.staffing.pauses)
+    columns = list(_columns(report, pauses))
+    writer.writerow([defused(name) for name, _ in columns])
+    for kind, row in lines(report, half_hours=half_hours):
+        writer.writerow([kind, *(_written(cell(row)) for _, cell in columns[1:])])
+    return BOM + out.getvalue()
+
+
+def lines(report: Report, *, half_hours: bool) -> Iterator[tuple[str, Row]]:
+    """The rows with their kind: `half_hour`, `day`, and last, of several days, `total`."""
+    if report.one_day:
+        if half_hours:
+            yield from (("half_hour", row) for row in report.days[0].half_hours)
+        yield "day", report.total
+        return
+    for day in report.days:
+        if half_hours:
+            for row in day.half_hours:
+                yield "half_hour", row
+        yield "day", day.row
+    yield "total", report.total
+
+
+def _written(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.6f}".rstrip("0").rstrip(".")
+    return defused(cell) if isinstance(cell, str) else str(cell)
+
+
+def _seconds(length: int) -> float:
+    return length / SECOND
+
+
+def _count(number: Fraction | None) -> float | None:
+    return None if number is None else float(number)
+
+
+Column = tuple[str, Callable[[Row], Cell]]
+
+
+def _ratio(ja: str, en: str, of: Callable[[Row], Ratio]) -> Iterator[Column]:
+    yield f"{ja} {en}", lambda row: of(row).value
+    yield f"{ja} 分子 {en}_part", lambda row: of(row).part
+    yield f"{ja} 分母 {en}_whole", lambda row: of(row).whole
+
+
+def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
+    """Each column's heading (Japanese, then the word of the definitions) and what stands in it."""
+    centre = report.centre
+
+    def outcome(which: Outcome) -> Callable[[Row], Cell]:
+        return lambda row: row.endings.by_outcome[which]
+
+    def length(doing: Doing) -> Callable[[Row], Cell]:
+        return lambda row: _seconds(row.staffing.lengths[doing])
+
+    yield "行 kind", lambda row: ""
+    yield "センター centre", lambda row: centre.id
+    yield "日付 date", lambda row: row.date.isoformat()
+    yield "開始 from", lambda row: f"{local(row.span[0], centre):%Y-%m-%d %H:%M}"
+    yield "終了 to", lambda row: f"{local(row.span[1], centre):%Y-%m-%d %H:%M}"
+    yield "総着信 arrived", lambda row: row.figures.arrived
+    yield "着信件数 arrivals", lambda row: row.figures.arrivals
+    yield "対応対象 offered", lambda row: row.figures.offered
+    yield "応答件数 answered", lambda row: row.figures.answered
+    yield "応答前切電件数 hangups_before_answer", lambda row: row.figures.hangups_before_answer
+    for ja, which in (
+        ("放棄", Outcome.ABANDONED),
+        ("短時間放棄", Outcome.ABANDONED_SHORT),
+        ("あふれ(満員)", Outcome.OVERFLOW_FULL),
+        ("あふれ(待ち時間)", Outcome.OVERFLOW_WAIT),
+        ("あふれ(要員なし)", Outcome.OVERFLOW_NO_AGENT),
+        ("あふれ(キー操作)", Outcome.OVERFLOW_KEY),
+        ("折り返し受付", Outcome.CALLBACK_REQUESTED),
+        ("伝言", Outcome.MESSAGE_LEFT),
+        ("失敗", Outcome.FAILED),
+        ("完了", Outcome.COMPLETED),
+        ("転送(相談後)", Outcome.TRANSFERRED_ATTENDED),
+        ("転送(相談なし)", Outcome.TRANSFERRED_BLIND),
+        ("保留中切電", Outcome.LOST_ON_HOLD),
+        ("通話断", Outcome.CUT_OFF),
+    ):
+        yield f"{ja} {which.value}", outcome(which)
+    yield "時間外 closed", lambda row: row.figures.closed
+    yield "緊急閉鎖 emergency_closed", lambda row: row.figures.emergency_closed
+    yield "拒否 blocked", lambda row: row.figures.blocked
+    yield "音声のみ ivr_only", lambda row: row.figures.ivr_only
+    yield "待ち(未確定) waiting", lambda row: row.figures.waiting
+    yield "通話中(未確定) talking", lambda row: row.figures.talking
+    yield from _ratio("応答率", "answer_ratio", lambda row: row.figures.answer_ratio)
+    yield from _ratio(
+        "応答率(短時間放棄を除く)",
+        "answer_ratio_without_short",
+        lambda row: row.endings.answer_ratio_without_short,
+    )
+    yield from _ratio(
+        "応答率(音声のみを含む)", "answer_ratio_of_arrivals", lambda row: row.endings.answer_ratio_of_arrivals
+    )
+    yield from _ratio("サービスレベル", "service_level", lambda row: row.figures.service_level)
+    yield "サービスレベルの秒数 service_level_s", lambda row: row.figures.service_level_s
+    yield from _ratio("放棄呼率", "abandon_ratio", lambda row: row.figures.abandon_ratio)
+    yield from _ratio(
+        "放棄呼率(短時間放棄を除く)",
+        "abandon_ratio_without_short",
+        lambda row: row.endings.abandon_ratio_without_short,
+    )
+    yield from _ratio("センター内完了率", "completion_ratio", lambda row: row.endings.completion_ratio)
+    yield from _ratio("転送率", "transfer_ratio", lambda row: row.endings.transfer_ratio)
+    yield "平均応答速度(秒) wait_mean_s", lambda row: row.figures.wait_mean_s
+    yield "待ち時間中央値(秒) wait_median_s", lambda row: row.figures.wait_median_s
+    yield "待ち時間P90(秒) wait_p90_s", lambda row: row.figures.wait_p90_s
+    yield "最大待ち時間(秒) wait_max_s", lambda row: row.figures.wait_max_s
+    yield "平均処理時間(秒) aht_s", lambda row: row.handling.mean_s
+    yield "処理時間 分子(秒) aht_part_s", lambda row: _seconds(row.handling.time.part)
+    yield "処理時間 分母(件) aht_whole", lambda row: row.handling.time.whole
+    yield "後処理不明(件) acw_unknown", lambda row: row.handling.unknown
+    yield "非常時分配による応答 by_net", lambda row: row.endings.by_net
+    yield "配置人数 staffed", lambda row: row.staffing.staffed.value
+    yield "配置 分子(秒) staffed_part_s", lambda row: _seconds(row.staffing.staffed.part)
+    yield "配置 分母(秒) staffed_whole_s", lambda row: _seconds(row.staffing.staffed.whole)
+    yield "最少人数 staffed_least", lambda row: _count(row.staffing.least)
+    yield "最多人数 staffed_most", lambda row: _count(row.staffing.most)
+    yield "受付(秒) signed_in_s", lambda row: _seconds(row.staffing.signed_in)
+    for ja, doing in (
+        ("待機", Doing.READY),
+        ("呼出", Doing.RINGING),
+        ("通話", Doing.TALKING),
+        ("後処理", Doing.ACW),
+        ("離席", Doing.PAUSED),
+        ("他の通話", Doing.BUSY),
+        ("電話機不通", Doing.UNREACHABLE),
+        ("不明", Doing.UNKNOWN),
+    ):
+        yield f"{ja}(秒) {doing.value}_s", length(doing)
+    for reason in pauses:
+        yield f"離席 {reason}(秒)", _paused(reason)
+    yield "占有率 occupancy", lambda row: row.staffing.occupancy.value
+    yield "占有 分子(秒) occupancy_part_s", lambda row: _seconds(row.staffing.occupancy.part)
+    yield "占有 分母(秒) occupancy_whole_s", lambda row: _seconds(row.staffing.occupancy.whole)
+    yield "時間当たり処理件数 cph", lambda row: per_hour(row.figures.answered, row.staffing.signed_in)
+    yield "再構成 reconstructed", lambda row: row.figures.reconstructed
+    yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
+    yield "未終了 open", lambda row: row.figures.open
+
+
+def _paused(reason: str) -> Callable[[Row], Cell]:
+    return lambda row: _seconds(row.staffing.pauses.get(reason, 0))

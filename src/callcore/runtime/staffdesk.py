@@ -1,0 +1,125 @@
+"""What people ask of the engine about agents, over the command socket: the list, a pause, its end, a sign-out.
+
+Each answer says what became of it, after it was decided and written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from callcore.domain import inputs as i
+from callcore.domain.floor import Floor
+from callcore.domain.ids import AgentId, Instant
+from callcore.domain.stages import Presence, Work
+from callcore.runtime.commands import Handler, Refused
+from callcore.runtime.loop import Loop
+
+BY = "管理者 / supervisor"
+"""Who asked, as it stands in the journal."""
+REASON_LONGEST = 20
+"""Characters of a pause's reason."""
+DECIDED_WITHIN_S = 2.0
+"""Seconds. A decision takes a millisecond; it waits while the journal cannot be written."""
+
+
+class StaffDesk:
+    def __init__(self, loop: Loop, now: Callable[[], Instant]) -> None:
+        self._loop = loop
+        self._now = now
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "agents": self._list,
+            "agent_pause": self._pause,
+            "agent_ready": self._ready,
+            "agent_sign_out": self._sign_out,
+        }
+
+    async def _list(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every agent of the centre files, in their order."""
+        return rows(self._loop.floor)
+
+    async def _pause(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        reason = " ".join(str(told.get("reason") or "").split())
+        if not reason or len(reason) > REASON_LONGEST or not reason.isprintable():
+            raise Refused(
+                f"理由は1〜{REASON_LONGEST}文字で指定してください / give a reason of 1 to {REASON_LONGEST} characters"
+            )
+        agent = self._agent(told)
+        return await self._ask(i.PauseAsked(at=self._now(), agent=agent, reason=reason, by=BY))
+
+    async def _ready(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._ask(i.ReadyAsked(at=self._now(), agent=self._agent(told), by=BY))
+
+    async def _sign_out(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=BY))
+
+    def _agent(self, told: Mapping[str, Any]) -> AgentId:
+        name = str(told.get("agent") or "")
+        if name not in self._loop.floor.agents:
+            raise Refused(
+                f"オペレーター {name} はいません。callcore agent list で確かめてください / "
+                f"there is no agent {name}; see callcore agent list"
+            )
+        return AgentId(name)
+
+    async def _ask(self, told: i.Input) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(DECIDED_WITHIN_S):
+                done = await self._loop.ask(told)
+        except TimeoutError:
+            raise Refused(
+                "受け付けましたが、まだ実行されていません。ジャーナルに書けるか (ディスクの空き) を確かめてください / "
+                "asked, but not decided yet; see whether the journal can be written (disk full?)"
+            ) from None
+        return {"done": done.disregarded is None, "why": done.disregarded}
+
+
+def rows(floor: Floor) -> list[dict[str, Any]]:
+    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer."""
+    return [
+        {
+            "agent": agent.id,
+            "name": known.name,
+            "centre": centre.id,
+            "phone": agent.phone,
+            "presence": agent.presence.value,
+            "pause": agent.pause,
+            "work": agent.work.value,
+            "misses": agent.misses,
+        }
+        for centre in floor.centres.values()
+        for known in centre.agents
+        if (agent := floor.agents.get(known.id)) is not None
+    ]
+
+
+PRESENCES = {
+    Presence.SIGNED_OUT: "受付終了 / signed out",
+    Presence.READY: "受付中 / ready",
+    Presence.PAUSED: "離席 / paused",
+}
+WORKS = {
+    Work.IDLE: "",
+    Work.RESERVED: "呼出準備 / reserved",
+    Work.RINGING: "呼出中 / ringing",
+    Work.TALKING: "通話中 / talking",
+    Work.WRAPPING_UP: "後処理 / after-call work",
+}
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """One row of the list, for people."""
+    parts = [
+        row["agent"],
+        row["name"],
+        row["centre"],
+        row["phone"] or "-",
+        PRESENCES[Presence(row["presence"])],
+    ]
+    if row["pause"]:
+        parts.append(f"({row['pause']})")
+    return "  ".join(part for part in (*parts, WORKS[Work(row["work"])]) if part)

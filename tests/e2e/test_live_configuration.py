@@ -1,0 +1,241 @@
+"""The centre files change while people call: nobody is dropped, and what is new works at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from callcore.demo.centre import NUMBER, DemoCentre
+from callcore.demo.phone import SimPhone
+from callcore.domain import facts as f
+from callcore.domain.ids import AgentId
+from callcore.domain.stages import OfferStage
+from callcore.pbx.render import write
+from callcore.pins import PinFile
+from callcore.settings import load_secrets
+from tests.support.station import PIN, Station, hears_now, music, station, until, voice_of
+
+SECOND = "0975105152"
+MORE = f"""
+[[numbers]]
+digits = "{SECOND}"
+queue = "second"
+
+[[queues]]
+id = "second"
+name = "英語"
+needs = {{ en = 1 }}
+
+[[phones]]
+id = "p3"
+seat = "A-3"
+model = "generic"
+
+[[agents]]
+id = "1003"
+name = "オペレーター03"
+queues = ["general", "second"]
+skills = {{ en = 1 }}
+"""
+
+
+def file(s: Station) -> Path:
+    return s.settings.centres / "demo.toml"
+
+
+def edit(s: Station, old: str, new: str, more: str = "") -> None:
+    source = file(s).read_text(encoding="utf-8")
+    assert old in source
+    file(s).write_text(source.replace(old, new, 1) + more, encoding="utf-8")
+
+
+async def callcore(s: Station, *words: str) -> tuple[int, str]:
+    """One command as an operator enters it: its status and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "callcore",
+        *words,
+        env=s.env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def waits(s: Station, caller: SimPhone, count: int, number: str = NUMBER) -> None:
+    await s.dial_in(caller, number)
+    await until(lambda: len(s.told(f.VisitBegan)) == count, what=f"{count} callers wait")
+
+
+def reloads(s: Station) -> list[str]:
+    """What Asterisk says that it read again."""
+    text = (s.pbx.log_dir / "messages").read_text("utf-8", "replace")
+    return re.findall(r"(?i).*\breload.*", text)
+
+
+async def test_new_agents_queues_phones_and_ring_times_come_in_while_people_talk_and_wait() -> None:
+    async with station(DemoCentre(agents=2, ring_s=15, rest_s=0, acw_s=0)) as s:
+        (desk,) = await s.staff(1)
+        first, second, third = [await s.caller(n, hz=900 + 100 * n) for n in (1, 2, 3)]
+        talk = await s.dial_in(first)
+        answered = await desk.incoming(30)
+        await answered.answer()
+        await s.fact(f.CallAnswered)
+        await waits(s, second, 2)
+        await waits(s, third, 3)
+        waiting = s.call_ids()[1:]
+        uptime = await s.asterisk.command("core show channels")
+
+        edit(s, "ring_s = 15", "ring_s = 6", MORE)
+        status, said = await callcore(s, "plan")
+        assert status == 3, said
+        assert "demo 待ち行列 general: ring_s 15 → 6 [すぐに。Asterisk は queues.conf を読み直す]" in said
+        assert "demo オペレーター 1003: 追加 オペレーター03 [すぐに]" in said
+        status, said = await callcore(s, "apply", "--yes", "--language", "en")
+        assert status == 0, said + s.log("engine")
+        assert "demo queue second: added" in said
+        assert (await callcore(s, "plan"))[0] == 0
+
+        # Nobody noticed.
+        print(uptime, await s.asterisk.command("core show channels"), reloads(s))
+        assert s.told(f.CallEnded) == []
+        assert len(s.told(f.LinkLost)) == 0
+        await hears_now(talk, voice_of(440))
+        await hears_now(answered, voice_of(1000))
+        assert second.call is not None and third.call is not None
+        await hears_now(second.call, music)
+        assert s.told(f.NetEntered) == []
+        assert s.pbx.run_dir.joinpath("asterisk.loaded").exists()
+        members = await s.asterisk.command("queue show demo-general")
+        assert "PJSIP/demo-p1" in members
+
+        # The new agent at the new phone is offered who waited longest, for the new ring time.
+        s.secrets = load_secrets(s.settings, ())
+        PinFile(s.settings.home / "pins.json").set(AgentId("1003"), PIN)
+        new = await s.desk(3)
+        await s.sign_in(new, 3)
+        unheard = await new.incoming(30)
+        offer = await s.fact(f.OfferMade, lambda x: x.agent == "1003")
+        assert (offer.call, offer.ring_s) == (waiting[0], 6)
+        ended = await s.fact(f.OfferEnded, lambda x: x.offer == offer.offer)
+        assert ended.result is OfferStage.NO_ANSWER
+        assert 5 < (ended.at - offer.at) / 1e6 < 9
+        await unheard.wait_closed(20)
+        ringing = await new.incoming(30)
+        await ringing.answer()
+        answer = await s.fact(f.CallAnswered, lambda x: x.agent == "1003")
+        assert answer.call == waiting[0]
+
+        # The new number leads to the new queue; only who has the skill serves it.
+        fourth = await s.caller(4)
+        await waits(s, fourth, 4, SECOND)
+        assert s.told(f.VisitBegan)[-1].queue == "demo-second"
+        await ringing.hang_up()
+        offer = await s.fact(f.OfferMade, lambda x: x.agent == "1003" and x.call == waiting[1])
+        await hears_now(talk, voice_of(440))
+        assert not [line for line in reloads(s) if "core" in line.lower()]
+
+
+async def test_closing_hours_and_removals_count_at_once_and_nobody_who_waits_is_lost() -> None:
+    async with station(DemoCentre(agents=1)) as s:
+        edit(s, 'queue = "general"', 'queue = "general"', MORE)
+        assert (await callcore(s, "apply", "--yes"))[0] == 0
+        early = await s.caller(1)
+        await waits(s, early, 1, SECOND)
+
+        # The queue alone goes: who waits in it moves to where the number leads now.
+        without = file(s).read_text(encoding="utf-8")
+        gone = without.replace('[[queues]]\nid = "second"\nname = "英語"\nneeds = { en = 1 }\n', "")
+        today = datetime.now(ZoneInfo("Asia/Tokyo")).date()
+        days = "".join(
+            f'\n[[hours.days]]\ndate = {today + timedelta(days=n)}\nreason = "臨時休業"\n' for n in range(2)
+        )
+        file(s).write_text(
+            gone.replace('"second"', '"general"').replace('["general", "general"]', '["general"]') + days,
+            encoding="utf-8",
+        )
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 0, said
+        moved = await s.fact(f.VisitBegan, lambda x: x.queue == "demo-general")
+        assert moved.call == s.call_ids()[0]
+        late = await s.caller(2)
+        await s.dial_in(late)
+        (refused,) = await s.ended(1)
+        assert (refused.call, refused.outcome.value) == (s.call_ids()[1], "closed")
+        assert early.call is not None
+        await hears_now(early.call, music)
+
+
+async def test_a_wrong_file_is_refused_and_nothing_changes_even_if_the_engine_starts_again() -> None:
+    async with station(DemoCentre(agents=1)) as s:
+        await s.staff(1)
+        version = s.floor().configuration
+        before = {path.name: path.read_bytes() for path in s.pbx.etc_dir.iterdir()}
+        edit(s, "ring_s = 15", "rings_s = 20")
+        for command in (("plan",), ("apply", "--yes")):
+            status, said = await callcore(s, *command)
+            assert status == 1
+            assert "demo.toml" in said and "「ring_s」ではありませんか" in said
+        assert {path.name: path.read_bytes() for path in s.pbx.etc_dir.iterdir()} == before
+        assert s.floor().configuration == version
+        s.kill("engine")
+        await s.start_engine()
+        caller = await s.caller()
+        await s.dial_in(caller)
+        offer = await s.fact(f.OfferMade)
+        assert offer.ring_s == 15
+        assert s.floor().configuration == version
+
+
+async def test_what_cannot_change_under_calls_is_refused_with_its_name() -> None:
+    async with station(DemoCentre(agents=2)) as s:
+        await s.staff(2)
+        source = file(s).read_text(encoding="utf-8")
+        seat = '\n[[phones]]\nid = "p2"\nseat = "A-2"\nmodel = "generic"'
+        edit(s, seat, "")
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 1
+        assert "demo-p2" in said and "1002" in said
+        file(s).write_text(source.replace("ring_s = 15", "ring_s = 20"), encoding="utf-8")
+        env, s.env_more = s.env, {"CALLCORE_SIP_PORT": "5061"}
+        status, said = await callcore(s, "plan")
+        assert status == 3
+        assert f"CALLCORE_SIP_PORT:  {env['CALLCORE_SIP_PORT']} → 5061 [次に止めて起動したとき]" in said
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 1
+        assert "CALLCORE_SIP_PORT" in said
+        queue = (s.pbx.etc_dir / "queues.conf").read_text()
+        assert "timeout = 15" in queue
+
+
+async def test_an_asterisk_that_was_taken_over_with_its_old_files_is_mended_by_apply() -> None:
+    async with station(DemoCentre(agents=1)) as s:
+        await s.stop("engine")
+        edit(s, "ring_s = 15", "ring_s = 20", MORE)
+        # What a start of everything does before it finds that Asterisk runs already.
+        from callcore.centres import load
+        from callcore.installation import pbx_settings, phone_ids
+
+        configuration = load(s.settings.centres, s.settings.prompts)
+        secrets = load_secrets(s.settings, phone_ids(configuration))
+        write(configuration, pbx_settings(s.settings, secrets, s.toolchain))
+        await s.start_engine()
+        assert SECOND not in await s.asterisk.command("dialplan show callcore-in")
+        status, said = await callcore(s, "plan", "--language", "en")
+        assert status == 3
+        assert "Asterisk's file extensions.conf" in said
+        began = time.monotonic()
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 0, said
+        print(time.monotonic() - began)
+        assert SECOND in await s.asterisk.command("dialplan show callcore-in")
+        assert "demo-p3" in await s.asterisk.command("pjsip show endpoints")
+        assert (await callcore(s, "plan"))[0] == 0

@@ -1,0 +1,271 @@
+"""Sums that must hold whatever a day was like: of seconds, of half hours, of centres, and against the live board."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callcore.domain import facts as f
+from callcore.domain.board import todays_figures
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
+from callcore.domain.ids import AgentId, CentreId, Instant
+from callcore.domain.measures import imbalance
+from callcore.domain.shifts import Doing, Roster, Stretch, staffing
+from callcore.reports.report import HALF_HOUR, Ledger, Report, day_report
+from tests.support.days import VERBS, TestFrame, a_day
+from tests.support.floors import MONDAY_NOON
+from tests.support.tapes import a_simulated_day
+
+DEMO = CentreId("demo")
+SEEDS = st.integers(0, 10**9)
+LINKS = st.lists(
+    st.tuples(st.sampled_from(["lost", "killed"]), st.integers(1, 40), st.integers(5, 60)), max_size=3
+)
+CHOICES = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 10**6)), max_size=40)
+
+
+def ledger(frames: Iterable[TestFrame]) -> Ledger:
+    made = Ledger()
+    for frame in frames:
+        made.take(frame)
+    return made
+
+
+def of_day(frames: list[TestFrame]) -> Report:
+    return day_report(frames, DEMO, None)
+
+
+# -- shifts --------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
+def test_an_agents_stretches_fill_the_time_signed_in_without_gap_or_overlap(
+    seed: int, callers: int, links: list[tuple[str, int, int]]
+) -> None:
+    frames = a_simulated_day(seed, callers, links).core.frames
+    made = ledger(frames)
+    signed: dict[AgentId, list[tuple[Instant, Instant]]] = defaultdict(list)
+    since: dict[AgentId, Instant] = {}
+    for frame in frames:
+        for fact in frame.facts:
+            if isinstance(fact, f.AgentSignedIn):
+                since[fact.agent] = fact.at
+            elif isinstance(fact, f.AgentSignedOut):
+                signed[fact.agent].append((since.pop(fact.agent), fact.at))
+    for agent, first in since.items():
+        signed[agent].append((first, made.at))
+    lived: dict[AgentId, list[Stretch]] = defaultdict(list)
+    for stretch in made.roster.stretches(made.at):
+        assert stretch.first < stretch.before
+        lived[stretch.agent].append(stretch)
+    for agent, shifts in signed.items():
+        mine = sorted(lived.pop(agent, []), key=lambda s: s.first)
+        joined: list[tuple[Instant, Instant]] = []
+        for s in mine:
+            if joined and joined[-1][1] == s.first:
+                joined[-1] = (joined[-1][0], s.before)
+            else:
+                joined.append((s.first, s.before))
+        wanted: list[tuple[Instant, Instant]] = []
+        for a, b in shifts:
+            if wanted and wanted[-1][1] == a:
+                wanted[-1] = (wanted[-1][0], b)
+            elif a < b:
+                wanted.append((a, b))
+        assert joined == wanted
+    assert not lived
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
+def test_the_talk_of_an_agent_is_the_talk_of_the_call(
+    seed: int, callers: int, links: list[tuple[str, int, int]]
+) -> None:
+    made = ledger(a_simulated_day(seed, callers, links).core.frames)
+    talked: dict[str | None, int] = defaultdict(int)
+    for s in made.roster.stretches(made.at):
+        if s.doing is Doing.TALKING:
+            talked[s.call] += s.before - s.first
+    for record in made.books.records.values():
+        if record.agent is not None and record.outcome is not None and record.offers:
+            assert talked[record.call] == record.talk, record
+
+
+class EverybodyLookedAt(Roster):
+    """Looks at every agent after every fact."""
+
+    def _concerned(self, before: Floor, fact: f.Fact, after: Floor) -> Iterable[AgentId]:
+        return sorted({*after.agents, *before.agents})
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
+def test_no_change_of_an_agent_is_overlooked(
+    seed: int, callers: int, links: list[tuple[str, int, int]]
+) -> None:
+    frames = a_simulated_day(seed, callers, links).core.frames
+    quick, slow, floor = Roster(), EverybodyLookedAt(), Floor()
+    for frame in frames:
+        for fact in frame.facts:
+            after = evolve(floor, fact)
+            quick.after(floor, fact, after)
+            slow.after(floor, fact, after)
+            floor = after
+        quick.settle(floor, frame.at)
+        slow.settle(floor, frame.at)
+    end = frames[-1].at
+    assert sorted(quick.stretches(end), key=by_place) == sorted(slow.stretches(end), key=by_place)
+
+
+def by_place(stretch: Stretch) -> tuple[str, int]:
+    return stretch.agent, stretch.first
+
+
+# -- divided among centres and half hours --------------------------------------------------------------------
+
+CENTRES = tuple(CentreId(name) for name in ("a", "b", "c"))
+PIECES = st.lists(
+    st.tuples(
+        st.integers(0, 4),  # agent
+        st.integers(1, 9_000_000_000),  # length, in microseconds
+        st.sets(st.sampled_from(CENTRES), min_size=1),
+        st.sampled_from(list(Doing)),
+        st.sampled_from(["休憩", "昼休み", "研修"]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(pieces=PIECES, gap=st.integers(0, 10**9))
+def test_over_all_half_hours_and_centres_no_microsecond_is_lost_and_no_person_is_counted_twice(
+    pieces: list[tuple[int, int, set[CentreId], Doing, str]], gap: int
+) -> None:
+    at = dict.fromkeys(range(5), MONDAY_NOON)
+    stretches: list[Stretch] = []
+    for agent, length, centres, doing, reason in pieces:
+        first = at[agent]
+        at[agent] = Instant(first + length + gap)
+        pause = reason if doing is Doing.PAUSED else None
+        stretches.append(
+            Stretch(
+                AgentId(str(agent)),
+                doing,
+                first,
+                Instant(first + length),
+                tuple(sorted(centres)),
+                None,
+                pause,
+            )
+        )
+    end = max(at.values())
+    spans = [(Instant(a), Instant(a + HALF_HOUR)) for a in range(MONDAY_NOON, end + HALF_HOUR, HALF_HOUR)]
+    told = {c: staffing(stretches, c, spans, end, MONDAY_NOON) for c in CENTRES}
+    assert sum(s.signed_in for c in CENTRES for s in told[c]) == sum(s.before - s.first for s in stretches)
+    staffed = sum(s.before - s.first for s in stretches if s.staffed)
+    assert sum(s.staffed.part for c in CENTRES for s in told[c]) == staffed
+    for n in range(len(spans)):
+        mine = [told[c][n] for c in CENTRES]
+        for s in mine:
+            assert sum(s.pauses.values()) == s.lengths[Doing.PAUSED]
+            if s.least is None or s.most is None:
+                continue
+            assert 0 <= s.least <= s.most <= 5
+            shares = [stretch for stretch in stretches if len(stretch.centres) > 1]
+            if not shares:
+                assert s.least * s.staffed.whole <= s.staffed.part <= s.most * s.staffed.whole
+        assert sum(s.staffed.part for s in mine) <= 5 * max(s.staffed.whole for s in mine)
+        assert sum(s.most or 0 for s in mine) <= 5 * len(CENTRES)
+
+
+# -- reports -------------------------------------------------------------------------------------------------
+
+COUNTS = (
+    "arrived",
+    "closed",
+    "offered",
+    "answered",
+    "abandoned",
+    "abandoned_short",
+    "overflow",
+    "failed",
+    "waiting",
+    "talking",
+    "hangups_before_answer",
+    "arrivals",
+    "reconstructed",
+    "open",
+)
+
+
+def adds_up(made: Report) -> None:
+    for day in made.days:
+        halves = day.half_hours
+        for row in (*halves, day.row, made.total):
+            assert imbalance(row.figures) is None
+            assert sum(row.endings.by_outcome.values()) == row.figures.arrived - row.figures.open
+            assert (
+                row.handling.time.whole + row.handling.unfinished + row.handling.unknown
+                <= row.figures.arrived
+            )
+        for name in COUNTS:
+            assert sum(getattr(h.figures, name) for h in halves) == getattr(day.row.figures, name), name
+        for name in ("part", "whole"):
+            for ratio in ("answer_ratio", "service_level", "abandon_ratio"):
+                parts = [getattr(getattr(h.figures, ratio), name) for h in halves]
+                assert sum(parts) == getattr(getattr(day.row.figures, ratio), name)
+            assert sum(getattr(h.handling.time, name) for h in halves) == getattr(day.row.handling.time, name)
+        for doing in Doing:
+            assert sum(h.staffing.lengths[doing] for h in halves) == day.row.staffing.lengths[doing]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
+def test_half_hours_add_up_to_the_day_and_the_day_is_what_the_live_board_showed(
+    seed: int, callers: int, links: list[tuple[str, int, int]]
+) -> None:
+    frames = a_simulated_day(seed, callers, links).core.frames
+    for end in (len(frames) // 3, len(frames) * 2 // 3, len(frames)):
+        told = frames[: max(end, 1)]
+        made = of_day(told)
+        adds_up(made)
+        kept = ledger(told)
+        window, live = todays_figures(kept.books, kept.floor.centres[DEMO], made.at)
+        assert (window.first, window.before) == made.span
+        assert made.total.figures == live
+
+
+@settings(max_examples=40, deadline=None)
+@given(choices=CHOICES)
+def test_a_day_of_holds_lost_legs_and_the_safety_net_adds_up_too(choices: list[tuple[str, int]]) -> None:
+    adds_up(of_day(a_day(choices).frames))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 12), links=LINKS)
+def test_over_midnight_a_call_is_the_day_of_its_arrival_and_an_agents_seconds_are_both_days(
+    seed: int, callers: int, links: list[tuple[str, int, int]]
+) -> None:
+    sim = a_simulated_day(seed, callers, links, s=600, begin_s=12 * 3600 - 100)
+    frames = sim.core.frames
+    kept = ledger(frames)
+    first = kept.floor.centres[DEMO].calendar.local_date(frames[0].at)
+    days = [day_report(frames, DEMO, first), day_report(frames, DEMO, first + timedelta(days=1))]
+    for made in days:
+        adds_up(made)
+    records = kept.books.records.values()
+    assert [made.total.figures.arrived for made in days] == [
+        sum(r.arrived_at < days[0].span[1] for r in records),
+        sum(r.arrived_at >= days[0].span[1] for r in records),
+    ]
+    signed_in = sum(s.before - s.first for s in kept.roster.stretches(kept.at))
+    assert sum(made.total.staffing.signed_in for made in days) == signed_in
+    if days[0].final:
+        alone = [frame for frame in frames if frame.at <= days[0].at]
+        assert day_report(alone, DEMO, first) == days[0], "what came later does not change it"

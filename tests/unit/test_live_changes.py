@@ -1,0 +1,211 @@
+"""Whoever looks before changing: each difference has its line, and the line says the truth about Asterisk's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from callcore.domain.centre import (
+    Agent,
+    Announcement,
+    Cause,
+    Centre,
+    Configuration,
+    Guest,
+    ListedCaller,
+    Number,
+    Order,
+    Overflow,
+    Phone,
+    Queue,
+    Rung,
+)
+from callcore.domain.hours import SpecialDay, Window, YearlyRange
+from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.stages import Treatment
+from callcore.live.changes import LIVE, Change, between
+from callcore.pbx import loaded
+from callcore.pbx.render import render
+from tests.support.centre import small_centre
+from tests.unit.test_render import settings
+
+OLD = small_centre()
+OITA = OLD.centres[0]
+Edit = Callable[[Centre], Centre]
+
+
+def queue(**changes: object) -> Edit:
+    return lambda c: replace(c, queues=(replace(c.queues[0], **changes), *c.queues[1:]))  # type: ignore[arg-type]
+
+
+def hours(**changes: object) -> Edit:
+    return lambda c: replace(c, calendar=replace(c.calendar, **changes))  # type: ignore[arg-type]
+
+
+def agent(**changes: object) -> Edit:
+    return lambda c: replace(c, agents=(replace(c.agents[0], **changes), *c.agents[1:]))  # type: ignore[arg-type]
+
+
+def phone(**changes: object) -> Edit:
+    return lambda c: replace(c, phones=(replace(c.phones[0], **changes), *c.phones[1:]))  # type: ignore[arg-type]
+
+
+def number(**changes: object) -> Edit:
+    return lambda c: replace(c, numbers=(replace(c.numbers[0], **changes),))  # type: ignore[arg-type]
+
+
+def announcement(**changes: object) -> Edit:
+    return lambda c: replace(
+        c,
+        announcements=(replace(c.announcements[0], **changes), *c.announcements[1:]),  # type: ignore[arg-type]
+    )
+
+
+def centre(**changes: object) -> Edit:
+    return lambda c: replace(c, **changes)  # type: ignore[arg-type]
+
+
+HALF_DAY = (Window(30_600, 43_200),)
+SECOND = Queue(QueueId("oita-second"), "二次")
+EDITS: dict[str, tuple[Edit, str]] = {
+    "name": (centre(name="別の名前"), "oita センター: name"),
+    "name_en": (centre(name_en="Other"), "oita センター: name_en Oita → Other"),
+    "lines": (centre(lines=23), "oita センター: lines – → 23"),
+    "languages": (
+        centre(languages=("en",), announcements=tuple(replace(a, language="en") for a in OITA.announcements)),
+        "oita センター: languages ja → en",
+    ),
+    "answer_ratio": (centre(target_answer_ratio=0.95), "oita 目標: answer_ratio 0.9 → 0.95"),
+    "service_level_s": (centre(service_level_s=30), "oita 目標: service_level_s 20 → 30"),
+    "short_abandon_s": (centre(short_abandon_s=3), "oita 目標: short_abandon_s 5 → 3"),
+    "pause_after_misses": (centre(pause_after_misses=0), "oita 運用: pause_after_misses 3 → 0"),
+    "time_zone": (hours(zone="Asia/Kathmandu"), "oita センター: time_zone Asia/Tokyo → Asia/Kathmandu"),
+    "monday": (
+        hours(weekly=(HALF_DAY, *OITA.calendar.weekly[1:])),
+        "oita 営業時間: monday 00:00-24:00 → 08:30-12:00",
+    ),
+    "holidays": (
+        hours(holidays=(("2026-01-01", "元日"),)),
+        "oita 営業時間: holidays – → 2026-01-01…2026-01-01",
+    ),
+    "yearly": (
+        hours(yearly=(YearlyRange((12, 29), (1, 3), "年末年始"),)),
+        "oita 営業時間: yearly – → 12-29…01-03 年末年始",
+    ),
+    "a special day": (
+        hours(special=(SpecialDay("2026-10-04", HALF_DAY, "開庁"),)),
+        "oita 営業時間 2026-10-04: 追加 08:30-12:00",
+    ),
+    "lends_to": (centre(lends_to=(CentreId("beppu"),)), "oita 貸し借り: lends_to – → beppu"),
+    "keep": (centre(keep=2), "oita 貸し借り: keep 0 → 2"),
+    "guests_most": (centre(guests_most=1), "oita 貸し借り: guests_most – → 1"),
+    "a guest": (
+        centre(guests=(Guest(AgentId("2001"), (QueueId("oita-general"),)),)),
+        "兼務 2001: 追加 general",
+    ),
+    "a caller": (centre(callers=(ListedCaller("0312345678", 1, "本庁"),)), "発信番号 0312345678: 追加 本庁"),
+    "ring_s": (queue(ring_s=20), "oita 待ち行列 general: ring_s 15 → 20"),
+    "acw_s": (queue(acw_s=20), "oita 待ち行列 general: acw_s 1 → 20"),
+    "rest": (queue(rest_busy_s=1), "oita 待ち行列 general: rest_busy_s 5 → 1"),
+    "longest_wait_s": (queue(longest_wait_s=900), "oita 待ち行列 general: longest_wait_s 1800 → 900"),
+    "priority": (queue(priority=1), "oita 待ち行列 general: priority 5 → 1"),
+    "needs": (queue(needs=(("en", 1),)), "oita 待ち行列 general: needs – → en = 1"),
+    "ladder": (queue(ladder=(Rung(30, 2),)), "oita 待ち行列 general: ladder – → 30 s level 2"),
+    "order": (queue(order=Order.LINEAR), "oita 待ち行列 general: order longest_idle → linear"),
+    "ring_at_once": (queue(ring_at_once=2), "oita 待ち行列 general: ring_at_once 1 → 2"),
+    "overflow": (
+        queue(overflow=(Overflow(Cause.WAITING, Treatment.BUSY, 8),)),
+        "oita 待ち行列 general: overflow – → waiting 8 busy",
+    ),
+    "patience_s": (queue(patience_s=60), "oita 待ち行列 general: patience_s 180 → 60"),
+    "a queue": (
+        lambda c: replace(c, queues=(*c.queues, SECOND)),
+        "oita 待ち行列 second: 追加 二次",
+    ),
+    "a number": (
+        lambda c: replace(c, numbers=(*c.numbers, Number("0975105152", c.queues[0].id))),
+        "oita 番号 0975105152: 追加 general",
+    ),
+    "a number's priority": (number(priority=1), "oita 番号 0975105151: priority – → 1"),
+    "an agent": (
+        lambda c: replace(c, agents=(*c.agents, Agent(AgentId("109"), "担当9", (c.queues[0].id,)))),
+        "oita オペレーター 109: 追加 担当9",
+    ),
+    "an agent's skills": (agent(skills=(("en", 1),)), "oita オペレーター 101: skills – → en = 1"),
+    "an agent's queues": (agent(queues=()), "oita オペレーター 101: queues general → –"),
+    "an agent's seat": (agent(phone=PhoneId("oita-p1")), "oita オペレーター 101: phone – → p1"),
+    "the order of agents": (
+        lambda c: replace(c, agents=c.agents[::-1]),
+        "oita 運用: order 101, 102, 103 → 103, 102, 101",
+    ),
+    "an agent gone": (lambda c: replace(c, agents=c.agents[1:]), "oita オペレーター 101: 削除 担当1"),
+    "a phone": (
+        lambda c: replace(c, phones=(*c.phones, Phone(PhoneId("oita-p9"), "席9", "sip"))),
+        "oita 電話機 p9: 追加 席9",
+    ),
+    "a phone gone": (lambda c: replace(c, phones=c.phones[:-1]), "oita 電話機 p3: 削除 席3"),
+    "a seat": (phone(seat="窓"), "oita 電話機 p1: seat 席1 → 窓"),
+    "a text": (
+        announcement(text="録音します。"),
+        "oita 案内 recording_notice ja: text recording_notice → 録音します。",
+    ),
+    "an announcement": (
+        lambda c: replace(
+            c,
+            announcements=(*c.announcements, Announcement("overflow", "ja", "混雑", "oita/ja/overflow")),
+        ),
+        "oita 案内 overflow ja: 追加 混雑",
+    ),
+}
+
+
+def rendered(configuration: Configuration) -> dict[str, bytes]:
+    return render(configuration, settings(configuration=configuration))
+
+
+@pytest.mark.parametrize(("edit", "said"), EDITS.values(), ids=EDITS.keys())
+def test_a_difference_is_one_line_that_names_the_files_asterisk_will_read(edit: Edit, said: str) -> None:
+    new = Configuration("new", (edit(OITA), *OLD.centres[1:]))
+    changes = between(OLD, new)
+    texts = [change.text("ja") for change in changes]
+    assert any(text.startswith(said) or f" {said}" in text for text in texts), texts
+    assert all(change.text("en") for change in changes)
+    old_files, new_files = rendered(OLD), rendered(new)
+    reached = {file for change in changes for file in change.files}
+    assert reached == {name for name in new_files if new_files[name] != old_files[name]}
+    assert between(new, new) == []
+
+
+def test_a_centre_that_comes_or_goes_is_one_line() -> None:
+    fewer = Configuration("new", OLD.centres[:1])
+    (gone,) = between(OLD, fewer)
+    assert gone.text("en").startswith("beppu centre: removed 別府")
+    (came,) = between(fewer, OLD)
+    assert (came.before, came.files) == (None, LIVE)
+    old_files, new_files = rendered(OLD), rendered(fewer)
+    assert {name for name in new_files if new_files[name] != old_files[name]} == set(LIVE)
+
+
+def test_what_only_a_new_start_brings_says_so() -> None:
+    change = Change("", "setting", "CALLCORE_SIP_PORT", "", "5060", "5061", at_stop=True)
+    assert change.text("ja") == "環境変数 CALLCORE_SIP_PORT: 5060 → 5061 [次に止めて起動したとき]"
+    assert change.text("en").endswith("[when everything is stopped and started]")
+
+
+def test_the_port_that_phones_use_is_known_not_to_change_under_a_running_asterisk(tmp_path: Path) -> None:
+    files = rendered(OLD)
+    loaded.note(tmp_path, loaded.digests(files))
+    assert loaded.stale(tmp_path, files, unknown=LIVE) == []
+    moved = render(OLD, replace(settings(configuration=OLD), sip_port=5999))
+    assert loaded.stale(tmp_path, moved, unknown=LIVE) == ["pjsip.conf", loaded.TRANSPORT]
+    listened = render(OLD, replace(settings(configuration=OLD), trunk_hosts=()))
+    assert loaded.stale(tmp_path, listened, unknown=LIVE) == ["pjsip.conf"]
+
+
+def test_an_asterisk_of_which_nobody_knows_what_it_read_reads_all_that_it_can(tmp_path: Path) -> None:
+    assert sorted(loaded.stale(tmp_path, rendered(OLD), unknown=LIVE)) == sorted(LIVE)
+    (tmp_path / loaded.NOTE).write_text("[", encoding="utf-8")
+    assert sorted(loaded.stale(tmp_path, rendered(OLD), unknown=LIVE)) == sorted(LIVE)
