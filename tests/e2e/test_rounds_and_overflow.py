@@ -59,6 +59,7 @@ async def test_of_two_agents_who_pick_up_together_one_has_the_call_and_the_other
         phones = await s.staff(1, 2)
         call = await s.dial_in(await s.caller())
         legs = await asyncio.gather(*(phone.incoming(20) for phone in phones))
+        await until(lambda: len(s.told(f.OfferMade)) == 2)
         made = s.told(f.OfferMade)
         assert [x.round for x in made] == [made[0].offer] * 2
         results = await asyncio.gather(*(leg.answer() for leg in legs), return_exceptions=True)
@@ -123,9 +124,9 @@ async def test_a_caller_who_was_moved_is_answered_from_the_other_queue_while_cal
         [desk] = await s.staff(2)
         talking = await s.dial_in(await s.caller(1))
         await (await desk.incoming(20)).answer()
-        await s.fact(f.CallAnswered)
+        first = (await s.fact(f.CallAnswered)).call
         waiting = await s.dial_in(await s.caller(2))
-        await s.fact(f.VisitBegan, lambda x: x.call == s.call_ids()[-1] and x.queue == "demo-second")
+        await s.fact(f.VisitBegan, lambda x: x.call != first and x.queue == "demo-second")
         s.kill("engine")
         await talking.hang_up()
         ringing = await desk.incoming(25)
