@@ -51,7 +51,8 @@ START_SECONDS: Final = 30
 ASTERISK_MODULES: Final = (
     "app_dial", "app_mixmonitor", "app_playback", "app_playtones", "app_queue", "app_read", "app_stack",
     "app_userevent", "app_waitforcond", "bridge_simple", "cdr_csv", "cel_custom", "chan_pjsip", "codec_alaw",
-    "codec_ulaw", "format_wav", "func_db", "func_devstate", "func_logic", "func_strings", "pbx_config", "res_musiconhold",
+    "codec_ulaw", "format_wav", "func_db", "func_devstate", "func_logic", "func_strings", "pbx_config",
+    "res_musiconhold",
     "res_pjsip", "res_pjsip_authenticator_digest", "res_pjsip_endpoint_identifier_ip",
     "res_pjsip_outbound_authenticator_digest", "res_pjsip_registrar", "res_pjsip_sdp_rtp",
     "res_pjsip_session", "res_rtp_asterisk",

@@ -7,6 +7,7 @@ and no caller notices; what it wants done it asks of the engine, and sees it com
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ RECORDING_MISSING_S = 60.0
 NAMED = 10
 """Differences of one night that stand in the log; all of them stand in the kept result."""
 LEAST_FREE_BYTES = 1 << 30
+NICENESS = 15
+"""On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
 RECONCILE_LOOK_S = 20.0
 """Between two looks whether a day is due to be reconciled."""
 RECONCILE_RETRY_S = 3600.0
@@ -411,6 +414,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
+    os.nice(NICENESS)
     return run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

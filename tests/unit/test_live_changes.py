@@ -193,6 +193,10 @@ def test_what_only_a_new_start_brings_says_so() -> None:
     change = Change("", "setting", "CALLCORE_SIP_PORT", "", "5060", "5061", at_stop=True)
     assert change.text("ja") == "環境変数 CALLCORE_SIP_PORT: 5060 → 5061 [次に止めて起動したとき]"
     assert change.text("en").endswith("[when everything is stopped and started]")
+    stale = Change("", "file", "pjsip.conf", "", "", "", ("pjsip.conf",))
+    assert stale.text("ja") == (
+        "Asterisk の設定 pjsip.conf: 動いているものと違う [すぐに。Asterisk は pjsip.conf を読み直す]"
+    )
 
 
 def test_the_port_that_phones_use_is_known_not_to_change_under_a_running_asterisk(tmp_path: Path) -> None:

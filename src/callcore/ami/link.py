@@ -283,6 +283,7 @@ class _Connection(AMIProtocol):  # type: ignore[misc]
         self.lost: asyncio.Future[LinkDown] = loop.create_future()
 
     def data_received(self, data: bytes) -> None:
+        self.link.reading()
         try:
             for frame in self.framer.feed(data):
                 if self.closed:
@@ -443,7 +444,10 @@ class Link:
         self.strays = 0
         self._clock: Clock = clock or SystemClock()
         self._random = random
-        self._inbox: deque[Inbound] = deque()
+        self._inbox: deque[tuple[Inbound, Micros]] = deque()
+        self._read_at = Micros(0)
+        self.taken_read_at = Micros(0)
+        """When the bytes of the item that was taken last had been read; by the monotonic clock."""
         self._arrival: asyncio.Event = asyncio.Event()
         self._room: asyncio.Event = asyncio.Event()
         self._room.set()
@@ -641,7 +645,7 @@ class Link:
                 raise LinkDown(_CLOSED)
             self._arrival.clear()
             await self._arrival.wait()
-        item = self._inbox.popleft()
+        item, self.taken_read_at = self._inbox.popleft()
         if not self._room.is_set() and len(self._inbox) <= self.settings.inbox_bound // 2:
             self._room.set()
         return item
@@ -652,6 +656,10 @@ class Link:
                 yield await self.next_event()
             except LinkDown:
                 return
+
+    def reading(self) -> None:
+        """Bytes came."""
+        self._read_at = self._clock.monotonic()
 
     def hold(self) -> None:
         """Keep what arrives until the mark of its generation is in the inbox."""
@@ -682,7 +690,7 @@ class Link:
         connection.fail(LinkDown(_INBOX_FULL))
 
     def _append(self, item: Inbound) -> None:
-        self._inbox.append(item)
+        self._inbox.append((item, self._read_at))
         depth = len(self._inbox)
         self._high_water = max(self._high_water, depth)
         if depth > self.settings.inbox_bound // 2:

@@ -15,7 +15,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
@@ -23,7 +23,7 @@ from callcore.db.database import Database
 from callcore.db.rows import record_of, row_of
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.measures import Record, record, stepped
+from callcore.domain.measures import Record, moved, record
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage
 from callcore.runtime.ports import Seq
@@ -125,15 +125,15 @@ def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
 async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
     """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
-    stepping = any(isinstance(fact, f.ClockStepped) for fact in facts)
-    wanted = or_(t.calls.c.id.in_(named), t.calls.c.ended_at.is_(None) if stepping else false())
+    wanted: ColumnElement[bool] = t.calls.c.id.in_(named)
+    if any(isinstance(fact, f.ClockStepped) for fact in facts):
+        wanted = wanted | t.calls.c.outcome.is_(None)
     found = (await connection.execute(select(t.calls).where(wanted))).mappings()
     before = {CallId(row["id"]): record_of(row) for row in found}
     after, more = dict(before), dict[CallId, dict[str, str]]()
     for fact in facts:
         if isinstance(fact, f.ClockStepped):
-            after = {each: stepped(known, fact.by) for each, known in after.items()}
-            continue
+            after |= {call: moved(r, fact.by) for call, r in after.items() if r.outcome is None}
         call = getattr(fact, "call", None)
         if call is None:
             continue
@@ -291,7 +291,7 @@ _session = update(t.agent_sessions).where(
 
 
 async def _step_clock(connection: AsyncConnection, by: int) -> None:
-    """Put what is going on onto the new clock, as `measures.stepped` does with the calls themselves."""
+    """Put what is going on onto the new clock, as `measures.moved` does with the calls themselves."""
     for table, end, begun in (
         (t.visits, t.visits.c.ended_at, ("entered_at", "since")),
         (t.offers, t.offers.c.ended_at, ("made_at", "rang_at")),

@@ -553,10 +553,12 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
     for leg in call.legs:
         channels = channels.delete(leg.channel)
     ended = floor.ended
-    if len(ended) % 256 == 255:  # now and then, not at every end
+    most = floor.ended_most
+    if len(ended) >= most:
         # What CEL tells again after the next gap must not be taken for unknown.
         oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
         ended = Map({k: v for k, v in ended.items() if v > oldest})
+        most = max(256, 2 * len(ended))  # as rare as the line is long
     answered = call.answered_at is not None
     gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
         Outcome.ABANDONED,
@@ -567,6 +569,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         fact.call,
         channels=channels,
         ended=ended.set(call.id, fact.at),
+        ended_most=most,
         unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
         pace=_wait_over(floor, call, fact, gave_up=gave_up),
     )

@@ -375,23 +375,21 @@ def _changed(known: Record, fact: f.Fact) -> Record:
     return known
 
 
-def stepped(known: Record, by: int) -> Record:
-    """An open call's record after the wall clock was set by `by` microseconds: it began so much later by the new clock,
-    so that no wait and no talk is longer or shorter for it. What has ended keeps the clock that it ended by."""
-    if known.ended_at is not None:
-        return known
-
-    def moved(at: Instant | None) -> Instant | None:
-        return None if at is None else Instant(at + by)
-
+def moved(known: Record, by: int) -> Record:
+    """An open call's record after the wall clock was set by `by` microseconds: all of it began so much later by the
+    new clock, and every length stays right."""
     return replace(
         known,
         arrived_at=Instant(known.arrived_at + by),
-        entered_at=moved(known.entered_at),
-        answered_at=moved(known.answered_at),
-        talk_since=moved(known.talk_since),
-        held_since=moved(known.held_since),
+        entered_at=_later(known.entered_at, by),
+        answered_at=_later(known.answered_at, by),
+        talk_since=_later(known.talk_since, by),
+        held_since=_later(known.held_since, by),
     )
+
+
+def _later(at: Instant | None, by: int) -> Instant | None:
+    return None if at is None else Instant(at + by)
 
 
 def _hold_over(known: Record, at: Instant) -> Record:
@@ -408,9 +406,10 @@ class Books:
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
-        if isinstance(fact, f.ClockStepped):
-            return replace(self, records=Map({k: stepped(r, fact.by) for k, r in self.records.items()}))
         call = getattr(fact, "call", None)
+        if isinstance(fact, f.ClockStepped):
+            went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
+            return replace(self, records=self.records.update(went_on))
         if call is None:
             return self
         known = self.records.get(call)

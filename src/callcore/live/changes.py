@@ -79,7 +79,9 @@ class Change:
         japanese = language == "ja"
         words = [self.centre, _THINGS[self.thing][0 if japanese else 1], self.name]
         head = " ".join(word for word in words if word)
-        if self.field == WHOLE and self.before is None:
+        if self.thing == "file":
+            what = "動いているものと違う" if japanese else "not what Asterisk runs on"
+        elif self.field == WHOLE and self.before is None:
             what = f"{'追加' if japanese else 'added'} {self.after}"
         elif self.field == WHOLE and self.after is None:
             what = f"{'削除' if japanese else 'removed'} {self.before}"
