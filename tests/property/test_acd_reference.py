@@ -226,6 +226,15 @@ def _serves(queue: Queue, visit: Visit, agent: AgentState) -> bool:
     )
 
 
+def _could(queue: Queue, visit: Visit, agent: AgentState) -> bool:
+    """On duty, and with the skills that the whole ladder comes to accept."""
+    highest = max((step.level or 0 for step in queue.ladder), default=0)
+    asked = {queue.id, *visit.also, *(q for step in queue.ladder[: visit.rung] for q in step.agents_of)}
+    has = dict(agent.skills)
+    enough = all(has.get(skill, 10) <= max(worst, highest) for skill, worst in queue.needs)
+    return agent.presence is Presence.READY and bool(asked & set(agent.queues)) and enough
+
+
 def _sooner(queue: Queue, call: Call, agent: AgentState) -> tuple[Any, ...]:
     has = dict(agent.skills)
     turn = {
@@ -297,7 +306,7 @@ def _rule_for(floor: Floor, call: Call) -> Overflow | None:
             Cause.WAITING: len(before) >= rule.limit,
             Cause.PER_AGENT: len(before) >= rule.limit * len(duty),
             Cause.LINES: centre.lines is not None and len(earlier) >= centre.lines,
-            Cause.NO_AGENT: not duty,
+            Cause.NO_AGENT: not any(_could(queue, call.visit, a) for a in floor.agents.values()),
         }[rule.cause]
         if holds and not used:
             return rule

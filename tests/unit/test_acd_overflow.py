@@ -195,6 +195,35 @@ def test_a_caller_in_a_queue_without_agents_overflows_at_the_door() -> None:
     assert d.call_now().visits == 1
 
 
+def test_agents_on_duty_who_lack_the_language_are_no_agents_for_this_caller() -> None:
+    english = queue("q", needs=(("en", 2),), overflow=(rule("no_agent", "announce"),))
+    d = opened(site(english, staff=(person(1), person(2, en=5), person(3, en=1))))
+    d.comes(0, 1)
+    d.comes(0, 2)
+    d.calls(1, "c1")
+    assert d.sent_away() == {"c1": Outcome.OVERFLOW_NO_AGENT}
+    d.comes(2, 3)
+    d.calls(3, "c2")
+    assert d.offered() == [("c2", 3)]
+
+
+def test_agents_who_were_added_keep_a_caller_from_overflowing_for_want_of_agents() -> None:
+    d = opened(
+        site(
+            queue("a", overflow=(rule("no_agent", "agents", target="b"), rule("no_agent", "announce"))),
+            queue("b"),
+            staff=(person(1, "a"), person(2, "b")),
+        )
+    )
+    d.comes(0, 2)
+    d.calls(0.1, "t", number="demo-1")
+    d.answers(0.2, 2, "t")
+    d.calls(1, "c1")
+    assert d.sent_away() == {}
+    d.pauses(5, 2)
+    assert d.sent_away() == {"c1": Outcome.OVERFLOW_NO_AGENT}
+
+
 def test_an_agent_who_comes_before_the_redirect_does_not_call_back_who_is_on_the_way_out() -> None:
     d = line(rule("no_agent", "announce"))
     d.calls(1, "c1")

@@ -22,7 +22,7 @@ from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
 from callcore.domain.estimate import wait_s
-from callcore.domain.floor import Floor, Line, place_of
+from callcore.domain.floor import Floor, Line, line_of_visit, place_of
 from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Figures, figures
 from callcore.domain.routing import accepted, pools, skilled
@@ -174,7 +174,7 @@ class _Why:
             return ("非常時分配が分配中", "the safety net distributes")
         if call.leaving_as is not None or call.given_up_as is not None:
             return ("あふれの案内中", "is told that nobody can serve")
-        line = Line(call.visit.queue, call.visit.rung, call.visit.also)
+        line = line_of_visit(call.visit)
         if line not in self._known:
             self._known[line] = self._counted(line, call.centre)
         return self._known[line]

@@ -50,7 +50,7 @@ class Cause(Enum):
     ESTIMATED_WAIT = "estimated_wait"
     """The estimated wait of this caller is so many seconds."""
     NO_AGENT = "no_agent"
-    """No agent of the queue is signed in, or all are paused."""
+    """No agent who could serve the caller is signed in, or all are paused. Agents who were added count."""
 
 
 OUTCOMES: dict[Cause, Outcome] = {

@@ -39,7 +39,7 @@ def patience_s(queue: Queue, pace: Pace) -> float:
 def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty."""
     queue = floor.queues.get(name)
-    duty = _able(floor, queue) if queue is not None else None
+    duty = able(floor, queue) if queue is not None else None
     if queue is None or not duty:
         return None
     before = [-float(sum(1 for agent in floor.free if agent in duty))]
@@ -57,8 +57,9 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     return wait + (ahead - whole) / (rate + (whole + 1) * leaving)
 
 
-def _able(floor: Floor, queue: Queue) -> frozenset[AgentId]:
-    """The agents on duty who can serve the queue's callers, if not at once."""
-    duty = floor.on_duty.get(queue.id, frozenset())
+def able(floor: Floor, queue: Queue, also: tuple[QueueId, ...] = ()) -> frozenset[AgentId]:
+    """The agents on duty, of this queue and of those whose agents were added, who can serve its callers, if not at
+    once."""
+    duty = floor.on_duty.get(queue.id, frozenset()).union(*(floor.on_duty.get(name, ()) for name in also))
     needs = accepted(queue, len(queue.ladder))
     return duty if not needs else frozenset(name for name in duty if skilled(floor.agents[name], needs))

@@ -308,10 +308,14 @@ def place_of(call: Call) -> Place:
     return (call.visit.priority, call.visit.since, call.id)
 
 
+def line_of_visit(visit: Visit) -> Line:
+    """The line in which callers with such a visit stand."""
+    return Line(visit.queue, visit.rung, visit.also)
+
+
 def line_of(call: Call) -> Line | None:
     """The line the call stands in; None: it may not be offered now."""
-    visit = call.visit
-    return Line(visit.queue, visit.rung, visit.also) if visit is not None and call.may_be_offered else None
+    return line_of_visit(call.visit) if call.visit is not None and call.may_be_offered else None
 
 
 def put_call(floor: Floor, call: Call, **changes: Any) -> Floor:

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from callcore.domain import estimate
 from callcore.domain.call import Call
 from callcore.domain.centre import Cause, Overflow, Queue
-from callcore.domain.floor import Floor, place_of
+from callcore.domain.floor import Floor, line_of_visit, place_of
 from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.routing import pools
 from callcore.domain.stages import Treatment
 
 Found = tuple[Call, Overflow, str]
@@ -120,8 +121,8 @@ def _holds(floor: Floor, queue: Queue, rule: Overflow, call: Call, at: Instant) 
                     f"estimated wait {wait:.0f} s, the limit is {rule.limit:g}"
                 )
         case Cause.NO_AGENT:
-            if queue.id not in floor.on_duty:
-                return "受付中のオペレーターがいない / no agent is on duty"
+            if not estimate.able(floor, queue, pools(queue, line_of_visit(call.visit))):
+                return "受け持てるオペレーターが受付していない / no agent who could serve is on duty"
     return None
 
 
