@@ -153,7 +153,7 @@ def _at_work(draw: st.DrawFn, floor: Floor, agent: AgentState) -> Floor:
         at_work_for=None if work is Work.IDLE else CentreId(draw(st.sampled_from(CENTRES))),
     )
     device = draw(st.sampled_from([Device.FREE, Device.FREE, Device.FREE, Device.BUSY]))
-    floor = put_device(floor, phone, device)
+    floor = put_device(floor, phone, device, floor.at)
     return put_agent(floor, now, seated=floor.seated.set(phone, agent.id))
 
 

@@ -592,6 +592,10 @@ class Sim:
             self.emit(i.BridgeEntered(at=self.now, bridge=leg.bridge, channel=channel))
         self.truth[call].answered = self.truth[call].answered or self.now
         answered = self.cel[call].answered or self.now
+        before = self.cel[call]
+        if before.talk_since is not None and before.talk_ended is not None:
+            over = i.TalkTraced(before.phone, before.talk_since, before.talk_ended, before.back)
+            self._trace(caller, earlier=(*before.earlier, over))
         told = {"talk_since": self.now, "talk_ended": None, "back": None}
         self._trace(caller, answered=answered, phone=leg.phone.id, **told)
 

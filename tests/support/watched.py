@@ -25,12 +25,15 @@ class Watched(Desk):
     armed: dict[i.Timer, Instant] = field(default_factory=dict)
     """Timers that were asked for and have not fired."""
     told_n: int = 0
+    latest: Instant = Instant(0)
+    """The latest instant that was told, by the clock of now."""
 
     def tell(self, told: i.Input) -> Step:
         if isinstance(told, i.TimerFired) and self.armed.get(told.timer, told.at) <= told.at:
             self.armed.pop(told.timer, None)
         done = super().tell(told)
         self.told_n += 1
+        self.latest = told.at if isinstance(told, i.ClockJumped) else max(self.latest, told.at)
         for effect in done.effects:
             if isinstance(effect, e.SetTimer):
                 known = self.armed.get(effect.timer, effect.at)
@@ -47,6 +50,10 @@ class Watched(Desk):
         for timer, due in done.floor.deadlines():
             # A look at an estimate is repeated: what is due next is always the one after.
             known = timer in self.armed if timer.kind is i.TimerKind.WAIT else False
+            if timer.kind is i.TimerKind.WAIT and not known:
+                # By the floor's time, which stands still while nothing happens; by now's it may be over.
+                call = done.floor.calls[CallId(timer.subject)]
+                known = done.floor.wait_due(call, max(self.latest, done.floor.at)) is None
             assert known or self.armed.get(timer, Instant(0)) >= due, f"no timer ends {timer} at {due}"
         return done
 

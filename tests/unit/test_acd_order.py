@@ -15,7 +15,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import QueueId
 from callcore.domain.stages import OfferStage
-from tests.support.acd import Acd, crew, opened, person, queue, site
+from tests.support.acd import Acd, crew, opened, person, queue, rule, site
 
 
 def reasons(d: Acd, n: int = -1) -> str:
@@ -288,3 +288,21 @@ def test_two_runs_of_one_day_decide_alike_in_two_processes() -> None:
         for seed in "12"
     ]
     assert told[0] == told[1]
+
+
+def test_a_caller_whom_the_matching_of_a_new_rung_moved_is_not_asked_by_the_old_queues_rules() -> None:
+    d = opened(
+        site(
+            queue(
+                "a",
+                ladder=(Rung(30, level=9),),
+                overflow=(rule("no_agent", "queue", target="b"), rule("longest_wait", "busy", 30)),
+            ),
+            queue("b"),
+            staff=(person(1, "a"), person(2, "b")),
+        )
+    )
+    d.calls(1)
+    assert d.call_now().queue == "demo-b"
+    d.until(60)
+    assert d.sent_away() == {}

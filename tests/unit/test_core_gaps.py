@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from callcore.ami.cel import parse, traces
 from callcore.domain import effects as e
 from callcore.domain import facts as f
@@ -161,6 +163,31 @@ def test_a_second_talk_that_nobody_saw_is_found_in_cel() -> None:
     assert d.books.records[CallId("c1")].talk == (8 + 10) * SECOND
 
 
+@pytest.mark.parametrize("seen_first", [False, True])
+def test_of_two_whole_talks_in_one_gap_neither_is_lost(seen_first: bool) -> None:
+    d = desk(2)
+    d.wait(10)
+    if seen_first:
+        d.pick_up(12)
+    d.tell(i.LinkDropped(at=d.at(12.5 if seen_first else 11), node=NODE))
+    trace = traced(
+        d,
+        answered=d.at(12),
+        earlier=(i.TalkTraced(PhoneId("demo-p1"), d.at(12), d.at(20), d.at(20.1)),),
+        talk_since=d.at(30),
+        phone=PhoneId("demo-p2"),
+        talk_ended=d.at(40),
+        ended=d.at(40),
+        hung_up_by=Party.CALLER,
+    )
+    d.snapshot(60, traces=(trace,))
+    assert record(d) == (Outcome.COMPLETED, "1002")
+    assert d.books.records[CallId("c1")].talk == (8 + 10) * SECOND
+    assert d.books.records[CallId("c1")].visits == 2
+    answered = [fact.agent for fact in d.facts if isinstance(fact, f.CallAnswered)]
+    assert answered == ["1001", "1002"]
+
+
 def test_a_caller_who_lost_the_talk_and_then_the_patience_unseen_is_cut_off() -> None:
     d = desk(1)
     d.wait(10)
@@ -209,6 +236,9 @@ def test_cel_tells_when_the_last_talk_began_and_when_the_caller_was_back_on_the_
     (trace,) = traces(parse(lines))
     assert trace.answered is not None and trace.talk_since is not None and trace.back is not None
     assert trace.talk_since - trace.answered == 20 * SECOND
+    [earlier] = trace.earlier
+    assert (earlier.since, earlier.phone) == (trace.answered, "demo-p1")
+    assert earlier.back is not None and earlier.ended <= earlier.back < trace.talk_since
     assert trace.phone == "demo-p2"
     assert trace.back - trace.answered == round(30.9 * SECOND)
     assert trace.entered is not None and trace.answered - trace.entered == round(9.1 * SECOND)

@@ -150,11 +150,11 @@ def test_each_state_of_an_agent_has_its_word() -> None:
     assert (counted[AgentWord.ACW], counted[AgentWord.SIGNED_OUT]) == (1, 2)
 
 
-def test_since_when_a_phone_is_busy_is_not_invented() -> None:
+def test_a_phone_is_busy_since_asterisk_says_so() -> None:
     desk = Desk().begin()
     desk.sign_in(1, 1)
     desk.device(50, 1, Device.BUSY)
-    assert next(a for a in seen(desk).agents if a.agent == "1001").since is None
+    assert next(a for a in seen(desk).agents if a.agent == "1001").since == m.moment(desk.at(50))
 
 
 def test_a_talking_agent_is_shown_with_the_masked_caller_and_the_hold() -> None:

@@ -16,7 +16,7 @@ import msgspec
 from callcore.ami.translate import OVERFLOWS, caller_number
 from callcore.ami.wire import parse_instant
 from callcore.domain.ids import SECOND, CallId, Instant, PhoneId
-from callcore.domain.inputs import CallTraced
+from callcore.domain.inputs import CallTraced, TalkTraced
 from callcore.domain.stages import Outcome, Party
 from callcore.runtime import dialplan
 
@@ -92,6 +92,7 @@ class _Trace:
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
     phone: PhoneId | None = None
+    earlier: list[TalkTraced] = field(default_factory=list)
     talk_since: Instant | None = None
     talk_ended: Instant | None = None
     back: Instant | None = None
@@ -154,6 +155,8 @@ def _answered(trace: _Trace, line: Line) -> None:
     for unique, (bridge, channel) in trace.inside.items():
         if unique != trace.arrival.unique and bridge == own[0]:
             trace.answered = trace.answered or line.at
+            if trace.talk_since is not None and trace.talk_ended is not None:
+                trace.earlier.append(TalkTraced(trace.phone, trace.talk_since, trace.talk_ended, trace.back))
             if trace.talk_since is None or trace.talk_ended is not None:
                 trace.talk_since = line.at
             trace.phone = dialplan.phone_of(channel)
@@ -196,6 +199,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         ended=trace.ended,
         hung_up_by=trace.hung_up_by,
         talk_since=trace.talk_since,
+        earlier=tuple(trace.earlier),
         back=trace.back,
         apology=trace.apology,
         overflow=trace.overflow,

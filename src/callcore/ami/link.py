@@ -221,6 +221,10 @@ _SILENT = Notice(
     "Asterisk doesn't answer a Ping; look at Asterisk and the network",
 )
 _CUT = Notice("Asterisk が接続を切りました", "Asterisk cut the connection")
+_SHUTTING_DOWN = Notice(
+    "Asterisk は停止中です。再起動を待っています",
+    "Asterisk is shutting down; it is waited for",
+)
 _NO_LOGIN_ANSWER = Notice(
     "Asterisk がログインに応答しません。ポート番号が AMI のものか調べてください",
     "Asterisk doesn't answer the login; see whether the port is the manager's",
@@ -843,6 +847,8 @@ class Link:
         except ActionTimeout:
             raise LinkDown(_NO_LOGIN_ANSWER) from None
         except ActionFailed as error:
+            if "shutting down" in error.message.lower():
+                raise LinkDown(_SHUTTING_DOWN) from None  # it may be back in a second: no slow back-off
             raise AuthenticationFailed(
                 Notice(
                     f"Asterisk がユーザー {s.username} のログインを拒否しました。manager.conf の secret と "

@@ -73,11 +73,24 @@ def agent_word(floor: Floor, agent: AgentState, centre: CentreId) -> AgentWord:
     return AgentWord.UNREACHABLE
 
 
-def word_since(word: AgentWord, agent: AgentState) -> Instant | None:
-    """Since when the word holds; None: not known, for the floor keeps no instant of a phone's own changes."""
-    if word is AgentWord.PAUSED:
-        return agent.paused_at
-    return None if word in (AgentWord.BUSY, AgentWord.UNREACHABLE) else agent.state_since
+def word_since(floor: Floor, word: AgentWord, agent: AgentState) -> Instant | None:
+    """Since when the word holds; None: not known."""
+    match word:
+        case AgentWord.PAUSED:
+            return agent.paused_at
+        case AgentWord.BUSY if agent.at_work_for is None:
+            return _since(floor, agent)
+        case AgentWord.UNREACHABLE:
+            return _since(floor, agent)
+    return agent.state_since
+
+
+def _since(floor: Floor, agent: AgentState) -> Instant | None:
+    """What the phone is, and the agent at it, is so since the later of the two began."""
+    if agent.phone is None or agent.state_since is None:
+        return None
+    since = floor.device_since.get(agent.phone)
+    return None if since is None else max(since, agent.state_since)
 
 
 def agents_of(floor: Floor, centre: CentreId) -> list[AgentState]:

@@ -203,6 +203,7 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                     for name, offer in floor.offers.items()
                 }
             ),
+            device_since=Map({name: Instant(at + fact.by) for name, at in floor.device_since.items()}),
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
@@ -794,4 +795,4 @@ def _(fact: f.RestEnded, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
-    return put_device(floor, fact.phone, fact.device)
+    return put_device(floor, fact.phone, fact.device, fact.at)

@@ -100,6 +100,8 @@ class Floor:
     """In this run; makes the offers' ids."""
     agents: Map[AgentId, AgentState] = field(default_factory=Map)
     phones: Map[PhoneId, Device] = field(default_factory=Map)
+    device_since: Map[PhoneId, Instant] = field(default_factory=Map)
+    """Since when Asterisk says so of a phone."""
     seated: Map[PhoneId, AgentId] = field(default_factory=Map)
     """Who is signed in at a phone."""
     ended: Map[CallId, Instant] = field(default_factory=Map)
@@ -428,9 +430,11 @@ def _counted(count: Map[CentreId, int], centre: CentreId, by: int) -> Map[Centre
     return count.set(centre, n) if n else count.delete(centre)
 
 
-def put_device(floor: Floor, phone: PhoneId, device: Device) -> Floor:
-    """The floor with this phone as Asterisk says it is."""
-    changed = replace(floor, phones=floor.phones.set(phone, device))
+def put_device(floor: Floor, phone: PhoneId, device: Device, at: Instant) -> Floor:
+    """The floor with this phone as Asterisk says it is from `at` on."""
+    changed = replace(
+        floor, phones=floor.phones.set(phone, device), device_since=floor.device_since.set(phone, at)
+    )
     name = floor.seated.get(phone)
     agent = changed.agents.get(name) if name is not None else None
     return changed if agent is None else _agent_indexed(changed, agent, agent)

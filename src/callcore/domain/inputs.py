@@ -296,6 +296,16 @@ class ChannelSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class TalkTraced:
+    """A whole talk that CEL tells. `back`: since when the caller stood on the waiting line again; None: did not."""
+
+    phone: PhoneId | None
+    since: Instant
+    ended: Instant
+    back: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallTraced:
     """What Asterisk's CEL file tells of one call; None is *unknown*."""
 
@@ -315,6 +325,8 @@ class CallTraced:
     hung_up_by: Party
     talk_since: Instant | None = None
     """When the last talk began (with `phone`); `answered` is the first one's beginning."""
+    earlier: tuple[TalkTraced, ...] = ()
+    """The talks before the last one, oldest first."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
     apology: Instant | None = None

@@ -175,6 +175,8 @@ def _retrace(
     ):
         turn.fail_round(call, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         turn.tell(f.NetEntered(at=trace.net, call=name, reconstructed=True))
+    for talk in trace.earlier:
+        _relive(turn, turn.floor.calls[name], talk)
     call = turn.floor.calls[name]
     answered = _unseen_answer(call, trace)
     if answered is not None:
@@ -203,6 +205,27 @@ def _retrace(
             give_up(turn, call, trace.apology, reconstructed=True)
         elif trace.overflow is not None:
             give_up(turn, call, *trace.overflow, reconstructed=True)
+
+
+def _relive(turn: Turn, call: Call, talk: i.TalkTraced) -> None:
+    """A whole talk before the last one, as far as it is not known."""
+    if call.refused_as is not None:
+        return
+    if call.stage is Stage.TALKING:
+        known = call.talk_since is not None and call.talk_since <= talk.ended
+        if not known:
+            return
+    else:
+        entered = call.visit.entered_at if call.visit is not None else call.answered_at
+        if call.stage not in (Stage.WAITING, Stage.OFFERED) or (
+            entered is not None and talk.since <= entered
+        ):
+            return  # it was told in its time
+        leg = _leg(turn, call, ChannelId(""), talk.phone, offered=not call.in_net)
+        turn.answer(call, talk.since, leg, reconstructed=True)
+    turn.end_talk(turn.floor.calls[call.id], talk.ended, reconstructed=True)
+    if talk.back is not None:
+        turn.begin_visit(turn.floor.calls[call.id], talk.back, reconstructed=True)
 
 
 def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:

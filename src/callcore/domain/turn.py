@@ -374,7 +374,9 @@ class Turn:
                 )
             )
             self.match()  # nobody is sent away for whom somebody is free on this rung
-        hit = overflow.first_rule(self.floor, queue, self.floor.calls[call.id], at)
+        call = self.floor.calls[call.id]
+        here = call.visit is not None and call.visit.id == visit.id  # not moved by the matching
+        hit = overflow.first_rule(self.floor, queue, call, at) if here else None
         if hit is not None and self.floor.linked:
             self.overflow(*hit)
         self.watch_wait(call.id)
