@@ -14,7 +14,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage, Outcome
 from tests.support import audio
-from tests.support.station import PROJECT, hears_now, station, voice_of, words
+from tests.support.station import PROJECT, hears_now, station, until, voice_of, words
 
 MINE = """
 [announcements.overflow]
