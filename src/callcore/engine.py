@@ -178,29 +178,28 @@ class Engine:
             now=self._now,
         )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
+        self._configurator = Configurator(
+            settings,
+            self._loop,
+            self._configuration,
+            reload=lambda file: reload(self._link, file),
+            renew=self._ahead.renew,
+            failure=AmiError,
+            now=self._now,
+        )
         self._commands = CommandServer(
             settings.engine_socket,
             {
                 "status": self._status,
                 "recording": self._recording_measured,
                 **StaffDesk(self._loop, self._now).handlers,
-                **self._configurator().handlers,
+                **self._configurator.handlers,
             },
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
         self._tasks: list[asyncio.Task[None]] = []
         self._side: set[asyncio.Task[Any]] = set()
-
-    def _configurator(self) -> Configurator:
-        return Configurator(
-            self._settings,
-            self._loop,
-            reload=lambda file: reload(self._link, file),
-            renew=self._ahead.renew,
-            failure=AmiError,
-            now=self._now,
-        )
 
     def _restore(self) -> Floor:
         """The floor as the journal has it, from the newest good checkpoint on."""
@@ -242,7 +241,10 @@ class Engine:
             self._loop.put(i.ClockJumped(at=self._now(), by=behind))
         self._loop.put(
             i.RunBegins(
-                at=self._now(), run=self._spool.run, software=__version__, configuration=self._configuration
+                at=self._now(),
+                run=self._spool.run,
+                software=__version__,
+                configuration=self._configuration.without_callers(),
             )
         )
         await self._link.start()
@@ -372,6 +374,10 @@ class Engine:
                 self._pins.key(told.channel, told.digit)
             case FeatureKeyed():
                 self._feature(told)
+            case i.ChannelArrived():
+                found = self._configurator.running.listed(told.number, told.caller)
+                listed = None if found is None else (found.priority, found.reason)
+                self._loop.put(replace(told, listed=listed), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)

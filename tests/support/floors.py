@@ -140,11 +140,23 @@ class Desk:
     facts: list[f.Fact] = field(default_factory=list)
     effects: list[e.Effect] = field(default_factory=list)
     last: Step | None = None
+    files: Configuration | None = None
 
     def at(self, s: float) -> Instant:
         return Instant(MONDAY_NOON + round(s * SECOND))
 
+    def _as_the_engine(self, told: i.Input) -> i.Input:
+        """Lists of callers stay in the files; what they say of a caller comes with the arrival."""
+        if isinstance(told, i.RunBegins | i.ConfigurationChanged):
+            self.files = told.configuration
+            return replace(told, configuration=told.configuration.without_callers())
+        if isinstance(told, i.ChannelArrived) and self.files is not None:
+            found = self.files.listed(told.number, told.caller)
+            return told if found is None else replace(told, listed=(found.priority, found.reason))
+        return told
+
     def tell(self, told: i.Input) -> Step:
+        told = self._as_the_engine(told)
         done = step(self.floor, told)
         folded = self.floor
         for fact in done.facts:

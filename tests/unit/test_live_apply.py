@@ -15,7 +15,7 @@ from callcore.centres import CentreFileErrors, read
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
-from callcore.domain.centre import Configuration
+from callcore.domain.centre import Configuration, ListedCaller
 from callcore.domain.ids import Instant
 from callcore.installation import pbx_settings, phone_ids
 from callcore.live.apply import Configurator, in_force, in_the_way
@@ -26,6 +26,7 @@ from callcore.runtime.commands import Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
 from callcore.settings import Settings, load_secrets, owner_only
+from tests.support.centre import small_centre
 from tests.support.floors import Desk
 
 QUEUE = '\n[[queues]]\nid = "second"\nname = "二次"\n'
@@ -87,6 +88,7 @@ class Office:
         return Configurator(
             self.settings,
             self.loop,
+            self.running(),
             reload=self.reload,
             renew=self.renew,
             failure=NoSuchModule,
@@ -257,3 +259,12 @@ async def test_an_engine_that_starts_in_the_middle_of_an_editing_goes_on_with_wh
         )
         write(now, pbx)  # what a start of everything does
         assert in_force(o.settings, was) == now
+
+
+def test_a_list_of_callers_stays_in_the_files_and_never_comes_to_the_journal() -> None:
+    listed = ListedCaller("0312345678", 1, "本庁")
+    known = Configuration("v", (replace(small_centre().centres[0], callers=(listed,)),))
+    number = known.centres[0].numbers[0].digits
+    assert known.listed(number, "0312345678") == listed
+    assert known.listed(number, None) is None and known.listed("0", "0312345678") is None
+    assert "0312345678" not in repr(known.without_callers())

@@ -6,7 +6,7 @@ years later under the rules that it was lived under.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from callcore.domain.hours import Calendar
@@ -214,3 +214,14 @@ class Configuration:
 
     version: str
     centres: tuple[Centre, ...]
+
+    def without_callers(self) -> Configuration:
+        """For the journal: whose call goes before others is personal, and stands in the centre files only."""
+        return replace(self, centres=tuple(replace(centre, callers=()) for centre in self.centres))
+
+    def listed(self, number: str, caller: str | None) -> ListedCaller | None:
+        """What the list of callers says of one who calls this number of a centre."""
+        for centre in self.centres if caller is not None else ():
+            if any(each.digits == number for each in centre.numbers):
+                return next((each for each in centre.callers if each.number == caller), None)
+        return None

@@ -47,13 +47,17 @@ class LinkDropped(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelArrived(Input):
-    """A channel from the trunk, at a number. `caller` is None when the number is withheld (非通知)."""
+    """A channel from the trunk, at a number. `caller` is None when the number is withheld (非通知).
+
+    `listed`: the priority that the list of callers gives, and why; whoever knows the centre files looks it up.
+    """
 
     node: NodeId
     channel: ChannelId
     name: str
     number: str
     caller: str | None
+    listed: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call, Leg
-from callcore.domain.centre import OUTCOMES, Centre, Configuration, Number, Overflow
+from callcore.domain.centre import OUTCOMES, Configuration, Number, Overflow
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
@@ -415,7 +415,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         turn.disregard(f"番号 {told.number} は登録なし / number {told.number} is in no centre file")
         return None
     centre, number = found
-    priority, why = _priority(centre, number, told.caller)
+    priority, why = _priority(number, told.listed)
     turn.tell(
         f.CallArrived(
             at=told.at,
@@ -436,11 +436,11 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
     return turn.floor.calls[name]
 
 
-def _priority(centre: Centre, number: Number, caller: str | None) -> tuple[int | None, str | None]:
+def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | None, str | None]:
     """What the list of callers, or else the number that was dialled, says; and why."""
-    for listed in centre.callers if caller is not None else ():
-        if listed.number == caller:
-            return listed.priority, f"優先リスト: {listed.reason} / on the list of callers: {listed.reason}"
+    if listed is not None:
+        priority, reason = listed
+        return priority, f"優先リスト: {reason} / on the list of callers: {reason}"
     if number.priority is not None:
         return number.priority, f"着信番号の優先度 / priority of the number {number.digits}"
     return None, None

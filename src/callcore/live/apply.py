@@ -47,12 +47,17 @@ class Draft:
 
 
 class Configurator:
-    """`reload` has Asterisk read one file again and raises when it did not; `renew` pushes opening hours."""
+    """`reload` has Asterisk read one file again and raises when it did not; `renew` pushes opening hours.
+
+    `running` is the configuration in force as the files have it, with what the journal does not keep: the lists of
+    callers.
+    """
 
     def __init__(
         self,
         settings: Settings,
         loop: Loop,
+        running: Configuration,
         *,
         reload: Callable[[str], Awaitable[None]],
         renew: Callable[[Configuration], Awaitable[bool]],
@@ -60,6 +65,7 @@ class Configurator:
         now: Callable[[], Instant],
     ) -> None:
         """`failure` is what `reload` raises."""
+        self.running = running
         self._settings = settings
         self._loop = loop
         self._reload = reload
@@ -82,8 +88,7 @@ class Configurator:
             return self._told(draft, self._environment(request))
 
     def _told(self, draft: Draft, environment: list[Change]) -> dict[str, Any]:
-        running = self._loop.floor.configuration
-        changes = between(running, draft.configuration) if running is not None else []
+        changes = between(self.running, draft.configuration)
         explained = {file for change in changes for file in change.files}
         files = [
             Change("", "file", name, "", "", "", (name,) if name in LIVE else (), at_stop=name not in LIVE)
@@ -190,9 +195,9 @@ class Configurator:
                 done.append(name)
                 await self._reload(name)
             if draft.configuration.version != self._version:
-                await self._loop.ask(
-                    i.ConfigurationChanged(at=self._now(), configuration=draft.configuration)
-                )
+                kept = draft.configuration.without_callers()
+                await self._loop.ask(i.ConfigurationChanged(at=self._now(), configuration=kept))
+            self.running = draft.configuration
         except (self._failure, RuntimeError) as error:
             exchange(etc, new)
             unmended = await self._read_again(done)
@@ -280,6 +285,9 @@ def in_force(settings: Settings, running: Configuration | None) -> Configuration
         log.error("the centre files are wrong; the configuration in force stays", problems=errors.texts("en"))
         return kept
     if kept is not None and found.version != kept.version:
-        log.warning("centre files differ from what is in force: callcore plan, callcore apply")
+        log.warning(
+            "centre files differ from what is in force (lists of callers are not in force until then): "
+            "callcore plan, callcore apply"
+        )
         return kept
     return found
