@@ -146,11 +146,14 @@ class Play:
                 self._perform(effect, drawn=drawn)
 
     def _perform(self, effect: e.Effect, *, drawn: bool) -> None:
+        async def yes() -> bool:
+            return True
+
         async def nothing(_: float) -> None: ...
 
         before = len(self.wire.sent)
         wire: Any = self.wire
-        performer = Performer(wire, beating=asyncio.Event(), now=lambda: self.clock, sleep=nothing)
+        performer = Performer(wire, entitled=yes, now=lambda: self.clock, sleep=nothing)
         asyncio.run(performer.perform(effect))
         for sent in self.wire.sent[before:] if drawn else []:
             target = f" → {sent['Context']}, {sent['Exten']}" if "Exten" in sent else ""

@@ -46,9 +46,9 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
-def fail(text: str) -> typer.Exit:
+def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def _settings() -> Settings:
@@ -381,6 +381,138 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
     lines.append(f"状態 / state       {settings.home}")
     lines.append("Ctrl-C で停止します / Ctrl-C stops")
     return "\n".join(lines)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[
+        str | None,
+        typer.Option(help="センターの現地日。なければ昨日と今日 / local day; none: yesterday and today"),
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="センターの id。なければすべて / the centre's id; none: all")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="終わった日の結果を保存する / keep the result of days that are over"),
+    ] = False,
+) -> None:
+    """ジャーナル・CDR・CEL・録音を照合する / Reconcile them call by call; status 1: differences, 2: not possible."""
+    from callcore.audit import headline, json_lines, text
+    from callcore.reconciliation import CannotReconcile, by_hand
+
+    try:
+        settings = read_settings()
+        results = by_hand(settings, read(settings.centres), day=day, centre=centre, keeping=keep)
+    except CentreFileErrors as errors:
+        raise fail("\n".join((*errors.texts("ja"), *errors.texts("en"))), 2) from None
+    except (SettingsError, CannotReconcile) as error:
+        raise fail(str(error), 2) from None
+    for result in results:
+        for each in json_lines(result) if as_json else text(result):
+            say(each)
+    if not as_json:
+        say(headline(results))
+    raise typer.Exit(2 if any(r.gaps for r in results) else int(any(r.faults for r in results)))
+
+
+@app.command()
+def erlang(
+    arrivals_per_hour: Annotated[float, typer.Option(help="1 時間の着信数 / arrivals per hour")],
+    aht: Annotated[
+        float, typer.Option(help="平均処理時間(通話 + 後処理)、秒 / mean talk + after-call work, s")
+    ],
+    seats: Annotated[int, typer.Option(help="席数 / agents on duty")],
+    patience: Annotated[
+        float | None, typer.Option(help="平均我慢時間、秒(Erlang A)/ mean patience, s (Erlang A)")
+    ] = None,
+    service_level: Annotated[float, typer.Option(help="サービスレベルの秒数 / service level, s")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+) -> None:
+    """応答率や待ち時間を計算する (Erlang A・B・C) / Compute answer ratio and waits exactly (Erlang A, B, C)."""
+    from callcore.staffing.erlang import StaffingError, three
+    from callcore.staffing.report import erlang_json, erlang_table
+
+    try:
+        a, b, c = three(arrivals_per_hour, aht, seats, patience, service_level)
+    except StaffingError as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(erlang_json(a, b, c))
+    else:
+        out.print(erlang_table(a, b, c))
+
+
+@app.command()
+def simulate(
+    arrivals_per_hour: Annotated[
+        str,
+        typer.Option(
+            help="1 時間の着信数。半時間ごとなら 20,40,60 / arrivals per hour; by half hour: 20,40,60"
+        ),
+    ],
+    aht: Annotated[
+        float, typer.Option(help="平均処理時間(通話 + 後処理)、秒 / mean talk + after-call work, s")
+    ],
+    seats: Annotated[int, typer.Option(help="席数 / agents on duty")],
+    patience: Annotated[
+        float | None,
+        typer.Option(help="平均我慢時間、秒。なければ全員が待つ / mean patience, s; none: everybody waits"),
+    ] = None,
+    hours: Annotated[float, typer.Option(help="測る時間数 / hours measured")] = 1000.0,
+    seed: Annotated[int, typer.Option(help="乱数の種 / seed of chance")] = 1,
+    service_level: Annotated[int, typer.Option(help="サービスレベルの秒数 / service level, s")] = 20,
+    handling: Annotated[
+        Literal["exponential", "constant", "lognormal"],
+        typer.Option(help="処理時間の分布 / how handling times vary"),
+    ] = "exponential",
+    handling_variation: Annotated[
+        float, typer.Option(help="lognormal の標準偏差 ÷ 平均 / standard deviation ÷ mean, for lognormal")
+    ] = 1.0,
+    acw_share: Annotated[
+        float, typer.Option(help="処理時間のうち後処理の割合 / what share of it is after-call work")
+    ] = 0.0,
+    answer_time: Annotated[
+        float, typer.Option(help="電話機が鳴ってから出るまで、秒 / ringing until the agent answers, s")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+) -> None:
+    """同じ判断の仕組みで一日を何度も試す / Let callcore's own core live many hours, with how sure the figures are."""
+    from time import perf_counter
+
+    from callcore.staffing.erlang import StaffingError
+    from callcore.staffing.report import trial_json, trial_table
+    from callcore.staffing.trial import Plan, per_half_hour, run_trial
+
+    began = perf_counter()
+    try:
+        plan = Plan(
+            per_hour=per_half_hour(arrivals_per_hour),
+            aht_s=aht,
+            seats=seats,
+            hours=hours,
+            seed=seed,
+            patience_s=patience,
+            service_level_s=service_level,
+            handling=handling,
+            handling_variation=handling_variation,
+            acw_share=acw_share,
+            answer_s=answer_time,
+        )
+        with err.status("シミュレーション中 / simulating …"):
+            trial = run_trial(plan)
+    except StaffingError as error:
+        raise fail(str(error)) from None
+    if as_json:
+        print(trial_json(plan, trial))
+        return
+    took = perf_counter() - began
+    out.print(trial_table(plan, trial))
+    say(
+        f"{trial.calls:,} 件、{took:.1f} 秒、毎秒 {trial.calls / took:,.0f} 件 / "
+        f"{trial.calls:,} calls in {took:.1f} s, {trial.calls / took:,.0f} calls/s"
+    )
 
 
 @prompts_app.command("make")

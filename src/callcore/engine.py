@@ -7,7 +7,9 @@ link, commands) and stops in stages, each with a deadline and the names of what 
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
+import sys
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
@@ -56,6 +58,7 @@ from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import CommandServer
 from callcore.runtime.loop import Loop
+from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
@@ -68,6 +71,8 @@ EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
 """What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
+SWITCH_S = 0.0005
+"""Seconds for which another thread may keep the interpreter while the deciding one wants it."""
 LAG_LOOK_EVERY_S = 0.2
 """Between two looks whether events are late."""
 SET_BACK_S = 2.0
@@ -93,6 +98,18 @@ NEEDS_A_PERSON = (
     Superseded,
 )
 """What keeps the engine from starting and does not mend by itself."""
+
+
+def settle_memory() -> None:
+    """Keep the pauses of this process short.
+
+    What is there before the first call stays to the end: code, configuration, the restored floor. Left to the collector
+    it is gone through again and again, tens of milliseconds each time in which nobody is offered a call. And the
+    journal's own thread must not keep the interpreter for the usual 5 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_S)
 
 
 class JournalPen:
@@ -130,10 +147,15 @@ class Engine:
             clock=clock,
         )
         self._heartbeat = heartbeat.Heartbeat(self._link, self._spool.run)
+        offers = OfferTimes(self._now, clock.monotonic)
         self._performer = Performer(
-            self._link, entitled=self._heartbeat.entitled, now=self._now, sleep=asyncio.sleep
+            self._link,
+            entitled=self._heartbeat.entitled,
+            now=self._now,
+            sleep=asyncio.sleep,
+            redirecting=offers.sent,
         )
-        self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now)
+        self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
         self._clock_watch = ClockWatch(clock, self._clock_stepped)
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._late = False
@@ -212,6 +234,7 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, a part fails, or another engine has taken over."""
+        settle_memory()
         behind = Micros(self._now() - self._loop.floor.at)
         if behind < -SET_BACK_S * SECOND:
             # Set back while nobody watched. By how much is not known; so all goes on as it stood at the end.
@@ -285,7 +308,7 @@ class Engine:
                     if is_canary(item):
                         self._loop.put(partial(self._canary_came, item))
                     else:
-                        self._event(item)
+                        self._event(item, self._link.taken_read_at)
                 case LinkUp():
                     self._heartbeat.aged()
                     self._watch.link_up(item)
@@ -338,7 +361,7 @@ class Engine:
         await self._performer.shift_entries(waiting, by)
         self._watch.look_now()
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: Event, read_at: Micros) -> None:
         told = translate(event, self._settings.node_id)
         if told is not None and not isinstance(told, KeyPressed):
             told = replace(told, at=self._clock_watch.corrected(told.at, self._now()))
@@ -351,9 +374,9 @@ class Engine:
                 self._feature(told)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
-                self._loop.put(told)
+                self._loop.put(told, read_at)
             case _:
-                self._loop.put(told)
+                self._loop.put(told, read_at)
 
     def _feature(self, told: FeatureKeyed) -> None:
         at, phone, channel = told.at, told.phone, told.channel_name
@@ -455,7 +478,9 @@ class Engine:
                 "engine_clock_steps": self._clock_watch.steps,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
+                **self._loop.offers.gauges(),
             },
+            "offer_times": self._loop.offers.counts(),
         }
 
     async def _recording_measured(self, told: Mapping[str, Any]) -> bool:

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
+    reconcile_at: str = "02:30"
+    """When the day before is reconciled, hh:mm by each centre's own clock."""
 
     @field_validator("home", "centres", "prompts", "toolchain")
     @classmethod
@@ -97,6 +99,13 @@ class Settings(BaseSettings):
         if value.lower() not in LOG_LEVELS:
             raise ValueError(f"次のいずれか / one of: {', '.join(LOG_LEVELS)}")
         return value.lower()
+
+    @field_validator("reconcile_at")
+    @classmethod
+    def _a_time_of_day(cls, value: str) -> str:
+        if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value) is None:
+            raise ValueError("時刻を hh:mm で。例 02:30 / a time of day as hh:mm, e.g. 02:30")
+        return value
 
     @field_validator("trunk_hosts")
     @classmethod
@@ -147,6 +156,10 @@ class Settings(BaseSettings):
     @property
     def recordings(self) -> Path:
         return self.home / "recordings"
+
+    @property
+    def reconciliations(self) -> Path:
+        return self.home / "reconciliations"
 
     @property
     def asterisk(self) -> Path:

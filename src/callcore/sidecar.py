@@ -7,6 +7,7 @@ and no caller notices; what it wants done it asks of the engine, and sees it com
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +16,20 @@ from typing import Any
 
 import structlog
 
+from callcore import audit
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
+from callcore.domain.centre import Centre, Configuration
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
 from callcore.installation import recording_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
+from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recordings import measure
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
@@ -49,7 +53,15 @@ RECORDING_SETTLES_S = 2.0
 """Seconds after a call's end within which Asterisk has closed its recording."""
 RECORDING_MISSING_S = 60.0
 """Seconds after which a recording that is not there is filed as missing."""
+NAMED = 10
+"""Differences of one night that stand in the log; all of them stand in the kept result."""
 LEAST_FREE_BYTES = 1 << 30
+NICENESS = 15
+"""On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
+RECONCILE_LOOK_S = 20.0
+"""Between two looks whether a day is due to be reconciled."""
+RECONCILE_RETRY_S = 3600.0
+"""After a night's run that could not be done: a disk or a file must be put back by somebody."""
 DATABASE_RETRY_S = 2.0
 """Seconds between tries while the database is away at the start."""
 
@@ -122,6 +134,8 @@ class Sidecar:
             away=(DatabaseAway,),
         )
         self._engine = CommandClient(settings.engine_socket)
+        self._nightly = Nightly(settings)
+        self._reconciled = audit.newest(settings.reconciliations)
 
     def _restore(self) -> View:
         kept = checkpoint.load(self._folder, shape(World)).checkpoint
@@ -156,7 +170,7 @@ class Sidecar:
                     space_check("journal", settings.journal, LEAST_FREE_BYTES),
                 ),
             ),
-            metrics=Exposition(self._live, self._gauges),
+            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
             calls=self,
         )
         web_stop = asyncio.Event()
@@ -168,6 +182,7 @@ class Sidecar:
             "drain": self._store,
             "ask": self._ask,
             "recordings": self._recordings,
+            "reconcile": self._reconcile,
             "checkpoint": self._checkpoints,
         }
         tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
@@ -262,6 +277,36 @@ class Sidecar:
         except CommandFailed as error:
             log.debug("recording not filed yet", call=call, why=str(error))
 
+    # -- reconciliation ---------------------------------------------------------------------------------------
+
+    async def _reconcile(self) -> None:
+        """Each night the day before, against Asterisk's own books. Beside the loop: it takes seconds of reading."""
+        not_before: dict[CentreId, float] = {}
+        while True:
+            floor = self._live.view().floor
+            configuration = Configuration("", tuple(floor.centres.values()))
+            for centre in configuration.centres:
+                if time.monotonic() < not_before.get(centre.id, 0.0):
+                    continue
+                try:
+                    for day in self._nightly.due(centre, self._live.now()):
+                        result = await asyncio.to_thread(
+                            self._nightly.run, configuration, centre, day, now=self._live.now()
+                        )
+                        told_in_log(centre, result)
+                except CannotReconcile as error:
+                    not_before[centre.id] = time.monotonic() + RECONCILE_RETRY_S
+                    log.error("照合できません / cannot reconcile", centre=centre.id, why=str(error))
+                except Exception:
+                    # Page and metrics must not go down, night after night, because of a look into the books.
+                    not_before[centre.id] = time.monotonic() + RECONCILE_RETRY_S
+                    log.exception("照合に失敗しました / the reconciliation failed", centre=centre.id)
+            self._reconciled = await asyncio.to_thread(audit.newest, self._settings.reconciliations)
+            await asyncio.sleep(RECONCILE_LOOK_S)
+
+    def _reconciled_gauges(self) -> Mapping[CentreId, Mapping[str, float]]:
+        return {centre: told_of(kept) for centre, kept in self._reconciled.items()}
+
     # -- what web and metrics ask -----------------------------------------------------------------------------
 
     async def call(self, call: CallId) -> CallDetail | None:
@@ -342,6 +387,26 @@ class Sidecar:
             checkpoint.save(self._folder, view.seq, state, shape(World))
 
 
+def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
+    """The night's result in the log: a warning where somebody must look."""
+    told = {
+        "centre": centre.id,
+        "day": result.day,
+        "calls": result.calls,
+        "differences": len(result.faults),
+        "explained": len(result.explained),
+    }
+    if result.faults or result.gaps:
+        first = [audit.line(d) for d in result.faults[:NAMED]] + [audit.gap_line(g) for g in result.gaps]
+        log.warning(
+            "照合で不一致。callcore reconcile で確かめてください / the books differ; see callcore reconcile",
+            **told,
+            first=first,
+        )
+    else:
+        log.info("照合済 / reconciled", **told)
+
+
 async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
     await Sidecar(settings).run(stop)
 
@@ -349,6 +414,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
+    os.nice(NICENESS)
     return run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

@@ -612,6 +612,18 @@ async def test_a_stream_without_frame_ends_is_cut_off_and_begun_anew() -> None:
         assert [type(await take(link)) for _ in range(2)] == [LinkLost, LinkUp]
 
 
+async def test_asterisk_that_is_shutting_down_refuses_no_password_and_is_tried_again_soon() -> None:
+    """Seen at a restart: taken for a wrong password, it kept the engine away for half a minute."""
+    clock = FakeClock()
+    async with FakeAmi() as server, Link(settings(server), clock=clock) as link:
+        server.answer("Login", lambda action: action.error("Asterisk is shutting down"))
+        await until(lambda: link.gauges().failed_attempts >= 2, "two attempts")
+        assert link.state is not LinkState.REFUSED
+        assert max(clock.slept) < 1
+        with pytest.raises(LinkDown, match="shutting down"):
+            await link.wait_up(0.01)
+
+
 # -- the node's clock ----------------------------------------------------------------------------------------
 
 

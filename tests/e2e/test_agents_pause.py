@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections import Counter
+from typing import Any
 
 from callcore.demo.centre import DemoCentre
-from callcore.demo.phone import SimPhone
+from callcore.demo.phone import PhoneCall, PhoneError, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.agent import NO_ANSWER_PAUSE
-from callcore.domain.ids import AgentId
-from callcore.domain.stages import OfferStage, Presence
+from callcore.domain.ids import AgentId, CallId
+from callcore.domain.stages import OfferStage, Outcome, Presence, Stage
+from callcore.runtime.commands import CommandClient
 from tests.e2e.test_agents_sign_in import hears_prompt
 from tests.support.station import Station, rings, station, until
 
@@ -133,3 +137,59 @@ async def test_a_supervisor_pauses_a_ringing_agent_by_command_and_the_next_one_r
         assert status == 0, said
         await until(lambda: s.floor().agents[AGENT].presence is Presence.SIGNED_OUT)
         await call.hang_up()
+
+
+async def test_a_pause_in_the_instant_of_the_answer_leaves_the_caller_talking_or_in_the_same_place() -> None:
+    async with station(DemoCentre(agents=1, acw_s=0)) as s:
+        [desk] = await s.staff(1)
+        caller = await s.caller()
+        client = CommandClient(s.settings.engine_socket)
+        became: Counter[str] = Counter()
+        call = await s.dial_in(caller)
+        for n in range(5):
+            ringing = await desk.incoming(20)
+            await until(lambda n=n: len(s.told(f.OfferRang)) == n + 1)  # type: ignore[misc]
+            name = s.told(f.OfferRang)[-1].call
+
+            async def answer(leg: PhoneCall = ringing) -> None:
+                with contextlib.suppress(PhoneError):  # taken back before
+                    await leg.answer()
+
+            async def pause(after: float = 0.001 * n) -> Any:
+                await asyncio.sleep(after)
+                return await client.ask("agent_pause", agent=AGENT, reason="会議")
+
+            _, paused = await asyncio.gather(answer(), pause())
+            assert paused["done"], paused
+            await until(lambda n=n: len(s.told(f.AgentPaused)) == n + 1)  # type: ignore[misc]
+
+            def settled(name: CallId = name, leg: PhoneCall = ringing) -> str:
+                floor = s.floor()
+                stage = floor.calls[name].stage
+                if stage is Stage.WAITING and leg.closed is not None:
+                    return "waiting"
+                return "talking" if stage is Stage.TALKING and leg.closed is None else ""
+
+            await until(lambda: settled() != "", what="the race is over")
+            if settled() == "talking":
+                with contextlib.suppress(AssertionError):  # cut off after all
+                    await until(lambda: settled() != "talking", 1)
+                await until(lambda: settled() != "")
+            became[settled()] += 1
+            assert call.closed is None
+            assert len(s.told(f.OfferMade)) == n + 1, "paused: nothing is offered"
+            if settled() == "talking":
+                await ringing.hang_up()
+                await call.wait_closed(10)
+                await s.ended(became["talking"])
+                call = await s.dial_in(caller)
+                await s.fact(f.VisitBegan, lambda x, k=name: x.call != k and x.call == s.call_ids()[-1])  # type: ignore[misc]
+            assert (await client.ask("agent_ready", agent=AGENT))["done"]
+        await client.close()
+        await call.hang_up()
+        await s.ended(became["talking"] + 1)
+
+        assert became.total() == 5, became
+        assert {x.outcome for x in s.told(f.CallEnded)[:-1]} <= {Outcome.COMPLETED}
+        assert s.floor().agents[AGENT].misses == 0
+        s.figures()

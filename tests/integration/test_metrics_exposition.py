@@ -14,10 +14,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from callcore.audit import Kept
 from callcore.domain.board import AgentWord, todays_figures
-from callcore.domain.ids import CentreId
-from callcore.telemetry.prometheus import OUTCOMES
-from tests.support.floors import Desk
+from callcore.domain.ids import SECOND, CentreId
+from callcore.reconciliation import told_of
+from callcore.telemetry.prometheus import HELP, OUTCOMES
+from tests.support.floors import MONDAY_NOON, Desk
 from tests.support.web import DEADLINE_S, DeskSource, served
 
 GAUGES = {"engine_timers": 4.0, "sidecar_drain_behind_seconds": 0.25, "made_up_by_nobody": 1.0}
@@ -52,7 +54,11 @@ async def scrape(url: str, accept: str = "text/plain") -> httpx.Response:
 async def test_prometheus_own_linter_finds_nothing_in_what_is_served() -> None:
     promtool = shutil.which("promtool")
     assert promtool, "apt install prometheus"
-    async with served(a_source(), gauges=lambda: dict(GAUGES)) as server:
+    night = told_of(
+        Kept(CentreId("demo"), "2026-11-22", MONDAY_NOON, 9, 0, 0, unsettled=False, complete=True)
+    )
+    source, gauges = a_source(), lambda: dict(GAUGES)
+    async with served(source, gauges=gauges, by_centre=lambda: {CentreId("demo"): night}) as server:
         answer = await scrape(server.url)
     assert answer.status_code == 200
     process = await asyncio.create_subprocess_exec(
@@ -88,6 +94,21 @@ async def test_the_scraped_figures_are_the_measures_own() -> None:
     assert agents[("centre", "demo"), ("state", "acw")] == 1
     assert told["callcore_waiting_calls"][("centre", "demo"), ("queue", "demo-general")] == 1
     assert told["callcore_longest_wait_seconds"][of] == 5
+
+
+async def test_the_last_reconciled_day_of_each_centre_can_raise_an_alarm() -> None:
+    night = told_of(
+        Kept(CentreId("demo"), "2026-11-22", MONDAY_NOON, 312, 1, 2, unsettled=False, complete=True)
+    )
+    of_demo = (("centre", "demo"),)
+    async with served(a_source(), by_centre=lambda: {CentreId("demo"): night}) as server:
+        told = parsed((await scrape(server.url)).text)
+    assert told["callcore_reconciliation_differences"][of_demo] == 1
+    assert told["callcore_reconciliation_explained"][of_demo] == 2
+    assert told["callcore_reconciliation_calls"][of_demo] == 312
+    assert told["callcore_reconciliation_complete"][of_demo] == 1
+    assert told["callcore_reconciliation_at_seconds"][of_demo] == MONDAY_NOON / SECOND
+    assert set(night) <= set(HELP)
 
 
 async def test_a_ratio_of_no_calls_is_left_out_and_never_0_or_1() -> None:

@@ -56,6 +56,10 @@ levels = st.integers(1, 4)
 some_queues = st.lists(st.sampled_from(QUEUES), max_size=2, unique=True).map(tuple)
 
 
+def _of(centre: str) -> list[QueueId]:
+    return [q for q in QUEUES if q[0] == centre]
+
+
 @st.composite
 def rules(draw: st.DrawFn, own: QueueId) -> Overflow:
     treatment = draw(st.sampled_from(Treatment))
@@ -103,7 +107,7 @@ def floors(draw: st.DrawFn, *, overflows: bool = False) -> Floor:
             Agent(
                 AgentId(str(1000 + 10 * c + n)),
                 "x",
-                draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name]), min_size=1, unique=True).map(tuple)),
+                draw(st.lists(st.sampled_from(_of(name)), min_size=1, unique=True).map(tuple)),
                 skills=tuple(draw(st.dictionaries(st.sampled_from(SKILLS), levels)).items()),
             )
             for n in range(draw(st.integers(0, 4)))
@@ -226,20 +230,16 @@ def _sooner(queue: Queue, call: Call, agent: AgentState) -> tuple[Any, ...]:
     has = dict(agent.skills)
     turn = {
         Order.LONGEST_IDLE: agent.idle_since,
-        Order.LINEAR: list(floor_rank(agent)),
+        Order.LINEAR: agent.rank,
         Order.FEWEST_CALLS: agent.answered,
         Order.RANDOM: routing._turn(queue, call, agent),
     }[queue.order]
     return (queue.id not in agent.queues, max((has[s] for s, _ in queue.needs), default=0), turn, agent.id)
 
 
-def floor_rank(agent: AgentState) -> tuple[int, ...]:
-    return (agent.rank,)
-
-
 def reference(floor: Floor) -> list[tuple[str, list[str]]]:
     lent: dict[AgentId, CentreId] = {}
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for call in _waiting(floor):
         assert call.visit is not None
         queue = floor.queues[call.visit.queue]

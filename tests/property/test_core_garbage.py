@@ -22,9 +22,9 @@ NUMBERS = st.integers(0, 250)
 DRAWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=120)
 
 
-def at_work(which: int = 0) -> Watched:
+def at_work(which: int = 0, desk: Watched | None = None) -> Watched:
     """Three agents ready, two callers on the line. `which` of the configurations."""
-    desk = Watched()
+    desk = desk or Watched()
     desk.begin(CONFIGURATIONS[which])
     for n in (1, 2, 3):
         desk.sign_in(n / 10, n)

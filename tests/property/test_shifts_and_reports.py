@@ -17,9 +17,10 @@ from callcore.domain.ids import AgentId, CentreId, Instant
 from callcore.domain.measures import imbalance
 from callcore.domain.shifts import Doing, Roster, Stretch, staffing
 from callcore.reports.report import HALF_HOUR, Ledger, Report, day_report
+from tests.property.test_core_garbage import DRAWS, Draw, at_work, tell
 from tests.support.days import VERBS, TestFrame, a_day
 from tests.support.floors import MONDAY_NOON
-from tests.support.tapes import a_simulated_day
+from tests.support.tapes import Taped, a_simulated_day
 
 DEMO = CentreId("demo")
 SEEDS = st.integers(0, 10**9)
@@ -43,7 +44,7 @@ def of_day(frames: list[TestFrame]) -> Report:
 # -- shifts --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_an_agents_stretches_fill_the_time_signed_in_without_gap_or_overlap(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -82,7 +83,7 @@ def test_an_agents_stretches_fill_the_time_signed_in_without_gap_or_overlap(
     assert not lived
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_the_talk_of_an_agent_is_the_talk_of_the_call(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -104,7 +105,7 @@ class EverybodyLookedAt(Roster):
         return sorted({*after.agents, *before.agents})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_no_change_of_an_agent_is_overlooked(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -225,7 +226,7 @@ def adds_up(made: Report) -> None:
             assert sum(h.staffing.lengths[doing] for h in halves) == day.row.staffing.lengths[doing]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 14), links=LINKS)
 def test_half_hours_add_up_to_the_day_and_the_day_is_what_the_live_board_showed(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -241,13 +242,13 @@ def test_half_hours_add_up_to_the_day_and_the_day_is_what_the_live_board_showed(
         assert made.total.figures == live
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(choices=CHOICES)
 def test_a_day_of_holds_lost_legs_and_the_safety_net_adds_up_too(choices: list[tuple[str, int]]) -> None:
     adds_up(of_day(a_day(choices).frames))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, callers=st.integers(1, 12), links=LINKS)
 def test_over_midnight_a_call_is_the_day_of_its_arrival_and_an_agents_seconds_are_both_days(
     seed: int, callers: int, links: list[tuple[str, int, int]]
@@ -269,3 +270,20 @@ def test_over_midnight_a_call_is_the_day_of_its_arrival_and_an_agents_seconds_ar
     if days[0].final:
         alone = [frame for frame in frames if frame.at <= days[0].at]
         assert day_report(alone, DEMO, first) == days[0], "what came later does not change it"
+
+
+@settings(max_examples=20, deadline=None)
+@given(draws=DRAWS, which=st.integers(0, 2))
+def test_whatever_nonsense_is_told_books_and_seconds_still_add_up(draws: list[Draw], which: int) -> None:
+    """Doubled, late, reordered and missing inputs of every kind, steps of the clock included."""
+    desk = at_work(which, Taped())
+    tell(desk, draws)
+    assert isinstance(desk, Taped)
+    kept = ledger(desk.frames)
+    assert kept.floor == desk.floor
+    for stretch in kept.roster.stretches(kept.at):
+        assert stretch.first < stretch.before
+        assert stretch.centres
+        assert (stretch.pause is not None) == (stretch.doing is Doing.PAUSED)
+    for centre in kept.floor.centres:
+        adds_up(day_report(desk.frames, centre, None))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from callcore.domain import effects as e
 from callcore.domain import facts as f
@@ -26,10 +27,10 @@ AT_ONCE = 50
 """So many timers at one instant are a loop."""
 
 
-def queue(name: str = "q", /, **more: object) -> Queue:
+def queue(name: str = "q", /, **more: Any) -> Queue:
     """A queue of the name `demo-<name>`, or of another centre's if the name says which (`other-q`)."""
     full = name if "-" in name else f"demo-{name}"
-    return replace(Queue(QueueId(full), name, ring_s=10, acw_s=0), **more)  # type: ignore[arg-type]
+    return replace(Queue(QueueId(full), name, ring_s=10, acw_s=0), **more)
 
 
 def person(n: int, queues: str = "q", /, home: str = "demo", **skills: int) -> Agent:
@@ -38,7 +39,7 @@ def person(n: int, queues: str = "q", /, home: str = "demo", **skills: int) -> A
     return Agent(AgentId(str(1000 + n)), f"オペレーター{n}", served, skills=tuple(skills.items()))
 
 
-def site(*queues: Queue, staff: tuple[Agent, ...] = (), name: str = "demo", **more: object) -> Centre:
+def site(*queues: Queue, staff: tuple[Agent, ...] = (), name: str = "demo", **more: Any) -> Centre:
     """A centre, open all day. Queue number n is dialled as `<name>-n`; agent 1000 + n sits at `<name>-pn`."""
     window = Window(0, 86_400)
     made = Centre(
@@ -53,10 +54,10 @@ def site(*queues: Queue, staff: tuple[Agent, ...] = (), name: str = "demo", **mo
         announcements=(),
         pause_after_misses=0,
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def crew(count: int, queues: str = "q", **skills: int) -> tuple[Agent, ...]:
+def crew(count: int, queues: str = "q", **skills: Any) -> tuple[Agent, ...]:
     return tuple(person(n + 1, queues, **skills) for n in range(count))
 
 
@@ -105,11 +106,15 @@ class Acd(Watched):
     ) -> CallId:
         """A caller comes in and, unless told otherwise, stands on the waiting line at once."""
         self.until(s)
-        self.tell(
-            i.ChannelArrived(
-                at=self.at(s), node=NODE, channel=ChannelId(call), name=f"PJSIP/trunk-{call}", number=number, caller=caller
-            )
-        )  # fmt: skip
+        arrived = i.ChannelArrived(
+            at=self.at(s),
+            node=NODE,
+            channel=ChannelId(call),
+            name=f"PJSIP/trunk-{call}",
+            number=number,
+            caller=caller,
+        )
+        self.tell(arrived)
         self.tell(i.AdmissionDecided(at=self.at(s), call=CallId(call), open=True, source="pushed"))
         if waits:
             self.held(s, call)
@@ -156,11 +161,8 @@ class Acd(Watched):
         """The phones of these agents begin to ring for the open round."""
         self.until(s)
         for agent in agents:
-            self.tell(
-                i.DialBegan(
-                    at=self.at(s), call=CallId(call), channel=self.leg(agent, call), phone=self.phone(agent), offer=self.open_offer(call)
-                )
-            )  # fmt: skip
+            leg, phone, offer = self.leg(agent, call), self.phone(agent), self.open_offer(call)
+            self.tell(i.DialBegan(at=self.at(s), call=CallId(call), channel=leg, phone=phone, offer=offer))
 
     def ends(
         self, s: float, agent: int, result: OfferStage | None, call: str = "c1", *, gone: int | None = 16

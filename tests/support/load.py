@@ -30,6 +30,12 @@ class LoadError(Exception):
     """SIPp could not run, or did not come to an end; the text has its last lines."""
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a living process has used: fields 14 and 15 of /proc/<pid>/stat in ticks of 10 ms (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """What one SIPp process saw. Times are seconds."""
@@ -112,6 +118,14 @@ class AgentDesk:
 
     def __init__(self, run: _Sipp) -> None:
         self._run = run
+
+    def cpu_s(self) -> float:
+        """CPU seconds of this SIPp so far."""
+        return cpu_s(self._run.process.pid)
+
+    def retransmissions(self) -> int:
+        """So far, to within a second."""
+        return self._run.retransmissions()
 
     async def close(self, within: float = 10.0) -> LoadResult:
         """Stop taking calls, let the running ones end, and count. Raises `LoadError` if some never end."""
@@ -206,6 +220,15 @@ class _Sipp:
         if status not in (0, 1):
             raise LoadError(f"sipp ended with status {status}\n{self._last_lines()}")
         return self._counts()
+
+    def retransmissions(self) -> int:
+        """By the statistics that SIPp writes each second."""
+        path = self._folder / "stat.csv"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if len(lines) < 2:
+            return 0
+        last = dict(zip(lines[0].split(";"), lines[-1].split(";"), strict=False))
+        return int(last.get("Retransmissions(C)") or 0)
 
     async def end(self) -> None:
         """End the process, whatever it does."""

@@ -10,26 +10,32 @@ Agents are signed in by the journal of a run before, which is what the engine fi
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import os
 import random
 import shutil
 import time
 import wave
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from callcore.demo.centre import CENTRE, NUMBER, TEXTS, DemoCentre
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, PhoneId
+from callcore.domain.evolve import evolve
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Books, figures, imbalance
-from callcore.domain.stages import Device, OfferStage, Outcome, Party
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from callcore.journal import Codec, KeyStore, Seq, Spool, read_all
 from callcore.prompts.shelf import COMMON
-from callcore.runtime.commands import CommandClient
+from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.support import load
+from tests.support.evidence import progress
 from tests.support.station import PROJECT, Station, until
 
 SHORT_WORD_S = 0.02
@@ -174,6 +180,10 @@ class Life:
     outcome: Outcome | None = None
     by: Party | None = None
     ended_at: Instant = Instant(0)
+    waiting_since: Instant | None = None
+    """While on the waiting line, to be offered next: since when the caller waits."""
+    in_net: bool = False
+    channel: ChannelId = ChannelId("")
 
 
 @dataclass(slots=True)
@@ -186,6 +196,14 @@ class Journal:
     devices: dict[PhoneId, Device] = field(default_factory=dict)
     healed: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    open: dict[CallId, Life] = field(default_factory=dict)
+    most_open: int = 0
+    most_waiting: int = 0
+    passed: list[str] = field(default_factory=list)
+    """Offers for somebody while another, who stood on the line for longer, was left standing."""
+    first_offer: dict[int, Instant] = field(default_factory=dict)
+    """Of each run: when it made its first."""
+    floor: Floor = field(default_factory=Floor)
     _after: Seq | None = None
 
     def read(self) -> Journal:
@@ -200,14 +218,19 @@ class Journal:
 
     def _take(self, fact: f.Fact) -> None:
         self.books = self.books.after(fact)
+        self.floor = evolve(self.floor, fact)
         self.counts[type(fact).__name__] += 1
+        self._line(fact)
         match fact:
             case f.CallArrived():
-                self.lives[fact.call] = Life(fact.call, fact.caller.text)
+                life = Life(fact.call, fact.caller.text, channel=ChannelId(fact.call))
+                self.lives[fact.call] = self.open[fact.call] = life
+                self.most_open = max(self.most_open, len(self.open))
             case f.VisitBegan():
                 self.lives[fact.call].visits += 1
             case f.OfferMade():
                 self.lives[fact.call].offers += 1
+                self.first_offer.setdefault(int(fact.offer.partition(".")[0]), fact.at)
             case f.OfferRang():
                 self.lives[fact.call].rang += 1
             case f.OfferFailed():
@@ -221,13 +244,54 @@ class Journal:
                 life = self.lives[fact.call]
                 life.ends += 1
                 life.outcome, life.by, life.ended_at = fact.outcome, fact.hung_up_by, fact.at
+                self.open.pop(fact.call, None)
             case f.DeviceChanged():
                 self.devices[fact.phone] = fact.device
             case f.Healed():
                 self.healed.append(fact.what)
 
+    def _line(self, fact: f.Fact) -> None:
+        """Who stands on the waiting line, and whether an offer passes somebody over."""
+        match fact:
+            case f.VisitBegan():
+                self.lives[fact.call].waiting_since = fact.since
+                waiting = sum(life.waiting_since is not None for life in self.open.values())
+                self.most_waiting = max(self.most_waiting, waiting)
+            case f.OfferMade():
+                mine = self.lives[fact.call].waiting_since
+                self.lives[fact.call].waiting_since = None
+                before = [
+                    life.call
+                    for life in self.open.values()
+                    if life.waiting_since is not None and not life.in_net and (mine or 0) > life.waiting_since
+                ]
+                if before:
+                    self.passed.append(f"{fact.offer} for {fact.call} before {before[:3]}")
+            case f.OfferFailed() if fact.call in self.open:
+                call = self.floor.calls[fact.call]
+                if call.visit is not None and not call.caller_put_down:
+                    self.lives[fact.call].waiting_since = call.visit.since
+            case f.HangupAsked() if fact.call in self.open and fact.channel == self.open[fact.call].channel:
+                self.lives[fact.call].waiting_since = None
+            case f.NetEntered() | f.NetLeft():
+                self.lives[fact.call].in_net = isinstance(fact, f.NetEntered)
+            case f.CallAnswered() | f.CallEnded():
+                self.lives[fact.call].waiting_since = None
+
     def all_ended(self) -> bool:
-        return all(life.ends for life in self.lives.values())
+        return not self.open
+
+    def stuck(self) -> list[str]:
+        """What is not at rest although everybody has gone; by name."""
+        found = self.floor.problems()
+        found += [f"call {call} is open" for call in self.floor.calls]
+        found += [f"offer {offer} is open" for offer in self.floor.offers]
+        found += [
+            f"agent {agent.id} is {agent.work.value}"
+            for agent in self.floor.agents.values()
+            if agent.presence is Presence.READY and agent.work is not Work.IDLE
+        ]
+        return found
 
     def free_phones(self) -> int:
         return sum(device is Device.FREE for device in self.devices.values())
@@ -315,22 +379,23 @@ async def run_race(
     journal = Journal(s)
     signed_in_before(s)
     async with AsyncExitStack() as stack:
-        running = await _take_seats(s, desks(rng), server, stack)
+        running = await take_seats(s, desks(rng), server, stack)
         await s.start_engine()
         await until(
             lambda: journal.read().free_phones() == s.centre.agents,
             40,
             f"{s.centre.agents} free phones",
         )
-        before = await _status(s)
-        asterisk_before = _cpu_s(s)
+        before = await status(s)
+        asterisk_before = asterisk_cpu_s(s)
         began = time.monotonic()
-        heard = await _ring_up(s, kinds or callers(rng), calls, rate, server)
+        async with telling(s, journal):
+            heard = await ring_up(s, kinds or callers(rng), calls, rate, server)
         seconds = time.monotonic() - began
         desks_told = [await each.close(SETTLE_S) for each in running]
         await until(lambda: journal.read().all_ended(), SETTLE_S, "an end of every call")
-        after, asterisk_after = await _status(s), _cpu_s(s)
-    return _compare(
+        after, asterisk_after = await status(s), asterisk_cpu_s(s)
+    return compare(
         journal,
         heard,
         desks_told,
@@ -341,7 +406,7 @@ async def run_race(
     )
 
 
-async def _take_seats(
+async def take_seats(
     s: Station, kinds: Sequence[Desks], server: str, stack: AsyncExitStack
 ) -> list[load.AgentDesk]:
     """Register every phone where its kind of agent will answer, then let them answer."""
@@ -356,6 +421,8 @@ async def _take_seats(
             s.centre.phone(n): s.secrets.phones[PhoneId(s.centre.phone(n))] for n in range(first, last + 1)
         }
         first = last + 1
+        if not users:
+            continue
         address = f"{s.net}.{20 + place}"
         done = await load.register_agents(
             users, server=server, address=address, port=5060, rate=100, expires_s=REGISTERED_S
@@ -366,43 +433,108 @@ async def _take_seats(
     return running
 
 
-async def _ring_up(
-    s: Station, kinds: Sequence[Callers], calls: int, rate: float, server: str
+async def ring_up(
+    s: Station,
+    kinds: Sequence[Callers],
+    calls: int,
+    rate: float,
+    server: str,
+    *,
+    at_once: int = 200,
+    first: int = 0,
+    number: str = NUMBER,
 ) -> list[load.LoadResult]:
+    """`calls` calls at `rate` a second, from one trunk address for each kind.
+
+    `first`: the place of the first kind among the trunk's addresses and callers' numbers; runs beside one another need
+    places of their own.
+    """
     runs = []
-    for place, kind in enumerate(kinds):
+    for place, kind in enumerate(kinds, first):
         count = round(kind.share * calls)
         runs.append(
             load.run_callers(
                 count,
                 kind.share * rate,
-                number=NUMBER,
+                number=number,
                 server=server,
                 address=f"{s.net}.{131 + place}",
-                caller_prefix=f"09{place}",
+                caller_prefix=f"09{place:02}",
                 stay_s=kind.stay_s,
-                at_once=max(5, round(200 * kind.share)),
+                at_once=max(5, round(at_once * kind.share)),
             )
         )
     return await asyncio.gather(*runs)
 
 
-async def _status(s: Station) -> dict[str, Any]:
+@asynccontextmanager
+async def telling(s: Station, journal: Journal, every_s: float = 30.0) -> AsyncIterator[None]:
+    """While a long run lasts, say how far it has come.
+
+    The journal is read along in small pieces, so that neither a large one nor the end takes the cores for seconds.
+    """
+
+    async def tell() -> None:
+        for turn in itertools.count(1):
+            await asyncio.sleep(READ_EVERY_S)
+            journal.read()
+            if turn % round(every_s / READ_EVERY_S):
+                continue
+            line = f"calls {len(journal.lives)}, open {len(journal.open)}, passed over {len(journal.passed)}"
+            with contextlib.suppress(CommandFailed):
+                gauges = (await status(s))["gauges"]
+                told = ("engine_offer_p99_seconds", "engine_event_lag_largest_seconds", "engine_cpu_seconds")
+                line += "".join(f", {name} {gauges.get(name, 0):.4g}" for name in (*told, "engine_faults"))
+            progress(f"{line}, Asterisk {resident_mb(s.asterisk.pid):.0f} MB")
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+READ_EVERY_S = 2.0
+AHEAD = "CALLCORE_TEST_AHEAD"
+
+
+def ahead_of_others(s: Station) -> bool:
+    """With `CALLCORE_TEST_AHEAD=1` (as root): this machine's other work stands back while a run is measured.
+
+    Linux shares the cores among sessions before it looks at niceness (autogroup, sched(7)); so it is the session of
+    this process, with the engine, the sidecar and the load generator, and that of Asterisk that are put first, alike.
+    """
+    if os.environ.get(AHEAD) != "1":
+        return False
+    for pid in (os.getpid(), s.asterisk.pid):
+        Path(f"/proc/{pid}/autogroup").write_text("-15")
+    return True
+
+
+def resident_mb(pid: int | None) -> float:
+    """Resident memory of a living process, in MB (10^6 bytes): the second field of /proc/<pid>/statm, in pages."""
+    assert pid is not None
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def status(s: Station) -> dict[str, Any]:
     client = CommandClient(s.settings.engine_socket)
     told: dict[str, Any] = await client.ask("status")
     await client.close()
     return told
 
 
-def _cpu_s(s: Station) -> float:
-    """CPU seconds that Asterisk has used: fields 14 and 15 of /proc/<pid>/stat in ticks of 10 ms (proc(5))."""
+def asterisk_cpu_s(s: Station) -> float:
+    """CPU seconds that Asterisk has used."""
     pid = s.asterisk.pid
     assert pid is not None
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    return load.cpu_s(pid)
 
 
-def _compare(
+def compare(
     journal: Journal,
     heard: Sequence[load.LoadResult],
     desks_told: Sequence[load.LoadResult],

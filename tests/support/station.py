@@ -377,9 +377,10 @@ class Station:
                 assert abs(record.talk / 1e6 - (ended - began)) < 1
         assert {row.call for row in rows} == set(self.call_ids())
 
-    def cel(self, kind: str) -> list[dict[str, str]]:
-        """Asterisk's channel events of one kind, in order; the fields are `CEL_FIELDS`."""
-        return [row for row in _rows(self.pbx.log_dir / CEL_FILE, CEL_FIELDS) if row["eventenum"] == kind]
+    def cel(self, kind: str | None = None) -> list[dict[str, str]]:
+        """Asterisk's channel events (of one kind), in order; the fields are `CEL_FIELDS`."""
+        rows = _rows(self.pbx.log_dir / CEL_FILE, CEL_FIELDS)
+        return [row for row in rows if kind in (None, row["eventenum"])]
 
 
 def _rows(path: Path, fields: tuple[str, ...]) -> list[dict[str, str]]:

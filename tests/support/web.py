@@ -12,7 +12,7 @@ from typing import Any
 from callcore.domain.ids import Instant
 from callcore.domain.inputs import Input
 from callcore.runtime.detail import CallReader
-from callcore.runtime.ports import HealthCheck, LiveSource, Seq, View
+from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, View
 from callcore.telemetry import Exposition
 from callcore.web import Pace, create_app, listen, serve
 from callcore.web.stream import Streams
@@ -75,12 +75,13 @@ async def served(
     health: Sequence[HealthCheck] = (),
     calls: CallReader | None = None,
     gauges: Callable[[], dict[str, float]] = dict,
+    by_centre: CentreGauges = dict,
     pace: Pace = QUICK,
     port: int = 0,
     shutdown_deadline: float = 3.0,
 ) -> AsyncIterator[Served]:
     """The real server. Leaving the block shuts it down."""
-    app = create_app(live, health=health, metrics=Exposition(live, gauges), calls=calls, pace=pace)
+    app = create_app(live, health=health, metrics=Exposition(live, gauges, by_centre), calls=calls, pace=pace)
     listener = listen("127.0.0.1", port)
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,10 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Centre, Number, Rung
 from callcore.domain.ids import CallId, PhoneId, QueueId
 from callcore.domain.stages import OfferStage, Presence, Stage, Work
-from tests.support.acd import Acd, crew, opened, person, queue, rule, site
+from tests.support.acd import crew, opened, person, queue, rule, site
 
 
-def before(**more: object) -> Centre:
+def before(**more: Any) -> Centre:
     return site(queue("a"), queue("b"), staff=(person(1, "a b"), person(2, "a b")), **more)
 
 

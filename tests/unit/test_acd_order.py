@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from callcore.domain import facts as f
 from callcore.domain.centre import ListedCaller, Number, Order, Rung
@@ -26,7 +27,7 @@ def reasons(d: Acd, n: int = -1) -> str:
 # -- skills and the ladder -----------------------------------------------------------------------------------
 
 
-def english(**more: object) -> Acd:
+def english(**more: Any) -> Acd:
     staff = (person(1, en=4), person(2, en=2), person(3, en=1, zh=5), person(4))
     return opened(site(queue(needs=(("en", 1),), **more), staff=staff))
 

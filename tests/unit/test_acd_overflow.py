@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.acd import Acd, crew, opened, person, queue, rule, site
 from tests.support.floors import NODE
 
 
-def line(*rules: object, agents: int = 2, lines: int | None = None, **more: object) -> Acd:
+def line(*rules: object, agents: int = 2, lines: int | None = None, **more: Any) -> Acd:
     """A queue with these rules, another one called `b`, and agents of both who are not there yet."""
     staff = (*crew(agents), person(50, "b"))
     return opened(site(queue(overflow=rules, **more), queue("b"), staff=staff, lines=lines))
@@ -289,8 +290,10 @@ def test_a_limit_of_time_of_the_second_queue_counts_from_the_entry_there() -> No
 
 def test_two_rules_of_time_are_applied_one_after_the_other_and_never_in_a_loop() -> None:
     d = line(
-        rule("longest_wait", "agents", 30, "b"), rule("longest_wait", "queue", 45, "b"), rule("estimated_wait", "busy", 9e9)
-    )  # fmt: skip
+        rule("longest_wait", "agents", 30, "b"),
+        rule("longest_wait", "queue", 45, "b"),
+        rule("estimated_wait", "busy", 9e9),
+    )
     talking(d, 1)
     d.calls(0.5, "c1")
     d.until(31)
@@ -422,8 +425,8 @@ def test_the_whole_end_is_told_by_cel_after_the_engine_was_dead() -> None:
     d = leaving()
     d.tell(i.LinkDropped(at=d.at(1.1), node=NODE))
     trace = i.CallTraced(
-        call=CallId("c1"), number="demo-0", caller=None, name="PJSIP/trunk-c1", arrived=d.at(1), open=True, entered=d.at(1),
-        net=None, answered=None, phone=None, talk_ended=None, ended=d.at(8), hung_up_by=Party.SYSTEM,
+        call=CallId("c1"), number="demo-0", caller=None, name="PJSIP/trunk-c1", arrived=d.at(1), open=True,
+        entered=d.at(1), net=None, answered=None, phone=None, talk_ended=None, ended=d.at(8), hung_up_by=Party.SYSTEM,
         overflow=(d.at(1.2), Outcome.OVERFLOW_NO_AGENT), last=d.at(8),
     )  # fmt: skip
     d.snapshot(20, traces=(trace,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callcore.domain import effects as e
@@ -14,13 +16,13 @@ from tests.support.acd import Acd, crew, opened, queue, site
 from tests.support.floors import NODE
 
 
-def desk(agents: int = 3, at_once: int = 1, misses: int = 0, **more: object) -> Acd:
+def desk(agents: int = 3, at_once: int = 1, misses: int = 0, **more: Any) -> Acd:
     d = opened(site(queue(ring_at_once=at_once, **more), staff=crew(agents), pause_after_misses=misses))
     d.comes(0, *range(1, agents + 1))
     return d
 
 
-def together(agents: int = 3, at_once: int = 3, **more: object) -> Acd:
+def together(agents: int = 3, at_once: int = 3, **more: Any) -> Acd:
     """A caller for whom several phones ring."""
     d = desk(agents, at_once, **more)
     d.calls(1)
@@ -458,7 +460,7 @@ def test_a_caller_who_is_told_to_be_on_the_line_twice_has_one_visit() -> None:
 # -- nobody watched ------------------------------------------------------------------------------------------
 
 
-def seen(d: Acd, call: str, context: str, **more: object) -> i.ChannelSeen:
+def seen(d: Acd, call: str, context: str, **more: Any) -> i.ChannelSeen:
     fields = {
         "id": ChannelId(call),
         "name": f"PJSIP/trunk-{call}",
@@ -473,7 +475,7 @@ def seen(d: Acd, call: str, context: str, **more: object) -> i.ChannelSeen:
         "created": d.at(1),
         "entered": d.at(1),
     }
-    return i.ChannelSeen(**{**fields, **more})  # type: ignore[arg-type]
+    return i.ChannelSeen(**{**fields, **more})
 
 
 def leg_seen(d: Acd, agent: int, bridge: str | None = None) -> i.ChannelSeen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from callcore.domain import facts as f
 from callcore.domain.centre import Centre, Guest
@@ -12,11 +13,11 @@ from tests.support.acd import Acd, opened, person, queue, rule, site
 OTHER = QueueId("other-q")
 
 
-def home(agents: int, **more: object) -> Centre:
+def home(agents: int, **more: Any) -> Centre:
     return site(queue(), staff=tuple(person(n + 1) for n in range(agents)), **more)
 
 
-def away(*guests: int, **more: object) -> Centre:
+def away(*guests: int, **more: Any) -> Centre:
     """A centre with one agent of its own (51), who is not there, and these guests."""
     return site(
         queue("other-q"),
@@ -27,7 +28,7 @@ def away(*guests: int, **more: object) -> Centre:
     )
 
 
-def two(*there: int, **more: object) -> Acd:
+def two(*there: int, **more: Any) -> Acd:
     d = opened(home(4, **more), away(1, 2, 3, 4))
     d.comes(0, *there)
     return d

@@ -9,6 +9,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 from scripts.lib import diagrams
 
+from callcore.audit import KINDS
 from callcore.cli import app
 from callcore.settings import PROJECT, Settings
 
@@ -76,6 +77,15 @@ def test_an_operator_finds_every_command(page: str) -> None:
     have = {c.name or c.callback.__name__ for c in app.registered_commands if not c.hidden and c.callback}
     groups = {g.name for g in app.registered_groups}
     assert shown == (have | groups) - {"version"}
+
+
+@pytest.mark.parametrize(("page", "language"), [("operations.ja.md", 0), ("operations.en.md", 1)])
+def test_an_operator_finds_what_to_do_about_every_difference_of_a_reconciliation(
+    page: str, language: int
+) -> None:
+    rows = [row.split("|")[1] for row in text(page).splitlines() if row.startswith("| ")]
+    named = {word.strip() for row in rows for word in re.split("[、,]", row)}
+    assert {words[language] for words in KINDS.values()} <= named
 
 
 def test_an_operator_reads_that_emergency_numbers_cannot_be_dialled() -> None:

@@ -65,7 +65,9 @@ class Line:
 
     @asynccontextmanager
     async def draining(self, table: Table) -> AsyncIterator[Drain]:
-        drain = Drain(self.follower, table, batch_s=0.001, first_pause_s=0.001, longest_pause_s=0.01)
+        drain = Drain(
+            self.follower, table, batch_frames=200, batch_s=0.001, first_pause_s=0.001, longest_pause_s=0.01
+        )
         task = asyncio.create_task(drain.run())
         try:
             yield drain

@@ -267,8 +267,10 @@ def test_ami_beyond_loopback_and_a_socket_path_that_is_too_long_are_refused() ->
 def test_files_are_the_owners_only_and_a_refused_rendering_changes_none(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     files = write(small_centre(), chosen)
-    assert {path.name for path in chosen.etc_dir.iterdir()} == set(files)
-    for path in chosen.etc_dir.iterdir():
+    found = {path.name: path for path in chosen.etc_dir.iterdir()}
+    assert found.pop("callcore.version").read_text() == small_centre().version
+    assert set(found) == set(files)
+    for path in found.values():
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.read_bytes() == files[path.name]
     for folder in (chosen.etc_dir, chosen.run_dir, chosen.log_dir, chosen.recordings_dir):

@@ -8,6 +8,8 @@ import re
 from dataclasses import replace
 from datetime import date
 
+import pytest
+
 from callcore.domain import inputs as i
 from callcore.domain.board import today
 from callcore.domain.hours import Calendar
@@ -103,19 +105,22 @@ def test_after_call_work_that_was_made_longer_is_one_stretch_of_the_same_call() 
     assert day_report(desk.frames, DEMO, DAY).total.handling.time == Ratio(148 * SECOND, 1)
 
 
-def test_a_step_of_the_wall_clock_makes_no_length_longer_or_shorter() -> None:
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_step_of_the_wall_clock_makes_no_length_longer_or_shorter(hours: int) -> None:
     desk = a_desk()
     desk.sign_in(0, 1)
     desk.wait(10)
     desk.pick_up(12)
-    desk.tell(i.ClockJumped(at=desk.at(3662), by=3600 * SECOND))
-    desk.hang_up(3712)
-    desk.tell(i.ReadyAsked(at=desk.at(3722), agent=AgentId("1001")))
+    by = hours * 3600
+    desk.tell(i.ClockJumped(at=desk.at(62 + by), by=by * SECOND))
+    desk.hang_up(112 + by)
+    desk.tell(i.ReadyAsked(at=desk.at(122 + by), agent=AgentId("1001")))
     told = day_report(desk.frames, DEMO, DAY).total
     assert told.staffing.lengths[Doing.TALKING] == 100 * SECOND
     assert told.handling.time == Ratio(110 * SECOND, 1)
     assert told.figures.wait_max_s == 2.0
-    assert told.staffing.signed_in == 122 * SECOND
+    # Set back: the 12 s before the talk bear an hour that is still to come again, and count when it is past.
+    assert told.staffing.signed_in == (122 if hours > 0 else 110) * SECOND
 
 
 def test_a_reader_never_sees_all_or_nothing_that_is_not() -> None:

@@ -54,7 +54,7 @@ async def turns(condition: Callable[[], bool]) -> None:
 
 async def test_a_timer_that_is_set_again_fires_once_at_its_latest_instant_be_it_later_or_earlier() -> None:
     clock, fired = Clock(), list[TimerFired]()
-    timers = Timers(clock, fired.append)
+    timers = Timers(clock, lambda told, _: fired.append(told))
     timers.set(A, Instant(2_000))
     timers.set(A, Instant(5_000))
     timers.set(B, Instant(9_000))
@@ -72,7 +72,7 @@ async def test_a_timer_that_is_set_again_fires_once_at_its_latest_instant_be_it_
 
 
 async def test_timers_set_again_and_again_do_not_pile_up() -> None:
-    timers = Timers(Clock(), lambda _: None)
+    timers = Timers(Clock(), lambda _told, _late: None)
     for n in range(10_000):
         timers.set(A, Instant(10_000 + n))
         timers.set(B, Instant(90_000 - n))

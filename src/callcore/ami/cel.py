@@ -43,10 +43,15 @@ class Line:
 
 def read_since(path: Path, since: Instant) -> list[Line]:
     """The lines from `since` on, oldest first. A missing file is an empty one: nothing was written yet."""
+    return list(lines_since(path, since))
+
+
+def lines_since(path: Path, since: Instant) -> Iterator[Line]:
+    """The same, one after the other: for who folds a file that is larger than what should be held at once."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        return []
+        return
     start = size
     with path.open("rb") as file:
         while start > 0:
@@ -61,8 +66,9 @@ def read_since(path: Path, since: Instant) -> list[Line]:
         file.seek(start)
         if start:
             file.readline()  # a block's beginning is seldom a line's
-        text = file.read().decode("utf-8", "replace")
-    return [line for line in parse(text.splitlines()) if line.at >= since - MARGIN_S * SECOND]
+        for line in parse(raw.decode("utf-8", "replace") for raw in file):
+            if line.at >= since - MARGIN_S * SECOND:
+                yield line
 
 
 def parse(lines: Iterable[str]) -> Iterator[Line]:

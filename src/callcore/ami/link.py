@@ -221,6 +221,10 @@ _SILENT = Notice(
     "Asterisk doesn't answer a Ping; look at Asterisk and the network",
 )
 _CUT = Notice("Asterisk が接続を切りました", "Asterisk cut the connection")
+_SHUTTING_DOWN = Notice(
+    "Asterisk は停止中です。再起動を待っています",
+    "Asterisk is shutting down; it is waited for",
+)
 _NO_LOGIN_ANSWER = Notice(
     "Asterisk がログインに応答しません。ポート番号が AMI のものか調べてください",
     "Asterisk doesn't answer the login; see whether the port is the manager's",
@@ -283,6 +287,7 @@ class _Connection(AMIProtocol):  # type: ignore[misc]
         self.lost: asyncio.Future[LinkDown] = loop.create_future()
 
     def data_received(self, data: bytes) -> None:
+        self.link.reading()
         try:
             for frame in self.framer.feed(data):
                 if self.closed:
@@ -443,7 +448,10 @@ class Link:
         self.strays = 0
         self._clock: Clock = clock or SystemClock()
         self._random = random
-        self._inbox: deque[Inbound] = deque()
+        self._inbox: deque[tuple[Inbound, Micros]] = deque()
+        self._read_at = Micros(0)
+        self.taken_read_at = Micros(0)
+        """When the bytes of the item that was taken last had been read; by the monotonic clock."""
         self._arrival: asyncio.Event = asyncio.Event()
         self._room: asyncio.Event = asyncio.Event()
         self._room.set()
@@ -641,7 +649,7 @@ class Link:
                 raise LinkDown(_CLOSED)
             self._arrival.clear()
             await self._arrival.wait()
-        item = self._inbox.popleft()
+        item, self.taken_read_at = self._inbox.popleft()
         if not self._room.is_set() and len(self._inbox) <= self.settings.inbox_bound // 2:
             self._room.set()
         return item
@@ -652,6 +660,10 @@ class Link:
                 yield await self.next_event()
             except LinkDown:
                 return
+
+    def reading(self) -> None:
+        """Bytes came."""
+        self._read_at = self._clock.monotonic()
 
     def hold(self) -> None:
         """Keep what arrives until the mark of its generation is in the inbox."""
@@ -682,7 +694,7 @@ class Link:
         connection.fail(LinkDown(_INBOX_FULL))
 
     def _append(self, item: Inbound) -> None:
-        self._inbox.append(item)
+        self._inbox.append((item, self._read_at))
         depth = len(self._inbox)
         self._high_water = max(self._high_water, depth)
         if depth > self.settings.inbox_bound // 2:
@@ -835,6 +847,8 @@ class Link:
         except ActionTimeout:
             raise LinkDown(_NO_LOGIN_ANSWER) from None
         except ActionFailed as error:
+            if "shutting down" in error.message.lower():
+                raise LinkDown(_SHUTTING_DOWN) from None  # it may be back in a second: no slow back-off
             raise AuthenticationFailed(
                 Notice(
                     f"Asterisk がユーザー {s.username} のログインを拒否しました。manager.conf の secret と "

@@ -14,7 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import SECOND, Instant, Micros
+from callcore.domain.ids import SECOND, Instant, Micros, OfferId
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -52,12 +52,14 @@ class Performer:
         entitled: Callable[[], Awaitable[bool]],
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
+        redirecting: Callable[[OfferId], None] = lambda _offer: None,
     ) -> None:
-        """`entitled` says whether this engine may move callers now."""
+        """`entitled` says whether this engine may move callers now; `redirecting` hears of each offer as it goes."""
         self._link = link
         self._now = now
         self._sleep = sleep
         self._entitled = entitled
+        self._redirecting = redirecting
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
@@ -128,6 +130,7 @@ class Performer:
                 dialplan.OFFER,
                 dialplan.offer_extension(effect.offer, effect.phones, effect.ring_s),
                 phones=dialplan.phone_list(effect.offer, effect.phones) if several else None,
+                offer=effect.offer,
             )
         except _NotPlaced as why:
             return i.OfferNotPlaced(
@@ -153,11 +156,17 @@ class Performer:
         return None
 
     async def _redirect(
-        self, channel_name: str, context: str, extension: str, *, phones: str | None = None
+        self,
+        channel_name: str,
+        context: str,
+        extension: str,
+        *,
+        phones: str | None = None,
+        offer: OfferId | None = None,
     ) -> None:
         """Redirect the caller out of the blocking wait. Raises `_NotPlaced` when it was surely not done.
 
-        `phones`: the list that must stand on the channel first."""
+        `phones`: the list that must stand on the channel first. `offer`: what it is done for, if for an offer."""
         if not await self._entitled():
             raise _NotPlaced("心拍が届いていない / no heartbeat of ours has reached Asterisk")
         try:
@@ -170,6 +179,8 @@ class Performer:
                 await self._set(channel_name, dialplan.PHONES, phones)
         except (ActionTimeout, LinkDown, ActionFailed, WireError) as error:
             raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
+        if offer is not None:
+            self._redirecting(offer)
         try:
             await self._call(
                 Action="Redirect", Channel=channel_name, Context=context, Exten=extension, Priority="1"

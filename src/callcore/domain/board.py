@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
@@ -198,8 +198,12 @@ class Window:
 
 def today(centre: Centre, now: Instant) -> Window:
     """The centre's local day that holds `now`."""
+    return day_of(centre, centre.calendar.local_date(now))
+
+
+def day_of(centre: Centre, day: date) -> Window:
+    """One local day of a centre."""
     zone = ZoneInfo(centre.time_zone)
-    day = centre.calendar.local_date(now)
     edges = (datetime.combine(d, time(), zone).timestamp() for d in (day, day + timedelta(days=1)))
     first, before = (Instant(round(edge) * SECOND) for edge in edges)
     return Window(first, before, day.isoformat())

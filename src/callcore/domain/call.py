@@ -103,6 +103,8 @@ class Visit:
     """How many rungs of the queue's ladder hold already."""
     also: tuple[QueueId, ...] = ()
     """Queues whose agents were added by an overflow rule."""
+    watched: bool = True
+    """Its beginning was witnessed, so that its length is right."""
     not_before: Instant | None = None
     """An overflow that could not be carried out is not tried again before."""
 
@@ -145,6 +147,8 @@ class Call:
     talking_with: AgentId | None = None
     talking_leg: ChannelId | None = None
     talk_since: Instant | None = None
+    talk_watched: bool = True
+    """The beginning of the last talk was witnessed, so that its length is right."""
     held_since: Instant | None = None
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""

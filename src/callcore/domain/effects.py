@@ -52,7 +52,9 @@ class EndWait(Effect):
 
 @dataclass(frozen=True, slots=True)
 class MoveCaller(Effect):
-    """The caller waits in another queue now: the channel's own variable says so, for the safety net. May be repeated."""
+    """The caller waits in another queue now: the channel's own variable says so, for the safety net.
+
+    May be repeated."""
 
     call: CallId
     channel_name: str

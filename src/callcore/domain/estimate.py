@@ -6,7 +6,8 @@ work, the one in question is served after k + 1 departures, of which each comes 
 stand before it: h is the mean handling time, 1/θ the mean patience. So the expected wait is Σ 1 ÷ (n/h + jθ) for
 j = 0 … k. An agent who is free counts as one caller less ahead.
 
-- n are the agents of the queue who are on duty now. Callers of other queues who are served before count by the share
+- n are the agents of the queue who are on duty now and have the skills that the last rung of its ladder asks for.
+  Callers of other queues who are served before count by the share
   of that queue's agents who serve this one as well.
 - h and θ come from the queue's own latest calls, beginning with what the centre file expects.
 """
@@ -18,7 +19,8 @@ from math import fsum
 
 from callcore.domain.centre import Queue
 from callcore.domain.floor import Floor, Pace, Place
-from callcore.domain.ids import QueueId
+from callcore.domain.ids import AgentId, QueueId
+from callcore.domain.routing import accepted, skilled
 
 PRIOR = 10.0
 """So many calls weighs what the centre file expects, against the queue's own latest ones."""
@@ -37,7 +39,7 @@ def patience_s(queue: Queue, pace: Pace) -> float:
 def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty."""
     queue = floor.queues.get(name)
-    duty = floor.on_duty.get(name)
+    duty = _able(floor, queue) if queue is not None else None
     if queue is None or not duty:
         return None
     before = [-float(sum(1 for agent in floor.free if agent in duty))]
@@ -53,3 +55,10 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     whole = int(ahead)
     wait = sum(1 / (rate + j * leaving) for j in range(whole + 1))
     return wait + (ahead - whole) / (rate + (whole + 1) * leaving)
+
+
+def _able(floor: Floor, queue: Queue) -> frozenset[AgentId]:
+    """The agents on duty who can serve the queue's callers, if not at once."""
+    duty = floor.on_duty.get(queue.id, frozenset())
+    needs = accepted(queue, len(queue.ladder))
+    return duty if not needs else frozenset(name for name in duty if skilled(floor.agents[name], needs))

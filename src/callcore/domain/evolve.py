@@ -304,7 +304,9 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
         replace(
             call,
             stage=_stage(call, fact),
-            visit=Visit(fact.visit, fact.queue, fact.priority, fact.at, fact.since),
+            visit=Visit(
+                fact.visit, fact.queue, fact.priority, fact.at, fact.since, watched=not fact.reconstructed
+            ),
             visits=call.visits + 1,
             queue=fact.queue,
             been=(*call.been, fact.queue),
@@ -463,6 +465,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             talking_with=fact.agent,
             talking_leg=fact.channel,
             talk_since=fact.at,
+            talk_watched=not fact.reconstructed,
             held_since=None,
             # A caller may have put down in the instant in which the phone was picked up.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
@@ -474,9 +477,9 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
 
 
 def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[QueueId, Pace]:
-    """The queues' pace after a wait that was watched to its end."""
+    """The queues' pace after a wait that was watched from its beginning to its end."""
     visit = call.visit
-    if visit is None or fact.reconstructed:
+    if visit is None or not visit.watched or fact.reconstructed:
         return floor.pace
     pace = floor.pace.get(visit.queue, Pace())
     return floor.pace.set(
@@ -490,7 +493,7 @@ def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[
 
 
 def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
-    if call.talk_since is None or fact.reconstructed:
+    if call.talk_since is None or not call.talk_watched or fact.reconstructed:
         return floor.pace
     pace = floor.pace.get(call.queue, Pace())
     until = fact.wrap_up_until or fact.at
@@ -551,10 +554,12 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
     for leg in call.legs:
         channels = channels.delete(leg.channel)
     ended = floor.ended
-    if len(ended) % 256 == 255:  # now and then, not at every end
+    most = floor.ended_most
+    if len(ended) >= most:
         # What CEL tells again after the next gap must not be taken for unknown.
         oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
         ended = Map({k: v for k, v in ended.items() if v > oldest})
+        most = max(256, 2 * len(ended))  # as rare as the line is long
     answered = call.answered_at is not None
     gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
         Outcome.ABANDONED,
@@ -565,6 +570,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         fact.call,
         channels=channels,
         ended=ended.set(call.id, fact.at),
+        ended_most=most,
         unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
         pace=_wait_over(floor, call, fact, gave_up=gave_up),
     )

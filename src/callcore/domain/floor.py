@@ -103,6 +103,8 @@ class Floor:
     seated: Map[PhoneId, AgentId] = field(default_factory=Map)
     """Who is signed in at a phone."""
     ended: Map[CallId, Instant] = field(default_factory=Map)
+    ended_most: int = 256
+    """So many are remembered before those that are old enough are forgotten."""
     unfiled: Map[CallId, Instant] = field(default_factory=Map)
     """Answered calls that ended and whose recording was not measured yet."""
     pace: Map[QueueId, Pace] = field(default_factory=Map)
@@ -182,6 +184,8 @@ class Floor:
         visit = call.visit
         queue = self.queues.get(visit.queue) if visit is not None else None
         if visit is None or queue is None or call.stage not in (Stage.WAITING, Stage.OFFERED):
+            return None
+        if call.given_up_as is not None:
             return None
         due: list[int] = []
         if visit.rung < len(queue.ladder):

@@ -17,6 +17,7 @@ Readers (the sidecar):
 
     codec = Codec(KINDS, UPCASTS, KeyStore.open(journal_folder, keys_folder))
     async for frame in Follower(journal_folder, codec, after=seq): ...       # only what is synced
+    for frame in read_since(journal_folder, codec, instant): ...             # beside a living writer, or without one
     await Drain(lambda after: Follower(journal_folder, codec, after), sink).run()
 
 Erasing: `keys.destroy_call(call)`, `keys.destroy_period(centre, "2026-11")`. The format stands in
@@ -38,7 +39,7 @@ from callcore.journal.errors import (
     SpoolBroken,
     SpoolFull,
 )
-from callcore.journal.follow import Follower, read_all
+from callcore.journal.follow import Follower, began, read_all, read_since
 from callcore.journal.keys import KeyStore, period_of
 from callcore.journal.spool import Cut, Mark, Opened, Spool, read_mark
 
@@ -67,10 +68,12 @@ __all__ = [
     "SpoolBroken",
     "SpoolFull",
     "Upcast",
+    "began",
     "checkpoint",
     "drain",
     "period_of",
     "read_all",
     "read_mark",
+    "read_since",
     "shape",
 ]

@@ -7,10 +7,19 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from callcore.domain.ids import Instant
 from callcore.journal import framing
 from callcore.journal.codec import Codec, Frame, Seq
 from callcore.journal.errors import JournalDamaged, JournalGap
-from callcore.journal.spool import HEADER_BYTES, Header, Mark, read_header, read_mark, segments
+from callcore.journal.spool import (
+    HEADER_BYTES,
+    Header,
+    Mark,
+    first_instant,
+    read_header,
+    read_mark,
+    segments,
+)
 
 POLL_S = 0.02
 """How often a follower that has read everything looks at the mark."""
@@ -175,6 +184,25 @@ def read_all(
                 return
     finally:
         reader.close()
+
+
+def read_since(folder: Path, codec: Codec, at: Instant) -> Iterator[Frame]:
+    """Every synced frame from the last segment on that begins at or before `at`: some are older, none is left out.
+
+    Errors as of `read_all`; FileNotFoundError: there is no such folder.
+    """
+    after: Seq | None = None
+    for _, _, path in segments(folder):
+        header, first = read_header(path), first_instant(path)
+        if header is None or first is None or first > at:
+            break
+        after = header.after if header.before else None
+    return read_all(folder, codec, after)
+
+
+def began(folder: Path) -> Instant | None:
+    """The instant of the oldest frame that is kept; None: none yet. FileNotFoundError: there is no such folder."""
+    return next((first_instant(path) for _, _, path in segments(folder)), None)
 
 
 class Follower:

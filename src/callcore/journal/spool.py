@@ -93,6 +93,14 @@ def read_header(path: Path) -> Header | None:
     return Header(run, part, first, (after_run, after_n), before)
 
 
+def first_instant(path: Path) -> Instant | None:
+    """The instant of a segment's first frame; None: it has none yet."""
+    with path.open("rb") as file:
+        file.seek(HEADER_BYTES + framing.HEAD.size)
+        data = file.read(PREFIX.size)
+    return Instant(PREFIX.unpack(data)[2]) if len(data) == PREFIX.size else None
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Everything up to `offset` of the segment (run, part) is on the disk; `seq` is the last frame there

@@ -17,7 +17,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Books
-from callcore.reports.tape import FrameLike, NothingThere, Stop, facts_of
+from callcore.reports.tape import FrameLike, NothingThere, Stop, facts_of, later
 from callcore.runtime.ports import Seq, View
 from callcore.web import models as m
 from callcore.web import show
@@ -35,7 +35,7 @@ def view_at(frames: Iterable[FrameLike], stop: Stop) -> tuple[View, Instant]:
         if stop.before(frame, then):
             break
         floor, books = then, told
-        seq, at = Seq(frame.run, frame.n), max(at, frame.at)
+        seq, at = Seq(frame.run, frame.n), later(at, frame)
     if seq.n == 0:
         raise NothingThere(
             "その時点の記録はジャーナルにありません。日付と CALLCORE_HOME を確認してください / "

@@ -35,7 +35,7 @@ from callcore.domain.shifts import (
     wrap_ups,
 )
 from callcore.reports.replay import unknown_centre
-from callcore.reports.tape import FrameLike, NothingThere, facts_of
+from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
 from callcore.runtime.ports import Seq
 
 HALF_HOUR = 1800 * SECOND
@@ -105,8 +105,8 @@ class Ledger:
             self.floor = changed
             if getattr(fact, "call", None) not in self.left_out:
                 self.books = self.books.after(fact)
-        self.since = frame.at if self.since is None else self.since
-        self.at = max(self.at, frame.at)
+        self.since = frame.at if self.since is None else min(self.since, frame.at)
+        self.at = later(self.at, frame)
         self.roster.settle(self.floor, self.at)
         self.seq = Seq(frame.run, frame.n)
 

@@ -77,3 +77,10 @@ def facts_of(frame: FrameLike) -> Iterator[f.Fact]:
     for fact in frame.facts:
         assert isinstance(fact, f.Fact)
         yield fact
+
+
+def later(at: Instant, frame: FrameLike) -> Instant:
+    """How late it is after a frame: events may come a little out of order, but only a step of the clock goes back."""
+    if any(isinstance(fact, f.ClockStepped) for fact in frame.facts):
+        return frame.at
+    return max(at, frame.at)

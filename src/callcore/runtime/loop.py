@@ -24,8 +24,9 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
-from callcore.domain.ids import Instant
+from callcore.domain.ids import Instant, Micros
 from callcore.domain.step import Step, step
+from callcore.runtime.offertimes import OfferTimes, monotonic
 from callcore.runtime.ports import Seq
 from callcore.runtime.timers import Timers
 
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 INBOX_BOUND = 50_000
 """Items. Beyond that the sources wait, and the link resyncs when its own bound is hit as well."""
+
+TURN_EVERY = 32
+"""Inputs after which others get their turn although more inputs stand in the inbox: about 5 ms of deciding."""
 
 WRITE_RETRY_S = 0.5
 """Seconds between tries while the journal cannot be written."""
@@ -70,19 +74,23 @@ class Loop:
         pen: Pen,
         perform: Callable[[e.Effect], Awaitable[i.Input | None]],
         now: Callable[[], Instant],
+        offers: OfferTimes | None = None,
     ) -> None:
         self.floor = floor
         self.seq = Seq(0, 0)
         self.counts = Counts()
-        self.timers = Timers(now, self.put)
+        self.offers = OfferTimes(now) if offers is None else offers
+        self.timers = Timers(now, self._timer)
         self._pen = pen
         self._perform = perform
-        self._inbox: deque[i.Input | Happening] = deque()
+        self._inbox: deque[tuple[i.Input | Happening, Micros]] = deque()
         self._arrival = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._stuck_since: float | None = None
         self._doing: set[asyncio.Task[None]] = set()
+        self._eager = False
+        """Somebody is to be offered a call: that begins before the next input is taken."""
 
     # -- telling ----------------------------------------------------------------------------------------------
 
@@ -95,9 +103,9 @@ class Loop:
         """Seconds since which the journal cannot be written and nothing is decided; 0 while it can."""
         return 0.0 if self._stuck_since is None else round(time.monotonic() - self._stuck_since, 3)
 
-    def put(self, item: i.Input | Happening) -> None:
-        """Add to the inbox, at its end."""
-        self._inbox.append(item)
+    def put(self, item: i.Input | Happening, since: Micros | None = None) -> None:
+        """Add to the inbox, at its end. `since`: when it could first be known, by the monotonic clock; None: now."""
+        self._inbox.append((item, monotonic() if since is None else since))
         self._arrival.set()
         if len(self._inbox) >= INBOX_BOUND:
             self._room.clear()
@@ -111,7 +119,7 @@ class Loop:
         decided: asyncio.Future[Step | None] = asyncio.get_running_loop().create_future()
 
         async def decide() -> None:
-            done = await self._decide(told)
+            done = await self._decide(told, monotonic())
             if not decided.done():
                 decided.set_result(done)
 
@@ -122,6 +130,9 @@ class Loop:
                 "エンジンの不具合です。ログを見てください / a fault of the engine; see its log"
             )
         return done
+
+    def _timer(self, fired: i.TimerFired, late: Micros) -> None:
+        self.put(fired, Micros(monotonic() - late))
 
     async def room(self) -> None:
         """Wait while the inbox is at its bound. Whoever reads from a source asks before reading on."""
@@ -135,17 +146,18 @@ class Loop:
             if not self._inbox:
                 self._arrival.clear()
                 await self._arrival.wait()
-            item = self._inbox.popleft()
+            item, since = self._inbox.popleft()
             if len(self._inbox) < INBOX_BOUND // 2:
                 self._room.set()
             if isinstance(item, i.Input):
-                await self._decide(item)
+                await self._decide(item, since)
             else:
                 await item()
-            if self.counts.inputs % 64 == 63:
+            if self._eager or self.counts.inputs % TURN_EVERY == 0:
+                self._eager = False
                 await asyncio.sleep(0)  # readers and effects get their turn under a flood
 
-    async def _decide(self, told: i.Input) -> Step | None:
+    async def _decide(self, told: i.Input, since: Micros) -> Step | None:
         """What was decided; None: the core raised."""
         began = time.perf_counter_ns()
         self.counts.inputs += 1
@@ -163,6 +175,9 @@ class Loop:
         self.floor = done.floor
         self.counts.facts += len(done.facts)
         for effect in done.effects:
+            if isinstance(effect, e.OfferCall):
+                self.offers.wanted(effect.offer, since, told.at)
+                self._eager = True
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
         return done
@@ -198,6 +213,8 @@ class Loop:
         task.add_done_callback(self._doing.discard)
 
     async def _do(self, effect: e.Effect) -> None:
+        if isinstance(effect, e.OfferCall):
+            self.offers.begun(effect.offer)
         try:
             result = await self._perform(effect)
         except asyncio.CancelledError:
@@ -205,6 +222,9 @@ class Loop:
         except Exception:
             log.exception("an effect raised", effect=type(effect).__name__)
             return
+        finally:
+            if isinstance(effect, e.OfferCall):
+                self.offers.over(effect.offer)
         if result is not None:
             self.put(result)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from callcore.domain.floor import Floor
-from callcore.domain.ids import Instant
+from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Books
 
 
@@ -65,3 +65,6 @@ HealthCheck = Callable[[], Awaitable[Health]]
 
 Gauges = Callable[[], Mapping[str, float]]
 """Asked at scrape time: short names and their present values."""
+
+CentreGauges = Callable[[], Mapping[CentreId, Mapping[str, float]]]
+"""The same of each centre, for what is neither on the floor nor in today's books."""

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-from callcore.domain.ids import SECOND, Instant
+from callcore.domain.ids import SECOND, Instant, Micros
 from callcore.domain.inputs import Timer, TimerFired
 
 LONGEST_SLEEP_S = 1.0
@@ -21,7 +21,8 @@ class Timers:
     """Set by the deciding task; what is due is handed to `fire`. A timer that is set again takes its new instant, be
     it later or earlier; the former one is void."""
 
-    def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired], None]) -> None:
+    def __init__(self, now: Callable[[], Instant], fire: Callable[[TimerFired, Micros], None]) -> None:
+        """`fire` is told as well by how much the timer comes late."""
         self._now = now
         self._fire = fire
         self._heap: list[tuple[Instant, str, str, Timer]] = []
@@ -51,7 +52,7 @@ class Timers:
                 at, _, _, timer = heapq.heappop(self._heap)
                 if self._due.get(timer) == at:
                     del self._due[timer]
-                    self._fire(TimerFired(at=max(at, now), timer=timer))
+                    self._fire(TimerFired(at=max(at, now), timer=timer), Micros(now - at))
             self._earlier.clear()
             wait = LONGEST_SLEEP_S
             if self._heap:

@@ -25,11 +25,11 @@ from callcore import __version__
 from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
 from callcore.domain.estimate import wait_s
-from callcore.domain.ids import Instant
+from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
 from callcore.domain.stages import Stage
 from callcore.domain.turn import LAST_PRIORITY
-from callcore.runtime.ports import Gauges, LiveSource, View
+from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, View
 
 log = logging.getLogger("callcore.telemetry")
 
@@ -73,11 +73,21 @@ HELP = {
     "engine_timers": "Timers that are set.",
     "engine_clock_steps": "How often the wall clock was stepped since the engine's start.",
     "engine_cpu_seconds": "CPU time of the engine since its start.",
+    "engine_offer_median_seconds": "Agent free and caller waiting until the redirect: median of the last offers.",
+    "engine_offer_p99_seconds": "Agent free and caller waiting until the redirect: p99 of the last offers.",
+    "engine_offer_largest_seconds": "Agent free and caller waiting until the redirect: the longest of the last offers.",
+    "engine_offer_decided_p99_seconds": "Agent free and caller waiting until the offer stands in the journal: p99.",
+    "engine_offer_whole_p99_seconds": "Asterisk's time stamp of what made it possible until the redirect: p99.",
     "sidecar_drain_behind_frames": "Frames of the journal that the database does not hold yet.",
     "sidecar_drain_behind_seconds": "Age of the oldest frame that the database does not hold yet.",
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
+    "reconciliation_calls": "Calls of the last reconciled day that were held against all books.",
+    "reconciliation_differences": "Differences of that day that nothing explains; each is named in the result.",
+    "reconciliation_explained": "Differences of that day with a known reason.",
+    "reconciliation_complete": "1 if every book reached back to every call of that day.",
+    "reconciliation_at_seconds": "When that day was reconciled, in epoch seconds UTC.",
 }
 """For gauges that the composition root gives by these names; others say where they come from."""
 
@@ -106,9 +116,10 @@ class _Families:
 class FloorCollector(Collector):
     """Reads the present view when Prometheus asks."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges) -> None:
         self._live = live
         self._gauges = gauges
+        self._by_centre = by_centre
 
     def collect(self) -> Iterator[Metric]:
         view, now = self._live.view(), self._live.now()
@@ -146,9 +157,11 @@ class FloorCollector(Collector):
     def _asked(self, families: _Families) -> None:
         """What the processes tell of themselves. A failure there must not hide the floor."""
         told: Mapping[str, float] = {}
+        of_centres: Mapping[CentreId, Mapping[str, float]] = {}
         up = 1.0
         try:
             told = self._gauges()
+            of_centres = self._by_centre()
         except Exception:
             log.exception("the gauges cannot be asked")
             up = 0.0
@@ -157,6 +170,9 @@ class FloorCollector(Collector):
         for name in good:
             if name not in families.known:
                 families.add(name, HELP.get(name, "A gauge of callcore's own processes."), told[name])
+        for centre, values in sorted(of_centres.items()):
+            for name, value in values.items():
+                families.add(name, HELP[name], value, centre=centre)
         families.add("gauges_up", "1 if callcore's own gauges could be asked.", up)
         families.add("gauges_refused", "Gauges that were left out because of their name.", refused)
 
@@ -282,9 +298,9 @@ def _open(families: _Families, centre: Centre, now: Instant) -> None:
 class Exposition:
     """The bytes of one scrape, in the format that the scraper accepts."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges) -> None:
+    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges = dict) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(FloorCollector(live, gauges))
+        self._registry.register(FloorCollector(live, gauges, by_centre))
 
     def __call__(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, given the Accept header."""
