@@ -27,7 +27,8 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
             return Outcome.CUT_OFF  # back in the queue and not answered again
         if by_caller:
             return Outcome.LOST_ON_HOLD if call.held_since is not None else Outcome.COMPLETED
-        fault = call.last_cause not in (None, NORMAL_CLEARING)
+        # Nobody put down: Asterisk was stopped, or a leg was taken from under the talk.
+        fault = by is Party.SYSTEM or call.last_cause not in (None, NORMAL_CLEARING)
         return Outcome.CUT_OFF if fault else Outcome.COMPLETED
     if call.given_up_as is not None:
         return call.given_up_as

@@ -165,7 +165,8 @@ def _(fact: f.LinkGained, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.LinkLost, floor: Floor) -> Floor:
-    return replace(floor, linked=False, blind_since=floor.at if floor.linked else floor.blind_since)
+    # The engine says up to when it was watched; often nothing had happened for a while before.
+    return replace(floor, linked=False, blind_since=fact.at if floor.linked else floor.blind_since)
 
 
 @_apply.register

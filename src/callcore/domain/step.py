@@ -388,7 +388,11 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         if offer is None or offer.overdue_at > told.at:
             turn.disregard("その呼出は終わっている / that offer is over")
             return
-        # Nobody told its end although Dial's limit is past: the next snapshot says where the caller stands.
+        # Nobody told its end although Dial's limit is past: the next snapshot says where the caller stands. Dial goes
+        # by the wall clock, and rings on for as long as that was set back.
+        for leg in turn.floor.calls[offer.call].legs:
+            if leg.offer == offer.id:
+                turn.want(e.WithdrawOffer(offer.id, leg.channel))
         turn.fail_offer(
             offer.id, told.at, OfferStage.WITHDRAWN, "終わりの知らせがない / its end was never told"
         )
