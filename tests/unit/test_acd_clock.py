@@ -10,8 +10,8 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Rung
-from callcore.domain.ids import SECOND, CallId, ChannelId
-from callcore.domain.stages import OfferStage, Outcome, Stage, Work
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId
+from callcore.domain.stages import OfferStage, Outcome, Presence, Stage, Work
 from tests.support.acd import Acd, crew, opened, queue, rule, site
 from tests.support.floors import NODE
 
@@ -260,3 +260,15 @@ def test_no_timer_runs_on_for_a_caller_who_has_gone_and_none_in_a_circle_while_t
     d.snapshot(601, holding(d))
     d.until(601)
     assert d.sent_away() == {"c1": Outcome.OVERFLOW_WAIT}
+
+
+def test_who_rang_when_the_clock_was_set_ahead_has_missed_nothing() -> None:
+    d = opened(site(queue(), staff=crew(1), pause_after_misses=1))
+    d.comes(0, 1)
+    d.calls(1)
+    offer = d.floor.calls[CallId("c1")].offer
+    assert offer is not None
+    d.tell(i.ClockJumped(at=d.at(3603), by=3600 * SECOND))
+    d.tell(i.OfferReturned(at=d.at(3603.1), call=CallId("c1"), offer=offer, result=OfferStage.NO_ANSWER))
+    agent = d.floor.agents[AgentId("1001")]
+    assert (agent.misses, agent.rest_until, agent.presence) == (0, None, Presence.READY)

@@ -191,6 +191,7 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
         replace(
             floor,
             at=fact.at,
+            stepped_at=fact.at,
             blind_since=_moved(floor.blind_since, fact.by),
             calls=Map({name: _call_moved(call, fact.by) for name, call in floor.calls.items()}),
             offers=Map(

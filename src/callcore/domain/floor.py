@@ -85,6 +85,8 @@ class Floor:
     """The last that is known of the time before nobody watched; None while linked."""
     lagging: bool = False
     """Asterisk's events come late: what is told now is not exact."""
+    stepped_at: Instant | None = None
+    """When the wall clock was last set, by the new clock."""
     healed: int = 0
     """States that the watchdog mended, in this run."""
     centres: Map[CentreId, Centre] = field(default_factory=Map)

@@ -46,6 +46,8 @@ CLOCK_TICK = 10_000
 Linux ticks every 1 to 10 ms (time(2), CONFIG_HZ)."""
 LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
+STEP_SETTLES_S = 2
+"""Seconds after a step of the clock within which the rings that Asterisk ended for it are told. They come at once."""
 OVERFLOW_AGAIN_S = 1
 """Seconds after which an overflow that was not carried out is tried again."""
 
@@ -147,6 +149,13 @@ class Turn:
         call = self.floor.calls[open_offer.call]
         if open_offer.withdrawn and result is not OfferStage.CALLER_GONE:
             result, reason = OfferStage.WITHDRAWN, "取り下げ / withdrawn"
+        stepped = self.floor.stepped_at
+        if result in OWN_DOING and stepped is not None and 0 <= at - stepped <= STEP_SETTLES_S * SECOND:
+            # Asterisk ends every ring when its clock is set ahead: nobody missed anything.
+            result, reason = (
+                OfferStage.WITHDRAWN,
+                "時計の変更で呼出が終わった / the ring ended with a step of the clock",
+            )
         queue = self.floor.queues.get(self.queue_now(call))
         rest = rest_s
         if queue is not None:
