@@ -266,6 +266,7 @@ def test_who_rang_when_the_clock_was_set_ahead_has_missed_nothing() -> None:
     d = opened(site(queue(), staff=crew(1), pause_after_misses=1))
     d.comes(0, 1)
     d.calls(1)
+    d.rings(2, 1)
     offer = d.floor.calls[CallId("c1")].offer
     assert offer is not None
     d.tell(i.ClockJumped(at=d.at(3603), by=3600 * SECOND))
