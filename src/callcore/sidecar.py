@@ -42,6 +42,8 @@ from callcore.web import CannotListen, create_app, listen, serve
 
 log = structlog.get_logger(__name__)
 
+FOLD_EVERY_S = 0.05
+"""For so long frames are gathered for the present view; a board gets 5 views a second at most."""
 ASK_EVERY_S = 1.0
 """Between two looks for the engine's signs of life."""
 STALE_AFTER_S = 5.0
@@ -212,7 +214,7 @@ class Sidecar:
         pruned = view.floor.at
         try:
             while True:
-                frames = await follower.batch(500)
+                frames = await follower.batch(500, FOLD_EVERY_S)
                 floor, books = view.floor, view.books
                 for frame in frames:
                     for fact in frame.facts:
