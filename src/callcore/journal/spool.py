@@ -128,7 +128,9 @@ def read_mark(folder: Path) -> Mark | None:
     """Up to where followers may read. None: nothing was ever synced, or the host died while marking."""
     for _ in range(3):  # it is written in place; a reader may meet half of it
         try:
-            fd = os.open(folder / "synced", os.O_RDONLY)  # followers look many times a second: no more than that
+            fd = os.open(
+                folder / "synced", os.O_RDONLY
+            )  # followers look many times a second: no more than that
         except FileNotFoundError:
             return None
         try:
