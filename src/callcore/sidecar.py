@@ -7,11 +7,13 @@ and no caller notices; what it wants done it asks of the engine, and sees it com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -409,6 +411,18 @@ def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
         log.info("照合済 / reconciled", **told)
 
 
+def stand_back() -> None:
+    """Leave the cores to engine and Asterisk when they want them.
+
+    Niceness counts within a session only where the kernel shares the cores among sessions first (sched(7), autogroup);
+    so the session is put back too where it is this process's own, as under the supervisor.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # a kernel without it
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
 async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
     await Sidecar(settings).run(stop)
 
@@ -416,7 +430,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
-    os.nice(NICENESS)
+    stand_back()
     return run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )
