@@ -25,7 +25,7 @@ that the machine's other work meets both. A rate holds if, by Asterisk's CEL and
 
 What fails is tried once more; the highest rate that held is the side's figure, and after the steps one half a step
 above it is tried. CPU is told by part; the load generator's is told apart and counts for neither. The
-sidecar runs at its own niceness of 15: what it leaves for later is told too.
+sidecar stands back as it does under the supervisor, in a session of its own: what it leaves for later is told too.
 
 With `CALLCORE_TEST_AHEAD=1` (as root, under `setsid -w`) the machine's other work stands back.
 
@@ -260,7 +260,7 @@ class Bench:
         if side == CALLCORE:
             await self.s.start_engine()
             if self.sidecar:
-                self.s.start("sidecar")
+                self.s.start("sidecar", own_session=True)
             yield
             for name in list(self.s.processes):
                 await self.s.stop(name)

@@ -365,8 +365,9 @@ class Engine:
 
     def _event(self, event: Event, read_at: Micros) -> None:
         told = translate(event, self._settings.node_id)
-        if told is not None and not isinstance(told, KeyPressed):
-            told = replace(told, at=self._clock_watch.corrected(told.at, self._now()))
+        at = self._heard_at
+        if told is not None and not isinstance(told, KeyPressed) and at is not None and told.at != at:
+            told = replace(told, at=at)  # stamped by the clock of before a step
         match told:
             case None:
                 return

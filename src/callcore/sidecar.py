@@ -7,11 +7,13 @@ and no caller notices; what it wants done it asks of the engine, and sees it com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -42,6 +44,8 @@ from callcore.web import CannotListen, create_app, listen, serve
 
 log = structlog.get_logger(__name__)
 
+FOLD_EVERY_S = 0.05
+"""For so long frames are gathered for the present view; a board gets 5 views a second at most."""
 ASK_EVERY_S = 1.0
 """Between two looks for the engine's signs of life."""
 STALE_AFTER_S = 5.0
@@ -212,7 +216,7 @@ class Sidecar:
         pruned = view.floor.at
         try:
             while True:
-                frames = await follower.batch(500)
+                frames = await follower.batch(500, FOLD_EVERY_S)
                 floor, books = view.floor, view.books
                 for frame in frames:
                     for fact in frame.facts:
@@ -407,6 +411,18 @@ def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
         log.info("照合済 / reconciled", **told)
 
 
+def stand_back() -> None:
+    """Leave the cores to engine and Asterisk when they want them.
+
+    Niceness counts within a session only where the kernel shares the cores among sessions first (sched(7), autogroup);
+    so the session is put back too where it is this process's own, as under the supervisor.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # a kernel without it
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
 async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
     await Sidecar(settings).run(stop)
 
@@ -414,7 +430,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The sidecar's process. 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
-    os.nice(NICENESS)
+    stand_back()
     return run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

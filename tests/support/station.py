@@ -148,11 +148,15 @@ class Station:
             **self.env_more,
         }
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
-        """Start `engine` or `sidecar` as the process it is in real life."""
+    def start(self, name: str, *, own_session: bool = False) -> subprocess.Popen[bytes]:
+        """Start `engine` or `sidecar` as the process it is in real life; there it has a session of its own, too."""
         with (self.settings.home / f"{name}.log").open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "callcore", name], env=self.env, stdout=out, stderr=out
+                [sys.executable, "-m", "callcore", name],
+                env=self.env,
+                stdout=out,
+                stderr=out,
+                start_new_session=own_session,
             )
         self.processes[name] = process
         return process

@@ -13,7 +13,7 @@ from callcore.domain.centre import Announcement, Cause, Configuration, Number, O
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import CentreId, NodeId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
-from callcore.pbx.render import PbxSettings, RenderError, render, write
+from callcore.pbx.render import EVENTS, UNMADE_EVENTS, PbxSettings, RenderError, render, write
 from tests.support.centre import small_centre
 
 EVIL = (
@@ -171,6 +171,11 @@ def test_filters_are_written_in_a_form_that_this_asterisk_knows(version: str, by
     manager = text(render(small_centre(), replace(settings(), asterisk_version=version)), "manager.conf")
     assert ("eventfilter(action(include),name(Newchannel)) =" in manager) is by_name
     assert ("eventfilter = ^Event: Newchannel[[:cntrl:]]" in manager) is not by_name
+    assert ("\ndisabledevents = Newexten,VarSet," in manager) is by_name
+
+
+def test_no_event_that_is_asked_for_is_kept_from_being_made() -> None:
+    assert not {*EVENTS, "DeviceStateChange", "DTMFEnd"} & set(UNMADE_EVENTS)
 
 
 @pytest.mark.parametrize("evil", EVIL)

@@ -54,10 +54,11 @@ class Heartbeat:
         age = self.age_s
         if age is None or age > STALE_S:
             self.fresh.clear()
-        try:
-            await asyncio.wait_for(self.fresh.wait(), TIMEOUT_S)
-        except TimeoutError:
-            return False
+        if not self.fresh.is_set():
+            try:
+                await asyncio.wait_for(self.fresh.wait(), TIMEOUT_S)
+            except TimeoutError:
+                return False
         return not self.superseded.is_set()
 
     async def alone(self) -> bool:

@@ -620,19 +620,22 @@ class Link:
             connection.fail(LinkDown(_PENDING_FULL))
             raise LinkDown(_PENDING_FULL)
         connection.exchange(pending)
+        # The loop reads what has come before it looks at timers: an answer wins over a deadline that has passed.
+        deadline = asyncio.get_running_loop().call_later(
+            timeout, pending.settle, ActionTimeout(pending.label, timeout)
+        )
+        outcome: Reply | tuple[Event, ...] | Exception | None = None
         try:
-            # `wait` rather than `timeout`: an answer that is there wins over a deadline that has passed.
-            await asyncio.wait({pending.future}, timeout=timeout)
+            outcome = await pending.future
         finally:
-            if not pending.future.done():
+            deadline.cancel()
+            if outcome is None or isinstance(outcome, ActionTimeout):
                 if is_list:
                     connection.abandon(pending)
                 else:
                     connection.forget(pending)
-        if not pending.future.done():
+        if isinstance(outcome, ActionTimeout):
             self._timeouts += 1
-            raise ActionTimeout(pending.label, timeout)
-        outcome = pending.future.result()
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, Reply | tuple)

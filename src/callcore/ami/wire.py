@@ -218,26 +218,22 @@ def event_name(frame: bytes) -> bytes | None:
 
 def parse(frame: bytes) -> Event | Reply:
     """Read one frame. Bytes that are no UTF-8 become U+FFFD. Raises `WireError` when it is neither kind."""
-    headers: list[tuple[str, str]] = []
-    first: dict[str, str] = {}
-    for line in frame.decode("utf-8", "replace").split("\r\n"):
-        name, sign, value = line.partition(":")
-        if not sign:
-            continue
-        if value[:1] == " ":
-            value = value[1:]
-        headers.append((name, value))
-        first.setdefault(name.lower(), value)
+    lines = [line.partition(":") for line in frame.decode("utf-8", "replace").split("\r\n")]
+    headers = tuple([(name, value[1:] if value[:1] == " " else value) for name, sign, value in lines if sign])
+    first = {name.lower(): value for name, value in reversed(headers)}
     kind = headers[0][0] if headers else ""
     if kind == "Event":
-        return Event(tuple(headers), first, headers[0][1])
+        return Event(headers, first, headers[0][1])
     if kind == "Response":
-        return Reply(tuple(headers), first)
+        return Reply(headers, first)
     raise WireError(f"neither an event nor a response: {frame[:80]!r}")
 
 
 def parse_instant(text: str) -> Instant | None:
     """Microseconds since the epoch from Asterisk's decimal seconds (`1795193503.317583`), unrounded."""
+    whole, micros = text[:-7], text[-6:]
+    if text[-7:-6] == "." and len(whole) <= 12 and text.isascii() and whole.isdigit() and micros.isdigit():
+        return Instant(int(whole) * 1_000_000 + int(micros))  # as Asterisk writes it, event after event
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None

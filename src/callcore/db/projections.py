@@ -3,6 +3,8 @@
 Rules
 - All frames of a batch and the new position are one transaction: they are there together or not at all.
 - A frame at or below the position is passed over, so a batch may come twice, or from further back.
+- A batch is folded in memory first and then written table by table, so that the statements are few however many
+  facts there are, and a row that is begun and ended within one batch is written once.
 - A call's row is what `measures.record` makes of the facts, loaded, folded and stored; nothing is reckoned here.
 - A fact of a call whose arrival is not in the tables (the journal was begun again, or the row is past its
   retention) makes no row; it is written down in `facts_noted` as `CallUnknown`.
@@ -10,23 +12,26 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
 from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import Database
 from callcore.db.rows import record_of, row_of
 from callcore.domain import facts as f
-from callcore.domain.ids import CallId, Instant
+from callcore.domain.ids import CallId, Instant, OfferId
 from callcore.domain.measures import Record, moved, record
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage
 from callcore.runtime.ports import Seq
+
+_Row = dict[str, Any]
+"""Values by column."""
 
 Seal = Callable[[Personal], tuple[bytes, str | None, str] | None]
 """A personal value to what its table keeps: sealed bytes, fingerprint, period. None: its key has been destroyed."""
@@ -72,12 +77,14 @@ class Projection:
                 for k, fact in enumerate(frame.facts)
                 if isinstance(fact, f.Fact)
             ]
-            known = await _fold_calls(connection, [fact for *_, fact in told])
+            known, new = await _fold_calls(connection, [fact for *_, fact in told])
             arrived = {fact.call for *_, fact in told if isinstance(fact, f.CallArrived)}
             if fit := [row for row in callers if row["call"] in arrived]:
                 await connection.execute(insert(t.callers), fit)
+            batch = _Batch(connection, known, new)
             for run, n, k, fact in told:
-                await _write(connection, {"run": run, "n": n, "k": k}, fact, known)
+                await batch.take({"run": run, "n": n, "k": k}, fact)
+            await batch.write()
             await _move(connection, position, Seq(fresh[-1].run, fresh[-1].n))
 
     def _sealed(self, fact: object) -> Iterable[dict[str, Any]]:
@@ -122,8 +129,10 @@ def _beyond(position: Seq | None, frames: Sequence[Frame]) -> list[Frame]:
     return fresh
 
 
-async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[CallId, Record]:
-    """Folds the facts into the calls' rows, and gives the records of all calls that the facts name."""
+async def _fold_calls(
+    connection: AsyncConnection, facts: list[f.Fact]
+) -> tuple[dict[CallId, Record], Set[CallId]]:
+    """Folds the facts into the calls' rows. Gives the records of all calls that the facts name, and which are new."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
     wanted: ColumnElement[bool] = t.calls.c.id.in_(named)
     if any(isinstance(fact, f.ClockStepped) for fact in facts):
@@ -146,15 +155,26 @@ async def _fold_calls(connection: AsyncConnection, facts: list[f.Fact]) -> dict[
                 more[call] = {"node": fact.node}
             case f.CallAdmitted() | f.CallRefused():
                 more.setdefault(call, {})["admission"] = fact.reason
-    new = [{"admission": None} | row_of(r) | more[c] for c, r in after.items() if c not in before]
+    new = after.keys() - before.keys()
     if new:
-        await connection.execute(insert(t.calls), new)
+        rows = [{"admission": None} | row_of(r) | more[c] for c, r in after.items() if c in new]
+        await connection.execute(insert(t.calls), rows)
+    changes: dict[str, _Row] = {}
     for call, folded in after.items():
-        changed = folded != before.get(call) or "admission" in more.get(call, {})
-        if call in before and changed:
-            values = row_of(folded) | more.get(call, {})
-            await connection.execute(update(t.calls).where(t.calls.c.id == call).values(values))
-    return after
+        told = more.get(call, {})
+        if call not in new and (folded != before[call] or told):
+            changes[call] = {name: value for name, value in row_of(folded).items() if name != "id"} | told
+    await _change(connection, update(t.calls).where(t.calls.c.id == bindparam("of")), changes)
+    return after, new
+
+
+async def _change(connection: AsyncConnection, these: Update, changes: Mapping[str, _Row]) -> None:
+    """Set what is to change. `these` chooses the rows by the parameter `of`, which takes the keys of `changes`."""
+    alike: dict[tuple[str, ...], list[_Row]] = {}
+    for of, values in changes.items():
+        alike.setdefault(tuple(sorted(values)), []).append({"of": of} | values)
+    for rows in alike.values():
+        await connection.execute(these, rows)
 
 
 _NOTED = (
@@ -185,33 +205,60 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-async def _write(
-    connection: AsyncConnection, place: dict[str, int], fact: f.Fact, known: dict[CallId, Record]
-) -> None:
-    """The rows beside the call's own that one fact makes or changes."""
+class _Batch:
+    """The rows beside the calls' own that the facts of one batch make and change."""
 
-    async def note(kind: str, detail: dict[str, Any]) -> None:
-        row = place | {"at": fact.at, "kind": kind, "call": getattr(fact, "call", None), "detail": detail}
-        await connection.execute(insert(t.facts_noted), row)
+    def __init__(self, connection: AsyncConnection, known: Mapping[CallId, Record], new: Set[CallId]) -> None:
+        """`known`: the calls that have a row; `new`: those of them that have no visit in the table yet."""
+        self._connection = connection
+        self._known = known
+        self._begin(new)
 
-    if isinstance(fact, _NOTED):
-        told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
-        await note(type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
-        if isinstance(fact, f.ClockStepped):
-            await _step_clock(connection, fact.by)
-        return
-    call = getattr(fact, "call", None)
-    if call is not None and call not in known:
-        await note("CallUnknown", {"fact": type(fact).__name__})
-        return
-    match fact:
-        case f.Configured():
-            await note("Configured", {"version": fact.configuration.version})
-        case f.VisitBegan():
-            await _close_visit(connection, fact.call, fact.at, "requeued")
-            await connection.execute(
-                insert(t.visits),
-                {
+    def _begin(self, new: Set[CallId] = frozenset()) -> None:
+        self._new = new
+        self._visits: list[_Row] = []
+        """Begun in this batch; `_open` has those of them that have not ended."""
+        self._open: dict[CallId, _Row] = {}
+        self._visit_changes: dict[str, _Row] = {}
+        """Of visits that were open before, by call."""
+        self._offers: dict[OfferId, _Row] = {}
+        self._offer_changes: dict[str, _Row] = {}
+        self._recordings: list[_Row] = []
+        self._notes: list[_Row] = []
+
+    async def write(self) -> None:
+        """What was gathered. What changes goes first: it is about rows that were there before those that are new."""
+        await _change(self._connection, _open_visit, self._visit_changes)
+        await _change(self._connection, _offer, self._offer_changes)
+        for table, rows in (
+            (t.visits, self._visits),
+            (t.offers, list(self._offers.values())),
+            (t.recordings, self._recordings),
+            (t.facts_noted, self._notes),
+        ):
+            if rows:
+                await self._connection.execute(insert(table), rows)
+        self._begin()
+
+    async def take(self, place: dict[str, int], fact: f.Fact) -> None:
+        """The rows that one fact makes or changes; `place` is that of the fact in the journal."""
+        if isinstance(fact, _NOTED):
+            told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
+            self._note(place, fact, type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
+            if isinstance(fact, f.ClockStepped):
+                await self.write()
+                await _step_clock(self._connection, fact.by)
+            return
+        call = getattr(fact, "call", None)
+        if call is not None and call not in self._known:
+            self._note(place, fact, "CallUnknown", {"fact": type(fact).__name__})
+            return
+        match fact:
+            case f.Configured():
+                self._note(place, fact, "Configured", {"version": fact.configuration.version})
+            case f.VisitBegan():
+                self._end_visit(fact.call, fact.at, "requeued")
+                self._open[fact.call] = {
                     "id": fact.visit,
                     "call": fact.call,
                     "queue": fact.queue,
@@ -219,18 +266,18 @@ async def _write(
                     "entered_at": fact.at,
                     "since": fact.since,
                     "in_net": False,
+                    "ended_at": None,
+                    "outcome": None,
                     "reconstructed": fact.reconstructed,
                     "position": fact.position,
                     "estimate_s": fact.estimate_s,
                     "reasons": list(fact.reasons),
-                },
-            )
-        case f.NetEntered():
-            await connection.execute(_open_visit.values(in_net=True), {"of": fact.call})
-        case f.OfferMade():
-            await connection.execute(
-                insert(t.offers),
-                {
+                }
+                self._visits.append(self._open[fact.call])
+            case f.NetEntered():
+                self._change_visit(fact.call, in_net=True)
+            case f.OfferMade():
+                self._offers[fact.offer] = {
                     "id": fact.offer,
                     "call": fact.call,
                     "visit": fact.visit,
@@ -239,52 +286,75 @@ async def _write(
                     "ring_s": fact.ring_s,
                     "reasons": list(fact.reasons),
                     "made_at": fact.at,
+                    "rang_at": None,
+                    "ended_at": None,
                     "result": OfferStage.MADE,
+                    "rest_until": None,
+                    "reason": None,
                     "reconstructed": fact.reconstructed,
-                },
-            )
-        case f.OfferRang():
-            rang = _offer.values(rang_at=fact.at, result=OfferStage.RINGING)
-            await connection.execute(rang, {"named": fact.offer})
-        case f.OfferFailed():
-            over = _offer.values(
-                ended_at=fact.at,
-                result=fact.result,
-                rest_until=fact.rest_until,
-                reason=fact.reason,
-                reconstructed=t.offers.c.reconstructed | fact.reconstructed,
-            )
-            await connection.execute(over, {"named": fact.offer})
-        case f.CallAnswered():
-            await _close_visit(connection, fact.call, fact.at, "answered")
-            if fact.offer is not None:
-                answered = _offer.values(ended_at=fact.at, result=OfferStage.ANSWERED)
-                await connection.execute(answered, {"named": fact.offer})
-        case f.CallEnded():
-            await _close_visit(connection, fact.call, fact.at, fact.outcome.value)
-        case f.RecordingFiled():
-            await connection.execute(
-                insert(t.recordings),
-                {
-                    "call": fact.call,
-                    "file": fact.file,
-                    "size": fact.size,
-                    "seconds": fact.seconds,
-                    "sha256": fact.sha256,
-                    "problem": fact.problem,
-                    "filed_at": fact.at,
-                },
-            )
-        case f.AgentSignedIn():
-            row = place | {"agent": fact.agent, "phone": fact.phone, "signed_in_at": fact.at}
-            await connection.execute(insert(t.agent_sessions), row)
-        case f.AgentSignedOut():
-            out = _session.values(signed_out_at=fact.at, reason=fact.reason)
-            await connection.execute(out, {"who": fact.agent})
+                }
+            case f.OfferRang():
+                self._change_offer(fact.offer, rang_at=fact.at, result=OfferStage.RINGING)
+            case f.OfferFailed():
+                self._change_offer(
+                    fact.offer,
+                    ended_at=fact.at,
+                    result=fact.result,
+                    rest_until=fact.rest_until,
+                    reason=fact.reason,
+                    **({"reconstructed": True} if fact.reconstructed else {}),
+                )
+            case f.CallAnswered():
+                self._end_visit(fact.call, fact.at, "answered")
+                if fact.offer is not None:
+                    self._change_offer(fact.offer, ended_at=fact.at, result=OfferStage.ANSWERED)
+            case f.CallEnded():
+                self._end_visit(fact.call, fact.at, fact.outcome.value)
+            case f.RecordingFiled():
+                self._recordings.append(
+                    {
+                        "call": fact.call,
+                        "file": fact.file,
+                        "size": fact.size,
+                        "seconds": fact.seconds,
+                        "sha256": fact.sha256,
+                        "problem": fact.problem,
+                        "filed_at": fact.at,
+                    }
+                )
+            case f.AgentSignedIn():
+                row = place | {"agent": fact.agent, "phone": fact.phone, "signed_in_at": fact.at}
+                await self._connection.execute(insert(t.agent_sessions), row)
+            case f.AgentSignedOut():
+                out = {"signed_out_at": fact.at, "reason": fact.reason}
+                await self._connection.execute(_session, {"who": fact.agent} | out)
+
+    def _note(self, place: dict[str, int], fact: f.Fact, kind: str, detail: _Row) -> None:
+        row = place | {"at": fact.at, "kind": kind, "call": getattr(fact, "call", None), "detail": detail}
+        self._notes.append(row)
+
+    def _change_offer(self, offer: OfferId, **values: Any) -> None:
+        row = self._offers.get(offer)
+        (self._offer_changes.setdefault(offer, {}) if row is None else row).update(values)
+
+    def _change_visit(self, call: CallId, **values: Any) -> None:
+        """Of the call's open visit, if it has one: a new one, or one that was there before and was not ended here."""
+        row = self._open.get(call)
+        if row is None:
+            if call in self._new:
+                return
+            row = self._visit_changes.setdefault(call, {})
+            if "ended_at" in row:
+                return
+        row.update(values)
+
+    def _end_visit(self, call: CallId, at: Instant, outcome: str) -> None:
+        self._change_visit(call, ended_at=at, outcome=outcome)
+        self._open.pop(call, None)
 
 
 _open_visit = update(t.visits).where(t.visits.c.call == bindparam("of"), t.visits.c.ended_at.is_(None))
-_offer = update(t.offers).where(t.offers.c.id == bindparam("named"))
+_offer = update(t.offers).where(t.offers.c.id == bindparam("of"))
 _session = update(t.agent_sessions).where(
     t.agent_sessions.c.agent == bindparam("who"), t.agent_sessions.c.signed_out_at.is_(None)
 )
@@ -303,7 +373,3 @@ async def _step_clock(connection: AsyncConnection, by: int) -> None:
             moved = {name: Instant(row[name] + by) for name in begun if row[name] is not None}
             this = [column == row[column.name] for column in key]
             await connection.execute(update(table).where(*this).values(moved))
-
-
-async def _close_visit(connection: AsyncConnection, call: CallId, at: Instant, outcome: str) -> None:
-    await connection.execute(_open_visit.values(ended_at=at, outcome=outcome), {"of": call})

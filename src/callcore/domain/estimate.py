@@ -42,7 +42,7 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     duty = able(floor, queue) if queue is not None else None
     if queue is None or not duty:
         return None
-    before = [-float(sum(1 for agent in floor.free if agent in duty))]
+    before = [-float(sum(map(duty.__contains__, floor.free)))]
     for line, places in floor.lines.items():
         others = duty if line.queue == name else floor.on_duty.get(line.queue)
         if others:

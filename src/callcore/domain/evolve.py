@@ -7,7 +7,6 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import singledispatch
 
 from immutables import Map
@@ -30,6 +29,7 @@ from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, Off
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
 from callcore.domain.transitions import IllegalTransition, advance
+from callcore.domain.values import changed
 
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
@@ -41,8 +41,8 @@ PACE_KEPT = 0.98
 
 def evolve(floor: Floor, fact: f.Fact) -> Floor:
     """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
-    changed = _apply(fact, floor)
-    return changed if fact.at <= changed.at else replace(changed, at=fact.at)
+    after = _apply(fact, floor)
+    return after if fact.at <= after.at else changed(after, at=fact.at)
 
 
 @singledispatch
@@ -85,8 +85,8 @@ def _agent(floor: Floor, name: AgentId) -> AgentState:
 def _replace_leg(call: Call, channel: ChannelId, bridge: str | None) -> Call:
     if call.leg(channel) is None:
         raise IllegalTransition(f"call {call.id} has no leg {channel}")
-    return replace(
-        call, legs=tuple(replace(leg, bridge=bridge) if leg.channel == channel else leg for leg in call.legs)
+    return changed(
+        call, legs=tuple(changed(leg, bridge=bridge) if leg.channel == channel else leg for leg in call.legs)
     )
 
 
@@ -99,7 +99,7 @@ def _(fact: f.RunStarted, floor: Floor) -> Floor:
         raise IllegalTransition(f"run {fact.run} cannot follow run {floor.run}")
     # Killed while linked: the last fact is the last that was seen. Else the blindness goes on.
     blind = floor.at if floor.linked else floor.blind_since
-    return replace(
+    return changed(
         floor,
         run=fact.run,
         linked=False,
@@ -115,7 +115,7 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
     centres = {c.id: c for c in fact.configuration.centres}
     phones = {p.id: floor.phones.get(p.id, Device.UNREACHABLE) for c in centres.values() for p in c.phones}
     return reindexed(
-        replace(
+        changed(
             floor,
             configuration=fact.configuration,
             centres=Map(centres),
@@ -140,7 +140,7 @@ def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentSta
         for spec in centre.agents:
             queues = tuple(dict.fromkeys(spec.queues + served.get(spec.id, ())))
             known = floor.agents.get(spec.id) or AgentState(spec.id, spec.name, centre.id, queues, spec.phone)
-            agents[spec.id] = replace(
+            agents[spec.id] = changed(
                 known,
                 name=spec.name,
                 centre=centre.id,
@@ -154,41 +154,41 @@ def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentSta
         if agent.id not in agents and (
             agent.presence is not Presence.SIGNED_OUT or agent.work is not Work.IDLE
         ):
-            agents[agent.id] = replace(agent, queues=())
+            agents[agent.id] = changed(agent, queues=())
     return agents
 
 
 @_apply.register
 def _(fact: f.LinkGained, floor: Floor) -> Floor:
-    return replace(floor, linked=True, blind_since=None)
+    return changed(floor, linked=True, blind_since=None)
 
 
 @_apply.register
 def _(fact: f.LinkLost, floor: Floor) -> Floor:
     # The engine says up to when it was watched; often nothing had happened for a while before.
-    return replace(floor, linked=False, blind_since=fact.at if floor.linked else floor.blind_since)
+    return changed(floor, linked=False, blind_since=fact.at if floor.linked else floor.blind_since)
 
 
 @_apply.register
 def _(fact: f.Healed, floor: Floor) -> Floor:
-    return replace(floor, healed=floor.healed + 1)
+    return changed(floor, healed=floor.healed + 1)
 
 
 @_apply.register
 def _(fact: f.LagBegan, floor: Floor) -> Floor:
-    return replace(floor, lagging=True)
+    return changed(floor, lagging=True)
 
 
 @_apply.register
 def _(fact: f.LagEnded, floor: Floor) -> Floor:
-    return replace(floor, lagging=False)
+    return changed(floor, lagging=False)
 
 
 @_apply.register
 def _(fact: f.ClockStepped, floor: Floor) -> Floor:
     """Everything that is going on is moved to the new clock, so that its length stays right."""
     return reindexed(
-        replace(
+        changed(
             floor,
             at=fact.at,
             stepped_at=fact.at,
@@ -196,7 +196,7 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             calls=Map({name: _call_moved(call, fact.by) for name, call in floor.calls.items()}),
             offers=Map(
                 {
-                    name: replace(
+                    name: changed(
                         offer,
                         made_at=Instant(offer.made_at + fact.by),
                         rings_until=Instant(offer.rings_until + fact.by),
@@ -220,13 +220,13 @@ def _moved(at: Instant | None, by: int) -> Instant | None:
 def _call_moved(call: Call, by: int) -> Call:
     visit = call.visit
     if visit is not None:
-        visit = replace(
+        visit = changed(
             visit,
             entered_at=Instant(visit.entered_at + by),
             since=Instant(visit.since + by),
             not_before=_moved(visit.not_before, by),
         )
-    return replace(
+    return changed(
         call,
         visit=visit,
         arrived_at=Instant(call.arrived_at + by),
@@ -240,7 +240,7 @@ def _call_moved(call: Call, by: int) -> Call:
 
 
 def _agent_moved(agent: AgentState, by: int) -> AgentState:
-    return replace(
+    return changed(
         agent,
         signed_in_at=_moved(agent.signed_in_at, by),
         state_since=_moved(agent.state_since, by),
@@ -278,19 +278,19 @@ def _(fact: f.CallArrived, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.CallMarkedImprecise, floor: Floor) -> Floor:
-    return put_call(floor, replace(_call(floor, fact.call), imprecise=True))
+    return put_call(floor, changed(_call(floor, fact.call), imprecise=True))
 
 
 @_apply.register
 def _(fact: f.CallAdmitted, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact)))
+    return put_call(floor, changed(call, stage=_stage(call, fact)))
 
 
 @_apply.register
 def _(fact: f.CallRefused, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), refused_as=fact.outcome))
+    return put_call(floor, changed(call, stage=_stage(call, fact), refused_as=fact.outcome))
 
 
 @_apply.register
@@ -303,7 +303,7 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return put_call(
         floor,
-        replace(
+        changed(
             call,
             stage=_stage(call, fact),
             visit=Visit(
@@ -324,21 +324,21 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NeedsRelaxed, floor: Floor) -> Floor:
     call, visit = _visiting(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), visit=replace(visit, rung=fact.rung)))
+    return put_call(floor, changed(call, stage=_stage(call, fact), visit=changed(visit, rung=fact.rung)))
 
 
 @_apply.register
 def _(fact: f.AgentsAdded, floor: Floor) -> Floor:
     call, visit = _visiting(floor, fact.call)
     also = (*visit.also, fact.agents_of)
-    return put_call(floor, replace(call, stage=_stage(call, fact), visit=replace(visit, also=also)))
+    return put_call(floor, changed(call, stage=_stage(call, fact), visit=changed(visit, also=also)))
 
 
 @_apply.register
 def _(fact: f.OverflowBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return put_call(
-        floor, replace(call, stage=_stage(call, fact), leaving_as=fact.outcome, leaving_since=fact.at)
+        floor, changed(call, stage=_stage(call, fact), leaving_as=fact.outcome, leaving_since=fact.at)
     )
 
 
@@ -347,12 +347,12 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
     call, visit = _visiting(floor, fact.call)
     return put_call(
         floor,
-        replace(
+        changed(
             call,
             stage=_stage(call, fact),
             leaving_as=None,
             leaving_since=None,
-            visit=replace(visit, not_before=fact.not_before),
+            visit=changed(visit, not_before=fact.not_before),
         ),
     )
 
@@ -360,19 +360,19 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NetEntered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
+    return put_call(floor, changed(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
 
 
 @_apply.register
 def _(fact: f.NetLeft, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), in_net=False, net_changed_at=fact.at))
+    return put_call(floor, changed(call, stage=_stage(call, fact), in_net=False, net_changed_at=fact.at))
 
 
 @_apply.register
 def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None))
+    return put_call(floor, changed(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None))
 
 
 @_apply.register
@@ -383,7 +383,7 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
     leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer)
     return put_call(
         floor,
-        replace(call, legs=(*call.legs, leg)),
+        changed(call, legs=(*call.legs, leg)),
         channels=floor.channels.set(fact.channel, call.id),
     )
 
@@ -405,7 +405,7 @@ def _(fact: f.LegEnded, floor: Floor) -> Floor:
         raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
     return put_call(
         floor,
-        replace(
+        changed(
             call,
             legs=tuple(leg for leg in call.legs if leg.channel != fact.channel),
             last_cause=fact.cause if fact.channel == call.talking_leg else call.last_cause,
@@ -417,7 +417,7 @@ def _(fact: f.LegEnded, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.HangupAsked, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, asked_to_end=fact.channel))
+    return put_call(floor, changed(call, asked_to_end=fact.channel))
 
 
 @_apply.register
@@ -438,7 +438,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             raise IllegalTransition(f"agent {agent.id} answers {fact.offer} and is reserved by {agent.offer}")
         floor = put_agent(
             floor,
-            replace(
+            changed(
                 agent,
                 work=_work(agent, fact),
                 offer=None,
@@ -455,7 +455,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
         )
     return put_call(
         floor,
-        replace(
+        changed(
             call,
             stage=stage,
             offer=None,
@@ -486,7 +486,7 @@ def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[
     pace = floor.pace.get(visit.queue, Pace())
     return floor.pace.set(
         visit.queue,
-        replace(
+        changed(
             pace,
             left=pace.left * PACE_KEPT + gave_up,
             waited=pace.waited * PACE_KEPT + max(0, fact.at - visit.entered_at) / SECOND,
@@ -501,7 +501,7 @@ def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
     until = fact.wrap_up_until or fact.at
     return floor.pace.set(
         call.queue,
-        replace(
+        changed(
             pace,
             handled=pace.handled * PACE_KEPT + 1,
             handling=pace.handling * PACE_KEPT + max(0, until - call.talk_since) / SECOND,
@@ -512,13 +512,13 @@ def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
 @_apply.register
 def _(fact: f.CallHeld, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), held_since=fact.at))
+    return put_call(floor, changed(call, stage=_stage(call, fact), held_since=fact.at))
 
 
 @_apply.register
 def _(fact: f.CallResumed, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, replace(call, stage=_stage(call, fact), held_since=None))
+    return put_call(floor, changed(call, stage=_stage(call, fact), held_since=None))
 
 
 @_apply.register
@@ -534,7 +534,7 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
         until = fact.wrap_up_until
         floor = put_agent(
             floor,
-            replace(
+            changed(
                 agent,
                 work=work if until is not None else Work.IDLE,
                 call=None,
@@ -545,7 +545,7 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
                 at_work_for=agent.at_work_for if until is not None else None,
             ),
         )
-    return put_call(floor, replace(call, stage=stage, talking_with=None, talk_since=None), pace=pace)
+    return put_call(floor, changed(call, stage=stage, talking_with=None, talk_since=None), pace=pace)
 
 
 @_apply.register
@@ -582,7 +582,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
 def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
-    return replace(floor, unfiled=floor.unfiled.delete(fact.call))
+    return changed(floor, unfiled=floor.unfiled.delete(fact.call))
 
 
 # -- offers --------------------------------------------------------------------------------------------------
@@ -609,7 +609,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         round=together,
         reasons=fact.reasons,
     )
-    reserved = replace(
+    reserved = changed(
         agent,
         work=_work(agent, fact),
         offer=offer.id,
@@ -617,7 +617,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         at_work_for=call.centre,
         last_queue=call.queue,
     )
-    offered = replace(
+    offered = changed(
         call,
         stage=_stage(call, fact),
         offer=together,
@@ -644,10 +644,10 @@ def _(fact: f.OfferRang, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     offer = _open_offer(floor, fact.offer)
     agent = _agent(floor, offer.agent)
-    ringing = replace(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
+    ringing = changed(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
     return put_call(
-        put_agent(floor, replace(agent, work=_work(agent, fact), state_since=fact.at)),
-        replace(call, stage=_stage(call, fact)),
+        put_agent(floor, changed(agent, work=_work(agent, fact), state_since=fact.at)),
+        changed(call, stage=_stage(call, fact)),
         offers=floor.offers.set(offer.id, ringing),
     )
 
@@ -659,8 +659,8 @@ def _(fact: f.WithdrawalAsked, floor: Floor) -> Floor:
     stage = advance(OFFER, "offer", offer.id, offer.stage, "WithdrawalAsked")
     return put_call(
         floor,
-        replace(call, stage=_stage(call, fact)),
-        offers=floor.offers.set(offer.id, replace(offer, stage=stage, withdrawn=True)),
+        changed(call, stage=_stage(call, fact)),
+        offers=floor.offers.set(offer.id, changed(offer, stage=stage, withdrawn=True)),
     )
 
 
@@ -671,7 +671,7 @@ def _(fact: f.OfferFailed, floor: Floor) -> Floor:
     over = _stage(call, fact)
     left = tuple(name for name in call.ringing if name != fact.offer)
     own_doing = fact.result in OWN_DOING
-    changed = replace(
+    missed = changed(
         agent,
         work=_work(agent, fact),
         offer=None,
@@ -682,9 +682,9 @@ def _(fact: f.OfferFailed, floor: Floor) -> Floor:
         at_work_for=None,
     )
     return put_call(
-        put_agent(floor, changed),
+        put_agent(floor, missed),
         # The call is offered as long as another phone rings.
-        replace(
+        changed(
             call,
             stage=call.stage if left else over,
             offer=call.offer if left else None,
@@ -704,7 +704,7 @@ def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
         raise IllegalTransition(f"agent {agent.id} cannot sign in at {fact.phone}")
     return put_agent(
         floor,
-        replace(
+        changed(
             _fresh(agent),
             presence=Presence.READY,
             phone=fact.phone,
@@ -727,7 +727,7 @@ def _(fact: f.AgentSignedOut, floor: Floor) -> Floor:
     if agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         raise IllegalTransition(f"agent {agent.id} cannot sign out while {agent.work.value}")
     return put_agent(
-        floor, replace(_fresh(agent), state_since=fact.at), seated=floor.seated.delete(agent.phone)
+        floor, changed(_fresh(agent), state_since=fact.at), seated=floor.seated.delete(agent.phone)
     )
 
 
@@ -738,7 +738,7 @@ def _(fact: f.AgentPaused, floor: Floor) -> Floor:
         raise IllegalTransition(f"agent {agent.id} is signed out and cannot pause")
     return put_agent(
         floor,
-        replace(
+        changed(
             agent,
             presence=Presence.PAUSED,
             pause=fact.reason,
@@ -756,7 +756,7 @@ def _(fact: f.AgentResumed, floor: Floor) -> Floor:
     idle = agent.work is Work.IDLE
     return put_agent(
         floor,
-        replace(
+        changed(
             agent,
             presence=Presence.READY,
             pause=None,
@@ -773,7 +773,7 @@ def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
     agent = _agent(floor, fact.agent)
     return put_agent(
         floor,
-        replace(
+        changed(
             agent,
             work=_work(agent, fact),
             wrap_up_until=None,
@@ -787,12 +787,12 @@ def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.WrapUpExtended, floor: Floor) -> Floor:
     agent = _agent(floor, fact.agent)
-    return put_agent(floor, replace(agent, work=_work(agent, fact), wrap_up_until=fact.until))
+    return put_agent(floor, changed(agent, work=_work(agent, fact), wrap_up_until=fact.until))
 
 
 @_apply.register
 def _(fact: f.RestEnded, floor: Floor) -> Floor:
-    return put_agent(floor, replace(_agent(floor, fact.agent), rest_until=None))
+    return put_agent(floor, changed(_agent(floor, fact.agent), rest_until=None))
 
 
 @_apply.register

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from immutables import Map
@@ -35,6 +35,7 @@ from callcore.domain.ids import (
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.offer import Offer
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
+from callcore.domain.values import changed
 
 OFFER_GRACE_S = 5
 """Seconds after the ring time within which Asterisk must have told an offer's end. `Dial` returns at once at its
@@ -328,13 +329,13 @@ def put_call(floor: Floor, call: Call, **changes: Any) -> Floor:
         changes["lines"] = lines
     if before is None or _takes_line(before) != _takes_line(call) or before.arrived_at != call.arrived_at:
         changes["present"] = _present(floor.present, floor.calls, before, call)
-    return replace(floor, calls=floor.calls.set(call.id, call), **changes)
+    return changed(floor, calls=floor.calls.set(call.id, call), **changes)
 
 
 def drop_call(floor: Floor, call: CallId, **changes: Any) -> Floor:
     """The floor without this call."""
     before = floor.calls[call]
-    return replace(
+    return changed(
         floor,
         calls=floor.calls.delete(call),
         lines=_moved(floor.lines, before, None),
@@ -395,7 +396,7 @@ def _present(
 def put_agent(floor: Floor, agent: AgentState, **changes: Any) -> Floor:
     """The floor with this agent as he is now, the indexes, and whatever else changes with him."""
     before = floor.agents.get(agent.id)
-    floor = replace(floor, agents=floor.agents.set(agent.id, agent), **changes)
+    floor = changed(floor, agents=floor.agents.set(agent.id, agent), **changes)
     return _agent_indexed(floor, before, agent)
 
 
@@ -428,7 +429,7 @@ def _agent_indexed(floor: Floor, before: AgentState | None, now: AgentState) -> 
     was_lent, is_lent = was_own and old_guest is not None, now.on_duty and new_guest is not None
     if was_lent != is_lent:
         changes["lent"] = _counted(floor.lent, now.centre, 1 if is_lent else -1)
-    return replace(floor, **changes) if changes else floor
+    return changed(floor, **changes) if changes else floor
 
 
 def _counted(count: Map[CentreId, int], centre: CentreId, by: int) -> Map[CentreId, int]:
@@ -438,17 +439,17 @@ def _counted(count: Map[CentreId, int], centre: CentreId, by: int) -> Map[Centre
 
 def put_device(floor: Floor, phone: PhoneId, device: Device, at: Instant) -> Floor:
     """The floor with this phone as Asterisk says it is from `at` on."""
-    changed = replace(
+    floor = changed(
         floor, phones=floor.phones.set(phone, device), device_since=floor.device_since.set(phone, at)
     )
     name = floor.seated.get(phone)
-    agent = changed.agents.get(name) if name is not None else None
-    return changed if agent is None else _agent_indexed(changed, agent, agent)
+    agent = floor.agents.get(name) if name is not None else None
+    return floor if agent is None else _agent_indexed(floor, agent, agent)
 
 
 def reindexed(floor: Floor) -> Floor:
     """The floor with every index counted anew, as after a change of the configuration."""
-    empty: Floor = replace(
+    empty: Floor = changed(
         floor,
         calls=Map(),
         agents=Map(),
@@ -464,7 +465,7 @@ def reindexed(floor: Floor) -> Floor:
         empty = put_call(empty, call)
     for agent in floor.agents.values():
         empty = put_agent(empty, agent)
-    return replace(empty, calls=floor.calls, agents=floor.agents)
+    return changed(empty, calls=floor.calls, agents=floor.agents)
 
 
 def _in_order(calls: Iterable[Call]) -> list[Call]:

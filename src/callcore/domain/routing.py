@@ -138,19 +138,20 @@ def _fitting(
     floor: Floor, queue: Queue, line: Line, call: Call, free: Iterable[AgentState], shares: _Shares
 ) -> list[AgentState]:
     """The free agents who may serve this line, the first to be rung first."""
-    serving, needs = pools(queue, line), accepted(queue, line.rung)
+    serving, needs = frozenset(pools(queue, line)), accepted(queue, line.rung)
+    # All agents of a large centre may be free: what most of them pass is asked without a call.
     fitting = [
         agent
         for agent in free
-        if any(name in agent.queues for name in serving)
-        and skilled(agent, needs)
-        and shares.allow(agent, call.centre)
+        if not serving.isdisjoint(agent.queues)
+        and (not needs or skilled(agent, needs))
+        and (agent.centre == call.centre or shares.allow(agent, call.centre))
     ]
     return sorted(fitting, key=lambda agent: _rank(queue, call, agent))
 
 
 def _rank(queue: Queue, call: Call, agent: AgentState) -> tuple[bool, int, int, AgentId]:
-    worst = max((agent.level(skill) or 0 for skill, _ in queue.needs), default=0)
+    worst = max(agent.level(skill) or 0 for skill, _ in queue.needs) if queue.needs else 0
     return (queue.id not in agent.queues, worst, _turn(queue, call, agent), agent.id)
 
 

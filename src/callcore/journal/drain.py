@@ -20,9 +20,9 @@ from callcore.journal.follow import Follower
 log = logging.getLogger(__name__)
 
 BATCH_FRAMES = 2000
-BATCH_S = 0.5
-"""Frames of one transaction, and for how long (s) they are gathered. A call's row is written once for all its facts in
-a batch: on a busy day half a second saves a fifth of the sidecar's work. The board does not wait for it."""
+BATCH_S = 1.0
+"""Frames of one transaction, and for how long (s) they are gathered. The statements are few however many frames there
+are, so the fewer batches the less work: the database may be a second late. The board does not wait for it."""
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 

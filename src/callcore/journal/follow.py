@@ -24,6 +24,8 @@ from callcore.journal.spool import (
 POLL_S = 0.02
 """How often a follower that has read everything looks at the mark."""
 CHUNK_BYTES = 1024 * 1024
+GATHER_STEPS = 5
+"""Who gathers frames for a while looks so often in that time."""
 BATCH = 200
 """Frames decoded at one go before the event loop gets its turn (about 2 ms)."""
 
@@ -253,9 +255,9 @@ class Follower:
         while not frames:
             await asyncio.sleep(self._poll_s)
             frames = self.ready(limit)
-        until = loop.time() + within_s
+        until, step_s = loop.time() + within_s, max(self._poll_s, within_s / GATHER_STEPS)
         while len(frames) < limit and loop.time() < until:
-            await asyncio.sleep(min(self._poll_s, max(0.0, until - loop.time())))
+            await asyncio.sleep(min(step_s, max(0.0, until - loop.time())))
             frames += self.ready(limit - len(frames))
         return frames
 

@@ -128,9 +128,15 @@ def read_mark(folder: Path) -> Mark | None:
     """Up to where followers may read. None: nothing was ever synced, or the host died while marking."""
     for _ in range(3):  # it is written in place; a reader may meet half of it
         try:
-            data = (folder / "synced").read_bytes()
+            fd = os.open(
+                folder / "synced", os.O_RDONLY
+            )  # followers look many times a second: no more than that
         except FileNotFoundError:
             return None
+        try:
+            data = os.read(fd, _MARK_BYTES + 1)
+        finally:
+            os.close(fd)
         if len(data) == _MARK_BYTES and zlib.crc32(data[:-4]).to_bytes(4, "big") == data[-4:]:
             _, run, n, part, offset, frames, at = _MARK.unpack_from(data)
             return Mark(run, n, part, offset, frames, Instant(at))

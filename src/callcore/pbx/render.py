@@ -99,6 +99,28 @@ OPTIONAL_MODULES: Final = (
 EVENTS: Final = (*dialplan.CALL_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
 
+UNMADE_EVENTS: Final = (
+    "Newexten",
+    "VarSet",
+    "Newstate",
+    "NewCallerid",
+    "NewConnectedLine",
+    "DialState",
+    "BridgeCreate",
+    "BridgeDestroy",
+    "MusicOnHoldStart",
+    "MusicOnHoldStop",
+    "MixMonitorStart",
+    "MixMonitorStop",
+    "SoftHangupRequest",
+    "DTMFBegin",
+    "RTCPSent",
+    "RTCPReceived",
+    "QueueMemberStatus",
+)
+"""The AMI events that every call makes and nobody asks for. A filter only keeps them from being sent: with a client
+logged in each is put together first, one for every step of the dialplan, a seventh of Asterisk's work for a call."""
+
 CEL_FIELDS: Final = (
     "eventenum",
     "userdeftype",
@@ -295,6 +317,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "modules": MODULES,
         "optional_modules": OPTIONAL_MODULES,
         "events": EVENTS,
+        "unmade_events": _Dialplan(",".join(UNMADE_EVENTS)),
         "advanced_filters": _filters_by_name(settings.asterisk_version),
         "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
         "centres": [_centre_view(centre) for centre in centres],
