@@ -119,15 +119,17 @@ class FakeAmi:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_listening()
-        for _ in range(10):
-            # Whoever was being accepted just now needs some turns of the loop to become a connection.
-            await asyncio.sleep(0)
-            for connection in self.connections:
-                connection.drop()
+        # Whoever is being accepted just now becomes a connection first.
+        while accepted := [t for t in asyncio.all_tasks() if "_accept_connection" in repr(t.get_coro())]:
+            await asyncio.gather(*accepted, return_exceptions=True)
+        await asyncio.sleep(0)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self.connections:
+            connection.drop()
+        await asyncio.sleep(0)  # a transport that was aborted closes its socket in the next turn
 
     @property
     def last(self) -> Connection:
