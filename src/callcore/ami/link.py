@@ -426,6 +426,14 @@ class _Connection(AMIProtocol):  # type: ignore[misc]
         self.link.ended(self, notice)
 
 
+async def _let_go(connecting: asyncio.Task[tuple[asyncio.Transport, _Connection]]) -> None:
+    """End an attempt to connect, wherever it is; no socket is left behind."""
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result()[0].abort()
+
+
 class Link:
     """The link to one node. Start it once, close it once; in between it mends itself.
 
@@ -809,8 +817,8 @@ class Link:
                 kept = True
                 return task.result()[1]
         finally:
-            if not kept and not task.cancel() and not task.cancelled() and task.exception() is None:
-                task.result()[0].abort()
+            if not kept:
+                await _let_go(task)
         raise LinkDown(
             Notice(
                 f"Asterisk ({s.host}:{s.port}) に接続できません。起動しているか調べてください: {cause}",
