@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 
 import aiosqlite
@@ -22,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
 
 from callcore.db.tables import drain_position
 from callcore.runtime.ports import Health
@@ -31,6 +34,7 @@ DEADLINE_S = 5.0
 CONNECT_S = 3.0
 BUSY_S = 2.0
 """How long SQLite waits for another process's lock; below the deadline, for its wait cannot be interrupted."""
+WAL_AGAIN_S = 0.05
 LONGEST_S = 30.0
 """The longest deadline anybody may set; PostgreSQL itself ends a statement then, whose asker may be gone."""
 HEALTH_S = 0.9
@@ -76,7 +80,10 @@ class Database:
         if self._url.get_backend_name() == "sqlite":
             engine = create_async_engine(
                 self._url,
-                connect_args={"timeout": BUSY_S, "async_creator_fn": _connect_sqlite},
+                connect_args={
+                    "timeout": LONGEST_S if for_migration else BUSY_S,
+                    "async_creator_fn": _connect_sqlite,
+                },
                 **common,
             )
             event.listen(engine.sync_engine, "connect", partial(_open_sqlite, not for_migration))
@@ -202,11 +209,23 @@ async def _connect_sqlite(*args: Any, **more: Any) -> aiosqlite.Connection:
 def _open_sqlite(check_keys: bool, connection: Any, record: object) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _to_wal(cursor)
     # What a power cut takes from the end, the drain brings again: it goes by the position in the same transaction.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute(f"PRAGMA foreign_keys = {'ON' if check_keys else 'OFF'}")
     cursor.close()
+
+
+def _to_wal(cursor: Any) -> None:
+    """Change to the write-ahead log; of a new file that two open at once, SQLite refuses one without waiting."""
+    for tries in count(1):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if tries * WAL_AGAIN_S >= BUSY_S:
+                raise
+            await_only(asyncio.sleep(WAL_AGAIN_S))
 
 
 def _begin_sqlite(connection: Connection) -> None:
