@@ -143,6 +143,7 @@ class Station:
         }
         return {
             **os.environ,
+            "CALLCORE_TOOLCHAIN": str(toolchain_path()),
             **{f"CALLCORE_{k}": v for k, v in fields.items()},
             "PYTHONPATH": str(PROJECT / "src"),
             **self.env_more,
