@@ -159,12 +159,8 @@ class Floor:
                 return offer
         return None
 
-    def callers_in(self, queue: QueueId) -> int:
-        """How many wait in the queue with no phone ringing for them."""
-        return sum(len(places) for line, places in self.lines.items() if line.queue == queue)
-
     def ahead(self, queue: QueueId, place: Place) -> int:
-        """How many of them are served before this place."""
+        """How many callers of the queue, with no phone ringing for them, are served before this place."""
         return sum(bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue)
 
     def deadlines(self) -> Iterator[tuple[Timer, Instant]]:

@@ -19,7 +19,6 @@ from callcore.domain.centre import Cause, Overflow, Queue
 from callcore.domain.floor import Floor, line_of_visit, place_of
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.routing import pools
-from callcore.domain.stages import Treatment
 
 Found = tuple[Call, Overflow, str]
 """A caller, the rule that holds, and why, in words."""
@@ -124,8 +123,3 @@ def _holds(floor: Floor, queue: Queue, rule: Overflow, call: Call, at: Instant) 
             if not estimate.able(floor, queue, pools(queue, line_of_visit(call.visit))):
                 return "受け持てるオペレーターが受付していない / no agent who could serve is on duty"
     return None
-
-
-def ends(rule: Overflow) -> bool:
-    """Whether the call ends by this rule's treatment."""
-    return rule.treatment in (Treatment.ANNOUNCE, Treatment.BUSY)
