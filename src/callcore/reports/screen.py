@@ -8,7 +8,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -111,8 +111,7 @@ def _head(report: Report) -> Text:
 
 
 def _table(title: str, report: Report, columns: list[Column], half_hours: bool) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", box=SIMPLE_HEAD)
-    table.add_column("", no_wrap=True)
+    table = _empty(title, "")
     for name, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for kind, row in lines(report, half_hours=half_hours):
@@ -245,10 +244,15 @@ def _centre(live: m.Live, centre: m.CentreOut) -> Iterator[RenderableType]:
     yield _open_calls(centre, zone)
 
 
+def _empty(title: str, *columns: str, justify: JustifyMethod = "left") -> Table:
+    """An empty table in the manner of all of these."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="", box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, justify=justify, no_wrap=True)
+    return table
+
+
 def _figures(of: m.FiguresOut) -> Table:
-    table = Table(
-        title="本日 / Today", title_justify="left", title_style="bold", header_style="", box=SIMPLE_HEAD
-    )
     cells = {
         "着信\narrivals": str(of.arrivals),
         "応答\nanswered": str(of.answered),
@@ -263,8 +267,7 @@ def _figures(of: m.FiguresOut) -> Table:
         "再構成\nreconstructed": str(of.reconstructed),
         "未終了\nopen": str(of.open),
     }
-    for name in cells:
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _empty("本日 / Today", *cells, justify="right")
     table.add_row(*cells.values())
     return table
 
@@ -272,10 +275,8 @@ def _figures(of: m.FiguresOut) -> Table:
 def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
     if not centre.waiting:
         return Text("待っている入電者はいません / nobody waits")
-    table = Table(
-        title="待ち / Waiting", title_justify="left", title_style="bold", header_style="", box=SIMPLE_HEAD
-    )
-    for name in (
+    table = _empty(
+        "待ち / Waiting",
         "順\n#",
         "待ち行列\nqueue",
         "状態\nstage",
@@ -285,8 +286,7 @@ def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
         "呼出先\noffered to",
         "予想待ち\nestimate",
         "理由\nwhy",
-    ):
-        table.add_column(name, no_wrap=True)
+    )
     for one in centre.waiting:
         table.add_row(
             NOTHING if one.position is None else str(one.position),
@@ -303,14 +303,8 @@ def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
 
 
 def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
-    table = Table(
-        title="オペレーター / Agents",
-        title_justify="left",
-        title_style="bold",
-        header_style="",
-        box=SIMPLE_HEAD,
-    )
-    for name in (
+    table = _empty(
+        "オペレーター / Agents",
         "番号\nagent",
         "名前\nname",
         "席\nseat",
@@ -318,8 +312,7 @@ def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
         "から\nsince",
         "まで\nuntil",
         "相手\ncaller",
-    ):
-        table.add_column(name, no_wrap=True)
+    )
     for one in centre.agents:
         caller = one.caller
         held = " (保留 held)" if caller is not None and caller.on_hold else ""
@@ -338,22 +331,15 @@ def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
 def _open_calls(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
     if not centre.open_calls:
         return Text("")
-    table = Table(
-        title="続いている入電 / Open calls",
-        title_justify="left",
-        title_style="bold",
-        header_style="",
-        box=SIMPLE_HEAD,
-    )
-    for name in (
+    table = _empty(
+        "続いている入電 / Open calls",
         "呼\ncall",
         "状態\nstage",
         "着信\narrived",
         "応答\nanswered",
         "番号\nnumber",
         "オペレーター\nagent",
-    ):
-        table.add_column(name, no_wrap=True)
+    )
     for one in centre.open_calls:
         table.add_row(
             one.call,
