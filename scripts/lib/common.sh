@@ -160,3 +160,27 @@ ensure_zones() {
 ensure_toolchain() {
     "$venv/bin/python" "$root/scripts/lib/toolchain.py" "$@"
 }
+
+# Browser, database, load generator and what else the tests need of the system (test-packages.txt).
+install_test_packages() {
+    local package probe fresh_prometheus=0 missing=()
+    while read -r package probe; do
+        case $package in '' | '#'*) continue ;; esac
+        compgen -G "$probe" >/dev/null || command -v "$probe" >/dev/null || missing+=("$package")
+    done <"$root/scripts/lib/test-packages.txt"
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local as=()
+    [ "$(id -u)" = 0 ] || as=(sudo -n)
+    # The packages would set up a database cluster and a server of their own; the tests start theirs.
+    local quiet=/etc/postgresql-common/createcluster.d/callcore.conf
+    case " ${missing[*]} " in *' postgresql '*)
+        if [ ! -e $quiet ] && "${as[@]}" mkdir -p "${quiet%/*}" 2>/dev/null; then
+            echo 'create_main_cluster = false' | "${as[@]}" tee $quiet >/dev/null
+        fi ;;
+    esac
+    case " ${missing[*]} " in *' prometheus '*) fresh_prometheus=1 ;; esac
+    install_packages "${missing[@]}"
+    if [ $fresh_prometheus = 1 ] && command -v systemctl >/dev/null; then
+        "${as[@]}" systemctl disable prometheus >/dev/null 2>&1 || true
+    fi
+}
