@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from callcore.certificate import Certificate
 from callcore.domain.ids import Instant
 from callcore.domain.inputs import Input
 from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, View
 from callcore.telemetry import Exposition
-from callcore.web import Pace, create_app, listen, serve
+from callcore.web import LOOPBACK_NAMES, Bounds, Pace, Traffic, create_app, listen, serve
 from callcore.web.stream import Streams
 from tests.support.floors import Desk
 
@@ -79,14 +80,38 @@ async def served(
     pace: Pace = QUICK,
     port: int = 0,
     shutdown_deadline: float = 3.0,
+    hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
+    certificate: Certificate | None = None,
+    proxies: Sequence[str] = (),
+    bounds: Bounds | None = None,
+    traffic: Traffic | None = None,
 ) -> AsyncIterator[Served]:
     """The real server. Leaving the block shuts it down."""
-    app = create_app(live, health=health, metrics=Exposition(live, gauges, by_centre), calls=calls, pace=pace)
+    app = create_app(
+        live,
+        health=health,
+        metrics=Exposition(live, gauges, by_centre),
+        calls=calls,
+        pace=pace,
+        hosts=hosts,
+        plain=plain,
+    )
     listener = listen("127.0.0.1", port)
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     task = asyncio.create_task(
-        serve(app, listener, stop=stop, shutdown_deadline=shutdown_deadline, started=up.set_result)
+        serve(
+            app,
+            listener,
+            stop=stop,
+            shutdown_deadline=shutdown_deadline,
+            started=up.set_result,
+            certificate=certificate,
+            proxies=proxies,
+            bounds=bounds,
+            traffic=traffic,
+        )
     )
 
     async def end() -> None:

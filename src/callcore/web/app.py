@@ -49,11 +49,12 @@ def create_app(
     metrics: Metrics,
     calls: CallReader | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
     pace: Pace | None = None,
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
-    `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`.
+    `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls` adds `/api/v1/calls/{call}`.
     """
     app = FastAPI(
         title="callcore",
@@ -66,7 +67,7 @@ def create_app(
     )
     streams = Streams(live, pace or Pace())
     app.state.streams = streams
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, plain=plain)
     _add_errors(app)
     _add_operations(app, health, metrics)
     _add_live(app, streams)
