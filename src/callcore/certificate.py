@@ -70,14 +70,14 @@ def read_pair(certificate: Path, key: Path) -> Pair:
         names = _names(leaf)
     except ValueError as error:
         raise CertificateFault(
-            f"{certificate}: 証明書として読めません。PEM 形式で、サーバー証明書を先頭に中間証明書まで入れてください({error}) / "
-            f"{certificate}: not a certificate. Give PEM: the server's own first, then the intermediate ones ({error})"
+            f"{certificate}: 証明書として読めません({error})。サーバー証明書、中間証明書の順に PEM で入れてください / "
+            f"{certificate}: not a certificate ({error}). Give PEM: the server's own, then the intermediate ones"
         ) from None
     try:
         secret = load_pem_private_key(key_bytes, None)
     except TypeError:
         raise CertificateFault(
-            f"{key}: 鍵にパスフレーズが付いています。openssl pkey でパスフレーズのない鍵にし、モード 0600 で置いてください / "
+            f"{key}: 鍵にパスフレーズが付いています。openssl pkey で外し、モード 0600 で置いてください / "
             f"{key}: the key has a passphrase. Take it off with openssl pkey, and keep the file at mode 0600"
         ) from None
     except ValueError:
@@ -163,7 +163,9 @@ class Certificate:
         except CertificateFault as fault:
             self._stamp = None  # again at the next look: files are often replaced one after the other
             if str(fault) != self._fault:
-                log.error("更新された証明書を使えません / a renewed certificate cannot be used", why=str(fault))
+                log.error(
+                    "更新された証明書を使えません / a renewed certificate cannot be used", why=str(fault)
+                )
             self._fault = str(fault)
             return False
         self._stamp = stamp
@@ -172,7 +174,9 @@ class Certificate:
             return False
         _load(self.context, pair)
         self.pair = pair
-        log.info("証明書を更新しました / certificate renewed", until=f"{pair.ends:%Y-%m-%d}", names=pair.names)
+        log.info(
+            "証明書を更新しました / certificate renewed", until=f"{pair.ends:%Y-%m-%d}", names=pair.names
+        )
         return True
 
     async def keep(self, every_s: float = LOOK_EVERY_S) -> None:
@@ -193,7 +197,9 @@ class Certificate:
             log.error("証明書の期間外です / outside the certificate's period", why=str(fault))
         else:
             if left < SOON_S:
-                log.warning("証明書の期限が近づいています / renew the certificate", days_left=int(left // 86400))
+                log.warning(
+                    "証明書の期限が近づいています / renew the certificate", days_left=int(left // 86400)
+                )
 
     def _stamps(self) -> tuple[tuple[int, int, int], ...] | None:
         """What tells one version of the two files from another; links are followed. None: cannot be told."""
@@ -217,7 +223,9 @@ async def until_usable(
             return Certificate(certificate, key, now=now)
         except CertificateFault as fault:
             if str(fault) != told:
-                log.error("証明書を使えるまで画面を出せません / no page without its certificate", why=str(fault))
+                log.error(
+                    "証明書を使えるまで画面を出せません / no page without its certificate", why=str(fault)
+                )
             told = str(fault)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every_s)
@@ -242,7 +250,8 @@ def _load(context: ssl.SSLContext, pair: Pair) -> None:
             context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
         except ssl.SSLError as error:
             raise CertificateFault(
-                f"証明書と鍵を OpenSSL が受け付けません({error.reason})。RSA 2048 ビット以上または ECDSA で作り直してください / "
+                f"証明書と鍵を OpenSSL が受け付けません({error.reason})。"
+                "RSA 2048 ビット以上か ECDSA で作り直してください / "
                 f"OpenSSL does not take certificate and key ({error.reason}). Have them made anew: RSA of 2048 bits or "
                 "more, or ECDSA"
             ) from None
@@ -259,7 +268,8 @@ def _bytes(file: Path, what: str, *, secret: bool = False) -> bytes:
             )
         if secret and mode & 0o027:
             raise CertificateFault(
-                f"{file}: 鍵をほかの利用者が読めます。chmod 600(グループで読むなら 640)の後、漏れた恐れがあれば作り直してください / "
+                f"{file}: 鍵をほかの利用者が読めます。chmod 600(グループで読むなら 640)とし、"
+                "漏れた恐れがあれば作り直してください / "
                 f"{file}: others can read the key. chmod 600 it (640 where a group must read it), and have a new one "
                 "made if it may be known"
             )

@@ -267,9 +267,9 @@ async def test_the_page_comes_in_the_language_asked_for_and_its_files_are_kept_b
     assert "immutable" in answer.headers["cache-control"]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
-def test_it_listens_to_nobody_outside_until_there_is_access_control(host: str) -> None:
-    with pytest.raises(CannotListen, match=r"127\.0\.0\.1.* / .*loopback"):
+@pytest.mark.parametrize("host", ["example.org", "", "127.0.0.1:80"])
+def test_what_is_listened_on_is_an_address(host: str) -> None:
+    with pytest.raises(CannotListen, match=r"127\.0\.0\.1.* / .*not an address"):
         listen(host, 0)
 
 

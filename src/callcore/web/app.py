@@ -54,7 +54,8 @@ def create_app(
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
-    `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls` adds `/api/v1/calls/{call}`.
+    `hosts` are the names under which it may be opened; `plain`: by other machines without TLS too. `calls` adds
+    `/api/v1/calls/{call}`.
     """
     app = FastAPI(
         title="callcore",
