@@ -19,7 +19,7 @@ from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import Health, HealthCheck, LiveSource
 from callcore.web import models as m
-from callcore.web import problems, show, texts
+from callcore.web import guard, problems, show, texts
 from callcore.web.assets import Assets
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.stream import Pace, Streams, TooManyStreams
@@ -85,6 +85,9 @@ def _add_examples(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = make()
+        for path in document["paths"].values():
+            for operation in path.values():
+                guard.document(operation)
         schemas = document["components"]["schemas"]
         for name, example in (("Live", m.EXAMPLE), ("CallOut", m.CALL_EXAMPLE)):
             if name in schemas:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -53,6 +53,32 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?", re.ASCII)
 _UNSOUND = re.compile(rb"[\r\n\0]")
 
 log = logging.getLogger("callcore.web")
+
+
+ANSWERS: Mapping[Kind, str] = {
+    problems.TLS_NEEDED: "from another machine without TLS; or not allowed",
+    problems.WRONG_HOST: "opened under a name that is not served",
+}
+BODY_ANSWERS: Mapping[Kind, str] = {
+    problems.UNDECODABLE: "the body cannot be read",
+    problems.TOO_SLOW: f"the body was not there within {BODY_WITHIN_S:g} s",
+    problems.TOO_LARGE: f"the body is larger than {BODY_MOST // 1024} KiB",
+    problems.UNSUPPORTED_MEDIA: "the body is compressed, or not in UTF-8",
+}
+"""What the guard itself answers, to any request and to such with a body, as the OpenAPI document tells it."""
+
+
+def document(operation: dict[str, Any]) -> None:
+    """Add the guard's answers to an operation of a finished OpenAPI document, where it does not name them itself."""
+    told = {**ANSWERS, **BODY_ANSWERS} if "requestBody" in operation else ANSWERS
+    for kind, description in told.items():
+        operation["responses"].setdefault(
+            str(kind.status),
+            {
+                "description": description,
+                "content": {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
 
 
 class _Refused(Exception):
