@@ -23,6 +23,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.files import write_whole
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -250,12 +251,7 @@ def load_secrets(settings: Settings, phones: Iterable[PhoneId]) -> Secrets:
         session=known.session if known is not None else _new_secret(),
         phones=mine,
     )
-    aside = path.with_suffix(".new")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(made), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made
 
 
