@@ -19,6 +19,9 @@ from typing import Any
 import structlog
 
 from callcore import __version__
+from callcore.access.accounts import Accounts
+from callcore.access.rights import Person, Right
+from callcore.access.store import Store
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -56,7 +59,7 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import CommandServer
+from callcore.runtime.commands import Command, CommandServer
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -190,11 +193,12 @@ class Engine:
         self._commands = CommandServer(
             settings.engine_socket,
             {
-                "status": self._status,
-                "recording": self._recording_measured,
-                **StaffDesk(self._loop, self._now).handlers,
-                **self._configurator.handlers,
+                "status": Command(Right.READ_OPERATION, self._status),
+                "recording": Command(Right.SERVICE, self._recording_measured),
+                **StaffDesk(self._loop, self._now).commands,
+                **self._configurator.commands,
             },
+            Accounts(Store(settings.access), time.time).person,
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -453,7 +457,7 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
-    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    async def _status(self, _: Mapping[str, Any], __: Person) -> dict[str, Any]:
         """Signs of life, for health, metrics and the board. Lengths of time in seconds."""
         gauges, lag = self._link.gauges(), self._canary.lag()
         counts = self._loop.counts
@@ -490,7 +494,7 @@ class Engine:
             "offer_times": self._loop.offers.counts(),
         }
 
-    async def _recording_measured(self, told: Mapping[str, Any]) -> bool:
+    async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:
         self._loop.put(
             i.RecordingMeasured(
                 at=self._now(),

@@ -151,6 +151,15 @@ class Settings(BaseSettings):
         return self.home / "keys"
 
     @property
+    def access(self) -> Path:
+        """Users, tokens and sessions."""
+        return self.home / "access"
+
+    @property
+    def trail(self) -> Path:
+        return self.home / "trail"
+
+    @property
     def checkpoints(self) -> Path:
         return self.home / "checkpoints"
 

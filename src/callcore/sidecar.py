@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import audit
+from callcore.access.rights import SIDECAR_PERSON
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
@@ -137,7 +138,7 @@ class Sidecar:
             Projection(self._database, self._seal),
             away=(DatabaseAway,),
         )
-        self._engine = CommandClient(settings.engine_socket)
+        self._engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id)
         self._nightly = Nightly(settings)
         self._reconciled = audit.newest(settings.reconciliations)
 

@@ -18,8 +18,7 @@ The reaches of the roles, read across:
     single calls       –          centres     centres        all
     agents' states     own        centres     –              all
     personal values    –          centres     –              all         numbers but for three digits, agents' names
-    act for oneself    own        –           –              –
-    act on agents      –          centres     –              all
+    act on agents      own        centres     –              all         pause, ready, sign out
     emergency          –          centres     –              all
     audit trail        –          centres     –              all
     configuration      –          –           –              all
@@ -46,7 +45,6 @@ class Right(Enum):
     READ_AGENTS = "read_agents"
     READ_PERSONAL = "read_personal"
     """Numbers but for their last three digits, and agents' names. Without it neither is shown."""
-    ACT_OWN = "act_own"
     ACT_AGENTS = "act_agents"
     EMERGENCY = "emergency"
     READ_TRAIL = "read_trail"
@@ -84,7 +82,7 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
     Role.OPERATOR: {
         Right.OWN_ACCOUNT: _OWN,
         Right.READ_AGENTS: _OWN,
-        Right.ACT_OWN: _OWN,
+        Right.ACT_AGENTS: _OWN,
     },
     Role.SUPERVISOR: {
         Right.OWN_ACCOUNT: _OWN,
@@ -129,11 +127,11 @@ SCOPES: Final[Mapping[Scope, Mapping[Right, Reach]]] = {
 """What one scope gives. Figures of operation name no centre's callers, and reach over all of them."""
 
 SYSTEM: Final[Mapping[Right, Reach]] = {
-    right: _ALL for right in Right if right not in (Right.OWN_ACCOUNT, Right.ACT_OWN, Right.SERVICE)
+    right: _ALL for right in Right if right not in (Right.OWN_ACCOUNT, Right.SERVICE)
 }
 """The account that runs `callcore` on this machine."""
 
-SIDECAR: Final[Mapping[Right, Reach]] = {Right.SERVICE: _ALL}
+SIDECAR: Final[Mapping[Right, Reach]] = {Right.SERVICE: _ALL, Right.READ_OPERATION: _ALL}
 
 ALL_CENTRES: Final = "*"
 """Stands where a list of centres would: every one, those of tomorrow included."""
