@@ -19,9 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import __version__
-from callcore.access.accounts import Accounts
 from callcore.access.rights import Person, Right
-from callcore.access.store import Store
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -39,7 +37,7 @@ from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
-from callcore.installation import phone_ids
+from callcore.installation import accounts_of, phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -198,7 +196,7 @@ class Engine:
                 **StaffDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
-            Accounts(Store(settings.access), time.time).person,
+            accounts_of(settings).person,
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""

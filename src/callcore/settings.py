@@ -22,6 +22,7 @@ import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from callcore.access.rights import Role
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.files import write_whole
 
@@ -79,6 +80,12 @@ class Settings(BaseSettings):
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
+    session_idle_minutes: int = Field(default=60, ge=5, le=1440)
+    """A browser that asks for nothing for so long must sign in again. An open board asks all the time."""
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """After so long everybody must sign in again."""
+    second_factor: str = ""
+    """Roles that may do nothing before they have set up a second factor, with commas between."""
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
@@ -100,6 +107,16 @@ class Settings(BaseSettings):
         if value.lower() not in LOG_LEVELS:
             raise ValueError(f"次のいずれか / one of: {', '.join(LOG_LEVELS)}")
         return value.lower()
+
+    @field_validator("second_factor")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        known = [role.value for role in Role]
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if part not in known:
+                shown = ", ".join(known)
+                raise ValueError(f"{part}: 役割は次のいずれか / a role is one of: {shown}")
+        return value
 
     @field_validator("reconcile_at")
     @classmethod
@@ -133,6 +150,10 @@ class Settings(BaseSettings):
     @property
     def trunks(self) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.trunk_hosts.split(",") if part.strip())
+
+    @property
+    def second_factor_roles(self) -> tuple[Role, ...]:
+        return tuple(Role(part.strip()) for part in self.second_factor.split(",") if part.strip())
 
     @property
     def node_id(self) -> NodeId:

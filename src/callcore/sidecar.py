@@ -29,7 +29,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.installation import recording_of
+from callcore.installation import accounts_of, recording_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
@@ -139,6 +139,8 @@ class Sidecar:
             away=(DatabaseAway,),
         )
         self._engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id)
+        self._accounts = accounts_of(settings)
+        self._trail = trail_of(settings)
         self._nightly = Nightly(settings)
         self._reconciled = audit.newest(settings.reconciliations)
 
@@ -176,6 +178,9 @@ class Sidecar:
                 ),
             ),
             metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
+            accounts=self._accounts,
+            trail=self._trail,
+            orders=self._engine,
             calls=self,
         )
         web_stop = asyncio.Event()

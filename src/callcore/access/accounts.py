@@ -129,6 +129,10 @@ class Accounts:
         self.lifetimes = lifetimes or Lifetimes()
         self._second_factor = frozenset(second_factor)
 
+    def now(self) -> float:
+        """Seconds since the epoch, by this installation's clock."""
+        return self._now()
+
     # -- who asks ---------------------------------------------------------------------------------------------
 
     def person(self, cause: str) -> Person | None:
@@ -342,7 +346,7 @@ class Accounts:
 
     def totp_uri(self, name: str, secret: str) -> str:
         """What a person's authenticator reads from the picture."""
-        return pyotp.TOTP(secret).provisioning_uri(name, issuer_name=ISSUER)
+        return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
 
     def totp_set(self, name: str, secret: str, code: str) -> None:
         """Switch the second factor on, with a first code to show that it works. Raises AccountError."""

@@ -13,6 +13,7 @@ Rules
 The reaches of the roles, read across:
 
     right              operator   supervisor  viewer (city)  administrator
+    document           all        all         all            all         and every token
     own account        own        own         own            own
     live board         –          centres     centres        all
     single calls       –          centres     centres        all
@@ -39,6 +40,8 @@ from callcore.domain.ids import AgentId, CentreId
 class Right(Enum):
     ANYONE = "anyone"
     """Not even signed in."""
+    READ_DOCUMENT = "read_document"
+    """What there is to ask for, and who one is."""
     OWN_ACCOUNT = "own_account"
     READ_LIVE = "read_live"
     READ_CALLS = "read_calls"
@@ -80,11 +83,13 @@ _OWN, _CENTRES, _ALL = Reach.OWN, Reach.CENTRES, Reach.ALL
 
 ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
     Role.OPERATOR: {
+        Right.READ_DOCUMENT: _ALL,
         Right.OWN_ACCOUNT: _OWN,
         Right.READ_AGENTS: _OWN,
         Right.ACT_AGENTS: _OWN,
     },
     Role.SUPERVISOR: {
+        Right.READ_DOCUMENT: _ALL,
         Right.OWN_ACCOUNT: _OWN,
         Right.READ_LIVE: _CENTRES,
         Right.READ_CALLS: _CENTRES,
@@ -95,11 +100,13 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
         Right.READ_TRAIL: _CENTRES,
     },
     Role.VIEWER: {
+        Right.READ_DOCUMENT: _ALL,
         Right.OWN_ACCOUNT: _OWN,
         Right.READ_LIVE: _CENTRES,
         Right.READ_CALLS: _CENTRES,
     },
     Role.ADMINISTRATOR: {
+        Right.READ_DOCUMENT: _ALL,
         Right.OWN_ACCOUNT: _OWN,
         Right.READ_LIVE: _ALL,
         Right.READ_CALLS: _ALL,
@@ -115,14 +122,15 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
 }
 
 SCOPES: Final[Mapping[Scope, Mapping[Right, Reach]]] = {
-    Scope.METRICS: {Right.READ_OPERATION: _ALL},
+    Scope.METRICS: {Right.READ_DOCUMENT: _ALL, Right.READ_OPERATION: _ALL},
     Scope.LIVE: {
+        Right.READ_DOCUMENT: _ALL,
         Right.READ_LIVE: _CENTRES,
         Right.READ_CALLS: _CENTRES,
         Right.READ_AGENTS: _CENTRES,
         Right.READ_PERSONAL: _CENTRES,
     },
-    Scope.ACT: {Right.ACT_AGENTS: _CENTRES, Right.EMERGENCY: _CENTRES},
+    Scope.ACT: {Right.READ_DOCUMENT: _ALL, Right.ACT_AGENTS: _CENTRES, Right.EMERGENCY: _CENTRES},
 }
 """What one scope gives. Figures of operation name no centre's callers, and reach over all of them."""
 

@@ -34,7 +34,7 @@ class Kept(Generic[T]):
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         self._path = path
-        self._kind = kind
+        self._kind: type[T] = kind
         self._stamp: tuple[int, int, int] | None = None
         self._value: T = kind()
 

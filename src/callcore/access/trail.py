@@ -30,7 +30,7 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.access.rights import ALL_CENTRES, Person
+from callcore.access.rights import Person
 from callcore.files import make_folder, sync_folder, write_all, write_whole
 
 START = "0" * 64
@@ -251,8 +251,14 @@ class Trail:
             return []
         return sorted(path for path in self._folder.iterdir() if _FILE.fullmatch(path.name))
 
-    def newest(self, wanted: Wanted, most: int, before: int | None = None) -> list[Line]:
-        """Lines that fit, the newest first, `most` of them, with numbers below `before`."""
+    def newest(
+        self,
+        wanted: Wanted,
+        most: int,
+        before: int | None = None,
+        visible: Callable[[Line], bool] = lambda _: True,
+    ) -> list[Line]:
+        """Lines that fit and may be seen, the newest first, at most `most`, with numbers below `before`."""
         found: list[Line] = []
         for path in reversed(self._files()):
             month = path.stem
@@ -262,7 +268,9 @@ class Trail:
                 continue
             for row in reversed(path.read_bytes().splitlines()):
                 line = _parsed(row)
-                if line is None or (before is not None and line.n >= before) or not wanted.fits(line):
+                if line is None or (before is not None and line.n >= before):
+                    continue
+                if not wanted.fits(line) or not visible(line):
                     continue
                 found.append(line)
                 if len(found) == most:
@@ -315,11 +323,6 @@ def _misfit(at: tuple[str, int], before: int, line: Line) -> Fault:
     if line.n <= before:
         return Fault(*at, f"番号 {line.n} の行が加えられています", f"a line numbered {line.n} was added")
     return Fault(*at, "この行か前の行が書き換えられています", "this line or the one before was changed")
-
-
-def visible(line: Line, centres: frozenset[str]) -> bool:
-    """Whether a line may be shown to somebody whose right reaches over these centres."""
-    return ALL_CENTRES in centres or line.centre in centres
 
 
 def _mark(key: bytes, before: str, line: Line) -> str:

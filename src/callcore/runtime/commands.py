@@ -51,6 +51,10 @@ class CommandFailed(Exception):
     """The engine is not there, or said no."""
 
 
+class EngineAway(CommandFailed):
+    """Nobody answered. Whether something was done is not known."""
+
+
 class CommandDenied(CommandFailed):
     """The person has no right to that. Nothing was done."""
 
@@ -148,12 +152,12 @@ class CommandClient:
                     answer = await reader.readline()
             except (OSError, TimeoutError) as error:
                 self._drop()
-                raise CommandFailed(
+                raise EngineAway(
                     f"エンジンに接続できません / the engine cannot be reached: {error}"
                 ) from None
             if not answer:
                 self._drop()
-                raise CommandFailed("エンジンが接続を切りました / the engine closed the connection")
+                raise EngineAway("エンジンが接続を切りました / the engine closed the connection")
         told = msgspec.json.decode(answer, type=dict[str, Any])
         if "denied" in told:
             raise CommandDenied("権限がありません / not allowed")
