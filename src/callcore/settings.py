@@ -172,6 +172,12 @@ class Settings(BaseSettings):
         return self.home / "keys"
 
     @property
+    def page_url(self) -> str:
+        """Where the pages are, for people."""
+        host = f"[{self.web_host}]" if ":" in self.web_host else self.web_host
+        return f"http://{host}:{self.web_port}"
+
+    @property
     def access(self) -> Path:
         """Users, tokens and sessions."""
         return self.home / "access"

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from callcore import __version__
 from callcore.access.accounts import Accounts
-from callcore.access.rights import Right
+from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, Trail
 from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
@@ -22,7 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import models as m
 from callcore.web import problems, show
 from callcore.web.acts import add_agents
-from callcore.web.gate import Gate, GuardedRoute, Limits, needs, person_of
+from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.paper import Paper
 from callcore.web.people import Desk, visible_lines, wanted_of
