@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ from callcore.log import configure
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
 from callcore.pins import PinError, PinFile
-from callcore.settings import Secrets, Settings, SettingsError, load_secrets, owner_only
+from callcore.settings import Secrets, Settings, SettingsError, load_secrets, owner_only, read_settings
 
 app = typer.Typer(
     name="callcore",
@@ -370,6 +371,7 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     configure(settings.log_level, "supervisor")
+    _certified(settings)
 
     async def body(stop: asyncio.Event) -> int:
         with alone(settings.home):
@@ -390,9 +392,25 @@ def first_administrator(settings: Settings, secret: str) -> str:
     )
 
 
+def _certified(settings: Settings) -> None:
+    """Before anything starts: later a certificate that cannot be used must not end what carries the calls."""
+    certificate, key = settings.web_tls_certificate, settings.web_tls_key
+    if certificate is None or key is None:
+        return
+    from callcore import certificate as certificates
+    from callcore.runtime.process import FINAL_STATUS
+
+    try:
+        warning = certificates.check(certificate, key, datetime.now(UTC))
+    except certificates.CertificateFault as error:
+        raise fail(str(error), FINAL_STATUS) from None
+    if warning is not None:
+        err.print(warning, markup=False, style="bold red")
+
+
 def addresses(settings: Settings, *, with_pbx: bool) -> str:
     """Where people and phones find this installation."""
-    page = settings.page_url
+    page = settings.web_url
     lines = [
         f"画面 / page        {page}/",
         f"指標 / metrics     {page}/metrics",

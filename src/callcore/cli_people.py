@@ -45,7 +45,7 @@ def _accounts(settings: Settings) -> Accounts:
 
 def welcome_link(settings: Settings, secret: str) -> str:
     """The address of a one-time link, as it opens on this machine or under the first name of this installation."""
-    return f"{settings.page_url}/welcome/{secret}"
+    return f"{settings.web_url}/welcome/{secret}"
 
 
 def _give(settings: Settings, name: str, secret: str) -> None:

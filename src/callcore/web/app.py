@@ -49,12 +49,13 @@ def create_app(
     calls: CallReader | None = None,
     limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
     pace: Pace | None = None,
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
-    `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`. Raises TypeError when a
-    route names no right.
+    `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
+    adds `/api/v1/calls/{call}`. Raises TypeError when a route names no right.
     """
     app = FastAPI(
         title="callcore",
@@ -69,7 +70,7 @@ def create_app(
     gate, paper = Gate(accounts, trail, limits or Limits()), Paper()
     app.router.route_class = GuardedRoute
     app.state.streams, app.state.gate, app.state.page_of_problem = streams, gate, paper.problem
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, plain=plain)
     _add_errors(app)
     _add_operations(app, health, metrics)
     _add_me(app, live, gate)
