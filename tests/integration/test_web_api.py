@@ -49,7 +49,7 @@ async def server() -> AsyncIterator[Served]:
 
 async def get(server: Served, path: str, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient() as client:
-        return await client.get(server.url + path, headers=headers)
+        return await client.get(server.url + path, headers={**server.machine, **headers})
 
 
 async def raw(server: Served, request: bytes) -> bytes:

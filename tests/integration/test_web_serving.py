@@ -245,7 +245,9 @@ async def test_what_anybody_else_says_is_as_if_it_had_not_been_said() -> None:
         assert (status, "strict-transport-security" in headers) == (200, False)
 
 
-@pytest.mark.parametrize("given", [f"127.0.0.1, {AFAR}", f"{PROXY}, {AFAR}", f"{AFAR}:1234", "unknown", "::ffff:7f00:1"])
+@pytest.mark.parametrize(
+    "given", [f"127.0.0.1, {AFAR}", f"{PROXY}, {AFAR}", f"{AFAR}:1234", "unknown", "::ffff:7f00:1"]
+)
 async def test_who_pretends_before_a_proxy_to_be_this_machine_is_not_believed(given: str) -> None:
     async with served(a_source(), proxies=(PROXY,)) as server:
         is_problem(403, await asked(server, get(X_Forwarded_For=given), source=PROXY))
@@ -253,7 +255,9 @@ async def test_who_pretends_before_a_proxy_to_be_this_machine_is_not_believed(gi
 
 async def test_a_proxys_other_headers_move_nothing() -> None:
     async with served(a_source(), proxies=(PROXY,)) as server:
-        is_problem(421, await asked(server, get(host="evil.example", X_Forwarded_Host="127.0.0.1"), source=PROXY))
+        is_problem(
+            421, await asked(server, get(host="evil.example", X_Forwarded_Host="127.0.0.1"), source=PROXY)
+        )
         is_problem(404, await asked(server, get("/nowhere", X_Original_URL="/healthz"), source=PROXY))
 
 
@@ -403,7 +407,9 @@ async def test_a_body_that_stops_half_way_is_a_problem_in_time(monkeypatch: pyte
         ("application/octet-stream", b"\xff\x00", 405),
     ],
 )
-async def test_a_body_that_is_not_what_it_says_is_a_problem(content_type: str, body: bytes, status: int) -> None:
+async def test_a_body_that_is_not_what_it_says_is_a_problem(
+    content_type: str, body: bytes, status: int
+) -> None:
     async with served(a_source()) as server:
         is_problem(status, await asked(server, post(body, f"Content-Type: {content_type}")))
 

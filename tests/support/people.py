@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,6 @@ from callcore.access.accounts import Accounts, Lifetimes
 from callcore.access.rights import ALL_CENTRES, Role, Scope
 from callcore.access.store import Store
 from callcore.access.trail import Trail
-from callcore.installation import accounts_of
 from callcore.settings import Settings
 
 PASSWORD = "correct horse battery staple"
@@ -83,6 +85,20 @@ def bearer(accounts: Accounts, name: str = "test", scopes: Sequence[Scope] = tup
     return {"authorization": f"Bearer {shown}"}
 
 
-def machine(settings: Settings) -> dict[str, str]:
-    """The same for a running installation; made anew each time, under a name of its own."""
-    return bearer(accounts_of(settings), f"t{time.time_ns()}")
+@cache
+def machine(home: Path) -> Mapping[str, str]:
+    """The same for an installation that is there; one token, kept for the whole run."""
+    return bearer(Accounts(Store(home / "access"), time.time), f"t{time.time_ns()}")
+
+
+def read_page(settings: Settings, path: str, timeout: float = 5) -> tuple[int, str]:
+    """Status and text of what a running installation answers to a machine. Raises OSError while nobody answers."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{settings.web_port}{path}", headers=dict(machine(settings.home))
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=timeout) as answered:
+            return answered.status, answered.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()

@@ -80,7 +80,9 @@ def test_a_key_with_a_passphrase_is_told(tmp_path: Path) -> None:
     assert "passphrase" in fault(make(tmp_path, passphrase="open sesame"))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
 def test_what_is_no_certificate_and_no_key_is_told(tmp_path: Path, content: bytes) -> None:
     made = make(tmp_path)
     put(made.key, content)
@@ -91,7 +93,10 @@ def test_what_is_no_certificate_and_no_key_is_told(tmp_path: Path, content: byte
 
 @pytest.mark.parametrize(
     ("begins", "ends", "said"),
-    [(timedelta(days=-9), timedelta(days=-1), "ran out"), (timedelta(days=1), timedelta(days=9), "not valid before")],
+    [
+        (timedelta(days=-9), timedelta(days=-1), "ran out"),
+        (timedelta(days=1), timedelta(days=9), "not valid before"),
+    ],
 )
 def test_a_certificate_outside_its_period_is_told_but_the_telephones_start_all_the_same(
     tmp_path: Path, begins: timedelta, ends: timedelta, said: str

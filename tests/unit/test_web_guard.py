@@ -16,7 +16,9 @@ from callcore.web import problems
 from callcore.web.guard import Guard
 
 
-def scope(*headers: tuple[bytes, bytes], client: tuple[str, int] | None = ("127.0.0.1", 9), **more: Any) -> Scope:
+def scope(
+    *headers: tuple[bytes, bytes], client: tuple[str, int] | None = ("127.0.0.1", 9), **more: Any
+) -> Scope:
     return {
         "type": "http",
         "method": "POST",

@@ -58,7 +58,8 @@ def test_proxies_are_addresses_and_networks() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["*", "*.example", "http://callcore.example", "callcore.example:443", "a b", "例え", "a..b", "a/b"]
+    "names",
+    ["*", "*.example", "http://callcore.example", "callcore.example:443", "a b", "例え", "a..b", "a/b"],
 )
 def test_a_name_is_written_as_it_stands_in_the_browser_and_no_wider(names: str) -> None:
     assert "callcore.city.example" in refused(web_names=names)
