@@ -29,10 +29,10 @@ The reaches of the roles, read across:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from callcore.domain.ids import AgentId, CentreId
 
@@ -54,6 +54,8 @@ class Right(Enum):
     CONFIGURE = "configure"
     READ_OPERATION = "read_operation"
     MANAGE_USERS = "manage_users"
+    OPERATE = "operate"
+    """Start, stop and migrate: only on the machine itself."""
     SERVICE = "service"
     """Between callcore's own processes."""
 
@@ -140,6 +142,19 @@ SYSTEM: Final[Mapping[Right, Reach]] = {
 """The account that runs `callcore` on this machine."""
 
 SIDECAR: Final[Mapping[Right, Reach]] = {Right.SERVICE: _ALL, Right.READ_OPERATION: _ALL}
+
+E = TypeVar("E", bound=Callable[..., Any])
+
+
+def needs(right: Right) -> Callable[[E], E]:
+    """What a route's endpoint, or a command of the shell, asks for: the name of its right stands on the function."""
+
+    def name(function: E) -> E:
+        function.right = right  # type: ignore[attr-defined]
+        return function
+
+    return name
+
 
 ALL_CENTRES: Final = "*"
 """Stands where a list of centres would: every one, those of tomorrow included."""

@@ -502,7 +502,7 @@ def play(plan: Plan, base: Settings, say: Say) -> int:
             show = Show(plan, say, base)
             show.prepare()
             os.environ.update(show.environment())
-            page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
+            page = f"{show.settings.web_url}/"
             found = f"Asterisk {show.toolchain.version} ({show.toolchain.source})"
             say(f"{found}   画面 / page {page}   Ctrl-C で停止 / stops")
             late = await supervise(

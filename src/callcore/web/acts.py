@@ -12,14 +12,14 @@ from fastapi import FastAPI, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from callcore.access.rights import Right
+from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, TrailUnwritable
 from callcore.domain.ids import AgentId, CentreId
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.runtime.ports import LiveSource, Orders
 from callcore.web import models as m
 from callcore.web import problems, show
-from callcore.web.gate import Gate, address_of, needs, person_of
+from callcore.web.gate import Gate, address_of, person_of
 
 AgentPath = Annotated[str, Path(max_length=20, pattern=r"^[0-9A-Za-z-]+$", examples=["1001"])]
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from callcore import __version__
 from callcore.access.accounts import Accounts
-from callcore.access.rights import Right
+from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, Trail
 from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
@@ -22,7 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import models as m
 from callcore.web import problems, show
 from callcore.web.acts import add_agents
-from callcore.web.gate import Gate, GuardedRoute, Limits, needs, person_of
+from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.paper import Paper
 from callcore.web.people import Desk, visible_lines, wanted_of
@@ -49,12 +49,13 @@ def create_app(
     calls: CallReader | None = None,
     limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
     pace: Pace | None = None,
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
-    `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`. Raises TypeError when a
-    route names no right.
+    `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
+    adds `/api/v1/calls/{call}`. Raises TypeError when a route names no right.
     """
     app = FastAPI(
         title="callcore",
@@ -69,7 +70,7 @@ def create_app(
     gate, paper = Gate(accounts, trail, limits or Limits()), Paper()
     app.router.route_class = GuardedRoute
     app.state.streams, app.state.gate, app.state.page_of_problem = streams, gate, paper.problem
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, plain=plain)
     _add_errors(app)
     _add_operations(app, health, metrics)
     _add_me(app, live, gate)

@@ -17,7 +17,7 @@ import hmac
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
@@ -33,23 +33,11 @@ from callcore.access.rights import NOBODY, Person, Reach, Right
 from callcore.access.trail import Result, Trail, TrailUnwritable
 from callcore.web import problems
 
-E = TypeVar("E", bound=Callable[..., Any])
-
 COOKIE: Final = "callcore-session"
 """Over TLS with the prefix `__Host-`, which binds it to this name and to TLS (RFC 6265bis 4.1.3.2)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 FIELDS_MOST = 50
-
-
-def needs(right: Right) -> Callable[[E], E]:
-    """What a route's endpoint asks for."""
-
-    def name(endpoint: E) -> E:
-        endpoint.right = right  # type: ignore[attr-defined]
-        return endpoint
-
-    return name
 
 
 @dataclass(frozen=True, slots=True)

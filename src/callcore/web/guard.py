@@ -4,6 +4,8 @@
   rebinding) still sends its own Host, and is turned away.
 - A body is taken in whole before anybody looks at it: bounded in size and time, uncompressed, and in UTF-8 where it
   says that it is text.
+- Over plain HTTP only this machine itself is answered, unless the settings say otherwise: a proxy that was set up
+  without TLS, or without saying that it has it, must not carry passwords.
 - The content policy allows nothing inline and nothing from elsewhere; forms go to ourselves only.
 - Over TLS (this server's, or a listed proxy's) the browser is told to come by TLS only from then on.
 - What nobody caught is written to the log and answered as a problem, with the same headers as everything else.
@@ -15,6 +17,7 @@ import asyncio
 import logging
 import re
 from collections.abc import MutableMapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -58,9 +61,12 @@ class _Refused(Exception):
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES) -> None:
+    """`hosts`: the names that are served. `plain`: plain HTTP is answered to other machines too."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES, *, plain: bool = False) -> None:
         self._app = app
         self._hosts = hosts
+        self._plain = plain
         shown = ", ".join(sorted(hosts))
         self._wrong_host = (
             f"次の名前で開いてください: {shown}。ほかの名前は CALLCORE_WEB_NAMES に加えます。 / "
@@ -92,6 +98,9 @@ class Guard:
             answer = problems.respond(problems.WRONG_HOST, path, detail=self._wrong_host)
             await answer(scope, receive, guarded)
             return
+        if scope["scheme"] != "https" and not (self._plain or _from_here(scope)):
+            await problems.respond(problems.TLS_NEEDED, path)(scope, receive, guarded)
+            return
         try:
             if _has_body(headers):
                 receive = await _taken_in(headers, receive)
@@ -112,6 +121,15 @@ def _host_of(headers: Headers) -> str | None:
         return None
     host = _HOST.fullmatch(hosts[0].lower())
     return None if host is None else host[1]
+
+
+def _from_here(scope: Scope) -> bool:
+    """Whether the client (behind listed proxies: the one that they name) is this machine."""
+    client = scope.get("client")
+    try:
+        return client is not None and ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _sound_headers(message: Message) -> None:

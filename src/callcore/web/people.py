@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from callcore.access.accounts import AccountError, SignedIn, SignInFailed
 from callcore.access.people import Session, User
-from callcore.access.rights import ALL_CENTRES, NOBODY, Right, Role, Scope
+from callcore.access.rights import ALL_CENTRES, NOBODY, Right, Role, Scope, needs
 from callcore.access.trail import Line, Result, TrailUnwritable, Wanted
 from callcore.domain.ids import CentreId
 from callcore.runtime.ports import LiveSource
@@ -30,7 +30,6 @@ from callcore.web.gate import (
     address_of,
     cookie_name,
     form_of,
-    needs,
     own_path,
     person_of,
     refusal,

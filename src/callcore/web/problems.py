@@ -69,6 +69,15 @@ FORBIDDEN = Kind(
 )
 CSRF = FORBIDDEN
 """A form that did not come from a page of ours. Its answer is that of any other refusal, word for word."""
+TLS_NEEDED = Kind(
+    "tls-needed",
+    403,
+    "https で開いてください / Open it by https",
+    "暗号化されていない接続には、このマシンの中でしか答えません。プロキシの後ろなら、プロキシに X-Forwarded-Proto を付けさせ、"
+    "そのアドレスを CALLCORE_WEB_PROXIES に書いてください。 / "
+    "Without encryption only this machine itself is answered. Behind a proxy: have it set X-Forwarded-Proto, and list "
+    "its address in CALLCORE_WEB_PROXIES.",
+)
 TOO_SLOW = Kind(
     "request-timeout",
     408,
