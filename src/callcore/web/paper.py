@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import Request
 from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from callcore.access.rights import Right
+from callcore.access.rights import NOBODY, Right
 from callcore.web import texts
 from callcore.web.assets import Assets
 from callcore.web.gate import person_of
@@ -47,13 +48,13 @@ class Paper:
         page = self._environment.get_template(template).render(
             lang=language,
             t=self._texts[language],
-            languages=texts.LANGUAGES,
+            languages=_in_each_language(request),
+            given=request.state.form or {},
             asset=self.assets.url,
             person=person,
             csrf="" if session is None else session.csrf,
             nav=[(where, name, where == path) for where, name, right in NAV if person.may(right)],
             path=path,
-            own_path=path if request.method == "GET" else None,
             **values,
         )
         response = HTMLResponse(
@@ -80,6 +81,17 @@ class Paper:
             title=kind.title.split(" / ")[place],
             detail=kind.detail.split(" / ")[place],
         )
+
+
+def _in_each_language(request: Request) -> list[tuple[Language, str]]:
+    """Where the same page stands in each language. None for what answers a form of who has signed in: it has no address
+    of its own."""
+    if request.method == "POST" and person_of(request) is not NOBODY:
+        return []
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    return [
+        (code, f"{request.url.path}?{urlencode([*asked, ('lang', code)])}") for code in texts.LANGUAGES
+    ]
 
 
 def language_of(request: Request) -> Language:

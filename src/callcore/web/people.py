@@ -552,6 +552,7 @@ class Desk:
             results=[result.value for result in Result],
             centres=self._known_centres(),
             older=older,
+            most=LINES_PRINTED,
             printing=printing,
             to_print="/audit?" + urlencode({**kept, "print": "1"}),
         )

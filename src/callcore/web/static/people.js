@@ -1,0 +1,40 @@
+// What the pages about people do beyond plain forms. Without it all of them still work.
+
+const language = document.documentElement.lang;
+const instant = new Intl.DateTimeFormat(language === "ja" ? "ja-JP" : "en-GB", {
+  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  hourCycle: "h23", timeZoneName: "short",
+});
+
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const at = Date.parse(time.dateTime);
+  if (Number.isNaN(at)) continue;
+  time.title = time.dateTime;
+  time.textContent = instant.format(at);
+}
+
+for (const time of document.querySelectorAll("time[data-now]")) {
+  const now = new Date();
+  time.dateTime = now.toISOString();
+  time.textContent = instant.format(now);
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const field = document.getElementById(button.dataset.copy);
+      field.select();
+      await navigator.clipboard.writeText(field.value);
+      button.closest("section").querySelector("[data-said]").textContent = button.dataset.copied;
+    });
+  }
+}
+
+// What went wrong, or what is shown only once, is where reading goes on.
+document.querySelector("[data-focus]")?.focus();
