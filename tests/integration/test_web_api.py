@@ -246,6 +246,12 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/live",
         "/api/v1/live/stream",
         "/api/v1/calls/{call}",
+        "/api/v1/me",
+        "/api/v1/audit",
+        "/api/v1/agents/{agent}",
+        "/api/v1/agents/{agent}/pause",
+        "/api/v1/agents/{agent}/ready",
+        "/api/v1/agents/{agent}/sign-out",
     }
     schemas = document["components"]["schemas"]
     assert schemas["Live"]["examples"] == [m.EXAMPLE]
