@@ -89,9 +89,7 @@ def _in_each_language(request: Request) -> list[tuple[Language, str]]:
     if request.method == "POST" and person_of(request) is not NOBODY:
         return []
     asked = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
-    return [
-        (code, f"{request.url.path}?{urlencode([*asked, ('lang', code)])}") for code in texts.LANGUAGES
-    ]
+    return [(code, f"{request.url.path}?{urlencode([*asked, ('lang', code)])}") for code in texts.LANGUAGES]
 
 
 def language_of(request: Request) -> Language:
