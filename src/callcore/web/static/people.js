@@ -5,10 +5,17 @@ function words(at, element) {
   // In the reader's own zone, unless what stands around it is told in another.
   const form = {
     year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
-    hourCycle: "h23", timeZoneName: "short", timeZone: element.closest("[data-zone]")?.dataset.zone,
+    hourCycle: "h23",
   };
+  const zone = element.closest("[data-zone]")?.dataset.zone;
+  if (zone) form.timeZone = zone;
+  else form.timeZoneName = "short";
   if (element.closest("[data-seconds]")) form.second = "2-digit";
   return new Intl.DateTimeFormat(language === "ja" ? "ja-JP" : "en-GB", form).format(at);
+}
+
+for (const name of document.querySelectorAll("[data-zone-name]")) {
+  name.textContent = name.closest("[data-zone]").dataset.zone;
 }
 
 for (const time of document.querySelectorAll("time[data-now]")) time.dateTime = new Date().toISOString();
