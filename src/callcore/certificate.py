@@ -70,14 +70,14 @@ def read_pair(certificate: Path, key: Path) -> Pair:
         names = _names(leaf)
     except ValueError as error:
         raise CertificateFault(
-            f"{certificate}: 証明書として読めません。PEM 形式で、サーバー証明書を先頭に中間証明書まで入れてください({error}) / "
-            f"{certificate}: not a certificate. Give PEM: the server's own first, then the intermediate ones ({error})"
+            f"{certificate}: 証明書として読めません({error})。サーバー証明書、中間証明書の順に PEM で入れてください / "
+            f"{certificate}: not a certificate ({error}). Give PEM: the server's own, then the intermediate ones"
         ) from None
     try:
         secret = load_pem_private_key(key_bytes, None)
     except TypeError:
         raise CertificateFault(
-            f"{key}: 鍵にパスフレーズが付いています。openssl pkey でパスフレーズのない鍵にし、モード 0600 で置いてください / "
+            f"{key}: 鍵にパスフレーズが付いています。openssl pkey で外し、モード 0600 で置いてください / "
             f"{key}: the key has a passphrase. Take it off with openssl pkey, and keep the file at mode 0600"
         ) from None
     except ValueError:
@@ -250,7 +250,8 @@ def _load(context: ssl.SSLContext, pair: Pair) -> None:
             context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
         except ssl.SSLError as error:
             raise CertificateFault(
-                f"証明書と鍵を OpenSSL が受け付けません({error.reason})。RSA 2048 ビット以上または ECDSA で作り直してください / "
+                f"証明書と鍵を OpenSSL が受け付けません({error.reason})。"
+                "RSA 2048 ビット以上か ECDSA で作り直してください / "
                 f"OpenSSL does not take certificate and key ({error.reason}). Have them made anew: RSA of 2048 bits or "
                 "more, or ECDSA"
             ) from None
@@ -267,7 +268,8 @@ def _bytes(file: Path, what: str, *, secret: bool = False) -> bytes:
             )
         if secret and mode & 0o027:
             raise CertificateFault(
-                f"{file}: 鍵をほかの利用者が読めます。chmod 600(グループで読むなら 640)の後、漏れた恐れがあれば作り直してください / "
+                f"{file}: 鍵をほかの利用者が読めます。chmod 600(グループで読むなら 640)とし、"
+                "漏れた恐れがあれば作り直してください / "
                 f"{file}: others can read the key. chmod 600 it (640 where a group must read it), and have a new one "
                 "made if it may be known"
             )

@@ -169,7 +169,8 @@ class Settings(BaseSettings):
             _address(value)
         except ValueError:
             raise ValueError(
-                "このマシンの IP アドレスを書いてください。例 127.0.0.1、すべてなら 0.0.0.0。名前は CALLCORE_WEB_NAMES に / "
+                "このマシンの IP アドレスを書いてください。例 127.0.0.1、すべてなら 0.0.0.0。"
+                "名前は CALLCORE_WEB_NAMES に / "
                 "write an address of this machine, e.g. 127.0.0.1, or 0.0.0.0 for all; names go to CALLCORE_WEB_NAMES"
             ) from None
         return value
@@ -180,8 +181,8 @@ class Settings(BaseSettings):
         for part in _parts(value):
             if not _is_name(part):
                 raise ValueError(
-                    f"{part}: ブラウザーに入れる名前か IP アドレスだけを書いてください(http:// もポート番号も * もなし)。"
-                    "例 callcore.city.example,192.0.2.10 / "
+                    f"{part}: ブラウザーに入れる名前か IP アドレスだけを書いてください"
+                    "(http:// もポート番号も * もなし)。例 callcore.city.example,192.0.2.10 / "
                     f"{part}: write names or addresses as they stand in the browser, without scheme, port or *, "
                     "e.g. callcore.city.example,192.0.2.10"
                 )
@@ -230,7 +231,7 @@ class Settings(BaseSettings):
             )
         if _address(self.web_host).is_unspecified and not _parts(self.web_names):
             raise ValueError(
-                f"CALLCORE_WEB_HOST={self.web_host} には、開くときの名前かアドレスを CALLCORE_WEB_NAMES に書いてください / "
+                f"CALLCORE_WEB_HOST={self.web_host} には、開くときの名前を CALLCORE_WEB_NAMES に書いてください / "
                 f"CALLCORE_WEB_HOST={self.web_host} needs the names or addresses under which it is opened, in "
                 "CALLCORE_WEB_NAMES"
             )

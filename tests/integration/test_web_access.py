@@ -17,15 +17,20 @@ from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.web.app import routes
 from callcore.web.gate import GuardedRoute, Limits
 from tests.integration.test_web_api import Shelf, a_source
-from tests.support.people import PASSWORD, accounts_in, everybody, trail_in, user
+from tests.support.people import PASSWORD, accounts_in, cheap_hashes, everybody, trail_in, user
 from tests.support.people import ROLES as USERS
 from tests.support.web import DeskSource, Served, served
 
 MANY = Limits(requests=100_000, sign_ins=10_000)
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap_hashes(monkeypatch)
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[Served]:
+async def server(_quick: None) -> AsyncIterator[Served]:
     async with served(a_source(), calls=Shelf(), limits=MANY) as running:
         await asyncio.to_thread(everybody, running.accounts)
         yield running

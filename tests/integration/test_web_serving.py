@@ -1,6 +1,6 @@
 """Page and API as other machines reach them: TLS and its renewal, proxies, names, and peers who mean no good.
 
-Each is played against the real server over real sockets, under both event loops that callcore runs on.
+Each is played against the real server over real sockets, on the event loop that the sidecar runs on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvloop
 
 from callcore.certificate import Certificate
 from callcore.web import LOOPBACK_NAMES, Bounds, CannotListen, Traffic, guard, listen
@@ -26,13 +25,9 @@ from tests.support.floors import Desk
 from tests.support.station import until
 from tests.support.web import DeskSource, Served, served
 
-QUICK = Bounds(head_s=0.4, flush_s=0.3, connections=8)
+LOOP = "uvloop"
+QUICK = Bounds(head_s=0.4, linger_s=0.2, flush_s=0.3, connections=8)
 SHORT_S = 5.0
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> Any:
-    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
 
 
 def a_source() -> DeskSource:
@@ -198,12 +193,14 @@ async def test_who_never_finishes_the_tls_handshake_is_let_go(tmp_path: Path) ->
 
 async def test_a_board_over_tls_does_not_hold_the_end_up(tmp_path: Path) -> None:
     made = make(tmp_path)
-    async with served(a_source(), certificate=Certificate(made.certificate, made.key)) as server:
-        async with wire(server, tls=made.trusting()) as board:
-            await board.say(get("/api/v1/live/stream"))
-            assert b"200" in await board.head()
-            async with asyncio.timeout(4):
-                await asyncio.gather(server.stop(), board.rest())
+    async with (
+        served(a_source(), certificate=Certificate(made.certificate, made.key)) as server,
+        wire(server, tls=made.trusting()) as board,
+    ):
+        await board.say(get("/api/v1/live/stream"))
+        assert b"200" in await board.head()
+        async with asyncio.timeout(4):
+            await asyncio.gather(server.stop(), board.rest())
 
 
 def test_nobody_listens_beyond_this_machine_without_having_said_why() -> None:

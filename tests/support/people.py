@@ -11,6 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+from argon2 import PasswordHasher
+
+from callcore.access import accounts as rules
 from callcore.access.accounts import Accounts, Lifetimes
 from callcore.access.rights import ALL_CENTRES, Role, Scope
 from callcore.access.store import Store
@@ -41,6 +45,13 @@ class Asked:
         if self.failure is not None:
             raise self.failure
         return self.answer
+
+
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what a hash costs is not what is tried."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(rules, "_hasher", hasher)
+    monkeypatch.setattr(rules, "_NOBODY", hasher.hash("nobody"))
 
 
 def accounts_in(

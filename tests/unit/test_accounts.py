@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from argon2 import PasswordHasher
 
 from callcore.access import accounts as rules
 from callcore.access.accounts import AccountError, Accounts, SignInFailed
 from callcore.access.rights import Right, Role, Scope
 from callcore.access.store import AccessDamaged, Store
-from tests.support.people import PASSWORD, accounts_in, first_administrator, user
+from tests.support.people import PASSWORD, accounts_in, cheap_hashes, first_administrator, user
 
 HERE = ("127.0.0.1", "a browser")
 
@@ -41,10 +40,7 @@ def accounts(tmp_path: Path, clock: Clock, _quick: None) -> Accounts:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that cost nothing: what they cost is not what is tried here."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(rules, "_hasher", hasher)
-    monkeypatch.setattr(rules, "_NOBODY", hasher.hash("nobody"))
+    cheap_hashes(monkeypatch)
 
 
 def test_the_first_administrator_comes_in_by_a_link_that_opens_once(tmp_path: Path, clock: Clock) -> None:

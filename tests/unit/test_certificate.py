@@ -141,7 +141,7 @@ def test_a_bad_renewal_keeps_the_old_one_and_says_so_until_it_is_mended(tmp_path
     for spoil in (
         lambda: put(made.key, other.key.read_bytes()),
         lambda: put(made.certificate, b"nothing"),
-        lambda: made.certificate.unlink(),
+        made.certificate.unlink,
         lambda: make(tmp_path, "late.example", begins=timedelta(days=-9), ends=timedelta(days=-1)),
     ):
         spoil()

@@ -1,4 +1,4 @@
-"""Whoever opens callcore to other machines: over TLS, behind a listed proxy, or having said that passwords travel open."""
+"""Whoever opens callcore to other machines: over TLS, behind a listed proxy, or having said what that means."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
   from its first byte (a new connection: from its beginning). Between two requests it may be silent for uvicorn's
   keep-alive. What a body may take is the guard's affair.
 - Head and address have a largest size. What is no HTTP, too long or too slow is answered as a problem, and the
-  connection ends.
+  connection ends; what still comes for `linger_s` is thrown away, or the answer might be lost with it (RFC 9112, 9.6).
 - When all places are taken, the connection that has been waiting longest without a request gives way to a new one: who
   opens connections and says nothing cannot keep anybody out.
 - Who does not take an answer is let go: of what stands in the buffer, some must go within each `flush_s`.
@@ -34,7 +34,9 @@ class Bounds:
 
     head_s: float = 10.0
     """For a request's head, and for the TLS handshake. A person's browser needs well below a second."""
-    flush_s: float = 15.0
+    linger_s: float = 1.0
+    flush_s: float = 20.0
+    """Longer than the streams' own deadline, which counts whom it let go."""
     flush_least: int = 4096
     """Bytes within `flush_s`: slower than 2 kbit/s nobody looks at a page."""
     head_most: int = 16 * 1024
@@ -80,6 +82,7 @@ class Connection(HttpToolsProtocol):
         self._fields = 0
         """Bytes of the head's fields that are complete."""
         self._in_body = False
+        self._refused = False
         self._verdict = problems.REFUSED
 
     # -- the connection -----------------------------------------------------------------------------------
@@ -91,7 +94,7 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._bounds.connections:
             traffic.crowded_out += 1
             if not traffic.idle:
-                transport.abort()
+                self.cut()
                 return
             next(iter(traffic.idle)).give_way()
         self._await_head()
@@ -105,11 +108,21 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
 
     def give_way(self) -> None:
-        self._traffic.idle.pop(self, None)
-        self.connections.discard(self)  # at once: the kernel's word of the end comes later
+        self.connections.discard(self)  # at once: the loop's word of the end comes later
+        self.cut()
+
+    def cut(self) -> None:
+        """End it at once. Answers that are under way have nobody left to go to."""
+        self._head_is_there()
+        self.pipeline.clear()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._unset_keepalive_if_required()
         if self._due is None and not self._answering:
             self._await_head()
@@ -193,10 +206,13 @@ class Connection(HttpToolsProtocol):
         self._head_is_there()
         if self.transport.is_closing():
             return
-        if self._answering:
-            self.transport.abort()
-            return
         self._traffic.refused += 1
+        if self._answering:
+            if self.pipeline or self.cycle.response_started or not self._in_body:
+                self.cut()
+                return
+            self.cycle.disconnected = True  # whoever waits for its body is told that there is no more
+            self.cycle.message_event.set()
         body = problems.body_of(kind, "")
         head = (
             f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
@@ -204,19 +220,33 @@ class Connection(HttpToolsProtocol):
             "cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._due = self.loop.call_later(self._bounds.linger_s, self.cut)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
         self._watch_flush()
 
-    def _watch_flush(self, before: int | None = None) -> None:
-        """Let go of who does not take what was sent: each `flush_s` some of it must have gone."""
-        if before is None and self._flush is not None:
-            return
-        self._flush = None
-        if before is not None and self._answering:
-            return  # more was written meanwhile; its own end begins another watch
+    def _watch_flush(self) -> None:
+        """Let go of who does not take what was sent: of what stands in the buffer, some must go each `flush_s`.
+
+        Begins when the buffer is full, from when on nothing is added to it, and when an answer is complete.
+        """
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
         left = self.transport.get_write_buffer_size()
-        if before is not None and left > before - self._bounds.flush_least:
+        if left:
+            self._flush = self.loop.call_later(self._bounds.flush_s, self._flushed, left)
+
+    def _flushed(self, before: int) -> None:
+        self._flush = None
+        if self._answering and not self.flow.write_paused:
+            return  # more was written meanwhile; its own end, or a full buffer, begins another watch
+        if before - self.transport.get_write_buffer_size() < min(before, self._bounds.flush_least):
             self._traffic.slow += 1
-            self.transport.abort()
-        elif left:
-            self._flush = self.loop.call_later(self._bounds.flush_s, self._watch_flush, left)
+            self.cut()
+        else:
+            self._watch_flush()

@@ -1,4 +1,4 @@
-"""What every request passes, whatever it asks for: the Host check, the body's bounds, the security headers, the last catch.
+"""What every request passes, whatever it asks for: the Host check, the body's bounds, the headers, the last catch.
 
 - Only names that this installation has are served. A page of somebody else whose name was pointed at this address (DNS
   rebinding) still sends its own Host, and is turned away.

@@ -73,8 +73,8 @@ TLS_NEEDED = Kind(
     "tls-needed",
     403,
     "https で開いてください / Open it by https",
-    "暗号化されていない接続には、このマシンの中でしか答えません。プロキシの後ろなら、プロキシに X-Forwarded-Proto を付けさせ、"
-    "そのアドレスを CALLCORE_WEB_PROXIES に書いてください。 / "
+    "暗号化されていない接続には、このマシンの中でしか答えません。プロキシの後ろなら、"
+    "プロキシに X-Forwarded-Proto を付けさせ、そのアドレスを CALLCORE_WEB_PROXIES に書いてください。 / "
     "Without encryption only this machine itself is answered. Behind a proxy: have it set X-Forwarded-Proto, and list "
     "its address in CALLCORE_WEB_PROXIES.",
 )
@@ -209,7 +209,7 @@ def respond(
 
 
 def too_often(path: str, wait_s: float) -> Response:
-    """`wait_s`: seconds until the next attempt is taken; told rounded up, so that who waits as told is not too early."""
+    """`wait_s`: seconds until the next attempt is taken; told rounded up: who waits as told is not too early."""
     return respond(TOO_OFTEN, path, headers={"retry-after": str(max(1, math.ceil(wait_s)))})
 
 

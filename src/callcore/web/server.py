@@ -55,7 +55,7 @@ def listen(host: str, port: int, *, beyond: bool = False) -> socket.socket:
         ) from None
     if not (ip.is_loopback or beyond):
         raise CannotListen(
-            f"{host}: 暗号化(TLS)なしでは外部のアドレスで待ち受けません。証明書を設定するか、127.0.0.1 を指定してください。 / "
+            f"{host}: TLS なしでは外部のアドレスで待ち受けません。証明書を設定するか、127.0.0.1 を指定してください。 / "
             f"{host}: callcore listens beyond loopback over TLS only. Set a certificate, or use 127.0.0.1."
         )
     listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET)
@@ -162,7 +162,7 @@ async def serve(
     running = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     asked = asyncio.create_task(stop.wait(), name="http-stop")
     up = asyncio.create_task(server.up.wait(), name="http-up")
-    beside = [asked, up]
+    beside: list[asyncio.Task[Any]] = [asked, up]
     ends: set[asyncio.Task[Any]] = {running, asked}
     if certificate is not None:
         renewing = asyncio.create_task(certificate.keep(), name="certificate")
@@ -188,9 +188,8 @@ async def serve(
 async def _end(server: uvicorn.Server, running: asyncio.Task[None], deadline: float) -> None:
     _, late = await asyncio.wait({running}, timeout=deadline)
     for connection in list(server.server_state.connections):
-        transport = getattr(connection, "transport", None)
-        if transport is not None:
-            transport.abort()
+        assert isinstance(connection, Connection)
+        connection.cut()
     for task in late:
         task.cancel()
     (ended,) = await asyncio.gather(running, return_exceptions=True)
