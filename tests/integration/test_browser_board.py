@@ -13,6 +13,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, ChannelId
 from callcore.web import Pace
+from tests.support import axe
 from tests.support.floors import NODE, Desk, centre, configuration
 from tests.support.web import DeskSource, served
 
@@ -278,3 +279,54 @@ async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser,
         assert await page.evaluate(CONTRAST) == []
         captions = await page.locator("table").evaluate_all("all => all.map(t => Boolean(t.caption))")
         assert captions == [True, True]
+
+
+def a_busy_source() -> DeskSource:
+    source = a_source(centre(4))
+    desk = source.desk
+    for n in range(1, 4):
+        desk.sign_in(n, n)
+    desk.wait(10, "c1")
+    desk.pick_up(12, "c1")
+    desk.wait(20, "c2")
+    source.turn()
+    return source
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_screen_reader_and_a_keyboard_find_nothing_in_their_way(
+    browser: Browser, language: str, scheme: str
+) -> None:
+    async with served(a_busy_source(), pace=PACE) as server:
+        context = await browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+        page = await context.new_page()
+        await page.goto(f"{server.url}/?lang={language}")
+        await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(1)
+        found = await axe.violations(page)
+        assert found == [], "\n".join(map(str, found))
+
+
+PLANTED = """
+() => {
+  const place = document.body.appendChild(document.createElement("section"));  // the page fills its own main anew
+  place.append(Object.assign(document.createElement("img"), {src: "/favicon"}));
+  place.append(document.createElement("button"), document.createElement("input"));
+  const pale = Object.assign(document.createElement("p"), {textContent: "待ち呼"});
+  pale.style.color = "#ddd";
+  pale.style.backgroundColor = "#fff";
+  place.append(pale);
+  document.documentElement.removeAttribute("lang");
+}
+"""
+
+
+async def test_planted_obstacles_are_found(browser: Browser) -> None:
+    async with served(a_busy_source(), pace=PACE) as server:
+        page = await opened(browser, server.url)
+        await page.evaluate(PLANTED)
+        found = {one.rule: one for one in await axe.violations(page)}
+        assert {"image-alt", "button-name", "label", "color-contrast", "html-has-lang"} <= set(found)
+        assert found["image-alt"].places == ("img",)
+        assert found["label"].impact == "critical"
+        assert {one.rule for one in await axe.violations(page, only="header")} <= {"html-has-lang"}
