@@ -103,11 +103,16 @@ async def served(
     traffic: Traffic | None = None,
     limits: Limits | None = None,
     second_factor: Sequence[Role] = (),
+    folder: Path | None = None,
 ) -> AsyncIterator[Served]:
-    """The real server, with users and an audit trail of its own. Leaving the block shuts it down."""
-    with tempfile.TemporaryDirectory() as folder:
-        accounts = accounts_in(Path(folder), second_factor=second_factor)
-        trail, orders = trail_in(Path(folder)), Asked()
+    """The real server, with users and an audit trail of its own. Leaving the block shuts it down.
+
+    `folder`: where these are kept, for a server that is started again.
+    """
+    with tempfile.TemporaryDirectory() as fresh:
+        place = folder or Path(fresh)
+        accounts = accounts_in(place, second_factor=second_factor)
+        trail, orders = trail_in(place), Asked()
         app = create_app(
             live,
             accounts=accounts,
@@ -153,7 +158,7 @@ async def served(
                 accounts,
                 trail,
                 orders,
-                bearer(accounts),
+                bearer(accounts, f"test{len(accounts.tokens()) or ''}"),
             )
         finally:
             stop.set()

@@ -96,8 +96,8 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for; None: whatever. `text` in any of the words. `first`, `last`: ISO dates of UTC, both
-    included."""
+    """What to look for; None: whatever. `who` with or without its kind, `text` in any of the words. `first`, `last`: ISO
+    dates or seconds of UTC, both included. `meant`: whole words that are told to people in words that hold `text`."""
 
     who: str | None = None
     action: str | None = None
@@ -106,17 +106,22 @@ class Wanted:
     text: str | None = None
     first: str | None = None
     last: str | None = None
+    meant: frozenset[str] = frozenset()
 
     def fits(self, line: Line) -> bool:
         words = (line.who, line.action, line.on or "", line.origin, line.why or "")
         return (
-            (self.who is None or line.who == self.who)
+            (self.who is None or self.who in (line.who, line.who.partition(":")[2]))
             and (self.action is None or line.action == self.action)
             and (self.centre is None or line.centre == self.centre)
             and (self.result is None or line.result is self.result)
-            and (self.text is None or any(self.text.lower() in word.lower() for word in words))
-            and (self.first is None or line.at[:10] >= self.first)
-            and (self.last is None or line.at[:10] <= self.last)
+            and (
+                self.text is None
+                or any(self.text.lower() in word.lower() for word in words)
+                or not self.meant.isdisjoint(words)
+            )
+            and (self.first is None or line.at >= self.first)
+            and (self.last is None or line.at[: len(self.last)] <= self.last)
         )
 
 

@@ -50,6 +50,7 @@ class Paper:
             t=self._texts[language],
             languages=_in_each_language(request),
             given=request.state.form or {},
+            done=request.query_params.get("done"),
             asset=self.assets.url,
             person=person,
             csrf="" if session is None else session.csrf,
@@ -88,7 +89,9 @@ def _in_each_language(request: Request) -> list[tuple[Language, str]]:
     of its own."""
     if request.method == "POST" and person_of(request) is not NOBODY:
         return []
-    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    asked = [
+        (name, value) for name, value in request.query_params.multi_items() if name not in ("lang", "done")
+    ]
     return [(code, f"{request.url.path}?{urlencode([*asked, ('lang', code)])}") for code in texts.LANGUAGES]
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import pyotp
 import segno
@@ -24,7 +25,7 @@ from callcore.access.rights import ALL_CENTRES, NOBODY, Right, Role, Scope, need
 from callcore.access.trail import Line, Result, TrailUnwritable, Wanted
 from callcore.domain.ids import CentreId
 from callcore.runtime.ports import LiveSource
-from callcore.web import problems
+from callcore.web import problems, texts
 from callcore.web.gate import (
     Gate,
     address_of,
@@ -217,7 +218,7 @@ class Desk:
         if session is not None:
             self._accounts.end_session(session.id)
             self._told(request, "sign_out", on=session.user)
-        response = RedirectResponse("/sign-in", 303)
+        response = _done("/sign-in", "sign_out")
         response.delete_cookie(cookie_name(request), path="/", secure=request.url.scheme == "https")
         return response
 
@@ -262,7 +263,7 @@ class Desk:
                 lambda: self._accounts.use_link(secret, password, name=name, display=form.get("display", ""))
             )
             self._told(request, "link_used", who=user.person.id, on=user.id)
-            return RedirectResponse("/sign-in", 303)
+            return _done("/sign-in", "link_used")
 
         return await self._guarded(
             request, change, lambda status, why: self._welcome(request, secret, status, why)
@@ -317,7 +318,7 @@ class Desk:
                 self._told(request, "password_changed", on=user.id, result=Result.FAILED, why=error.why)
                 raise
             self._told(request, "password_changed", on=user.id)
-            return RedirectResponse("/account", 303)
+            return _done("/account", "password_changed")
 
         return await self._guarded(request, change, lambda s, why: self._account(request, s, why))
 
@@ -331,7 +332,7 @@ class Desk:
         async def change() -> Response:
             self._accounts.totp_set(user.id, secret, form.get("code", ""))
             self._told(request, "second_factor_set", on=user.id)
-            return RedirectResponse("/account", 303)
+            return _done("/account", "second_factor_set")
 
         return await self._guarded(request, change, lambda s, why: self._account(request, s, why, secret))
 
@@ -348,7 +349,7 @@ class Desk:
                 self._told(request, "second_factor_removed", on=user.id, result=Result.FAILED, why=error.why)
                 raise
             self._told(request, "second_factor_removed", on=user.id)
-            return RedirectResponse("/account", 303)
+            return _done("/account", "second_factor_removed")
 
         return await self._guarded(request, change, lambda s, why: self._account(request, s, why))
 
@@ -361,15 +362,17 @@ class Desk:
         async def change() -> Response:
             self._accounts.end_session(session)
             self._told(request, "session_ended", on=user.id)
-            return RedirectResponse("/account", 303)
+            return _done("/account", "session_ended")
 
         return await self._guarded(request, change, lambda s, why: self._account(request, s, why))
 
     # -- users ------------------------------------------------------------------------------------------------
 
-    def _known_centres(self) -> list[tuple[str, str]]:
+    def _known_centres(self, request: Request) -> list[tuple[str, str]]:
+        """Each centre's id and its name in the reader's language."""
+        japanese = language_of(request) == "ja"
         centres = self._live.view().floor.centres.values()
-        return sorted((centre.id, centre.name) for centre in centres)
+        return sorted((centre.id, centre.name if japanese else centre.name_en) for centre in centres)
 
     @needs(Right.MANAGE_USERS)
     async def users_page(self, request: Request) -> Response:
@@ -386,7 +389,7 @@ class Desk:
             tokens=self._accounts.tokens(),
             roles=[role.value for role in Role],
             scopes=[scope.value for scope in Scope],
-            centres=self._known_centres(),
+            centres=self._known_centres(request),
             every=ALL_CENTRES,
             locked=lambda user: user.locked_until > self._accounts.now(),
             error=error,
@@ -404,7 +407,7 @@ class Desk:
                 name,
                 form.get("display", ""),
                 _role(form.get("role", "")),
-                self._centres(form.get("centres", "")),
+                self._centres(request, form.get("centres", "")),
                 form.get("agent", "").strip() or None,
                 person_of(request).id,
             )
@@ -413,10 +416,10 @@ class Desk:
 
         return await self._guarded(request, change, lambda s, why: self._users(request, s, why))
 
-    def _centres(self, given: str) -> list[str]:
+    def _centres(self, request: Request, given: str) -> list[str]:
         """The centres of a form; one that does not exist is refused."""
         asked = [part for part in given.split(",") if part]
-        known = {name for name, _ in self._known_centres()} | {ALL_CENTRES}
+        known = {name for name, _ in self._known_centres(request)} | {ALL_CENTRES}
         for centre in asked:
             if centre not in known:
                 raise AccountError(
@@ -440,7 +443,7 @@ class Desk:
             status,
             user=user,
             roles=[role.value for role in Role],
-            centres=self._known_centres(),
+            centres=self._known_centres(request),
             every=ALL_CENTRES,
             locked=user.locked_until > self._accounts.now(),
             sessions=self._accounts.sessions_of(name),
@@ -458,11 +461,11 @@ class Desk:
                 user,
                 display=form.get("display", ""),
                 role=_role(form.get("role", "")),
-                centres=self._centres(form.get("centres", "")),
+                centres=self._centres(request, form.get("centres", "")),
                 agent=form.get("agent", "").strip() or None,
             )
             self._told(request, "user_changed", on=user, why=_granted(form))
-            return RedirectResponse(f"/users/{quote(user, safe='')}", 303)
+            return _done(f"/users/{quote(user, safe='')}", "user_changed")
 
         return await self._guarded(request, change, lambda s, why: self._user(request, user, s, why))
 
@@ -487,7 +490,7 @@ class Desk:
             self._told(request, _ACTIONS[act], on=user, why=why)
             if shown is not None:
                 return self._user(request, user, 200, None, shown)
-            return RedirectResponse(f"/users/{quote(user, safe='')}", 303)
+            return _done(f"/users/{quote(user, safe='')}", _ACTIONS[act])
 
         return await self._guarded(request, change, lambda s, why: self._user(request, user, s, why))
 
@@ -506,7 +509,7 @@ class Desk:
             shown = self._accounts.add_token(
                 name,
                 scopes,
-                self._centres(form.get("centres", "")),
+                self._centres(request, form.get("centres", "")),
                 person_of(request).id,
                 int(days) if days else None,
             )
@@ -520,7 +523,7 @@ class Desk:
         async def change() -> Response:
             self._accounts.revoke_token(token)
             self._told(request, "token_revoked", on=token)
-            return RedirectResponse("/users", 303)
+            return _done("/users", "token_revoked")
 
         return await self._guarded(request, change, lambda s, why: self._users(request, s, why))
 
@@ -528,14 +531,18 @@ class Desk:
 
     @needs(Right.READ_TRAIL)
     async def audit_page(self, request: Request) -> Response:
-        asked = request.query_params
-        wanted = wanted_of(asked)
+        asked, person = request.query_params, person_of(request)
+        floor = self._live.view().floor
+        own = person.among(Right.READ_TRAIL, sorted(floor.centres))
+        # Days are those of the centres, and lines are shown in the same zone.
+        zone = floor.centres[own[0]].time_zone if own else "UTC"
+        wanted = self._in_words(request, wanted_of(asked, ZoneInfo(zone)))
         printing = asked.get("print") == "1"
         before = asked.get("before", "")
         lines = await asyncio.to_thread(
             visible_lines,
             self._gate,
-            person_of(request),
+            person,
             wanted,
             LINES_PRINTED if printing else LINES_A_PAGE,
             int(before) if before.isascii() and before.isdigit() and len(before) < 15 else None,
@@ -550,12 +557,25 @@ class Desk:
             lines=lines,
             asked={name: asked.get(name, "") for name in _SEARCH},
             results=[result.value for result in Result],
-            centres=self._known_centres(),
+            centres=[(id_, name) for id_, name in self._known_centres(request) if id_ in own],
+            zone=zone,
             older=older,
             most=LINES_PRINTED,
             printing=printing,
             to_print="/audit?" + urlencode({**kept, "print": "1"}),
         )
+
+    def _in_words(self, request: Request, wanted: Wanted) -> Wanted:
+        """The same search, which also finds what the page tells in other words than the trail."""
+        if wanted.text is None:
+            return wanted
+        text = wanted.text.lower()
+        raw = (
+            key.partition(".")[2]
+            for key, told in texts.texts(language_of(request)).items()
+            if key.startswith(("action.", "who.", "why.")) and text in told.lower()
+        )
+        return replace(wanted, meant=frozenset(raw))
 
 
 _SEARCH = ("text", "who", "centre", "result", "first", "last")
@@ -568,18 +588,36 @@ _ACTIONS = {
 }
 
 
-def wanted_of(asked: Any) -> Wanted:
-    """A search from a query; what is not one of the words that can be looked for is left out."""
+def _done(where: str, what: str) -> Response:
+    """To a page that says so."""
+    return RedirectResponse(f"{where}?done={what}", 303)
+
+
+def wanted_of(asked: Any, zone: tzinfo = UTC) -> Wanted:
+    """A search from a query; what is not one of the words that can be looked for is left out. `zone`: of the days."""
     results = {result.value: result for result in Result}
-    dates = {n: d for n in ("first", "last") if _DATE.fullmatch(d := asked.get(n) or "")}
+    first, last = _day(asked.get("first"), zone), _day(asked.get("last"), zone)
     return Wanted(
         who=asked.get("who") or None,
         centre=asked.get("centre") or None,
         result=results.get(asked.get("result") or ""),
         text=asked.get("text") or None,
-        first=dates.get("first"),
-        last=dates.get("last"),
+        first=None if first is None else first[0],
+        last=None if last is None else last[1],
     )
+
+
+def _day(text: str | None, zone: tzinfo) -> tuple[str, str] | None:
+    """The first and the last second of a day, in UTC; None: it is not one."""
+    if text is None or not _DATE.fullmatch(text):
+        return None
+    try:
+        begins = datetime.fromisoformat(text)
+        ends = begins + timedelta(days=1, seconds=-1)
+        first, last = (moment.replace(tzinfo=zone).astimezone(UTC) for moment in (begins, ends))
+    except (ValueError, OverflowError):
+        return None
+    return f"{first:%Y-%m-%dT%H:%M:%S}", f"{last:%Y-%m-%dT%H:%M:%S}"
 
 
 def visible_lines(gate: Gate, person: Any, wanted: Wanted, most: int, before: int | None) -> list[Line]:
