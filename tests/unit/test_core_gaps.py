@@ -464,3 +464,16 @@ def test_a_phone_that_was_taken_from_under_the_talk_put_nothing_down() -> None:
     ]
     (trace,) = traces(parse(lines))
     assert trace.put_down is None
+
+
+def test_a_caller_whose_end_stands_in_cel_is_gone_though_the_list_made_a_moment_before_still_has_the_channel() -> (
+    None
+):
+    d = desk(0)
+    d.wait(10)
+    d.tell(i.LinkDropped(at=d.at(39), node=NODE))
+    there = caller(d, 10, "callcore-hold")
+    d.snapshot(40.2, there, traces=(traced(d, ended=d.at(40.19), hung_up_by=Party.CALLER),))
+    assert record(d) == (Outcome.ABANDONED, None)
+    d.tell(i.ChannelGone(at=d.at(40.19), channel=ChannelId("c1"), cause=16))
+    assert len(d.told(f.CallEnded)) == 1

@@ -42,8 +42,9 @@ OVERFLOW = "callcore-overflow"
 def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     before = len(turn.facts)
     old = Instant(seen.at if seen.first else seen.at - seconds(SETTLED_S))
-    present = {c.id: c for c in seen.channels}
     traces = {t.call: t for t in seen.traces}
+    over = {ChannelId(t.call) for t in seen.traces if t.ended is not None}
+    present = {c.id: c for c in seen.channels if c.id not in over}  # gone since the list was made
     for phone, device in seen.devices:
         if phone in turn.floor.phones and turn.floor.phones[phone] is not device and seen.first:
             device_is(turn, phone, device, seen.at)
@@ -54,11 +55,11 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     for trace in sorted(seen.traces, key=lambda t: (t.arrived, t.call)):
         unknown = trace.call not in turn.floor.calls and trace.call not in turn.floor.ended
         # Without an end it went with Asterisk itself; or it came just now, and its event is on the way.
-        over = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
-        if unknown and ChannelId(trace.call) not in present and over:
+        ended = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
+        if unknown and ChannelId(trace.call) not in present and ended:
             _lived_unseen(turn, trace, seen)
     for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
-        if channel.call == CallId(channel.id) and channel.created <= old:
+        if channel.call == CallId(channel.id) and channel.id in present and channel.created <= old:
             _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
     _phones_gone(turn, present, old, seen)
     if not seen.first:
