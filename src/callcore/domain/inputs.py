@@ -334,6 +334,8 @@ class CallTraced:
     """The talks before the last one, oldest first."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    put_down: ChannelId | None = None
+    """The phone's channel of the last talk, if the agent ended that by putting down."""
     apology: Instant | None = None
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None
