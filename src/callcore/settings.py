@@ -22,7 +22,9 @@ import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from callcore.access.rights import Role
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.files import write_whole
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +94,12 @@ class Settings(BaseSettings):
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
+    session_idle_minutes: int = Field(default=60, ge=5, le=1440)
+    """A browser that asks for nothing for so long must sign in again. An open board asks all the time."""
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """After so long everybody must sign in again."""
+    second_factor: str = ""
+    """Roles that may do nothing before they have set up a second factor, with commas between."""
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
@@ -113,6 +121,16 @@ class Settings(BaseSettings):
         if value.lower() not in LOG_LEVELS:
             raise ValueError(f"次のいずれか / one of: {', '.join(LOG_LEVELS)}")
         return value.lower()
+
+    @field_validator("second_factor")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        known = [role.value for role in Role]
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if part not in known:
+                shown = ", ".join(known)
+                raise ValueError(f"{part}: 役割は次のいずれか / a role is one of: {shown}")
+        return value
 
     @field_validator("reconcile_at")
     @classmethod
@@ -249,6 +267,10 @@ class Settings(BaseSettings):
         return _parts(self.trunk_hosts)
 
     @property
+    def second_factor_roles(self) -> tuple[Role, ...]:
+        return tuple(Role(part.strip()) for part in self.second_factor.split(",") if part.strip())
+
+    @property
     def node_id(self) -> NodeId:
         return NodeId(self.node)
 
@@ -263,6 +285,15 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         return self.home / "keys"
+
+    @property
+    def access(self) -> Path:
+        """Users, tokens and sessions."""
+        return self.home / "access"
+
+    @property
+    def trail(self) -> Path:
+        return self.home / "trail"
 
     @property
     def checkpoints(self) -> Path:
@@ -392,12 +423,7 @@ def load_secrets(settings: Settings, phones: Iterable[PhoneId]) -> Secrets:
         session=known.session if known is not None else _new_secret(),
         phones=mine,
     )
-    aside = path.with_suffix(".new")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(made), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import audit
+from callcore.access.rights import SIDECAR_PERSON
 from callcore.certificate import Certificate, until_usable
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
@@ -29,7 +30,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.installation import recording_of
+from callcore.installation import accounts_of, recording_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
@@ -138,7 +139,9 @@ class Sidecar:
             Projection(self._database, self._seal),
             away=(DatabaseAway,),
         )
-        self._engine = CommandClient(settings.engine_socket)
+        self._engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id)
+        self._accounts = accounts_of(settings)
+        self._trail = trail_of(settings)
         self._nightly = Nightly(settings)
         self._certificate: Certificate | None = None
         self._traffic = Traffic()
@@ -178,6 +181,9 @@ class Sidecar:
                 ),
             ),
             metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
+            accounts=self._accounts,
+            trail=self._trail,
+            orders=self._engine,
             calls=self,
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,

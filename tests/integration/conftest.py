@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+from tests.support.browser import browser
 from tests.support.postgres import database_url, empty_url, own_postgres, postgres
 
-__all__ = ["database_url", "empty_url", "own_postgres", "postgres"]
+__all__ = ["browser", "database_url", "empty_url", "own_postgres", "postgres"]
 
 
 def pytest_asyncio_loop_factories(

@@ -24,6 +24,7 @@ import pytest
 from callcore.demo.centre import DemoCentre
 from tests.support.asterisk import free_port
 from tests.support.certificates import Made, make
+from tests.support.people import machine
 from tests.support.station import PROJECT, toolchain_path
 
 DEADLINE_S = 40.0
@@ -63,8 +64,10 @@ class Everything:
         return (self.home / "out").read_text("utf-8", "replace")
 
     def ready(self) -> bool:
-        url = f"http://127.0.0.1:{self.web}/readyz"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.web}/readyz", headers=dict(machine(self.home))
+        )
+        with contextlib.suppress(OSError), urllib.request.urlopen(asked, timeout=2) as answer:
             return bool(answer.status == 200)
         return False
 

@@ -37,7 +37,7 @@ async def whole() -> AsyncIterator[tuple[Served, Mapping[str, str]]]:
     desk.sign_in(1, 1)
     desk.wait(2, "c1")
     async with served(DeskSource(desk), calls=Nothing()) as server:
-        yield server, {}
+        yield server, server.machine
 
 
 @pytest.mark.timeout(90)

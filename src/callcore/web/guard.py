@@ -72,13 +72,7 @@ def document(operation: dict[str, Any]) -> None:
     """Add the guard's answers to an operation of a finished OpenAPI document, where it does not name them itself."""
     told = {**ANSWERS, **BODY_ANSWERS} if "requestBody" in operation else ANSWERS
     for kind, description in told.items():
-        operation["responses"].setdefault(
-            str(kind.status),
-            {
-                "description": description,
-                "content": {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
+        operation["responses"].setdefault(str(kind.status), problems.documented_whole(description))
 
 
 class _Refused(Exception):

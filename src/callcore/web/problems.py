@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -182,6 +183,20 @@ BY_STATUS = {
     )
 }
 """What an HTTPException of a status is told as."""
+
+
+def documented(description: str) -> dict[str, Any]:
+    """How an answer of this kind stands in the OpenAPI document."""
+    return {
+        "description": description,
+        "model": Problem,
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def documented_whole(description: str) -> dict[str, Any]:
+    """The same in a document that is made already."""
+    return {key: value for key, value in documented(description).items() if key != "model"}
 
 
 def respond(
