@@ -15,11 +15,11 @@ from callcore import __version__
 from callcore.access.rights import Right, needs
 from callcore.centres import CentreFileErrors, load, read
 from callcore.centres import check as check_centres
-from callcore.cli_people import audit_app, tokens_app, users_app, welcome_link
-from callcore.console import audited, err, fail, out, say, settings_or_fail
+from callcore.cli_people import audit_app, tokens_app, users_app
+from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, PhoneId
-from callcore.installation import accounts_of, asterisk_process, pbx_settings, phone_ids
+from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.log import configure
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
@@ -376,20 +376,10 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
     async def body(stop: asyncio.Event) -> int:
         with alone(settings.home):
             say(addresses(settings, with_pbx=toolchain is not None))
-            first = accounts_of(settings).first_link()
-            if first is not None:
-                say(first_administrator(settings, first))
+            invite_first_administrator(settings, say)
             return await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
-
-
-def first_administrator(settings: Settings, secret: str) -> str:
-    """How the first administrator comes in."""
-    return (
-        "最初の管理者を登録してください(リンクは一度だけ、3日間有効) / "
-        f"make the first administrator (the link works once, within 3 days):\n    {welcome_link(settings, secret)}"
-    )
 
 
 def _certified(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from callcore.access.rights import ALL_CENTRES, Right, Role, Scope, needs
 from callcore.access.store import AccessDamaged
 from callcore.access.trail import Result, Wanted
 from callcore.centres import CentreFileErrors, read
-from callcore.console import audited, fail, out, say, settings_or_fail
+from callcore.console import audited, fail, out, say, settings_or_fail, welcome_link
 from callcore.installation import accounts_of, trail_of
 from callcore.runtime.commands import this_account
 from callcore.settings import Settings
@@ -41,11 +41,6 @@ def _accounts(settings: Settings) -> Accounts:
     except (AccessDamaged, PermissionError) as error:
         raise fail(str(error)) from None
     return accounts
-
-
-def welcome_link(settings: Settings, secret: str) -> str:
-    """The address of a one-time link, as it opens on this machine or under the first name of this installation."""
-    return f"{settings.web_url}/welcome/{secret}"
 
 
 def _give(settings: Settings, name: str, secret: str) -> None:

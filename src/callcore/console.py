@@ -6,14 +6,14 @@ everything; each command names its right all the same, and what changes somethin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
 
 from callcore.access.trail import Result, Trail, TrailUnwritable
-from callcore.installation import trail_of
+from callcore.installation import accounts_of, trail_of
 from callcore.runtime.commands import this_account
 from callcore.settings import Settings, SettingsError, read_settings
 
@@ -37,6 +37,21 @@ def settings_or_fail() -> Settings:
         return read_settings()
     except SettingsError as error:
         raise fail(str(error)) from None
+
+
+def welcome_link(settings: Settings, secret: str) -> str:
+    """The address of a one-time link, under the first name of this installation."""
+    return f"{settings.web_url}/welcome/{secret}"
+
+
+def invite_first_administrator(settings: Settings, say: Callable[[str], None]) -> None:
+    """Say how the first administrator comes in, as long as there is none who can."""
+    secret = accounts_of(settings).first_link()
+    if secret is not None:
+        say(
+            "最初の管理者を登録してください(リンクは一度だけ、3日間有効) / "
+            f"make the first administrator (the link works once, within 3 days):\n    {welcome_link(settings, secret)}"
+        )
 
 
 @contextmanager
