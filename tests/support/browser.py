@@ -15,6 +15,9 @@ from callcore.web.gate import COOKIE
 from tests.support.people import PASSWORD, user
 from tests.support.web import Served
 
+expect.set_options(timeout=20_000)
+"""A browser beside many others on a small machine takes its time; what does not come is late at any bound."""
+
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 REFUSED = "Failed to load resource: the server responded with a status of 4"
