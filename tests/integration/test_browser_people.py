@@ -108,7 +108,8 @@ async def test_the_whole_way_from_the_printed_link_to_a_new_user_by_keyboard_alo
         await page.keyboard.type("tanaka")
         await typed(page, "表示名", "田中 太郎")
         await tab_to(page, form.get_by_label("役割", exact=True))
-        await page.keyboard.type("閲")
+        for _ in ("オペレーター", "スーパーバイザー", "閲覧者(市)"):
+            await page.keyboard.press("ArrowDown")
         await expect(form.get_by_label("オペレーター番号")).to_be_hidden()
         await tab_to(page, form.get_by_role("checkbox", name="北センター"))
         await page.keyboard.press("Space")
@@ -157,7 +158,7 @@ async def test_what_was_wrong_in_a_form_is_said_and_the_rest_is_kept(browser: Br
         form = page.get_by_role("region", name="Make a token")
         await form.get_by_label("Token name").fill("prometheus")
         await form.get_by_role("checkbox", name="Read metrics").check()
-        await form.get_by_role("checkbox", name="Every centre").check()
+        await form.get_by_role("checkbox", name="Every centre, those").check()
         await form.get_by_role("button", name="Make a token").click()
         once = page.get_by_role("region", name="The token prometheus")
         shown = await once.get_by_label("Token", exact=True).input_value()
@@ -223,9 +224,9 @@ async def test_a_second_factor_is_set_up_asked_for_and_taken_away(browser: Brows
         await expect(page.get_by_role("status")).to_contain_text("二段階認証の設定が必要です")
         picture = page.get_by_role("img", name="認証アプリで読み取る二次元コード")
         await expect(picture).to_be_visible()
-        painted = "p => [getComputedStyle(p).fill, getComputedStyle(p).stroke]"
-        colours = f"e => [...e.querySelectorAll('path')].map({painted})"
-        assert await picture.evaluate(colours) == [["rgb(255, 255, 255)", "none"], ["none", "rgb(0, 0, 0)"]]
+        painted = "e => [...e.querySelectorAll('path')].map(p => getComputedStyle(p))"
+        ground, dots = await picture.evaluate(f"e => ({painted})(e).map(s => [s.fill, s.stroke])")
+        assert (ground[0], dots[1]) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
 
         key = (await page.get_by_label("キー", exact=True).inner_text()).replace(" ", "")
         await page.get_by_label("アプリに表示された確認コード").fill("000000")
