@@ -97,7 +97,8 @@ class Verified:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to look for; None: whatever. `who` with or without its kind, `text` in any of the words. `first`, `last`:
-    ISO dates or seconds of UTC, both included. `meant`: whole words told to people in words that hold `text`."""
+    ISO dates or seconds of UTC, both included. `meant`: whole words that people are told in words that hold `text`.
+    """
 
     who: str | None = None
     action: str | None = None
