@@ -19,8 +19,8 @@ from callcore.access.trail import Result, Trail
 from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
-from callcore.web import models as m
 from callcore.web import guard, problems, show
+from callcore.web import models as m
 from callcore.web.acts import add_agents
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
