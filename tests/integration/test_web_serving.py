@@ -197,7 +197,7 @@ async def test_a_board_over_tls_does_not_hold_the_end_up(tmp_path: Path) -> None
         served(a_source(), certificate=Certificate(made.certificate, made.key)) as server,
         wire(server, tls=made.trusting()) as board,
     ):
-        await board.say(get("/api/v1/live/stream"))
+        await board.say(get("/api/v1/live/stream", **server.machine))
         assert b"200" in await board.head()
         async with asyncio.timeout(4):
             await asyncio.gather(server.stop(), board.rest())
@@ -492,7 +492,7 @@ async def test_a_quiet_connection_is_kept_between_two_requests() -> None:
 
 async def test_a_board_is_not_taken_for_slow() -> None:
     async with quick() as (server, traffic), wire(server) as board:
-        await board.say(get("/api/v1/live/stream"))
+        await board.say(get("/api/v1/live/stream", **server.machine))
         await board.head()
         ended = asyncio.create_task(board.reader.read(-1))
         _, pending = await asyncio.wait({ended}, timeout=3 * QUICK.head_s)
@@ -552,7 +552,7 @@ async def test_where_all_places_are_really_used_a_new_one_is_turned_away_and_the
     async with quick() as (server, traffic):
         boards = [await Wire.open(server) for _ in range(QUICK.connections)]
         for board in boards:
-            await board.say(get("/api/v1/live/stream"))
+            await board.say(get("/api/v1/live/stream", **server.machine))
             assert b"200" in await board.head()
         async with wire(server) as late:
             assert await late.rest() == b""
@@ -577,7 +577,7 @@ async def test_who_does_not_take_the_answer_is_let_go() -> None:
             loop = asyncio.get_running_loop()
             await loop.sock_connect(deaf, ("127.0.0.1", server.port))
             with contextlib.suppress(BlockingIOError, ConnectionError):
-                await loop.sock_sendall(deaf, get("/api/v1/live") * 60)
+                await loop.sock_sendall(deaf, get("/api/v1/live", **server.machine) * 60)
             await until(lambda: traffic.open == 1)
             await until(lambda: traffic.open == 0)
 
