@@ -64,7 +64,7 @@ def nobody(server: Served) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("who", "answers"),
-    [(a_machine, {200}), (an_administrator, {200}), (nobody, {200, 401})],
+    [(a_machine, {200, 404, 422}), (an_administrator, {200, 404, 422}), (nobody, {200, 401})],
 )
 @pytest.mark.timeout(150)
 def test_no_request_meets_a_fault_or_an_answer_that_the_document_does_not_tell_of(
