@@ -9,17 +9,18 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from rich.console import Console
 
 from callcore.domain import inputs as i
 from callcore.domain.board import today
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import SECOND, AgentId, CentreId, Instant
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing
 from callcore.domain.stages import Outcome
 from callcore.reports import day_report, month_report
 from callcore.reports.report import half_hours, month_of
-from callcore.reports.screen import clock, percent
+from callcore.reports.screen import clock, percent, report_tables
 from callcore.reports.sheet import csv_of, defused
 from callcore.settings import PROJECT
 from tests.support.floors import MONDAY_NOON, centre, configuration
@@ -49,15 +50,29 @@ def test_a_day_with_an_open_call_is_not_final_and_says_how_many_are_open() -> No
 
 
 def test_calls_from_test_numbers_are_left_out_and_counted() -> None:
-    desk = a_desk()
+    desk = Taped()
+    desk.begin(configuration(replace(centre(2), test_numbers=("0990000000",))))
     desk.sign_in(0, 1)
-    desk.arrive(5, "t1", caller="0990000000")
-    desk.hang_up(8, "t1")
+    desk.sign_in(0, 2)
+    desk.wait(5, "a1")
+    desk.pick_up(6, "a1")
+    desk.hang_up(8, "a1")
+    desk.tell(i.TimerFired(at=desk.at(38), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
     desk.arrive(20, "c1")
     desk.hang_up(28, "c1")
-    told = day_report(desk.frames, DEMO, DAY, test_numbers=frozenset({"0990000000"}))
-    assert (told.test_calls, told.total.figures.arrived) == (1, 1)
-    assert day_report(desk.frames, DEMO, DAY).total.figures.arrived == 2
+    desk.arrive(40, "t2", caller="0990000000")
+    desk.tell(i.CallerHeld(at=desk.at(41), call=CallId("t2")))
+    desk.pick_up(45, "t2")
+    desk.hang_up(55, "t2")
+    told = day_report(desk.frames, DEMO, DAY)
+    assert (told.total.figures.tests, told.total.figures.arrived, told.total.figures.answered) == (1, 2, 1)
+    assert told.total.endings.completion_ratio.part == 1
+    assert told.total.handling.time.whole == 1
+    assert [row["試験呼(除く) tests"] for row in rows(csv_of(told, half_hours=False))] == ["1"]
+    out = Console(width=400, record=True, file=io.StringIO())
+    for table in report_tables(told, half_hours=False):
+        out.print(table)
+    assert "試験呼 1件を除く" in out.export_text()
 
 
 def test_pauses_are_told_by_reason_and_breaks_are_not_staffed() -> None:

@@ -100,8 +100,8 @@ def _head(report: Report) -> Text:
         notes.append(f"記録は {since} から / told since then")
     if of.imprecise:
         notes.append(f"時刻不正確 {of.imprecise}件 / {of.imprecise} imprecise")
-    if report.test_calls:
-        notes.append(f"試験呼 {report.test_calls}件を除く / without {report.test_calls} test calls")
+    if of.tests:
+        notes.append(f"試験呼 {of.tests}件を除く / without {of.tests} test calls")
     if report.total.endings.by_net:
         notes.append(f"非常時分配による応答 {report.total.endings.by_net}件 / answered by the safety net")
     if report.total.handling.unknown:
@@ -266,6 +266,7 @@ def _figures(of: m.FiguresOut) -> Table:
         "時間外\nclosed": str(of.closed),
         "再構成\nreconstructed": str(of.reconstructed),
         "未終了\nopen": str(of.open),
+        "試験呼(除く)\ntests": str(of.tests),
     }
     table = _empty("本日 / Today", *cells, justify="right")
     table.add_row(*cells.values())

@@ -178,6 +178,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
+    yield "試験呼(除く) tests", lambda row: row.figures.tests
 
 
 def _paused(reason: str) -> Callable[[Row], Cell]:
