@@ -26,8 +26,8 @@ that the machine's other work meets both. A rate holds if, by Asterisk's CEL and
 What fails is tried once more, unless it collapsed: if SIPp gives up, or the last call has not ended a minute after the
 last arrival, it is not waited for. Nothing goes on before Asterisk has no channel left. The highest rate that held is
 the side's figure, and after the steps one half a step above it is tried. CPU is told by part; the load generator's is
-told apart and counts for neither. The sidecar stands back as it does under the supervisor, in a session of its own: what
-it leaves for later is told too.
+told apart and counts for neither. The sidecar stands back as it does under the supervisor, in a session of its own:
+what it leaves for later is told too.
 
 With `CALLCORE_TEST_AHEAD=1` (as root, under `setsid -w`) the machine's other work stands back.
 
