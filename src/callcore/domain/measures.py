@@ -159,8 +159,8 @@ def calibration(records: Iterable[Record]) -> Calibration:
     errors.sort()
     return Calibration(
         within=Ratio(within, len(errors)),
-        error_median_s=_quantile(errors, 0.5),
-        error_p90_s=_quantile(errors, 0.9),
+        error_median_s=nearest_rank_s(errors, 0.5),
+        error_p90_s=nearest_rank_s(errors, 0.9),
     )
 
 
@@ -244,9 +244,9 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         service_level_s=service_level_s,
         abandon_ratio=Ratio(unanswered_abandoned, offered),
         wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
-        wait_median_s=_quantile(waits, 0.5),
-        wait_p90_s=_quantile(waits, 0.9),
-        wait_max_s=_quantile(waits, 1.0),
+        wait_median_s=nearest_rank_s(waits, 0.5),
+        wait_p90_s=nearest_rank_s(waits, 0.9),
+        wait_max_s=nearest_rank_s(waits, 1.0),
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
         reconstructed=reconstructed,
         imprecise=imprecise,
@@ -298,7 +298,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
     )
 
 
-def _quantile(ordered: list[int], share: float) -> float | None:
+def nearest_rank_s(ordered: list[int], share: float) -> float | None:
     """Nearest rank: the smallest wait that at least this share of waits does not exceed; in seconds."""
     if not ordered:
         return None

@@ -11,7 +11,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -21,7 +21,7 @@ from callcore.domain.board import Window, today
 from callcore.domain.centre import Centre
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import UNNOTICED_S, Floor
-from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Endings, Figures, Record, endings, figures
 from callcore.domain.shifts import (
     Handling,
@@ -33,6 +33,7 @@ from callcore.domain.shifts import (
     together,
     wrap_ups,
 )
+from callcore.domain.visits import QueueFigures, Visits, by_queue
 from callcore.reports.replay import unknown_centre
 from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
 from callcore.runtime.ports import Seq
@@ -73,6 +74,8 @@ class Report:
     one_day: bool
     total: Row
     days: tuple[Day, ...]
+    queues: Mapping[QueueId, QueueFigures]
+    """Visits that began in the time, by queue."""
 
     @property
     def final(self) -> bool:
@@ -87,6 +90,7 @@ class Ledger:
     floor: Floor = field(default_factory=Floor)
     books: Books = field(default_factory=Books)
     roster: Roster = field(default_factory=Roster)
+    visits: Visits = field(default_factory=Visits)
     seq: Seq = Seq(0, 0)
     since: Instant | None = None
     at: Instant = Instant(0)
@@ -97,6 +101,7 @@ class Ledger:
             self.roster.after(self.floor, fact, changed)
             self.floor = changed
             self.books = self.books.after(fact)
+            self.visits.after(fact)
         self.since = frame.at if self.since is None else min(self.since, frame.at)
         self.at = later(self.at, frame)
         self.roster.settle(self.floor, self.at)
@@ -106,6 +111,7 @@ class Ledger:
         """Lets go of calls that arrived, and of what agents had done, before that: the fold keeps its pace."""
         self.books = self.books.since(before)
         self.roster.forget(before)
+        self.visits.forget(before)
 
     def settled(self, centre: CentreId, span: Span) -> bool:
         """Whether nothing that comes can change what is told of this time: calls that nobody saw are found when we
@@ -244,6 +250,7 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
         one_day=len(windows) == 1,
         total=row(windows[0], span, records, together([d.row.staffing for d in days], opened)),
         days=tuple(days),
+        queues=by_queue(ledger.visits.of(centre.id, *span)),
     )
 
 

@@ -17,6 +17,7 @@ from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
 from callcore.domain.stages import Outcome, Stage
+from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 from callcore.reports.sheet import lines
 from callcore.web import models as m
@@ -78,10 +79,11 @@ Column = tuple[str, Callable[[Row], str]]
 
 
 def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableType]:
-    """The head, and three tables: calls, waits and handling, agents."""
+    """The head, and four tables: calls, waits and handling, queues, agents."""
     yield _head(report)
     yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
     yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
+    yield _queues(report)
     yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
 
 
@@ -122,6 +124,37 @@ def _table(title: str, report: Report, columns: list[Column], half_hours: bool) 
             end_section=half_hours and kind == "day",
         )
     return table
+
+
+def _queues(report: Report) -> Table:
+    """Visits by the queue's name: a call that moved on stands in two rows."""
+    table = _empty("待ち行列ごとの待ち(1回) / Visits by queue", "")
+    for name in _VISITS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for queue, of in report.queues.items():
+        cells = (
+            *(str(count) for count in (of.visits, *(of.ends[end] for end in VisitEnd), of.waiting)),
+            *(clock(s) for s in (of.wait_mean_s, of.wait_median_s, of.wait_p90_s, of.wait_max_s)),
+            clock(of.before_mean_s),
+        )
+        table.add_row(queue, *cells)
+    return table
+
+
+_VISITS = (
+    "待ち\nvisits",
+    "応答\nanswered",
+    "移動\nmoved",
+    "切電\ngave up",
+    "あふれ\noverflowed",
+    "その他\nother",
+    "待ち中\nwaiting",
+    "平均\nmean",
+    "中央値\nmedian",
+    "90%値\nP90",
+    "最大\nmax",
+    "前の案内\nbefore it",
+)
 
 
 def _label(kind: str, row: Row, report: Report) -> str:
