@@ -380,6 +380,9 @@ def report(
     month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
     half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
+    queues: Annotated[
+        bool, typer.Option("--queues", help="--csv を待ち行列ごとにする / with --csv: by queue")
+    ] = False,
 ) -> None:
     """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
     from callcore.reports.commands import CannotTell, reported
@@ -393,6 +396,7 @@ def report(
             month=month,
             csv=csv,
             half_hours=half_hours,
+            queues=queues,
             out=out,
         )
     except CannotTell as error:

@@ -172,6 +172,7 @@ class Engine:
             aside=self._aside,
             overtaken=self._canary.overtaken,
             alone=self._heartbeat.alone,
+            tests=self._tests,
         )
         self._ahead = Ahead(
             self._link,
@@ -337,6 +338,10 @@ class Engine:
         heard = self._heard_at
         return lost if heard is None or lost - heard <= HEARD_WITHIN_S * SECOND else heard
 
+    def _tests(self, number: str, caller: str | None) -> bool:
+        """Whether a call is one from a listed test number, by the files in force."""
+        return self._configurator.running.tests(number, caller)
+
     async def _canary_came(self, event: Event) -> None:
         """Done by the deciding task: the way of an event ends where it is decided by."""
         self._canary.seen(event)
@@ -383,7 +388,8 @@ class Engine:
             case i.ChannelArrived():
                 found = self._configurator.running.listed(told.number, told.caller)
                 listed = None if found is None else (found.priority, found.reason)
-                self._loop.put(replace(told, listed=listed), read_at)
+                test = self._tests(told.number, told.caller)
+                self._loop.put(replace(told, listed=listed, test=test), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)

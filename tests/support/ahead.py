@@ -1,9 +1,12 @@
-"""With `CALLCORE_TEST_AHEAD=1` (as root): this machine's other work stands back while a run is measured.
+"""With `CALLCORE_TEST_AHEAD` set (as root): this machine's other work stands back while a run is measured.
 
-Linux shares the cores among sessions before it looks at niceness (autogroup, sched(7)); so the session of this process
-and that of Asterisk are put first, alike. A phone rings within milliseconds, and a foreign process that has just been
-given a core may keep it for some: so Asterisk, the engine and the load generator, all alike, run in the real-time class
-(SCHED_RR, lowest priority), which goes before. The sidecar does not: it stands back, as it does under the supervisor.
+`1`: Linux shares the cores among sessions before it looks at niceness (autogroup, sched(7)); so the session of this
+process and that of Asterisk are put first, alike.
+
+`realtime`: besides, Asterisk, the engine and SIPp, all alike, run in the real-time class (SCHED_RR, lowest priority):
+else a foreign process that has just been given a core may keep it for some milliseconds. The sidecar stands back, as it
+does under the supervisor. Not for runs in which the cores are full: the class takes turns of a tenth of a second, and
+Asterisk with 250 callers in the safety net did not answer a Ping for 4 s then.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import os
 from pathlib import Path
 
 AHEAD = "CALLCORE_TEST_AHEAD"
+REALTIME = "realtime"
 
 
 def asked() -> bool:
-    return os.environ.get(AHEAD) == "1"
+    return os.environ.get(AHEAD) in ("1", REALTIME)
 
 
 def session(pid: int) -> None:
@@ -27,7 +31,7 @@ def session(pid: int) -> None:
 
 def first(pid: int | None) -> None:
     """Put this process, with all its threads and those to come, before what is in no real-time class."""
-    if not asked() or pid is None:
+    if os.environ.get(AHEAD) != REALTIME or pid is None:
         return
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):

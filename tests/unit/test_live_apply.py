@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -266,8 +267,14 @@ async def test_an_engine_that_starts_in_the_middle_of_an_editing_goes_on_with_wh
 
 def test_a_list_of_callers_stays_in_the_files_and_never_comes_to_the_journal() -> None:
     listed = ListedCaller("0312345678", 1, "本庁")
-    known = Configuration("v", (replace(small_centre().centres[0], callers=(listed,)),))
+    known = Configuration(
+        "v", (replace(small_centre().centres[0], callers=(listed,), test_numbers=("0399999999",)),)
+    )
     number = known.centres[0].numbers[0].digits
     assert known.listed(number, "0312345678") == listed
     assert known.listed(number, None) is None and known.listed("0", "0312345678") is None
-    assert "0312345678" not in repr(known.without_callers())
+    assert known.tests(number, "0399999999")
+    assert not any(
+        known.tests(*call) for call in ((number, None), (number, "0312345678"), ("0", "0399999999"))
+    )
+    assert not re.search("0312345678|0399999999", repr(known.without_callers()))

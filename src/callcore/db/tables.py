@@ -81,6 +81,7 @@ calls = Table(
     Column("imprecise", Boolean, nullable=False, server_default=false()),
     Column("position", Integer, comment="In the line, at the first entry"),
     Column("estimate_s", Double, comment="The wait estimated then"),
+    Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )

@@ -133,6 +133,8 @@ class CallArrived(Fact):
     priority: int | None = None
     """That the number or the list of callers gives to this call; None: the queue's."""
     priority_reason: str | None = None
+    test: bool = False
+    """From a listed test number: left out of the figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

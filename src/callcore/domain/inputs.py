@@ -63,7 +63,8 @@ class LinkDropped(Input):
 class ChannelArrived(Input):
     """A channel from the trunk, at a number. `caller` is None when the number is withheld (非通知).
 
-    `listed`: the priority that the list of callers gives, and why; whoever knows the centre files looks it up.
+    `listed`: the priority that the list of callers gives, and why; `test`: a listed test number. Whoever knows the
+    centre files looks both up.
     """
 
     node: NodeId
@@ -72,6 +73,7 @@ class ChannelArrived(Input):
     number: str
     caller: str | None
     listed: tuple[int, str] | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +337,8 @@ class ChannelSeen:
     created: Instant
     entered: Instant | None
     """When the caller came to the waiting line for the first time, as the channel bears it."""
+    test: bool = False
+    """The caller's is a listed test number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +385,8 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
+    test: bool = False
+    """The caller's is a listed test number."""
 
 
 @dataclass(frozen=True, slots=True)

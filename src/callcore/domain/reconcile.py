@@ -142,6 +142,7 @@ def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
         name=trace.name,
         number=trace.number,
         caller=trace.caller,
+        test=trace.test,
     )
     if arrive(turn, arrived, reconstructed=True) is None:
         return
@@ -316,6 +317,7 @@ def _still_here(
             name=channel.name,
             number=channel.number or "",
             caller=channel.caller,
+            test=channel.test,
         )
         if arrive(turn, arrived, reconstructed=True) is None:
             return

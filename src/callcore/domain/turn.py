@@ -443,6 +443,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             caller=Personal(name, centre.id, told.at, told.caller),
             priority=priority,
             priority_reason=why,
+            test=told.test,
             reconstructed=reconstructed,
         )
     )

@@ -235,6 +235,9 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         of.imprecise,
         **label,
     )
+    families.add(
+        "today_test_calls", "Calls from listed test numbers today, left out of all else.", of.tests, **label
+    )
     families.ratio(
         "today_answer", "Answered of the offered calls that are decided, today", of.answer_ratio, **label
     )

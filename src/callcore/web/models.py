@@ -95,6 +95,7 @@ class FiguresOut(BaseModel):
     reconstructed: int = Field(description="of these calls, how many were not witnessed in full")
     imprecise: int = Field(description="of these calls, how many were told late: their times are not exact")
     open: int = Field(description="calls that have not ended; until it is 0 the day is not final")
+    tests: int = Field(description="calls from listed test numbers: left out of every other figure")
 
 
 class WaitingOut(BaseModel):
@@ -279,6 +280,7 @@ class CallOut(BaseModel):
     hold_s: float | None = Field(description="null: not known, for part of the call was not witnessed")
     reconstructed: bool
     imprecise: bool = Field(description="told late: the times are not exact")
+    test: bool = Field(description="from a listed test number: in no figure")
     visits: list[VisitOut]
     offers: list[OfferOut]
     notes: list[NoteOut]
@@ -375,6 +377,7 @@ EXAMPLE: dict[str, Any] = {
                 "reconstructed": 0,
                 "imprecise": 0,
                 "open": 2,
+                "tests": 0,
             },
             "agents_by_state": {
                 "ready": 0,
@@ -465,6 +468,7 @@ CALL_EXAMPLE: dict[str, Any] = {
     "hold_s": 0.0,
     "reconstructed": False,
     "imprecise": False,
+    "test": False,
     "visits": [
         {
             "visit": "node1-1795136400.9/1",

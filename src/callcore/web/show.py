@@ -216,6 +216,7 @@ def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.Cal
         hold_s=None if record.held is None else record.held / SECOND,
         reconstructed=record.reconstructed,
         imprecise=record.imprecise,
+        test=record.test,
         visits=[
             m.VisitOut(
                 visit=v.visit,

@@ -72,6 +72,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "open_calls": ("未終了 {n} 件", "{n} open"),
     "final": ("全件終了", "none open"),
     "reconstructed": ("うち復元 {n} 件", "{n} reconstructed"),
+    "tests": ("試験呼 {n} 件を除く", "without {n} test calls"),
     # waiting callers
     "waiting.caption": ("待っている入電者", "Waiting callers"),
     "waiting.empty": ("待っている人はいません", "Nobody is waiting"),

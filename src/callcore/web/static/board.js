@@ -123,6 +123,7 @@ function centre(section, c) {
   text("until", soon ? say("until", { time: clock(changes, false) }) : c.hours.reason[language]);
   text("open", f.open === 0 ? say("final") : say("open_calls", { n: f.open }));
   text("reconstructed", f.reconstructed === 0 ? "" : say("reconstructed", { n: f.reconstructed }));
+  text("tests", f.tests === 0 ? "" : say("tests", { n: f.tests }));
 
   text("waiting", f.waiting);
   mark(part(section, "waiting-tile"), "alert", f.waiting > 0 ? "some" : null);
