@@ -663,9 +663,8 @@ def emergency_begin(
         raise fail(str(error)) from None
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
-    told: dict[str, Any] = {"centre": centre, "reason": reason, "until": end}
-    with audited(settings, "emergency_begin", on=centre, centre=centre, why=reason):
-        answer = _engine("emergency_begin", **told)
+    with audited(settings, "emergency_begin", centre=centre, why=reason):
+        answer = _engine("emergency_begin", centre=centre, reason=reason, until=end)
         if not answer["done"]:
             raise fail(f"{centre}: {answer['why']}")
     say(f"臨時休止にしました / closed: {emergency_line(answer['emergency'])}")
@@ -677,7 +676,7 @@ def emergency_end(
     centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
 ) -> None:
     """臨時休止を終える / End an emergency closure before its time."""
-    with audited(settings_or_fail(), "emergency_end", on=centre, centre=centre):
+    with audited(settings_or_fail(), "emergency_end", centre=centre):
         answer = _engine("emergency_end", centre=centre)
         if not answer["done"]:
             raise fail(f"{centre}: {answer['why']}")
