@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import ip_address, ip_network
@@ -23,7 +23,8 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain import numbering
+from callcore.domain.centre import EMERGENCY, Centre, Configuration, Outgoing
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
@@ -176,6 +177,8 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+EMERGENCY_SOUND: Final = "emergency"
+"""What a desk phone says that dialled 110, 118 or 119 in vain, if the centre has words of its own."""
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
@@ -255,6 +258,8 @@ class PbxSettings:
     phone_secrets: Mapping[PhoneId, str]
     """SIP passwords, one for each phone of the centre files."""
     trunk_hosts: tuple[str, ...] = ()
+    trunk_out: str = ""
+    """`address` or `address:port` that calls to outside numbers are sent to; empty: there is none."""
     """Addresses or networks that the carrier's calls come from."""
     ami_host: str = "127.0.0.1"
     sip_host: str = "0.0.0.0"  # noqa: S104  a desk phone must reach it; the demo and the tests give a loopback address
@@ -274,11 +279,33 @@ class _SoundView:
 
 
 @dataclass(frozen=True, slots=True)
+class _OutView:
+    extension: str
+    why: str
+    to: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ContactView:
+    digits: str
+    centre: str
+    language: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class _CentreView:
     id: str
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    shown: str
+    outgoing_ring_s: int
+    emergency: tuple[str, ...]
+    emergencies: tuple[tuple[str, str], ...]
+    """(extension, number): with and without the prefix, for nobody thinks of it then."""
+    out_lines: tuple[_OutView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +349,8 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
         "centres": [_centre_view(centre) for centre in centres],
         "numbers": _number_views(centres),
+        "contacts": _contact_views(centres),
+        "carrier": _carrier(settings.trunk_out),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
@@ -475,6 +504,7 @@ def _check_unique(centres: Iterable[Centre]) -> None:
     for centre in centres:
         names = [("centre", str(centre.id))]
         names += [("number", number.digits) for number in centre.numbers]
+        names += [("number", contact.digits) for contact in centre.contacts]
         names += [("queue", str(queue.id)) for queue in centre.queues]
         names += [("phone", str(phone.id)) for phone in centre.phones]
         for name in names:
@@ -497,6 +527,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
     kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    if EMERGENCY_SOUND in sounds:
+        kinds = (*kinds, EMERGENCY_SOUND)
+    outgoing = centre.outgoing
     for kind in kinds:
         if kind not in sounds:
             raise RenderError(
@@ -508,7 +541,49 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        shown=_match(
+            _DIGITS,
+            "number / 電話番号",
+            min(n.digits for n in centre.numbers) if outgoing is None else outgoing.number,
+        ),
+        outgoing_ring_s=60 if outgoing is None else outgoing.ring_s,
+        emergency=() if outgoing is None else tuple(sorted(set(outgoing.emergency) & set(EMERGENCY))),
+        emergencies=_emergencies("" if outgoing is None else outgoing.prefix),
+        out_lines=() if outgoing is None else tuple(_out_views(outgoing)),
     )
+
+
+def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{front}{digits}", digits) for front in dict.fromkeys(("", prefix)) for digits in EMERGENCY)
+
+
+def _out_views(outgoing: Outgoing) -> Iterator[_OutView]:
+    """One extension for each pattern. The prefix is taken off before the number goes on."""
+    prefix = outgoing.prefix
+    if prefix:
+        _match(_DIGITS, "prefix / 外線番号", prefix)
+    number = _Dialplan(f"${{EXTEN:{len(prefix)}}}" if prefix else "${EXTEN}")
+    for line in numbering.lines(outgoing):
+        if re.fullmatch(r"[0-9X.\[\]-]+", line.pattern) is None:
+            raise RenderError(f"number / 電話番号: {line.pattern!r}")
+        to = "callcore-dial" if line.allowed else "callcore-denied"
+        extension = f"{prefix}{line.pattern}"
+        yield _OutView(_Dialplan(extension if line.exact else f"_{extension}"), line.why, to, number)
+
+
+def _carrier(address: str) -> _Dialplan:
+    """Where outside calls go: `address`, or `address:port`. Checked here, for it becomes part of a Dial string."""
+    if not address:
+        return _Dialplan("")
+    host, _, port = address.partition(":")
+    try:
+        ip_address(host)
+        fits = not port or 0 < int(port) < 65536
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RenderError(f"outgoing trunk / 発信先の回線: {address!r}")
+    return _Dialplan(address)
 
 
 def _windows(day: tuple[Window, ...]) -> _Dialplan:
@@ -527,6 +602,20 @@ def _number_views(centres: Iterable[Centre]) -> list[_NumberView]:
         for centre in centres
         for number in sorted(centre.numbers, key=lambda number: number.digits)
     ]
+
+
+def _contact_views(centres: Iterable[Centre]) -> list[_ContactView]:
+    views = []
+    for centre in centres:
+        for contact in sorted(centre.contacts, key=lambda each: each.digits):
+            phones = ",".join(_match(_ID, "phone / 電話機", phone) for phone in contact.phones)
+            if contact.forward is not None:
+                where = f"CALLCORE_TO={_match(_DIGITS, 'number / 電話番号', contact.forward)}"
+            else:
+                where = f"CALLCORE_LIST={phones}"
+            digits = _match(_DIGITS, "number / 電話番号", contact.digits)
+            views.append(_ContactView(digits, centre.id, centre.languages[0], _Dialplan(where)))
+    return views
 
 
 def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
