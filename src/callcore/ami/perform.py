@@ -86,6 +86,8 @@ class Performer:
                     await self._call(
                         Action="QueueRemove", Queue=effect.queue, Interface=f"PJSIP/{effect.phone}"
                     )
+                case e.Alarm():
+                    log.error("alarm", what=effect.what, centre=effect.centre, phone=effect.phone)
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:

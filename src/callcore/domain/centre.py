@@ -49,6 +49,8 @@ class Listed:
     begins: bool = False
 
 
+OUTGOING_ACW_S = 30
+"""After-call work of a call that an agent made, where the centre says nothing else."""
 EMERGENCY = ("110", "118", "119")
 """Police, coast guard, fire and ambulance (電気通信番号計画)."""
 
@@ -66,7 +68,7 @@ class Outgoing:
     prefix: str = ""
     """Digits before an outside number; none: the number as it is."""
     ring_s: int = 60
-    acw_s: int = 30
+    acw_s: int = OUTGOING_ACW_S
     answers_kept_days: int = 14
     """For how long an answer that did not reach the citizen is kept for the next call of that number."""
 

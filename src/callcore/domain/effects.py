@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import Timer
 from callcore.domain.stages import Outcome, Treatment
 
@@ -97,6 +97,15 @@ class RemoveMember(Effect):
 @dataclass(frozen=True, slots=True)
 class Look(Effect):
     """Take a snapshot now, for events were late or a state is beyond its bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm(Effect):
+    """Something that a person must see at once. `what`: in words, without a citizen's number."""
+
+    what: str
+    centre: CentreId
+    phone: PhoneId | None
 
 
 @dataclass(frozen=True, slots=True)

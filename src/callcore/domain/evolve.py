@@ -27,6 +27,7 @@ from callcore.domain.floor import (
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
+from callcore.domain.sides import SIDE, SideCall, SideStage
 from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
 from callcore.domain.transitions import IllegalTransition, advance
 from callcore.domain.values import changed
@@ -207,6 +208,16 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             ),
             device_since=Map({name: Instant(at + fact.by) for name, at in floor.device_since.items()}),
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
+            sides=Map(
+                {
+                    name: changed(
+                        side,
+                        began_at=Instant(side.began_at + fact.by),
+                        connected_at=_moved(side.connected_at, fact.by),
+                    )
+                    for name, side in floor.sides.items()
+                }
+            ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
         )
@@ -451,6 +462,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 at_work_for=call.centre,
                 last_queue=call.queue,
                 talk_ended_at=None,
+                side=None,
             ),
         )
     return put_call(
@@ -583,6 +595,115 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- calls that are counted apart ------------------------------------------------------------------------------
+
+
+def _side(floor: Floor, name: CallId) -> SideCall:
+    side = floor.sides.get(name)
+    if side is None:
+        raise IllegalTransition(f"call {name} is not among those that are counted apart")
+    return side
+
+
+def _side_stage(side: SideCall, fact: f.Fact) -> SideStage:
+    return advance(SIDE, "side call", side.id, side.stage, type(fact).__name__)
+
+
+@_apply.register
+def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
+    if fact.call in floor.sides or fact.call in floor.calls or fact.call in floor.ended:
+        raise IllegalTransition(f"call {fact.call} has begun before")
+    side = SideCall(
+        id=fact.call,
+        node=fact.node,
+        centre=fact.centre,
+        kind=fact.kind,
+        other=fact.other,
+        phone=fact.phone,
+        agent=fact.agent if fact.holds_agent else None,
+        began_at=fact.at,
+        stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
+    )
+    floor = changed(floor, sides=floor.sides.set(side.id, side))
+    if side.agent is None:
+        return floor
+    agent = _agent(floor, side.agent)
+    return put_agent(
+        floor,
+        changed(
+            agent,
+            work=_work(agent, fact),
+            side=side.id,
+            state_since=fact.at,
+            wrap_up_until=None,
+            rest_until=None,
+            talk_ended_at=None,
+            at_work_for=fact.centre,
+            last_queue=agent.last_queue or next(iter(agent.queues), None),
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.SideLegBegan, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    leg = (fact.channel, fact.phone)
+    after = changed(side, stage=_side_stage(side, fact), legs=(*side.legs, leg))
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideHangupAsked, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    after = changed(side, stage=_side_stage(side, fact), asked_to_end=fact.channel)
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideCallConnected, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    after = changed(side, stage=_side_stage(side, fact), connected_at=fact.at, asked_to_end=None)
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    _side_stage(side, fact)
+    if fact.agent != side.agent:
+        raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
+    connected = side.connected_at is not None
+    floor = changed(
+        floor,
+        sides=floor.sides.delete(side.id),
+        ended=floor.ended.set(side.id, fact.at),
+        unfiled=floor.unfiled.set(side.id, fact.at) if connected else floor.unfiled,
+    )
+    if side.agent is None:
+        return floor
+    agent = _agent(floor, side.agent)
+    work = _work(agent, fact)
+    until = fact.wrap_up_until
+    return put_agent(
+        floor,
+        changed(
+            agent,
+            work=work if until is not None else Work.IDLE,
+            side=agent.side if until is not None else None,
+            state_since=fact.at,
+            idle_since=fact.at,
+            wrap_up_until=until,
+            talk_ended_at=fact.at,
+            at_work_for=agent.at_work_for if until is not None else None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.EmergencyNotCarried, floor: Floor) -> Floor:
+    return floor
 
 
 # -- offers --------------------------------------------------------------------------------------------------
@@ -780,6 +901,7 @@ def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
             state_since=fact.at,
             idle_since=fact.at,
             at_work_for=None,
+            side=None,
         ),
     )
 

@@ -6,8 +6,8 @@ Rules
   only begins more generally does not open them: in Asterisk the narrower pattern counts, and theirs are narrower.
 - 110, 118 and 119 are not on this list: they are never refused.
 
-Source of the kinds: Japan's numbering plan (総務省 電気通信番号計画, 令和元年総務省告示第6号). Patterns are Asterisk's: X is
-a digit, […] one of these, `.` one more digit or any number of them.
+Source of the kinds: Japan's numbering plan (総務省 電気通信番号計画, 令和元年総務省告示第6号). Patterns are
+Asterisk's: X is a digit, […] one of these, `.` one more digit or any number of them.
 """
 
 from __future__ import annotations

@@ -554,7 +554,9 @@ def _centre_view(centre: Centre) -> _CentreView:
 
 
 def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{front}{digits}", digits) for front in dict.fromkeys(("", prefix)) for digits in EMERGENCY)
+    return tuple(
+        (f"{front}{digits}", digits) for front in dict.fromkeys(("", prefix)) for digits in EMERGENCY
+    )
 
 
 def _out_views(outgoing: Outgoing) -> Iterator[_OutView]:

@@ -163,6 +163,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
         ("呼出", Doing.RINGING),
         ("通話", Doing.TALKING),
         ("後処理", Doing.ACW),
+        ("発信", Doing.OUTGOING),
         ("離席", Doing.PAUSED),
         ("他の通話", Doing.BUSY),
         ("電話機不通", Doing.UNREACHABLE),

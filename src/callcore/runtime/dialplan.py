@@ -12,6 +12,8 @@ OFFER = "callcore-offer"
 NET = "callcore-net"
 OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
+SIDES = ("callcore-dial", "callcore-contact")
+"""Where calls that are no arrivals are dialled."""
 
 WAITING_APPLICATION = "WaitForCondition"
 """The one blocking application of the waiting line; only out of it may a caller be redirected."""
