@@ -120,9 +120,7 @@ def test_a_call_back_out_of_after_call_work_ends_that_work_and_begins_another() 
         (SideOutcome.FAILED, "failed"),
     ],
 )
-def test_each_outcome_is_counted_once_and_their_sum_is_what_was_made(
-    told: SideOutcome, counted: str
-) -> None:
+def test_each_outcome_is_counted_once_and_their_sum_is_what_was_made(told: SideOutcome, counted: str) -> None:
     made = desk()
     call = dial(made, 10)
     made.tell(i.SideReturned(at=made.at(30), call=call, outcome=told))
@@ -214,7 +212,7 @@ def test_the_agents_seconds_of_calling_out_are_neither_talk_nor_ready_nor_after_
         after = evolve(floor, fact)
         roster.after(floor, fact, after)
         floor = after
-    lengths = {doing: 0 for doing in Doing}
+    lengths = dict.fromkeys(Doing, 0)
     for stretch in roster.stretches(made.at(70)):
         lengths[stretch.doing] += stretch.before - stretch.first
     assert lengths[Doing.OUTGOING] == made.at(65) - made.at(10)

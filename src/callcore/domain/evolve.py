@@ -664,7 +664,13 @@ def _(fact: f.SideHangupAsked, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.SideCallConnected, floor: Floor) -> Floor:
     side = _side(floor, fact.call)
-    after = changed(side, stage=_side_stage(side, fact), connected_at=fact.at, asked_to_end=None)
+    after = changed(
+        side,
+        stage=_side_stage(side, fact),
+        connected_at=fact.at,
+        phone=fact.phone or side.phone,
+        asked_to_end=None,
+    )
     return changed(floor, sides=floor.sides.set(side.id, after))
 
 
@@ -674,12 +680,13 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
     _side_stage(side, fact)
     if fact.agent != side.agent:
         raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
-    connected = side.connected_at is not None
+    # What went on to a FAX had no phone of ours and was not recorded.
+    recorded = side.connected_at is not None and side.phone is not None
     floor = changed(
         floor,
         sides=floor.sides.delete(side.id),
         ended=floor.ended.set(side.id, fact.at),
-        unfiled=floor.unfiled.set(side.id, fact.at) if connected else floor.unfiled,
+        unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
     )
     if side.agent is None:
         return floor

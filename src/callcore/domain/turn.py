@@ -528,8 +528,11 @@ def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:
             return
 
 
-def side_begins(turn: Turn, told: i.SideCallTold, *, reconstructed: bool = False) -> SideCall | None:
-    """A call that is no arrival; None if it is known, over, or of no centre of ours."""
+def side_begins(
+    turn: Turn, told: i.SideCallTold, *, over: bool = False, reconstructed: bool = False
+) -> SideCall | None:
+    """A call that is no arrival; None if it is known, over, or of no centre of ours. `over`: it is told when it has
+    ended already, and what the agent does now is left alone."""
     known = turn.floor.sides, turn.floor.calls, turn.floor.ended
     if any(told.call in each for each in known) or told.centre not in turn.floor.centres:
         turn.disregard("既知の通話か、センターがない / this call is known, or of no centre here")
@@ -537,7 +540,7 @@ def side_begins(turn: Turn, told: i.SideCallTold, *, reconstructed: bool = False
     name = turn.floor.seated.get(told.phone) if told.phone is not None else None
     agent = turn.floor.agents[name] if name is not None else None
     holds = agent is not None and agent.work is not Work.TALKING and agent.side not in turn.floor.sides
-    holds = holds and not told.refused
+    holds = holds and not told.refused and not over
     if agent is not None and holds and agent.offer is not None:
         # The phone is in use: whoever was to ring there is offered to somebody else.
         for leg in turn.floor.calls[turn.floor.offers[agent.offer].call].legs:
