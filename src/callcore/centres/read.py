@@ -17,6 +17,7 @@ from callcore.centres import between
 from callcore.centres.between import Page
 from callcore.centres.lines import Lines
 from callcore.centres.names import PHONE, QUEUE, Taken, known
+from callcore.centres.outgoing import read_contacts, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
@@ -40,6 +41,8 @@ KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
+EMERGENCY_KIND = "emergency"
+"""What a desk phone says that dialled 110, 118 or 119 in vain; without it a common prompt speaks."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RESERVED = (shelf.COMMON, shelf.MUSIC)
 """Folders beside the centres' own below the sounds folder."""
@@ -204,6 +207,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
     phones = _phones(top.tables("phones"), centre_id, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
+    outgoing = read_outgoing(top, numbers)
+    contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     announcements = _announcements(top.table("announcements"), centre_id, languages, sounds, announces)
     sharing = between.read_sharing(top, centre_id, queues)
@@ -230,6 +235,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         keep=sharing.keep,
         lends_to=sharing.lends_to,
         callers=callers,
+        outgoing=outgoing,
+        contacts=contacts,
     )
     return Page(top.sheet, centre, tuple(reaches))
 
@@ -411,8 +418,9 @@ def _announcements(
 ) -> tuple[Announcement, ...]:
     """`announces`: whether a rule speaks to callers who overflow."""
     found = []
-    for kind in (*KINDS, OVERFLOW_KIND):
-        table = top.table(kind, required=announces or kind != OVERFLOW_KIND)
+    for kind in (*KINDS, OVERFLOW_KIND, EMERGENCY_KIND):
+        needed = kind in KINDS or (kind == OVERFLOW_KIND and announces)
+        table = top.table(kind, required=needed)
         for language in languages if kind in top else ():
             text = table.text(language, "お電話ありがとうございます。").strip()
             announcement = Announcement(kind, language, text, shelf.sound(centre, language, kind))

@@ -264,10 +264,6 @@ class Centre:
     callers: tuple[ListedCaller, ...] = ()
     outgoing: Outgoing | None = None
     contacts: tuple[Contact, ...] = ()
-    display: str | None = None
-    """The centre's name on a phone's display; None: `name`."""
-    display_roman: str | None = None
-    """The same for phones that show no Japanese; None: `id`."""
 
     @property
     def time_zone(self) -> str:
