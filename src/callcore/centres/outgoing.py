@@ -1,6 +1,8 @@
-"""What desk phones may call outside, and the numbers for the city (連絡用番号), read from a centre file."""
+"""What desk phones call outside and show, and the numbers for the city (連絡用番号), read from a centre file."""
 
 from __future__ import annotations
+
+import re
 
 from callcore.centres.names import PHONE, Taken, known
 from callcore.centres.sheet import Once, Table
@@ -9,6 +11,7 @@ from callcore.domain.centre import (
     OUTGOING_ACW_S,
     Contact,
     Destination,
+    Display,
     Listed,
     Number,
     Outgoing,
@@ -17,6 +20,10 @@ from callcore.domain.centre import (
 from callcore.domain.ids import CentreId, PhoneId
 from callcore.domain.numbering import CLOSED_PREFIXES
 
+ROMAN_MODELS = re.compile(r"(?i)generic|sip$|grandstream|gxp|fanvil|snom")
+"""Models of which it is not known that they show a Japanese name (Yealink and Panasonic phones do)."""
+_SHOWN = re.compile(r"[\w 　・ー（）.-]{1,40}")
+_ROMAN = re.compile(r"[A-Za-z0-9 .-]{1,40}")
 KINDS = tuple(kind.value for kind in Destination)
 
 
@@ -134,3 +141,22 @@ def read_contacts(
         found.append(Contact(digits, name, tuple(PhoneId(f"{centre}-{each}") for each in short), forward))
         table.close()
     return tuple(found)
+
+
+def display_of(model: str) -> Display:
+    """What a phone of this model shows, unless the file says otherwise."""
+    return Display.ROMAN if ROMAN_MODELS.search(model) else Display.JAPANESE
+
+
+def read_display(head: Table, key: str, example: str, *, roman: bool = False) -> str | None:
+    """The centre's name on a phone's display; None: not given."""
+    text = head.optional_text(key, example)
+    if text and not (_ROMAN if roman else _SHOWN).fullmatch(text):
+        head.wrong(
+            key,
+            f"「{text}」は表示できません。{'半角英数字と空白' if roman else '文字と数字と空白'}で40字までです",
+            f'"{text}" can\'t be shown: {"a–z, " if roman else "letters, "}digits and spaces, at most 40',
+            f'例: {key} = "{example}"',
+            f'e.g. {key} = "{example}"',
+        )
+    return text

@@ -213,12 +213,36 @@ class ListedCaller:
     reason: str
 
 
+class Display(Enum):
+    """What a phone can show of a name."""
+
+    JAPANESE = "japanese"
+    ROMAN = "roman"
+
+
+TONGUES: dict[str, str] = {
+    "ja": "日本語",
+    "en": "英語",
+    "zh": "中国語",
+    "ko": "韓国語",
+    "es": "スペイン語",
+    "pt": "ポルトガル語",
+    "vi": "ベトナム語",
+    "th": "タイ語",
+    "id": "インドネシア語",
+    "tl": "タガログ語",
+    "ne": "ネパール語",
+}
+"""The languages that callers are spoken to in, as agents read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phone:
     id: PhoneId
     seat: str
     model: str
     mac: str | None = None
+    display: Display = Display.JAPANESE
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +288,10 @@ class Centre:
     callers: tuple[ListedCaller, ...] = ()
     outgoing: Outgoing | None = None
     contacts: tuple[Contact, ...] = ()
+    display: str | None = None
+    """The centre's name on a phone's display; None: `name`."""
+    display_roman: str | None = None
+    """The same for phones that show no Japanese; None: `id`."""
 
     @property
     def time_zone(self) -> str:

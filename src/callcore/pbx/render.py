@@ -24,7 +24,7 @@ from zoneinfo import TZPATH
 import jinja2
 
 from callcore.domain import numbering
-from callcore.domain.centre import EMERGENCY, Centre, Configuration, Outgoing
+from callcore.domain.centre import EMERGENCY, TONGUES, Centre, Configuration, Display, Outgoing
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
@@ -41,6 +41,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_stack",
     "app_userevent",
     "app_waitforcond",
     "cdr_custom",
@@ -179,6 +180,10 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
 EMERGENCY_SOUND: Final = "emergency"
 """What a desk phone says that dialled 110, 118 or 119 in vain, if the centre has words of its own."""
+WHISPER_SOUND: Final = "whisper"
+"""What an agent hears who has picked up, before the caller is put through, if the centre has such words."""
+DISPLAY_MOST: Final = 40
+"""Characters of a centre's name on a display; the rest of the line is the caller's."""
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
@@ -222,6 +227,8 @@ _DIGITS: Final = re.compile(r"\+?[0-9]{1,20}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _SOUND: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_NO_DISPLAY: Final = re.compile(r"[^\w 　・ー（）.-]")
+"""What a display's text must not hold: in some place of Asterisk's files it would mean something."""
 _RESERVED: Final = frozenset({"general", "global", "system", "trunk", "trunk-identify", "globals", "default"})
 
 
@@ -300,6 +307,8 @@ class _CentreView:
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    display: str
+    display_roman: str
     shown: str
     outgoing_ring_s: int
     emergency: tuple[str, ...]
@@ -331,6 +340,7 @@ class _PhoneView:
     centre: str
     language: str
     secret: str
+    roman: bool
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -350,6 +360,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "centres": [_centre_view(centre) for centre in centres],
         "numbers": _number_views(centres),
         "contacts": _contact_views(centres),
+        "tongues": [(language, _shown(name)) for language, name in TONGUES.items()],
         "carrier": _carrier(settings.trunk_out),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
@@ -527,8 +538,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
     kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
-    if EMERGENCY_SOUND in sounds:
-        kinds = (*kinds, EMERGENCY_SOUND)
+    kinds = (*kinds, *(kind for kind in (EMERGENCY_SOUND, WHISPER_SOUND) if kind in sounds))
     outgoing = centre.outgoing
     for kind in kinds:
         if kind not in sounds:
@@ -541,6 +551,8 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        display=_shown(centre.display or _NO_DISPLAY.sub("", centre.name)[:DISPLAY_MOST] or centre.id),
+        display_roman=_shown(centre.display_roman or centre.id, roman=True),
         shown=_match(
             _DIGITS,
             "number / 電話番号",
@@ -551,6 +563,17 @@ def _centre_view(centre: Centre) -> _CentreView:
         emergencies=_emergencies("" if outgoing is None else outgoing.prefix),
         out_lines=() if outgoing is None else tuple(_out_views(outgoing)),
     )
+
+
+def _shown(text: str, *, roman: bool = False) -> _Dialplan:
+    """A text for a phone's display: letters and digits of any script, and signs that no format takes for its own."""
+    fits = re.fullmatch(r"[A-Za-z0-9 .-]+", text) if roman else text and not _NO_DISPLAY.search(text)
+    if len(text) > DISPLAY_MOST or not fits:
+        raise RenderError(
+            f"display: {text!r} cannot be shown; letters and digits, at most {DISPLAY_MOST}. / "
+            f"電話機に表示できません: {text!r}。文字と数字で {DISPLAY_MOST} 字まで"
+        )
+    return _Dialplan(text)
 
 
 def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
@@ -649,6 +672,7 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                    roman=phone.display is Display.ROMAN,
                 )
             )
     return views
