@@ -55,8 +55,10 @@ from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
+from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import CommandServer
+from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -135,9 +137,11 @@ class Engine:
         ):
             owner_only(folder)
         self._keys = KeyStore.open(settings.journal, settings.keys, write=True)
+        self._known = KnownCallers(self._keys.fingerprint)
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._spool = Spool.open(settings.journal, self._codec, before_sync=self._keys.sync)
         floor = self._restore()
+        self._known.remember(floor)
         self._configuration = in_force(settings, floor.configuration)
         secrets = load_secrets(settings, phone_ids(self._configuration))
         clock = SystemClock()
@@ -193,6 +197,7 @@ class Engine:
                 "status": self._status,
                 "recording": self._recording_measured,
                 **StaffDesk(self._loop, self._now).handlers,
+                **AnswerDesk(self._loop, self._now).handlers,
                 **self._configurator.handlers,
             },
         )
@@ -378,7 +383,8 @@ class Engine:
             case i.ChannelArrived():
                 found = self._configurator.running.listed(told.number, told.caller)
                 listed = None if found is None else (found.priority, found.reason)
-                self._loop.put(replace(told, listed=listed), read_at)
+                again, answer = self._known.arrived(self._loop.floor, told.number, told.caller, told.at)
+                self._loop.put(replace(told, listed=listed, again=again, answer=answer), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)

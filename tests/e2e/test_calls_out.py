@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 import urllib.request
+
+import pytest
 
 from callcore.demo.centre import NUMBER as OURS
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain import sides
-from callcore.domain.ids import AgentId
+from callcore.domain.ids import AgentId, PhoneId
 from callcore.domain.stages import Device, Party, SideKind, SideOutcome, Work
-from tests.support.sip import tone
-from tests.support.station import Station, station, until
+from callcore.runtime.commands import CommandClient, CommandFailed
+from tests.support.sip import sip_agent, tone
+from tests.support.station import PIN, Station, station, until
 
 OFFICE = "0975346111"
 OUTGOING = f"""
@@ -73,9 +76,11 @@ async def test_an_agent_calls_an_office_and_callcore_dies_and_comes_back_in_the_
         assert (alarm.digits, alarm.phone) == ("119", s.centre.phone(1))
         await emergency.wait_closed(30)
         assert '"alarm"' in s.log("engine")
-        shown = await asyncio.to_thread(_metrics, s)
-        assert 'callcore_today_emergency_not_carried_calls{centre="demo"} 1.0' in shown
-        assert 'callcore_today_outgoing_calls{centre="demo",outcome="connected"} 1.0' in shown
+        for sample in (
+            'callcore_today_emergency_not_carried_calls{centre="demo"} 1.0',
+            'callcore_today_outgoing_calls{centre="demo",outcome="connected"} 1.0',
+        ):
+            await until(lambda sample=sample: sample in _metrics(s), what=sample)  # type: ignore[misc]
 
         # The city calls the contact number: it rings the phone of the person, though nobody is signed in there.
         person = await s.desk(2)
@@ -121,6 +126,71 @@ async def test_an_agent_calls_an_office_and_callcore_dies_and_comes_back_in_the_
         assert sides.figures(s.books().sides.values(), contact=True).connected == 1
         assert s.figures().arrived == 0
         assert not s.told(f.CallArrived)
+
+
+async def test_who_was_not_reached_and_calls_again_is_shown_to_the_agent_with_the_date_of_the_answer() -> (
+    None
+):
+    async with station(DemoCentre(agents=2, more=OUTGOING)) as s:
+        carrier = await s.carrier()
+        desk = await s.stack.enter_async_context(
+            sip_agent(
+                f"{s.net}.40",
+                s.centre.phone(1),
+                (f"{s.net}.1", s.settings.sip_port),
+                s.secrets.phones[PhoneId(s.centre.phone(1))],
+            )
+        )
+        await desk.register()
+        await s.device(1, Device.FREE)
+        call = await desk.call(OFFICE)
+        leg = await carrier.rings()
+        assert leg.invite is not None
+        carrier.respond(leg.invite, 480, "Temporarily Unavailable", leg.local)
+        leg.end("480")
+        ended = await s.fact(f.SideCallEnded)
+        assert ended.outcome is SideOutcome.NO_ANSWER
+        client = CommandClient(s.settings.engine_socket)
+        with pytest.raises(CommandFailed, match="200"):
+            await client.ask("answer", call=ended.call, text="あ" * 201)
+        secret = "住民票の写しは、郵送でも請求できます。"
+        assert (await client.ask("answer", call=ended.call, text=secret))["done"]
+        [kept] = await client.ask("answers", centre="demo")
+        assert (kept["text"], kept["number"]) == (secret, "*******111")
+        await client.close()
+        for file in s.settings.journal.rglob("*"):
+            if file.is_file():
+                assert secret.encode() not in file.read_bytes(), "the answer stands in the journal"
+                assert OFFICE.encode() not in file.read_bytes()
+
+        signing = await desk.call(f"*11{s.centre.agent(1)}")
+        await signing.until("up")
+        await signing.hears(0.5)
+        signing.press(f"{PIN}#")
+        await s.fact(f.AgentSignedIn)
+        await signing.until("bye")
+        carrier.user = OFFICE
+        first = await carrier.call(OURS)
+        ringing = await desk.rings()
+        assert ringing.invite is not None
+        # `generic` phones show no Japanese unless the file says so.
+        assert re.match(
+            r'"answer \d+/\d+ demo ja 0975346111 \d+s" <sip:0975346111@', ringing.invite.get("from")
+        )
+        first.hang_up()
+        await ringing.until("cancelled")
+        await s.ended(1)
+        s.kill("engine")
+        await s.start_engine()
+        await s.available(1)
+        again = await carrier.call(OURS)
+        ringing = await desk.rings(2)
+        assert ringing.invite is not None
+        assert " again demo ja " in ringing.invite.get("from")
+        assert [x.again for x in s.told(f.CallArrived)] == [False, True]
+        again.hang_up()
+        await ringing.until("cancelled")
+        assert call.over
 
 
 def _metrics(s: Station) -> str:

@@ -153,6 +153,7 @@ async def test_another_centres_phone_and_the_outside_cannot_be_called(tmp_path: 
                 ("beppu-p1", "no-such-code"),
                 ("0312345678", "call-refused"),
                 ("0975105151", "call-refused"),
+                ("110", "emergency-elsewhere"),
             ):
                 call = await floor.desks[0].call(number)
                 await heard(call, said)

@@ -15,6 +15,7 @@ from callcore.domain.centre import Outgoing
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.shifts import Doing, Roster
 from callcore.domain.stages import Device, OfferStage, Party, SideKind, SideOutcome, Work
+from callcore.runtime.known import KnownCallers
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
 OFFICE = "0975346111"
@@ -271,3 +272,82 @@ def test_late_and_doubled_events_change_nothing() -> None:
     assert dialled.disregarded is not None
     end(made, 47, call, ChannelId(call))
     assert len(made.facts) == before
+
+
+def test_an_answer_is_kept_for_the_next_call_of_that_number_and_shown_with_its_date() -> None:
+    made = desk()
+    call = dial(made, 10)
+    made.tell(i.SideReturned(at=made.at(40), call=call, outcome=SideOutcome.NO_ANSWER))
+    asked = made.tell(i.AnswerAsked(at=made.at(60), call=call, text="本人確認書類は窓口でお預かりします。"))
+    assert asked.disregarded is None
+    made.tell(
+        i.ChannelArrived(
+            at=made.at(90),
+            node=NODE,
+            channel=ChannelId("c9"),
+            name="PJSIP/trunk-c9",
+            number=NUMBER,
+            caller=OFFICE,
+            again=True,
+            answer=call,
+        )
+    )
+    [note] = [x for x in made.effects if isinstance(x, e.ShowNote)]
+    assert (note.note, note.roman) == ("回答あり11/23 再入電", "answer 11/23 again")
+    arrived = made.told(f.CallArrived)[0]
+    assert isinstance(arrived, f.CallArrived)
+    assert (arrived.again, arrived.answer) == (True, call)
+
+
+def test_an_answer_goes_when_a_call_reaches_the_number_when_it_is_dropped_and_when_it_is_too_old() -> None:
+    made = desk()
+    answers = []
+    for n, s in enumerate((10, 110, 210)):
+        call = dial(made, s, other=OFFICE if n == 0 else f"097534600{n}")
+        made.tell(i.SideReturned(at=made.at(s + 20), call=call, outcome=SideOutcome.NO_ANSWER))
+        made.tell(i.AnswerAsked(at=made.at(s + 30), call=call, text="はい"))
+        answers.append(call)
+    assert set(made.floor.answers) == set(answers)
+    reached = dial(made, 400)
+    reach(made, 410, reached)
+    end(made, 430, reached, ChannelId(reached))
+    assert set(made.floor.answers) == set(answers[1:])
+    made.tell(i.AnswerDropAsked(at=made.at(440), call=answers[1], reason="伝えた"))
+    assert set(made.floor.answers) == {answers[2]}
+    later = 15 * 86_400
+    call = dial(made, later)
+    made.tell(i.SideReturned(at=made.at(later + 20), call=call, outcome=SideOutcome.NO_ANSWER))
+    made.tell(i.AnswerAsked(at=made.at(later + 30), call=call, text="はい"))
+    assert set(made.floor.answers) == {call}
+
+
+@pytest.mark.parametrize("outcome", [SideOutcome.CONNECTED, SideOutcome.REFUSED])
+def test_no_answer_is_put_on_a_call_that_reached_somebody_or_was_never_made(outcome: SideOutcome) -> None:
+    made = desk()
+    call = dial(made, 10, refused=outcome is SideOutcome.REFUSED)
+    if outcome is SideOutcome.CONNECTED:
+        reach(made, 15, call)
+        end(made, 30, call, ChannelId(call))
+    for name in (call, CallId("nobody")):
+        assert made.tell(i.AnswerAsked(at=made.at(60), call=name, text="はい")).disregarded is not None
+    assert not made.floor.answers
+
+
+def test_who_calls_again_within_a_day_is_known_by_the_fingerprint_also_over_a_months_end_and_a_restart() -> (
+    None
+):
+    def fingerprint(centre: CentreId, at: int, text: str) -> str:
+        return f"{centre}/{at // (30 * 86_400_000_000)}/{text}"
+
+    made = desk()
+    known = KnownCallers(fingerprint)
+    hour = 3600
+    at = made.at
+    assert known.arrived(made.floor, NUMBER, OFFICE, at(0)) == (False, None)
+    assert known.arrived(made.floor, NUMBER, OFFICE, at(23 * hour)) == (True, None)
+    assert known.arrived(made.floor, NUMBER, None, at(23 * hour)) == (False, None)
+    assert known.arrived(made.floor, NUMBER, OFFICE, at(48 * hour)) == (False, None)
+    made.arrive(49 * hour, "c1", caller="0312345678")
+    anew = KnownCallers(fingerprint)
+    anew.remember(made.floor)
+    assert anew.arrived(made.floor, NUMBER, "0312345678", at(50 * hour)) == (True, None)

@@ -51,6 +51,8 @@ class Listed:
 
 OUTGOING_ACW_S = 30
 """After-call work of a call that an agent made, where the centre says nothing else."""
+ANSWER_DAYS = 14
+"""Days for which an answer is kept, likewise."""
 EMERGENCY = ("110", "118", "119")
 """Police, coast guard, fire and ambulance (電気通信番号計画)."""
 
@@ -69,7 +71,7 @@ class Outgoing:
     """Digits before an outside number; none: the number as it is."""
     ring_s: int = 60
     acw_s: int = OUTGOING_ACW_S
-    answers_kept_days: int = 14
+    answers_kept_days: int = ANSWER_DAYS
     """For how long an answer that did not reach the citizen is kept for the next call of that number."""
 
 

@@ -100,6 +100,16 @@ class Look(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class ShowNote(Effect):
+    """What the phones that ring for this caller show besides: Japanese, and romanised. May be repeated."""
+
+    call: CallId
+    channel_name: str
+    note: str
+    roman: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm(Effect):
     """Something that a person must see at once. `what`: in words, without a citizen's number."""
 

@@ -27,14 +27,27 @@ from callcore.domain.floor import (
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
-from callcore.domain.sides import SIDE, SideCall, SideStage
-from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
+from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
+from callcore.domain.stages import (
+    OWN_DOING,
+    Device,
+    Outcome,
+    Party,
+    Presence,
+    SideKind,
+    SideOutcome,
+    Stage,
+    Work,
+)
 from callcore.domain.transitions import IllegalTransition, advance
 from callcore.domain.values import changed
 
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
 covers a long list of events replayed by a mistaken adapter."""
+
+AGAIN_S = 86_400
+"""Seconds within which a caller calls again (再入電): the last 24 hours."""
 
 PACE_KEPT = 0.98
 """What an observation of a queue's pace weighs after another one: about the last fifty count."""
@@ -284,7 +297,20 @@ def _(fact: f.CallArrived, floor: Floor) -> Floor:
         priority=fact.priority,
         priority_reason=fact.priority_reason,
     )
-    return put_call(floor, call, channels=floor.channels.set(call.channel, call.id))
+    recent, most = floor.recent, floor.recent_most
+    if fact.caller.text is not None:
+        if len(recent) >= most:
+            oldest = fact.at - AGAIN_S * SECOND
+            recent = Map({name: caller for name, caller in recent.items() if caller.at > oldest})
+            most = max(256, 2 * len(recent))
+        recent = recent.set(fact.call, fact.caller)
+    return put_call(
+        floor,
+        call,
+        channels=floor.channels.set(call.channel, call.id),
+        recent=recent,
+        recent_most=most,
+    )
 
 
 @_apply.register
@@ -682,8 +708,18 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
     # What went on to a FAX had no phone of ours and was not recorded.
     recorded = side.connected_at is not None and side.phone is not None
+    unreached = floor.unreached
+    if (
+        side.kind is SideKind.OUTGOING
+        and side.connected_at is None
+        and fact.outcome is not SideOutcome.REFUSED
+    ):
+        oldest = fact.at - AGAIN_S * SECOND
+        kept = {name: other for name, other in unreached.items() if other.began_at > oldest}
+        unreached = Map(kept).set(side.id, side)
     floor = changed(
         floor,
+        unreached=unreached,
         sides=floor.sides.delete(side.id),
         ended=floor.ended.set(side.id, fact.at),
         unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
@@ -706,6 +742,19 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
             at_work_for=agent.at_work_for if until is not None else None,
         ),
     )
+
+
+@_apply.register
+def _(fact: f.AnswerPrepared, floor: Floor) -> Floor:
+    answer = Answer(fact.call, fact.centre, fact.number, fact.text, fact.at, fact.until)
+    return changed(floor, answers=floor.answers.set(fact.call, answer))
+
+
+@_apply.register
+def _(fact: f.AnswerDropped, floor: Floor) -> Floor:
+    if fact.call not in floor.answers:
+        raise IllegalTransition(f"no answer is kept for call {fact.call}")
+    return changed(floor, answers=floor.answers.delete(fact.call))
 
 
 @_apply.register

@@ -108,6 +108,10 @@ class CallArrived(Fact):
     priority: int | None = None
     """That the number or the list of callers gives to this call; None: the queue's."""
     priority_reason: str | None = None
+    again: bool = False
+    """The same number called this centre within the last 24 hours (再入電)."""
+    answer: CallId | None = None
+    """The outgoing call that did not reach this number, and on which an answer was put (回答あり)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +376,27 @@ class SideCallEnded(Fact):
     reason: str
     agent: AgentId | None = None
     wrap_up_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPrepared(Fact):
+    """What was to be told by a call-back that reached nobody, kept for the next call of that number."""
+
+    call: CallId
+    """The outgoing call."""
+    centre: CentreId
+    number: Personal
+    text: Personal
+    until: Instant
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDropped(Fact):
+    """Given, no longer needed, or too old."""
+
+    call: CallId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

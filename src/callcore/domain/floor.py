@@ -34,7 +34,8 @@ from callcore.domain.ids import (
 )
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.offer import Offer
-from callcore.domain.sides import SideCall
+from callcore.domain.personal import Personal
+from callcore.domain.sides import Answer, SideCall
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
 from callcore.domain.values import changed
 
@@ -100,6 +101,14 @@ class Floor:
     channels: Map[ChannelId, CallId] = field(default_factory=Map)
     sides: Map[CallId, SideCall] = field(default_factory=Map)
     """Open calls that are no arrivals."""
+    unreached: Map[CallId, SideCall] = field(default_factory=Map)
+    """Outgoing calls of the last hours that reached nobody: an answer may be put on them."""
+    answers: Map[CallId, Answer] = field(default_factory=Map)
+    """By the outgoing call that they were put on."""
+    recent: Map[CallId, Personal] = field(default_factory=Map)
+    """The callers of the last day, and perhaps some more: who calls again is one of them."""
+    recent_most: int = 256
+    """So many are kept before those that are old enough are forgotten."""
     offers: Map[OfferId, Offer] = field(default_factory=Map)
     """Open offers only."""
     offers_made: int = 0

@@ -68,6 +68,10 @@ class ChannelArrived(Input):
     number: str
     caller: str | None
     listed: tuple[int, str] | None = None
+    again: bool = False
+    """Whoever holds the keys found this number among the callers of the last 24 hours."""
+    answer: CallId | None = None
+    """Likewise among the answers that wait for a caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +193,21 @@ class SideReturned(Input):
 
     call: CallId
     outcome: SideOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAsked(Input):
+    """An answer is put on an outgoing call that reached nobody. `text`: 1 to 200 characters."""
+
+    call: CallId
+    text: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDropAsked(Input):
+    call: CallId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

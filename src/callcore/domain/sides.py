@@ -80,8 +80,20 @@ class SideCall:
         return Party.CALLED if ours else Party.AGENT
 
 
-FACTS = (f.SideCallBegan, f.SideLegBegan, f.SideHangupAsked, f.SideCallConnected, f.SideCallEnded)
-"""The facts that make up such a call."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a citizen is to be told who was not reached, until `until`."""
+
+    call: CallId
+    centre: CentreId
+    number: Personal
+    text: Personal
+    at: Instant
+    until: Instant
+
+
+ANSWER_MOST = 200
+"""Characters of an answer (the specification of agents' phones)."""
 
 
 @dataclass(frozen=True, slots=True)

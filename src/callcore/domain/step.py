@@ -15,17 +15,20 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.agent import AgentState
+from callcore.domain.centre import ANSWER_DAYS
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
+from callcore.domain.personal import Personal
 from callcore.domain.reconcile import reconcile
-from callcore.domain.sides import SideCall
-from callcore.domain.stages import OWN_DOING, OfferStage, Presence, SideOutcome, Stage, Work
+from callcore.domain.sides import ANSWER_MOST, SideCall
+from callcore.domain.stages import OWN_DOING, OfferStage, Presence, SideKind, SideOutcome, Stage, Work
 from callcore.domain.turn import (
     Turn,
     admit,
     arrive,
     configure,
     device_is,
+    drop_answers,
     give_up,
     joined,
     pause,
@@ -309,6 +312,40 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
 @_take.register
 def _(told: i.SideCallTold, turn: Turn) -> None:
     side_begins(turn, told)
+
+
+@_take.register
+def _(told: i.AnswerAsked, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.call) or turn.floor.unreached.get(told.call)
+    text = told.text.strip()
+    if side is None or side.connected_at is not None or side.kind is not SideKind.OUTGOING:
+        turn.disregard("つながらなかった発信ではない / not an outgoing call that reached nobody")
+    elif side.other.text is None or not 0 < len(text) <= ANSWER_MOST:
+        turn.disregard("番号が分からないか、文が長すぎる / no number, or the text is too long")
+    else:
+        drop_answers(turn, told.at)
+        centre = turn.floor.centres.get(side.centre)
+        kept = centre.outgoing if centre is not None else None
+        days = ANSWER_DAYS if kept is None else kept.answers_kept_days
+        turn.tell(
+            f.AnswerPrepared(
+                at=told.at,
+                call=side.id,
+                centre=side.centre,
+                number=side.other,
+                text=Personal(side.id, side.centre, side.other.at, text),
+                until=after(told.at, seconds(days * 86_400)),
+                by=told.by,
+            )
+        )
+
+
+@_take.register
+def _(told: i.AnswerDropAsked, turn: Turn) -> None:
+    if told.call not in turn.floor.answers:
+        turn.disregard("その回答はない / no such answer")
+        return
+    turn.tell(f.AnswerDropped(at=told.at, call=told.call, reason=told.reason))
 
 
 @_take.register

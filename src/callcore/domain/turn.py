@@ -12,7 +12,7 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call, Leg
-from callcore.domain.centre import OUTCOMES, OUTGOING_ACW_S, Configuration, Number, Overflow
+from callcore.domain.centre import OUTCOMES, OUTGOING_ACW_S, Centre, Configuration, Number, Overflow
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
@@ -440,12 +440,44 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             caller=Personal(name, centre.id, told.at, told.caller),
             priority=priority,
             priority_reason=why,
+            again=told.again,
+            answer=told.answer,
             reconstructed=reconstructed,
         )
     )
+    _show_note(turn, centre, told)
     if turn.floor.lagging:
         turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
+
+
+def _show_note(turn: Turn, centre: Centre, told: i.ChannelArrived) -> None:
+    """What the phone of whoever is offered this caller shows besides: that an answer waits, and that he calls again."""
+    answer = turn.floor.answers.get(told.answer) if told.answer is not None else None
+    words, roman = [], []
+    if answer is not None:
+        day = centre.calendar.local_date(answer.at)
+        words.append(f"回答あり{day.month}/{day.day}")
+        roman.append(f"answer {day.month}/{day.day}")
+    if told.again:
+        words.append("再入電")
+        roman.append("again")
+    if words:
+        turn.want(e.ShowNote(CallId(told.channel), told.name, " ".join(words), " ".join(roman)))
+
+
+def drop_answers(turn: Turn, at: Instant, *, reached: SideCall | None = None) -> None:
+    """Let go of answers that are too old, and of those for a number that was `reached`."""
+    for name, answer in sorted(turn.floor.answers.items()):
+        if answer.until <= at:
+            turn.tell(f.AnswerDropped(at=at, call=name, reason="保存期間が過ぎた / kept long enough"))
+        elif (
+            reached is not None
+            and answer.centre == reached.centre
+            and answer.number.text is not None
+            and answer.number.text == reached.other.text
+        ):
+            turn.tell(f.AnswerDropped(at=at, call=name, reason="発信がつながった / a call reached it"))
 
 
 def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | None, str | None]:
@@ -636,6 +668,8 @@ def side_ends(
     )
     if until is not None and side.agent is not None:
         turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, side.agent), until))
+    if side.kind is SideKind.OUTGOING and outcome is SideOutcome.CONNECTED:
+        drop_answers(turn, at, reached=side)
 
 
 def device_is(turn: Turn, phone: PhoneId, device: Device, at: Instant) -> None:
