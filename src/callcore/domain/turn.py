@@ -416,7 +416,7 @@ def sign_out_strangers(turn: Turn, at: Instant) -> None:
 def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -> Call | None:
     """A new call, unless it is known, over, or for no number of ours."""
     name = CallId(told.channel)
-    if name in turn.floor.calls or name in turn.floor.ended:
+    if name in turn.floor.calls or name in turn.floor.ended or name in turn.floor.sides:
         turn.disregard("既知の着信 / this call is known")
         return None
     if told.channel in turn.floor.channels:
