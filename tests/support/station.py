@@ -43,7 +43,7 @@ from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, writ
 from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.settings import Settings, load_secrets, owner_only
-from tests.support import audio, sip
+from tests.support import ahead, audio, sip
 from tests.support.asterisk import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -160,6 +160,8 @@ class Station:
                 stderr=out,
                 start_new_session=own_session,
             )
+        if name == "engine":
+            ahead.first(process.pid)
         self.processes[name] = process
         return process
 
