@@ -56,9 +56,11 @@ from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
+from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer
 from callcore.runtime.emergencydesk import EmergencyDesk
+from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -137,9 +139,11 @@ class Engine:
         ):
             owner_only(folder)
         self._keys = KeyStore.open(settings.journal, settings.keys, write=True)
+        self._known = KnownCallers(self._keys.fingerprint)
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._spool = Spool.open(settings.journal, self._codec, before_sync=self._keys.sync)
         floor = self._restore()
+        self._known.remember(floor)
         self._configuration = in_force(settings, floor.configuration)
         secrets = load_secrets(settings, phone_ids(self._configuration))
         clock = SystemClock()
@@ -198,6 +202,7 @@ class Engine:
                 "recording": Command(Right.SERVICE, self._recording_measured),
                 **StaffDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
+                **AnswerDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,
@@ -389,7 +394,8 @@ class Engine:
                 found = self._configurator.running.listed(told.number, told.caller)
                 listed = None if found is None else (found.priority, found.reason)
                 test = self._tests(told.number, told.caller)
-                self._loop.put(replace(told, listed=listed, test=test), read_at)
+                again, answer = self._known.arrived(self._loop.floor, told.number, told.caller, told.at)
+                self._loop.put(replace(told, listed=listed, test=test, again=again, answer=answer), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)

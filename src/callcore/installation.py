@@ -38,6 +38,7 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         rtp_last=settings.rtp_last,
         phone_secrets=secrets.phones,
         trunk_hosts=settings.trunks,
+        trunk_out=settings.trunk_out,
         asterisk_version=toolchain.version,
     )
 

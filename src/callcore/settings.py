@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     rtp_last: int = Field(default=20999, ge=1024, le=65535)
     trunk_hosts: str = ""
     """Addresses or networks that the carrier's calls come from, with commas between."""
+    trunk_out: str = ""
+    """`address` or `address:port` of the carrier that desk phones' calls to the outside go to; empty: none go out."""
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
@@ -151,6 +153,23 @@ class Settings(BaseSettings):
                     f"{part}: write addresses or networks, e.g. 192.0.2.10,198.51.100.0/28"
                 ) from None
         return value
+
+    @field_validator("trunk_out")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        host, sign, port = value.strip().partition(":")
+        if not value.strip():
+            return ""
+        try:
+            ip_address(host)
+            if sign and not 0 < int(port) < 65536:
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                f"{value}: IP アドレス (とポート) をひとつ書いてください。例 192.0.2.10:5060 / "
+                f"{value}: write one address, and its port if it is not 5060, e.g. 192.0.2.10:5060"
+            ) from None
+        return value.strip()
 
     @field_validator("web_proxies")
     @classmethod

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from callcore.domain.centre import Announcement, Display
 from callcore.pbx.render import EVENTS
-from tests.support.centre import MUSIC_HZ, NUMBER, small_centre
+from tests.support.centre import MUSIC_HZ, NUMBER, OVERFLOW_HZ, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
 from tests.support.sip import FORWARDED, RATE, Call, Habit, comes_true, loudness, tone
 
@@ -457,3 +459,90 @@ async def test_every_application_and_function_of_the_dialplan_is_loaded(tmp_path
                 shown = await floor.pbx.process.command(f"core show {kind} {name}")
                 assert "Synopsis" in shown, f"{kind} {name}: {shown}"
         assert " ERROR[" not in floor.pbx.log(), floor.pbx.log()
+
+
+def shown(call: Call) -> str:
+    """The name that the phone shows before it is answered."""
+    assert call.invite is not None
+    found = re.match(r'"(.*)" <sip:', call.invite.get("from"))
+    assert found is not None, call.invite.get("from")
+    return found[1]
+
+
+async def test_a_phone_shows_for_whom_it_rings_before_it_is_answered_and_is_never_told_to_answer_by_itself(
+    tmp_path: Path,
+) -> None:
+    files = small_centre()
+    oita, beppu = files.centres
+    phones = (replace(oita.phones[0]), replace(oita.phones[1], display=Display.ROMAN), *oita.phones[2:])
+    files = replace(files, centres=(replace(oita, display="大分市", phones=phones), beppu))
+    async with running_floor(tmp_path, files) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        await floor.ami.action(
+            "Setvar", Channel=channel, Variable="__CALLCORE_NOTE", Value="再入電~called today"
+        )
+        await floor.ami.action(
+            "Setvar", Channel=channel, Variable="CALLCORE_PHONES", Value="4.1~oita-p1,oita-p2"
+        )
+        await floor.offer(channel, "4.1", "*")
+        japanese, roman = await floor.desks[0].rings(), await floor.desks[1].rings()
+        assert re.fullmatch(r"再入電 大分市 日本語 09012345678 待ち\d+秒", shown(japanese))
+        assert re.fullmatch(r"called today oita ja 09012345678 \d+s", shown(roman))
+        for leg in (japanese, roman):
+            assert leg.invite is not None
+            assert "<sip:09012345678@" in leg.invite.get("from")
+            assert not leg.invite.all("alert-info")
+            assert not leg.invite.all("call-info")
+            assert "answer" not in leg.invite.text.lower()
+        japanese.answer()
+        await floor.ami.event("BridgeEnter", Channel=channel)
+        call.hang_up()
+        await japanese.until("bye")
+        # The carrier was told nothing of it, and neither CDR nor CEL has it.
+        told = "\n".join(message.text for message in floor.trunk.messages)
+        assert "大分市" not in told
+        assert "oita" not in told
+        assert "大分市" not in str(floor.pbx.cel()) + str(floor.pbx.cdr())
+
+
+async def test_a_withheld_number_is_called_so_and_the_safety_net_shows_the_same(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, small_centre()) as floor:
+        floor.trunk.user = "anonymous"
+        async with floor.ami.beating():
+            call, channel = await floor.waiting_caller()
+            await floor.offer(channel, "4.1", "oita-p1")
+            leg = await floor.desks[0].rings()
+            assert " 非通知 " in shown(leg)
+            assert leg.invite is not None
+            assert "anonymous" not in leg.invite.get("from")
+            await floor.ami.action("QueueAdd", Queue="oita-general", Interface="PJSIP/oita-p2")
+        # callcore is dead from here on; the offer's caller is given up by its phone and falls into the net.
+        leg.hang_up()
+        in_net = await floor.desks[1].rings()
+        assert re.search(r"センター 日本語 非通知 待ち\d+秒$", shown(in_net))
+        call.hang_up()
+
+
+async def test_where_the_centre_wishes_an_agent_hears_for_whom_before_the_caller_is_put_through(
+    tmp_path: Path,
+) -> None:
+    files = small_centre()
+    oita, beppu = files.centres
+    words = (*oita.announcements, Announcement("whisper", "ja", "whisper", "oita/ja/overflow"))
+    files = replace(files, centres=(replace(oita, announcements=words), beppu))
+    async with running_floor(tmp_path, files) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        await floor.offer(channel, "4.1", "oita-p1")
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(leg, OVERFLOW_HZ)
+        await until_hears(leg, CALLER_HZ)
+        await until_hears(call, AGENT_HZ)
+        assert (
+            max(
+                loudness(bytes(call.heard[n : n + RATE // 2]), OVERFLOW_HZ)
+                for n in range(0, len(call.heard) - RATE, RATE // 2)
+            )
+            < 0.5
+        )

@@ -25,7 +25,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Stage
 from tests.support.floors import NUMBER, centre, configuration, rich
 
 T = TypeVar("T")
@@ -108,6 +108,11 @@ class Source:
             *(self._timer,) * 3,
             *(self._sign_in,) * 3,
             self._sign_out,
+            *(self._side_begins,) * 3,
+            *(self._side_dialled,) * 2,
+            *(self._side_goes,) * 3,
+            self._side_returned,
+            self._answer,
             self._measured,
             self._snapshot,
             self._dropped,
@@ -357,6 +362,54 @@ class Source:
     def _sign_out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.SignOutAsked(at=self.at, phone=self._phone(floor, a), channel="PJSIP/x")
 
+    def _side(self, floor: Floor, n: int) -> CallId:
+        """Of a call that is no arrival, mostly; now and then of one that is, or of nobody."""
+        return _pick([*sorted(floor.sides), *sorted(floor.unreached)[-2:], *self._calls(floor)[:2]], n)
+
+    def _side_begins(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        fresh = CallId(f"o{len(floor.ended) + len(floor.sides) + c % 3:05}")
+        kind = _pick(list(SideKind), b)
+        return i.SideCallTold(
+            at=self.at,
+            node=_pick(NODES, a),
+            call=fresh if c % 6 else self._side(floor, c),
+            centre=_pick([*sorted(floor.centres), CentreId("nobody")], a),
+            kind=kind,
+            phone=None if kind is SideKind.CONTACT else self._phone(floor, a),
+            number=NUMBER,
+            other=_pick(("0975346111", "119", None), c),
+            why="landline",
+            refused=b % 7 == 0,
+        )
+
+    def _side_dialled(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        phone = self._phone(floor, b) if c % 2 else None
+        return i.SideDialBegan(at=self.at, call=self._side(floor, a), channel=self._leg(c), phone=phone)
+
+    def _side_goes(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """One of its channels joins, asks for the end, or goes."""
+        known = floor.sides.get(self._side(floor, a))
+        channels = (
+            [self._channel(floor, a)] if known is None else [known.channel, *(leg for leg, _ in known.legs)]
+        )
+        channel = _pick(channels, b)
+        match c % 4:
+            case 0 | 1:
+                return i.BridgeEntered(at=self.at, bridge=f"s{b % 3}", channel=channel)
+            case 2:
+                return i.HangupRequested(at=self.at, channel=channel)
+        return i.ChannelGone(at=self.at, channel=channel, cause=16)
+
+    def _side_returned(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.SideReturned(at=self.at, call=self._side(floor, a), outcome=_pick(list(SideOutcome), b))
+
+    def _answer(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        if b % 3 == 0:
+            call = _pick([*sorted(floor.answers), self._side(floor, a)], a)
+            return i.AnswerDropAsked(at=self.at, call=call, reason="given")
+        text = _pick(("窓口で承ります。", "", "あ" * 201), c)
+        return i.AnswerAsked(at=self.at, call=self._side(floor, a), text=text)
+
     def _measured(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         call = _pick([*sorted(floor.unfiled), *self._calls(floor)], a)
         return i.RecordingMeasured(
@@ -395,6 +448,27 @@ class Source:
             devices=tuple((p, _pick(list(Device), a + n)) for n, p in enumerate(sorted(floor.phones))),
             members=(i.Member(QueueId("demo-general"), self._phone(floor, c), a % 3 == 0),),
             traces=traces if c % 2 else (),
+            sides=tuple(self._side_trace(floor, a + n) for n in range(b % 3)),
+        )
+
+    def _side_trace(self, floor: Floor, n: int) -> i.SideTraced:
+        kind = _pick(list(SideKind), n)
+        call = self._side(floor, n) if n % 3 else CallId(f"o{len(floor.ended) + n % 4:05}")
+        return i.SideTraced(
+            call=call,
+            centre=_pick([*sorted(floor.centres), CentreId("nobody")], n),
+            kind=kind,
+            phone=None if kind is SideKind.CONTACT else self._phone(floor, n),
+            number=NUMBER,
+            other="0975346111",
+            why="landline",
+            began=Instant(self.at - 50 * SECOND),
+            connected=Instant(self.at - 40 * SECOND) if n % 2 else None,
+            with_phone=self._phone(floor, n) if kind is SideKind.CONTACT else None,
+            outcome=_pick([None, *SideOutcome], n),
+            ended=Instant(self.at - (n % 30) * SECOND) if n % 4 else None,
+            hung_up_by=_pick(list(Party), n),
+            refused=n % 9 == 0,
         )
 
     def _seen(

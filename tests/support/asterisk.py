@@ -105,6 +105,7 @@ def settings_for(configuration: Configuration, folder: Path, *, prompts: Path, m
         rtp_last=20999,
         phone_secrets={PhoneId(phone): secrets.token_urlsafe(24) for phone in phones},
         trunk_hosts=(f"{net}.11",),
+        trunk_out=f"{net}.11:{free_port(f'{net}.11', socket.SOCK_DGRAM)}",
         asterisk_version=found.version,
     )
 

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from callcore.domain.centre import Agent, Announcement, Centre, Configuration, Number, Phone, Queue
+from callcore.domain.centre import (
+    Agent,
+    Announcement,
+    Centre,
+    Configuration,
+    Contact,
+    Number,
+    Outgoing,
+    Phone,
+    Queue,
+)
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 
@@ -25,6 +35,9 @@ COMMON_HZ = {
     "ready": 1600,
     "paused": 1800,
     "extended": 2000,
+    "call-refused": 2200,
+    "call-failed": 2400,
+    "emergency-elsewhere": 2600,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 
@@ -35,6 +48,8 @@ def small_centre(
     phones: int = 3,
     longest_wait_s: int = 1800,
     ring_s: int = 15,
+    outgoing: Outgoing | None = None,
+    contacts: tuple[Contact, ...] = (),
 ) -> Configuration:
     """One centre `oita`, open round the clock unless told otherwise, and a second one with one phone."""
 
@@ -53,6 +68,8 @@ def small_centre(
         agents=tuple(Agent(AgentId(f"10{n}"), f"担当{n}", (queue.id,)) for n in range(1, phones + 1)),
         phones=tuple(Phone(PhoneId(f"oita-p{n}"), f"席{n}", "sip") for n in range(1, phones + 1)),
         announcements=announcements("oita"),
+        outgoing=outgoing,
+        contacts=contacts,
     )
     beppu = Centre(
         id=CentreId("beppu"),

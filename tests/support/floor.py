@@ -67,7 +67,8 @@ async def running_floor(
     async with AsyncExitStack() as stack:
         pbx = await stack.enter_async_context(running_asterisk(configuration, prompts, music, **changes))
         ami = await stack.enter_async_context(manager(pbx))
-        trunk = await stack.enter_async_context(sip_agent(pbx.trunk_host, "09012345678", pbx.sip))
+        port = int(pbx.settings.trunk_out.partition(":")[2] or 0)
+        trunk = await stack.enter_async_context(sip_agent(pbx.trunk_host, "09012345678", pbx.sip, port=port))
         secrets = dict(pbx.settings.phone_secrets)
         desks: list[Agent] = []
         for name in sorted(name for name in secrets if name.startswith("oita-"))[:phones]:

@@ -530,10 +530,12 @@ def _media(body: str) -> tuple[str, int] | None:
 
 
 @asynccontextmanager
-async def sip_agent(host: str, user: str, pbx: tuple[str, int], password: str = "") -> AsyncIterator[Agent]:
-    """A user agent for one block; its calls end with it."""
+async def sip_agent(
+    host: str, user: str, pbx: tuple[str, int], password: str = "", port: int = 0
+) -> AsyncIterator[Agent]:
+    """A user agent for one block; its calls end with it. `port` 0: any that is free."""
     agent = Agent(host, user, pbx, password)
-    agent.sip = await _open(host, 0, agent.taken)
+    agent.sip = await _open(host, port, agent.taken)
     try:
         yield agent
     finally:

@@ -43,7 +43,7 @@ from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, writ
 from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.settings import Settings, load_secrets, owner_only
-from tests.support import ahead, audio
+from tests.support import ahead, audio, sip
 from tests.support.asterisk import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -109,6 +109,7 @@ class Station:
             rtp_first=20000,
             rtp_last=20999,
             trunk_hosts=f"{net}.128/25",
+            trunk_out=f"{net}.200:{free_port(f'{net}.200', socket.SOCK_DGRAM)}",
             log_level=os.environ.get("CALLCORE_TEST_LOG", "info"),
         )
         self.configuration = load(self.settings.centres, self.settings.prompts)
@@ -227,6 +228,12 @@ class Station:
         name = self.centre.phone(n)
         await phone.register(name, self.secrets.phones[name], f"{self.net}.1:{self.settings.sip_port}")  # type: ignore[index]
         return phone
+
+    async def carrier(self) -> sip.Agent:
+        """The carrier's end of calls that desk phones make."""
+        host, _, port = self.settings.trunk_out.partition(":")
+        agent = sip.sip_agent(host, "carrier", (f"{self.net}.1", self.settings.sip_port), port=int(port))
+        return await self.stack.enter_async_context(agent)
 
     async def caller(self, n: int = 1, *, hz: int = 1000, number: str | None = None) -> SimPhone:
         """A citizen behind the trunk."""

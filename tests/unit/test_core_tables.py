@@ -71,14 +71,17 @@ def test_the_diagram_of_an_agents_work_is_the_one_in_the_documents() -> None:
         "stateDiagram-v2",
         "    idle --> reserved: OfferMade",
         "    idle --> talking: CallAnswered",
+        "    idle --> calling_out: SideCallBegan",
         "    reserved --> ringing: OfferRang",
         "    reserved --> idle: OfferFailed",
         "    reserved --> talking: CallAnswered",
         "    ringing --> idle: OfferFailed",
         "    ringing --> talking: CallAnswered",
         "    talking --> wrapping_up: TalkEnded",
+        "    calling_out --> wrapping_up: SideCallEnded",
         "    wrapping_up --> idle: WrapUpEnded",
         "    wrapping_up --> talking: CallAnswered",
+        "    wrapping_up --> calling_out: SideCallBegan",
     ]
 
 

@@ -225,6 +225,7 @@ def test_names_of_people_and_texts_stay_out_of_every_file() -> None:
         oita,
         name="x\n[evil]",
         name_en="x;${y}",
+        display="大分",
         agents=tuple(replace(a, name="\n[evil]") for a in oita.agents),
         phones=tuple(replace(p, seat="\n[evil]", model="\n[evil]", mac="\n[evil]") for p in oita.phones),
         queues=tuple(replace(q, name="\n[evil]") for q in oita.queues),
@@ -232,7 +233,12 @@ def test_names_of_people_and_texts_stay_out_of_every_file() -> None:
             Announcement(a.kind, a.language, "\n[evil]", a.sound) for a in oita.announcements
         ),
     )
-    assert render(Configuration("v", (named, beppu)), settings()) == render(small_centre(), settings())
+    plain = Configuration("v", (replace(oita, display="大分"), beppu))
+    assert render(Configuration("v", (named, beppu)), settings()) == render(plain, settings())
+    # Without a name for displays the centre's own is shown, and nothing in it means anything to Asterisk.
+    shown = render(Configuration("v", (replace(named, display=None), beppu)), settings())["extensions.conf"]
+    assert b"CALLCORE_NAME_oita = xevil\n" in shown
+    assert b"[evil]" not in shown
 
 
 @pytest.mark.parametrize("name", ["general", "trunk", "global", "system", "callcore-udp", "default"])

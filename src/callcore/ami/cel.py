@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.ami.translate import OVERFLOWS, caller_number
+from callcore.ami.translate import OVERFLOWS, caller_number, side_kind, side_outcome
 from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
-from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, PhoneId
-from callcore.domain.inputs import CallTraced, TalkTraced
-from callcore.domain.stages import Outcome, Party
+from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant, PhoneId
+from callcore.domain.inputs import CallTraced, SideTraced, TalkTraced
+from callcore.domain.stages import Outcome, Party, SideKind, SideOutcome
 from callcore.runtime import dialplan
 
 BLOCK = 1 << 20
@@ -114,11 +114,96 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
     """One trace per call whose arrival stands among the lines, in the order of arrival."""
     found: dict[str, _Trace] = {}
     for line in lines:
-        if line.kind == "CHAN_START" and line.context == dialplan.ARRIVALS:
+        # The carrier's leg of a call that a phone made begins in this context too, in the phone's name.
+        if line.kind == "CHAN_START" and line.context == dialplan.ARRIVALS and line.unique == line.linked:
             found[line.unique] = _Trace(line, last=line.at)
+        elif line.user == SIDE and line.unique in found:
+            del found[line.unique]  # a 連絡用番号 is no arrival
         elif line.linked in found:
             _fold(found[line.linked], line)
     return tuple(_traced(CallId(name), trace) for name, trace in found.items())
+
+
+SIDE, SIDE_ENDED = "callcore-side", "callcore-side-ended"
+
+
+@dataclass(slots=True)
+class _Side:
+    """A call that is no arrival, by the line that says so."""
+
+    begun: Line
+    kind: SideKind
+    centre: CentreId
+    number: str
+    why: str
+    refused: bool = False
+    connected: Instant | None = None
+    with_phone: PhoneId | None = None
+    outcome: SideOutcome | None = None
+    over: Instant | None = None
+    """When the dialplan said that nobody was reached."""
+    ended: Instant | None = None
+    source: str = ""
+    """The channel's name whose far end put down first."""
+
+
+def sides(lines: Iterable[Line]) -> tuple[SideTraced, ...]:
+    """One trace per call that is no arrival and whose beginning stands among the lines, in that order."""
+    found: dict[str, _Side] = {}
+    for line in lines:
+        mine = found.get(line.linked)
+        if line.user == SIDE and line.unique not in found:
+            kind, centre, number, why, *_ = (*_extra(line, "extra").split("~"), "", "", "", "")
+            known = side_kind(kind)
+            if known is not None and centre:
+                found[line.unique] = _Side(line, known, CentreId(centre), number, why)
+        elif mine is not None:
+            _fold_side(mine, line)
+    return tuple(_side_traced(side) for side in found.values())
+
+
+def _fold_side(side: _Side, line: Line) -> None:
+    mine = line.unique == side.begun.unique
+    match line.kind:
+        case "USER_DEFINED" if mine and line.user == SIDE_ENDED:
+            result, _, cause = _extra(line, "extra").partition("~")
+            side.outcome, side.refused = side_outcome(result, cause), result == "DENIED"
+            side.over = None if side.outcome is SideOutcome.CONNECTED else line.at
+        case "BRIDGE_ENTER" if mine:
+            side.connected = side.connected or line.at
+        case "BRIDGE_ENTER":
+            side.with_phone = dialplan.phone_of(line.channel) or side.with_phone
+        case "HANGUP" if mine:
+            side.source = _extra(line, "hangupsource")
+        case "CHAN_END" if mine:
+            side.ended = line.at
+
+
+def _side_traced(side: _Side) -> SideTraced:
+    begun, contact = side.begun, side.kind is SideKind.CONTACT
+    by = Party.UNKNOWN
+    if side.source == begun.channel:
+        by = Party.CALLER if contact else Party.AGENT
+    elif side.source.startswith("PJSIP/"):
+        by = Party.AGENT if contact else Party.CALLED
+    elif side.source.startswith("dialplan/"):
+        by = Party.SYSTEM
+    return SideTraced(
+        call=CallId(begun.unique),
+        centre=side.centre,
+        kind=side.kind,
+        phone=None if contact else dialplan.phone_of(begun.channel),
+        number=side.number,
+        other=caller_number(begun.caller if contact else begun.exten),
+        why=side.why,
+        began=begun.at,
+        connected=side.connected,
+        with_phone=side.with_phone if contact else None,
+        outcome=side.outcome,
+        ended=side.over or side.ended,
+        hung_up_by=by if side.over is None or side.connected else Party.SYSTEM,
+        refused=side.refused,
+    )
 
 
 def _fold(trace: _Trace, line: Line) -> None:

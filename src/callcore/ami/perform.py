@@ -87,6 +87,11 @@ class Performer:
                     await self._call(
                         Action="QueueRemove", Queue=effect.queue, Interface=f"PJSIP/{effect.phone}"
                     )
+                case e.ShowNote():
+                    note = f"{effect.note}~{effect.roman}"
+                    await self._set(effect.channel_name, f"__{dialplan.NOTE}", note)
+                case e.Alarm():
+                    log.error("alarm", what=effect.what, centre=effect.centre, phone=effect.phone)
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:

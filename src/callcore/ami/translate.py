@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
-from callcore.domain.ids import CallId, ChannelId, Instant, NodeId, OfferId, PhoneId
-from callcore.domain.stages import Device, OfferStage
+from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
+from callcore.domain.stages import Device, OfferStage, SideKind, SideOutcome
 from callcore.runtime import dialplan
 
 
@@ -105,6 +105,8 @@ def _arrival(event: Event, at: Instant, node: NodeId) -> Told | None:
     channel, name, number = _channel(event), event.get("Channel"), event.get("Exten")
     if event.get("Context") != dialplan.ARRIVALS or channel is None or name is None or number is None:
         return None
+    if event.get("Linkedid") not in (None, channel):
+        return None  # the carrier's leg of a call that a phone made begins in this context too
     return i.ChannelArrived(
         at=at,
         node=node,
@@ -139,6 +141,10 @@ def _dial(event: Event) -> tuple[CallId, ChannelId, PhoneId | None, OfferId | No
 
 
 def _dial_began(event: Event, at: Instant, _: NodeId) -> Told | None:
+    caller, leg = event.get("Uniqueid"), _channel(event, "DestUniqueid")
+    if event.get("Context") in dialplan.SIDES and caller is not None and leg is not None:
+        phone = dialplan.phone_of(event.get("DestChannel") or "")
+        return i.SideDialBegan(at=at, call=CallId(caller), channel=leg, phone=phone)
     found = _dial(event)
     if found is None:
         return None
@@ -181,7 +187,45 @@ def _key(event: Event, at: Instant, _: NodeId) -> Told | None:
     return KeyPressed(channel, digit) if event.get("Context") == dialplan.PIN else None
 
 
-def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
+def side_outcome(result: str, cause: str) -> SideOutcome:
+    """What a call that is counted apart came to, by the dialplan's word and Q.850's cause.
+
+    Asterisk says NOANSWER of every refusal but busy; the cause tells them apart: 17 user busy, 21 call rejected, 18
+    and 19 no answer, and 0 and 16 where Dial's own time was over. All others are the network's."""
+    if result in ("ANSWER", "DENIED"):
+        return SideOutcome.CONNECTED if result == "ANSWER" else SideOutcome.REFUSED
+    if result == "BUSY" or cause == "17":
+        return SideOutcome.BUSY
+    if cause == "21":
+        return SideOutcome.REFUSED
+    reached = result in ("NOANSWER", "CANCEL") and cause in ("", "0", "16", "18", "19", "31")
+    return SideOutcome.NO_ANSWER if reached else SideOutcome.FAILED
+
+
+def side_kind(word: str | None) -> SideKind | None:
+    return next((kind for kind in SideKind if kind.value == word), None)
+
+
+def _side_told(event: Event, at: Instant, node: NodeId) -> Told | None:
+    call, centre, kind = event.get("Call"), event.get("Centre"), side_kind(event.get("Kind"))
+    phone = event.get("Phone")
+    if call is None or centre is None or kind is None:
+        return None
+    return i.SideCallTold(
+        at=at,
+        node=node,
+        call=CallId(call),
+        centre=CentreId(centre),
+        kind=kind,
+        phone=PhoneId(phone) if phone else None,
+        number=event.get("Shown") or "",
+        other=caller_number(event.get("Other")),
+        why=event.get("Why") or "",
+        refused=event.get("Refused") == "yes",
+    )
+
+
+def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
     call = event.get("Call")
     match event.get("UserEvent"):
         case "CallcoreAdmitted" if call is not None:
@@ -208,6 +252,11 @@ def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
                 return None
             stage = RETURNED_RESULTS.get(result, OfferStage.WITHDRAWN)
             return i.OfferReturned(at=at, call=CallId(call), offer=OfferId(offer), result=stage)
+        case "CallcoreSide":
+            return _side_told(event, at, node)
+        case "CallcoreSideEnded" if call is not None:
+            ended_as = side_outcome(event.get("Result") or "", event.get("Cause") or "")
+            return i.SideReturned(at=at, call=CallId(call), outcome=ended_as)
         case "CallcoreFeature":
             phone, channel, name = event.get("Phone"), _channel(event), event.get("Channel")
             if phone is None or channel is None or name is None:

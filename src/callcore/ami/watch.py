@@ -126,6 +126,7 @@ class Watch:
                 )
                 for c in snapshot.channels(item.events)
             )
+            traces, sides = await self._retrace({c.id for c in channels}) if first else ((), ())
             seen = i.Snapshot(
                 at=now,
                 node=self._node,
@@ -133,7 +134,8 @@ class Watch:
                 channels=channels,
                 devices=(),
                 members=self._members,
-                traces=await self._retrace({c.id for c in channels}) if first else (),
+                traces=traces,
+                sides=sides,
             )
             if first:
                 self._tell(seen)
@@ -151,26 +153,33 @@ class Watch:
         if generation == self.generation and self._floor().linked:
             self._tell(seen)
 
-    async def _retrace(self, present: Collection[str]) -> tuple[i.CallTraced, ...]:
+    async def _retrace(
+        self, present: Collection[str]
+    ) -> tuple[tuple[i.CallTraced, ...], tuple[i.SideTraced, ...]]:
         """The traces, once CEL has told the end of every call whose channel is gone.
 
         It writes a moment after the event. An end that does not come went with Asterisk itself.
         """
         for _ in range(CEL_LOOKS):
-            traces = await asyncio.to_thread(self._traces, self._floor())
+            traces, sides = await asyncio.to_thread(self._traces, self._floor())
             told = {t.call for t in traces if t.ended is not None}
-            if all(call in told or call in present for call in self._floor().calls):
+            told |= {side.call for side in sides if side.ended is not None}
+            known = (*self._floor().calls, *self._floor().sides)
+            if all(call in told or call in present for call in known):
                 break
             await asyncio.sleep(CEL_LOOK_EVERY_S)
-        return traces
+        return traces, sides
 
-    def _traces(self, floor: Floor) -> tuple[i.CallTraced, ...]:
+    def _traces(self, floor: Floor) -> tuple[tuple[i.CallTraced, ...], tuple[i.SideTraced, ...]]:
         """What CEL tells of the calls that are open, and of those that came when nobody watched."""
         lines = cel.read_since(self._cel_file, floor.unwitnessed_since())
         # An old open call makes old lines come along; what ended long ago is in the books already.
         new = floor.watched_until - UNNOTICED_S * SECOND
-        return tuple(
-            replace(t, test=self._tests(t.number, t.caller))
-            for t in cel.traces(lines)
-            if t.call in floor.calls or t.arrived >= new
+        return (
+            tuple(
+                replace(t, test=self._tests(t.number, t.caller))
+                for t in cel.traces(lines)
+                if t.call in floor.calls or t.arrived >= new
+            ),
+            tuple(t for t in cel.sides(lines) if t.call in floor.sides or t.began >= new),
         )

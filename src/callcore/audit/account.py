@@ -52,18 +52,23 @@ class Journal:
     began: Instant | None = None
     last: Instant | None = None
     steps: tuple[tuple[Instant, int], ...] = ()
+    sides: frozenset[CallId] = frozenset()
+    """Calls that are no arrivals, and not compared."""
 
 
 def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -> Journal:
     """The accounts of the calls that arrived in the span or within its margin."""
     accounts: dict[CallId, Account] = {}
     steps: list[tuple[Instant, int]] = []
+    sides: set[CallId] = set()
     last: Instant | None = None
     for frame in frames:
         last = frame.at if last is None else max(last, frame.at)
         for fact in frame.facts:
             if isinstance(fact, f.ClockStepped):
                 steps.append((fact.at, fact.by))
+            if isinstance(fact, f.SideCallBegan):
+                sides.add(fact.call)
             call = getattr(fact, "call", None)
             if not isinstance(fact, f.Fact) or call is None:
                 continue
@@ -74,7 +79,7 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
                 first = record(None, fact)
                 assert first is not None
                 accounts[call] = Account(first)
-    return Journal(accounts, began, last, tuple(steps))
+    return Journal(accounts, began, last, tuple(steps), frozenset(sides))
 
 
 def _after(known: Account, fact: f.Fact) -> Account:

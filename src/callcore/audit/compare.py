@@ -227,7 +227,8 @@ class _Work:
     # -- calls and files that it does not have --------------------------------------------------------------------
 
     def strangers(self) -> None:
-        for call in sorted((self._cdr.rows.keys() | self._cel.traces.keys()) - self._journal.accounts.keys()):
+        known = self._journal.accounts.keys() | self._journal.sides
+        for call in sorted((self._cdr.rows.keys() | self._cel.traces.keys()) - known):
             trace, rows = self._cel.traces.get(call), self._cdr.rows.get(call, ())
             arrived = trace.arrived if trace is not None else min(row.started for row in rows)
             whose = None if trace is None else self._span.numbers.get(trace.number)
@@ -252,6 +253,8 @@ class _Work:
         for name, sound in self._sounds.items():
             made = made_at(name)
             call = CallId(name)
+            if call in self._journal.sides:
+                continue
             if call in self._journal.accounts or call in self._cdr.rows or call in self._cel.traces:
                 continue
             if made is not None and not (self._span.holds(made) and self._settled(made)):

@@ -16,14 +16,17 @@ from callcore.centres.between import Page
 from callcore.centres.hours import read_hours
 from callcore.centres.lines import Lines
 from callcore.centres.names import PHONE, QUEUE, Taken, known
+from callcore.centres.outgoing import display_of, read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
 from callcore.domain.centre import (
+    TONGUES,
     Agent,
     Announcement,
     Centre,
     Configuration,
+    Display,
     ListedCaller,
     Number,
     Phone,
@@ -33,13 +36,17 @@ from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
 from callcore.prompts import shelf
 
-LANGUAGES = ("ja", "en", "zh", "ko", "es", "pt", "vi", "th", "id", "tl", "ne")
+LANGUAGES = tuple(TONGUES)
 KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
 EMERGENCY_KIND = "emergency"
 """One that may be left out: then `closed` is heard in an emergency closure."""
+WHISPER_KIND = "whisper"
+"""What an agent hears who has picked up, before the caller is put through; without it nothing."""
+NO_EMERGENCY_CALL_KIND = "no_emergency_call"
+"""What a desk phone says that dialled 110, 118 or 119 in vain; without it a common prompt speaks."""
 RESERVED = (shelf.COMMON, shelf.MUSIC)
 """Folders beside the centres' own below the sounds folder."""
 
@@ -186,6 +193,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     zone = _zone(head)
     languages = _languages(head)
     lines = head.optional_integer("lines", 23, 1, 9999)
+    display = read_display(head, "display", "大分市")
+    display_roman = read_display(head, "display_roman", "Oita", roman=True)
     head.close()
 
     targets = top.table("targets", required=False)
@@ -204,6 +213,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
     phones = _phones(top.tables("phones"), centre_id, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
+    outgoing = read_outgoing(top, numbers)
+    contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     announcements = _announcements(top.table("announcements"), centre_id, languages, sounds, announces)
     sharing = between.read_sharing(top, centre_id, queues)
@@ -231,6 +242,10 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         lends_to=sharing.lends_to,
         callers=callers,
         test_numbers=test_numbers,
+        outgoing=outgoing,
+        contacts=contacts,
+        display=display,
+        display_roman=display_roman,
     )
     return Page(top.sheet, centre, tuple(reaches))
 
@@ -305,7 +320,8 @@ def _phones(tables: list[Table], centre: CentreId, taken: Taken) -> tuple[Phone,
                 'write it in lower case with colons, e.g. mac = "00:00:5e:00:53:01"',
             )
         taken.macs.claim(table, "mac", mac or "")
-        phones.append(Phone(full, seat, model, mac))
+        shows = table.choice("display", tuple(each.value for each in Display), display_of(model).value)
+        phones.append(Phone(full, seat, model, mac, Display(shows)))
         table.close()
     return tuple(phones)
 
@@ -380,8 +396,9 @@ def _announcements(
 ) -> tuple[Announcement, ...]:
     """`announces`: whether a rule speaks to callers who overflow."""
     found = []
-    for kind in (*KINDS, OVERFLOW_KIND, EMERGENCY_KIND):
-        table = top.table(kind, required=kind in KINDS or (kind == OVERFLOW_KIND and announces))
+    for kind in (*KINDS, OVERFLOW_KIND, EMERGENCY_KIND, WHISPER_KIND, NO_EMERGENCY_CALL_KIND):
+        needed = kind in KINDS or (kind == OVERFLOW_KIND and announces)
+        table = top.table(kind, required=needed)
         for language in languages if kind in top else ():
             text = table.text(language, "お電話ありがとうございます。").strip()
             announcement = Announcement(kind, language, text, shelf.sound(centre, language, kind))

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from callcore.db import tables as t
 from callcore.db.database import Database
 from callcore.db.rows import record_of, row_of
+from callcore.db.sides import fold_sides
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, Instant, OfferId
 from callcore.domain.measures import Record, moved, record
@@ -66,6 +67,14 @@ class Projection:
         What `seal` raises rises before anything is written.
         """
         callers = [row for frame in frames for fact in frame.facts for row in self._sealed(fact)]
+        others = {
+            fact.call: made
+            for frame in frames
+            for fact in frame.facts
+            if isinstance(fact, f.SideCallBegan)
+            and fact.other.text is not None
+            and (made := self._seal(fact.other)) is not None
+        }
         async with self._database.writing() as connection:
             position = await read_position(connection, lock=True)
             fresh = _beyond(position, frames)
@@ -77,11 +86,13 @@ class Projection:
                 for k, fact in enumerate(frame.facts)
                 if isinstance(fact, f.Fact)
             ]
-            known, new = await _fold_calls(connection, [fact for *_, fact in told])
+            facts = [fact for *_, fact in told]
+            known, new = await _fold_calls(connection, facts)
+            apart = await fold_sides(connection, facts, others)
             arrived = {fact.call for *_, fact in told if isinstance(fact, f.CallArrived)}
             if fit := [row for row in callers if row["call"] in arrived]:
                 await connection.execute(insert(t.callers), fit)
-            batch = _Batch(connection, known, new)
+            batch = _Batch(connection, known, new, apart)
             for run, n, k, fact in told:
                 await batch.take({"run": run, "n": n, "k": k}, fact)
             await batch.write()
@@ -193,6 +204,7 @@ _NOTED = (
     f.CallGivenUp,
     f.AgentPaused,
     f.AgentResumed,
+    f.EmergencyNotCarried,
 )
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
@@ -208,10 +220,18 @@ def _plain(value: Any) -> Any:
 class _Batch:
     """The rows beside the calls' own that the facts of one batch make and change."""
 
-    def __init__(self, connection: AsyncConnection, known: Mapping[CallId, Record], new: Set[CallId]) -> None:
-        """`known`: the calls that have a row; `new`: those of them that have no visit in the table yet."""
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        known: Mapping[CallId, Record],
+        new: Set[CallId],
+        apart: Set[CallId],
+    ) -> None:
+        """`known`: the calls that have a row; `new`: those of them that have no visit in the table yet; `apart`: the
+        calls that are no arrivals, whose rows are made already."""
         self._connection = connection
         self._known = known
+        self._apart = apart
         self._begin(new)
 
     def _begin(self, new: Set[CallId] = frozenset()) -> None:
@@ -250,6 +270,8 @@ class _Batch:
                 await _step_clock(self._connection, fact.by)
             return
         call = getattr(fact, "call", None)
+        if call in self._apart:
+            return
         if call is not None and call not in self._known:
             self._note(place, fact, "CallUnknown", {"fact": type(fact).__name__})
             return

@@ -4,7 +4,7 @@ Rules
 - A call's row is its `measures.Record`, column by column: reports give records to `measures.figures`, and no SQL
   holds a percentage.
 - Lengths are whole microseconds and named `_us`; sizes are bytes; instants are UTC.
-- Whatever belongs to a call goes with its row. What belongs to a person stands sealed, in `callers` only.
+- Whatever belongs to a call goes with its row. What belongs to a person stands sealed, in `callers` and `side_calls`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from callcore.db.types import At, Document, Word
-from callcore.domain.stages import OfferStage, Outcome, Party
+from callcore.domain.stages import OfferStage, Outcome, Party, SideKind, SideOutcome
 
 metadata = MetaData(
     naming_convention={
@@ -151,6 +151,37 @@ callers = Table(
     Column("sealed", LargeBinary, nullable=False),
     Index(None, "fingerprint"),
     Index(None, "centre", "period"),
+)
+
+side_calls = Table(
+    "side_calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("centre", Text, nullable=False),
+    Column("kind", Word(SideKind), nullable=False),
+    Column("number", Text, nullable=False, comment="The centre's own: shown, or called"),
+    Column("why", Text, nullable=False, comment="The kind of numbers by which it was allowed or refused"),
+    Column("phone", Text),
+    Column("agent", Text),
+    Column("began_at", At, nullable=False),
+    Column("connected_at", At),
+    Column("ended_at", At),
+    Column("outcome", Word(SideOutcome)),
+    Column("reason", Text),
+    Column("hung_up_by", Word(Party)),
+    Column("not_carried", Text, comment="110, 118 or 119, if the phone had to say where else to call"),
+    Column("reconstructed", Boolean, nullable=False),
+    Column("other_period", Text, comment="Of the key that wraps the call's key"),
+    Column("other_fingerprint", Text, comment="HMAC of the other side's number"),
+    Column("other_sealed", LargeBinary, comment="The other side's number"),
+    Column("recording", Text),
+    Column("recording_size", BigInteger),
+    Column("recording_seconds", Double),
+    Column("recording_sha256", Text),
+    Column("recording_problem", Text),
+    Index(None, "centre", "began_at"),
+    Index(None, "other_fingerprint"),
+    comment="Calls that are no arrivals: outgoing, emergency, to a contact number",
 )
 
 agent_sessions = Table(

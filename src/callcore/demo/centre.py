@@ -38,6 +38,8 @@ class DemoCentre:
     """Dates with hours of their own; without windows: closed."""
     service_level_s: int = 20
     short_abandon_s: int = 5
+    more: str = ""
+    """Further tables of the centre file."""
 
     def phone(self, n: int) -> str:
         """The id of the n-th phone, from 1."""
@@ -97,4 +99,5 @@ priority = 5""")
             for n in seats
         )
         parts.extend(f'\n[announcements.{kind}]\nja = "{text}"' for kind, text in TEXTS.items())
+        parts.append(self.more)
         return "\n".join(parts) + "\n"

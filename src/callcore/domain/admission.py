@@ -53,6 +53,7 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
     who = {
         Party.CALLER: "入電者が切断 / the caller hung up",
         Party.AGENT: "オペレーターが切断 / the agent hung up",
+        Party.CALLED: "相手が切断 / the far end hung up",
         Party.SYSTEM: "システムが終了 / ended by the system",
         Party.UNKNOWN: "切断者不明 / not known who hung up",
     }[by]

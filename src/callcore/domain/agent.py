@@ -7,6 +7,7 @@ Rules
 - Offers missed in a row (rung out or rejected) are counted; an answer, a sign-in or the end of a pause forgets them.
 - RESERVED begins with the offer and RINGING with the phone's own ringing; both end with the offer.
 - After-call work is ours to end: no offer while WRAPPING_UP.
+- Who dials out is CALLING_OUT, also out of after-call work (a call-back is made there), and wraps up after it.
 - Who lets the phone ring out, or rejects, goes to the end of the idle order; a busy or unreachable phone does not
   cost the place, for that may not be the person's doing.
 """
@@ -20,14 +21,20 @@ from callcore.domain.stages import Presence, Work
 from callcore.domain.transitions import Table
 
 WORK: Table[Work] = {
-    Work.IDLE: {"OfferMade": Work.RESERVED, "CallAnswered": Work.TALKING},
+    Work.IDLE: {
+        "OfferMade": Work.RESERVED,
+        "CallAnswered": Work.TALKING,
+        "SideCallBegan": Work.CALLING_OUT,
+    },
     Work.RESERVED: {"OfferRang": Work.RINGING, "OfferFailed": Work.IDLE, "CallAnswered": Work.TALKING},
     Work.RINGING: {"OfferFailed": Work.IDLE, "CallAnswered": Work.TALKING},
     Work.TALKING: {"TalkEnded": Work.WRAPPING_UP},
+    Work.CALLING_OUT: {"SideCallEnded": Work.WRAPPING_UP},
     Work.WRAPPING_UP: {
         "WrapUpEnded": Work.IDLE,
         "WrapUpExtended": Work.WRAPPING_UP,
         "CallAnswered": Work.TALKING,
+        "SideCallBegan": Work.CALLING_OUT,
     },
 }
 """`CallAnswered` out of IDLE and WRAPPING_UP is the safety net's doing, which rings whom it likes."""
@@ -71,6 +78,8 @@ class AgentState:
     """Of the call in hand, or wrapped up: its rules for after-call work hold."""
     talk_ended_at: Instant | None = None
     """Where the after-call work of now began."""
+    side: CallId | None = None
+    """The call of the agent's own making that is in hand, or wrapped up."""
 
     def level(self, skill: str) -> int | None:
         """1 (best) to 9; None: does not have it."""

@@ -38,6 +38,8 @@ class AgentWord(Enum):
     RESERVED = "reserved"
     RINGING = "ringing"
     TALKING = "talking"
+    CALLING_OUT = "calling_out"
+    """In a call of the agent's own making."""
     ACW = "acw"
     PAUSED = "paused"
     BUSY = "busy"
@@ -51,6 +53,7 @@ _BY_WORK = {
     Work.RESERVED: AgentWord.RESERVED,
     Work.RINGING: AgentWord.RINGING,
     Work.TALKING: AgentWord.TALKING,
+    Work.CALLING_OUT: AgentWord.CALLING_OUT,
     Work.WRAPPING_UP: AgentWord.ACW,
 }
 
@@ -153,6 +156,7 @@ _WORDS = {
     AgentWord.RESERVED: ("呼出開始", "reserved"),
     AgentWord.RINGING: ("呼出中", "ringing"),
     AgentWord.TALKING: ("通話中", "talking"),
+    AgentWord.CALLING_OUT: ("発信中", "calling out"),
     AgentWord.ACW: ("後処理", "in after-call work"),
     AgentWord.PAUSED: ("離席", "paused"),
     AgentWord.BUSY: ("他の通話中", "busy"),

@@ -24,6 +24,68 @@ class Number:
     """Of its callers, 1 (first) to 9 (last); None: the queue's."""
 
 
+class Destination(Enum):
+    """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
+
+    LANDLINE = "landline"
+    """0AB-J: ten digits with an area code."""
+    MOBILE = "mobile"
+    IP_PHONE = "ip_phone"
+    """050."""
+    FREE = "free"
+    """0120 and 0800: the called side pays."""
+    PREMIUM = "premium"
+    """0570, 0990, 0180 …: more than a usual call costs."""
+    INTERNATIONAL = "international"
+    """010, and 00 with a carrier's code before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A number, or all that begin so (`begins`), which the centre allows by name."""
+
+    name: str
+    digits: str
+    begins: bool = False
+
+
+OUTGOING_ACW_S = 30
+"""After-call work of a call that an agent made, where the centre says nothing else."""
+ANSWER_DAYS = 14
+"""Days for which an answer is kept, likewise."""
+EMERGENCY = ("110", "118", "119")
+"""Police, coast guard, fire and ambulance (電気通信番号計画)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What desk phones may call outside. All lengths in whole seconds, `answers_kept_days` in days."""
+
+    number: str
+    """The centre's own, shown to who is called."""
+    emergency: tuple[str, ...] = ()
+    """Those of 110, 118 and 119 that the carrier takes."""
+    kinds: tuple[Destination, ...] = ()
+    listed: tuple[Listed, ...] = ()
+    prefix: str = ""
+    """Digits before an outside number; none: the number as it is."""
+    ring_s: int = 60
+    acw_s: int = OUTGOING_ACW_S
+    answers_kept_days: int = ANSWER_DAYS
+    """For how long an answer that did not reach the citizen is kept for the next call of that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """連絡用番号: a number for the city, not for callers. It rings these phones, or is passed on to `forward`."""
+
+    digits: str
+    name: str
+    phones: tuple[PhoneId, ...] = ()
+    forward: str | None = None
+    """Where to by the trunk, e.g. the number of a FAX."""
+
+
 class Order(Enum):
     """By what the fitting agents of equal skill level are put in order."""
 
@@ -153,12 +215,36 @@ class ListedCaller:
     reason: str
 
 
+class Display(Enum):
+    """What a phone can show of a name."""
+
+    JAPANESE = "japanese"
+    ROMAN = "roman"
+
+
+TONGUES: dict[str, str] = {
+    "ja": "日本語",
+    "en": "英語",
+    "zh": "中国語",
+    "ko": "韓国語",
+    "es": "スペイン語",
+    "pt": "ポルトガル語",
+    "vi": "ベトナム語",
+    "th": "タイ語",
+    "id": "インドネシア語",
+    "tl": "タガログ語",
+    "ne": "ネパール語",
+}
+"""The languages that callers are spoken to in, as agents read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phone:
     id: PhoneId
     seat: str
     model: str
     mac: str | None = None
+    display: Display = Display.JAPANESE
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +290,12 @@ class Centre:
     callers: tuple[ListedCaller, ...] = ()
     test_numbers: tuple[str, ...] = ()
     """Callers whose calls are left out of the figures, as they arrive in the caller id."""
+    outgoing: Outgoing | None = None
+    contacts: tuple[Contact, ...] = ()
+    display: str | None = None
+    """The centre's name on a phone's display; None: `name`."""
+    display_roman: str | None = None
+    """The same for phones that show no Japanese; None: `id`."""
 
     @property
     def time_zone(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import Timer
 from callcore.domain.stages import Outcome, Treatment
 
@@ -108,6 +108,25 @@ class PushEmergencies(Effect):
 @dataclass(frozen=True, slots=True)
 class Look(Effect):
     """Take a snapshot now, for events were late or a state is beyond its bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowNote(Effect):
+    """What the phones that ring for this caller show besides: Japanese, and romanised. May be repeated."""
+
+    call: CallId
+    channel_name: str
+    note: str
+    roman: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm(Effect):
+    """Something that a person must see at once. `what`: in words, without a citizen's number."""
+
+    what: str
+    centre: CentreId
+    phone: PhoneId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,27 @@ from callcore.domain.floor import (
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
-from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
+from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
+from callcore.domain.stages import (
+    OWN_DOING,
+    Device,
+    Outcome,
+    Party,
+    Presence,
+    SideKind,
+    SideOutcome,
+    Stage,
+    Work,
+)
 from callcore.domain.transitions import IllegalTransition, advance
 from callcore.domain.values import changed
 
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
 covers a long list of events replayed by a mistaken adapter."""
+
+AGAIN_S = 86_400
+"""Seconds within which a caller calls again (再入電): the last 24 hours."""
 
 PACE_KEPT = 0.98
 """What an observation of a queue's pace weighs after another one: about the last fifty count."""
@@ -209,6 +223,16 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             ),
             device_since=Map({name: Instant(at + fact.by) for name, at in floor.device_since.items()}),
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
+            sides=Map(
+                {
+                    name: changed(
+                        side,
+                        began_at=Instant(side.began_at + fact.by),
+                        connected_at=_moved(side.connected_at, fact.by),
+                    )
+                    for name, side in floor.sides.items()
+                }
+            ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
             # Its end is a time on the wall.
@@ -304,7 +328,20 @@ def _(fact: f.CallArrived, floor: Floor) -> Floor:
         priority=fact.priority,
         priority_reason=fact.priority_reason,
     )
-    return put_call(floor, call, channels=floor.channels.set(call.channel, call.id))
+    recent, most = floor.recent, floor.recent_most
+    if fact.caller.text is not None:
+        if len(recent) >= most:
+            oldest = fact.at - AGAIN_S * SECOND
+            recent = Map({name: caller for name, caller in recent.items() if caller.at > oldest})
+            most = max(256, 2 * len(recent))
+        recent = recent.set(fact.call, fact.caller)
+    return put_call(
+        floor,
+        call,
+        channels=floor.channels.set(call.channel, call.id),
+        recent=recent,
+        recent_most=most,
+    )
 
 
 @_apply.register
@@ -482,6 +519,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 at_work_for=call.centre,
                 last_queue=call.queue,
                 talk_ended_at=None,
+                side=None,
             ),
         )
     return put_call(
@@ -618,6 +656,145 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- calls that are counted apart ------------------------------------------------------------------------------
+
+
+def _side(floor: Floor, name: CallId) -> SideCall:
+    side = floor.sides.get(name)
+    if side is None:
+        raise IllegalTransition(f"call {name} is not among those that are counted apart")
+    return side
+
+
+def _side_stage(side: SideCall, fact: f.Fact) -> SideStage:
+    return advance(SIDE, "side call", side.id, side.stage, type(fact).__name__)
+
+
+@_apply.register
+def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
+    if fact.call in floor.sides or fact.call in floor.calls or fact.call in floor.ended:
+        raise IllegalTransition(f"call {fact.call} has begun before")
+    side = SideCall(
+        id=fact.call,
+        node=fact.node,
+        centre=fact.centre,
+        kind=fact.kind,
+        other=fact.other,
+        phone=fact.phone,
+        agent=fact.agent if fact.holds_agent else None,
+        began_at=fact.at,
+        stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
+    )
+    floor = changed(floor, sides=floor.sides.set(side.id, side))
+    if side.agent is None:
+        return floor
+    agent = _agent(floor, side.agent)
+    return put_agent(
+        floor,
+        changed(
+            agent,
+            work=_work(agent, fact),
+            side=side.id,
+            state_since=fact.at,
+            wrap_up_until=None,
+            rest_until=None,
+            talk_ended_at=None,
+            at_work_for=fact.centre,
+            last_queue=agent.last_queue or next(iter(agent.queues), None),
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.SideLegBegan, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    leg = (fact.channel, fact.phone)
+    after = changed(side, stage=_side_stage(side, fact), legs=(*side.legs, leg))
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideHangupAsked, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    after = changed(side, stage=_side_stage(side, fact), asked_to_end=fact.channel)
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideCallConnected, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    after = changed(
+        side,
+        stage=_side_stage(side, fact),
+        connected_at=fact.at,
+        phone=fact.phone or side.phone,
+        asked_to_end=None,
+    )
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
+def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
+    side = _side(floor, fact.call)
+    _side_stage(side, fact)
+    if fact.agent != side.agent:
+        raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
+    # What went on to a FAX had no phone of ours and was not recorded.
+    recorded = side.connected_at is not None and side.phone is not None
+    unreached = floor.unreached
+    if (
+        side.kind is SideKind.OUTGOING
+        and side.connected_at is None
+        and fact.outcome is not SideOutcome.REFUSED
+    ):
+        oldest = fact.at - AGAIN_S * SECOND
+        kept = {name: other for name, other in unreached.items() if other.began_at > oldest}
+        unreached = Map(kept).set(side.id, side)
+    floor = changed(
+        floor,
+        unreached=unreached,
+        sides=floor.sides.delete(side.id),
+        ended=floor.ended.set(side.id, fact.at),
+        unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
+    )
+    if side.agent is None:
+        return floor
+    agent = _agent(floor, side.agent)
+    work = _work(agent, fact)
+    until = fact.wrap_up_until
+    return put_agent(
+        floor,
+        changed(
+            agent,
+            work=work if until is not None else Work.IDLE,
+            side=agent.side if until is not None else None,
+            state_since=fact.at,
+            idle_since=fact.at,
+            wrap_up_until=until,
+            talk_ended_at=fact.at,
+            at_work_for=agent.at_work_for if until is not None else None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.AnswerPrepared, floor: Floor) -> Floor:
+    answer = Answer(fact.call, fact.centre, fact.number, fact.text, fact.at, fact.until)
+    return changed(floor, answers=floor.answers.set(fact.call, answer))
+
+
+@_apply.register
+def _(fact: f.AnswerDropped, floor: Floor) -> Floor:
+    if fact.call not in floor.answers:
+        raise IllegalTransition(f"no answer is kept for call {fact.call}")
+    return changed(floor, answers=floor.answers.delete(fact.call))
+
+
+@_apply.register
+def _(fact: f.EmergencyNotCarried, floor: Floor) -> Floor:
+    return floor
 
 
 # -- offers --------------------------------------------------------------------------------------------------
@@ -815,6 +992,7 @@ def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
             state_since=fact.at,
             idle_since=fact.at,
             at_work_for=None,
+            side=None,
         ),
     )
 

@@ -22,7 +22,7 @@ from callcore.domain.ids import (
     VisitId,
 )
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Treatment
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Treatment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +135,10 @@ class CallArrived(Fact):
     priority_reason: str | None = None
     test: bool = False
     """From a listed test number: left out of the figures."""
+    again: bool = False
+    """The same number called this centre within the last 24 hours (再入電)."""
+    answer: CallId | None = None
+    """The outgoing call that did not reach this number, and on which an answer was put (回答あり)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +340,102 @@ class RecordingFiled(Fact):
     seconds: float
     sha256: str | None
     problem: str | None = None
+
+
+# -- calls that are counted apart ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideCallBegan(Fact):
+    """A desk phone dialled an outside number, or a 連絡用番号 is being called: no arrival."""
+
+    call: CallId
+    node: NodeId
+    centre: CentreId
+    kind: SideKind
+    number: str
+    """The centre's own: the one that is shown, or that was called."""
+    other: Personal
+    """Who is called, or calls."""
+    phone: PhoneId | None
+    """That began it."""
+    agent: AgentId | None
+    """Who is signed in there."""
+    why: str
+    """By which kind of numbers it is allowed, or refused; `listed`: by the very number."""
+    holds_agent: bool = True
+    """Whether the agent does nothing else meanwhile; not beside a talk, nor if the number is refused at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideLegBegan(Fact):
+    """A channel was called for it. `phone` None: the carrier's."""
+
+    call: CallId
+    channel: ChannelId
+    phone: PhoneId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideHangupAsked(Fact):
+    """A party put the receiver down before the channel went."""
+
+    call: CallId
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideCallConnected(Fact):
+    """Both sides are in one bridge. `phone`, `agent`: of ours, where the other side called."""
+
+    call: CallId
+    phone: PhoneId | None
+    agent: AgentId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideCallEnded(Fact):
+    """`agent`: whose work it was; his or her after-call work ends by itself at `wrap_up_until`."""
+
+    call: CallId
+    outcome: SideOutcome
+    hung_up_by: Party
+    reason: str
+    agent: AgentId | None = None
+    wrap_up_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPrepared(Fact):
+    """What was to be told by a call-back that reached nobody, kept for the next call of that number."""
+
+    call: CallId
+    """The outgoing call."""
+    centre: CentreId
+    number: Personal
+    text: Personal
+    until: Instant
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDropped(Fact):
+    """Given, no longer needed, or too old. `by`: who asked; None: callcore itself."""
+
+    call: CallId
+    reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyNotCarried(Fact):
+    """Somebody dialled 110, 118 or 119 (`digits`), was not connected, and heard where else to call. An alarm."""
+
+    call: CallId
+    centre: CentreId
+    phone: PhoneId | None
+    digits: str
+    reason: str
 
 
 # -- offers --------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ from callcore.domain.ids import (
 )
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.offer import Offer
+from callcore.domain.personal import Personal
+from callcore.domain.sides import Answer, SideCall
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
 from callcore.domain.values import changed
 
@@ -98,6 +100,16 @@ class Floor:
     phone_centre: Map[PhoneId, CentreId] = field(default_factory=Map)
     calls: Map[CallId, Call] = field(default_factory=Map)
     channels: Map[ChannelId, CallId] = field(default_factory=Map)
+    sides: Map[CallId, SideCall] = field(default_factory=Map)
+    """Open calls that are no arrivals."""
+    unreached: Map[CallId, SideCall] = field(default_factory=Map)
+    """Outgoing calls of the last hours that reached nobody: an answer may be put on them."""
+    answers: Map[CallId, Answer] = field(default_factory=Map)
+    """By the outgoing call that they were put on."""
+    recent: Map[CallId, Personal] = field(default_factory=Map)
+    """The callers of the last day, and perhaps some more: who calls again is one of them."""
+    recent_most: int = 256
+    """So many are kept before those that are old enough are forgotten."""
     offers: Map[OfferId, Offer] = field(default_factory=Map)
     """Open offers only."""
     offers_made: int = 0
@@ -144,6 +156,16 @@ class Floor:
     def call_of(self, channel: ChannelId) -> Call | None:
         call = self.channels.get(channel)
         return None if call is None else self.calls.get(call)
+
+    def side_of(self, channel: ChannelId) -> SideCall | None:
+        """The call that is counted apart to which a channel belongs; there are few."""
+        own = self.sides.get(CallId(channel))
+        if own is not None:
+            return own
+        for side in self.sides.values():
+            if any(leg == channel for leg, _ in side.legs):
+                return side
+        return None
 
     def available(self, agent: AgentState) -> bool:
         return (
@@ -235,7 +257,8 @@ class Floor:
         return self.at if self.blind_since is None else self.blind_since
 
     def _arrivals(self) -> Iterator[Instant]:
-        return (call.arrived_at for call in self.calls.values())
+        yield from (call.arrived_at for call in self.calls.values())
+        yield from (side.began_at for side in self.sides.values())
 
     # -- what must always hold --------------------------------------------------------------------------------
 
@@ -275,6 +298,9 @@ class Floor:
                     yield f"channel {leg.channel} of call {call.id} is not known as such"
             if call.id in self.ended:
                 yield f"call {call.id} is open and ended"
+        for side in self.sides.values():
+            if side.id in self.ended or side.id in self.calls:
+                yield f"call {side.id} is counted apart and is an arrival, or has ended"
 
     def _of_agents(self) -> Iterator[str]:
         talking: dict[AgentId, CallId] = {}
@@ -291,6 +317,9 @@ class Floor:
                 yield f"agent {agent.id} is {agent.work.value} with offer {agent.offer}"
             if (agent.work is Work.TALKING) != (talking.get(agent.id) is not None):
                 yield f"agent {agent.id} is {agent.work.value}, calls say {talking.get(agent.id)}"
+            calling = agent.side is not None and agent.side in self.sides
+            if (agent.work is Work.CALLING_OUT) != calling:
+                yield f"agent {agent.id} is {agent.work.value} with the call {agent.side} of his own"
             if (agent.work is Work.WRAPPING_UP) != (agent.wrap_up_until is not None):
                 yield f"agent {agent.id} is {agent.work.value} until {agent.wrap_up_until}"
             if (agent.presence is Presence.SIGNED_OUT) == (agent.phone is not None):

@@ -20,7 +20,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
-from callcore.domain.stages import Device, OfferStage, Outcome, Party
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome
 
 
 class TimerKind(Enum):
@@ -74,6 +74,10 @@ class ChannelArrived(Input):
     caller: str | None
     listed: tuple[int, str] | None = None
     test: bool = False
+    again: bool = False
+    """Whoever holds the keys found this number among the callers of the last 24 hours."""
+    answer: CallId | None = None
+    """Likewise among the answers that wait for a caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,57 @@ class OfferNotPlaced(Input):
     reason: str
     caller_gone: bool = False
     """Asterisk has no such channel any more; its Hangup is on the way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideCallTold(Input):
+    """A call that is no arrival begins: a phone dialled out, or a 連絡用番号 is being called.
+
+    `refused`: the centre's list does not allow the number, and the phone says so.
+    """
+
+    node: NodeId
+    call: CallId
+    centre: CentreId
+    kind: SideKind
+    phone: PhoneId | None
+    number: str
+    other: str | None
+    why: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideDialBegan(Input):
+    """A channel is being called for such a call; `phone` None: the carrier's."""
+
+    call: CallId
+    channel: ChannelId
+    phone: PhoneId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideReturned(Input):
+    """The dialplan came back from dialling; `outcome` CONNECTED: somebody answered."""
+
+    call: CallId
+    outcome: SideOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAsked(Input):
+    """An answer is put on an outgoing call that reached nobody. `text`: 1 to 200 characters."""
+
+    call: CallId
+    text: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerDropAsked(Input):
+    call: CallId
+    reason: str
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +445,27 @@ class CallTraced:
 
 
 @dataclass(frozen=True, slots=True)
+class SideTraced:
+    """What CEL tells of a call that is no arrival; None is *unknown*."""
+
+    call: CallId
+    centre: CentreId
+    kind: SideKind
+    phone: PhoneId | None
+    number: str
+    other: str | None
+    why: str
+    began: Instant
+    connected: Instant | None
+    with_phone: PhoneId | None
+    outcome: SideOutcome | None
+    """By the dialplan's word; None: its channel went first."""
+    ended: Instant | None
+    hung_up_by: Party
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """An agent in the safety net's queue."""
 
@@ -408,3 +484,4 @@ class Snapshot(Input):
     devices: tuple[tuple[PhoneId, Device], ...]
     members: tuple[Member, ...]
     traces: tuple[CallTraced, ...] = ()
+    sides: tuple[SideTraced, ...] = ()

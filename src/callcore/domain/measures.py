@@ -18,7 +18,9 @@ from math import ceil
 from immutables import Map
 
 from callcore.domain import facts as f
+from callcore.domain import sides
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.sides import SideRecord
 from callcore.domain.stages import ANSWERED, NOT_OFFERED, Outcome, Party
 
 
@@ -420,15 +422,20 @@ class Books:
     """The records of all calls that arrived since some instant: the window of a live board."""
 
     records: Map[CallId, Record] = field(default_factory=Map)
+    sides: Map[CallId, SideRecord] = field(default_factory=Map)
+    """Calls that are no arrivals; no figure of `figures` knows them."""
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
         call = getattr(fact, "call", None)
         if isinstance(fact, f.ClockStepped):
             went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
-            return replace(self, records=self.records.update(went_on))
+            return replace(self, records=self.records.update(went_on), sides=self._sides_moved(fact.by))
         if call is None:
             return self
+        if isinstance(fact, f.SideCallBegan) or call in self.sides:
+            side = sides.record(self.sides.get(call), fact)
+            return self if side is None else replace(self, sides=self.sides.set(call, side))
         known = self.records.get(call)
         changed = record(known, fact)
         return (
@@ -437,10 +444,25 @@ class Books:
             else replace(self, records=self.records.set(call, changed))
         )
 
+    def _sides_moved(self, by: int) -> Map[CallId, SideRecord]:
+        went_on = {
+            k: replace(r, began_at=Instant(r.began_at + by), connected_at=_later(r.connected_at, by))
+            for k, r in self.sides.items()
+            if r.outcome is None
+        }
+        return self.sides.update(went_on)
+
     def since(self, first: Instant) -> Books:
         """Without ended calls that arrived before `first`."""
         kept = {k: r for k, r in self.records.items() if r.arrived_at >= first or r.outcome is None}
-        return self if len(kept) == len(self.records) else replace(self, records=Map(kept))
+        apart = {k: r for k, r in self.sides.items() if r.began_at >= first or r.outcome is None}
+        if len(kept) == len(self.records) and len(apart) == len(self.sides):
+            return self
+        return replace(self, records=Map(kept), sides=Map(apart))
+
+    def sides_of(self, centre: CentreId, first: Instant, before: Instant) -> list[SideRecord]:
+        """One centre's calls that are no arrivals and began in [first, before)."""
+        return [r for r in self.sides.values() if r.centre == centre and first <= r.began_at < before]
 
     def of(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
         """Records of one centre that arrived in [first, before)."""

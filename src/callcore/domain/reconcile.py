@@ -10,7 +10,7 @@ Two uses of one rule book:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from callcore.domain import closing
 from callcore.domain import effects as e
@@ -19,8 +19,17 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
-from callcore.domain.stages import OfferStage, Party, Presence, Stage
-from callcore.domain.turn import Turn, admit, arrive, device_is, give_up, sign_out_strangers
+from callcore.domain.stages import OfferStage, Party, Presence, SideOutcome, Stage
+from callcore.domain.turn import (
+    Turn,
+    admit,
+    arrive,
+    device_is,
+    give_up,
+    side_begins,
+    side_ends,
+    sign_out_strangers,
+)
 
 SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
@@ -59,6 +68,7 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         ended = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
         if unknown and ChannelId(trace.call) not in present and ended:
             _lived_unseen(turn, trace, seen)
+    _sides(turn, seen, present, old)
     for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
         if channel.call == CallId(channel.id) and channel.id in present and channel.created <= old:
             _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
@@ -76,6 +86,52 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     sign_out_strangers(turn, seen.at)
     _mirror(turn, seen)
     _reclaim(turn, seen)
+
+
+def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSeen], old: Instant) -> None:
+    """Calls that are no arrivals: those that nobody saw are told from CEL, and those that are gone are over."""
+    for trace in sorted(seen.sides, key=lambda t: (t.began, t.call)):
+        if (
+            trace.ended is None
+            and ChannelId(trace.call) not in present
+            and trace.call not in turn.floor.sides
+        ):
+            continue  # it went with Asterisk, or came just now and is on its way
+        told = i.SideCallTold(
+            at=trace.began,
+            node=seen.node,
+            call=trace.call,
+            centre=trace.centre,
+            kind=trace.kind,
+            phone=trace.phone,
+            number=trace.number,
+            other=trace.other,
+            why=trace.why,
+            refused=trace.refused,
+        )
+        if trace.call not in turn.floor.sides:
+            side_begins(turn, told, over=trace.ended is not None, reconstructed=True)
+        side = turn.floor.sides.get(trace.call)
+        if side is not None and side.connected_at is None and trace.connected is not None:
+            who = turn.floor.seated.get(trace.with_phone) if trace.with_phone is not None else None
+            turn.tell(
+                f.SideCallConnected(
+                    at=trace.connected,
+                    call=side.id,
+                    phone=trace.with_phone,
+                    agent=who,
+                    reconstructed=True,
+                )
+            )
+            side = turn.floor.sides[trace.call]
+        if side is not None and trace.ended is not None:
+            outcome = trace.outcome or SideOutcome.NO_ANSWER
+            side_ends(turn, side, trace.ended, outcome, trace.hung_up_by, reconstructed=True)
+    for side in sorted(turn.floor.sides.values(), key=lambda s: (s.began_at, s.id)):
+        if side.node != seen.node or side.channel in present or side.began_at > old:
+            continue
+        at = max(turn.floor.watched_until, side.began_at) if seen.first else seen.at
+        side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.UNKNOWN, reconstructed=True)
 
 
 def _name_queue(turn: Turn, call: Call) -> None:

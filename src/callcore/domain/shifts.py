@@ -45,6 +45,8 @@ class Doing(Enum):
     RINGING = "ringing"
     TALKING = "talking"
     ACW = "acw"
+    OUTGOING = "outgoing"
+    """In a call of the agent's own making, or in the after-call work of one. No part of talk, AHT or occupancy."""
     PAUSED = "paused"
     BUSY = "busy"
     """On the phone with somebody who is no caller of ours."""
@@ -59,14 +61,15 @@ _BY_WORD = {
     AgentWord.RESERVED: Doing.RINGING,
     AgentWord.RINGING: Doing.RINGING,
     AgentWord.TALKING: Doing.TALKING,
+    AgentWord.CALLING_OUT: Doing.OUTGOING,
     AgentWord.ACW: Doing.ACW,
     AgentWord.PAUSED: Doing.PAUSED,
     AgentWord.BUSY: Doing.BUSY,
     AgentWord.UNREACHABLE: Doing.UNREACHABLE,
 }
 
-_FOR_A_CALL = frozenset({Doing.RINGING, Doing.TALKING, Doing.ACW})
-_KNOWN_UNWATCHED = frozenset({Doing.TALKING, Doing.ACW, Doing.PAUSED})
+_FOR_A_CALL = frozenset({Doing.RINGING, Doing.TALKING, Doing.ACW, Doing.OUTGOING})
+_KNOWN_UNWATCHED = frozenset({Doing.TALKING, Doing.ACW, Doing.PAUSED, Doing.OUTGOING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,8 @@ class Roster:
         if word is AgentWord.SIGNED_OUT:
             return None
         doing = _BY_WORD[word]
+        if doing is Doing.ACW and agent.side is not None:
+            doing = Doing.OUTGOING
         if not floor.linked and doing not in _KNOWN_UNWATCHED:
             doing = Doing.UNKNOWN
         one = agent.at_work_for if doing in _FOR_A_CALL else None

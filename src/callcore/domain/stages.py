@@ -66,8 +66,34 @@ class Party(Enum):
 
     CALLER = "caller"
     AGENT = "agent"
+    CALLED = "called"
+    """The far end of a call that a desk phone made."""
     SYSTEM = "system"
     UNKNOWN = "unknown"
+
+
+class SideKind(Enum):
+    """A call that is no arrival, and is counted apart."""
+
+    OUTGOING = "outgoing"
+    """From a desk phone to somebody outside."""
+    EMERGENCY = "emergency"
+    """From a desk phone to 110, 118 or 119."""
+    CONTACT = "contact"
+    """To a number that the centre file marks as 連絡用番号."""
+
+
+class SideOutcome(Enum):
+    """What a call that is counted apart ended as (definitions, "call")."""
+
+    CONNECTED = "connected"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    """Nobody took it, or the caller put down before."""
+    REFUSED = "refused"
+    """The centre's list does not allow the number, or the far end did not want the call."""
+    FAILED = "failed"
+    """It could not be put through: no such number, no line, a fault of the carrier's or ours."""
 
 
 class OfferStage(Enum):
@@ -117,6 +143,8 @@ class Work(Enum):
     RESERVED = "reserved"
     RINGING = "ringing"
     TALKING = "talking"
+    CALLING_OUT = "calling_out"
+    """In a call of the agent's own making; no offer meanwhile."""
     WRAPPING_UP = "wrapping_up"
 
 

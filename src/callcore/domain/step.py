@@ -16,20 +16,35 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.agent import AgentState
+from callcore.domain.centre import ANSWER_DAYS
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, after, seconds
+from callcore.domain.personal import Personal
 from callcore.domain.reconcile import reconcile
-from callcore.domain.stages import OWN_DOING, OfferStage, Party, Presence, Stage, Work
+from callcore.domain.sides import ANSWER_MOST, SideCall
+from callcore.domain.stages import (
+    OWN_DOING,
+    OfferStage,
+    Party,
+    Presence,
+    SideKind,
+    SideOutcome,
+    Stage,
+    Work,
+)
 from callcore.domain.turn import (
     Turn,
     admit,
     arrive,
     configure,
     device_is,
+    drop_answers,
     give_up,
     joined,
     pause,
     resume,
+    side_begins,
+    side_ends,
     sign_in,
     sign_out,
 )
@@ -315,7 +330,68 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.SideCallTold, turn: Turn) -> None:
+    side_begins(turn, told)
+
+
+@_take.register
+def _(told: i.AnswerAsked, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.call) or turn.floor.unreached.get(told.call)
+    text = told.text.strip()
+    if side is None or side.connected_at is not None or side.kind is not SideKind.OUTGOING:
+        turn.disregard("つながらなかった発信ではない / not an outgoing call that reached nobody")
+    elif side.other.text is None or not 0 < len(text) <= ANSWER_MOST:
+        turn.disregard("番号が分からないか、文が長すぎる / no number, or the text is too long")
+    else:
+        drop_answers(turn, told.at)
+        centre = turn.floor.centres.get(side.centre)
+        kept = centre.outgoing if centre is not None else None
+        days = ANSWER_DAYS if kept is None else kept.answers_kept_days
+        turn.tell(
+            f.AnswerPrepared(
+                at=told.at,
+                call=side.id,
+                centre=side.centre,
+                number=side.other,
+                text=Personal(side.id, side.centre, side.other.at, text),
+                until=after(told.at, seconds(days * 86_400)),
+                by=told.by,
+            )
+        )
+
+
+@_take.register
+def _(told: i.AnswerDropAsked, turn: Turn) -> None:
+    if told.call not in turn.floor.answers:
+        turn.disregard("その回答はない / no such answer")
+        return
+    turn.tell(f.AnswerDropped(at=told.at, call=told.call, reason=told.reason, by=told.by))
+
+
+@_take.register
+def _(told: i.SideDialBegan, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.call)
+    if side is None or turn.floor.side_of(told.channel) is not None:
+        turn.disregard("その通話は終わっている / that call is over, or its leg is known")
+        return
+    turn.tell(f.SideLegBegan(at=told.at, call=side.id, channel=told.channel, phone=told.phone))
+
+
+@_take.register
+def _(told: i.SideReturned, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.call)
+    if side is None or told.outcome is SideOutcome.CONNECTED:
+        turn.disregard("チャネルの終わりで決まる / the channel's end tells")
+        return
+    side_ends(turn, side, told.at, told.outcome, side.put_down_by())
+
+
+@_take.register
 def _(told: i.BridgeEntered, turn: Turn) -> None:
+    side = turn.floor.side_of(told.channel)
+    if side is not None:
+        _side_joined(turn, side, told)
+        return
     call = turn.floor.call_of(told.channel)
     leg = call.leg(told.channel) if call is not None else None
     if call is None or leg is None or leg.bridge == told.bridge:
@@ -323,6 +399,18 @@ def _(told: i.BridgeEntered, turn: Turn) -> None:
         return
     turn.tell(f.LegJoined(at=told.at, call=call.id, channel=told.channel, bridge=told.bridge))
     joined(turn, call.id, told.channel, told.at)
+
+
+def _side_joined(turn: Turn, side: SideCall, told: i.BridgeEntered) -> None:
+    """Dial puts the leg that answered into the bridge first, and then the channel that called it: they are together.
+
+    A phone that answered a 連絡用番号 is known by its leg, which came first."""
+    phone = next((phone for leg, phone in side.legs if leg == told.channel), None)
+    if side.connected_at is not None or (told.channel != side.channel and phone is None):
+        turn.disregard("つながったことは、かけた側で決まる / the channel that called tells the connection")
+        return
+    agent = turn.floor.seated.get(phone) if phone is not None else None
+    turn.tell(f.SideCallConnected(at=told.at, call=side.id, phone=phone, agent=agent))
 
 
 @_take.register
@@ -352,6 +440,11 @@ def _(told: i.HoldChanged, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.HangupRequested, turn: Turn) -> None:
+    side = turn.floor.side_of(told.channel)
+    if side is not None:
+        if side.asked_to_end is None:
+            turn.tell(f.SideHangupAsked(at=told.at, call=side.id, channel=told.channel))
+        return
     call = turn.floor.call_of(told.channel)
     if call is None or call.asked_to_end is not None:
         turn.disregard("切断側は記録済みか対象外 / who hung up is known, or no channel of ours")
@@ -364,6 +457,11 @@ def _(told: i.HangupRequested, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.ChannelGone, turn: Turn) -> None:
+    side = turn.floor.side_of(told.channel)
+    if side is not None:
+        if told.channel == side.channel:
+            side_ends(turn, side, told.at, SideOutcome.NO_ANSWER, side.put_down_by())
+        return
     call = turn.floor.call_of(told.channel)
     if call is None:
         turn.disregard("知らないチャネル / no channel of ours")

@@ -12,7 +12,7 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call, Leg
-from callcore.domain.centre import OUTCOMES, Centre, Configuration, Number, Overflow
+from callcore.domain.centre import OUTCOMES, OUTGOING_ACW_S, Centre, Configuration, Number, Overflow
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
@@ -29,6 +29,7 @@ from callcore.domain.ids import (
     seconds,
 )
 from callcore.domain.personal import Personal
+from callcore.domain.sides import SideCall
 from callcore.domain.stages import (
     OWN_DOING,
     Device,
@@ -36,6 +37,8 @@ from callcore.domain.stages import (
     Outcome,
     Party,
     Presence,
+    SideKind,
+    SideOutcome,
     Stage,
     Treatment,
     Work,
@@ -251,7 +254,7 @@ class Turn:
     def _free_for_net(self, name: AgentId, at: Instant) -> AgentId | None:
         """An agent whom the safety net rang may be reserved by us for another caller; that offer is withdrawn."""
         agent = self.floor.agents.get(name)
-        if agent is None or agent.work is Work.TALKING:
+        if agent is None or agent.work in (Work.TALKING, Work.CALLING_OUT):
             return None
         if agent.offer is not None:
             self.fail_offer(
@@ -419,7 +422,7 @@ def sign_out_strangers(turn: Turn, at: Instant) -> None:
 def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -> Call | None:
     """A new call, unless it is known, over, or for no number of ours."""
     name = CallId(told.channel)
-    if name in turn.floor.calls or name in turn.floor.ended:
+    if name in turn.floor.calls or name in turn.floor.ended or name in turn.floor.sides:
         turn.disregard("既知の着信 / this call is known")
         return None
     if told.channel in turn.floor.channels:
@@ -444,12 +447,44 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             priority=priority,
             priority_reason=why,
             test=told.test,
+            again=told.again,
+            answer=told.answer,
             reconstructed=reconstructed,
         )
     )
+    _show_note(turn, centre, told)
     if turn.floor.lagging:
         turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
+
+
+def _show_note(turn: Turn, centre: Centre, told: i.ChannelArrived) -> None:
+    """What the phone of whoever is offered this caller shows besides: that an answer waits, and that he calls again."""
+    answer = turn.floor.answers.get(told.answer) if told.answer is not None else None
+    words, roman = [], []
+    if answer is not None:
+        day = centre.calendar.local_date(answer.at)
+        words.append(f"回答あり{day.month}/{day.day}")
+        roman.append(f"answer {day.month}/{day.day}")
+    if told.again:
+        words.append("再入電")
+        roman.append("again")
+    if words:
+        turn.want(e.ShowNote(CallId(told.channel), told.name, " ".join(words), " ".join(roman)))
+
+
+def drop_answers(turn: Turn, at: Instant, *, reached: SideCall | None = None) -> None:
+    """Let go of answers that are too old, and of those for a number that was `reached`."""
+    for name, answer in sorted(turn.floor.answers.items()):
+        if answer.until <= at:
+            turn.tell(f.AnswerDropped(at=at, call=name, reason="保存期間が過ぎた / kept long enough"))
+        elif (
+            reached is not None
+            and answer.centre == reached.centre
+            and answer.number.text is not None
+            and answer.number.text == reached.other.text
+        ):
+            turn.tell(f.AnswerDropped(at=at, call=name, reason="発信がつながった / a call reached it"))
 
 
 def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | None, str | None]:
@@ -553,6 +588,118 @@ def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:
         if leg.bridge == call.bridge and channel in (call.channel, leg.channel):
             turn.answer(call, at, leg)
             return
+
+
+def side_begins(
+    turn: Turn, told: i.SideCallTold, *, over: bool = False, reconstructed: bool = False
+) -> SideCall | None:
+    """A call that is no arrival; None if it is known, over, or of no centre of ours. `over`: it is told when it has
+    ended already, and what the agent does now is left alone."""
+    known = turn.floor.sides, turn.floor.calls, turn.floor.ended
+    if any(told.call in each for each in known) or told.centre not in turn.floor.centres:
+        turn.disregard("既知の通話か、センターがない / this call is known, or of no centre here")
+        return None
+    name = turn.floor.seated.get(told.phone) if told.phone is not None else None
+    agent = turn.floor.agents[name] if name is not None else None
+    holds = agent is not None and agent.work is not Work.TALKING and agent.side not in turn.floor.sides
+    holds = holds and not told.refused and not over
+    if agent is not None and holds and agent.offer is not None:
+        # The phone is in use: whoever was to ring there is offered to somebody else.
+        for leg in turn.floor.calls[turn.floor.offers[agent.offer].call].legs:
+            if leg.offer == agent.offer:
+                turn.want(e.WithdrawOffer(agent.offer, leg.channel))
+        turn.fail_offer(agent.offer, told.at, OfferStage.BUSY, "発信を始めた / the agent began a call")
+    turn.tell(
+        f.SideCallBegan(
+            at=told.at,
+            call=told.call,
+            node=told.node,
+            centre=told.centre,
+            kind=told.kind,
+            number=told.number,
+            other=Personal(told.call, told.centre, told.at, told.other),
+            phone=told.phone,
+            agent=name,
+            why=told.why,
+            holds_agent=holds,
+            reconstructed=reconstructed,
+        )
+    )
+    side = turn.floor.sides[told.call]
+    if told.refused:
+        side_ends(
+            turn,
+            side,
+            told.at,
+            SideOutcome.REFUSED,
+            Party.SYSTEM,
+            reason=f"発信先の一覧にない ({told.why}) / not on the centre's list of destinations",
+            reconstructed=reconstructed,
+        )
+        return None
+    return side
+
+
+SIDE_WORDS = {
+    SideOutcome.CONNECTED: "通話した / connected",
+    SideOutcome.BUSY: "話し中 / busy",
+    SideOutcome.NO_ANSWER: "応答なし / no answer",
+    SideOutcome.REFUSED: "拒否された / refused",
+    SideOutcome.FAILED: "つながらない / could not be put through",
+}
+
+
+def side_ends(
+    turn: Turn,
+    side: SideCall,
+    at: Instant,
+    outcome: SideOutcome,
+    by: Party,
+    *,
+    reason: str | None = None,
+    reconstructed: bool = False,
+) -> None:
+    """The call is over. Who made it wraps up as the centre says; an emergency call that reached nobody is an alarm."""
+    outcome = SideOutcome.CONNECTED if side.connected_at is not None else outcome
+    reason = reason or SIDE_WORDS[outcome]
+    centre = turn.floor.centres.get(side.centre)
+    outgoing = centre.outgoing if centre is not None else None
+    until = None
+    if side.agent is not None:
+        acw_s = OUTGOING_ACW_S if outgoing is None else outgoing.acw_s
+        until = after(at, seconds(acw_s)) if acw_s else None
+        if until is not None and reconstructed and until <= turn.at:
+            until = None  # over meanwhile; how long it really took is not made up
+    digits = side.other.text
+    if side.kind is SideKind.EMERGENCY and outcome is not SideOutcome.CONNECTED and by is not Party.AGENT:
+        turn.tell(
+            f.EmergencyNotCarried(
+                at=at,
+                call=side.id,
+                centre=side.centre,
+                phone=side.phone,
+                digits=digits or "",
+                reason=reason,
+                reconstructed=reconstructed,
+            )
+        )
+        turn.want(e.Alarm(f"{digits} に発信できなかった / {digits} was not reached", side.centre, side.phone))
+    turn.tell(
+        f.SideCallEnded(
+            at=at,
+            call=side.id,
+            outcome=outcome,
+            hung_up_by=by,
+            reason=reason,
+            agent=side.agent,
+            wrap_up_until=until,
+            reconstructed=reconstructed,
+        )
+    )
+    if until is not None and side.agent is not None:
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, side.agent), until))
+    if side.kind is SideKind.OUTGOING and outcome is SideOutcome.CONNECTED:
+        drop_answers(turn, at, reached=side)
 
 
 def device_is(turn: Turn, phone: PhoneId, device: Device, at: Instant) -> None:

@@ -39,6 +39,17 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("number", WHOLE): (DIALPLAN,),
     ("number", "queue"): (DIALPLAN,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
+    ("phone", "display"): (PHONES,),
+    ("centre", "display"): (DIALPLAN,),
+    ("centre", "display_roman"): (DIALPLAN,),
+    # The centre's name is what phones show unless the file has a shorter one.
+    ("centre", "name"): (DIALPLAN,),
+    **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
+    ("outgoing", WHOLE): (DIALPLAN,),
+    ("destination", WHOLE): (DIALPLAN,),
+    ("destination", "number"): (DIALPLAN,),
+    ("contact", WHOLE): (DIALPLAN,),
+    ("contact", "to"): (DIALPLAN,),
     ("announcement", WHOLE): (DIALPLAN,),
 }
 
@@ -54,6 +65,9 @@ _THINGS: Final = {
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
     "caller": ("発信番号", "caller"),
+    "outgoing": ("発信", "calls out"),
+    "destination": ("発信先", "destination"),
+    "contact": ("連絡用番号", "contact number"),
     "announcement": ("案内", "announcement"),
     "file": ("Asterisk の設定", "Asterisk's file"),
     "setting": ("環境変数", "environment"),
@@ -176,6 +190,8 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "time_zone": centre.time_zone,
             "languages": ", ".join(centre.languages),
             "lines": _maybe(centre.lines),
+            "display": centre.display or "",
+            "display_roman": centre.display_roman or "",
         },
         ("targets", ""): {
             "answer_ratio": f"{centre.target_answer_ratio:g}",
@@ -218,6 +234,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "seat": phone.seat,
             "model": phone.model,
             "mac": phone.mac or "",
+            "display": phone.display.value,
         }
     for agent in centre.agents:
         things["agent", agent.id] = {
@@ -230,6 +247,22 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         things["guest", guest.agent] = {"queues": queues(guest.queues)}
     for caller in centre.callers:
         things["caller", caller.number] = {"reason": caller.reason, "priority": str(caller.priority)}
+    out = centre.outgoing
+    if out is not None:
+        things["outgoing", ""] = {
+            "number": out.number,
+            "emergency": ", ".join(out.emergency),
+            "kinds": ", ".join(kind.value for kind in out.kinds),
+            "prefix": out.prefix,
+            "ring_s": str(out.ring_s),
+            "acw_s": str(out.acw_s),
+            "answers_kept_days": str(out.answers_kept_days),
+        }
+    for listed in out.listed if out is not None else ():
+        things["destination", listed.name] = {"number": f"{listed.digits}{'…' if listed.begins else ''}"}
+    for contact in centre.contacts:
+        to = contact.forward or ", ".join(short(phone) for phone in contact.phones)
+        things["contact", contact.digits] = {"to": to, "name": contact.name}
     for told in centre.announcements:
         things["announcement", f"{told.kind} {told.language}"] = {"text": told.text}
     return things

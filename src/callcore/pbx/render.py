@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import ip_address, ip_network
@@ -23,7 +23,8 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain import numbering
+from callcore.domain.centre import EMERGENCY, TONGUES, Centre, Configuration, Display, Outgoing
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
@@ -40,6 +41,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_stack",
     "app_userevent",
     "app_waitforcond",
     "cdr_custom",
@@ -176,6 +178,12 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
+NO_EMERGENCY_CALL_SOUND: Final = "no_emergency_call"
+"""What a desk phone says that dialled 110, 118 or 119 in vain, if the centre has words of its own."""
+WHISPER_SOUND: Final = "whisper"
+"""What an agent hears who has picked up, before the caller is put through, if the centre has such words."""
+DISPLAY_MOST: Final = 40
+"""Characters of a centre's name on a display; the rest of the line is the caller's."""
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
@@ -222,6 +230,8 @@ _DIGITS: Final = re.compile(r"\+?[0-9]{1,20}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _SOUND: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_NO_DISPLAY: Final = re.compile(r"[^\w 　・ー（）.-]")
+"""What a display's text must not hold: in some place of Asterisk's files it would mean something."""
 _RESERVED: Final = frozenset({"general", "global", "system", "trunk", "trunk-identify", "globals", "default"})
 
 
@@ -258,6 +268,8 @@ class PbxSettings:
     phone_secrets: Mapping[PhoneId, str]
     """SIP passwords, one for each phone of the centre files."""
     trunk_hosts: tuple[str, ...] = ()
+    trunk_out: str = ""
+    """`address` or `address:port` that calls to outside numbers are sent to; empty: there is none."""
     """Addresses or networks that the carrier's calls come from."""
     ami_host: str = "127.0.0.1"
     sip_host: str = "0.0.0.0"  # noqa: S104  a desk phone must reach it; the demo and the tests give a loopback address
@@ -277,11 +289,35 @@ class _SoundView:
 
 
 @dataclass(frozen=True, slots=True)
+class _OutView:
+    extension: str
+    why: str
+    to: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ContactView:
+    digits: str
+    centre: str
+    language: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class _CentreView:
     id: str
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    display: str
+    display_roman: str
+    shown: str
+    outgoing_ring_s: int
+    emergency: tuple[str, ...]
+    emergencies: tuple[tuple[str, str], ...]
+    """(extension, number): with and without the prefix, for nobody thinks of it then."""
+    out_lines: tuple[_OutView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +343,7 @@ class _PhoneView:
     centre: str
     language: str
     secret: str
+    roman: bool
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -325,6 +362,9 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
         "centres": [_centre_view(centre) for centre in centres],
         "numbers": _number_views(centres),
+        "contacts": _contact_views(centres),
+        "tongues": [(language, _shown(name)) for language, name in TONGUES.items()],
+        "carrier": _carrier(settings.trunk_out),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
@@ -478,6 +518,7 @@ def _check_unique(centres: Iterable[Centre]) -> None:
     for centre in centres:
         names = [("centre", str(centre.id))]
         names += [("number", number.digits) for number in centre.numbers]
+        names += [("number", contact.digits) for contact in centre.contacts]
         names += [("queue", str(queue.id)) for queue in centre.queues]
         names += [("phone", str(phone.id)) for phone in centre.phones]
         for name in names:
@@ -503,6 +544,8 @@ def _centre_view(centre: Centre) -> _CentreView:
     if "closed" in sounds:
         sounds.setdefault(EMERGENCY_SOUND, sounds["closed"])
         kinds = (*kinds, EMERGENCY_SOUND)
+    kinds = (*kinds, *(kind for kind in (NO_EMERGENCY_CALL_SOUND, WHISPER_SOUND) if kind in sounds))
+    outgoing = centre.outgoing
     for kind in kinds:
         if kind not in sounds:
             raise RenderError(
@@ -514,7 +557,64 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        display=_shown(centre.display or _NO_DISPLAY.sub("", centre.name)[:DISPLAY_MOST] or centre.id),
+        display_roman=_shown(centre.display_roman or centre.id, roman=True),
+        shown=_match(
+            _DIGITS,
+            "number / 電話番号",
+            min(n.digits for n in centre.numbers) if outgoing is None else outgoing.number,
+        ),
+        outgoing_ring_s=60 if outgoing is None else outgoing.ring_s,
+        emergency=() if outgoing is None else tuple(sorted(set(outgoing.emergency) & set(EMERGENCY))),
+        emergencies=_emergencies("" if outgoing is None else outgoing.prefix),
+        out_lines=() if outgoing is None else tuple(_out_views(outgoing)),
     )
+
+
+def _shown(text: str, *, roman: bool = False) -> _Dialplan:
+    """A text for a phone's display: letters and digits of any script, and signs that no format takes for its own."""
+    fits = re.fullmatch(r"[A-Za-z0-9 .-]+", text) if roman else text and not _NO_DISPLAY.search(text)
+    if len(text) > DISPLAY_MOST or not fits:
+        raise RenderError(
+            f"display: {text!r} cannot be shown; letters and digits, at most {DISPLAY_MOST}. / "
+            f"電話機に表示できません: {text!r}。文字と数字で {DISPLAY_MOST} 字まで"
+        )
+    return _Dialplan(text)
+
+
+def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{front}{digits}", digits) for front in dict.fromkeys(("", prefix)) for digits in EMERGENCY
+    )
+
+
+def _out_views(outgoing: Outgoing) -> Iterator[_OutView]:
+    """One extension for each pattern. The prefix is taken off before the number goes on."""
+    prefix = outgoing.prefix
+    if prefix:
+        _match(_DIGITS, "prefix / 外線番号", prefix)
+    number = _Dialplan(f"${{EXTEN:{len(prefix)}}}" if prefix else "${EXTEN}")
+    for line in numbering.lines(outgoing):
+        if re.fullmatch(r"[0-9X.\[\]-]+", line.pattern) is None:
+            raise RenderError(f"number / 電話番号: {line.pattern!r}")
+        to = "callcore-dial" if line.allowed else "callcore-denied"
+        extension = f"{prefix}{line.pattern}"
+        yield _OutView(_Dialplan(extension if line.exact else f"_{extension}"), line.why, to, number)
+
+
+def _carrier(address: str) -> _Dialplan:
+    """Where outside calls go: `address`, or `address:port`. Checked here, for it becomes part of a Dial string."""
+    if not address:
+        return _Dialplan("")
+    host, _, port = address.partition(":")
+    try:
+        ip_address(host)
+        fits = not port or 0 < int(port) < 65536
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RenderError(f"outgoing trunk / 発信先の回線: {address!r}")
+    return _Dialplan(address)
 
 
 def _windows(day: tuple[Window, ...]) -> _Dialplan:
@@ -533,6 +633,20 @@ def _number_views(centres: Iterable[Centre]) -> list[_NumberView]:
         for centre in centres
         for number in sorted(centre.numbers, key=lambda number: number.digits)
     ]
+
+
+def _contact_views(centres: Iterable[Centre]) -> list[_ContactView]:
+    views = []
+    for centre in centres:
+        for contact in sorted(centre.contacts, key=lambda each: each.digits):
+            phones = ",".join(_match(_ID, "phone / 電話機", phone) for phone in contact.phones)
+            if contact.forward is not None:
+                where = f"CALLCORE_TO={_match(_DIGITS, 'number / 電話番号', contact.forward)}"
+            else:
+                where = f"CALLCORE_LIST={phones}"
+            digits = _match(_DIGITS, "number / 電話番号", contact.digits)
+            views.append(_ContactView(digits, centre.id, centre.languages[0], _Dialplan(where)))
+    return views
 
 
 def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
@@ -564,6 +678,7 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                    roman=phone.display is Display.ROMAN,
                 )
             )
     return views

@@ -27,6 +27,9 @@ COMMON_KINDS = (
     "refused",
     "not-possible",
     "no-such-code",
+    "call-refused",
+    "call-failed",
+    "emergency-elsewhere",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
 

@@ -17,6 +17,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from callcore.domain import sides
 from callcore.domain.board import Window, today
 from callcore.domain.centre import Centre
 from callcore.domain.evolve import evolve
@@ -33,6 +34,7 @@ from callcore.domain.shifts import (
     together,
     wrap_ups,
 )
+from callcore.domain.sides import SideFigures
 from callcore.domain.visits import QueueFigures, Visits, by_queue
 from callcore.reports.replay import unknown_centre
 from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
@@ -53,6 +55,8 @@ class Row:
     endings: Endings
     handling: Handling
     staffing: Staffing
+    outgoing: SideFigures
+    contact: SideFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Ledger:
         if not self.floor.linked or self.at < span[1] + UNNOTICED_S * SECOND:
             return False
         wrapping = self.roster.wrapping_up
+        if any(one.outcome is None for one in self.books.sides_of(centre, *span)):
+            return False
         return not any(r.outcome is None or r.call in wrapping for r in self.books.of(centre, *span))
 
 
@@ -210,7 +216,10 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
     staff = staffing(stretches, centre.id, [half for _, half in spans], ledger.at, since)
     calls = _by_span(records, [half for _, half in spans])
 
+    apart = ledger.books.sides_of(centre.id, *span)
+
     def row(window: Window, of: Span, mine: Sequence[Record], there: Staffing) -> Row:
+        beside = [one for one in apart if of[0] <= one.began_at < of[1]]
         told = figures(mine, at=ledger.at, service_level_s=centre.service_level_s)
         return Row(
             span=of,
@@ -219,6 +228,8 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
             endings=endings(mine, told),
             handling=handling(mine, acw, ledger.roster),
             staffing=there,
+            outgoing=sides.figures(beside, contact=False),
+            contact=sides.figures(beside, contact=True),
         )
 
     days: list[Day] = []
@@ -232,7 +243,8 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
         hours = centre.calendar.windows(date.fromisoformat(window.date))
         open_halves = [n for n in mine if any(a < spans[n][1][1] and spans[n][1][0] < b for a, b in hours)]
         opened += [staff[n] for n in open_halves]
-        shown = [n for n in mine if n in open_halves or calls[n] or staff[n].signed_in]
+        dialled = {n for n in mine for one in apart if spans[n][1][0] <= one.began_at < spans[n][1][1]}
+        shown = [n for n in mine if n in open_halves or n in dialled or calls[n] or staff[n].signed_in]
         whole = together([staff[n] for n in mine], [staff[n] for n in open_halves])
         told = [r for n in mine for r in calls[n]]
         days.append(

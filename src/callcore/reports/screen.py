@@ -31,6 +31,7 @@ STATES = {
     AgentWord.RESERVED: "呼出前 reserved",
     AgentWord.RINGING: "呼出中 ringing",
     AgentWord.TALKING: "通話中 talking",
+    AgentWord.CALLING_OUT: "発信中 calling out",
     AgentWord.ACW: "後処理 ACW",
     AgentWord.PAUSED: "離席 paused",
     AgentWord.BUSY: "他の通話 busy",
@@ -84,6 +85,8 @@ def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableTyp
     yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
     yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
     yield _queues(report)
+    if report.total.outgoing.made or report.total.contact.made:
+        yield _table("発信と連絡用番号 / Calls out and contact numbers", report, list(_apart()), half_hours)
     yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
 
 
@@ -193,6 +196,19 @@ def _calls(report: Report) -> Iterator[Column]:
     yield "未終了\nopen", lambda row: str(row.figures.open)
 
 
+def _apart() -> Iterator[Column]:
+    """Calls that are no arrivals, which no other table counts."""
+    yield "発信\nmade", lambda row: str(row.outgoing.made)
+    yield "通話\nconnected", lambda row: str(row.outgoing.connected)
+    yield "話し中\nbusy", lambda row: str(row.outgoing.busy)
+    yield "応答なし\nno answer", lambda row: str(row.outgoing.no_answer)
+    yield "拒否\nrefused", lambda row: str(row.outgoing.refused)
+    yield "失敗\nfailed", lambda row: str(row.outgoing.failed)
+    yield "通話時間\ntalk", lambda row: clock(row.outgoing.talk_s)
+    yield "連絡用\ncontact", lambda row: str(row.contact.made)
+    yield "うち通話\nconnected", lambda row: str(row.contact.connected)
+
+
 def _handling(report: Report) -> Iterator[Column]:
     yield (
         f"SL({report.centre.service_level_s}秒)\nservice level",
@@ -228,6 +244,7 @@ def _agents(report: Report) -> Iterator[Column]:
         ("呼出", Doing.RINGING),
         ("通話", Doing.TALKING),
         ("後処理", Doing.ACW),
+        ("発信", Doing.OUTGOING),
         ("他の通話", Doing.BUSY),
         ("不通", Doing.UNREACHABLE),
         ("不明", Doing.UNKNOWN),

@@ -191,6 +191,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
         ("呼出", Doing.RINGING),
         ("通話", Doing.TALKING),
         ("後処理", Doing.ACW),
+        ("発信", Doing.OUTGOING),
         ("離席", Doing.PAUSED),
         ("他の通話", Doing.BUSY),
         ("電話機不通", Doing.UNREACHABLE),
@@ -203,10 +204,30 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "占有 分子(秒) occupancy_part_s", lambda row: _seconds(row.staffing.occupancy.part)
     yield "占有 分母(秒) occupancy_whole_s", lambda row: _seconds(row.staffing.occupancy.whole)
     yield "時間当たり処理件数 cph", lambda row: per_hour(row.figures.answered, row.staffing.signed_in)
+    for ja, word in SIDE_WORDS:
+        yield f"発信 {ja} outgoing_{word}", _side("outgoing", word)
+    yield "発信 通話(秒) outgoing_talk_s", lambda row: row.outgoing.talk_s
+    for ja, word in SIDE_WORDS:
+        yield f"連絡用番号 {ja} contact_{word}", _side("contact", word)
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
     yield "試験呼(除く) tests", lambda row: row.figures.tests
+
+
+SIDE_WORDS = (
+    ("件数", "made"),
+    ("通話", "connected"),
+    ("話し中", "busy"),
+    ("応答なし", "no_answer"),
+    ("拒否", "refused"),
+    ("失敗", "failed"),
+    ("未終了", "open"),
+)
+
+
+def _side(which: str, word: str) -> Callable[[Row], Cell]:
+    return lambda row: int(getattr(getattr(row, which), word))
 
 
 def _paused(reason: str) -> Callable[[Row], Cell]:

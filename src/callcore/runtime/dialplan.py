@@ -12,6 +12,8 @@ OFFER = "callcore-offer"
 NET = "callcore-net"
 OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
+SIDES = ("callcore-dial", "callcore-contact")
+"""Where calls that are no arrivals are dialled."""
 
 WAITING_APPLICATION = "WaitForCondition"
 """The one blocking application of the waiting line; only out of it may a caller be redirected."""
@@ -24,7 +26,7 @@ CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_SINCE",
     "CALLCORE_REPLY",
 )
-QUEUE, PHONES = "CALLCORE_QUEUE", "CALLCORE_PHONES"
+QUEUE, PHONES, NOTE = "CALLCORE_QUEUE", "CALLCORE_PHONES", "CALLCORE_NOTE"
 HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 
 TRUNK = "trunk"

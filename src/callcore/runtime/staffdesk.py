@@ -121,6 +121,7 @@ WORKS = {
     Work.RESERVED: "呼出準備 / reserved",
     Work.RINGING: "呼出中 / ringing",
     Work.TALKING: "通話中 / talking",
+    Work.CALLING_OUT: "発信中 / calling out",
     Work.WRAPPING_UP: "後処理 / after-call work",
 }
 

@@ -22,13 +22,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from callcore import __version__
+from callcore.domain import sides
 from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
 from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
-from callcore.domain.stages import Stage
+from callcore.domain.stages import SideKind, SideOutcome, Stage
 from callcore.domain.turn import LAST_PRIORITY
 from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, View
 
@@ -52,6 +53,9 @@ OUTCOMES = (
     "undecided",
 )
 """Figures that divide today's arrivals among them: their sum is `arrived`."""
+
+SIDE_OUTCOMES = (*(outcome.value for outcome in SideOutcome), "open")
+"""What divides the calls that are no arrivals among them."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -156,6 +160,7 @@ class FloorCollector(Collector):
             _floor(families, view, centre)
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
+            _sides(families, view, centre, now)
             _estimates(families, view, centre, now)
             _open(families, centre, view.floor.emergencies.get(centre.id), now)
         self._asked(families)
@@ -261,6 +266,31 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
     families.add("service_level_target_seconds", "T of the service level.", of.service_level_s, **label)
     families.add(
         "answer_target_ratio", "The contract's answer ratio, 0 to 1.", centre.target_answer_ratio, **label
+    )
+
+
+def _sides(families: _Families, view: View, centre: Centre, now: Instant) -> None:
+    """Calls that are no arrivals, today."""
+    window = today(centre, now)
+    records = view.books.sides_of(centre.id, window.first, window.before)
+    for name, text, contact in (
+        ("today_outgoing_calls", "Calls that agents made today, by outcome; open ones among them.", False),
+        ("today_contact_calls", "Today's calls to the contact numbers, by outcome; open ones too.", True),
+    ):
+        told = sides.figures(records, contact=contact)
+        for outcome in SIDE_OUTCOMES:
+            families.add(name, text, getattr(told, outcome), centre=centre.id, outcome=outcome)
+    families.add(
+        "today_emergency_calls",
+        "Calls to 110, 118 and 119 that agents made today.",
+        sum(one.kind is SideKind.EMERGENCY for one in records),
+        centre=centre.id,
+    )
+    families.add(
+        "today_emergency_not_carried_calls",
+        "Of these, those that reached nobody: the phone said where else to call. More than 0 is an alarm.",
+        sum(one.not_carried is not None for one in records),
+        centre=centre.id,
     )
 
 

@@ -161,6 +161,29 @@ class HoursOut(BaseModel):
     changes_at: Moment | None
 
 
+class SideFiguresOut(BaseModel):
+    """Calls that are no arrivals, today. `made` is the sum of all the others but `talk_s`."""
+
+    made: int
+    connected: int
+    busy: int
+    no_answer: int
+    refused: int
+    failed: int
+    open: int
+    talk_s: float = Field(description="seconds together, of those that are over")
+
+
+class EmergencyOut(BaseModel):
+    """A call to 110, 118 or 119 that reached nobody: the phone said where else to call."""
+
+    call: str
+    digits: str = Field(examples=["119"])
+    at: Moment
+    phone: str | None
+    seat: str | None
+
+
 class CentreOut(BaseModel):
     id: str
     name: str
@@ -173,6 +196,9 @@ class CentreOut(BaseModel):
     waiting: list[WaitingOut]
     agents: list[AgentOut]
     open_calls: list[OpenCallOut]
+    outgoing: SideFiguresOut = Field(description="calls that desk phones made, emergency calls included")
+    contact: SideFiguresOut = Field(description="calls to 連絡用番号")
+    emergencies_not_carried: list[EmergencyOut] = Field(description="today's; show them until the day ends")
 
 
 class Live(BaseModel):
@@ -385,6 +411,7 @@ EXAMPLE: dict[str, Any] = {
                 "reserved": 0,
                 "ringing": 0,
                 "talking": 1,
+                "calling_out": 0,
                 "acw": 0,
                 "paused": 0,
                 "busy": 0,
@@ -444,6 +471,27 @@ EXAMPLE: dict[str, Any] = {
                     "in_net": False,
                 }
             ],
+            "outgoing": {
+                "made": 3,
+                "connected": 2,
+                "busy": 1,
+                "no_answer": 0,
+                "refused": 0,
+                "failed": 0,
+                "open": 0,
+                "talk_s": 95.2,
+            },
+            "contact": {
+                "made": 0,
+                "connected": 0,
+                "busy": 0,
+                "no_answer": 0,
+                "refused": 0,
+                "failed": 0,
+                "open": 0,
+                "talk_s": 0.0,
+            },
+            "emergencies_not_carried": [],
         }
     ],
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from callcore.access.rights import Person, Right
+from callcore.domain import sides
 from callcore.domain.agent import AgentState
 from callcore.domain.board import (
     AgentWord,
@@ -22,6 +24,7 @@ from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
+from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import CallDetail
 from callcore.runtime.ports import View
@@ -66,6 +69,7 @@ def live(view: View, at: Instant, stale_s: float | None, sight: Sight = EVERYTHI
 def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.CentreOut:
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
+    apart = view.books.sides_of(centre.id, window.first, window.before)
     verdict = decide(centre.calendar, floor.emergencies.get(centre.id), at)
     seats = _seats(centre)
     calls = sorted(
@@ -87,7 +91,25 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
         waiting=_waiting(floor, centre, at, personal),
         agents=[_agent(floor, centre, a, seats, personal) for a in agents_of(floor, centre.id)],
         open_calls=[_open_call(c, personal) for c in calls],
+        outgoing=_sides(apart, contact=False),
+        contact=_sides(apart, contact=True),
+        emergencies_not_carried=[
+            m.EmergencyOut(
+                call=one.call,
+                digits=one.not_carried,
+                at=m.moment(one.began_at),
+                phone=one.phone,
+                seat=None if one.phone is None else seats.get(one.phone),
+            )
+            for one in sorted(apart, key=lambda one: (one.began_at, one.call))
+            if one.not_carried is not None
+        ],
     )
+
+
+def _sides(records: Sequence[SideRecord], *, contact: bool) -> m.SideFiguresOut:
+    told = sides.figures(records, contact=contact)
+    return m.SideFiguresOut(**{each.name: getattr(told, each.name) for each in fields(told)})
 
 
 def _window(window: Window, centre: Centre) -> m.WindowOut:

@@ -108,6 +108,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "state.reserved": ("呼出開始", "Reserved"),
     "state.ringing": ("呼出中", "Ringing"),
     "state.talking": ("通話中", "Talking"),
+    "state.calling_out": ("発信中", "Calling out"),
     "state.acw": ("後処理", "After-call work"),
     "state.paused": ("離席", "Paused"),
     "state.busy": ("他の通話中", "On another call"),
@@ -117,6 +118,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "misses": ("不応答 {n} 回", "{n} missed"),
     "rung": ("条件緩和 {n}", "relaxed {n}"),
     "held": ("保留中", "on hold"),
+    "outgoing": ("発信", "Calls out"),
+    "emergency": (
+        "警報: {time} 席 {seat} から {digits} に通報できませんでした。すぐに本人に確かめてください",
+        "Alarm: at {time} seat {seat} could not reach {digits}. Ask there at once",
+    ),
     "rest": ("残り {time}", "{time} left"),
     # every page about people
     "nav.label": ("メニュー", "Menu"),

@@ -125,6 +125,12 @@ function centre(section, c) {
   text("reconstructed", f.reconstructed === 0 ? "" : say("reconstructed", { n: f.reconstructed }));
   text("tests", f.tests === 0 ? "" : say("tests", { n: f.tests }));
 
+  const alarms = c.emergencies_not_carried.map((e) =>
+    say("emergency", { time: clock(Date.parse(e.at)), seat: e.seat ?? "–", digits: e.digits }),
+  );
+  text("alarm", alarms.join(" / "));
+  text("outgoing", c.outgoing.made);
+
   text("waiting", f.waiting);
   mark(part(section, "waiting-tile"), "alert", f.waiting > 0 ? "some" : null);
   const since = f.longest_waiting_s === null ? null : Date.parse(f.at) - f.longest_waiting_s * 1000;

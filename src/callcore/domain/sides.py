@@ -1,0 +1,203 @@
+"""Calls that are no arrivals and are counted apart: what desk phones call, and what rings a 連絡用番号.
+
+Rules
+- Such a call is never on the floor's `calls`, and its id never stands in a queue's, an offer's or an arrival's figure.
+- Connected: the channel that began it was in a bridge with the other side. A busy tone or an announcement is none.
+- It ends once, as one outcome (`SideOutcome`): by the dialplan's word when nobody was reached, else with its channel.
+- Who dials out while idle or in after-call work does nothing else meanwhile, and gets after-call work as the centre
+  says. A call that the list refused, or one made beside a talk, does not change what the agent does.
+- outgoing = connected + busy + no_answer + refused + failed (+ open) (definitions, "call").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from callcore.domain import facts as f
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, Instant, NodeId, PhoneId
+from callcore.domain.personal import Personal
+from callcore.domain.stages import Party, SideKind, SideOutcome
+from callcore.domain.transitions import Table
+
+
+class SideStage(Enum):
+    """Where such a call is."""
+
+    DIALLING = "dialling"
+    CONNECTED = "connected"
+    ENDED = "ended"
+
+
+SIDE: Table[SideStage] = {
+    None: {"SideCallBegan": SideStage.DIALLING},
+    SideStage.DIALLING: {
+        "SideLegBegan": SideStage.DIALLING,
+        "SideHangupAsked": SideStage.DIALLING,
+        "SideCallConnected": SideStage.CONNECTED,
+        "SideCallEnded": SideStage.ENDED,
+    },
+    SideStage.CONNECTED: {
+        "SideLegBegan": SideStage.CONNECTED,
+        "SideHangupAsked": SideStage.CONNECTED,
+        "SideCallEnded": SideStage.ENDED,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SideCall:
+    """One that is open."""
+
+    id: CallId
+    """The unique id of the channel that began it."""
+    node: NodeId
+    centre: CentreId
+    kind: SideKind
+    other: Personal
+    phone: PhoneId | None
+    agent: AgentId | None
+    began_at: Instant
+    stage: SideStage = SideStage.DIALLING
+    legs: tuple[tuple[ChannelId, PhoneId | None], ...] = ()
+    """Channels that were called for it; the phone of each, None: the carrier."""
+    connected_at: Instant | None = None
+    asked_to_end: ChannelId | None = None
+    """The channel whose far end put down first."""
+
+    @property
+    def channel(self) -> ChannelId:
+        return ChannelId(self.id)
+
+    def put_down_by(self) -> Party:
+        """Whose receiver was put down first. A phone's is the agent's, the carrier's the other side's."""
+        if self.asked_to_end is None:
+            return Party.SYSTEM
+        ours = self.kind is not SideKind.CONTACT
+        if self.asked_to_end == self.channel:
+            return Party.AGENT if ours else Party.CALLER
+        return Party.CALLED if ours else Party.AGENT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a citizen is to be told who was not reached, until `until`."""
+
+    call: CallId
+    centre: CentreId
+    number: Personal
+    text: Personal
+    at: Instant
+    until: Instant
+
+
+ANSWER_MOST = 200
+"""Characters of an answer (the specification of agents' phones)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideRecord:
+    """One such call as the figures see it. Instants UTC; None: not (yet), or not known."""
+
+    call: CallId
+    centre: CentreId
+    kind: SideKind
+    number: str
+    """The centre's own: shown to who was called, or called."""
+    why: str
+    phone: PhoneId | None
+    agent: AgentId | None
+    began_at: Instant
+    connected_at: Instant | None = None
+    ended_at: Instant | None = None
+    outcome: SideOutcome | None = None
+    reason: str | None = None
+    hung_up_by: Party | None = None
+    reconstructed: bool = False
+    not_carried: str | None = None
+    """110, 118 or 119, if the phone had to say where else to call."""
+
+    @property
+    def talk(self) -> int | None:
+        """Microseconds together; None while it goes on, 0 if never."""
+        if self.connected_at is None:
+            return 0
+        return None if self.ended_at is None else max(0, self.ended_at - self.connected_at)
+
+
+def record(known: SideRecord | None, fact: f.Fact) -> SideRecord | None:
+    """The record after one fact of that call."""
+    match fact:
+        case f.SideCallBegan():
+            return SideRecord(
+                call=fact.call,
+                centre=fact.centre,
+                kind=fact.kind,
+                number=fact.number,
+                why=fact.why,
+                phone=fact.phone,
+                agent=fact.agent,
+                began_at=fact.at,
+                reconstructed=fact.reconstructed,
+            )
+        case f.SideCallConnected() if known is not None:
+            return replace(
+                known,
+                connected_at=fact.at,
+                phone=fact.phone or known.phone,
+                agent=fact.agent or known.agent,
+                reconstructed=known.reconstructed or fact.reconstructed,
+            )
+        case f.EmergencyNotCarried() if known is not None:
+            return replace(known, not_carried=fact.digits)
+        case f.SideCallEnded() if known is not None:
+            return replace(
+                known,
+                ended_at=fact.at,
+                outcome=fact.outcome,
+                reason=fact.reason,
+                hung_up_by=fact.hung_up_by,
+                reconstructed=known.reconstructed or fact.reconstructed,
+            )
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class SideFigures:
+    """Counts of calls of one kind, emergency calls among the outgoing ones. `made` is the sum of all the others."""
+
+    made: int
+    connected: int
+    busy: int
+    no_answer: int
+    refused: int
+    failed: int
+    open: int
+    talk_s: float
+    """Seconds together, of those that are over."""
+
+
+def figures(records: Iterable[SideRecord], *, contact: bool) -> SideFigures:
+    """The outgoing calls' figures, or those of the calls to 連絡用番号."""
+    ends = dict.fromkeys(SideOutcome, 0)
+    made = opened = talk = 0
+    for one in records:
+        if (one.kind is SideKind.CONTACT) is not contact:
+            continue
+        made += 1
+        talk += one.talk or 0
+        if one.outcome is None:
+            opened += 1
+        else:
+            ends[one.outcome] += 1
+    return SideFigures(
+        made=made,
+        connected=ends[SideOutcome.CONNECTED],
+        busy=ends[SideOutcome.BUSY],
+        no_answer=ends[SideOutcome.NO_ANSWER],
+        refused=ends[SideOutcome.REFUSED],
+        failed=ends[SideOutcome.FAILED],
+        open=opened,
+        talk_s=talk / SECOND,
+    )
