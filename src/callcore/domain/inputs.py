@@ -212,7 +212,7 @@ class SignOutAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOutAsked(Input):
-    """Somebody else ends an agent's duty. `by`: who, in words."""
+    """Somebody else ends an agent's duty. `by`: the person."""
 
     agent: AgentId
     by: str
@@ -253,9 +253,10 @@ class WrapUpExtendAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
-    """The centre files were read again and found right; applied to the running floor."""
+    """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

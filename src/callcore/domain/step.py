@@ -88,7 +88,7 @@ def _(told: i.ConfigurationChanged, turn: Turn) -> None:
     if known is not None and known.version == told.configuration.version:
         turn.disregard("設定は同じ / the same configuration")
         return
-    configure(turn, told.configuration, told.at)
+    configure(turn, told.configuration, told.at, told.by)
     turn.want(e.Look())  # the safety net's members follow
 
 
@@ -484,7 +484,7 @@ def _(told: i.AgentOutAsked, turn: Turn) -> None:
     if agent is None or agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         turn.disregard("受付終了はできない (不在か応対中) / cannot be signed out now: not there, or at work")
         return
-    sign_out(turn, agent, told.at, told.by)
+    sign_out(turn, agent, told.at, "指示による / as told", told.by)
 
 
 def _who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
@@ -524,7 +524,7 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
     if agent.presence is Presence.PAUSED:
         resume(turn, agent, told.at, told.by)
     if agent.work is Work.WRAPPING_UP:
-        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True))
+        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True, by=told.by))
     if agent.rest_until is not None:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
     if len(turn.facts) == before:
