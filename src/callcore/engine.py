@@ -58,6 +58,7 @@ from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer
+from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -177,6 +178,7 @@ class Engine:
             self._link,
             self._configuration,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            emergencies=lambda: self._loop.floor.emergencies,
             now=self._now,
         )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
@@ -195,6 +197,7 @@ class Engine:
                 "status": Command(Right.READ_OPERATION, self._status),
                 "recording": Command(Right.SERVICE, self._recording_measured),
                 **StaffDesk(self._loop, self._now).commands,
+                **EmergencyDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,
@@ -416,6 +419,9 @@ class Engine:
     async def _perform(self, effect: e.Effect) -> i.Input | None:
         if isinstance(effect, e.Look):
             self._watch.look_now()
+            return None
+        if isinstance(effect, e.PushEmergencies):
+            self._ahead.look_now()
             return None
         return await self._performer.perform(effect)
 
