@@ -271,6 +271,7 @@ def test_a_centre_taken_out_of_the_files_lets_its_last_callers_and_agents_finish
     d.hang_up(30, by=leg)
     d.hang_up(31, "c2")
     d.hang_up(32, "c3")
+    d.snapshot(33)
     assert set(d.outcomes().values()) == {"completed", "abandoned"}
 
 
@@ -423,6 +424,27 @@ def test_a_waiting_caller_who_put_down_in_the_gap_has_abandoned_and_did_not_fail
     d.tell(i.ChannelGone(at=d.at(40), channel=ChannelId("c1"), cause=16))
     d.snapshot(40.2, traces=(traced(d, ended=d.at(40), hung_up_by=Party.CALLER),))
     assert record(d) == (Outcome.ABANDONED, None)
+
+
+def test_a_talk_in_the_gap_is_not_lost_when_the_caller_hangs_up_just_before_the_first_look() -> None:
+    """Seen in one of 3,400 calls: answered in the safety net, and the caller's hang-up was told, but not the talk."""
+    d = desk(1)
+    d.wait(10)
+    d.tell(i.LinkDropped(at=d.at(11), node=NODE))
+    d.tell(i.HangupRequested(at=d.at(40), channel=ChannelId("c1")))
+    d.tell(i.ChannelGone(at=d.at(40.01), channel=ChannelId("c1"), cause=16))
+    trace = traced(
+        d,
+        net=d.at(17),
+        answered=d.at(20),
+        talk_since=d.at(20),
+        phone=PhoneId("demo-p1"),
+        talk_ended=d.at(39.9),
+        ended=d.at(40.01),
+        hung_up_by=Party.CALLER,
+    )
+    d.snapshot(40.2, traces=(trace,))
+    assert record(d) == (Outcome.COMPLETED, "1001")
 
 
 def test_an_agent_who_put_down_in_the_gap_while_the_caller_is_still_there_is_known_from_cel() -> None:

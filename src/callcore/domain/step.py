@@ -19,7 +19,7 @@ from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.reconcile import reconcile
-from callcore.domain.stages import OWN_DOING, OfferStage, Party, Presence, Stage, Work
+from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -369,12 +369,12 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         turn.disregard("知らないチャネル / no channel of ours")
         return
     if told.channel == call.channel:
-        by = who_hung_up(call)
-        if by is Party.SYSTEM and not turn.floor.linked:
-            # Who asked for it may have been told before anybody listened. CEL knows, and comes with the first look.
-            turn.disregard("切断側は初回照合で決まる / the first look tells who hung up")
+        if not turn.floor.linked:
+            # A talk, or who asked for the end, may have been told before anybody listened. CEL knows of both, and comes
+            # with the first look.
+            turn.disregard("終わりは初回照合で決まる / the first look tells the end")
             return
-        turn.end_call(call, told.at, by)
+        turn.end_call(call, told.at, who_hung_up(call))
         return
     if call.stage is Stage.TALKING and told.channel == call.talking_leg:
         turn.end_talk(call, told.at)
