@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import __version__
+from callcore.access.rights import Person, Right
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -36,7 +37,7 @@ from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
-from callcore.installation import phone_ids
+from callcore.installation import accounts_of, phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -56,7 +57,8 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import CommandServer
+from callcore.runtime.commands import Command, CommandServer
+from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -176,6 +178,7 @@ class Engine:
             self._link,
             self._configuration,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            emergencies=lambda: self._loop.floor.emergencies,
             now=self._now,
         )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
@@ -191,11 +194,13 @@ class Engine:
         self._commands = CommandServer(
             settings.engine_socket,
             {
-                "status": self._status,
-                "recording": self._recording_measured,
-                **StaffDesk(self._loop, self._now).handlers,
-                **self._configurator.handlers,
+                "status": Command(Right.READ_OPERATION, self._status),
+                "recording": Command(Right.SERVICE, self._recording_measured),
+                **StaffDesk(self._loop, self._now).commands,
+                **EmergencyDesk(self._loop, self._now).commands,
+                **self._configurator.commands,
             },
+            accounts_of(settings).person,
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -415,6 +420,9 @@ class Engine:
         if isinstance(effect, e.Look):
             self._watch.look_now()
             return None
+        if isinstance(effect, e.PushEmergencies):
+            self._ahead.look_now()
+            return None
         return await self._performer.perform(effect)
 
     def _aside(self, work: Coroutine[Any, Any, object]) -> None:
@@ -459,7 +467,7 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
-    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    async def _status(self, _: Mapping[str, Any], __: Person) -> dict[str, Any]:
         """Signs of life, for health, metrics and the board. Lengths of time in seconds."""
         gauges, lag = self._link.gauges(), self._canary.lag()
         counts = self._loop.counts
@@ -496,7 +504,7 @@ class Engine:
             "offer_times": self._loop.offers.counts(),
         }
 
-    async def _recording_measured(self, told: Mapping[str, Any]) -> bool:
+    async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:
         self._loop.put(
             i.RecordingMeasured(
                 at=self._now(),

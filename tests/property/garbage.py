@@ -61,6 +61,7 @@ CONFIGURATIONS = (
     configuration(centre(3)),
     Configuration("rich", (rich(4),)),
     Configuration("two", (replace(rich(4), keep=2), _NEIGHBOUR)),
+    Configuration("at once", (replace(rich(4), calendar=replace(rich(4).calendar, close_at_once=True)),)),
     _SMALLER,
     Configuration("none", ()),
 )
@@ -95,6 +96,7 @@ class Source:
             self._extended,
             self._out,
             self._reconfigured,
+            self._emergency,
             self._clock,
             self._late,
             *(self._bridge_entered,) * 6,
@@ -204,7 +206,11 @@ class Source:
 
     def _admitted(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.AdmissionDecided(
-            at=self.at, call=self._open_call(floor, a), open=b % 4 != 0, source="pushed"
+            at=self.at,
+            call=self._open_call(floor, a),
+            open=b % 4 != 0,
+            source="pushed",
+            emergency=b % 8 == 0,
         )
 
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
@@ -260,6 +266,13 @@ class Source:
         others = [leg.bridge for leg in call.legs if leg.bridge is not None] if call is not None else []
         bridge = _pick(others, b) if others and c % 4 else f"b{b % 3}"
         return i.BridgeEntered(at=self.at, bridge=bridge, channel=channel)
+
+    def _emergency(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        centre = _pick([*sorted(floor.centres), CentreId("nowhere")], a)
+        if b % 2:
+            return i.EmergencyEndAsked(at=self.at, centre=centre, by="係長")
+        until = None if c % 4 == 0 else Instant(self.at + (c % 7 - 1) * 10 * SECOND)
+        return i.EmergencyAsked(at=self.at, centre=centre, reason="地震", by="係長", until=until)
 
     def _bridge_left(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         channel = self._channel(floor, a)

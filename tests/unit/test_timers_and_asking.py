@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from callcore.access.rights import Person, Reach, Right, system_person
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -18,13 +19,16 @@ from callcore.domain.ids import AgentId, Instant, after, seconds
 from callcore.domain.inputs import Timer, TimerFired, TimerKind
 from callcore.domain.stages import Presence
 from callcore.runtime.commands import Refused
+from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
-from callcore.runtime.staffdesk import BY, StaffDesk, line, rows
+from callcore.runtime.staffdesk import StaffDesk, line, rows
 from callcore.runtime.timers import Timers
 from tests.support.floors import Desk
 
 A, B = Timer(TimerKind.WAIT, "a"), Timer(TimerKind.WAIT, "b")
+
+BY = system_person("test")
 
 
 class Clock:
@@ -116,7 +120,7 @@ def staffed() -> Floor:
 
 
 async def ask(desk: StaffDesk, command: str, **fields: str) -> Any:
-    return await desk.handlers[command](fields)
+    return await desk.commands[command].handler(fields, BY)
 
 
 async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_they_are_written() -> None:
@@ -126,7 +130,7 @@ async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_
             "why": None,
         }
         [paused] = [fact for fact in pen.written if isinstance(fact, f.AgentPaused)]
-        assert (paused.reason, paused.by) == ("研修 午後", BY)
+        assert (paused.reason, paused.by) == ("研修 午後", "system:test")
         assert loop.floor.agents[AgentId("1001")].presence is Presence.PAUSED
         assert line((await ask(desk, "agents"))[0]) == (
             "1001  オペレーター01  demo  demo-p1  離席 / paused  (研修 午後)"
@@ -166,3 +170,53 @@ async def test_an_input_that_the_core_cannot_take_is_said_to_whoever_asked() -> 
     async with deciding(staffed()) as (_, loop, _pen):
         with pytest.raises(RuntimeError, match="fault"):
             await loop.ask(i.Input(at=Instant(0)))
+
+
+# -- emergency closures --------------------------------------------------------------------------------------
+
+
+async def test_a_supervisor_begins_sees_and_ends_an_emergency_and_each_is_written_with_who_asked() -> None:
+    async with deciding(staffed()) as (_, loop, pen):
+        now = after(loop.floor.at, seconds(1))
+        desk, head = EmergencyDesk(loop, lambda: now), system_person("head")
+        until = now / 1e6 + 600
+        begun = await desk.commands["emergency_begin"].handler(
+            {"centre": "demo", "reason": " 地震  震度6 ", "until": until}, head
+        )
+        wanted = {
+            "centre": "demo",
+            "since": now / 1e6,
+            "until": until,
+            "reason": "地震 震度6",
+            "by": "system:head",
+        }
+        assert begun == {"done": True, "why": None, "emergency": wanted}
+        assert await desk.commands["emergency_list"].handler({}, head) == [wanted]
+        other = Person("user:other", "", {Right.READ_LIVE: Reach.CENTRES}, frozenset({"elsewhere"}))
+        assert await desk.commands["emergency_list"].handler({}, other) == []
+        end = desk.commands["emergency_end"]
+        assert await end.handler({"centre": "demo"}, head) == {"done": True, "why": None}
+        assert await desk.commands["emergency_list"].handler({}, head) == []
+        assert (await end.handler({"centre": "demo"}, head))["done"] is False
+        assert (end.right, end.about({"centre": "demo"})) == (Right.EMERGENCY, ("demo", None))
+        began, ended = pen.written
+        assert isinstance(began, f.EmergencyBegan)
+        assert (began.by, began.until) == ("system:head", round(until * 1e6))
+        assert isinstance(ended, f.EmergencyEnded) and ended.by == "system:head"
+
+
+async def test_an_emergency_that_makes_no_sense_is_refused_with_what_to_say_instead() -> None:
+    async with deciding(staffed()) as (_, loop, pen):
+        desk = EmergencyDesk(loop, lambda: after(loop.floor.at, seconds(1)))
+        begin, head = desk.commands["emergency_begin"].handler, system_person("head")
+        wrong = {
+            "one of: demo": {"centre": "nowhere", "reason": "地震"},
+            "1 to 100": {"centre": "demo", "reason": "  "},
+            "seconds since the epoch": {"centre": "demo", "reason": "地震", "until": "18:00"},
+        }
+        for said, told in wrong.items():
+            with pytest.raises(Refused, match=said):
+                await begin(told, head)
+        past = await begin({"centre": "demo", "reason": "地震", "until": 1}, head)
+        assert past["done"] is False and "later than now" in past["why"] and past["emergency"] is None
+        assert pen.written == []

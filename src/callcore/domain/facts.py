@@ -44,7 +44,10 @@ class RunStarted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured(Fact):
+    """`by`: the person who applied it; None: an engine that started."""
+
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,28 @@ class CallMarkedImprecise(Fact):
     """Something of this call was told late: its times are not exact."""
 
     call: CallId
+
+
+# -- emergency closure ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyBegan(Fact):
+    """A centre is closed in an emergency (臨時休止) until then; while one lasts: it has another end and reason.
+    `by`: who asked, in words."""
+
+    centre: CentreId
+    until: Instant
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyEnded(Fact):
+    """`by` None: its time was over."""
+
+    centre: CentreId
+    by: str | None = None
 
 
 # -- calls ---------------------------------------------------------------------------------------------------
@@ -373,13 +398,16 @@ class AgentSignedIn(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSignedOut(Fact):
+    """`by`: the person who asked; None: the agent, or nobody."""
+
     agent: AgentId
     reason: str
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPaused(Fact):
-    """`by`: who asked, in words; None: the agent."""
+    """`by`: the person who asked, e.g. `user:sato`; None: the agent."""
 
     agent: AgentId
     reason: str
@@ -394,10 +422,11 @@ class AgentResumed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapUpEnded(Fact):
-    """`early`: the agent ended it; else its time was over."""
+    """`early`: the agent ended it, or the person `by`; else its time was over."""
 
     agent: AgentId
     early: bool = False
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

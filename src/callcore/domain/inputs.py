@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from callcore.domain.centre import Configuration
-from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
+from callcore.domain.ids import (
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    NodeId,
+    OfferId,
+    PhoneId,
+    QueueId,
+)
 from callcore.domain.stages import Device, OfferStage, Outcome, Party
 
 
@@ -20,6 +30,10 @@ class TimerKind(Enum):
     """No end of an offer was told within its bound."""
     WAIT = "wait"
     """A caller's wait comes to a rung of the ladder, to a limit, or to the next look at the estimate."""
+    EMERGENCY = "emergency"
+    """A centre's emergency closure ends by itself."""
+    CLOSING = "closing"
+    """A centre that closes at once opens or closes by its calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,8 @@ class AdmissionDecided(Input):
     call: CallId
     open: bool
     source: str
+    emergency: bool = False
+    """Not open because of an emergency closure, which was pushed like the hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +228,7 @@ class SignOutAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOutAsked(Input):
-    """Somebody else ends an agent's duty. `by`: who, in words."""
+    """Somebody else ends an agent's duty. `by`: the person."""
 
     agent: AgentId
     by: str
@@ -252,10 +268,32 @@ class WrapUpExtendAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyAsked(Input):
+    """Close a centre in an emergency until then, or give the emergency that lasts another end and reason.
+
+    `until` None: the next local midnight. `by`: who, in words.
+    """
+
+    centre: CentreId
+    reason: str
+    by: str
+    until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyEndAsked(Input):
+    """End a centre's emergency closure before its time."""
+
+    centre: CentreId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
-    """The centre files were read again and found right; applied to the running floor."""
+    """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +381,8 @@ class CallTraced:
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None
     """When the treatment of an overflow began, and what the call ends as."""
+    emergency: bool = False
+    """It was not open because of an emergency closure."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
+from callcore.domain import closing
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.agent import AgentState
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
 from callcore.domain.turn import (
@@ -88,7 +89,7 @@ def _(told: i.ConfigurationChanged, turn: Turn) -> None:
     if known is not None and known.version == told.configuration.version:
         turn.disregard("設定は同じ / the same configuration")
         return
-    configure(turn, told.configuration, told.at)
+    configure(turn, told.configuration, told.at, told.by)
     turn.want(e.Look())  # the safety net's members follow
 
 
@@ -97,6 +98,16 @@ def _(told: i.ClockJumped, turn: Turn) -> None:
     turn.tell(f.ClockStepped(at=told.at, by=told.by))
     for timer, due in turn.floor.deadlines():
         turn.want(e.SetTimer(timer, due))
+
+
+@_take.register
+def _(told: i.EmergencyAsked, turn: Turn) -> None:
+    closing.begin(turn, told)
+
+
+@_take.register
+def _(told: i.EmergencyEndAsked, turn: Turn) -> None:
+    closing.end(turn, told)
 
 
 @_take.register
@@ -127,7 +138,7 @@ def _(told: i.AdmissionDecided, turn: Turn) -> None:
     if call is None or call.stage is not Stage.ARRIVED:
         turn.disregard("着信中の呼ではない / not an arriving call")
         return
-    admit(turn, call, told.at, told.open, told.source)
+    admit(turn, call, told.at, told.open, told.source, emergency=told.emergency)
 
 
 @_take.register
@@ -406,6 +417,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
     if kind is i.TimerKind.WAIT:
         _wait_timer(turn, CallId(subject), told.at)
         return
+    if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
+        closing.timer(turn, kind, CentreId(subject), told.at)
+        return
     agent = turn.floor.agents.get(AgentId(subject))
     due = None if agent is None else agent.wrap_up_until if kind is i.TimerKind.WRAP_UP else agent.rest_until
     if agent is None or due is None or due > told.at:
@@ -484,7 +498,7 @@ def _(told: i.AgentOutAsked, turn: Turn) -> None:
     if agent is None or agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         turn.disregard("受付終了はできない (不在か応対中) / cannot be signed out now: not there, or at work")
         return
-    sign_out(turn, agent, told.at, told.by)
+    sign_out(turn, agent, told.at, "指示による / as told", told.by)
 
 
 def _who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
@@ -524,7 +538,7 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
     if agent.presence is Presence.PAUSED:
         resume(turn, agent, told.at, told.by)
     if agent.work is Work.WRAPPING_UP:
-        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True))
+        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True, by=told.by))
     if agent.rest_until is not None:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
     if len(turn.facts) == before:

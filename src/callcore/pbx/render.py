@@ -179,6 +179,9 @@ SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
+EMERGENCY_SOUND: Final = "emergency"
+"""What a caller hears in an emergency closure; where a centre has none, the announcement `closed`."""
+
 _TEMPLATES: Final = (
     "asterisk.conf",
     "cdr.conf",
@@ -497,6 +500,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
     kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    if "closed" in sounds:
+        sounds.setdefault(EMERGENCY_SOUND, sounds["closed"])
+        kinds = (*kinds, EMERGENCY_SOUND)
     for kind in kinds:
         if kind not in sounds:
             raise RenderError(

@@ -20,7 +20,7 @@ from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 
 BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 Cell = str | int | float | None
 

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from callcore import __version__
 from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
+from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
@@ -83,6 +84,12 @@ HELP = {
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
+    "sidecar_connections": "Open connections to page and API.",
+    "sidecar_connections_refused": "Connections that brought no HTTP, or a head that was too large or too slow.",
+    "sidecar_connections_slow": "Connections that were let go because they neither asked nor took in time.",
+    "sidecar_connections_crowded_out": "Waiting connections that gave way to new ones because all places were taken.",
+    "sidecar_certificate_seconds_left": "Until the served certificate runs out; negative once it has.",
+    "sidecar_certificate_renewal_refused": "1 while renewed certificate files cannot be used; the old ones are served.",
     "reconciliation_calls": "Calls of the last reconciled day that were held against all books.",
     "reconciliation_differences": "Differences of that day that nothing explains; each is named in the result.",
     "reconciliation_explained": "Differences of that day with a known reason.",
@@ -150,7 +157,7 @@ class FloorCollector(Collector):
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
             _estimates(families, view, centre, now)
-            _open(families, centre, now)
+            _open(families, centre, view.floor.emergencies.get(centre.id), now)
         self._asked(families)
         yield from families.known.values()
 
@@ -293,9 +300,11 @@ def _estimates(families: _Families, view: View, centre: Centre, now: Instant) ->
             families.add(name, text, value, centre=centre.id)
 
 
-def _open(families: _Families, centre: Centre, now: Instant) -> None:
-    is_open, _ = centre.calendar.judge(now)
-    families.add("centre_open", "1 inside opening hours.", float(is_open), centre=centre.id)
+def _open(families: _Families, centre: Centre, emergency: Emergency | None, now: Instant) -> None:
+    shut = emergency is not None and emergency.on(now)
+    is_open = centre.calendar.judge(now)[0] and not shut
+    families.add("centre_open", "1 inside opening hours and not shut.", float(is_open), centre=centre.id)
+    families.add("centre_emergency", "1 in an emergency closure.", float(shut), centre=centre.id)
 
 
 class Exposition:
