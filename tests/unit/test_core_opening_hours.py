@@ -36,6 +36,9 @@ def comes(at: Instant, *, told_open: bool) -> tuple[Desk, CallId]:
     """A caller arrives at that instant and the dialplan decides so; the decision itself comes a little later."""
     desk = Desk()
     desk.tell(i.RunBegins(at=Instant(at - 60 * SECOND), run=1, software="test", configuration=oita()))
+    desk.tell(
+        i.Snapshot(at=Instant(at - 59 * SECOND), node=NODE, first=True, channels=(), devices=(), members=())
+    )
     call = CallId("c1")
     desk.tell(
         i.ChannelArrived(at=at, node=NODE, channel=ChannelId(call), name="PJSIP/t", number=OITA, caller=None)
