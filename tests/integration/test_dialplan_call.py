@@ -450,7 +450,7 @@ async def test_every_application_and_function_of_the_dialplan_is_loaded(tmp_path
         line for line in DIALPLAN.read_text().splitlines() if line.lstrip().startswith(("exten", "same"))
     ]
     applications = {m for line in lines for m in re.findall(r"(?:,1,|n(?:\(\w+\))?,)(\w+)\(", line)}
-    applications |= {m for line in lines for m in re.findall(r"\?(\w+)\(", line)}
+    applications |= {m for line in lines for m in re.findall(r"\?([A-Z][a-z]\w*)\(", line)}
     functions = {m for line in lines for m in re.findall(r"[$#]\{([A-Z_]+)\(", line)}
     assert {"Dial", "ExecIf", "WaitForCondition"} <= applications
     async with running_floor(tmp_path, small_centre(), phones=0) as floor:

@@ -243,8 +243,13 @@ def test_a_page_without_its_certificate_costs_no_call_and_comes_back_with_it(eve
 
     def ready() -> bool:
         context = ssl._create_unverified_context()
-        url = f"https://127.0.0.1:{everything.web}/readyz"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2, context=context) as answer:
+        asked = urllib.request.Request(
+            f"https://127.0.0.1:{everything.web}/readyz", headers=dict(machine(everything.home))
+        )
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(asked, timeout=2, context=context) as answer,
+        ):
             return bool(answer.status == 200)
         return False
 

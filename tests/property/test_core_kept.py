@@ -14,14 +14,16 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import CentreId, Instant, PhoneId
+from callcore.domain.ids import CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Books
+from callcore.domain.stages import Device, SideKind, SideOutcome
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
 from tests.property.test_core_days import LINKS, SEEDS, a_day
 from tests.property.test_core_garbage import DRAWS, at_work
 from tests.support.sim import Sim
 from tests.support.watched import Watched
+from tests.unit import test_core_sides as sides
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,28 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     slow.tell(i.EmergencyEndAsked(at=slow.at(6), centre=CentreId("demo"), by="係長"))
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
+    apart = side_calls()
+    assert kept(codec, apart) == apart
+    seen.update(type(fact).__name__ for fact in apart)
     assert seen == set(f.KINDS)
+
+
+def side_calls() -> list[f.Fact]:
+    """What is told of calls that are no arrivals: one that is answered, one that is not and keeps an answer, and an
+    emergency call that the carrier does not take."""
+    made = sides.desk()
+    first = sides.dial(made, 10)
+    sides.reach(made, 15, first)
+    sides.end(made, 30, first, ChannelId(first))
+    second = sides.dial(made, 100)
+    made.tell(i.SideReturned(at=made.at(110), call=second, outcome=SideOutcome.NO_ANSWER))
+    made.tell(i.ChannelGone(at=made.at(110), channel=ChannelId(second), cause=16))
+    made.device(111, 1, Device.FREE)
+    made.tell(i.AnswerAsked(at=made.at(112), call=second, text="受付済みです"))
+    made.tell(i.AnswerDropAsked(at=made.at(113), call=second, reason="済み"))
+    third = sides.dial(made, 200, kind=SideKind.EMERGENCY, other="119")
+    made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
+    return list(made.facts)
 
 
 def test_a_whole_centre_comes_back_from_the_journal_as_it_was(codec: Codec) -> None:

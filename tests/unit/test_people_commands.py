@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result as Ran
 from typer.testing import CliRunner
 
+from callcore import console
 from callcore.cli import app
 from callcore.demo.centre import DemoCentre
 from callcore.runtime.commands import this_account
@@ -19,6 +20,7 @@ from tests.support.people import PASSWORD, accounts_in, cheap_hashes, first_admi
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cheap_hashes(monkeypatch)
+    monkeypatch.setattr(console.out, "width", 200)
     (tmp_path / "centres").mkdir()
     (tmp_path / "centres" / "demo.toml").write_text(DemoCentre(agents=2).toml(), encoding="utf-8")
     monkeypatch.setenv("CALLCORE_HOME", str(tmp_path))
@@ -28,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str, status: int = 0, typed: str | None = None) -> str:
-    done: Ran = CliRunner().invoke(app, list(words), input=typed, env={"COLUMNS": "200"})
+    done: Ran = CliRunner().invoke(app, list(words), input=typed)
     assert done.exit_code == status, done.output
     return done.output
 

@@ -222,7 +222,11 @@ def _add_me(app: FastAPI, live: LiveSource, gate: Gate) -> None:
         )
 
     @app.get(
-        "/api/v1/audit", tags=["people"], summary="監査記録 / The audit trail", response_model=m.TrailOut
+        "/api/v1/audit",
+        tags=["people"],
+        summary="監査記録 / The audit trail",
+        response_model=m.TrailOut,
+        responses={422: problems.documented("a search that does not fit")},
     )
     @needs(Right.READ_TRAIL)
     async def audit(
