@@ -464,7 +464,8 @@ def passed_in_net(rows: Sequence[Mapping[str, str]]) -> list[str]:
         if len(before) > together:
             passed.append(f"{call} at {at} before {len(before)} others, while {together} phones were rung")
         for other, since in before:
-            gone = next((x for x in left.get(other, ()) if x[0] >= at), None)
+            # Two who are rung in one instant may stand in CEL in either order: so from its own beginning on.
+            gone = next((x for x in left.get(other, ()) if x[0] >= since), None)
             if gone is None or gone[0] > at + NET_LOOKS * NET_TURN_S:
                 then = "never left" if gone is None else f"left {gone[0] - at:.2f} s later: {gone[1]}"
                 passed.append(

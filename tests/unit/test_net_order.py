@@ -67,3 +67,8 @@ def test_a_ring_from_far_behind_is_out_of_order_however_soon_the_others_follow()
 def test_who_was_taken_back_or_has_hung_up_was_not_passed_over() -> None:
     assert passed_in_net([*BOTH_IN, mark(32, "early", "held"), rings(33, "late")]) == []
     assert passed_in_net([*BOTH_IN, row("HANGUP", 32, "early"), rings(33, "late")]) == []
+
+
+def test_two_who_are_rung_in_one_instant_may_stand_in_cel_in_either_order() -> None:
+    """As a run of twenty kills wrote it: the later caller's row first, 39 µs after the earlier one's ring."""
+    assert passed_in_net([*BOTH_IN, rings(36.164503, "late"), rings(36.164464, "early")]) == []
