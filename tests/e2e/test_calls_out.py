@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.request
 
 import pytest
 
@@ -14,6 +13,7 @@ from callcore.domain import sides
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.domain.stages import Device, Party, SideKind, SideOutcome, Work
 from callcore.runtime.commands import CommandClient, CommandFailed
+from tests.support.people import read_page
 from tests.support.sip import sip_agent, tone
 from tests.support.station import PIN, Station, station, until
 
@@ -194,6 +194,4 @@ async def test_who_was_not_reached_and_calls_again_is_shown_to_the_agent_with_th
 
 
 def _metrics(s: Station) -> str:
-    address = f"http://127.0.0.1:{s.settings.web_port}/metrics"
-    with urllib.request.urlopen(address, timeout=5) as answered:
-        return str(answered.read().decode())
+    return read_page(s.settings, "/metrics")[1]

@@ -60,6 +60,7 @@ async def test_a_supervisor_pauses_a_ringing_agent_from_the_page_and_everything_
         ready = await ope.post(f"/api/v1/agents/{AGENT}/ready")
         assert ready.status_code == 200
         await desk.incoming(20)
+        await until(lambda: s.told(f.AgentResumed), what="the fact of the pause's end")
         [resumed] = s.told(f.AgentResumed)
         assert resumed.by == "user:ope"
 
