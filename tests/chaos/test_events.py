@@ -129,6 +129,8 @@ async def test_late_events_mark_the_calls_of_then_and_a_look_follows_when_they_a
         await rig.available(s, 1)
         after = await rig.dial_again(s, caller.phone)
         talk = await rig.take(desk)
+        # Who puts down in the instant of the answer sends the caller back to the line: first they talk.
+        await rig.both_hear(after.line, talk, 1)
         await talk.hang_up()
         await rig.settled(s, [caller.id, after.id])
         rig.accounts(s, dict.fromkeys([caller.id, after.id], Outcome.COMPLETED), idle=[1])
