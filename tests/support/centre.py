@@ -24,6 +24,8 @@ COMMON_HZ = {
     "ready": 1600,
     "paused": 1800,
     "extended": 2000,
+    "key-refused": 2200,
+    "help-asked": 2400,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0}
 

@@ -156,6 +156,8 @@ class Call:
     sound: bytes = field(default_factory=lambda: b"\xff" * RATE)
     """Said over and over while there is a call; µ-law."""
     heard: bytearray = field(default_factory=bytearray)
+    events: list[str] = field(default_factory=list)
+    """The keys that were heard as RFC 4733 events, each once."""
     packets: list[tuple[float, int]] = field(default_factory=list)
     """(loop time of arrival, RTP timestamp) of each packet that was heard."""
     state: str = "new"
@@ -233,6 +235,8 @@ class Call:
         self.agent.changed()
 
     def take_sound(self, data: bytes) -> None:
+        if data[1] & 127 == EVENT_TYPE and data[1] & 128:  # the marker bit: the first packet of a key
+            self.events.append("0123456789*#"[data[12]])
         if data[1] & 127 == 0:
             self.heard += data[12:]
             self.packets.append((asyncio.get_running_loop().time(), struct.unpack("!I", data[4:8])[0]))

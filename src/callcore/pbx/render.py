@@ -40,6 +40,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_stack",
     "app_userevent",
     "app_waitforcond",
     "cdr_custom",
@@ -179,6 +180,9 @@ SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
+_KEYS: Final = (*((digit, digit) for digit in "0123456789"), ("star", "*"), ("hash", "#"))
+"""The keys of a phone, with the names that Asterisk's features have here."""
+
 _TEMPLATES: Final = (
     "asterisk.conf",
     "cdr.conf",
@@ -198,7 +202,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf",)
+_STATIC: Final = ("callcore.conf", "keys.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -324,6 +328,8 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "numbers": _number_views(centres),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
+        "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
+        "talk_keys": [(code.removeprefix("*"), word) for word, code in dialplan.TALK_KEYS.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }

@@ -30,6 +30,10 @@ HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 TRUNK = "trunk"
 """The endpoint that calls come from; no phone bears this name."""
 
+TALK_KEYS = {"help": "*31", "abuse": "*32", "relay": "*33", "recording": "*34"}
+"""What an agent may key inside a talk, by the word that `callcore-key` tells, and the digits. The same codes may be
+dialled, as on a phone whose lit keys can't send digits during a call."""
+
 CALL_EVENTS = (
     "Newchannel",
     "Hangup",
