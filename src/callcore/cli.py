@@ -568,7 +568,39 @@ def agent_sign_out(agent: AgentNumber) -> None:
     _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
 
 
-def _engine(command: str, **fields: str) -> Any:
+@agent_app.command("extend")
+def agent_extend(agent: AgentNumber) -> None:
+    """後処理を延ばす / Lengthen an agent's after-call work."""
+    _agent_does("agent_extend", agent, "後処理を延長しました / extended")
+
+
+@agent_app.command("unlock")
+def agent_unlock(agent: AgentNumber) -> None:
+    """暗証番号の誤りによる停止を解く / Let an agent sign in again who was locked out for wrong PINs."""
+    _agent_does("agent_unlock", agent, "停止を解除しました / unlocked")
+
+
+@agent_app.command("result")
+def agent_result(
+    agent: AgentNumber, key: Annotated[int, typer.Argument(min=0, max=9, help="結果の数字 / its digit")]
+) -> None:
+    """通話の結果を記録する / Key the result of the call in an agent's hand, as `*20` and the digit do."""
+    _agent_does("agent_result", agent, "結果を記録しました / result written down", key=key)
+
+
+@agent_app.command("talk-key")
+def agent_talk_key(
+    agent: AgentNumber,
+    key: Annotated[
+        Literal["help", "abuse", "relay", "recording"],
+        typer.Argument(help="手上げ、悪質通報、電話リレー、録音一時停止 / *31 *32 *33 *34"),
+    ],
+) -> None:
+    """通話中のキーと同じ操作 / The same as that key on the agent's phone in a talk."""
+    _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
+
+
+def _engine(command: str, **fields: str | int) -> Any:
     from callcore.runtime.commands import CommandFailed, ask_once
 
     try:
@@ -577,7 +609,7 @@ def _engine(command: str, **fields: str) -> Any:
         raise fail(str(error)) from None
 
 
-def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
+def _agent_does(command: str, agent: str, done: str, **fields: str | int) -> None:
     answer = _engine(command, agent=agent, **fields)
     if not answer["done"]:
         raise fail(f"{agent}: {answer['why']}")

@@ -26,7 +26,7 @@ from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.reload import reload
-from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
+from callcore.ami.translate import TALK_KEYS, FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
 from callcore.ami.wire import AmiError, Event
 from callcore.centres import CentreFileErrors
@@ -36,6 +36,7 @@ from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.domain.staff import AWAY
 from callcore.installation import phone_ids
 from callcore.journal import (
     Codec,
@@ -79,8 +80,6 @@ SET_BACK_S = 2.0
 """Seconds by which the journal's last instant may be ahead of the clock at the start."""
 HEARD_WITHIN_S = 1.5
 """Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
-AWAY = "離席"
-"""Why an agent is paused who keyed no other reason."""
 
 
 class Superseded(Exception):
@@ -394,7 +393,11 @@ class Engine:
         elif told.feature == "extend":
             self._loop.put(i.WrapUpExtendAsked(at=at, phone=phone, channel=channel))
         elif told.feature == "pause":
-            self._loop.put(i.PauseAsked(at=at, reason=AWAY, phone=phone, channel=channel))
+            self._loop.put(i.PauseAsked(at=at, reason=AWAY, key=told.digit, phone=phone, channel=channel))
+        elif told.feature == "result" and told.digit is not None:
+            self._loop.put(i.ResultAsked(at=at, key=told.digit, phone=phone, channel=channel))
+        elif (key := TALK_KEYS.get(told.feature)) is not None:
+            self._loop.put(i.TalkKeyed(at=at, key=key, phone=phone, channel=channel))
         elif told.feature == "sign_in":
             # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
             agent = told.agent or next(

@@ -1,6 +1,7 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them but `MoveCaller` and `SwitchRecording` may be repeated blindly. After a restart the snapshot shows which were carried out.
+None of them but `MoveCaller` and `SwitchRecording` may be repeated blindly. After a restart the snapshot shows which
+were carried out.
 """
 
 from __future__ import annotations

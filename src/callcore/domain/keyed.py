@@ -228,13 +228,13 @@ def talk_keyed(turn: Turn, told: i.TalkKeyed) -> None:
     match told.key:
         case TalkKey.HELP if call.help_since is not None:
             turn.tell(f.HelpEnded(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
-            reply(turn, told.channel, "help-over")
+            reply(turn, told.channel, "undone")
         case TalkKey.HELP:
             turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
             reply(turn, told.channel, "help-asked")
         case TalkKey.RELAY:
             _mark(turn, call, told, Mark.RELAY, not call.relay)
-            reply(turn, told.channel, "relay-unmarked" if call.relay else "relay-marked")
+            reply(turn, told.channel, "undone" if call.relay else "relay-marked")
         case TalkKey.ABUSE:
             _abuse(turn, call, told)
         case TalkKey.RECORDING:

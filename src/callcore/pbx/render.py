@@ -329,7 +329,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
         "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
-        "talk_keys": [(code.removeprefix("*"), word) for word, code in dialplan.TALK_KEYS.items()],
+        "talk_keys": [(code, key.value) for key, code in dialplan.TALK_CODES.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from callcore.domain.ids import PhoneId
+from callcore.domain.stages import TalkKey
 
 ARRIVALS = "callcore-in"
 HOLD = "callcore-hold"
@@ -30,9 +31,14 @@ HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 TRUNK = "trunk"
 """The endpoint that calls come from; no phone bears this name."""
 
-TALK_KEYS = {"help": "*31", "abuse": "*32", "relay": "*33", "recording": "*34"}
-"""What an agent may key inside a talk, by the word that `callcore-key` tells, and the digits. The same codes may be
-dialled, as on a phone whose lit keys can't send digits during a call."""
+TALK_CODES = {
+    TalkKey.HELP: "31",
+    TalkKey.ABUSE: "32",
+    TalkKey.RELAY: "33",
+    TalkKey.RECORDING: "34",
+}
+"""What an agent keys inside a talk behind `*`. The same codes may be dialled, as on a phone whose lit keys can't send
+digits during a call."""
 
 CALL_EVENTS = (
     "Newchannel",
