@@ -22,6 +22,7 @@ from callcore import __version__
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
+from callcore.ami.lamps import Lamps
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
@@ -176,6 +177,11 @@ class Engine:
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
             now=self._now,
         )
+        self._lamps = Lamps(
+            self._link,
+            floor=lambda: self._loop.floor,
+            generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+        )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._configurator = Configurator(
             settings,
@@ -258,6 +264,7 @@ class Engine:
             "lag": self._lag,
             "look": self._watch.run,
             "ahead": self._ahead.run,
+            "lamps": self._lamps.run,
             "checkpoint": self._checkpoints,
         }
         self._tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
@@ -486,6 +493,7 @@ class Engine:
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
                 "engine_clock_steps": self._clock_watch.steps,
+                "engine_lamps_behind": self._lamps.behind,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
                 **self._loop.offers.gauges(),

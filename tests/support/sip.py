@@ -279,6 +279,27 @@ def _digit(sign: str) -> Iterator[tuple[int, bytes]]:
         yield 0, struct.pack("!BBH", code, 0x80 | 10, 5 * PACKET)
 
 
+@dataclass(slots=True)
+class Lamp:
+    """A key's light, as the latest NOTIFY has it."""
+
+    agent: Agent
+    ident: str
+
+    @property
+    def shown(self) -> str | None:
+        """`off`, `steady` or `flashing`; None: nothing was told yet."""
+        for message in reversed(self.agent.messages):
+            if message.method == "NOTIFY" and message.get("call-id") == self.ident:
+                found = re.search(r"<state[^>]*>(\w+)</state>", message.body)
+                if found is not None:
+                    return {"terminated": "off", "confirmed": "steady", "early": "flashing"}[found[1]]
+        return None
+
+    async def shows(self, wanted: str, within_s: float = DEADLINE_S) -> None:
+        await comes_true(lambda: self.shown == wanted, f"{self.agent.user}: {wanted}, not {self.shown}", within_s)
+
+
 class Agent:
     """One user agent at one address. Made by `sip_agent`."""
 
@@ -317,6 +338,22 @@ class Agent:
             call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n"
         )
         assert status.status == 200, status.text
+
+    async def watch(self, number: str, expires: int = 3600) -> Lamp:
+        """SUBSCRIBE to the lamp of that key (dialog-info, RFC 4235)."""
+        uri = f"sip:{number}@{self.pbx[0]}:{self.pbx[1]}"
+        call = Call(self, f"s{next(_numbers)}@{self.host}", self._me(), f"<{uri}>", uri)
+        asked = f"Event: dialog\r\nAccept: application/dialog-info+xml\r\nExpires: {expires}\r\n"
+        digest = ""
+        for _ in range(2):
+            self.request("SUBSCRIBE", call, asked + digest, uri=uri)
+            answer = await self.answer_to(call)
+            if answer.status != 401:
+                break
+            digest = self._digest(answer, "SUBSCRIBE", uri)
+            call.cseq += 1
+        assert answer.status in (200, 202), answer.text
+        return Lamp(self, call.ident)
 
     async def call(self, number: str, sound: bytes | None = None) -> Call:
         """Send an INVITE; the call's state tells the rest."""

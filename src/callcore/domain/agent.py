@@ -95,8 +95,11 @@ class AgentState:
 
     @property
     def pause_due(self) -> Instant | None:
-        """When the pause becomes longer than it may; None: never, or it has. A pause begins where the work ends."""
+        """When the pause becomes longer than it may; None: never, or it has, or it has not begun: that is where the
+        work ends."""
         if self.pause_longest_s is None or self.paused_at is None or self.pause_overran:
+            return None
+        if self.work is not Work.IDLE:
             return None
         since = max(self.paused_at, self.state_since or self.paused_at)
         return Instant(since + self.pause_longest_s * SECOND)

@@ -21,7 +21,7 @@ from callcore.domain.stages import Mark, Presence, SecondSignIn, Stage, TalkKey,
 from callcore.domain.turn import Turn, pause, resume, sign_in, sign_out
 
 SWITCH_AGAIN_S = 2
-"""Seconds after which a recording that Asterisk did not switch on again is tried once more."""
+"""Seconds after which a recording that is not known to go on is tried to be switched on again."""
 
 
 def who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
@@ -156,15 +156,10 @@ def _has_room(turn: Turn, agent: AgentState, reason: PauseReason) -> bool:
 def pause_timer(turn: Turn, name: AgentId, at: Instant) -> None:
     agent = turn.floor.agents.get(name)
     due = None if agent is None else agent.pause_due
-    if agent is None or agent.pause is None or due is None:
+    if agent is None or agent.pause is None or due is None or due > at:
         turn.disregard("そのタイマーは無効 / that timer is void")
         return
-    if agent.work is not Work.IDLE and agent.pause_longest_s is not None:
-        due = after(at, seconds(agent.pause_longest_s))  # the pause has not begun
-    if due > at:
-        turn.want(e.SetTimer(i.Timer(i.TimerKind.PAUSE, name), due))
-    else:
-        turn.tell(f.PauseOverran(at=at, agent=name, reason=agent.pause))
+    turn.tell(f.PauseOverran(at=at, agent=name, reason=agent.pause))
 
 
 def extend_asked(turn: Turn, told: i.WrapUpExtendAsked) -> None:
@@ -297,9 +292,6 @@ def recording_switched(turn: Turn, told: i.RecordingSwitched) -> None:
         _refuse(turn, told.channel, "key-refused", "その通話は終わっている / that call is over")
     elif not told.done:
         _refuse(turn, told.channel, "key-refused", "Asterisk が受け付けない / Asterisk refused it")
-        if not told.paused and call.unrecorded_since is not None:
-            again = after(told.at, seconds(SWITCH_AGAIN_S))
-            turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))
     elif not told.paused:
         if call.unrecorded_since is None:
             turn.disregard("録音中 / recorded already")
@@ -332,3 +324,6 @@ def recording_timer(turn: Turn, name: CallId, at: Instant) -> None:
         turn.disregard("そのタイマーは無効 / that timer is void")
         return
     turn.want(e.SwitchRecording(call.id, call.channel_name, False))
+    # Until it is told to be so, it is tried again.
+    again = after(at, seconds(SWITCH_AGAIN_S))
+    turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))

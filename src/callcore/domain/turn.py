@@ -65,6 +65,14 @@ class Turn:
     def tell(self, fact: f.Fact) -> None:
         self.floor = evolve(self.floor, fact)
         self.facts.append(fact)
+        self._watch_pause(getattr(fact, "agent", None))
+
+    def _watch_pause(self, name: AgentId | None) -> None:
+        """A pause that has a limit begins with whatever fact ends the agent's work."""
+        agent = self.floor.agents.get(name) if name is not None else None
+        due = None if agent is None else agent.pause_due
+        if due is not None and name is not None:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.PAUSE, name), max(due, self.at)))
 
     def want(self, effect: e.Effect) -> None:
         self.effects.append(effect)
@@ -559,9 +567,6 @@ def pause(
     """The agent is away. What rings at that phone is taken back; a talk goes on."""
     assert agent.phone is not None
     turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=reason, by=by, longest_s=longest_s))
-    due = turn.floor.agents[agent.id].pause_due
-    if due is not None:
-        turn.want(e.SetTimer(i.Timer(i.TimerKind.PAUSE, agent.id), max(due, at)))
     for queue in agent.queues:
         turn.want(e.PauseMember(queue, agent.phone, True))
     if agent.offer is not None:

@@ -40,6 +40,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("number", "queue"): (DIALPLAN,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("announcement", WHOLE): (DIALPLAN,),
+    ("pause", WHOLE): (DIALPLAN,),
 }
 
 _THINGS: Final = {

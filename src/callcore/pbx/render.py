@@ -23,6 +23,7 @@ from zoneinfo import TZPATH
 
 import jinja2
 
+from callcore.domain import lamps
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
@@ -283,6 +284,7 @@ class _CentreView:
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    lamps: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,7 @@ class _QueueView:
     ring_s: int
     acw_s: int
     longest_wait_s: int
+    lamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +311,8 @@ class _PhoneView:
     centre: str
     language: str
     secret: str
+    lamps: tuple[tuple[str, str], ...]
+    """Code and device state."""
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -514,6 +519,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        lamps=tuple((_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP,)),
     )
 
 
@@ -543,6 +549,7 @@ def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
             ring_s=queue.ring_s,
             acw_s=queue.acw_s,
             longest_wait_s=queue.longest_wait_s,
+            lamp=dialplan.lamp("queue", queue.id),
         )
         for centre in centres
         for queue in sorted(centre.queues, key=lambda queue: queue.id)
@@ -564,6 +571,10 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                    lamps=tuple(
+                        (_Dialplan(code), dialplan.lamp(code, phone.id))
+                        for code, _ in lamps.of_phone(centre, None, None)
+                    ),
                 )
             )
     return views

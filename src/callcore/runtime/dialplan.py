@@ -56,6 +56,11 @@ CALL_EVENTS = (
 `DTMFEnd` while a PIN is keyed, and what tells of its own start and end."""
 
 
+def lamp(what: str, of: str) -> str:
+    """The device state that a lamp hangs on: of a code on a phone, of a queue, of a centre."""
+    return f"Custom:callcore-{what.removeprefix('*')}-{of}"
+
+
 def phone_of(device_or_channel: str) -> PhoneId | None:
     """The phone behind `PJSIP/oita-p1` or `PJSIP/oita-p1-0000002a`; None for anything else."""
     technology, sign, rest = device_or_channel.partition("/")

@@ -106,8 +106,8 @@ class StaffDesk:
 
 
 def rows(floor: Floor) -> list[dict[str, Any]]:
-    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer; `locked_until`: in
-    microseconds since the epoch, perhaps past."""
+    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer;
+    `locked_until`: in microseconds since the epoch, perhaps past."""
     return [
         {
             "agent": agent.id,

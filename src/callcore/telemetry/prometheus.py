@@ -71,6 +71,7 @@ HELP = {
     "engine_effects_refused": "Actions that Asterisk refused since the engine's start.",
     "engine_slowest_step_seconds": "Longest decision so far, journal included.",
     "engine_timers": "Timers that are set.",
+    "engine_lamps_behind": "Lamps of desk phones that could not be set at the last look.",
     "engine_clock_steps": "How often the wall clock was stepped since the engine's start.",
     "engine_cpu_seconds": "CPU time of the engine since its start.",
     "engine_offer_median_seconds": "Agent free and caller waiting until the redirect: median of the last offers.",
