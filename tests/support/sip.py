@@ -14,6 +14,7 @@ import itertools
 import random
 import re
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Message:
     headers: list[tuple[str, str]]
     body: str
     text: str
+    at: float = field(default_factory=time.time)
+    """When it came, in seconds since the epoch."""
 
     @classmethod
     def parse(cls, data: bytes) -> Message:
@@ -287,17 +290,27 @@ class Lamp:
     ident: str
 
     @property
-    def shown(self) -> str | None:
-        """`off`, `steady` or `flashing`; None: nothing was told yet."""
-        for message in reversed(self.agent.messages):
+    def told(self) -> list[tuple[float, str]]:
+        """When (in seconds since the epoch) it was told to be `off`, `steady` or `flashing`."""
+        found = []
+        for message in self.agent.messages:
             if message.method == "NOTIFY" and message.get("call-id") == self.ident:
-                found = re.search(r"<state[^>]*>(\w+)</state>", message.body)
-                if found is not None:
-                    return {"terminated": "off", "confirmed": "steady", "early": "flashing"}[found[1]]
-        return None
+                state = re.search(r"<state[^>]*>(\w+)</state>", message.body)
+                if state is not None:
+                    words = {"terminated": "off", "confirmed": "steady", "early": "flashing"}
+                    found.append((message.at, words[state[1]]))
+        return found
+
+    @property
+    def shown(self) -> str | None:
+        """What it shows now; None: nothing was told yet."""
+        told = self.told
+        return told[-1][1] if told else None
 
     async def shows(self, wanted: str, within_s: float = DEADLINE_S) -> None:
-        await comes_true(lambda: self.shown == wanted, f"{self.agent.user}: {wanted}, not {self.shown}", within_s)
+        await comes_true(
+            lambda: self.shown == wanted, f"{self.agent.user}: {wanted}, not {self.shown}", within_s
+        )
 
 
 class Agent:
