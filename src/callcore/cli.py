@@ -36,6 +36,10 @@ agent_app = typer.Typer(
     help="オペレーターの状態を見る・変える / See and change agents' states.", no_args_is_help=True
 )
 app.add_typer(agent_app, name="agent")
+emergency_app = typer.Typer(
+    help="臨時休止を始める・終える・見る / Begin, end and see emergency closures.", no_args_is_help=True
+)
+app.add_typer(emergency_app, name="emergency")
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 out = Console(highlight=False, soft_wrap=True)
@@ -100,6 +104,34 @@ def check(
     found = read(folder).centres
     names = "、".join(f"{c.id} ({c.name})" for c in found)
     say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found)}")
+
+
+@app.command()
+def hours(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    month: Annotated[
+        str | None, typer.Option(help="月、例 2026-09。なければ今月 / the month; none: this")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="この時点の答え、例 2026-09-22T10:00:00 / the answer for one instant"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+    language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
+) -> None:
+    """営業時間: 月の表(確認書)か、ある時点の答え / Hours: a month to be signed off, or the answer for one instant."""
+    from callcore.centres.asked import NotUnderstood, show_at, show_month
+
+    settings = _settings()
+    try:
+        if at is not None:
+            show_at(settings, centre, at, as_json=as_json, language=language)
+        else:
+            show_month(settings, centre, month, as_json=as_json, language=language)
+    except NotUnderstood as error:
+        raise fail(str(error)) from None
+    except CentreFileErrors as errors:
+        raise fail("\n".join(errors.texts(language))) from None
 
 
 def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskToolchain, int]:
@@ -600,7 +632,58 @@ def agent_talk_key(
     _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
 
 
-def _engine(command: str, **fields: str | int) -> Any:
+@emergency_app.command("begin")
+def emergency_begin(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    reason: Annotated[str, typer.Option(help="理由、例 地震 / why")],
+    until: Annotated[
+        str | None,
+        typer.Option(help="終わり、例 18:00、2h、2026-11-29T08:30。なければ今日の24時 / none: midnight"),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="指示した人 / who decided so")] = None,
+) -> None:
+    """臨時休止を始める、または終わりと理由を改める / Close a centre now, or change the end and the reason."""
+    from callcore.centres.asked import NotUnderstood, emergency_line, until_of
+
+    settings = _settings()
+    try:
+        end = None if until is None else until_of(settings, centre, until)
+    except NotUnderstood as error:
+        raise fail(str(error)) from None
+    except CentreFileErrors as errors:
+        raise fail("\n".join(errors.texts("ja"))) from None
+    told: dict[str, Any] = {"centre": centre, "reason": reason, "until": end, "by": by}
+    answer = _engine("emergency_begin", **told)
+    if not answer["done"]:
+        raise fail(f"{centre}: {answer['why']}")
+    say(f"臨時休止にしました / closed: {emergency_line(answer['emergency'])}")
+
+
+@emergency_app.command("end")
+def emergency_end(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    by: Annotated[str | None, typer.Option(help="指示した人 / who decided so")] = None,
+) -> None:
+    """臨時休止を終える / End an emergency closure before its time."""
+    answer = _engine("emergency_end", centre=centre, by=by)
+    if not answer["done"]:
+        raise fail(f"{centre}: {answer['why']}")
+    say(f"{centre}: 臨時休止を終えました / ended")
+
+
+@emergency_app.command("list")
+def emergency_list() -> None:
+    """いまの臨時休止 / The emergency closures that last."""
+    from callcore.centres.asked import emergency_line
+
+    found = _engine("emergency_list")
+    for row in found:
+        say(emergency_line(row))
+    if not found:
+        say("臨時休止はありません / there is none")
+
+
+def _engine(command: str, **fields: Any) -> Any:
     from callcore.runtime.commands import CommandFailed, ask_once
 
     try:

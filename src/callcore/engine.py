@@ -59,6 +59,7 @@ from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import CommandServer
+from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -175,6 +176,7 @@ class Engine:
             self._link,
             self._configuration,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            emergencies=lambda: self._loop.floor.emergencies,
             now=self._now,
         )
         self._lamps = Lamps(
@@ -198,6 +200,7 @@ class Engine:
                 "status": self._status,
                 "recording": self._recording_measured,
                 **StaffDesk(self._loop, self._now).handlers,
+                **EmergencyDesk(self._loop, self._now).handlers,
                 **self._configurator.handlers,
             },
         )
@@ -418,6 +421,9 @@ class Engine:
     async def _perform(self, effect: e.Effect) -> i.Input | None:
         if isinstance(effect, e.Look):
             self._watch.look_now()
+            return None
+        if isinstance(effect, e.PushEmergencies):
+            self._ahead.look_now()
             return None
         return await self._performer.perform(effect)
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from callcore.ami import cel
+from callcore.domain.centre import Announcement, Configuration
 from callcore.domain.hours import Window
-from tests.support.centre import CLOSED_HZ, GREETING_HZ, NOTICE_HZ, small_centre
+from callcore.domain.ids import Instant
+from callcore.pbx.render import CEL_FILE
+from tests.support.centre import CLOSED_HZ, EMERGENCY_HZ, GREETING_HZ, NOTICE_HZ, NUMBER, small_centre
 from tests.support.floor import Floor, running_floor
 from tests.support.sip import RATE, loudness
 
@@ -138,6 +144,83 @@ def _way_to_the_line(floor: Floor) -> float:
     admitted = [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreAdmitted"][-1]
     held = [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreHeld"][-1]
     return float(held["Timestamp"]) - float(admitted["Timestamp"])
+
+
+# -- an emergency closure, pushed with its end ----------------------------------------------------------------
+
+
+def prepared() -> Configuration:
+    """Open round the clock; `oita` has an announcement for emergencies, `beppu` has none."""
+    oita, beppu = small_centre(ALWAYS).centres
+    told = Announcement("emergency", "ja", "臨時休止", "oita/ja/emergency")
+    return Configuration("v", (replace(oita, announcements=(*oita.announcements, told)), beppu))
+
+
+async def shut(floor: Floor, value: str, centre: str = "oita") -> None:
+    """Put an emergency closure into AstDB, as callcore does."""
+    answer = await floor.ami.action("DBPut", Family="callcore-emergency", Key=centre, Val=value)
+    assert answer[0]["Response"] == "Success", answer
+
+
+async def hears_to_the_end(floor: Floor, hertz: float, number: str = NUMBER) -> str:
+    """The decision about a caller who hears this announcement whole, and then the end."""
+    call, channel = await floor.caller(number)
+    event = await floor.ami.event("CallcoreAdmitted", Channel=channel)
+    await call.until("bye")
+    assert len(call.heard) >= 0.95 * RATE
+    assert loudness(bytes(call.heard), hertz) > 0.99
+    return event["Decision"]
+
+
+async def test_in_an_emergency_the_dialplan_alone_plays_its_announcement_in_hours_and_out_of_them(
+    tmp_path: Path,
+) -> None:
+    async with running_floor(tmp_path, prepared(), phones=0) as floor:
+        now = int(time.time())
+        await shut(floor, f"{now - 60}-{now + 600}")
+        assert await hears_to_the_end(floor, EMERGENCY_HZ) == "emergency"
+        await push(floor, "closed")
+        assert await hears_to_the_end(floor, EMERGENCY_HZ) == "closed", (
+            "outside the calendar's hours goes first"
+        )
+        await push(floor, f"{now - 60}-{now + 600}")
+        assert await hears_to_the_end(floor, EMERGENCY_HZ) == "emergency", "by pushed hours too"
+        await shut(floor, f"{now - 60}-{now + 600}", "beppu")
+        assert await hears_to_the_end(floor, CLOSED_HZ, "0977211111") == "emergency", (
+            "for want of a text of its own"
+        )
+        kinds = [row["userdeftype"] for row in floor.pbx.cel() if row["eventenum"] == "USER_DEFINED"]
+        assert kinds == ["callcore-emergency", "callcore-closed", "callcore-emergency", "callcore-emergency"]
+        [*_, last] = cel.traces(cel.read_since(floor.pbx.settings.log_dir / CEL_FILE, Instant(0)))
+        assert (last.open, last.emergency) == (False, True)
+        # What is over, is to come, was taken back or cannot be read closes nobody.
+        for value in (
+            f"{now - 60}-{now - 1}",
+            f"{now + 600}-{now + 900}",
+            "none",
+            "",
+            "1-",
+            "x-y",
+            "${EPOCH}",
+        ):
+            await shut(floor, value)
+            assert await decision(floor) == ("open", "pushed"), value
+
+
+async def test_an_emergency_ends_by_itself_to_the_second_of_the_arriving_channel(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, prepared(), phones=0) as floor:
+        begins = int(time.time()) + 2
+        ends = begins + 2
+        await shut(floor, f"{begins}-{ends}")
+        while time.time() < ends + 1:
+            call, _ = await floor.caller()
+            await asyncio.sleep(0.1)
+            call.hang_up()
+        admitted = [e for e in floor.ami.events if e.get("UserEvent") == "CallcoreAdmitted"]
+        for event in admitted:
+            second = int(event["Call"].split("-")[1].split(".")[0])
+            assert event["Decision"] == ("emergency" if begins <= second < ends else "open"), event["Call"]
+        assert [key for key, _ in groupby(e["Decision"] for e in admitted)] == ["open", "emergency", "open"]
 
 
 async def test_a_number_that_no_centre_has_is_refused_with_404_and_is_no_arrival(tmp_path: Path) -> None:

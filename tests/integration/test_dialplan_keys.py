@@ -1,4 +1,4 @@
-"""What an agent keys inside a talk, on a real Asterisk: what callcore is told, and that the citizen hears none of it."""
+"""What an agent keys inside a talk, on a real Asterisk: what callcore is told, and that the citizen hears none."""
 
 from __future__ import annotations
 

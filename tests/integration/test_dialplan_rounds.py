@@ -25,7 +25,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Announcement, Cause, Configuration, Overflow, Queue
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
 from callcore.domain.stages import OfferStage, Outcome, Treatment
-from tests.support.centre import MUSIC_HZ, OVERFLOW_HZ, small_centre
+from tests.support.centre import CLOSED_HZ, MUSIC_HZ, OVERFLOW_HZ, small_centre
 from tests.support.evidence import evidence
 from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
 from tests.support.sip import RATE, Call, Habit, comes_true, loudness, tone
@@ -411,6 +411,17 @@ async def test_a_wait_is_ended_with_the_centres_announcement(tmp_path: Path) -> 
         assert trace.overflow is not None
         assert trace.overflow[1] is Outcome.OVERFLOW_FULL
         assert abs(trace.overflow[0] - told.at) < 100_000
+
+
+async def test_a_wait_is_ended_with_the_announcement_of_its_reason(tmp_path: Path) -> None:
+    async with hands(tmp_path) as h:
+        call, name, channel = await h.caller()
+        ended = e.EndWait(name, channel, Outcome.OVERFLOW_NO_AGENT, Treatment.ANNOUNCE, "closed")
+        assert await h.performer.perform(ended) is None
+        await hears_only(call, CLOSED_HZ)
+        await call.until("bye")
+        [told] = await h.hears(i.CallerOverflowed, name)
+        assert told.outcome is Outcome.OVERFLOW_NO_AGENT
 
 
 async def test_a_wait_is_ended_with_the_busy_tone_for_ten_seconds(tmp_path: Path) -> None:

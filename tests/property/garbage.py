@@ -25,7 +25,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, TalkKey
 from tests.support.floors import NUMBER, centre, configuration, rich
 
 T = TypeVar("T")
@@ -61,6 +61,7 @@ CONFIGURATIONS = (
     configuration(centre(3)),
     Configuration("rich", (rich(4),)),
     Configuration("two", (replace(rich(4), keep=2), _NEIGHBOUR)),
+    Configuration("at once", (replace(rich(4), calendar=replace(rich(4).calendar, close_at_once=True)),)),
     _SMALLER,
     Configuration("none", ()),
 )
@@ -99,6 +100,7 @@ class Source:
             self._unlock,
             self._out,
             self._reconfigured,
+            self._emergency,
             self._clock,
             self._late,
             *(self._bridge_entered,) * 6,
@@ -208,7 +210,11 @@ class Source:
 
     def _admitted(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.AdmissionDecided(
-            at=self.at, call=self._open_call(floor, a), open=b % 4 != 0, source="pushed"
+            at=self.at,
+            call=self._open_call(floor, a),
+            open=b % 4 != 0,
+            source="pushed",
+            emergency=b % 8 == 0,
         )
 
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
@@ -265,6 +271,13 @@ class Source:
         bridge = _pick(others, b) if others and c % 4 else f"b{b % 3}"
         return i.BridgeEntered(at=self.at, bridge=bridge, channel=channel)
 
+    def _emergency(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        centre = _pick([*sorted(floor.centres), CentreId("nowhere")], a)
+        if b % 2:
+            return i.EmergencyEndAsked(at=self.at, centre=centre, by="係長")
+        until = None if c % 4 == 0 else Instant(self.at + (c % 7 - 1) * 10 * SECOND)
+        return i.EmergencyAsked(at=self.at, centre=centre, reason="地震", by="係長", until=until)
+
     def _bridge_left(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         channel = self._channel(floor, a)
         call = floor.call_of(channel)
@@ -298,7 +311,9 @@ class Source:
         call = floor.calls.get(self._open_call(floor, a))
         if call is not None and c % 4:
             leg = call.talking_leg
-        return i.TalkKeyed(at=self.at, key=_pick(list(TalkKey), c), leg=leg, phone=self._phone(floor, b), channel="x")
+        return i.TalkKeyed(
+            at=self.at, key=_pick(list(TalkKey), c), leg=leg, phone=self._phone(floor, b), channel="x"
+        )
 
     def _recording(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         return i.RecordingSwitched(

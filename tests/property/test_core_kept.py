@@ -14,7 +14,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import Instant, PhoneId
+from callcore.domain.ids import CentreId, Instant, PhoneId
 from callcore.domain.measures import Books
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
@@ -93,6 +93,8 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     slow.pick_up(2)
     slow.hang_up(3)
     slow.tell(i.WrapUpExtendAsked(at=slow.at(4), phone=PhoneId("demo-p1")))
+    slow.tell(i.EmergencyAsked(at=slow.at(5), centre=CentreId("demo"), reason="地震", by="係長"))
+    slow.tell(i.EmergencyEndAsked(at=slow.at(6), centre=CentreId("demo"), by="係長"))
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
     assert seen == set(f.KINDS)

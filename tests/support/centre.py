@@ -13,6 +13,7 @@ from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 
 NUMBER = "0975105151"
 NOTICE_HZ, GREETING_HZ, CLOSED_HZ, APOLOGY_HZ, MUSIC_HZ, OVERFLOW_HZ = 500, 700, 900, 1100, 1300, 2900
+EMERGENCY_HZ = 3100
 COMMON_HZ = {
     "ask-agent-number": 1500,
     "ask-pin": 1700,
@@ -27,7 +28,7 @@ COMMON_HZ = {
     "key-refused": 2200,
     "help-asked": 2400,
 }
-SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0}
+SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 
 
 def small_centre(
@@ -79,6 +80,7 @@ def make_sounds(folder: Path) -> tuple[Path, Path]:
             ("closed", CLOSED_HZ),
             ("apology", APOLOGY_HZ),
             ("overflow", OVERFLOW_HZ),
+            ("emergency", EMERGENCY_HZ),
         ):
             _tone(prompts / centre / "ja" / f"{kind}.wav", hertz, SECONDS.get(kind, 0.5))
     for kind, hertz in COMMON_HZ.items():

@@ -209,6 +209,117 @@ WRONG = {
 }
 
 
+PERIOD = """\
+[hours]
+holidays = "sunday"
+closing = "at_once"
+
+[[hours.periods]]
+first = 2027-02-01
+last = 2027-02-07
+reason = "短い期間"
+windows = ["08:30-20:00"]
+
+[[hours.periods]]
+first = 2027-01-01
+last = 2027-03-31
+reason = "長い期間"
+[hours.periods.weekly]
+monday = ["09:00-12:00"]
+
+[[hours.yearly]]
+first = "06-01"
+last = "06-30"
+reason = "納付月"
+windows = ["08:30-19:00"]
+
+[hours.weekly]
+sunday = ["10:00-12:00"]
+"""
+SEASONS = GOOD.replace("[hours.weekly]\n", PERIOD)
+"""`GOOD` with periods, a range of each year with hours, and holidays like Sundays."""
+
+
+def test_periods_yearly_hours_and_holidays_like_sundays_are_understood(desk: Desk) -> None:
+    desk.write(SEASONS)
+    calendar = centres.read(desk.folder, today=TODAY).centres[0].calendar
+    short, long = calendar.periods
+    assert (short.first, short.last, short.reason) == ("2027-02-01", "2027-02-07", "短い期間")
+    assert short.weekly == ((Window(30600, 72000),),) * 7
+    assert long.weekly == ((Window(32400, 43200),), *((),) * 6)
+    assert calendar.yearly[0] == YearlyRange((6, 1), (6, 30), "納付月", ((Window(30600, 68400),),) * 7)
+    assert calendar.yearly[1] == YearlyRange((12, 29), (1, 3), "年末年始")
+    assert calendar.holiday_windows == (Window(36000, 43200),) and calendar.close_at_once
+    desk.write(GOOD)
+    plain = centres.read(desk.folder, today=TODAY).centres[0].calendar
+    assert (plain.holiday_windows, plain.periods, plain.close_at_once) == ((), (), False)
+
+
+SEASONS_WRONG = {
+    "a rule that is not": (
+        'holidays = "sunday"',
+        'holidays = "sundays"',
+        "「sundays」は使えません",
+        '"sunday"',
+    ),
+    "an ending that is not": ('closing = "at_once"', 'closing = "now"', "「now」は使えません", '"at_once"'),
+    "an end before the beginning": (
+        "last = 2027-02-07",
+        "last = 2027-01-31",
+        "より前です",
+        "[[hours.yearly]]",
+    ),
+    "a period without an end": ("last = 2027-02-07\n", "", "「last」がありません", "last = "),
+    "both kinds of hours": (
+        'windows = ["08:30-20:00"]\n',
+        'windows = ["08:30-20:00"]\nweekly = { monday = ["09:00-10:00"] }\n',
+        "「windows」(毎日同じ)と「weekly」",
+        "片方",
+    ),
+    "a period that no day comes to": (
+        "first = 2027-02-01\nlast = 2027-02-07",
+        "first = 2026-12-01\nlast = 2027-04-30",
+        "この期間が使われる日はありません",
+        "短い期間を先に",
+    ),
+    "an unknown day in a period": (
+        'monday = ["09:00-12:00"]',
+        'mondey = ["09:00-12:00"]',
+        "mondey",
+        "monday",
+    ),
+    "hours that overlap": (
+        'windows = ["08:30-19:00"]',
+        'windows = ["08:30-19:00", "18:00-20:00"]',
+        "重なっています",
+        "ひとつに",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "what", "instead"), SEASONS_WRONG.values(), ids=SEASONS_WRONG.keys())
+def test_a_wrong_period_is_shown_with_its_line_and_what_to_write(
+    desk: Desk, old: str, new: str, what: str, instead: str
+) -> None:
+    assert SEASONS.count(old) >= 1
+    file = desk.write(SEASONS.replace(old, new, 1))
+    with pytest.raises(centres.CentreFileErrors) as caught:
+        centres.read(desk.folder, today=TODAY)
+    problem = next(p for p in caught.value.problems if what in p.what_ja)
+    assert problem.file == file and problem.line is not None and problem.line > 1
+    assert instead in problem.instead_ja and problem.what_en and problem.instead_en
+
+
+def test_an_announcement_for_emergencies_may_be_left_out_and_is_checked_when_it_is_there(desk: Desk) -> None:
+    desk.write(GOOD)
+    assert centres.load(desk.folder, desk.sounds, today=TODAY)
+    desk.write(GOOD + 'emergency.ja = "臨時休止中です。"\n')
+    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["emergency.wav is missing"]
+    desk.prompt("mori/ja/emergency", "臨時休止中です。")
+    (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
+    assert mori.announcements[-1].kind == centres.EMERGENCY_KIND
+
+
 @pytest.mark.parametrize(("old", "new", "what", "instead"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_entry_is_shown_with_its_line_and_what_to_write(
     desk: Desk, old: str, new: str, what: str, instead: str

@@ -9,6 +9,7 @@ import pytest
 
 from callcore import centres
 from callcore.domain.centre import Centre
+from tests.unit.test_holidays import cabinet
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "centre-file.md").read_text(encoding="utf-8")
 EXAMPLE, NEIGHBOUR = re.findall(r"```toml\n(.*?)```", MANUAL, re.DOTALL)
@@ -18,6 +19,7 @@ def mori(folder: Path, source: str = EXAMPLE) -> Centre:
     """The example's centre, read beside its neighbour."""
     (folder / "mori.toml").write_text(source, encoding="utf-8")
     (folder / "kawa.toml").write_text(NEIGHBOUR, encoding="utf-8")
+    (folder / "syukujitsu.csv").write_bytes(cabinet(2026, 2027).encode("cp932"))
     kawa, found = centres.read(folder).centres
     assert kawa.keep == 1
     return found

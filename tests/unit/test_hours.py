@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcore.domain.hours import Calendar, SpecialDay, Window, YearlyRange, policy
+from callcore.domain.hours import Calendar, Period, Rule, SpecialDay, Window, YearlyRange, policy
 from callcore.domain.ids import SECOND, Instant
 
 H = 3600
@@ -72,7 +72,7 @@ def test_a_caller_a_tenth_of_a_second_around_opening_and_closing(
         ("2026-05-06T10:00:00", "祝日: 憲法記念日 振替休日", "2026-05-07T08:30:00"),
         ("2026-12-29T10:00:00", "年末年始", "2027-01-04T08:30:00"),
         ("2026-12-31T23:59:59", "年末年始", "2027-01-04T08:30:00"),
-        ("2027-01-01T10:00:00", "祝日: 元日", "2027-01-04T08:30:00"),
+        ("2027-01-01T10:00:00", "年末年始", "2027-01-04T08:30:00"),
         ("2029-01-03T10:00:00", "年末年始", "2029-01-04T08:30:00"),
         ("2026-11-21T10:00:00", "定休日", "2026-11-24T08:30:00"),
         ("2026-11-23T10:00:00", "祝日: 勤労感謝の日", "2026-11-24T08:30:00"),
@@ -116,6 +116,100 @@ def test_the_earlier_rule_wins_over_the_later_one() -> None:
         assert (outside.open, outside.reason) == (False, f"時間外(特別日: {name})")
     shut = calendar.decide(instant("2026-11-20T10:00:00"))
     assert (shut.open, shut.reason) == (False, "特別日: 庁舎停電")
+
+
+EVENING = (Window(17 * H, 20 * H),)
+EVENINGS = (EVENING,) * 7
+LATE_ON_WEEKDAYS = ((Window(9 * H, 20 * H),),) * 5 + ((), ())
+RANKED = Calendar(
+    "Asia/Tokyo",
+    WEEKDAYS,
+    (("2027-01-01", "元日"), ("2027-01-11", "成人の日"), ("2027-02-11", "建国記念の日")),
+    (NEW_YEAR, YearlyRange((1, 1), (3, 31), "繁忙期", LATE_ON_WEEKDAYS)),
+    (SpecialDay("2027-02-11", (Window(9 * H, 12 * H),), "祝日開庁"),),
+    holiday_windows=(Window(10 * H, 11 * H),),
+    periods=(
+        Period("2027-01-20", "2027-01-21", "設備更新"),
+        Period("2027-01-15", "2027-02-15", "申請期限", EVENINGS),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("day", "rule", "opens"),
+    [
+        ("2027-02-11", Rule.SPECIAL, 9),  # a one-off day goes before the holiday and the period
+        ("2027-01-01", Rule.CLOSING, None),  # closed at the year's end, although holidays have hours
+        ("2027-01-20", Rule.CLOSING, None),  # a closing of some days goes before the period that holds them
+        ("2027-01-11", Rule.HOLIDAY, 10),  # a holiday goes before the busy season
+        ("2027-01-15", Rule.PERIOD, 17),  # this year's period goes before the season of every year
+        ("2027-01-23", Rule.PERIOD, 17),  # on a Saturday too, for the period has hours there
+        ("2027-02-16", Rule.YEARLY, 9),
+        ("2027-02-20", Rule.YEARLY, None),  # a Saturday of the season, without hours
+        ("2027-04-01", Rule.WEEKLY, 8.5),
+        ("2027-04-03", Rule.WEEKLY, None),
+    ],
+)
+def test_the_rule_that_goes_first_gives_the_day_its_hours(day: str, rule: Rule, opens: float | None) -> None:
+    found = RANKED.day(date.fromisoformat(day))
+    assert found.rule is rule
+    assert [w.opens / H for w in found.windows] == ([] if opens is None else [opens])
+
+
+@pytest.mark.parametrize(
+    ("wall", "is_open", "reason", "reason_en"),
+    [
+        (
+            "2027-01-11T10:30:00",
+            True,
+            "営業時間内(祝日: 成人の日)",
+            "within opening hours (public holiday: 成人の日)",
+        ),
+        (
+            "2027-01-11T12:00:00",
+            False,
+            "時間外(祝日: 成人の日)",
+            "outside opening hours (public holiday: 成人の日)",
+        ),
+        ("2027-01-15T18:00:00", True, "営業時間内(申請期限)", "within opening hours (period: 申請期限)"),
+        ("2027-02-20T12:00:00", False, "定休日(繁忙期)", "closed on this day of the week (繁忙期)"),
+        ("2027-01-20T12:00:00", False, "設備更新", "closed: 設備更新"),
+    ],
+)
+def test_a_caller_on_a_day_with_other_hours_is_told_by_which(
+    wall: str, is_open: bool, reason: str, reason_en: str
+) -> None:
+    verdict = RANKED.decide(instant(wall))
+    assert (verdict.open, verdict.reason, verdict.reason_en) == (is_open, reason, reason_en)
+
+
+@pytest.mark.parametrize(
+    ("clock", "shift", "is_open", "reason"),
+    [
+        ("12:00:00", -TENTH, True, "営業時間内"),
+        ("12:00:00", 0, False, "休憩時間"),
+        ("13:00:00", -TENTH, False, "休憩時間"),
+        ("13:00:00", 0, True, "営業時間内"),
+        ("08:29:59", 0, False, "時間外"),
+        ("17:00:00", 0, False, "時間外"),
+    ],
+)
+def test_a_caller_at_lunch_is_told_of_the_break(clock: str, shift: int, is_open: bool, reason: str) -> None:
+    lunch = (Window(8 * H + 1800, 12 * H), Window(13 * H, 17 * H))
+    calendar = Calendar("Asia/Tokyo", (lunch,) * 7)
+    at = Instant(instant(f"2026-11-20T{clock}") + shift)
+    verdict = calendar.decide(at)
+    assert (verdict.open, verdict.reason) == (is_open, reason)
+    assert pushed_open(policy(calendar, date(2026, 11, 20), 1), at, "Asia/Tokyo") is is_open
+
+
+def test_of_two_periods_the_first_in_the_file_counts() -> None:
+    week = Period("2027-05-10", "2027-05-16", "短い期間", ((Window(9 * H, 10 * H),),) * 7)
+    month = Period("2027-05-01", "2027-05-31", "長い期間", EVENINGS)
+    calendar = Calendar("Asia/Tokyo", WEEKDAYS, periods=(week, month))
+    reasons = [calendar.day(date(2027, 5, day)).reason.ja for day in (9, 10, 16, 17)]
+    assert reasons == ["長い期間", "短い期間", "短い期間", "長い期間"]
+    assert calendar.day(date(2027, 6, 1)).rule is Rule.WEEKLY
 
 
 def test_windows_that_touch_are_one_opening() -> None:
@@ -192,7 +286,27 @@ calendars = st.builds(
     ),
     weekly=st.tuples(*[windows_of_a_day] * 7),
     holidays=st.just(japanese_holidays(2026)),
-    yearly=st.just((NEW_YEAR,)),
+    holiday_windows=windows_of_a_day,
+    yearly=st.tuples(
+        st.just(NEW_YEAR),
+        st.builds(
+            YearlyRange,
+            st.sampled_from([(1, 1), (3, 28), (10, 20)]),
+            st.sampled_from([(1, 31), (4, 2), (11, 5)]),
+            st.just("季節"),
+            st.tuples(*[windows_of_a_day] * 7),
+        ),
+    ),
+    periods=st.lists(
+        st.builds(
+            Period,
+            st.sampled_from(["2026-03-20", "2026-10-01"]),
+            st.sampled_from(["2026-04-05", "2026-10-31"]),
+            st.just("期間"),
+            st.tuples(*[windows_of_a_day] * 7),
+        ),
+        max_size=2,
+    ).map(tuple),
     special=st.lists(
         st.builds(
             SpecialDay,

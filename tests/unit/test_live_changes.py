@@ -23,7 +23,7 @@ from callcore.domain.centre import (
     Queue,
     Rung,
 )
-from callcore.domain.hours import SpecialDay, Window, YearlyRange
+from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
 from callcore.live.changes import LIVE, Change, between
@@ -99,6 +99,16 @@ EDITS: dict[str, tuple[Edit, str]] = {
         hours(special=(SpecialDay("2026-10-04", HALF_DAY, "開庁"),)),
         "oita 営業時間 2026-10-04: 追加 08:30-12:00",
     ),
+    "a yearly range with hours": (
+        hours(yearly=(YearlyRange((1, 1), (3, 31), "繁忙期", (HALF_DAY, *((),) * 6)),)),
+        "oita 営業時間: yearly – → 01-01…03-31 繁忙期 (mon 08:30-12:00)",
+    ),
+    "a period": (
+        hours(periods=(Period("2027-02-01", "2027-02-28", "申請期限"),)),
+        "oita 営業時間: periods – → 2027-02-01…2027-02-28 申請期限",
+    ),
+    "holiday hours": (hours(holiday_windows=HALF_DAY), "oita 営業時間: holiday hours – → 08:30-12:00"),
+    "the end of the day": (hours(close_at_once=True), "oita 営業時間: closing when_served → at_once"),
     "lends_to": (centre(lends_to=(CentreId("beppu"),)), "oita 貸し借り: lends_to – → beppu"),
     "keep": (centre(keep=2), "oita 貸し借り: keep 0 → 2"),
     "guests_most": (centre(guests_most=1), "oita 貸し借り: guests_most – → 1"),
@@ -177,6 +187,21 @@ def test_a_difference_is_one_line_that_names_the_files_asterisk_will_read(edit: 
     reached = {file for change in changes for file in change.files}
     assert reached == {name for name in new_files if new_files[name] != old_files[name]}
     assert between(new, new) == []
+
+
+def test_a_holiday_that_comes_goes_or_moves_within_known_years_has_its_line() -> None:
+    def with_holidays(*days: tuple[str, str]) -> Configuration:
+        return Configuration("v", (hours(holidays=days)(OITA), *OLD.centres[1:]))
+
+    old = with_holidays(("2026-01-01", "元日"), ("2026-07-20", "海の日"))
+    moved = with_holidays(("2026-01-01", "元日"), ("2026-07-23", "海の日"))
+    assert [change.text("ja") for change in between(old, moved)] == [
+        "oita 営業時間 2026-07-20: holiday 海の日 → – [すぐに]",
+        "oita 営業時間 2026-07-23: holiday – → 海の日 [すぐに]",
+        "oita 営業時間: holidays 2026-01-01…2026-07-20 → 2026-01-01…2026-07-23 [すぐに]",
+    ]
+    later = with_holidays(("2026-01-01", "元日"), ("2026-07-20", "海の日"), ("2027-01-01", "元日"))
+    assert len(between(old, later)) == 1, "a year that only one knows is told as a whole"
 
 
 def test_a_centre_that_comes_or_goes_is_one_line() -> None:

@@ -17,13 +17,31 @@ from callcore.prompts import music, shelf, speech
 
 PROJECT = Path(__file__).parents[2]
 SOUNDS = PROJECT / "ivr_prompts"
-OITA = tomllib.loads((PROJECT / "centres" / "oita.toml").read_text(encoding="utf-8"))
+CENTRES = {
+    path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in (PROJECT / "centres").glob("*.toml")
+}
 SPOKEN = sorted(path.relative_to(SOUNDS).with_suffix("").as_posix() for path in SOUNDS.glob("*/ja/*.wav"))
 
-READINGS = {
-    "oita/ja/recording_notice": (
+SAME = {
+    "recording_notice": (
         "コノツーワワ、オトイアワセナイヨーノカクニント、オータイヒンシツノコージョーノタメ、ロクオンシテイマス。"
     ),
+    "apology": (
+        "モーシワケゴザイマセン。"
+        "タダイマデンワガタイヘンコミアッテオリ、オツナギスルコトガデキマセン。"
+        "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    ),
+    "overflow": (
+        "モーシワケゴザイマセン。"
+        "タダイマ、タクサンノオデンワヲイタダイテオリ、スグニオツナギスルコトガデキマセン。"
+        "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    ),
+}
+"""How what every centre says is read."""
+
+READINGS = {
+    "oita/ja/recording_notice": SAME["recording_notice"],
     "oita/ja/greeting": (
         "オデンワアリガトーゴザイマス。オーイタシマイナンバーカードコールセンターデス。"
         "タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
@@ -34,14 +52,94 @@ READINGS = {
         "ドヨービ、ニチヨービ、シュクジツ、オヨビジューニガツニジュークニチカライチガツミッカマデワ、オヤスミデス。"
         "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
     ),
-    "oita/ja/apology": (
-        "モーシワケゴザイマセン。タダイマデンワガタイヘンコミアッテオリ、オツナギスルコトガデキマセン。"
-        "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    "oita/ja/apology": SAME["apology"],
+    "oita/ja/overflow": SAME["overflow"],
+    "ageo/ja/apology": SAME["apology"],
+    "ageo/ja/closed": (
+        "オデンワアリガトーゴザイマス。"
+        "アゲオシマイナンバーカードコールセンターデス。"
+        "タダイマワ、ウケツケジカンガイデス。"
+        "ウケツケジカンワ、マイニチ、ゴゼンハチジサンジュップンカラゴゴハチジマデデス。"
+        "ドヨービ、ニチヨービ、シュクジツ、ネンマツネンシモ、ウケツケテオリマス。"
+        "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
     ),
-    "oita/ja/overflow": (
-        "モーシワケゴザイマセン。タダイマ、タクサンノオデンワヲイタダイテオリ、スグニオツナギスルコトガデキマセン。"
-        "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    "ageo/ja/emergency": (
+        "オデンワアリガトーゴザイマス。"
+        "アゲオシマイナンバーカードコールセンターデス。"
+        "タダイマ、サイガイナドノタメ、リンジニウケツケヲキューシシテオリマス。"
+        "オソレイリマスガ、ジカンヲオイテ、オカケナオシクダサイ。"
     ),
+    "ageo/ja/greeting": (
+        "オデンワアリガトーゴザイマス。"
+        "アゲオシマイナンバーカードコールセンターデス。"
+        "タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "ageo/ja/recording_notice": SAME["recording_notice"],
+    "izunokuni/ja/apology": SAME["apology"],
+    "izunokuni/ja/closed": (
+        "オデンワアリガトーゴザイマス。"
+        "イズノクニシマイナンバーカードコールセンターデス。"
+        "タダイマワ、ウケツケジカンガイデス。"
+        "ウケツケジカンワ、ヘージツノゴゼンハチジサンジュップンカラゴゴゴジジューゴフンマデ、シュクジツヲノゾクモクヨービワ、ゴゴシチジマデデス。"
+        "ドヨービ、ニチヨービ、シュクジツ、オヨビジューニガツニジュークニチカライチガツミッカマデワ、オヤスミデス。"
+        "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
+    ),
+    "izunokuni/ja/emergency": (
+        "オデンワアリガトーゴザイマス。"
+        "イズノクニシマイナンバーカードコールセンターデス。"
+        "タダイマ、サイガイナドノタメ、リンジニウケツケヲキューシシテオリマス。"
+        "オソレイリマスガ、ジカンヲオイテ、オカケナオシクダサイ。"
+    ),
+    "izunokuni/ja/greeting": (
+        "オデンワアリガトーゴザイマス。"
+        "イズノクニシマイナンバーカードコールセンターデス。"
+        "タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "izunokuni/ja/overflow": SAME["overflow"],
+    "izunokuni/ja/recording_notice": SAME["recording_notice"],
+    "oita/ja/emergency": (
+        "オデンワアリガトーゴザイマス。"
+        "オーイタシマイナンバーカードコールセンターデス。"
+        "タダイマ、サイガイナドノタメ、リンジニウケツケヲキューシシテオリマス。"
+        "オソレイリマスガ、ジカンヲオイテ、オカケナオシクダサイ。"
+    ),
+    "portal/ja/apology": SAME["apology"],
+    "portal/ja/closed": (
+        "マイナポータルヘルプデスクデス。"
+        "タダイマワ、ウケツケジカンガイデス。"
+        "ウケツケジカンワ、ヘージツノゴゼンクジサンジュップンカラゴゴロクジサンジュップンマデ、イチガツカラサンガツマデノヘージツワ、ゴゼンクジカラゴゴハチジマデデス。"
+        "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
+    ),
+    "portal/ja/emergency": (
+        "マイナポータルヘルプデスクデス。"
+        "タダイマ、サイガイナドノタメ、リンジニウケツケヲキューシシテオリマス。"
+        "オソレイリマスガ、ジカンヲオイテ、オカケナオシクダサイ。"
+    ),
+    "portal/ja/greeting": (
+        "マイナポータルヘルプデスクデス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "portal/ja/recording_notice": SAME["recording_notice"],
+    "sogo/ja/apology": SAME["apology"],
+    "sogo/ja/closed": (
+        "オデンワアリガトーゴザイマス。"
+        "マイナンバーソーゴーフリーダイヤルデス。"
+        "タダイマワ、ウケツケジカンガイデス。"
+        "ウケツケジカンワ、ヘージツノゴゼンクジサンジュップンカラゴゴハチジマデ、ドヨービ、ニチヨービ、シュクジツワ、ゴゼンクジサンジュップンカラゴゴゴジサンジュップンマデデス。"
+        "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
+    ),
+    "sogo/ja/emergency": (
+        "オデンワアリガトーゴザイマス。"
+        "マイナンバーソーゴーフリーダイヤルデス。"
+        "タダイマ、サイガイナドノタメ、リンジニウケツケヲキューシシテオリマス。"
+        "オソレイリマスガ、ジカンヲオイテ、オカケナオシクダサイ。"
+    ),
+    "sogo/ja/greeting": (
+        "オデンワアリガトーゴザイマス。"
+        "マイナンバーソーゴーフリーダイヤルデス。"
+        "タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "sogo/ja/overflow": SAME["overflow"],
+    "sogo/ja/recording_notice": SAME["recording_notice"],
     "demo/ja/recording_notice": "コノツーワワ、ロクオンシテイマス。",
     "demo/ja/greeting": "オデンワアリガトーゴザイマス。デモヨーコールセンターデス。",
     "demo/ja/closed": (
@@ -109,15 +207,27 @@ def test_a_shipped_prompt_is_the_speech_of_its_text(sound: str) -> None:
     assert float(np.corrcoef(made, heard)[0, 1]) > 0.99
 
 
-@pytest.mark.parametrize("kind", sorted(OITA["announcements"]))
-def test_the_text_beside_a_prompt_is_the_one_in_the_centre_file(kind: str) -> None:
-    assert shelf.made_from(SOUNDS, f"oita/ja/{kind}") == OITA["announcements"][kind]["ja"]
+@pytest.mark.parametrize("centre", sorted(CENTRES))
+def test_the_text_beside_a_prompt_is_the_one_in_the_centre_file(centre: str) -> None:
+    for kind, told in CENTRES[centre]["announcements"].items():
+        assert shelf.made_from(SOUNDS, f"{centre}/ja/{kind}") == told["ja"]
 
 
-def test_the_closed_announcement_tells_the_hours_of_the_calendar() -> None:
-    text = OITA["announcements"]["closed"]["ja"]
-    assert OITA["hours"]["weekly"]["monday"] == ["08:30-18:00"]
-    assert all(part in text for part in ("午前8時30分", "午後6時", "祝日", "12月29日", "1月3日"))
+SPOKEN_HOURS = {
+    "oita": (["08:30-18:00"], ("午前8時30分", "午後6時まで", "土曜日、日曜日、祝日", "12月29日", "1月3日")),
+    "ageo": (["08:30-20:00"], ("毎日、午前8時30分から午後8時まで", "年末年始も")),
+    "izunokuni": (["08:30-17:15"], ("午後5時15分", "祝日を除く木曜日は、午後7時", "12月29日", "1月3日")),
+    "sogo": (["09:30-20:00"], ("午前9時30分から午後8時", "祝日は、午前9時30分から午後5時30分")),
+    "portal": (["09:30-18:30"], ("午前9時30分から午後6時30分", "1月から3月までの平日は、午前9時から午後8時")),
+}
+
+
+@pytest.mark.parametrize("centre", sorted(CENTRES))
+def test_the_closed_announcement_tells_the_hours_of_the_calendar(centre: str) -> None:
+    monday, parts = SPOKEN_HOURS[centre]
+    assert CENTRES[centre]["hours"]["weekly"]["monday"] == monday
+    text = CENTRES[centre]["announcements"]["closed"]["ja"]
+    assert [part for part in parts if part not in text] == []
 
 
 def test_the_music_on_hold_is_quiet_within_the_telephone_band_and_loops_without_a_seam() -> None:

@@ -18,6 +18,7 @@ from callcore.domain.ids import AgentId, Instant, after, seconds
 from callcore.domain.inputs import Timer, TimerFired, TimerKind
 from callcore.domain.stages import Presence
 from callcore.runtime.commands import Refused
+from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
 from callcore.runtime.staffdesk import BY, StaffDesk, line, rows
@@ -166,3 +167,42 @@ async def test_an_input_that_the_core_cannot_take_is_said_to_whoever_asked() -> 
     async with deciding(staffed()) as (_, loop, _pen):
         with pytest.raises(RuntimeError, match="fault"):
             await loop.ask(i.Input(at=Instant(0)))
+
+
+# -- emergency closures --------------------------------------------------------------------------------------
+
+
+async def test_a_supervisor_begins_sees_and_ends_an_emergency_and_each_is_written_with_who_asked() -> None:
+    async with deciding(staffed()) as (_, loop, pen):
+        now = after(loop.floor.at, seconds(1))
+        desk = EmergencyDesk(loop, lambda: now)
+        until = now / 1e6 + 600
+        begun = await desk.handlers["emergency_begin"](
+            {"centre": "demo", "reason": " 地震  震度6 ", "until": until, "by": "課長"}
+        )
+        wanted = {"centre": "demo", "since": now / 1e6, "until": until, "reason": "地震 震度6", "by": "課長"}
+        assert begun == {"done": True, "why": None, "emergency": wanted}
+        assert await desk.handlers["emergency_list"]({}) == [wanted]
+        assert await desk.handlers["emergency_end"]({"centre": "demo"}) == {"done": True, "why": None}
+        assert await desk.handlers["emergency_list"]({}) == []
+        assert (await desk.handlers["emergency_end"]({"centre": "demo"}))["done"] is False
+        began, ended = pen.written
+        assert isinstance(began, f.EmergencyBegan) and (began.by, began.until) == ("課長", round(until * 1e6))
+        assert isinstance(ended, f.EmergencyEnded) and ended.by == BY
+
+
+async def test_an_emergency_that_makes_no_sense_is_refused_with_what_to_say_instead() -> None:
+    async with deciding(staffed()) as (_, loop, pen):
+        desk = EmergencyDesk(loop, lambda: after(loop.floor.at, seconds(1)))
+        wrong = {
+            "one of: demo": {"centre": "nowhere", "reason": "地震"},
+            "1 to 100": {"centre": "demo", "reason": "  "},
+            "give by": {"centre": "demo", "reason": "地震", "by": "あ" * 101},
+            "seconds since the epoch": {"centre": "demo", "reason": "地震", "until": "18:00"},
+        }
+        for said, told in wrong.items():
+            with pytest.raises(Refused, match=said):
+                await desk.handlers["emergency_begin"](told)
+        past = await desk.handlers["emergency_begin"]({"centre": "demo", "reason": "地震", "until": 1})
+        assert past["done"] is False and "later than now" in past["why"] and past["emergency"] is None
+        assert pen.written == []

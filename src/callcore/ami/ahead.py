@@ -1,9 +1,11 @@
-"""What is pushed ahead into Asterisk, so that the dialplan alone does right for weeks: the opening hours."""
+"""What is pushed ahead into Asterisk, so that the dialplan alone does right: the opening hours of weeks, and emergency
+closures with their end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,8 +14,9 @@ import structlog
 from callcore.ami.link import Link
 from callcore.ami.wire import AmiError
 from callcore.domain.centre import Configuration
+from callcore.domain.emergency import Emergency, pushed
 from callcore.domain.hours import policy
-from callcore.domain.ids import SECOND, Instant
+from callcore.domain.ids import SECOND, CentreId, Instant
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +27,11 @@ LOOK_EVERY_S = 60.0
 """Between two looks whether the day, the link or the configuration is another one."""
 TIMEOUT_S = 2.0
 FAMILY = "callcore-hours"
+EMERGENCIES = "callcore-emergency"
 
 
 class Ahead:
-    """`generation` is the link's when it is up and reconciled, else None."""
+    """`generation` is the link's when it is up and reconciled, else None; `emergencies` are those of the floor now."""
 
     def __init__(
         self,
@@ -35,12 +39,17 @@ class Ahead:
         configuration: Configuration,
         *,
         generation: Callable[[], int | None],
+        emergencies: Callable[[], Mapping[CentreId, Emergency]],
         now: Callable[[], Instant],
     ) -> None:
         self._link = link
         self._configuration = configuration
         self._generation = generation
+        self._emergencies = emergencies
         self._now = now
+        self._told: tuple[int | None, dict[CentreId, str]] | None = None
+        """The link's generation, and what Asterisk was told of each centre's emergency in it."""
+        self._look = asyncio.Event()
         self._pushed: tuple[int | None, str] | None = None
         """The link's generation and the day of the last whole push."""
         self._pushing = asyncio.Lock()
@@ -55,9 +64,15 @@ class Ahead:
             return False
         return True
 
+    def look_now(self) -> None:
+        """An emergency closure has begun or ended."""
+        self._look.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            self._look.clear()
+            told = await self._tell_emergencies()
             now = self._now()
             wanted = (self._generation(), datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d"))
             if wanted[0] is not None and wanted != self._pushed:
@@ -67,7 +82,30 @@ class Ahead:
                     log.info("opening hours pushed", days=DAYS)
                 except AmiError as error:
                     log.warning("opening hours not pushed", why=str(error))
-            await asyncio.sleep(RETRY_S if wanted != self._pushed else LOOK_EVERY_S)
+            done = told and wanted == self._pushed
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S if done else RETRY_S):
+                    await self._look.wait()
+
+    async def _tell_emergencies(self) -> bool:
+        """Bring the emergency closures into Asterisk; False: that will be tried again."""
+        found = self._emergencies()
+        wanted = (self._generation(), {c.id: pushed(found, c.id) for c in self._configuration.centres})
+        if wanted[0] is None or wanted == self._told:
+            return wanted[0] is not None
+        try:
+            for centre, value in wanted[1].items():
+                await self._put(EMERGENCIES, centre, value)
+        except AmiError as error:
+            log.warning("emergency closures not pushed", why=str(error))
+            return False
+        self._told = wanted
+        return True
+
+    async def _put(self, family: str, key: str, value: str) -> None:
+        """Raises `AmiError`."""
+        fields = {"Action": "DBPut", "Family": family, "Key": key, "Val": value}
+        await self._link.call(fields, timeout=TIMEOUT_S)
 
     async def _push(self) -> bool:
         """Push all days; whether the configuration is still the one that was pushed. Raises `AmiError`."""
@@ -77,11 +115,5 @@ class Ahead:
                 zone = ZoneInfo(centre.time_zone)
                 first = datetime.fromtimestamp(now / SECOND, zone).date() - timedelta(days=1)
                 for day, windows in policy(centre.calendar, first, DAYS):
-                    fields = {
-                        "Action": "DBPut",
-                        "Family": FAMILY,
-                        "Key": f"{centre.id}/{day}",
-                        "Val": windows,
-                    }
-                    await self._link.call(fields, timeout=TIMEOUT_S)
+                    await self._put(FAMILY, f"{centre.id}/{day}", windows)
             return configuration is self._configuration

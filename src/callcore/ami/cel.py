@@ -23,6 +23,9 @@ from callcore.runtime import dialplan
 BLOCK = 1 << 20
 """Bytes read at a time while looking backwards for the first line that matters."""
 
+ADMISSIONS = ("callcore-open", "callcore-closed", "callcore-emergency")
+"""What the dialplan writes down of its decision about an arrival."""
+
 MARGIN_S = 5
 """Seconds by which lines may stand out of order in the file; CEL has one queue, events lag by milliseconds."""
 
@@ -101,6 +104,7 @@ class _Trace:
     hung_up_by: Party = Party.UNKNOWN
     apology: Instant | None = None
     overflow: tuple[Instant, Outcome] | None = None
+    emergency: bool = False
     last: Instant = Instant(0)
 
 
@@ -121,8 +125,9 @@ def _fold(trace: _Trace, line: Line) -> None:
     if line.kind in ("CHAN_END", "HANGUP") and not mine:
         trace.inside.pop(line.unique, None)
     match line.kind:
-        case "USER_DEFINED" if mine and line.user in ("callcore-open", "callcore-closed"):
+        case "USER_DEFINED" if mine and line.user in ADMISSIONS:
             trace.open = line.user == "callcore-open"
+            trace.emergency = line.user == "callcore-emergency"
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
             if line.user == "callcore-net":
                 trace.net = line.at
@@ -203,5 +208,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         back=trace.back,
         apology=trace.apology,
         overflow=trace.overflow,
+        emergency=trace.emergency,
         last=trace.last,
     )

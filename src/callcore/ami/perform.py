@@ -15,6 +15,7 @@ from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, Wire
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
 from callcore.domain.ids import SECOND, Instant, Micros, OfferId
+from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -145,11 +146,13 @@ class Performer:
         return None
 
     async def _end_wait(self, effect: e.EndWait) -> i.Input | None:
+        announced = effect.treatment is Treatment.ANNOUNCE
+        said = effect.announcement if announced else effect.treatment.value
         try:
             await self._redirect(
                 effect.channel_name,
                 dialplan.OVERFLOW,
-                dialplan.overflow_extension(effect.outcome.value, effect.treatment.value),
+                dialplan.overflow_extension(effect.outcome.value, said),
             )
         except _NotPlaced as why:
             return i.WaitNotEnded(

@@ -189,8 +189,14 @@ def _user_event(event: Event, at: Instant, _: NodeId) -> Told | None:
     call = event.get("Call")
     match event.get("UserEvent"):
         case "CallcoreAdmitted" if call is not None:
-            opened = event.get("Decision") == "open"
-            return i.AdmissionDecided(at=at, call=CallId(call), open=opened, source=event.get("Source") or "")
+            decision = event.get("Decision")
+            return i.AdmissionDecided(
+                at=at,
+                call=CallId(call),
+                open=decision == "open",
+                source=event.get("Source") or "",
+                emergency=decision == "emergency",
+            )
         case "CallcoreHeld" if call is not None:
             return i.CallerHeld(at=at, call=CallId(call))
         case "CallcoreNet" if call is not None:

@@ -9,9 +9,10 @@ from datetime import date
 from pathlib import Path
 
 from callcore.centres.problems import CentreFileErrors, Language, Problem
-from callcore.centres.read import KINDS, LANGUAGES, OVERFLOW_KIND, load, read
+from callcore.centres.read import EMERGENCY_KIND, KINDS, LANGUAGES, OVERFLOW_KIND, load, read
 
 __all__ = [
+    "EMERGENCY_KIND",
     "KINDS",
     "LANGUAGES",
     "OVERFLOW_KIND",

@@ -7,14 +7,13 @@ import hashlib
 import json
 import re
 import tomllib
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-import jpholiday
-
 from callcore.centres import between
 from callcore.centres.between import Page
+from callcore.centres.hours import read_hours
 from callcore.centres.lines import Lines
 from callcore.centres.names import PHONE, QUEUE, Taken, known
 from callcore.centres.problems import CentreFileErrors, Problem
@@ -31,7 +30,6 @@ from callcore.domain.centre import (
     Phone,
     Queue,
 )
-from callcore.domain.hours import Calendar, SpecialDay, YearlyRange
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
 from callcore.prompts import shelf
@@ -41,7 +39,8 @@ KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+EMERGENCY_KIND = "emergency"
+"""One that may be left out: then `closed` is heard in an emergency closure."""
 RESERVED = (shelf.COMMON, shelf.MUSIC)
 """Folders beside the centres' own below the sounds folder."""
 
@@ -196,7 +195,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     short_abandon_s = targets.integer("short_abandon_s", 5, 0, 60)
     targets.close()
 
-    calendar = _calendar(top.table("hours"), zone, today)
+    calendar = read_hours(top.table("hours"), zone, today)
     staff, pause_after_misses = read_staff(top)
     reaches: list[Reach] = []
     queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
@@ -269,53 +268,6 @@ def _languages(head: Table) -> tuple[str, ...]:
             'e.g. languages = ["ja"]',
         )
     return languages
-
-
-def _calendar(hours: Table, zone: str, today: date | None) -> Calendar:
-    rule = hours.choice("holidays", ("closed", "open"), "closed")
-    week = hours.table("weekly")
-    weekly = tuple(week.windows(day) for day in WEEKDAYS)
-    week.close()
-    if "weekly" in hours and not any(weekly) and not week.sheet.problems:
-        hours.wrong(
-            "weekly",
-            "営業する曜日がひとつもありません",
-            "there is no day of the week on which the centre opens",
-            '例: monday = ["08:30-18:00"]',
-            'e.g. monday = ["08:30-18:00"]',
-        )
-    yearly = []
-    for entry in hours.tables("yearly"):
-        yearly.append(
-            YearlyRange(
-                entry.month_day("first", "12-29"),
-                entry.month_day("last", "01-03"),
-                entry.text("reason", "年末年始"),
-            )
-        )
-        entry.close()
-    once = Once("特別日", "the day")
-    special = []
-    for entry in hours.tables("days"):
-        day = entry.day("date")
-        once.claim(entry, "date", day)
-        special.append(SpecialDay(day, entry.windows("windows"), entry.text("reason", "休日開庁")))
-        entry.close()
-    hours.close()
-    year = (today or datetime.now(ZoneInfo(zone)).date()).year
-    holidays = _public_holidays(year - 1, year + 2) if rule == "closed" else ()
-    return Calendar(
-        zone, weekly, holidays, tuple(yearly), tuple(sorted(special, key=lambda entry: entry.date))
-    )
-
-
-def _public_holidays(first: int, last: int) -> tuple[tuple[str, str], ...]:
-    """Japan's public holidays of whole years (国民の祝日に関する法律), substitutes included, in order."""
-    return tuple(
-        (day.isoformat(), name)
-        for year in range(first, last + 1)
-        for day, name in sorted(jpholiday.year_holidays(year))
-    )
 
 
 def _numbers(
@@ -414,8 +366,8 @@ def _announcements(
 ) -> tuple[Announcement, ...]:
     """`announces`: whether a rule speaks to callers who overflow."""
     found = []
-    for kind in (*KINDS, OVERFLOW_KIND):
-        table = top.table(kind, required=announces or kind != OVERFLOW_KIND)
+    for kind in (*KINDS, OVERFLOW_KIND, EMERGENCY_KIND):
+        table = top.table(kind, required=kind in KINDS or (kind == OVERFLOW_KIND and announces))
         for language in languages if kind in top else ():
             text = table.text(language, "お電話ありがとうございます。").strip()
             announcement = Announcement(kind, language, text, shelf.sound(centre, language, kind))

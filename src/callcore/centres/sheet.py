@@ -193,6 +193,10 @@ class Table:
         self._in_range(key, value, example, least, most)
         return float(value)
 
+    def truth(self, key: str, default: bool) -> bool:
+        value = self._get(key, bool, f"{key} = {str(default).lower()}", False)
+        return default if value is None else bool(value)
+
     def only_true(self, key: str) -> None:
         """What can only be said or left out."""
         value = self._get(key, bool, f"{key} = true", True)

@@ -1,7 +1,7 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them but `MoveCaller` and `SwitchRecording` may be repeated blindly. After a restart the snapshot shows which
-were carried out.
+None of them but `MoveCaller`, `SwitchRecording` and `PushEmergencies` may be repeated blindly. After a restart the
+snapshot shows which were carried out.
 """
 
 from __future__ import annotations
@@ -43,12 +43,15 @@ class WithdrawOffer(Effect):
 
 @dataclass(frozen=True, slots=True)
 class EndWait(Effect):
-    """Redirect the waiting caller, out of the blocking wait only, to the announcement or the busy tone that ends it."""
+    """Redirect the waiting caller, out of the blocking wait only, to the announcement or the busy tone that ends it.
+
+    `announcement`: its kind, where the treatment is one."""
 
     call: CallId
     channel_name: str
     outcome: Outcome
     treatment: Treatment
+    announcement: str = "overflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,13 @@ class SwitchRecording(Effect):
     by: str | None = None
     channel: str | None = None
     asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushEmergencies(Effect):
+    """Bring the emergency closures, as the floor has them, into Asterisk, where the dialplan reads them.
+
+    May be repeated, and is until it is done."""
 
 
 @dataclass(frozen=True, slots=True)

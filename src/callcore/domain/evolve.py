@@ -15,6 +15,7 @@ from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.call import CALL, Call, Leg, Visit
 from callcore.domain.centre import Configuration
+from callcore.domain.emergency import Emergency
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
@@ -125,6 +126,7 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             phone_centre=Map({p.id: c.id for c in centres.values() for p in c.phones}),
             agents=Map(_staff(floor, fact.configuration)),
             phones=Map(phones),
+            emergencies=Map({name: e for name, e in floor.emergencies.items() if name in centres}),
         )
     )
 
@@ -209,6 +211,13 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
+            # Its end is a time on the wall.
+            emergencies=Map(
+                {
+                    name: changed(e, since=Instant(e.since + fact.by), ended=_moved(e.ended, fact.by))
+                    for name, e in floor.emergencies.items()
+                }
+            ),
         )
     )
 
@@ -254,6 +263,28 @@ def _agent_moved(agent: AgentState, by: int) -> AgentState:
         talk_ended_at=_moved(agent.talk_ended_at, by),
         locked_until=_moved(agent.locked_until, by),
     )
+
+
+# -- emergency closure ---------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.EmergencyBegan, floor: Floor) -> Floor:
+    if fact.centre not in floor.centres:
+        raise IllegalTransition(f"centre {fact.centre} is not known")
+    known = floor.emergencies.get(fact.centre)
+    since = fact.at if known is None or known.ended is not None else known.since
+    now = Emergency(since, fact.until, fact.reason, fact.by)
+    return changed(floor, emergencies=floor.emergencies.set(fact.centre, now))
+
+
+@_apply.register
+def _(fact: f.EmergencyEnded, floor: Floor) -> Floor:
+    known = floor.emergencies.get(fact.centre)
+    if known is None or known.ended is not None:
+        raise IllegalTransition(f"centre {fact.centre} has no emergency closure")
+    over = changed(known, ended=fact.at)
+    return changed(floor, emergencies=floor.emergencies.set(fact.centre, over))
 
 
 # -- calls ---------------------------------------------------------------------------------------------------

@@ -93,6 +93,28 @@ class CallMarkedImprecise(Fact):
     call: CallId
 
 
+# -- emergency closure ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyBegan(Fact):
+    """A centre is closed in an emergency (臨時休止) until then; while one lasts: it has another end and reason.
+    `by`: who asked, in words."""
+
+    centre: CentreId
+    until: Instant
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyEnded(Fact):
+    """`by` None: its time was over."""
+
+    centre: CentreId
+    by: str | None = None
+
+
 # -- calls ---------------------------------------------------------------------------------------------------
 
 

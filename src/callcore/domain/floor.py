@@ -21,6 +21,7 @@ from immutables import Map
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call, Visit
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
+from callcore.domain.emergency import Emergency
 from callcore.domain.ids import (
     SECOND,
     AgentId,
@@ -113,6 +114,8 @@ class Floor:
     unfiled: Map[CallId, Instant] = field(default_factory=Map)
     """Answered calls that ended and whose recording was not measured yet."""
     pace: Map[QueueId, Pace] = field(default_factory=Map)
+    emergencies: Map[CentreId, Emergency] = field(default_factory=Map)
+    """The latest emergency closure of each centre that had one."""
     # Indexes: each follows from what stands above.
     lines: Map[Line, tuple[Place, ...]] = field(default_factory=Map)
     """Callers who may be offered, in their order. No line is empty."""
@@ -180,6 +183,17 @@ class Floor:
                 yield Timer(TimerKind.WAIT, call.id), due
             if call.unrecorded_until is not None:
                 yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_until
+        for name, emergency in self.emergencies.items():
+            if emergency.ended is None:
+                yield Timer(TimerKind.EMERGENCY, name), emergency.until
+        yield from self.closings(self.at)
+
+    def closings(self, at: Instant) -> Iterator[tuple[Timer, Instant]]:
+        """When each centre that closes at once opens or closes next."""
+        for centre in self.centres.values():
+            change = centre.calendar.decide(at).changes_at if centre.calendar.close_at_once else None
+            if change is not None:
+                yield Timer(TimerKind.CLOSING, centre.id), change
 
     def wait_due(self, call: Call, now: Instant) -> Instant | None:
         """When time alone next changes something for this caller; in the past: at once. None: never.

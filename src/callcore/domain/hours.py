@@ -1,7 +1,16 @@
 """Opening hours: one calendar, one question (`decide`), and the same answer spread out ahead as a policy.
 
-Precedence, first that speaks: one-off day > public holiday > yearly range > weekly hours.
-A window is half open: at the instant of opening it is open, at the instant of closing it is closed.
+Precedence, first that speaks (docs/adr/0024-calendar-precedence.md):
+
+    emergency > one-off day > closing > public holiday > period > yearly range > weekly hours
+
+An emergency closure is a state of the floor, not of the calendar (`domain/emergency.py`). A period or yearly range
+without hours is a closing and goes before the holidays, so that a line that opens on holidays stays closed on New
+Year's Day. A yearly range with hours is a period that comes again each year; the dated one, which was written for
+this year, goes before it. Of several of one kind the first in the file counts.
+
+A window is half open: at the instant of opening it is open, at the instant of closing it is closed. Between two
+windows of one day is a break (lunch).
 
 An instant belongs to the local date that the wall clock shows at it, and that date's windows decide. A
 window runs from the first time that the wall clock of its date shows (or, in the hour that a change to
@@ -15,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -38,19 +48,39 @@ class Window:
     closes: int
 
 
+Week = tuple[tuple[Window, ...], ...]
+"""The windows of the seven days of the week, Monday first; a day without: closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class YearlyRange:
-    """Closed each year from `first` to `last` (month, day), both included; may cross the new year."""
+    """Each year from `first` to `last` (month, day), both included; may cross the new year."""
 
     first: tuple[int, int]
     last: tuple[int, int]
     reason: str
+    weekly: Week = ()
+    """Its own hours; none at all: closed."""
 
     def covers(self, day: date) -> bool:
         at = (day.month, day.day)
         if self.first <= self.last:
             return self.first <= at <= self.last
         return at >= self.first or at <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `first` to `last` (ISO dates), both included."""
+
+    first: str
+    last: str
+    reason: str
+    weekly: Week = ()
+    """Its own hours; none at all: closed."""
+
+    def covers(self, day: date) -> bool:
+        return self.first <= day.isoformat() <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,60 +111,90 @@ class Verdict:
     reason_en: str
 
 
+class Rule(Enum):
+    """Which rule gave a day its hours, in the order of precedence."""
+
+    SPECIAL = "special"
+    CLOSING = "closing"
+    HOLIDAY = "holiday"
+    PERIOD = "period"
+    YEARLY = "yearly"
+    WEEKLY = "weekly"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What the calendar says of one local date. `windows` in wall time, in order; none: closed."""
+
+    windows: tuple[Window, ...]
+    rule: Rule
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     zone: str
     """IANA name, e.g. `Asia/Tokyo`."""
-    weekly: tuple[tuple[Window, ...], ...]
-    """Seven entries, Monday first."""
+    weekly: Week
     holidays: tuple[tuple[str, str], ...] = ()
-    """(ISO date, name) of the public holidays that close the centre, a few years of them."""
+    """(ISO date, name) of the public holidays that the centre keeps, a few years of them."""
     yearly: tuple[YearlyRange, ...] = ()
     special: tuple[SpecialDay, ...] = ()
+    holiday_windows: tuple[Window, ...] = ()
+    """The hours of a public holiday; none: closed."""
+    periods: tuple[Period, ...] = ()
+    close_at_once: bool = False
+    """Whether a caller who still waits at a closing is sent away; else the centre closes when all are served."""
 
     def local_date(self, at: Instant) -> date:
         """The date that the centre's wall clock shows at an instant."""
         return datetime.fromtimestamp(at // SECOND, ZoneInfo(self.zone)).date()
 
-    def day(self, day: date) -> tuple[tuple[Window, ...], Reason]:
-        """The windows of a local date in wall time, in order, and the rule that gave them."""
+    def day(self, day: date) -> Day:
+        """The hours of a local date and the rule that gave them."""
         iso = day.isoformat()
         for special in self.special:
             if special.date == iso:
-                reason = Reason(f"特別日: {special.reason}", f"special day: {special.reason}")
-                return _in_order(special.windows), reason
+                words = Reason(f"特別日: {special.reason}", f"special day: {special.reason}")
+                return Day(_in_order(special.windows), Rule.SPECIAL, words)
+        periods = [each for each in self.periods if each.covers(day)]
+        yearly = [each for each in self.yearly if each.covers(day)]
+        closings = [each.reason for each in periods if not any(each.weekly)]
+        closings += [each.reason for each in yearly if not any(each.weekly)]
+        for reason in closings:
+            return Day((), Rule.CLOSING, Reason(reason, f"closed: {reason}"))
         for holiday, name in self.holidays:
             if holiday == iso:
-                return (), Reason(f"祝日: {name}", f"public holiday: {name}")
-        for yearly in self.yearly:
-            if yearly.covers(day):
-                return (), Reason(yearly.reason, f"closed each year: {yearly.reason}")
-        windows = _in_order(self.weekly[day.weekday()])
-        if not windows:
-            return (), Reason("定休日", "closed on this day of the week")
-        return windows, Reason("通常の営業日", "ordinary opening day")
+                words = Reason(f"祝日: {name}", f"public holiday: {name}")
+                return Day(_in_order(self.holiday_windows), Rule.HOLIDAY, words)
+        for period in periods:
+            return _of_week(period.weekly, day, Rule.PERIOD, period.reason)
+        for each in yearly:
+            return _of_week(each.weekly, day, Rule.YEARLY, each.reason)
+        return _of_week(self.weekly, day, Rule.WEEKLY, None)
 
     def windows(self, day: date) -> tuple[Span, ...]:
         """The opening windows of a local date, in order. One that summer time leaves out whole is dropped."""
         zone = ZoneInfo(self.zone)
-        spans = ((_instant(day, w.opens, zone), _instant(day, w.closes, zone)) for w in self.day(day)[0])
+        spans = ((_instant(day, w.opens, zone), _instant(day, w.closes, zone)) for w in self.day(day).windows)
         return tuple(span for span in spans if span[0] < span[1])
 
     def judge(self, at: Instant) -> tuple[bool, Reason]:
         """Open or closed at an instant, and why."""
         today = self.local_date(at)
-        windows, rule = self.day(today)
-        if not windows:
-            return False, rule
-        within = _holds(self.windows(today), at)
-        reason = (
-            Reason("営業時間内", "within opening hours")
-            if within
-            else Reason("時間外", "outside opening hours")
-        )
-        if any(special.date == today.isoformat() for special in self.special):
-            reason = Reason(f"{reason.ja}({rule.ja})", f"{reason.en} ({rule.en})")
-        return within, reason
+        day = self.day(today)
+        if not day.windows:
+            return False, day.reason
+        spans = self.windows(today)
+        if _holds(spans, at):
+            reason = Reason("営業時間内", "within opening hours")
+        elif spans and spans[0][0] <= at < spans[-1][1]:
+            reason = Reason("休憩時間", "in the break between two openings")
+        else:
+            reason = Reason("時間外", "outside opening hours")
+        if day.rule is not Rule.WEEKLY:
+            reason = Reason(f"{reason.ja}({day.reason.ja})", f"{reason.en} ({day.reason.en})")
+        return _holds(spans, at), reason
 
     def decide(self, at: Instant) -> Verdict:
         """Open or closed at an instant, why, and until when; the last looks up to a year ahead."""
@@ -175,6 +235,17 @@ def policy(calendar: Calendar, first: date, days: int) -> tuple[tuple[str, str],
         value = ",".join(f"{opens // SECOND}-{closes // SECOND}" for opens, closes in spans) or "closed"
         entries.append((day.strftime("%Y%m%d"), value))
     return tuple(entries)
+
+
+def _of_week(weekly: Week, day: date, rule: Rule, name: str | None) -> Day:
+    """The hours of a day of the week; `name`: of the period or range that they belong to."""
+    windows = _in_order(weekly[day.weekday()])
+    ja, en = (
+        ("通常の営業日", "ordinary opening day") if windows else ("定休日", "closed on this day of the week")
+    )
+    if name is not None:
+        ja, en = (name, f"period: {name}") if windows else (f"{ja}({name})", f"{en} ({name})")
+    return Day(windows, rule, Reason(ja, en))
 
 
 def _in_order(windows: tuple[Window, ...]) -> tuple[Window, ...]:

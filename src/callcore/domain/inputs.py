@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from callcore.domain.centre import Configuration
-from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
+from callcore.domain.ids import (
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    NodeId,
+    OfferId,
+    PhoneId,
+    QueueId,
+)
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, TalkKey
 
 
@@ -24,6 +34,10 @@ class TimerKind(Enum):
     """An agent's pause becomes longer than its reason may be."""
     RECORDING = "recording"
     """The recording of a talk goes on by itself."""
+    EMERGENCY = "emergency"
+    """A centre's emergency closure ends by itself."""
+    CLOSING = "closing"
+    """A centre that closes at once opens or closes by its calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,8 @@ class AdmissionDecided(Input):
     call: CallId
     open: bool
     source: str
+    emergency: bool = False
+    """Not open because of an emergency closure, which was pushed like the hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +318,27 @@ class RecordingSwitched(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyAsked(Input):
+    """Close a centre in an emergency until then, or give the emergency that lasts another end and reason.
+
+    `until` None: the next local midnight. `by`: who, in words.
+    """
+
+    centre: CentreId
+    reason: str
+    by: str
+    until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyEndAsked(Input):
+    """End a centre's emergency closure before its time."""
+
+    centre: CentreId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
     """The centre files were read again and found right; applied to the running floor."""
 
@@ -389,6 +426,8 @@ class CallTraced:
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None
     """When the treatment of an overflow began, and what the call ends as."""
+    emergency: bool = False
+    """It was not open because of an emergency closure."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
 

@@ -17,7 +17,7 @@ from callcore.domain import estimate
 from callcore.domain.call import Call
 from callcore.domain.centre import Cause, Overflow, Queue
 from callcore.domain.floor import Floor, line_of_visit, place_of
-from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.routing import pools
 
 Found = tuple[Call, Overflow, str]
@@ -31,6 +31,44 @@ def found(floor: Floor, at: Instant) -> Found | None:
     """
     hits = [*_at_the_end(floor, at), *_beyond_lines(floor, at)]
     return max(hits, key=lambda hit: place_of(hit[0]), default=None)
+
+
+def shut(floor: Floor, at: Instant) -> list[tuple[Call, str, str]]:
+    """Who must not go on waiting because the centre is shut: the caller, the announcement's kind, and why.
+
+    By an emergency closure, or by its hours where it closes at once. Asked before matching: nobody is offered then.
+    """
+    why = {
+        name: said
+        for name, centre in floor.centres.items()
+        if (name in floor.emergencies or centre.calendar.close_at_once)
+        and name in floor.present
+        and (said := _shut(floor, name, at)) is not None
+    }
+    if not why:
+        return []
+    waiting = (floor.calls[CallId(place[2])] for places in floor.lines.values() for place in places)
+    found = [call for call in waiting if call.centre in why and not _not_yet(call, at)]
+    return [(call, *why[call.centre]) for call in sorted(found, key=place_of)]
+
+
+def _not_yet(call: Call, at: Instant) -> bool:
+    """Whether sending this caller away has just failed, and is not tried again before a while."""
+    not_before = call.visit.not_before if call.visit is not None else None
+    return not_before is not None and at < not_before
+
+
+def _shut(floor: Floor, name: CentreId, at: Instant) -> tuple[str, str] | None:
+    emergency = floor.emergencies.get(name)
+    if emergency is not None and emergency.on(at):
+        return "emergency", f"{emergency.words.ja} / {emergency.words.en}"
+    centre = floor.centres.get(name)
+    if centre is None or not centre.calendar.close_at_once:
+        return None
+    is_open, reason = centre.calendar.judge(at)
+    if is_open:
+        return None
+    return "closed", f"受付の終了、待ちは残さない: {reason.ja} / closed at once: {reason.en}"
 
 
 def _at_the_end(floor: Floor, at: Instant) -> Iterator[Found]:
@@ -55,8 +93,7 @@ def _at_the_end(floor: Floor, at: Instant) -> Iterator[Found]:
 def _passed_over(queue: Queue, call: Call, at: Instant) -> bool:
     """Whether a rule may hold for others of the same line and not for this caller."""
     assert call.visit is not None
-    later = call.visit.not_before is not None and at < call.visit.not_before
-    return later or any(rule.target in call.been for rule in queue.overflow)
+    return _not_yet(call, at) or any(rule.target in call.been for rule in queue.overflow)
 
 
 def _beyond_lines(floor: Floor, at: Instant) -> Iterator[Found]:
@@ -74,7 +111,7 @@ def _beyond_lines(floor: Floor, at: Instant) -> Iterator[Found]:
 def first_rule(floor: Floor, queue: Queue, call: Call, at: Instant) -> Found | None:
     """The first of the queue's rules that holds for this caller and has not been applied."""
     visit = call.visit
-    if visit is None or not call.may_be_offered or (visit.not_before is not None and at < visit.not_before):
+    if visit is None or not call.may_be_offered or _not_yet(call, at):
         return None
     for rule in queue.overflow:
         if rule.target is not None and (rule.target in visit.also or rule.target in call.been):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from callcore.domain import closing
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -90,6 +91,7 @@ def _overdue(turn: Turn, at: Instant) -> None:
             turn.tell(f.WrapUpEnded(at=at, agent=agent.id))
         if agent.rest_until is not None and agent.rest_until <= bound:
             turn.tell(f.RestEnded(at=at, agent=agent.id))
+    closing.end_overdue(turn, at, bound)
     for offer in sorted(turn.floor.offers.values(), key=lambda o: o.id):
         if offer.overdue_at <= bound:
             turn.fail_offer(
@@ -155,7 +157,7 @@ def _retrace(
     """
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
-        admit(turn, call, trace.arrived, trace.open, "cel", reconstructed=True)
+        admit(turn, call, trace.arrived, trace.open, "cel", emergency=trace.emergency, reconstructed=True)
     call = turn.floor.calls[name]
     if (
         call.stage in (Stage.ARRIVED, Stage.ANNOUNCED)

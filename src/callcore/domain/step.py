@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
+from callcore.domain import closing, keyed
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain import keyed
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId
 from callcore.domain.reconcile import reconcile
 from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
 from callcore.domain.turn import (
@@ -98,6 +98,16 @@ def _(told: i.ClockJumped, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.EmergencyAsked, turn: Turn) -> None:
+    closing.begin(turn, told)
+
+
+@_take.register
+def _(told: i.EmergencyEndAsked, turn: Turn) -> None:
+    closing.end(turn, told)
+
+
+@_take.register
 def _(told: i.EventsLate, turn: Turn) -> None:
     if told.late == turn.floor.lagging:
         turn.disregard("変化なし / no change")
@@ -125,7 +135,7 @@ def _(told: i.AdmissionDecided, turn: Turn) -> None:
     if call is None or call.stage is not Stage.ARRIVED:
         turn.disregard("着信中の呼ではない / not an arriving call")
         return
-    admit(turn, call, told.at, told.open, told.source)
+    admit(turn, call, told.at, told.open, told.source, emergency=told.emergency)
 
 
 @_take.register
@@ -404,6 +414,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         return
     if kind is i.TimerKind.RECORDING:
         keyed.recording_timer(turn, CallId(subject), told.at)
+        return
+    if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
+        closing.timer(turn, kind, CentreId(subject), told.at)
         return
     agent = turn.floor.agents.get(AgentId(subject))
     due = None if agent is None else agent.wrap_up_until if kind is i.TimerKind.WRAP_UP else agent.rest_until

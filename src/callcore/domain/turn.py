@@ -12,7 +12,7 @@ from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call, Leg
-from callcore.domain.centre import OUTCOMES, Configuration, Number, Overflow
+from callcore.domain.centre import OUTCOMES, Centre, Configuration, Number, Overflow
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
@@ -285,7 +285,7 @@ class Turn:
         outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
-            outcome = outcome if centre.calendar.judge(ending.arrived_at)[0] else Outcome.CLOSED
+            outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
         self.tell(
             f.CallEnded(
                 at=at,
@@ -301,6 +301,8 @@ class Turn:
         """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
         if not self.floor.linked:
             return
+        for call, announcement, why in overflow.shut(self.floor, max(self.at, self.floor.at)):
+            self._end_wait(call, Outcome.OVERFLOW_NO_AGENT, Treatment.ANNOUNCE, why, announcement)
         while True:
             for match in routing.matches(self.floor):
                 self._offer(match)
@@ -350,13 +352,15 @@ class Turn:
                 f.AgentsAdded(at=at, call=call.id, visit=call.visit.id, agents_of=rule.target, reasons=(why,))
             )
         else:
-            outcome = OUTCOMES[rule.cause]
-            self.tell(
-                f.OverflowBegan(
-                    at=at, call=call.id, outcome=outcome, treatment=rule.treatment, reasons=(why,)
-                )
-            )
-            self.want(e.EndWait(call.id, call.channel_name, outcome, rule.treatment))
+            self._end_wait(call, OUTCOMES[rule.cause], rule.treatment, why)
+
+    def _end_wait(
+        self, call: Call, outcome: Outcome, treatment: Treatment, why: str, announcement: str = "overflow"
+    ) -> None:
+        """The caller is sent to what ends the wait."""
+        at = max(self.at, self.floor.at)
+        self.tell(f.OverflowBegan(at=at, call=call.id, outcome=outcome, treatment=treatment, reasons=(why,)))
+        self.want(e.EndWait(call.id, call.channel_name, outcome, treatment, announcement))
 
     def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
         """The caller waits in another queue from now on; the channel is told, for the safety net."""
@@ -404,6 +408,8 @@ class Turn:
 def configure(turn: Turn, configuration: Configuration, at: Instant) -> None:
     """New centre files on a floor that is at work: nobody is dropped."""
     turn.tell(f.Configured(at=at, configuration=configuration))
+    for timer, due in turn.floor.closings(at):
+        turn.want(e.SetTimer(timer, due))
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
         turn.house(call, at)
         turn.watch_wait(call.id)
@@ -465,34 +471,57 @@ def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | Non
     return None, None
 
 
+def _due_as(floor: Floor, centre: Centre, at: Instant) -> Outcome | None:
+    """What a call is refused as that arrives at this instant; None: it is due an agent. The first that fits counts."""
+    if not centre.calendar.judge(at)[0]:
+        return Outcome.CLOSED
+    emergency = floor.emergencies.get(centre.id)
+    return Outcome.EMERGENCY_CLOSED if emergency is not None and emergency.on(at) else None
+
+
 def admit(
-    turn: Turn, call: Call, at: Instant, told_open: bool, source: str, *, reconstructed: bool = False
+    turn: Turn,
+    call: Call,
+    at: Instant,
+    told_open: bool,
+    source: str,
+    *,
+    emergency: bool = False,
+    reconstructed: bool = False,
 ) -> None:
-    """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival."""
+    """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival.
+
+    `emergency`: it decided so because of an emergency closure."""
     centre = turn.floor.centres.get(call.centre)
+    known = turn.floor.emergencies.get(call.centre)
     told = f"({source})"
+    told_as = None if told_open else Outcome.EMERGENCY_CLOSED if emergency else Outcome.CLOSED
     if centre is None:
-        judged: tuple[bool, ...] = (told_open,)
+        judged: tuple[Outcome | None, ...] = (told_as,)
         words = "センター設定なし / no such centre now"
     else:
-        was_open, why = centre.calendar.judge(call.arrived_at)
         # Asterisk names a channel by a clock that may be one tick behind the stamp of its first event.
-        ticked, _ = centre.calendar.judge(Instant(call.arrived_at - CLOCK_TICK))
-        judged = (was_open, ticked)
+        ticked = Instant(call.arrived_at - CLOCK_TICK)
+        judged = tuple(_due_as(turn.floor, centre, each) for each in (call.arrived_at, ticked))
+        if known is not None and known.near_a_change(call.arrived_at) and Outcome.CLOSED not in judged:
+            judged = (None, Outcome.EMERGENCY_CLOSED)  # what was pushed may be a moment behind
+        why = centre.calendar.judge(call.arrived_at)[1]
+        if known is not None and (emergency or known.on(call.arrived_at)):
+            why = known.words
         words = f"{why.ja} / {why.en}"
-    if told_open:
+    if told_as is None:
         turn.tell(f.CallAdmitted(at=at, call=call.id, reason=f"{words} {told}", reconstructed=reconstructed))
     else:
         turn.tell(
             f.CallRefused(
                 at=at,
                 call=call.id,
-                outcome=Outcome.CLOSED,
+                outcome=told_as,
                 reason=f"{words} {told}",
                 reconstructed=reconstructed,
             )
         )
-    if told_open not in judged:
+    if told_as not in judged:
         turn.tell(
             f.AdmissionDiffered(
                 at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed

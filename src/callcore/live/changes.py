@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from callcore.domain.centre import Centre, Configuration, Overflow, Queue, Rung
-from callcore.domain.hours import Window
+from callcore.domain.hours import Week, Window
 
 Language = Literal["ja", "en"]
 Short = Callable[[str], str]
@@ -126,6 +126,7 @@ def _within(was: Centre, now: Centre) -> Iterable[Change]:
     orders = [", ".join(a.id for a in each.agents if a.id in both) for each in (was, now)]
     if orders[0] != orders[1]:  # counts for `order = "linear"`
         yield _change(was.id, "staff", "", "order", *orders)
+    yield from _holidays(was, now)
     old, new = _things(was), _things(now)
     for thing, name in dict.fromkeys([*old, *new]):
         one, other = old.get((thing, name)), new.get((thing, name))
@@ -136,6 +137,17 @@ def _within(was: Centre, now: Centre) -> Iterable[Change]:
         for field in one:
             if one[field] != other[field]:
                 yield _change(was.id, thing, name, field, one[field], other[field])
+
+
+def _holidays(was: Centre, now: Centre) -> Iterable[Change]:
+    """Holidays that came or went in the years that both know, as by a new file of the Cabinet Office."""
+    before, after = dict(was.calendar.holidays), dict(now.calendar.holidays)
+    if not before or not after:
+        return  # told as a whole
+    years = {day[:4] for day in before} & {day[:4] for day in after}
+    for day in sorted({*before, *after}):
+        if day[:4] in years and before.get(day) != after.get(day):
+            yield _change(was.id, "hours", day, "holiday", before.get(day), after.get(day))
 
 
 def _change(centre: str, thing: str, name: str, field: str, before: str | None, after: str | None) -> Change:
@@ -185,10 +197,16 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         ("hours", ""): {
             **{day: _windows(windows) for day, windows in zip(WEEKDAYS, calendar.weekly, strict=True)},
             "holidays": f"{calendar.holidays[0][0]}…{calendar.holidays[-1][0]}" if calendar.holidays else "",
+            "holiday hours": _windows(calendar.holiday_windows),
             "yearly": ", ".join(
-                f"{each.first[0]:02}-{each.first[1]:02}…{each.last[0]:02}-{each.last[1]:02} {each.reason}"
+                f"{each.first[0]:02}-{each.first[1]:02}…{each.last[0]:02}-{each.last[1]:02} "
+                f"{each.reason}{_week(each.weekly)}"
                 for each in calendar.yearly
             ),
+            "periods": ", ".join(
+                f"{each.first}…{each.last} {each.reason}{_week(each.weekly)}" for each in calendar.periods
+            ),
+            "closing": "at_once" if calendar.close_at_once else "when_served",
         },
         ("sharing", ""): {
             "lends_to": ", ".join(centre.lends_to),
@@ -286,6 +304,14 @@ def _levels(levels: tuple[tuple[str, int], ...]) -> str:
 
 def _windows(windows: tuple[Window, ...]) -> str:
     return ", ".join(f"{_clock(int(w.opens))}-{_clock(int(w.closes))}" for w in windows)
+
+
+def _week(weekly: Week) -> str:
+    """The hours of a range by the day of the week; nothing where it closes."""
+    days = [
+        f"{name[:3]} {_windows(windows)}" for name, windows in zip(WEEKDAYS, weekly, strict=False) if windows
+    ]
+    return f" ({'; '.join(days)})" if days else ""
 
 
 def _clock(second: int) -> str:

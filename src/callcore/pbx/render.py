@@ -184,6 +184,9 @@ OVERFLOW_SOUND: Final = "overflow"
 _KEYS: Final = (*((digit, digit) for digit in "0123456789"), ("star", "*"), ("hash", "#"))
 """The keys of a phone, with the names that Asterisk's features have here."""
 
+EMERGENCY_SOUND: Final = "emergency"
+"""What a caller hears in an emergency closure; where a centre has none, the announcement `closed`."""
+
 _TEMPLATES: Final = (
     "asterisk.conf",
     "cdr.conf",
@@ -508,6 +511,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
     kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
+    if "closed" in sounds:
+        sounds.setdefault(EMERGENCY_SOUND, sounds["closed"])
+        kinds = (*kinds, EMERGENCY_SOUND)
     for kind in kinds:
         if kind not in sounds:
             raise RenderError(

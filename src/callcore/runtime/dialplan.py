@@ -83,6 +83,6 @@ def phone_list(offer: str, phones: Sequence[str]) -> str:
     return f"{offer}~{','.join(phones)}"
 
 
-def overflow_extension(outcome: str, treatment: str) -> str:
-    """The extension of `callcore-overflow` that ends a wait."""
-    return f"{outcome}~{treatment}"
+def overflow_extension(outcome: str, said: str) -> str:
+    """The extension of `callcore-overflow` that ends a wait. `said`: an announcement's kind, or `busy`."""
+    return f"{outcome}~{said}"

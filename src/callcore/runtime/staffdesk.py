@@ -94,15 +94,20 @@ class StaffDesk:
         return AgentId(name)
 
     async def _ask(self, told: i.Input) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(DECIDED_WITHIN_S):
-                done = await self._loop.ask(told)
-        except TimeoutError:
-            raise Refused(
-                "受け付けましたが、まだ実行されていません。ジャーナルに書けるか (ディスクの空き) を確かめてください / "
-                "asked, but not decided yet; see whether the journal can be written (disk full?)"
-            ) from None
-        return {"done": done.disregarded is None, "why": done.disregarded}
+        return await asked(self._loop, told)
+
+
+async def asked(loop: Loop, told: i.Input) -> dict[str, Any]:
+    """What became of an input, once that is written down. Raises Refused when it is not decided in time."""
+    try:
+        async with asyncio.timeout(DECIDED_WITHIN_S):
+            done = await loop.ask(told)
+    except TimeoutError:
+        raise Refused(
+            "受け付けましたが、まだ実行されていません。ジャーナルに書けるか (ディスクの空き) を確かめてください / "
+            "asked, but not decided yet; see whether the journal can be written (disk full?)"
+        ) from None
+    return {"done": done.disregarded is None, "why": done.disregarded}
 
 
 def rows(floor: Floor) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from callcore import __version__
 from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
 from callcore.domain.centre import Centre
+from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
@@ -151,7 +152,7 @@ class FloorCollector(Collector):
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
             _estimates(families, view, centre, now)
-            _open(families, centre, now)
+            _open(families, centre, view.floor.emergencies.get(centre.id), now)
         self._asked(families)
         yield from families.known.values()
 
@@ -291,9 +292,11 @@ def _estimates(families: _Families, view: View, centre: Centre, now: Instant) ->
             families.add(name, text, value, centre=centre.id)
 
 
-def _open(families: _Families, centre: Centre, now: Instant) -> None:
-    is_open, _ = centre.calendar.judge(now)
-    families.add("centre_open", "1 inside opening hours.", float(is_open), centre=centre.id)
+def _open(families: _Families, centre: Centre, emergency: Emergency | None, now: Instant) -> None:
+    shut = emergency is not None and emergency.on(now)
+    is_open = centre.calendar.judge(now)[0] and not shut
+    families.add("centre_open", "1 inside opening hours and not shut.", float(is_open), centre=centre.id)
+    families.add("centre_emergency", "1 in an emergency closure.", float(shut), centre=centre.id)
 
 
 class Exposition:

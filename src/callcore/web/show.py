@@ -17,6 +17,7 @@ from callcore.domain.board import (
 )
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
+from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
@@ -45,7 +46,7 @@ def live(view: View, at: Instant, stale_s: float | None) -> m.Live:
 def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
-    verdict = centre.calendar.decide(at)
+    verdict = decide(centre.calendar, floor.emergencies.get(centre.id), at)
     seats = {phone.id: phone.seat for phone in centre.phones}
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
