@@ -406,6 +406,9 @@ class Engine:
             self._loop.put(i.PauseAsked(at=at, reason=AWAY, key=told.digit, phone=phone, channel=channel))
         elif told.feature == "result" and told.digit is not None:
             self._loop.put(i.ResultAsked(at=at, key=told.digit, phone=phone, channel=channel))
+        elif told.feature in ("emergency_begin", "emergency_end"):
+            begins = told.feature == "emergency_begin"
+            self._loop.put(i.EmergencyKeyed(at=at, phone=phone, channel=channel, on=begins))
         elif (key := TALK_KEYS.get(told.feature)) is not None:
             self._loop.put(i.TalkKeyed(at=at, key=key, phone=phone, channel=channel))
         elif told.feature == "sign_in":

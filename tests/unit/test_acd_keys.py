@@ -12,7 +12,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.board import AgentWord, agent_word
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
-from callcore.domain.lamps import HELP, Lamp, of_help, of_phone, of_queues
+from callcore.domain.lamps import HELP, Lamp, of_emergency, of_help, of_phone, of_queues
 from callcore.domain.measures import endings, figures
 from callcore.domain.staff import NOT_YET, PauseReason, Staff
 from callcore.domain.stages import Mark, Presence, ResultKind, SecondSignIn, TalkKey, Work
@@ -349,6 +349,36 @@ def test_the_same_is_asked_by_a_person_in_the_agents_stead() -> None:
     d.goes(3)
     d.tell(i.ResultAsked(at=d.at(4), key=1, agent=ONE, by="user:sato"))
     assert [(x.call, x.by) for x in d.facts if isinstance(x, f.ResultKeyed)] == [(CallId("c1"), "user:sato")]
+
+
+# -- emergency closure ---------------------------------------------------------------------------------------
+
+
+def closes(d: Acd, s: float, on: bool, phone: PhoneId = P1) -> str:
+    d.until(s)
+    return says(d, i.EmergencyKeyed(at=d.at(s), phone=phone, channel="x", on=on))
+
+
+def test_who_may_closes_the_centre_from_the_phone_and_opens_it_again_and_others_may_not() -> None:
+    d = desk()
+    home = d.floor.centres[CentreId("demo")]
+    chief = replace(home, agents=(replace(home.agents[0], emergency=True), home.agents[1]))
+    d.configured(0, chief)
+    assert closes(d, 1, True) == "not-possible", "nobody is signed in there"
+    d.comes(2, 1, 2)
+    assert closes(d, 3, True, P2) == "not-possible"
+    assert dict(of_emergency(d.floor)) == {"demo": Lamp.OFF}
+    assert closes(d, 4, False) == "emergency-off", "it is so already"
+    assert closes(d, 5, True) == "emergency-on"
+    assert dict(of_emergency(d.floor)) == {"demo": Lamp.STEADY}
+    assert closes(d, 6, True) == "emergency-on", "twice is once"
+    [began] = [x for x in d.facts if isinstance(x, f.EmergencyBegan)]
+    assert (began.centre, began.by) == ("demo", "agent:1001")
+    assert closes(d, 7, False) == "emergency-off"
+    assert [x.by for x in d.facts if isinstance(x, f.EmergencyEnded)] == ["agent:1001"]
+    closes(d, 8, True)
+    d.until(13 * 3600)
+    assert dict(of_emergency(d.floor)) == {"demo": Lamp.OFF}, "it ends by itself at midnight"
 
 
 # -- lamps ---------------------------------------------------------------------------------------------------

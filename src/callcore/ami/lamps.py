@@ -95,6 +95,13 @@ class Lamps:
                 yield dialplan.lamp("queue", queue), lamp
             for centre, lamp in lamps.of_help(floor):
                 yield dialplan.lamp(lamps.HELP, centre), lamp
+        if (
+            before is None
+            or floor.emergencies is not before.emergencies
+            or floor.centres is not before.centres
+        ):
+            for centre, lamp in lamps.of_emergency(floor):
+                yield dialplan.lamp(lamps.EMERGENCY, centre), lamp
 
     async def _set(self, name: str, lamp: Lamp) -> None:
         try:

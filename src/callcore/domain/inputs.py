@@ -304,6 +304,15 @@ class TalkKeyed(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyKeyed(Input):
+    """緊急案内切替: whoever is signed in at this phone begins the centre's emergency closure (`on`), or ends it."""
+
+    phone: PhoneId
+    channel: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingSwitched(Input):
     """Asterisk was asked to pause a recording (`paused`) or to go on. `done` False: it refused. `channel` as above."""
 

@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+from callcore.domain import closing
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -22,6 +23,9 @@ from callcore.domain.turn import Turn, pause, resume, sign_in, sign_out
 
 SWITCH_AGAIN_S = 2
 """Seconds after which a recording that is not known to go on is tried to be switched on again."""
+
+
+EMERGENCY_REASON = "電話機からの切替"
 
 
 def who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
@@ -210,6 +214,32 @@ def result_asked(turn: Turn, told: i.ResultAsked) -> None:
         )
     )
     reply(turn, told.channel, "result-keyed")
+
+
+# -- emergency closure ---------------------------------------------------------------------------------------
+
+
+def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
+    """By who may (the centre file says so), until the local midnight that comes next, or until it is ended."""
+    agent = who(turn, None, told.phone)
+    home = None if agent is None else turn.floor.centres.get(agent.centre)
+    may = home is not None and any(
+        spec.id == agent.id and spec.emergency for spec in home.agents if agent is not None
+    )
+    if agent is None or home is None or not may:
+        _refuse(turn, told.channel, "not-possible", "緊急案内切替の権限がない / not allowed to")
+        return
+    known = turn.floor.emergencies.get(home.id)
+    if (known is not None and known.on(told.at)) is told.on:
+        turn.disregard("すでにそうなっている / it is so already")
+    elif told.on:
+        closing.begin(
+            turn,
+            i.EmergencyAsked(at=told.at, centre=home.id, reason=EMERGENCY_REASON, by=f"agent:{agent.id}"),
+        )
+    else:
+        closing.end(turn, i.EmergencyEndAsked(at=told.at, centre=home.id, by=f"agent:{agent.id}"))
+    reply(turn, told.channel, "emergency-on" if told.on else "emergency-off")
 
 
 # -- keys inside a talk --------------------------------------------------------------------------------------

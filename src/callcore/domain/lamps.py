@@ -29,6 +29,8 @@ PHONE_LAMPS = ("*11", "*13", "*14", "*15", "*20", "*31", "*32", "*33", "*34")
 """What every phone has; beside these `*15` with each reason's digit."""
 HELP = "*30"
 """The centre's: somebody asks for help."""
+EMERGENCY = "*90"
+"""The centre's: it is closed in an emergency."""
 
 
 def of_phone(centre: Centre, agent: AgentState | None, call: Call | None) -> Iterator[tuple[str, Lamp]]:
@@ -80,6 +82,13 @@ def of_queues(floor: Floor) -> Iterator[tuple[str, Lamp]]:
             n = waiting[queue.id]
             many = n >= centre.staff.lamp_waiting
             yield queue.id, Lamp.FLASHING if many else _on(n > 0)
+
+
+def of_emergency(floor: Floor) -> Iterator[tuple[str, Lamp]]:
+    """Centre and lamp. Steady: closed in an emergency. By the floor's own facts: its end is one."""
+    for centre in floor.centres:
+        known = floor.emergencies.get(centre)
+        yield centre, _on(known is not None and known.ended is None)
 
 
 def of_help(floor: Floor) -> Iterator[tuple[str, Lamp]]:

@@ -508,6 +508,11 @@ def _(told: i.TalkKeyed, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.EmergencyKeyed, turn: Turn) -> None:
+    keyed.emergency_keyed(turn, told)
+
+
+@_take.register
 def _(told: i.RecordingSwitched, turn: Turn) -> None:
     keyed.recording_switched(turn, told)
 

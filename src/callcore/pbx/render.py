@@ -525,7 +525,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
-        lamps=tuple((_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP,)),
+        lamps=tuple(
+            (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
+        ),
     )
 
 
