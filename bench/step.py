@@ -7,13 +7,18 @@ arrives and one call is lived to its end, so that the floor keeps its size: arri
 bridges left, channels gone, after-call work over (here the next caller is matched), phone rung, bridges entered. Each
 `step` is timed alone by the process's own CPU clock, so that what else runs on the machine does not count; garbage
 collection does, as it would in the engine. Neither journal nor link is in it.
+
+Memory per waiting call is what the process's traced allocations (tracemalloc, Python's own blocks) grew by while so
+many callers came to the waiting line of a floor that is already at work, divided by their number.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import time
+import tracemalloc
 from collections import deque
 from pathlib import Path
 
@@ -114,6 +119,21 @@ class Machine:
         self.pick_up(self.tell(i.TimerFired(at=self.now, timer=timer), "TimerFired (and matching)"))
 
 
+def memory_per_waiting(agents: int, waiting: int) -> float:
+    """Bytes of the floor that each waiting call holds."""
+    machine = Machine(agents, 0)
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(waiting):
+        machine.arrive()
+    machine.times.clear()
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (after - before) / waiting
+
+
 def measure(rounds: int) -> Report:
     machines = []
     for agents, waiting in SIZES:
@@ -141,7 +161,15 @@ def measure(rounds: int) -> Report:
     return Report(
         name="step",
         title="What one decision costs",
-        circumstances={"rounds": f"{rounds} of one arrival and one whole call each"},
+        circumstances={
+            "rounds": f"{rounds} of one arrival and one whole call each",
+            **{
+                f"memory per waiting call, {agents:,} agents and {waiting:,} waiting": (
+                    f"{memory_per_waiting(agents, waiting) / 1000:.1f} kB"
+                )
+                for agents, waiting in SIZES
+            },
+        },
         rows=rows,
         notes=(
             "p99 on the large floor ÷ p99 on the small one: " + ", ".join(ratios) + ".",

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import __version__
+from callcore.access.rights import Person, Right
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -38,7 +39,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
 from callcore.domain.staff import AWAY
-from callcore.installation import phone_ids
+from callcore.installation import accounts_of, phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -58,7 +59,7 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import CommandServer
+from callcore.runtime.commands import Command, CommandServer
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
@@ -171,6 +172,7 @@ class Engine:
             aside=self._aside,
             overtaken=self._canary.overtaken,
             alone=self._heartbeat.alone,
+            tests=self._tests,
         )
         self._ahead = Ahead(
             self._link,
@@ -197,12 +199,13 @@ class Engine:
         self._commands = CommandServer(
             settings.engine_socket,
             {
-                "status": self._status,
-                "recording": self._recording_measured,
-                **StaffDesk(self._loop, self._now).handlers,
-                **EmergencyDesk(self._loop, self._now).handlers,
-                **self._configurator.handlers,
+                "status": Command(Right.READ_OPERATION, self._status),
+                "recording": Command(Right.SERVICE, self._recording_measured),
+                **StaffDesk(self._loop, self._now).commands,
+                **EmergencyDesk(self._loop, self._now).commands,
+                **self._configurator.commands,
             },
+            accounts_of(settings).person,
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -341,6 +344,10 @@ class Engine:
         heard = self._heard_at
         return lost if heard is None or lost - heard <= HEARD_WITHIN_S * SECOND else heard
 
+    def _tests(self, number: str, caller: str | None) -> bool:
+        """Whether a call is one from a listed test number, by the files in force."""
+        return self._configurator.running.tests(number, caller)
+
     async def _canary_came(self, event: Event) -> None:
         """Done by the deciding task: the way of an event ends where it is decided by."""
         self._canary.seen(event)
@@ -387,7 +394,8 @@ class Engine:
             case i.ChannelArrived():
                 found = self._configurator.running.listed(told.number, told.caller)
                 listed = None if found is None else (found.priority, found.reason)
-                self._loop.put(replace(told, listed=listed), read_at)
+                test = self._tests(told.number, told.caller)
+                self._loop.put(replace(told, listed=listed, test=test), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)
@@ -472,7 +480,7 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
-    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    async def _status(self, _: Mapping[str, Any], __: Person) -> dict[str, Any]:
         """Signs of life, for health, metrics and the board. Lengths of time in seconds."""
         gauges, lag = self._link.gauges(), self._canary.lag()
         counts = self._loop.counts
@@ -510,7 +518,7 @@ class Engine:
             "offer_times": self._loop.offers.counts(),
         }
 
-    async def _recording_measured(self, told: Mapping[str, Any]) -> bool:
+    async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:
         self._loop.put(
             i.RecordingMeasured(
                 at=self._now(),

@@ -152,7 +152,8 @@ class Desk:
             return replace(told, configuration=told.configuration.without_callers())
         if isinstance(told, i.ChannelArrived) and self.files is not None:
             found = self.files.listed(told.number, told.caller)
-            return told if found is None else replace(told, listed=(found.priority, found.reason))
+            listed = None if found is None else (found.priority, found.reason)
+            return replace(told, listed=listed, test=self.files.tests(told.number, told.caller))
         return told
 
     def tell(self, told: i.Input) -> Step:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.support import ahead
+
 SCENARIOS = Path(__file__).parent / "sipp"
 STOP_S = 5.0
 REGISTER_ROUNDS = 3
@@ -165,7 +167,10 @@ async def run_callers(
         longest = (
             count / rate + patience_s + (600.0 if stay_s is None else stay_s * max(1.0, count / at_once))
         )
-        seen = await run.result(longest + SLACK_S)
+        try:
+            seen = await run.result(longest + SLACK_S)
+        finally:
+            await run.end()
         # SIPp gives a call up when the far end's BYE comes after the stay has ended and before its own BYE is sent.
         crossed = re.findall(r"unexpected BYE for call: (\d+)-", seen.complaints)
         both = [(f"{caller_prefix}{number}", "both") for number in crossed]
@@ -208,6 +213,7 @@ class _Sipp:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=screen, stderr=screen, cwd=folder
             )
+        ahead.first(process.pid)
         return cls(process, folder)
 
     async def result(self, within: float) -> LoadResult:

@@ -421,6 +421,9 @@ then = "busy"
     .replace(
         "[announcements]\n",
         """\
+[targets]
+test_numbers = ["0970000099"]
+
 [staff]
 pause_after_misses = 5
 
@@ -473,6 +476,7 @@ def test_skills_ladders_overflow_and_sharing_are_understood(desk: Desk) -> None:
     assert (mori.numbers[0].priority, mori.lines, mori.pause_after_misses) == (2, 4, 5)
     assert (mori.keep, mori.guests_most, kawa.lends_to) == (1, 2, ("mori",))
     assert mori.guests == (Guest(AgentId("2001"), (second.id,)),)
+    assert mori.test_numbers == ("0970000099",)
     assert mori.callers == (ListedCaller("+81312345678", 1, "市役所本庁"),)
     assert [a.kind for a in mori.announcements] == [*centres.KINDS, centres.OVERFLOW_KIND]
 

@@ -9,18 +9,21 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from rich.console import Console
 
 from callcore.domain import inputs as i
 from callcore.domain.board import today
+from callcore.domain.centre import Cause, Overflow
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import SECOND, AgentId, CentreId, Instant
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing
-from callcore.domain.stages import Outcome
+from callcore.domain.stages import Outcome, Treatment
+from callcore.domain.visits import VisitEnd
 from callcore.reports import day_report, month_report
 from callcore.reports.report import half_hours, month_of
-from callcore.reports.screen import clock, percent
-from callcore.reports.sheet import csv_of, defused
+from callcore.reports.screen import clock, percent, report_tables
+from callcore.reports.sheet import csv_of, defused, queues_csv_of
 from callcore.settings import PROJECT
 from tests.support.floors import MONDAY_NOON, centre, configuration
 from tests.support.tapes import Taped, a_month
@@ -49,15 +52,72 @@ def test_a_day_with_an_open_call_is_not_final_and_says_how_many_are_open() -> No
 
 
 def test_calls_from_test_numbers_are_left_out_and_counted() -> None:
-    desk = a_desk()
+    desk = Taped()
+    desk.begin(configuration(replace(centre(2), test_numbers=("0990000000",))))
     desk.sign_in(0, 1)
-    desk.arrive(5, "t1", caller="0990000000")
-    desk.hang_up(8, "t1")
+    desk.sign_in(0, 2)
+    desk.wait(5, "a1")
+    desk.pick_up(6, "a1")
+    desk.hang_up(8, "a1")
+    desk.tell(i.TimerFired(at=desk.at(38), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
     desk.arrive(20, "c1")
     desk.hang_up(28, "c1")
-    told = day_report(desk.frames, DEMO, DAY, test_numbers=frozenset({"0990000000"}))
-    assert (told.test_calls, told.total.figures.arrived) == (1, 1)
-    assert day_report(desk.frames, DEMO, DAY).total.figures.arrived == 2
+    desk.arrive(40, "t2", caller="0990000000")
+    desk.tell(i.CallerHeld(at=desk.at(41), call=CallId("t2")))
+    desk.pick_up(45, "t2")
+    desk.hang_up(55, "t2")
+    told = day_report(desk.frames, DEMO, DAY)
+    assert (told.total.figures.tests, told.total.figures.arrived, told.total.figures.answered) == (1, 2, 1)
+    assert told.total.endings.completion_ratio.part == 1
+    assert told.total.handling.time.whole == 1
+    assert [row["試験呼(除く) tests"] for row in rows(csv_of(told, half_hours=False))] == ["1"]
+    out = Console(width=400, record=True, file=io.StringIO())
+    for table in report_tables(told, half_hours=False):
+        out.print(table)
+    assert "試験呼 1件を除く" in out.export_text()
+
+
+def test_a_call_that_moves_on_is_told_where_it_waited_and_each_queue_of_its_own_visits() -> None:
+    first, second = QueueId("demo-general"), QueueId("demo-second")
+    base = centre(1)
+    desk = Taped()
+    desk.begin(
+        configuration(
+            replace(
+                base,
+                queues=(
+                    replace(
+                        base.queues[0],
+                        overflow=(Overflow(Cause.LONGEST_WAIT, Treatment.QUEUE, 20, target=second),),
+                    ),
+                    replace(base.queues[0], id=second, name="二次受付"),
+                ),
+                agents=(replace(base.agents[0], queues=(second,)),),
+            )
+        )
+    )
+    desk.sign_in(0, 1)
+    desk.arrive(10, "c1")
+    desk.tell(i.CallerHeld(at=desk.at(14), call=CallId("c1")))
+    desk.tell(i.TimerFired(at=desk.at(34), timer=i.Timer(i.TimerKind.WAIT, "c1")))
+    desk.pick_up(37, "c1")
+    desk.arrive(40, "c2")
+    desk.tell(i.CallerHeld(at=desk.at(46), call=CallId("c2")))
+    desk.hang_up(50, "c2")
+    desk.wait(60, "c3")
+    told = day_report(desk.frames, DEMO, DAY)
+    general, other = told.queues[first], told.queues[second]
+    assert (general.visits, general.waiting) == (3, 1)
+    assert {end.value: n for end, n in general.ends.items() if n} == {"moved": 1, "gave_up": 1}
+    assert general.before_mean_s == (4 + 6 + 0) / 3
+    assert (other.visits, other.ends[VisitEnd.ANSWERED], other.wait_max_s) == (1, 1, 3.0)
+    assert other.before_mean_s is None
+    assert told.total.figures.wait_max_s == 23.0, "of the call: from the first entry"
+    read = rows(queues_csv_of(told))
+    assert [(row["待ち行列 queue"], row["待ち visits"], row["移動 moved"]) for row in read] == [
+        (first, "3", "1"),
+        (second, "1", "0"),
+    ]
 
 
 def test_pauses_are_told_by_reason_and_breaks_are_not_staffed() -> None:
@@ -133,7 +193,7 @@ def test_a_reader_never_sees_all_or_nothing_that_is_not() -> None:
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula() -> None:
-    for text in ("=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx"):
+    for text in ("=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1+1", "＠SUM(A1)"):
         assert defused(text) == "'" + text
     assert defused("大分市") == "大分市"
     evil = centre(1)
@@ -169,8 +229,12 @@ def test_a_half_hour_without_a_call_has_a_dash_and_never_all_or_nothing() -> Non
 
 
 def test_a_reader_of_a_report_finds_every_column_and_its_formula_in_the_documents() -> None:
-    text = csv_of(day_report(a_month(30, days=1), DEMO, None), half_hours=False)
-    names = {name.split(" ")[-1] for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))}
+    made = day_report(a_month(30, days=1), DEMO, None)
+    names = {
+        name.split(" ")[-1]
+        for text in (csv_of(made, half_hours=False), queues_csv_of(made))
+        for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    }
     ratios = {name for name in names if f"{name}_part" in names}
     names -= {f"{ratio}_{part}" for ratio in ratios for part in ("part", "whole")}
     page = (PROJECT / "docs" / "reports.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from callcore.access.rights import system_person
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -21,11 +22,13 @@ from callcore.runtime.commands import Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
-from callcore.runtime.staffdesk import BY, StaffDesk, line, rows
+from callcore.runtime.staffdesk import StaffDesk, line, rows
 from callcore.runtime.timers import Timers
 from tests.support.floors import Desk
 
 A, B = Timer(TimerKind.WAIT, "a"), Timer(TimerKind.WAIT, "b")
+
+BY = system_person("test")
 
 
 class Clock:
@@ -117,7 +120,7 @@ def staffed() -> Floor:
 
 
 async def ask(desk: StaffDesk, command: str, **fields: str) -> Any:
-    return await desk.handlers[command](fields)
+    return await desk.commands[command].handler(fields, BY)
 
 
 async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_they_are_written() -> None:
@@ -127,7 +130,7 @@ async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_
             "why": None,
         }
         [paused] = [fact for fact in pen.written if isinstance(fact, f.AgentPaused)]
-        assert (paused.reason, paused.by) == ("研修 午後", BY)
+        assert (paused.reason, paused.by) == ("研修 午後", "system:test")
         assert loop.floor.agents[AgentId("1001")].presence is Presence.PAUSED
         assert line((await ask(desk, "agents"))[0]) == (
             "1001  オペレーター01  demo  demo-p1  離席 / paused  (研修 午後)"
@@ -177,18 +180,21 @@ async def test_a_supervisor_begins_sees_and_ends_an_emergency_and_each_is_writte
         now = after(loop.floor.at, seconds(1))
         desk = EmergencyDesk(loop, lambda: now)
         until = now / 1e6 + 600
-        begun = await desk.handlers["emergency_begin"](
-            {"centre": "demo", "reason": " 地震  震度6 ", "until": until, "by": "課長"}
+        begun = await desk.commands["emergency_begin"].handler(
+            {"centre": "demo", "reason": " 地震  震度6 ", "until": until}, BY
         )
-        wanted = {"centre": "demo", "since": now / 1e6, "until": until, "reason": "地震 震度6", "by": "課長"}
+        wanted = {"centre": "demo", "since": now / 1e6, "until": until, "reason": "地震 震度6", "by": BY.id}
         assert begun == {"done": True, "why": None, "emergency": wanted}
-        assert await desk.handlers["emergency_list"]({}) == [wanted]
-        assert await desk.handlers["emergency_end"]({"centre": "demo"}) == {"done": True, "why": None}
-        assert await desk.handlers["emergency_list"]({}) == []
-        assert (await desk.handlers["emergency_end"]({"centre": "demo"}))["done"] is False
+        assert await desk.commands["emergency_list"].handler({}, BY) == [wanted]
+        assert await desk.commands["emergency_end"].handler({"centre": "demo"}, BY) == {
+            "done": True,
+            "why": None,
+        }
+        assert await desk.commands["emergency_list"].handler({}, BY) == []
+        assert (await desk.commands["emergency_end"].handler({"centre": "demo"}, BY))["done"] is False
         began, ended = pen.written
-        assert isinstance(began, f.EmergencyBegan) and (began.by, began.until) == ("課長", round(until * 1e6))
-        assert isinstance(ended, f.EmergencyEnded) and ended.by == BY
+        assert isinstance(began, f.EmergencyBegan) and (began.by, began.until) == (BY.id, round(until * 1e6))
+        assert isinstance(ended, f.EmergencyEnded) and ended.by == BY.id
 
 
 async def test_an_emergency_that_makes_no_sense_is_refused_with_what_to_say_instead() -> None:
@@ -197,12 +203,14 @@ async def test_an_emergency_that_makes_no_sense_is_refused_with_what_to_say_inst
         wrong = {
             "one of: demo": {"centre": "nowhere", "reason": "地震"},
             "1 to 100": {"centre": "demo", "reason": "  "},
-            "give by": {"centre": "demo", "reason": "地震", "by": "あ" * 101},
+            "give reason": {"centre": "demo", "reason": "あ" * 101},
             "seconds since the epoch": {"centre": "demo", "reason": "地震", "until": "18:00"},
         }
         for said, told in wrong.items():
             with pytest.raises(Refused, match=said):
-                await desk.handlers["emergency_begin"](told)
-        past = await desk.handlers["emergency_begin"]({"centre": "demo", "reason": "地震", "until": 1})
+                await desk.commands["emergency_begin"].handler(told, BY)
+        past = await desk.commands["emergency_begin"].handler(
+            {"centre": "demo", "reason": "地震", "until": 1}, BY
+        )
         assert past["done"] is False and "later than now" in past["why"] and past["emergency"] is None
         assert pen.written == []

@@ -52,11 +52,12 @@ class Watch:
         aside: Callable[[Coroutine[Any, Any, None]], None],
         overtaken: Callable[[], Awaitable[None]],
         alone: Callable[[], Awaitable[bool]],
+        tests: Callable[[str, str | None], bool],
     ) -> None:
         """`overtaken` returns when all events that were under way as it was asked have been told.
 
         `alone` says whether no other engine decides; a link's first look is not taken while one does, so that nothing
-        is decided by it. May raise AmiError.
+        is decided by it. May raise AmiError. `tests` says of a number and a caller whether that is a test call.
         """
         self.generation = 0
         """Of the link; what a former one asked for is void."""
@@ -69,6 +70,7 @@ class Watch:
         self._aside = aside
         self._overtaken = overtaken
         self._alone = alone
+        self._tests = tests
         self._members: tuple[i.Member, ...] = ()
 
     def link_up(self, up: LinkUp) -> None:
@@ -117,7 +119,11 @@ class Watch:
             first = tag == FIRST
             channels = tuple(
                 # Made by a clock that was set back since: it is no younger than the step.
-                replace(c, created=Instant(now - round(LOOK_EVERY_S * SECOND))) if c.created > now else c
+                replace(
+                    c,
+                    created=Instant(now - round(LOOK_EVERY_S * SECOND)) if c.created > now else c.created,
+                    test=c.number is not None and self._tests(c.number, c.caller),
+                )
                 for c in snapshot.channels(item.events)
             )
             seen = i.Snapshot(
@@ -163,4 +169,8 @@ class Watch:
         lines = cel.read_since(self._cel_file, floor.unwitnessed_since())
         # An old open call makes old lines come along; what ended long ago is in the books already.
         new = floor.watched_until - UNNOTICED_S * SECOND
-        return tuple(t for t in cel.traces(lines) if t.call in floor.calls or t.arrived >= new)
+        return tuple(
+            replace(t, test=self._tests(t.number, t.caller))
+            for t in cel.traces(lines)
+            if t.call in floor.calls or t.arrived >= new
+        )

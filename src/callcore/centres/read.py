@@ -193,6 +193,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     answer_ratio = targets.ratio("answer_ratio", 0.90)
     service_level_s = targets.integer("service_level_s", 20, 1, 3600)
     short_abandon_s = targets.integer("short_abandon_s", 5, 0, 60)
+    test_numbers = _test_numbers(targets)
     targets.close()
 
     calendar = read_hours(top.table("hours"), zone, today)
@@ -229,6 +230,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         lends_to=sharing.lends_to,
         callers=callers,
         staff=staff,
+        test_numbers=test_numbers,
     )
     return Page(top.sheet, centre, tuple(reaches))
 
@@ -338,6 +340,21 @@ def _agents(
         agents.append(Agent(AgentId(number), name, tuple(served), phone, skills, emergency))
         table.close()
     return tuple(agents)
+
+
+def _test_numbers(targets: Table) -> tuple[str, ...]:
+    """Callers whose calls are left out of the figures."""
+    found = targets.texts("test_numbers", 'test_numbers = ["0970000099"]', ())
+    for number in found:
+        if not _CALLER.fullmatch(number):
+            targets.wrong(
+                "test_numbers",
+                f"「{number}」は使えません。発信番号は半角数字 3～20 桁(先頭に + も可)です",
+                f"\"{number}\" can't be used: a caller's number is 3 to 20 digits, + may stand first",
+                '届くとおりに書いてください。例: test_numbers = ["0970000099"]',
+                'write them as they arrive, e.g. test_numbers = ["0970000099"]',
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def _callers(tables: list[Table]) -> tuple[ListedCaller, ...]:

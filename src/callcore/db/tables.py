@@ -89,6 +89,7 @@ calls = Table(
     Column("relay", Boolean, nullable=False, server_default=false(), comment="A relay-service call"),
     Column("unrecorded_us", BigInteger, nullable=False, server_default=text("0")),
     Column("unrecorded_since", At),
+    Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )

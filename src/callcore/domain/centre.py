@@ -206,6 +206,8 @@ class Centre:
     """Centres whose callers its agents may serve by an overflow rule."""
     callers: tuple[ListedCaller, ...] = ()
     staff: Staff = Staff()
+    test_numbers: tuple[str, ...] = ()
+    """Callers whose calls are left out of the figures, as they arrive in the caller id."""
 
     @property
     def time_zone(self) -> str:
@@ -220,8 +222,16 @@ class Configuration:
     centres: tuple[Centre, ...]
 
     def without_callers(self) -> Configuration:
-        """For the journal: whose call goes before others is personal, and stands in the centre files only."""
-        return replace(self, centres=tuple(replace(centre, callers=()) for centre in self.centres))
+        """For the journal: whose call goes before others, or tests, stands in the centre files only."""
+        bare = (replace(centre, callers=(), test_numbers=()) for centre in self.centres)
+        return replace(self, centres=tuple(bare))
+
+    def tests(self, number: str, caller: str | None) -> bool:
+        """Whether a call to this number of a centre comes from one of its test numbers."""
+        return any(
+            caller in centre.test_numbers and any(each.digits == number for each in centre.numbers)
+            for centre in self.centres
+        )
 
     def listed(self, number: str, caller: str | None) -> ListedCaller | None:
         """What the list of callers says of one who calls this number of a centre."""

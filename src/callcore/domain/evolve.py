@@ -415,7 +415,7 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if fact.channel in floor.channels:
         raise IllegalTransition(f"channel {fact.channel} is a leg already")
-    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer)
+    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer, since=fact.at)
     return put_call(
         floor,
         changed(call, legs=(*call.legs, leg)),
@@ -586,7 +586,9 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
             ),
         )
     return put_call(
-        floor, changed(call, stage=stage, talking_with=None, talk_since=None, help_since=None), pace=pace
+        floor,
+        changed(call, stage=stage, talking_with=None, talk_since=None, parted_at=fact.at, help_since=None),
+        pace=pace,
     )
 
 

@@ -67,7 +67,8 @@ class LinkDropped(Input):
 class ChannelArrived(Input):
     """A channel from the trunk, at a number. `caller` is None when the number is withheld (非通知).
 
-    `listed`: the priority that the list of callers gives, and why; whoever knows the centre files looks it up.
+    `listed`: the priority that the list of callers gives, and why; `test`: a listed test number. Whoever knows the
+    centre files looks both up.
     """
 
     node: NodeId
@@ -76,6 +77,7 @@ class ChannelArrived(Input):
     number: str
     caller: str | None
     listed: tuple[int, str] | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ class SignOutAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOutAsked(Input):
-    """Somebody else ends an agent's duty. `by`: who, in words."""
+    """Somebody else ends an agent's duty. `by`: the person."""
 
     agent: AgentId
     by: str
@@ -349,9 +351,10 @@ class EmergencyEndAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
-    """The centre files were read again and found right; applied to the running floor."""
+    """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,6 +398,8 @@ class ChannelSeen:
     created: Instant
     entered: Instant | None
     """When the caller came to the waiting line for the first time, as the channel bears it."""
+    test: bool = False
+    """The caller's is a listed test number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +436,8 @@ class CallTraced:
     """The talks before the last one, oldest first."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    put_down: ChannelId | None = None
+    """The phone's channel of the last talk, if the agent ended that by putting down."""
     apology: Instant | None = None
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None
@@ -439,6 +446,8 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
+    test: bool = False
+    """The caller's is a listed test number."""
 
 
 @dataclass(frozen=True, slots=True)

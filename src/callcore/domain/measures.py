@@ -4,6 +4,7 @@ Rules
 - A record is what the facts said of one call. Records are kept by whoever needs a window: the sidecar for the live
   board, the database for reports. Both give them to `figures`, so no two outlets can disagree.
 - A ratio travels with its two parts. With no call it is None, which people see as "–", never 0 % or 100 %.
+- Calls from listed test numbers are left out of everything, and counted (`tests`).
 - A call belongs to the interval of its arrival. An open call is counted as what is certain of it already.
 - Source of all formulas: definitions, "Numbers" and "Every call ends in exactly one outcome".
 """
@@ -67,6 +68,8 @@ class Record:
     unrecorded: int = 0
     """How long its recording was paused."""
     unrecorded_since: Instant | None = None
+    test: bool = False
+    """From a listed test number."""
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -136,6 +139,8 @@ class Figures:
     reconstructed: int
     imprecise: int
     open: int
+    tests: int = 0
+    """Calls from listed test numbers, which no other figure has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,12 @@ def calibration(records: Iterable[Record]) -> Calibration:
     errors: list[int] = []
     within = 0
     for record in records:
-        if record.estimate_s is None or record.answered_at is None or record.entered_at is None:
+        if (
+            record.test
+            or record.estimate_s is None
+            or record.answered_at is None
+            or record.entered_at is None
+        ):
             continue
         wait, told = record.answered_at - record.entered_at, round(record.estimate_s * SECOND)
         within += wait <= told
@@ -162,8 +172,8 @@ def calibration(records: Iterable[Record]) -> Calibration:
     errors.sort()
     return Calibration(
         within=Ratio(within, len(errors)),
-        error_median_s=_quantile(errors, 0.5),
-        error_p90_s=_quantile(errors, 0.9),
+        error_median_s=nearest_rank_s(errors, 0.5),
+        error_p90_s=nearest_rank_s(errors, 0.9),
     )
 
 
@@ -171,12 +181,15 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     """The figures of these calls, as known at `at`. `service_level_s` in seconds, inclusive."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
     arrived = undecided = waiting = talking = offered = before_answer = reconstructed = opened = 0
-    imprecise = 0
+    imprecise = tests = 0
     in_time = missed_or_met = 0
     waits: list[int] = []
     now_waiting: list[int] = []
     target = service_level_s * SECOND
     for record in records:
+        if record.test:
+            tests += 1
+            continue
         arrived += 1
         reconstructed += record.reconstructed
         imprecise += record.imprecise
@@ -244,13 +257,14 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         service_level_s=service_level_s,
         abandon_ratio=Ratio(unanswered_abandoned, offered),
         wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
-        wait_median_s=_quantile(waits, 0.5),
-        wait_p90_s=_quantile(waits, 0.9),
-        wait_max_s=_quantile(waits, 1.0),
+        wait_median_s=nearest_rank_s(waits, 0.5),
+        wait_p90_s=nearest_rank_s(waits, 0.9),
+        wait_max_s=nearest_rank_s(waits, 1.0),
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
         reconstructed=reconstructed,
         imprecise=imprecise,
         open=opened,
+        tests=tests,
     )
 
 
@@ -297,6 +311,8 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
     results: Counter[str] = Counter()
     kinds: Counter[ResultKind] = Counter()
     for record in records:
+        if record.test:
+            continue
         by_net += record.by_net
         helped += record.helped
         abuse += record.abuse
@@ -332,7 +348,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
     )
 
 
-def _quantile(ordered: list[int], share: float) -> float | None:
+def nearest_rank_s(ordered: list[int], share: float) -> float | None:
     """Nearest rank: the smallest wait that at least this share of waits does not exceed; in seconds."""
     if not ordered:
         return None
@@ -362,6 +378,7 @@ def record(known: Record | None, fact: f.Fact) -> Record | None:
             queue=fact.queue,
             number=fact.number,
             arrived_at=fact.at,
+            test=fact.test,
             reconstructed=fact.reconstructed,
         )
     if known is None:

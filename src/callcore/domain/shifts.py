@@ -452,7 +452,7 @@ def handling(records: Iterable[Record], acw: Mapping[CallId, int], roster: Roste
     unknown_acw, wrapping_up = roster.acw_unknown, roster.wrapping_up
     length = handled = unfinished = unknown = 0
     for record in records:
-        if record.answered_at is None:
+        if record.answered_at is None or record.test:
             continue
         if record.outcome is None or record.talk_since is not None or record.call in wrapping_up:
             unfinished += 1

@@ -405,9 +405,9 @@ class Turn:
         self.watch_wait(call.id)
 
 
-def configure(turn: Turn, configuration: Configuration, at: Instant) -> None:
+def configure(turn: Turn, configuration: Configuration, at: Instant, by: str | None = None) -> None:
     """New centre files on a floor that is at work: nobody is dropped."""
-    turn.tell(f.Configured(at=at, configuration=configuration))
+    turn.tell(f.Configured(at=at, configuration=configuration, by=by))
     for timer, due in turn.floor.closings(at):
         turn.want(e.SetTimer(timer, due))
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
@@ -453,6 +453,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             caller=Personal(name, centre.id, told.at, told.caller),
             priority=priority,
             priority_reason=why,
+            test=told.test,
             reconstructed=reconstructed,
         )
     )
@@ -583,9 +584,9 @@ def sign_in(turn: Turn, agent: AgentState, phone: PhoneId, at: Instant, away: st
         turn.want(e.AddMember(queue, phone, agent.id, paused=away is not None))
 
 
-def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str) -> None:
+def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None = None) -> None:
     assert agent.phone is not None
-    turn.tell(f.AgentSignedOut(at=at, agent=agent.id, reason=reason))
+    turn.tell(f.AgentSignedOut(at=at, agent=agent.id, reason=reason, by=by))
     for queue in agent.queues:
         turn.want(e.RemoveMember(queue, agent.phone))
 

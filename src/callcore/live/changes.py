@@ -184,6 +184,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "answer_ratio": f"{centre.target_answer_ratio:g}",
             "service_level_s": str(centre.service_level_s),
             "short_abandon_s": str(centre.short_abandon_s),
+            "test_numbers": ", ".join(centre.test_numbers),
         },
         ("staff", ""): {
             "pause_after_misses": str(centre.pause_after_misses),

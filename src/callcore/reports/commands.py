@@ -16,7 +16,7 @@ from callcore.journal import JournalError
 from callcore.reports.replay import live_again, local_instant, view_at, zone_of
 from callcore.reports.report import day_report, month_report
 from callcore.reports.screen import floor_tables, report_tables
-from callcore.reports.sheet import csv_of
+from callcore.reports.sheet import csv_of, queues_csv_of
 from callcore.reports.tape import NothingThere, Stop, Tape
 from callcore.runtime.ports import Seq
 from callcore.settings import Settings
@@ -112,9 +112,14 @@ def reported(
     month: str | None,
     csv: bool,
     half_hours: bool,
+    queues: bool = False,
     out: Console,
 ) -> None:
-    """Print a report. Raises CannotTell."""
+    """Print a report. `queues`: as CSV, visits by queue instead of calls by time. Raises CannotTell."""
+    if queues and not csv:
+        raise CannotTell(
+            "--queues は --csv と使います(表にはいつも出ます) / --queues goes with --csv; the table always has them"
+        )
     if kind == "day" and month is not None:
         raise CannotTell("day には --date を使ってください / with day, use --date")
     if kind == "month" and day is not None:
@@ -129,7 +134,7 @@ def reported(
     except (NothingThere, JournalError) as error:
         raise CannotTell(str(error)) from None
     if csv:
-        out.file.write(csv_of(made, half_hours=half_hours))
+        out.file.write(queues_csv_of(made) if queues else csv_of(made, half_hours=half_hours))
         out.file.flush()
         return
     show(out, report_tables(made, half_hours=half_hours))

@@ -11,18 +11,17 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from callcore.domain import facts as f
 from callcore.domain.board import Window, today
 from callcore.domain.centre import Centre
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import UNNOTICED_S, Floor
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Endings, Figures, Record, endings, figures
 from callcore.domain.shifts import (
     Handling,
@@ -34,6 +33,7 @@ from callcore.domain.shifts import (
     together,
     wrap_ups,
 )
+from callcore.domain.visits import QueueFigures, Visits, by_queue
 from callcore.reports.replay import unknown_centre
 from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
 from callcore.runtime.ports import Seq
@@ -74,8 +74,8 @@ class Report:
     one_day: bool
     total: Row
     days: tuple[Day, ...]
-    test_calls: int
-    """Left out."""
+    queues: Mapping[QueueId, QueueFigures]
+    """Visits that began in the time, by queue."""
 
     @property
     def final(self) -> bool:
@@ -85,26 +85,23 @@ class Report:
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything a report is made of, folded frame by frame. `test_numbers`: callers whose calls are left out."""
+    """Everything a report is made of, folded frame by frame."""
 
-    test_numbers: frozenset[str] = frozenset()
     floor: Floor = field(default_factory=Floor)
     books: Books = field(default_factory=Books)
     roster: Roster = field(default_factory=Roster)
+    visits: Visits = field(default_factory=Visits)
     seq: Seq = Seq(0, 0)
     since: Instant | None = None
     at: Instant = Instant(0)
-    left_out: dict[CallId, tuple[CentreId, Instant]] = field(default_factory=dict)
 
     def take(self, frame: FrameLike) -> None:
         for fact in facts_of(frame):
-            if isinstance(fact, f.CallArrived) and fact.caller.text in self.test_numbers:
-                self.left_out[fact.call] = (fact.centre, fact.at)
             changed = evolve(self.floor, fact)
             self.roster.after(self.floor, fact, changed)
             self.floor = changed
-            if getattr(fact, "call", None) not in self.left_out:
-                self.books = self.books.after(fact)
+            self.books = self.books.after(fact)
+            self.visits.after(fact)
         self.since = frame.at if self.since is None else min(self.since, frame.at)
         self.at = later(self.at, frame)
         self.roster.settle(self.floor, self.at)
@@ -114,6 +111,7 @@ class Ledger:
         """Lets go of calls that arrived, and of what agents had done, before that: the fold keeps its pace."""
         self.books = self.books.since(before)
         self.roster.forget(before)
+        self.visits.forget(before)
 
     def settled(self, centre: CentreId, span: Span) -> bool:
         """Whether nothing that comes can change what is told of this time: calls that nobody saw are found when we
@@ -124,26 +122,14 @@ class Ledger:
         return not any(r.outcome is None or r.call in wrapping for r in self.books.of(centre, *span))
 
 
-def day_report(
-    frames: Iterable[FrameLike],
-    centre: CentreId,
-    day: date | None,
-    *,
-    test_numbers: frozenset[str] = frozenset(),
-) -> Report:
+def day_report(frames: Iterable[FrameLike], centre: CentreId, day: date | None) -> Report:
     """One local day; None: the day of the journal's end. NothingThere: no such centre, or nothing so old."""
-    return _report(frames, centre, None if day is None else (day, day), test_numbers)
+    return _report(frames, centre, None if day is None else (day, day))
 
 
-def month_report(
-    frames: Iterable[FrameLike],
-    centre: CentreId,
-    month: date | None,
-    *,
-    test_numbers: frozenset[str] = frozenset(),
-) -> Report:
+def month_report(frames: Iterable[FrameLike], centre: CentreId, month: date | None) -> Report:
     """The local month that holds a date; None: the month of the journal's end. NothingThere as above."""
-    return _report(frames, centre, None if month is None else month_of(month), test_numbers, whole_month=True)
+    return _report(frames, centre, None if month is None else month_of(month), whole_month=True)
 
 
 def month_of(day: date) -> tuple[date, date]:
@@ -156,11 +142,10 @@ def _report(
     frames: Iterable[FrameLike],
     name: CentreId,
     days: tuple[date, date] | None,
-    test_numbers: frozenset[str],
     *,
     whole_month: bool = False,
 ) -> Report:
-    ledger = Ledger(test_numbers)
+    ledger = Ledger()
     span: Span | None = None
     forgot = Instant(0)
     for frame in frames:
@@ -265,7 +250,7 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
         one_day=len(windows) == 1,
         total=row(windows[0], span, records, together([d.row.staffing for d in days], opened)),
         days=tuple(days),
-        test_calls=sum(c == centre.id and span[0] <= at < span[1] for c, at in ledger.left_out.values()),
+        queues=by_queue(ledger.visits.of(centre.id, *span)),
     )
 
 

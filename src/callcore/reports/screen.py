@@ -17,6 +17,7 @@ from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
 from callcore.domain.stages import Outcome, Stage
+from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 from callcore.reports.sheet import lines
 from callcore.web import models as m
@@ -78,10 +79,11 @@ Column = tuple[str, Callable[[Row], str]]
 
 
 def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableType]:
-    """The head, and three tables: calls, waits and handling, agents."""
+    """The head, and four tables: calls, waits and handling, queues, agents."""
     yield _head(report)
     yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
     yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
+    yield _queues(report)
     yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
 
 
@@ -100,8 +102,8 @@ def _head(report: Report) -> Text:
         notes.append(f"記録は {since} から / told since then")
     if of.imprecise:
         notes.append(f"時刻不正確 {of.imprecise}件 / {of.imprecise} imprecise")
-    if report.test_calls:
-        notes.append(f"試験呼 {report.test_calls}件を除く / without {report.test_calls} test calls")
+    if of.tests:
+        notes.append(f"試験呼 {of.tests}件を除く / without {of.tests} test calls")
     if report.total.endings.by_net:
         notes.append(f"非常時分配による応答 {report.total.endings.by_net}件 / answered by the safety net")
     if report.total.handling.unknown:
@@ -122,6 +124,37 @@ def _table(title: str, report: Report, columns: list[Column], half_hours: bool) 
             end_section=half_hours and kind == "day",
         )
     return table
+
+
+def _queues(report: Report) -> Table:
+    """Visits by the queue's name: a call that moved on stands in two rows."""
+    table = _empty("待ち行列ごとの待ち(1回) / Visits by queue", "")
+    for name in _VISITS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for queue, of in report.queues.items():
+        cells = (
+            *(str(count) for count in (of.visits, *(of.ends[end] for end in VisitEnd), of.waiting)),
+            *(clock(s) for s in (of.wait_mean_s, of.wait_median_s, of.wait_p90_s, of.wait_max_s)),
+            clock(of.before_mean_s),
+        )
+        table.add_row(queue, *cells)
+    return table
+
+
+_VISITS = (
+    "待ち\nvisits",
+    "応答\nanswered",
+    "移動\nmoved",
+    "切電\ngave up",
+    "あふれ\noverflowed",
+    "その他\nother",
+    "待ち中\nwaiting",
+    "平均\nmean",
+    "中央値\nmedian",
+    "90%値\nP90",
+    "最大\nmax",
+    "前の案内\nbefore it",
+)
 
 
 def _label(kind: str, row: Row, report: Report) -> str:
@@ -268,6 +301,7 @@ def _figures(of: m.FiguresOut) -> Table:
         "時間外\nclosed": str(of.closed),
         "再構成\nreconstructed": str(of.reconstructed),
         "未終了\nopen": str(of.open),
+        "試験呼(除く)\ntests": str(of.tests),
     }
     table = _empty("本日 / Today", *cells, justify="right")
     table.add_row(*cells.values())

@@ -16,10 +16,11 @@ from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
 from callcore.domain.stages import Outcome
+from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 
 BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 Cell = str | int | float | None
 
@@ -39,6 +40,33 @@ def csv_of(report: Report, *, half_hours: bool) -> str:
     for kind, row in lines(report, half_hours=half_hours):
         writer.writerow([kind, *(_written(cell(row)) for _, cell in columns[1:])])
     return BOM + out.getvalue()
+
+
+def queues_csv_of(report: Report) -> str:
+    """One line for each queue that had a visit in the time: visits by their end, waits in seconds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    head = ["センター centre", "開始 from", "終了 to", "待ち行列 queue", "待ち visits"]
+    head += [f"{_ENDED[end]} {end.value}" for end in VisitEnd]
+    head += ["待ち中 waiting", "平均(秒) wait_mean_s", "中央値(秒) wait_median_s", "P90(秒) wait_p90_s"]
+    head += ["最大(秒) wait_max_s", "前の案内の平均(秒) before_mean_s"]
+    writer.writerow(head)
+    span = [f"{local(at, report.centre):%Y-%m-%d %H:%M}" for at in report.span]
+    for queue, of in report.queues.items():
+        waits = (of.wait_mean_s, of.wait_median_s, of.wait_p90_s, of.wait_max_s, of.before_mean_s)
+        counts = (of.visits, *(of.ends[end] for end in VisitEnd), of.waiting)
+        cells: list[Cell] = [report.centre.id, *span, queue, *counts, *waits]
+        writer.writerow([_written(cell) for cell in cells])
+    return BOM + out.getvalue()
+
+
+_ENDED = {
+    VisitEnd.ANSWERED: "応答",
+    VisitEnd.MOVED: "移動",
+    VisitEnd.GAVE_UP: "切電",
+    VisitEnd.OVERFLOWED: "あふれ",
+    VisitEnd.OTHER: "その他",
+}
 
 
 def lines(report: Report, *, half_hours: bool) -> Iterator[tuple[str, Row]]:
@@ -188,6 +216,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
+    yield "試験呼(除く) tests", lambda row: row.figures.tests
 
 
 def _result(name: str) -> Callable[[Row], Cell]:

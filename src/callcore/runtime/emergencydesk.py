@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CentreId, Instant
-from callcore.runtime.commands import Handler, Refused
+from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
-from callcore.runtime.staffdesk import BY, asked
+from callcore.runtime.staffdesk import asked
 
 REASON_LONGEST = 100
-"""Characters of a reason; of who asked, too."""
+"""Characters of a reason."""
 
 
 class EmergencyDesk:
@@ -25,19 +26,20 @@ class EmergencyDesk:
         self._now = now
 
     @property
-    def handlers(self) -> Mapping[str, Handler]:
+    def commands(self) -> Mapping[str, Command]:
         return {
-            "emergency_begin": self._begin,
-            "emergency_end": self._end,
-            "emergency_list": self._list,
+            "emergency_begin": Command(Right.EMERGENCY, self._begin, _about),
+            "emergency_end": Command(Right.EMERGENCY, self._end, _about),
+            "emergency_list": Command(Right.READ_LIVE, self._list),
         }
 
-    async def _list(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Every emergency closure that lasts, by centre. Instants in seconds since the epoch, UTC."""
-        return rows(self._loop.floor)
+    async def _list(self, _: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
+        """Every emergency closure that lasts and that the person may see. Instants in seconds since the epoch, UTC."""
+        found = rows(self._loop.floor)
+        return [row for row in found if person.may(Right.READ_LIVE, CentreId(row["centre"]))]
 
-    async def _begin(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """`centre`, `reason`; `until` in seconds since the epoch, else the next local midnight; `by` if known."""
+    async def _begin(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`centre`, `reason`; `until` in seconds since the epoch, else the next local midnight."""
         until = told.get("until")
         if until is not None and (isinstance(until, bool) or not isinstance(until, int | float)):
             raise Refused("until は 1970 年からの秒数です / until is a number of seconds since the epoch")
@@ -46,17 +48,17 @@ class EmergencyDesk:
             i.EmergencyAsked(
                 at=self._now(),
                 centre=self._centre(told),
-                reason=_text(told, "reason", None),
-                by=_text(told, "by", BY),
+                reason=_text(told, "reason"),
+                by=person.id,
                 until=None if until is None else Instant(round(until * SECOND)),
             ),
         )
         found = [row for row in rows(self._loop.floor) if row["centre"] == told["centre"]]
         return {**answer, "emergency": found[0] if found else None}
 
-    async def _end(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """`centre`; `by` if known."""
-        ending = i.EmergencyEndAsked(at=self._now(), centre=self._centre(told), by=_text(told, "by", BY))
+    async def _end(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`centre`."""
+        ending = i.EmergencyEndAsked(at=self._now(), centre=self._centre(told), by=person.id)
         return await asked(self._loop, ending)
 
     def _centre(self, told: Mapping[str, Any]) -> CentreId:
@@ -69,9 +71,13 @@ class EmergencyDesk:
         return CentreId(name)
 
 
-def _text(told: Mapping[str, Any], key: str, default: str | None) -> str:
+def _about(told: Mapping[str, Any]) -> About:
+    return CentreId(str(told.get("centre") or "")), None
+
+
+def _text(told: Mapping[str, Any], key: str) -> str:
     """One line of text. Raises Refused."""
-    text = " ".join(str(told.get(key) or "").split()) or default or ""
+    text = " ".join(str(told.get(key) or "").split())
     if not text or len(text) > REASON_LONGEST or not text.isprintable():
         raise Refused(
             f"{key} は1〜{REASON_LONGEST}文字で指定してください / give {key} in 1 to {REASON_LONGEST} characters"

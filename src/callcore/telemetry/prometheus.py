@@ -85,6 +85,12 @@ HELP = {
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
+    "sidecar_connections": "Open connections to page and API.",
+    "sidecar_connections_refused": "Connections that brought no HTTP, or a head that was too large or too slow.",
+    "sidecar_connections_slow": "Connections that were let go because they neither asked nor took in time.",
+    "sidecar_connections_crowded_out": "Waiting connections that gave way to new ones because all places were taken.",
+    "sidecar_certificate_seconds_left": "Until the served certificate runs out; negative once it has.",
+    "sidecar_certificate_renewal_refused": "1 while renewed certificate files cannot be used; the old ones are served.",
     "reconciliation_calls": "Calls of the last reconciled day that were held against all books.",
     "reconciliation_differences": "Differences of that day that nothing explains; each is named in the result.",
     "reconciliation_explained": "Differences of that day with a known reason.",
@@ -255,6 +261,9 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         "Of today's calls, those of which something was told late.",
         of.imprecise,
         **label,
+    )
+    families.add(
+        "today_test_calls", "Calls from listed test numbers today, left out of all else.", of.tests, **label
     )
     families.ratio(
         "today_answer", "Answered of the offered calls that are decided, today", of.answer_ratio, **label

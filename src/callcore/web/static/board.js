@@ -50,6 +50,7 @@ function length(seconds) {
 }
 
 function number(masked) {
+  if (document.body.dataset.personal === "hidden") return say("hidden");
   return masked === null ? say("withheld") : masked.replace(/^\*+/, "…");
 }
 
@@ -122,6 +123,7 @@ function centre(section, c) {
   text("until", soon ? say("until", { time: clock(changes, false) }) : c.hours.reason[language]);
   text("open", f.open === 0 ? say("final") : say("open_calls", { n: f.open }));
   text("reconstructed", f.reconstructed === 0 ? "" : say("reconstructed", { n: f.reconstructed }));
+  text("tests", f.tests === 0 ? "" : say("tests", { n: f.tests }));
 
   text("waiting", f.waiting);
   mark(part(section, "waiting-tile"), "alert", f.waiting > 0 ? "some" : null);
@@ -322,8 +324,16 @@ function connect() {
     connected = false;
     lost = true;
     tick();
-    if (source.readyState === EventSource.CLOSED) later();
+    if (source.readyState === EventSource.CLOSED) refused();
   });
+}
+
+async function refused() {
+  // Who may look no longer must not keep what is shown: the page is asked for again, and says where to go.
+  later();
+  const answer = await fetch("/api/v1/me").catch(() => null);
+  if (answer === null || answer.status >= 500 || answer.status === 429) return;
+  if (!answer.ok || !("read_live" in (await answer.json()).rights)) location.reload();
 }
 
 function later() {
