@@ -35,6 +35,10 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         phone_secrets=secrets.phones,
         trunk_hosts=settings.trunks,
         asterisk_version=toolchain.version,
+        tls_port=settings.sip_tls_port,
+        tls_certificate_port=settings.sip_tls_certificate_port,
+        tls_dir=settings.tls,
+        client_cas=settings.sip_client_cas,
     )
 
 
@@ -42,6 +46,12 @@ def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> Asterisk
     ports = (
         Port("AMI", pbx.ami_host, pbx.ami_port, udp=False),
         Port("SIP", pbx.sip_host, pbx.sip_port, udp=True),
+        *(Port("SIP_TLS", pbx.sip_host, port, udp=False) for port in (pbx.tls_port,) if port),
+        *(
+            Port("SIP_TLS_CERTIFICATE", pbx.sip_host, port, udp=False)
+            for port in (pbx.tls_certificate_port,)
+            if port
+        ),
     )
     return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir, ports=ports)
 

@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     ami_port: int = Field(default=15038, ge=1, le=65535)
     sip_host: str = "0.0.0.0"  # noqa: S104  desk phones must reach it
     sip_port: int = Field(default=15060, ge=1, le=65535)
+    sip_tls_port: int = Field(default=15061, ge=0, le=65535)
+    """Where desk phones register over TLS; 0: nowhere."""
+    sip_tls_certificate_port: int = Field(default=0, ge=0, le=65535)
+    """The same for models that have a certificate of their maker and must show it; 0: nobody is asked for one."""
+    sip_client_cas: Path | None = None
+    """The CAs of the phones' makers, PEM; needed by `sip_tls_certificate_port`."""
+    sip_name: str = ""
+    """By what name or address phones reach this machine: in their files and in the certificate; empty: `sip_host`."""
     rtp_first: int = Field(default=20000, ge=1024, le=65535)
     rtp_last: int = Field(default=20999, ge=1024, le=65535)
     trunk_hosts: str = ""
@@ -81,7 +89,7 @@ class Settings(BaseSettings):
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
-    @field_validator("home", "centres", "prompts", "toolchain")
+    @field_validator("home", "centres", "prompts", "toolchain", "sip_client_cas")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -106,6 +114,22 @@ class Settings(BaseSettings):
         if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value) is None:
             raise ValueError("時刻を hh:mm で。例 02:30 / a time of day as hh:mm, e.g. 02:30")
         return value
+
+    @field_validator("sip_name")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9.-]{0,253}", value) is None:
+            raise ValueError("ホスト名か IPv4 アドレス / a host name or an IPv4 address")
+        return value
+
+    @model_validator(mode="after")
+    def _certificates_have_cas(self) -> Self:
+        if bool(self.sip_tls_certificate_port) != (self.sip_client_cas is not None):
+            raise ValueError(
+                "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は両方か、どちらもなし / "
+                "CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS: both, or neither"
+            )
+        return self
 
     @field_validator("trunk_hosts")
     @classmethod
@@ -164,6 +188,16 @@ class Settings(BaseSettings):
     @property
     def asterisk(self) -> Path:
         return self.home / "asterisk"
+
+    @property
+    def tls(self) -> Path:
+        """The certificate that desk phones see, its CA, and their keys."""
+        return self.home / "tls"
+
+    @property
+    def phones_reach(self) -> str:
+        """By what name or address desk phones reach this machine."""
+        return self.sip_name or self.sip_host
 
     @property
     def toolchain_file(self) -> Path:

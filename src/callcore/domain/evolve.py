@@ -25,8 +25,9 @@ from callcore.domain.floor import (
     put_device,
     reindexed,
 )
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.offer import OFFER, Offer
+from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
 from callcore.domain.transitions import IllegalTransition, advance
 from callcore.domain.values import changed
@@ -125,6 +126,7 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             phone_centre=Map({p.id: c.id for c in centres.values() for p in c.phones}),
             agents=Map(_staff(floor, fact.configuration)),
             phones=Map(phones),
+            registered=Map({p: s for p, s in floor.registered.items() if p in phones}),
         )
     )
 
@@ -206,6 +208,12 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                 }
             ),
             device_since=Map({name: Instant(at + fact.by) for name, at in floor.device_since.items()}),
+            registered=Map(
+                {
+                    name: changed(state, since=Instant(state.since + fact.by))
+                    for name, state in floor.registered.items()
+                }
+            ),
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
@@ -798,3 +806,29 @@ def _(fact: f.RestEnded, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
     return put_device(floor, fact.phone, fact.device, fact.at)
+
+
+@_apply.register
+def _(fact: f.PhoneMatched, floor: Floor) -> Floor:
+    return _registered(floor, fact.phone, PhoneState(Policy.MATCHED, fact.at, fact.user_agent, fact.address))
+
+
+@_apply.register
+def _(fact: f.PhoneRefused, floor: Floor) -> Floor:
+    return _registered(floor, fact.phone, PhoneState(fact.reason, fact.at, fact.user_agent, fact.address))
+
+
+@_apply.register
+def _(fact: f.PhoneLeft, floor: Floor) -> Floor:
+    known = floor.registered.get(fact.phone)
+    agent, address = ("", "") if known is None else (known.user_agent, known.address)
+    return _registered(floor, fact.phone, PhoneState(Policy.ABSENT, fact.at, agent, address))
+
+
+@_apply.register
+def _(fact: f.PhoneAttemptRefused, floor: Floor) -> Floor:
+    return floor
+
+
+def _registered(floor: Floor, phone: PhoneId, state: PhoneState) -> Floor:
+    return changed(floor, registered=floor.registered.set(phone, state))

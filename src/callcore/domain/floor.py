@@ -34,6 +34,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.offer import Offer
+from callcore.domain.phones import PhoneState
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
 from callcore.domain.values import changed
 
@@ -105,6 +106,8 @@ class Floor:
     phones: Map[PhoneId, Device] = field(default_factory=Map)
     device_since: Map[PhoneId, Instant] = field(default_factory=Map)
     """Since when Asterisk says so of a phone."""
+    registered: Map[PhoneId, PhoneState] = field(default_factory=Map)
+    """What stands at a phone's line of the inventory, and how it was judged; a phone that is not here was never seen."""
     seated: Map[PhoneId, AgentId] = field(default_factory=Map)
     """Who is signed in at a phone."""
     ended: Map[CallId, Instant] = field(default_factory=Map)

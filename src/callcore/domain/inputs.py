@@ -10,6 +10,7 @@ from enum import Enum
 
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, NodeId, OfferId, PhoneId, QueueId
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, OfferStage, Outcome, Party
 
 
@@ -185,6 +186,25 @@ class ChannelGone(Input):
 class DeviceReported(Input):
     phone: PhoneId
     device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneJudged(Input):
+    """How what is registered as a phone stands to the inventory. Told anew whenever it is another one."""
+
+    phone: PhoneId
+    policy: Policy
+    user_agent: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneTurnedAway(Input):
+    """Asterisk refused a call or a second registration to somebody who has this phone's password."""
+
+    phone: PhoneId
+    reason: Policy
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.phones import Refusal
 from callcore.domain.stages import ANSWERED, NOT_OFFERED, Outcome, Party
 
 
@@ -403,9 +404,13 @@ class Books:
     """The records of all calls that arrived since some instant: the window of a live board."""
 
     records: Map[CallId, Record] = field(default_factory=Map)
+    refusals: tuple[Refusal, ...] = ()
+    """端末ポリシー違反: what was refused because it is not the phone of the inventory, in the order of time."""
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
+        if isinstance(fact, f.PhoneRefused | f.PhoneAttemptRefused):
+            return replace(self, refusals=(*self.refusals, Refusal(fact.centre, fact.at, fact.reason)))
         call = getattr(fact, "call", None)
         if isinstance(fact, f.ClockStepped):
             went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
@@ -421,9 +426,16 @@ class Books:
         )
 
     def since(self, first: Instant) -> Books:
-        """Without ended calls that arrived before `first`."""
+        """Without ended calls that arrived, and refusals that were, before `first`."""
         kept = {k: r for k, r in self.records.items() if r.arrived_at >= first or r.outcome is None}
-        return self if len(kept) == len(self.records) else replace(self, records=Map(kept))
+        refusals = tuple(r for r in self.refusals if r.at >= first)
+        if len(kept) == len(self.records) and len(refusals) == len(self.refusals):
+            return self
+        return replace(self, records=Map(kept), refusals=refusals)
+
+    def refused(self, centre: CentreId, first: Instant, before: Instant) -> int:
+        """端末ポリシー違反 of one centre in [first, before)."""
+        return sum(r.centre == centre and first <= r.at < before for r in self.refusals)
 
     def of(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
         """Records of one centre that arrived in [first, before)."""

@@ -27,6 +27,7 @@ from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
+from callcore.phones.simulated.maker import SIMULATED
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -40,6 +41,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_stack",
     "app_userevent",
     "app_waitforcond",
     "cdr_custom",
@@ -59,6 +61,9 @@ MODULES: Final = (
     "func_db",
     "func_devstate",
     "func_logic",
+    "func_pjsip_aor",
+    "func_pjsip_contact",
+    "func_sha1",
     "func_strings",
     "pbx_config",
     "res_manager_devicestate",
@@ -96,7 +101,7 @@ OPTIONAL_MODULES: Final = (
 )
 """Lamps and instruments: without them calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
 
-EVENTS: Final = (*dialplan.CALL_EVENTS, "FullyBooted", "Shutdown")
+EVENTS: Final = (*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
 
 UNMADE_EVENTS: Final = (
@@ -198,7 +203,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf",)
+_STATIC: Final = ("callcore.conf", "phones.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -263,6 +268,14 @@ class PbxSettings:
     """A phone in a talk that sends nothing for so long is held for gone. Phones must not suppress silence."""
     qualify_s: int = 30
     """How often each phone is asked whether it is there."""
+    tls_port: int = 0
+    """SIP over TLS for desk phones; 0: there is none."""
+    tls_certificate_port: int = 0
+    """The same for models with a certificate of their maker, which has to be shown; 0: nobody asks for it."""
+    tls_dir: Path | None = None
+    """Holds `server.pem` and `server.key`."""
+    client_cas: Path | None = None
+    """The makers' CAs, PEM."""
     project_dir: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
     """Where `asterisk/` and `dialplans/` are."""
 
@@ -304,6 +317,9 @@ class _PhoneView:
     centre: str
     language: str
     secret: str
+    extension: str
+    transport: str
+    """Empty: the one that the phone came by."""
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -311,6 +327,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
     _check_settings(settings)
     centres = sorted(configuration.centres, key=lambda centre: centre.id)
     _check_unique(centres)
+    _check_phones(centres, settings)
     context = {
         "pbx": settings,
         "entity": _entity(settings.node),
@@ -477,6 +494,7 @@ def _check_unique(centres: Iterable[Centre]) -> None:
         names += [("number", number.digits) for number in centre.numbers]
         names += [("queue", str(queue.id)) for queue in centre.queues]
         names += [("phone", str(phone.id)) for phone in centre.phones]
+        names += [("extension", phone.extension) for phone in centre.phones if phone.extension is not None]
         for name in names:
             if name in seen:
                 raise RenderError(
@@ -487,6 +505,23 @@ def _check_unique(centres: Iterable[Centre]) -> None:
                     f"{name[0]} {name[1]!r} is a reserved name. / {name[0]} {name[1]!r} は予約済みの名前です。"
                 )
             seen.add(name)
+
+
+def _check_phones(centres: Iterable[Centre], settings: PbxSettings) -> None:
+    """No simulated phone where a real one could call, and TLS where the inventory wants it."""
+    for phone in (phone for centre in centres for phone in centre.phones):
+        if phone.maker == SIMULATED.id and not ip_address(settings.sip_host).is_loopback:
+            raise RenderError(
+                f"phone {phone.id} is a simulated one, for the demo and tests: it cannot stand in an installation "
+                f"whose SIP listens on {settings.sip_host}. Write the maker of the desk phone. / "
+                f"電話機 {phone.id} はデモと試験用の模擬電話機です。SIP が {settings.sip_host} で待ち受ける設備では"
+                "使えません。実機のメーカーを書いてください。"
+            )
+        if phone.maker and phone.transport == "tls" and not settings.tls_port:
+            raise RenderError(
+                f"phone {phone.id} registers over TLS, and CALLCORE_SIP_TLS_PORT is 0. / "
+                f"電話機 {phone.id} は TLS で登録しますが、CALLCORE_SIP_TLS_PORT が 0 です。"
+            )
 
 
 def _centre_view(centre: Centre) -> _CentreView:
@@ -558,6 +593,8 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                    extension="" if phone.extension is None else _match(_DIGITS, "extension / 内線", phone.extension),
+                    transport="callcore-udp" if phone.transport == "udp" else "",
                 )
             )
     return views

@@ -76,6 +76,8 @@ class Report:
     days: tuple[Day, ...]
     test_calls: int
     """Left out."""
+    policy_rejections: int = 0
+    """端末ポリシー違反: registrations and calls that were refused because they are no phone of the inventory."""
 
     @property
     def final(self) -> bool:
@@ -266,6 +268,7 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
         total=row(windows[0], span, records, together([d.row.staffing for d in days], opened)),
         days=tuple(days),
         test_calls=sum(c == centre.id and span[0] <= at < span[1] for c, at in ledger.left_out.values()),
+        policy_rejections=ledger.books.refused(centre.id, *span),
     )
 
 

@@ -46,6 +46,22 @@ CALL_EVENTS = (
 `DTMFEnd` while a PIN is keyed, and what tells of its own start and end."""
 
 
+PHONE_EVENTS = (
+    "ContactStatus",
+    "SuccessfulAuth",
+    "InvalidAccountID",
+    "ChallengeResponseFailed",
+    "InvalidPassword",
+    "FailedACL",
+    "MemoryLimit",
+)
+"""The AMI events that tell who registers, and who was turned away at the door. All but the first are of the class
+`security`; `SuccessfulAuth` comes with every REGISTER, also one that changes nothing but the User-Agent."""
+
+POLICY = "callcore-policy"
+"""AstDB's family of seals, and the front of the lamps' names."""
+
+
 def phone_of(device_or_channel: str) -> PhoneId | None:
     """The phone behind `PJSIP/oita-p1` or `PJSIP/oita-p1-0000002a`; None for anything else."""
     technology, sign, rest = device_or_channel.partition("/")
