@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callcore import sipcert
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
 from callcore.settings import Secrets, Settings
 
+ANYWHERE, HERE = "0.0.0.0", "callcore"  # noqa: S104  the address is looked for, not listened on
+"""All of a machine's addresses, and what the certificate says when nobody has said how phones reach it."""
+
 
 def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolchain) -> PbxSettings:
-    """Where this installation's Asterisk keeps its files, and the ports it listens on."""
+    """Where this installation's Asterisk keeps its files, and the ports it listens on.
+
+    The certificate of the TLS ports is made where there is none.
+    """
     base = settings.asterisk
+    if settings.sip_tls_port or settings.sip_tls_certificate_port:
+        names = (settings.phones_reach, settings.sip_host)
+        sipcert.ensure(
+            settings.tls, tuple(dict.fromkeys(name for name in names if name != ANYWHERE)) or (HERE,)
+        )
     return PbxSettings(
         node=settings.node_id,
         etc_dir=base / "etc",

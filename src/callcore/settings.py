@@ -122,15 +122,6 @@ class Settings(BaseSettings):
             raise ValueError("ホスト名か IPv4 アドレス / a host name or an IPv4 address")
         return value
 
-    @model_validator(mode="after")
-    def _certificates_have_cas(self) -> Self:
-        if bool(self.sip_tls_certificate_port) != (self.sip_client_cas is not None):
-            raise ValueError(
-                "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は両方か、どちらもなし / "
-                "CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS: both, or neither"
-            )
-        return self
-
     @field_validator("trunk_hosts")
     @classmethod
     def _networks(cls, value: str) -> str:

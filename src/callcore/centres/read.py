@@ -15,6 +15,7 @@ import jpholiday
 
 from callcore.centres import between
 from callcore.centres.between import Page
+from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
 from callcore.centres.names import PHONE, QUEUE, Taken, known
 from callcore.centres.problems import CentreFileErrors, Problem
@@ -46,7 +47,6 @@ RESERVED = (shelf.COMMON, shelf.MUSIC)
 
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _MAKE = ("callcore prompts make で作り直してください", "make it again: callcore prompts make")
 
 
@@ -202,7 +202,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     reaches: list[Reach] = []
     queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
-    phones = _phones(top.tables("phones"), centre_id, taken)
+    networks = read_networks(top.tables("networks"))
+    phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     announcements = _announcements(top.table("announcements"), centre_id, languages, sounds, announces)
@@ -331,29 +332,6 @@ def _numbers(
         numbers.append(Number(digits, queue, table.optional_integer("priority", 1, 1, 9)))
         table.close()
     return tuple(numbers)
-
-
-def _phones(tables: list[Table], centre: CentreId, taken: Taken) -> tuple[Phone, ...]:
-    phones = []
-    for table in tables:
-        short = table.name("id", "p1")
-        full = PhoneId(f"{centre}-{short}")
-        taken.phones.claim(table, "id", full if short else "")
-        seat = table.text("seat", "A-1")
-        model = table.text("model", "KX-HDV230")
-        mac = table.optional_text("mac", "00:00:5e:00:53:01")
-        if mac is not None and not _MAC.fullmatch(mac):
-            table.wrong(
-                "mac",
-                f"「{mac}」は MAC アドレスとして読めません",
-                f'"{mac}" is not a MAC address',
-                '小文字と「:」で書いてください。例: mac = "00:00:5e:00:53:01"',
-                'write it in lower case with colons, e.g. mac = "00:00:5e:00:53:01"',
-            )
-        taken.macs.claim(table, "mac", mac or "")
-        phones.append(Phone(full, seat, model, mac))
-        table.close()
-    return tuple(phones)
 
 
 def _agents(

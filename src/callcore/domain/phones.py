@@ -65,7 +65,10 @@ WORDS: dict[Policy, tuple[str, str]] = {
     Policy.MATCHED: ("台帳と一致", "matches the inventory"),
     Policy.MAKER: ("メーカーが台帳と違う", "another maker than in the inventory"),
     Policy.MODEL: ("機種が台帳と違う", "another model than in the inventory"),
-    Policy.MAC: ("MAC アドレスが台帳と違うか名乗らない", "another MAC address than in the inventory, or none told"),
+    Policy.MAC: (
+        "MAC アドレスが台帳と違うか名乗らない",
+        "another MAC address than in the inventory, or none told",
+    ),
     Policy.ADDRESS: ("拠点のネットワークの外", "outside the site's networks"),
     Policy.TRANSPORT: ("TLS でない", "not over TLS"),
     Policy.CERTIFICATE: ("メーカーの証明書なし", "no certificate of its maker"),

@@ -39,6 +39,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("number", WHOLE): (DIALPLAN,),
     ("number", "queue"): (DIALPLAN,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
+    ("phone", "extension"): (DIALPLAN,),
+    ("phone", "transport"): (PHONES,),
     ("announcement", WHOLE): (DIALPLAN,),
 }
 
@@ -199,6 +201,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "seat": phone.seat,
             "model": phone.model,
             "mac": phone.mac or "",
+            "maker": phone.maker,
+            "extension": phone.extension or "",
+            "network": ", ".join(phone.networks),
+            "transport": phone.transport,
+            "user_agent": phone.user_agent or "",
         }
     for agent in centre.agents:
         things["agent", agent.id] = {

@@ -273,7 +273,7 @@ class PbxSettings:
     tls_certificate_port: int = 0
     """The same for models with a certificate of their maker, which has to be shown; 0: nobody asks for it."""
     tls_dir: Path | None = None
-    """Holds `server.pem` and `server.key`."""
+    """Holds `server.pem` and `server.key`; needed by the two ports."""
     client_cas: Path | None = None
     """The makers' CAs, PEM."""
     project_dir: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
@@ -482,6 +482,11 @@ def _check_settings(settings: PbxSettings) -> None:
             f"run_dir is too long for a socket ({socket} > {_SOCKET_LIMIT} bytes): {settings.run_dir}; "
             f"choose a shorter CALLCORE_HOME. / run_dir がソケットには長すぎます。CALLCORE_HOME を短くしてください。"
         )
+    if bool(settings.tls_certificate_port) != (settings.client_cas is not None):
+        raise RenderError(
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS: set both, or neither. / "
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は、両方を設定するか、どちらも設定しないでください。"
+        )
     if not 0 < settings.rtp_first < settings.rtp_last < 65536:
         raise RenderError(f"RTP ports / RTP ポート: {settings.rtp_first}-{settings.rtp_last}")
 
@@ -593,7 +598,9 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
-                    extension="" if phone.extension is None else _match(_DIGITS, "extension / 内線", phone.extension),
+                    extension=""
+                    if phone.extension is None
+                    else _match(_DIGITS, "extension / 内線", phone.extension),
                     transport="callcore-udp" if phone.transport == "udp" else "",
                 )
             )

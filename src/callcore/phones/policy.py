@@ -76,9 +76,7 @@ def printable(text: str, most: int = 120) -> str:
     return "".join(sign if sign.isprintable() else "." for sign in text[:most])
 
 
-def judge(
-    line: Phone, contacts: Sequence[Contact], *, certificate_seen: bool | None = None
-) -> Verdict:
+def judge(line: Phone, contacts: Sequence[Contact], *, certificate_seen: bool | None = None) -> Verdict:
     """`certificate_seen`: whether the registration came through the port that requires one; None: nobody asks."""
     if not contacts:
         return Verdict(Policy.ABSENT)
@@ -122,9 +120,7 @@ def _of_line(line: Phone, named: Named) -> Policy | None:
 
 def seal(contact: Contact) -> str:
     """What stands in AstDB for a contact that matches; `phones.conf` makes it in the same way."""
-    return hashlib.sha1(
-        f"{contact.id}|{contact.user_agent}".encode(), usedforsecurity=False
-    ).hexdigest()
+    return hashlib.sha1(f"{contact.id}|{contact.user_agent}".encode(), usedforsecurity=False).hexdigest()
 
 
 def firmware(line: Phone, user_agent: str) -> str | None:
