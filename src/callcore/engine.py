@@ -25,6 +25,7 @@ from callcore.ami.canary import Canary, is_canary
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
+from callcore.ami.phones import PhoneGuard
 from callcore.ami.reload import reload
 from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
@@ -33,9 +34,11 @@ from callcore.centres import CentreFileErrors
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Configuration
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros, PhoneId
+from callcore.domain.phones import PhoneState
 from callcore.installation import phone_ids
 from callcore.journal import (
     Codec,
@@ -67,7 +70,7 @@ from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
 
-EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
+EVENTS = frozenset({*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "DeviceStateChange", "DTMFEnd"})
 """What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
@@ -160,14 +163,24 @@ class Engine:
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._late = False
         """What the core was told last about the events' lag."""
+        self._phones = PhoneGuard(
+            self._link,
+            self._configuration,
+            certificate_port=settings.sip_tls_certificate_port,
+            known=self._registered,
+            now=self._now,
+            tell=self._loop.put,
+            aside=self._aside,
+        )
         self._watch = Watch(
             self._link,
             settings.node_id,
             settings.asterisk / "log" / CEL_FILE,
             floor=lambda: self._loop.floor,
             now=self._now,
-            tell=self._loop.put,
+            tell=self._watched,
             aside=self._aside,
+            contacts=lambda rows, first: self._phones.listed(rows, first=first),
             overtaken=self._canary.overtaken,
             alone=self._heartbeat.alone,
         )
@@ -183,7 +196,7 @@ class Engine:
             self._loop,
             self._configuration,
             reload=lambda file: reload(self._link, file),
-            renew=self._ahead.renew,
+            renew=self._renew,
             failure=AmiError,
             now=self._now,
         )
@@ -194,6 +207,7 @@ class Engine:
                 "recording": self._recording_measured,
                 **StaffDesk(self._loop, self._now).handlers,
                 **self._configurator.handlers,
+                "phones": self._phone_rows,
             },
         )
         self._heard_at: Instant | None = None
@@ -357,6 +371,20 @@ class Engine:
         self._loop.put(self._beat_once)  # by the old clock's beat all callers would fall into the net
         self._aside(self._put_right(by))
 
+    def _watched(self, told: i.Input) -> None:
+        """What a look at Asterisk tells: of a phone that is not the inventory's, only that it is out of reach."""
+        self._loop.put(self._phones.device(told) if isinstance(told, i.DeviceReported) else told)
+
+    def _registered(self, phone: PhoneId) -> PhoneState | None:
+        return self._loop.floor.registered.get(phone)
+
+    async def _renew(self, configuration: Configuration) -> bool:
+        self._phones.renew(configuration)
+        return await self._ahead.renew(configuration)
+
+    async def _phone_rows(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self._phones.rows()
+
     async def _put_right(self, by: Micros) -> None:
         """What stands on the channels is put onto the new clock; then whoever fell into the net is taken back."""
         waiting = [c.channel_name for c in self._loop.floor.calls.values()]
@@ -364,6 +392,8 @@ class Engine:
         self._watch.look_now()
 
     def _event(self, event: Event, read_at: Micros) -> None:
+        if self._phones.event(event):
+            return
         told = translate(event, self._settings.node_id)
         at = self._heard_at
         if told is not None and not isinstance(told, KeyPressed) and at is not None and told.at != at:
@@ -379,6 +409,8 @@ class Engine:
                 found = self._configurator.running.listed(told.number, told.caller)
                 listed = None if found is None else (found.priority, found.reason)
                 self._loop.put(replace(told, listed=listed), read_at)
+            case i.DeviceReported():
+                self._loop.put(self._phones.device(told), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)
@@ -488,6 +520,8 @@ class Engine:
                 **self._loop.offers.gauges(),
             },
             "offer_times": self._loop.offers.counts(),
+            "policy_rejections": dict(self._phones.rejections),
+            "sip_refused": dict(self._phones.refused),
         }
 
     async def _recording_measured(self, told: Mapping[str, Any]) -> bool:

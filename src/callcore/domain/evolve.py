@@ -25,7 +25,7 @@ from callcore.domain.floor import (
     put_device,
     reindexed,
 )
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.stages import OWN_DOING, Device, Outcome, Party, Presence, Stage, Work
@@ -810,19 +810,23 @@ def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.PhoneMatched, floor: Floor) -> Floor:
-    return _registered(floor, fact.phone, PhoneState(Policy.MATCHED, fact.at, fact.user_agent, fact.address))
+    return _registered(
+        floor, fact.phone, PhoneState(Policy.MATCHED, fact.at, fact.user_agent, fact.address, fact.contact)
+    )
 
 
 @_apply.register
 def _(fact: f.PhoneRefused, floor: Floor) -> Floor:
-    return _registered(floor, fact.phone, PhoneState(fact.reason, fact.at, fact.user_agent, fact.address))
+    return _registered(
+        floor, fact.phone, PhoneState(fact.reason, fact.at, fact.user_agent, fact.address, fact.contact)
+    )
 
 
 @_apply.register
 def _(fact: f.PhoneLeft, floor: Floor) -> Floor:
-    known = floor.registered.get(fact.phone)
-    agent, address = ("", "") if known is None else (known.user_agent, known.address)
-    return _registered(floor, fact.phone, PhoneState(Policy.ABSENT, fact.at, agent, address))
+    known = floor.registered.get(fact.phone) or PhoneState(Policy.ABSENT, fact.at, "", "")
+    left = changed(known, policy=Policy.ABSENT, since=fact.at)
+    return changed(floor, registered=floor.registered.set(fact.phone, left))
 
 
 @_apply.register
@@ -830,5 +834,6 @@ def _(fact: f.PhoneAttemptRefused, floor: Floor) -> Floor:
     return floor
 
 
-def _registered(floor: Floor, phone: PhoneId, state: PhoneState) -> Floor:
-    return changed(floor, registered=floor.registered.set(phone, state))
+def _registered(floor: Floor, fact: f.PhoneMatched | f.PhoneRefused, policy: Policy) -> Floor:
+    state = PhoneState(policy, fact.at, fact.user_agent, fact.address, fact.contact)
+    return changed(floor, registered=floor.registered.set(fact.phone, state))

@@ -424,6 +424,8 @@ class PhoneMatched(Fact):
     centre: CentreId
     user_agent: str
     address: str
+    contact: str = ""
+    """The seal of this contact with this User-Agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,6 +440,7 @@ class PhoneRefused(Fact):
     reason: Policy
     user_agent: str
     address: str
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

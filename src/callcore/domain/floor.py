@@ -107,7 +107,7 @@ class Floor:
     device_since: Map[PhoneId, Instant] = field(default_factory=Map)
     """Since when Asterisk says so of a phone."""
     registered: Map[PhoneId, PhoneState] = field(default_factory=Map)
-    """What stands at a phone's line of the inventory, and how it was judged; a phone that is not here was never seen."""
+    """What stands at a phone's line of the inventory, and how it was judged; who is not here was never seen."""
     seated: Map[PhoneId, AgentId] = field(default_factory=Map)
     """Who is signed in at a phone."""
     ended: Map[CallId, Instant] = field(default_factory=Map)

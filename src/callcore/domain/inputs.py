@@ -196,6 +196,8 @@ class PhoneJudged(Input):
     policy: Policy
     user_agent: str = ""
     address: str = ""
+    contact: str = ""
+    """What tells this contact with this User-Agent from every other: its seal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

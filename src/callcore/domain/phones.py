@@ -48,6 +48,8 @@ class PhoneState:
     since: Instant
     user_agent: str
     address: str
+    contact: str = ""
+    """The seal of this contact with this User-Agent."""
 
 
 @dataclass(frozen=True, slots=True)

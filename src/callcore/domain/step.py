@@ -385,10 +385,10 @@ def _(told: i.DeviceReported, turn: Turn) -> None:
 def _(told: i.PhoneJudged, turn: Turn) -> None:
     centre = turn.floor.phone_centre.get(told.phone)
     known = turn.floor.registered.get(told.phone)
-    seen = (told.policy, told.user_agent, told.address)
+    seen = (told.policy, told.user_agent, told.address, told.contact)
     if centre is None:
         turn.disregard("センターの電話機ではない / no phone of a centre file")
-    elif known is not None and seen == (known.policy, known.user_agent, known.address):
+    elif known is not None and seen == (known.policy, known.user_agent, known.address, known.contact):
         turn.disregard("変化なし / no change")
     elif told.policy is Policy.ABSENT:
         if known is None or known.policy is Policy.ABSENT:
@@ -403,6 +403,7 @@ def _(told: i.PhoneJudged, turn: Turn) -> None:
                 centre=centre,
                 user_agent=told.user_agent,
                 address=told.address,
+                contact=told.contact,
             )
         )
     else:
@@ -414,6 +415,7 @@ def _(told: i.PhoneJudged, turn: Turn) -> None:
                 reason=told.policy,
                 user_agent=told.user_agent,
                 address=told.address,
+                contact=told.contact,
             )
         )
 

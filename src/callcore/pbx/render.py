@@ -485,7 +485,8 @@ def _check_settings(settings: PbxSettings) -> None:
     if bool(settings.tls_certificate_port) != (settings.client_cas is not None):
         raise RenderError(
             "CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS: set both, or neither. / "
-            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は、両方を設定するか、どちらも設定しないでください。"
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は、両方を設定するか、"
+            "どちらも設定しないでください。"
         )
     if not 0 < settings.rtp_first < settings.rtp_last < 65536:
         raise RenderError(f"RTP ports / RTP ポート: {settings.rtp_first}-{settings.rtp_last}")

@@ -28,7 +28,7 @@ from callcore.domain.phones import Policy
 from callcore.phones.maker import Named
 from callcore.phones.makers import MAKERS
 
-_URI = re.compile(r"sips?:(?:[^@;>]*@)?(?P<host>\[[^\]]*\]|[^:;>]+)(?::\d+)?(?P<more>.*)", re.ASCII)
+_URI = re.compile(r"sips?:(?:[^@;>]*@)?(?P<host>\[[^\]]*\]|[^:;>]+)(?::(?P<port>\d+))?(?P<more>.*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,12 @@ class Contact:
             return IPv4Address(found["host"]) if found else None
         except ValueError:
             return None
+
+    @property
+    def source(self) -> str:
+        """Address and port that it registered from, as `192.0.2.7/5060`."""
+        found = _URI.fullmatch(self.uri)
+        return f"{found['host']}/{found['port'] or 5060}" if found else ""
 
     @property
     def over_tls(self) -> bool:

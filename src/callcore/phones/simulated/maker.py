@@ -18,7 +18,8 @@ SIMULATED = Maker(
     id="simulated",
     name="模擬電話機 (デモ・試験用) / simulated (demo and tests)",
     models={},
-    agent=re.compile(re.escape(AGENT) + r"(?P<model>)(?P<firmware>)(?P<mac>)"),
+    # baresip, which the demo's phones are, calls itself what it is and cannot be told otherwise (1.1).
+    agent=re.compile(rf"{re.escape(AGENT)}|baresip v[0-9.]+ \([^()]*\)"),
     resync=None,
     only_on=lambda address: address.is_loopback,
 )
