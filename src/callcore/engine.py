@@ -59,7 +59,7 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import CommandServer
+from callcore.runtime.commands import CommandServer, Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -208,6 +208,7 @@ class Engine:
                 **StaffDesk(self._loop, self._now).handlers,
                 **self._configurator.handlers,
                 "phones": self._phone_rows,
+                "phone_sync": self._phone_sync,
             },
         )
         self._heard_at: Instant | None = None
@@ -384,6 +385,15 @@ class Engine:
 
     async def _phone_rows(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
         return self._phones.rows()
+
+    async def _phone_sync(self, request: Mapping[str, Any]) -> str:
+        try:
+            return self._phones.sync(PhoneId(str(request["phone"])))
+        except KeyError:
+            raise Refused(
+                f"{request.get('phone')}: 台帳にない電話機です。callcore phones で確かめてください / "
+                f"{request.get('phone')}: no phone of the inventory; see callcore phones"
+            ) from None
 
     async def _put_right(self, by: Micros) -> None:
         """What stands on the channels is put onto the new clock; then whoever fell into the net is taken back."""

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     """The CAs of the phones' makers, PEM; needed by `sip_tls_certificate_port`."""
     sip_name: str = ""
     """By what name or address phones reach this machine: in their files and in the certificate; empty: `sip_host`."""
+    phones_url: str = ""
+    """Under what URL the phones fetch their files, e.g. `https://pbx.example/phones`; empty: carried by hand."""
+    phones_ntp: str = ""
+    """The time server that phones are given; empty: the maker's own."""
     rtp_first: int = Field(default=20000, ge=1024, le=65535)
     rtp_last: int = Field(default=20999, ge=1024, le=65535)
     trunk_hosts: str = ""
@@ -115,7 +119,16 @@ class Settings(BaseSettings):
             raise ValueError("時刻を hh:mm で。例 02:30 / a time of day as hh:mm, e.g. 02:30")
         return value
 
-    @field_validator("sip_name")
+    @field_validator("phones_url")
+    @classmethod
+    def _over_https(cls, value: str) -> str:
+        if value and re.fullmatch(r"https://[A-Za-z0-9.:/_-]{1,200}", value) is None:
+            raise ValueError(
+                "https:// で始まる URL。平文では配りません / a URL with https://: nothing is served in clear text"
+            )
+        return value
+
+    @field_validator("sip_name", "phones_ntp")
     @classmethod
     def _a_name(cls, value: str) -> str:
         if re.fullmatch(r"[A-Za-z0-9.-]{0,253}", value) is None:

@@ -120,6 +120,14 @@ class Live:
     def engine_gauges(self) -> Mapping[str, float]:
         return dict(self._engine.get("gauges", {}))
 
+    def engine_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """What was refused since the engine's start, by reason."""
+        told = self._engine
+        return {
+            "device_policy_rejections": told.get("policy_rejections", {}),
+            "sip_requests_refused": told.get("sip_refused", {}),
+        }
+
 
 class Sidecar:
     def __init__(self, settings: Settings) -> None:
@@ -174,7 +182,7 @@ class Sidecar:
                     space_check("journal", settings.journal, LEAST_FREE_BYTES),
                 ),
             ),
-            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
+            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges, self._live.engine_counts),
             calls=self,
         )
         web_stop = asyncio.Event()

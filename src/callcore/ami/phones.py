@@ -28,7 +28,8 @@ from callcore.domain.centre import Configuration, Phone
 from callcore.domain.ids import CentreId, Instant, PhoneId
 from callcore.domain.phones import REFUSALS, WORDS, PhoneState, Policy
 from callcore.domain.stages import Device
-from callcore.phones.policy import Contact, Verdict, judge, printable, seal
+from callcore.phones import MAKERS
+from callcore.phones.policy import Contact, Verdict, firmware, judge, printable, seal
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -95,6 +96,8 @@ class PhoneGuard:
         self._centres: dict[PhoneId, CentreId] = {}
         self._asking: set[PhoneId] = set()
         self._again: set[PhoneId] = set()
+        self._to_sync: dict[PhoneId, str] = {}
+        """Phones that are to fetch their file as soon as they are idle, and the event that tells them."""
         self._lit_until: dict[CentreId, Instant] = {}
         self._lit: dict[CentreId, bool] = {}
         self.rejections: Counter[str] = Counter({p.value: 0 for p in REFUSALS})
@@ -194,6 +197,8 @@ class PhoneGuard:
         seen = replace(self._seen[told.phone], device=told.device)
         shown = told.device if seen.verdict.policy is Policy.MATCHED else Device.UNREACHABLE
         self._seen[told.phone] = replace(seen, told=shown)
+        if shown is Device.FREE and told.phone in self._to_sync:
+            self._aside(self._notify(told.phone, self._to_sync.pop(told.phone)))
         return replace(told, device=shown)
 
     def _device_again(self, name: PhoneId) -> None:
@@ -391,6 +396,29 @@ class PhoneGuard:
             else:
                 self._lit[centre] = lit
 
+    # -- fetching its file anew -------------------------------------------------------------------------------
+
+    def sync(self, name: PhoneId) -> str:
+        """Have the phone fetch its file: `now`, or `when_idle` while it is in a call or not there; `by_hand`: its maker
+        has no way. KeyError: no such phone."""
+        line, seen = self._lines[name], self._seen[name]
+        event = MAKERS[line.maker].resync if line.maker in MAKERS else None
+        if event is None:
+            return "by_hand"
+        if seen.told is Device.FREE:
+            self._aside(self._notify(name, event))
+            return "now"
+        self._to_sync[name] = event
+        return "when_idle"
+
+    async def _notify(self, name: PhoneId, event: str) -> None:
+        fields = {"Action": "PJSIPNotify", "Endpoint": name, "Variable": f"Event={event}"}
+        try:
+            await self._link.call(fields, timeout=TIMEOUT_S)
+        except AmiError as error:
+            log.warning("the phone was not told to fetch its file", phone=name, why=str(error))
+            self._to_sync[name] = event
+
     # -- showing ----------------------------------------------------------------------------------------------
 
     def rows(self) -> list[dict[str, Any]]:
@@ -408,6 +436,7 @@ class PhoneGuard:
                     "model": line.model,
                     "extension": line.extension,
                     "policy": seen.verdict.policy.value,
+                    "firmware": firmware(line, agent),
                     "user_agent": agent,
                     "address": address,
                     "device": None if seen.device is None else seen.device.value,

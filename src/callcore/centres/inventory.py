@@ -84,7 +84,7 @@ def _phone(table: Table, centre: CentreId, networks: Networks, taken: Taken) -> 
     taken.extensions.claim(table, "extension", extension or "")
     where = _where(table, networks) if real else LOOPBACK
     transport = table.choice("transport", TRANSPORTS, "tls") if real else "udp"
-    agent = table.text("user_agent", "NEC-DT900") if maker == "generic" else None
+    agent = _user_agent(table, maker)
     table.close()
     return Phone(
         id=full,
@@ -110,6 +110,21 @@ def _model(table: Table, maker: str) -> str:
             *nearest(model, models),
         )
     return model
+
+
+def _user_agent(table: Table, maker: str) -> str | None:
+    """Asked for where callcore does not know how the maker's phones name themselves."""
+    if MAKERS[maker].agent is None and "maker" in table:
+        return table.text("user_agent", "NEC-DT900")
+    if table.given("user_agent"):
+        table.wrong(
+            "user_agent",
+            f"{maker} の電話機の User-Agent は callcore が知っています",
+            f"callcore knows how phones of {maker} name themselves",
+            "この行を消してください",
+            "take this line out",
+        )
+    return None
 
 
 def _mac(table: Table, taken: Taken, *, required: bool) -> str | None:

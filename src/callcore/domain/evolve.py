@@ -810,16 +810,12 @@ def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.PhoneMatched, floor: Floor) -> Floor:
-    return _registered(
-        floor, fact.phone, PhoneState(Policy.MATCHED, fact.at, fact.user_agent, fact.address, fact.contact)
-    )
+    return _registered(floor, fact, Policy.MATCHED)
 
 
 @_apply.register
 def _(fact: f.PhoneRefused, floor: Floor) -> Floor:
-    return _registered(
-        floor, fact.phone, PhoneState(fact.reason, fact.at, fact.user_agent, fact.address, fact.contact)
-    )
+    return _registered(floor, fact, fact.reason)
 
 
 @_apply.register

@@ -96,6 +96,7 @@ OPTIONAL_MODULES: Final = (
     "res_pjsip_dialog_info_body_generator",
     "res_pjsip_exten_state",
     "res_pjsip_logger",
+    "res_pjsip_notify",
     "res_pjsip_outbound_publish",
     "res_pjsip_pidf_body_generator",
 )
@@ -204,7 +205,7 @@ _TEMPLATES: Final = (
     "rtp.conf",
 )
 _STATIC: Final = ("callcore.conf", "phones.conf")
-_EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
+_EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
 VERSION_FILE: Final = "callcore.version"
