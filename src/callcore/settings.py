@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         return self.home / "tls"
 
     @property
+    def phone_tokens(self) -> Path:
+        """Digests of the tokens by which phones fetch their files."""
+        return self.home / "phone-tokens.json"
+
+    @property
     def phones_reach(self) -> str:
         """By what name or address desk phones reach this machine."""
         return self.sip_name or self.sip_host
