@@ -105,7 +105,11 @@ def phones(context: typer.Context) -> None:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     ja, en = WORDS[Policy(row["policy"])]
     seen = row["seen_at"]
-    at = "–" if seen is None else f"{datetime.fromtimestamp(seen / SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    at = (
+        "–"
+        if seen is None
+        else f"{datetime.fromtimestamp(seen / SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    )
     return (
         row["phone"],
         row["seat"],
@@ -162,9 +166,7 @@ def token(phone: PhoneArgument) -> None:
             "(callcore phones config を使ってください) / it cannot be served: that wants a maker with files and "
             "CALLCORE_PHONES_URL (use callcore phones config)"
         )
-    made = phonefiles.TokenFile(settings.phone_tokens).begin(
-        named.phone.id, Instant(time.time_ns() // 1000)
-    )
+    made = phonefiles.TokenFile(settings.phone_tokens).begin(named.phone.id, Instant(time.time_ns() // 1000))
     out.print(f"{phonefiles.reach(settings, made).url}{named.file}", markup=False)
 
 

@@ -43,6 +43,8 @@ LAMP_S = 600.0
 ANSWERS = {"Reachable": True, "Unreachable": False}
 """`Status` of a contact; NonQualified, Unknown and Created say nothing yet."""
 
+SECOND_CONTACT = "registrar_attempt_exceeds"
+"""How `ACLName` begins where Asterisk turned away a registration beyond `max_contacts`."""
 PORTS_KEPT = 4
 """Of the latest authentications of one phone: its own, and somebody else's who has its password."""
 
@@ -102,7 +104,7 @@ class PhoneGuard:
         self._lit: dict[CentreId, bool] = {}
         self.rejections: Counter[str] = Counter({p.value: 0 for p in REFUSALS})
         """端末ポリシー違反 since the start, by reason."""
-        self.refused: Counter[str] = Counter({"account": 0, "password": 0, "number": 0})
+        self.refused: Counter[str] = Counter({"account": 0, "password": 0})
         """SIP requests that were turned away at the door since the start."""
         self._inventory(configuration)
 
@@ -126,7 +128,7 @@ class PhoneGuard:
                 self._contact(event)
             case "SuccessfulAuth":
                 self._authenticated(event)
-            case "MemoryLimit":
+            case "FailedACL" if (event.get("ACLName") or "").startswith(SECOND_CONTACT):
                 self._second(event)
             case "InvalidAccountID" if event.get("Service") == "PJSIP":
                 self.refused["account"] += 1
@@ -135,8 +137,6 @@ class PhoneGuard:
                     self.refused["password"] += 1
             case "UserEvent" if event.get("UserEvent") == "CallcorePhoneRefused":
                 self._called(event)
-            case "UserEvent" if event.get("UserEvent") == "CallcoreNotOurs":
-                self.refused["number"] += 1
             case _:
                 return False
         return True

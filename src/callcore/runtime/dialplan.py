@@ -53,7 +53,6 @@ PHONE_EVENTS = (
     "ChallengeResponseFailed",
     "InvalidPassword",
     "FailedACL",
-    "MemoryLimit",
 )
 """The AMI events that tell who registers, and who was turned away at the door. All but the first are of the class
 `security`; `SuccessfulAuth` comes with every REGISTER, also one that changes nothing but the User-Agent."""

@@ -95,8 +95,7 @@ HELP = {
 COUNTERS = {
     "device_policy_rejections": "Registrations and calls refused because they are no phone of the inventory "
     "(端末ポリシー違反).",
-    "sip_requests_refused": "SIP requests turned away at the door: no such account, a wrong password, or a number that "
-    "is none of ours.",
+    "sip_requests_refused": "SIP requests turned away at the door: no such account, or a wrong password.",
 }
 
 
