@@ -56,7 +56,8 @@ async def scan(tool: str, floor: Floor, *arguments: str) -> str:
 
 async def test_a_scanner_learns_nothing_and_calls_go_on(tmp_path: Path) -> None:
     words = tmp_path / "names"
-    words.write_text("\n".join(("oita-p1", "oita-p2", "oita-p3", "trunk", "nobody", "admin", "201", NUMBER)))
+    names = ("oita-p1", "oita-p2", "oita-p3", "trunk", "nobody", "admin", "201", NUMBER)
+    words.write_text("\n".join(names))
     passwords = tmp_path / "passwords"
     passwords.write_text("\n".join(("oita-p1", "1234", "password", "callcore", *map(str, range(60)))))
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
@@ -68,11 +69,9 @@ async def test_a_scanner_learns_nothing_and_calls_go_on(tmp_path: Path) -> None:
 
         for method in ("REGISTER", "INVITE", "OPTIONS"):
             told = await scan("svwar", floor, "-m", method, "-d", str(words), "--force")
-            named = set(re.findall(r"oita-p\d|trunk|admin|nobody|201", told.split("Extension")[-1]))
+            named = set(re.findall(r"(?m)^\s*[|│]\s*([\w-]+)\s*[|│]", told)) & set(names)
             # Either nobody is told to exist, or everybody is: the one who asks knows as much as before.
-            assert named in (set(), {"oita-p1", "oita-p2", "oita-p3", "trunk", "nobody", "admin", "201"}), (
-                told
-            )
+            assert "found nothing" in told or named in (set(), set(names)), told
 
         told = await scan("svcrack", floor, "-u", "oita-p1", "-d", str(passwords))
         assert floor.pbx.settings.phone_secrets["oita-p1"] not in told  # type: ignore[index]
@@ -105,7 +104,7 @@ async def test_whoever_is_not_the_carrier_gets_the_same_answer_to_everything(tmp
                 with pytest.raises(AssertionError, match="401"):
                     await stranger.register()
                 answers |= {
-                    re.sub(r"[0-9a-f]{32}|\d{9,}", "x", m.get("www-authenticate"))
+                    re.sub(r'(nonce|opaque)="[^"]*"', "", m.get("www-authenticate"))
                     for m in stranger.messages
                     if m.get("www-authenticate")
                 }
