@@ -42,7 +42,6 @@ import re
 import resource
 import statistics
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,6 +49,7 @@ from pathlib import Path
 
 from tests.chaos.rig import manager
 from tests.support import load
+from tests.support.people import read_page
 from tests.support.race import (
     Callers,
     Desks,
@@ -290,10 +290,7 @@ class Bench:
     def _behind_s(self, side: str) -> float | None:
         if side != CALLCORE or not self.sidecar:
             return None
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.s.settings.web_port}/metrics", timeout=10
-        ) as page:
-            text = page.read().decode()
+        _, text = read_page(self.s.settings, "/metrics", timeout=10)
         found = re.search(r"(?m)^callcore_sidecar_drain_behind_seconds (\S+)$", text)
         return None if found is None else float(found[1])
 

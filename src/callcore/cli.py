@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from callcore import __version__
+from callcore.access.rights import Right, needs
 from callcore.centres import CentreFileErrors, load, read
 from callcore.centres import check as check_centres
+from callcore.cli_people import audit_app, tokens_app, users_app
+from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.installation import asterisk_process, pbx_settings, phone_ids
@@ -38,26 +41,10 @@ agent_app = typer.Typer(
 )
 app.add_typer(agent_app, name="agent")
 app.add_typer(phones_app, name="phones")
+app.add_typer(users_app, name="users")
+app.add_typer(tokens_app, name="tokens")
+app.add_typer(audit_app, name="audit")
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def say(text: str) -> None:
-    out.print(text, markup=False)
-
-
-def fail(text: str, status: int = 1) -> typer.Exit:
-    err.print(text, markup=False, style="bold red")
-    return typer.Exit(status)
-
-
-def _settings() -> Settings:
-    try:
-        return read_settings()
-    except SettingsError as error:
-        raise fail(str(error)) from None
 
 
 def _configuration(settings: Settings) -> Configuration:
@@ -79,12 +66,14 @@ def _secrets(settings: Settings, configuration: Configuration) -> Secrets:
 
 
 @app.command()
+@needs(Right.ANYONE)
 def version() -> None:
     """版を表示する / Print the version."""
     say(f"callcore {__version__}")
 
 
 @app.command()
+@needs(Right.CONFIGURE)
 def check(
     language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
     centres: Annotated[
@@ -92,7 +81,7 @@ def check(
     ] = None,
 ) -> None:
     """センターファイルを調べる / Check the centre files; status 1 if anything is wrong."""
-    settings = _settings()
+    settings = settings_or_fail()
     folder = centres or settings.centres
     problems = check_centres(folder, settings.prompts, language)
     for text in problems:
@@ -114,14 +103,16 @@ def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskT
 
 
 @app.command()
+@needs(Right.CONFIGURE)
 def render() -> None:
     """Asterisk の設定を書き出す / Render the centre files into Asterisk's configuration."""
-    settings = _settings()
+    settings = settings_or_fail()
     _, count = _render(settings, _configuration(settings))
     say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
 
 
 @app.command()
+@needs(Right.CONFIGURE)
 def plan(
     language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
 ) -> None:
@@ -133,6 +124,7 @@ def plan(
 
 
 @app.command()
+@needs(Right.CONFIGURE)
 def apply(
     language: Annotated[Literal["ja", "en"], typer.Option(help="ja | en")] = "ja",
     yes: Annotated[bool, typer.Option("--yes", help="確認なしで反映する / do not ask")] = False,
@@ -143,7 +135,9 @@ def apply(
         return
     if not yes and not typer.confirm("反映しますか / apply?" if language == "ja" else "apply?"):
         raise fail("反映していません / nothing was applied")
-    told = _live("apply", version=planned["version"])
+    settings = settings_or_fail()
+    with audited(settings, "apply", on=planned["version"]):
+        told = _live("apply", version=planned["version"])
     say("反映しました / applied")
     if not told["hours_pushed"]:
         say("営業時間は自動で再送します / opening hours are sent again by themselves")
@@ -165,12 +159,13 @@ def _live(command: str, **fields: str) -> dict[str, Any]:
     from callcore.runtime.commands import CommandFailed
 
     try:
-        return asyncio.run(ask(_settings(), command, **fields))
+        return asyncio.run(ask(settings_or_fail(), command, **fields))
     except CommandFailed as error:
         raise fail(str(error)) from None
 
 
 @app.command()
+@needs(Right.MANAGE_USERS)
 def pin(
     agent: Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")],
     random: Annotated[
@@ -181,28 +176,30 @@ def pin(
     ] = False,
 ) -> None:
     """オペレーターの暗証番号を設定・再設定する / Set or reset an agent's PIN."""
-    settings = _settings()
-    known = {a.id for c in _configuration(settings).centres for a in c.agents}
+    settings = settings_or_fail()
+    known = {a.id: c.id for c in _configuration(settings).centres for a in c.agents}
     if agent not in known:
         raise fail(
             f"オペレーター {agent} はどのセンターファイルにもありません / agent {agent} is in no centre file"
         )
     owner_only(settings.home)
     file = PinFile(settings.home / "pins.json")
-    try:
-        if random:
-            say(f"{agent}: {file.generate(AgentId(agent))}")
-            return
-        entered = sys.stdin.readline().strip() if stdin else getpass.getpass("暗証番号 / PIN: ")
-        if not stdin and entered != getpass.getpass("もう一度 / again: "):
-            raise fail("二つの番号が違います / the two are not the same")
-        file.set(AgentId(agent), entered)
-    except PinError as error:
-        raise fail(str(error)) from None
+    with audited(settings, "pin_set", on=agent, centre=known[AgentId(agent)]):
+        try:
+            if random:
+                say(f"{agent}: {file.generate(AgentId(agent))}")
+                return
+            entered = sys.stdin.readline().strip() if stdin else getpass.getpass("暗証番号 / PIN: ")
+            if not stdin and entered != getpass.getpass("もう一度 / again: "):
+                raise fail("二つの番号が違います / the two are not the same")
+            file.set(AgentId(agent), entered)
+        except PinError as error:
+            raise fail(str(error)) from None
     say(f"{agent}: 設定しました / set")
 
 
 @app.command()
+@needs(Right.CONFIGURE)
 def phone(
     name: Annotated[
         str | None,
@@ -210,7 +207,7 @@ def phone(
     ] = None,
 ) -> None:
     """電話機に設定する値を表示する (秘密を含む) / Show what to enter into a desk phone, its password included."""
-    settings = _settings()
+    settings = settings_or_fail()
     configuration = _configuration(settings)
     found = {p.id: (c, p) for c in configuration.centres for p in c.phones}
     if name is None:
@@ -233,29 +230,33 @@ def phone(
     say(f"SIP サーバー / server   {host}")
     say(f"ポート / port           {settings.sip_port} (UDP)")
     say(f"ユーザー / user         {name}")
-    say(f"パスワード / password   {_secrets(settings, configuration).phones[PhoneId(name)]}")
+    with audited(settings, "phone_password_shown", on=name, centre=centre.id):
+        say(f"パスワード / password   {_secrets(settings, configuration).phones[PhoneId(name)]}")
 
 
 @app.command(hidden=True)
+@needs(Right.OPERATE)
 def engine() -> None:
     """判断するプロセス / The engine's process; `callcore serve` starts it."""
     from callcore.engine import main as engine_main
 
-    raise typer.Exit(engine_main(_settings()))
+    raise typer.Exit(engine_main(settings_or_fail()))
 
 
 @app.command(hidden=True)
+@needs(Right.OPERATE)
 def sidecar() -> None:
     """画面・API・データベースのプロセス / The sidecar's process; `callcore serve` starts it."""
     from callcore.sidecar import main as sidecar_main
 
-    raise typer.Exit(sidecar_main(_settings()))
+    raise typer.Exit(sidecar_main(settings_or_fail()))
 
 
 @app.command()
+@needs(Right.OPERATE)
 def migrate() -> None:
     """データベースを最新の形にする / Bring the database to the newest form."""
-    settings = _settings()
+    settings = settings_or_fail()
     owner_only(settings.home)
     _migrate(settings)
     say(f"データベースは最新です / the database is up to date ({_shown(settings.database)})")
@@ -279,15 +280,17 @@ def _shown(url: str) -> str:
 
 
 @app.command()
+@needs(Right.OPERATE)
 def serve() -> None:
     """エンジンと画面を起動する (Asterisk は別に) / Start engine and sidecar beside a running Asterisk."""
-    settings = _settings()
+    settings = settings_or_fail()
     _configuration(settings)
     owner_only(settings.home)
     raise typer.Exit(_supervise(settings, None, None))
 
 
 @app.command()
+@needs(Right.OPERATE)
 def run(
     demo: Annotated[
         bool, typer.Option("--demo", help="模擬の一日を再生する / play a simulated working day")
@@ -300,7 +303,7 @@ def run(
     seed: Annotated[int, typer.Option(help="乱数の種 / seed of the day's chance")] = 1,
 ) -> None:
     """すべてを起動する: Asterisk、エンジン、画面 / Start everything: Asterisk, engine, web page. Ctrl-C stops."""
-    settings = _settings()
+    settings = settings_or_fail()
     if demo:
         from callcore.demo.day import Plan
         from callcore.demo.show import play
@@ -314,6 +317,7 @@ def run(
 
 
 @app.command()
+@needs(Right.READ_LIVE)
 def replay(
     day: Annotated[str | None, typer.Option(help="現地の日付、例 2026-11-20 / the local date")] = None,
     until: Annotated[
@@ -327,7 +331,7 @@ def replay(
     from callcore.reports.commands import CannotTell, replay_shown, replayed
 
     try:
-        live = replayed(_settings(), day=day, until=until, seq=seq, centre=centre)
+        live = replayed(settings_or_fail(), day=day, until=until, seq=seq, centre=centre)
     except CannotTell as error:
         raise fail(str(error)) from None
     if as_json:
@@ -337,6 +341,7 @@ def replay(
 
 
 @app.command()
+@needs(Right.READ_CALLS)
 def report(
     kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
     centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
@@ -350,7 +355,14 @@ def report(
 
     try:
         reported(
-            _settings(), kind, centre=centre, day=date, month=month, csv=csv, half_hours=half_hours, out=out
+            settings_or_fail(),
+            kind,
+            centre=centre,
+            day=date,
+            month=month,
+            csv=csv,
+            half_hours=half_hours,
+            out=out,
         )
     except CannotTell as error:
         raise fail(str(error)) from None
@@ -361,18 +373,36 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     configure(settings.log_level, "supervisor")
+    _certified(settings)
 
     async def body(stop: asyncio.Event) -> int:
         with alone(settings.home):
             say(addresses(settings, with_pbx=toolchain is not None))
+            invite_first_administrator(settings, say)
             return await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 
 
+def _certified(settings: Settings) -> None:
+    """Before anything starts: later a certificate that cannot be used must not end what carries the calls."""
+    certificate, key = settings.web_tls_certificate, settings.web_tls_key
+    if certificate is None or key is None:
+        return
+    from callcore import certificate as certificates
+    from callcore.runtime.process import FINAL_STATUS
+
+    try:
+        warning = certificates.check(certificate, key, datetime.now(UTC))
+    except certificates.CertificateFault as error:
+        raise fail(str(error), FINAL_STATUS) from None
+    if warning is not None:
+        err.print(warning, markup=False, style="bold red")
+
+
 def addresses(settings: Settings, *, with_pbx: bool) -> str:
     """Where people and phones find this installation."""
-    page = f"http://{settings.web_host}:{settings.web_port}"
+    page = settings.web_url
     lines = [
         f"画面 / page        {page}/",
         f"指標 / metrics     {page}/metrics",
@@ -386,6 +416,7 @@ def addresses(settings: Settings, *, with_pbx: bool) -> str:
 
 
 @app.command()
+@needs(Right.READ_CALLS)
 def reconcile(
     day: Annotated[
         str | None,
@@ -420,6 +451,7 @@ def reconcile(
 
 
 @app.command()
+@needs(Right.ANYONE)
 def erlang(
     arrivals_per_hour: Annotated[float, typer.Option(help="1 時間の着信数 / arrivals per hour")],
     aht: Annotated[
@@ -447,6 +479,7 @@ def erlang(
 
 
 @app.command()
+@needs(Right.ANYONE)
 def simulate(
     arrivals_per_hour: Annotated[
         str,
@@ -518,13 +551,14 @@ def simulate(
 
 
 @prompts_app.command("make")
+@needs(Right.CONFIGURE)
 def prompts_make(
     again: Annotated[bool, typer.Option("--again", help="すべて作り直す / make all of them again")] = False,
 ) -> None:
     """文言から音声を作る / Make the audio that is missing or whose text has changed."""
     from callcore.prompts import PromptsUnavailable, make
 
-    settings = _settings()
+    settings = settings_or_fail()
     try:
         configuration = read(settings.centres)
         announcements = [a for c in configuration.centres for a in c.announcements]
@@ -541,6 +575,7 @@ def prompts_make(
 
 
 @agent_app.command("list")
+@needs(Right.READ_AGENTS)
 def agent_list() -> None:
     """オペレーターの一覧と状態 / All agents and their states."""
     from callcore.runtime.staffdesk import line
@@ -550,6 +585,7 @@ def agent_list() -> None:
 
 
 @agent_app.command("pause")
+@needs(Right.ACT_AGENTS)
 def agent_pause(
     agent: AgentNumber,
     reason: Annotated[str, typer.Option(help="理由、20文字まで、例 休憩 / up to 20 characters")],
@@ -559,12 +595,14 @@ def agent_pause(
 
 
 @agent_app.command("ready")
+@needs(Right.ACT_AGENTS)
 def agent_ready(agent: AgentNumber) -> None:
     """離席と後処理を終える / End an agent's pause and after-call work."""
     _agent_does("agent_ready", agent, "受付中です / ready")
 
 
 @agent_app.command("sign-out")
+@needs(Right.ACT_AGENTS)
 def agent_sign_out(agent: AgentNumber) -> None:
     """受付を終了させる / Sign an agent out; not while a call rings or is talked."""
     _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
@@ -574,15 +612,16 @@ def _engine(command: str, **fields: str) -> Any:
     from callcore.runtime.commands import CommandFailed, ask_once
 
     try:
-        return asyncio.run(ask_once(_settings().engine_socket, command, **fields))
+        return asyncio.run(ask_once(settings_or_fail().engine_socket, command, **fields))
     except CommandFailed as error:
         raise fail(str(error)) from None
 
 
 def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
-    answer = _engine(command, agent=agent, **fields)
-    if not answer["done"]:
-        raise fail(f"{agent}: {answer['why']}")
+    with audited(settings_or_fail(), command, on=agent, why=fields.get("reason")):
+        answer = _engine(command, agent=agent, **fields)
+        if not answer["done"]:
+            raise fail(f"{agent}: {answer['why']}")
     say(f"{agent}: {done}")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from callcore import __version__
+from callcore.access.rights import Person, Right
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -39,7 +40,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros, PhoneId
 from callcore.domain.phones import PhoneState
-from callcore.installation import phone_ids
+from callcore.installation import accounts_of, phone_ids
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -59,7 +60,7 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import CommandServer, Refused
+from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
@@ -203,13 +204,14 @@ class Engine:
         self._commands = CommandServer(
             settings.engine_socket,
             {
-                "status": self._status,
-                "recording": self._recording_measured,
-                **StaffDesk(self._loop, self._now).handlers,
-                **self._configurator.handlers,
-                "phones": self._phone_rows,
-                "phone_sync": self._phone_sync,
+                "status": Command(Right.READ_OPERATION, self._status),
+                "recording": Command(Right.SERVICE, self._recording_measured),
+                "phones": Command(Right.READ_OPERATION, self._phone_rows),
+                "phone_sync": Command(Right.CONFIGURE, self._phone_sync),
+                **StaffDesk(self._loop, self._now).commands,
+                **self._configurator.commands,
             },
+            accounts_of(settings).person,
         )
         self._heard_at: Instant | None = None
         """The last event's instant; the canary makes one each second."""
@@ -383,10 +385,10 @@ class Engine:
         self._phones.renew(configuration)
         return await self._ahead.renew(configuration)
 
-    async def _phone_rows(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _phone_rows(self, _: Mapping[str, Any], __: Person) -> list[dict[str, Any]]:
         return self._phones.rows()
 
-    async def _phone_sync(self, request: Mapping[str, Any]) -> str:
+    async def _phone_sync(self, request: Mapping[str, Any], _: Person) -> str:
         try:
             return self._phones.sync(PhoneId(str(request["phone"])))
         except KeyError:
@@ -495,7 +497,7 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
-    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    async def _status(self, _: Mapping[str, Any], __: Person) -> dict[str, Any]:
         """Signs of life, for health, metrics and the board. Lengths of time in seconds."""
         gauges, lag = self._link.gauges(), self._canary.lag()
         counts = self._loop.counts
@@ -534,7 +536,7 @@ class Engine:
             "sip_refused": dict(self._phones.refused),
         }
 
-    async def _recording_measured(self, told: Mapping[str, Any]) -> bool:
+    async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:
         self._loop.put(
             i.RecordingMeasured(
                 at=self._now(),

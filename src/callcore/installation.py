@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from callcore import sipcert
+from callcore.access.accounts import Accounts, Lifetimes
+from callcore.access.store import Store
+from callcore.access.trail import Trail
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
@@ -66,6 +70,17 @@ def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> Asterisk
         ),
     )
     return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir, ports=ports)
+
+
+def accounts_of(settings: Settings) -> Accounts:
+    """The users of this installation."""
+    lifetimes = Lifetimes(settings.session_idle_minutes * 60, settings.session_hours * 3600)
+    return Accounts(Store(settings.access), time.time, lifetimes, settings.second_factor_roles)
+
+
+def trail_of(settings: Settings) -> Trail:
+    """Its audit trail."""
+    return Trail(settings.trail, settings.keys, time.time)
 
 
 def phone_ids(configuration: Configuration) -> list[PhoneId]:

@@ -11,17 +11,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from callcore import phonefiles
+from callcore.access.rights import Right, needs
 from callcore.centres import CentreFileErrors, load
+from callcore.console import audited, fail, out, settings_or_fail
 from callcore.domain.ids import SECOND, Instant, PhoneId
 from callcore.domain.phones import REFUSALS, WORDS, Policy
 from callcore.phones.maker import Unprintable
 from callcore.phones.provision import Named, find
-from callcore.runtime.commands import CommandClient, CommandFailed
-from callcore.settings import Settings, SettingsError, load_secrets, read_settings
+from callcore.runtime.commands import CommandFailed, ask_once
+from callcore.settings import Settings, load_secrets
 
 phones_app = typer.Typer(
     help="電話機の台帳と登録の状態、設定ファイル / The inventory of desk phones, what is registered, and their files.",
@@ -32,54 +33,34 @@ VIOLATION = 3
 """Status of the list when something is registered that is no phone of the inventory."""
 OWNER_ONLY = 0o600
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _fail(text: str, status: int = 1) -> typer.Exit:
-    err.print(text, markup=False, style="bold red")
-    return typer.Exit(status)
-
-
-def _settings() -> Settings:
-    try:
-        return read_settings()
-    except SettingsError as error:
-        raise _fail(str(error)) from None
-
 
 def _ask(settings: Settings, command: str, **fields: str) -> Any:
-    async def ask() -> Any:
-        client = CommandClient(settings.engine_socket)
-        try:
-            return await client.ask(command, **fields)
-        finally:
-            await client.close()
-
     try:
-        return asyncio.run(ask())
+        return asyncio.run(ask_once(settings.engine_socket, command, **fields))
     except CommandFailed as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _named(settings: Settings, phone: str) -> Named:
     try:
         named = find(load(settings.centres, settings.prompts), PhoneId(phone))
     except CentreFileErrors as errors:
-        raise _fail(str(errors)) from None
+        raise fail(str(errors)) from None
     if named is None:
-        raise _fail(
-            f"{phone}: センターファイルの [[phones]] にありません / {phone}: not among the [[phones]] of the centre files"
+        raise fail(
+            f"{phone}: センターファイルの [[phones]] にありません / "
+            f"{phone}: not among the [[phones]] of the centre files"
         )
     return named
 
 
 @phones_app.callback()
+@needs(Right.READ_OPERATION)
 def phones(context: typer.Context) -> None:
     """席、機種、ファームウェア、最終確認、台帳との一致を一覧する / List seats, models, firmware, last seen, policy."""
     if context.invoked_subcommand is not None:
         return
-    rows = _ask(_settings(), "phones")
+    rows = _ask(settings_or_fail(), "phones")
     table = Table(box=SIMPLE_HEAD)
     for name in (
         "電話機 phone",
@@ -123,6 +104,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @phones_app.command()
+@needs(Right.OPERATE)
 def config(
     phone: PhoneArgument,
     to: Annotated[
@@ -130,15 +112,16 @@ def config(
     ] = None,
 ) -> None:
     """電話機の設定ファイル(または印刷用のページ)を作る / Make a phone's file, or the page to print."""
-    settings = _settings()
+    settings = settings_or_fail()
     named = _named(settings, phone)
     secrets = load_secrets(settings, [named.phone.id])
     try:
-        content = phonefiles.file_of(settings, secrets, named)
+        with audited(settings, "phones_config", on=phone):
+            content = phonefiles.file_of(settings, secrets, named)
     except Unprintable as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     if content is None:
-        raise _fail(
+        raise fail(
             f"{phone}: {named.maker.name} には設定ファイルがありません / there is no file for such a phone"
         )
     if to is None:
@@ -156,12 +139,13 @@ def config(
 
 
 @phones_app.command()
+@needs(Right.OPERATE)
 def token(phone: PhoneArgument) -> None:
     """新しい電話機に入れる URL を作る(24時間、1回) / Make the URL for a new phone: for 24 hours, of one use."""
-    settings = _settings()
+    settings = settings_or_fail()
     named = _named(settings, phone)
     if named.file is None or not settings.phones_url:
-        raise _fail(
+        raise fail(
             f"{phone}: 配信できません。メーカーの設定ファイルと CALLCORE_PHONES_URL が必要です"
             "(callcore phones config を使ってください) / it cannot be served: that wants a maker with files and "
             "CALLCORE_PHONES_URL (use callcore phones config)"
@@ -178,6 +162,10 @@ SAID = {
 
 
 @phones_app.command()
+@needs(Right.CONFIGURE)
 def sync(phone: PhoneArgument) -> None:
     """設定を取り直すよう電話機に伝える(通話中なら終わってから) / Tell a phone to fetch its file, once it is idle."""
-    out.print(SAID[str(_ask(_settings(), "phone_sync", phone=phone))], markup=False)
+    settings = settings_or_fail()
+    with audited(settings, "phones_sync", on=phone):
+        said = str(_ask(settings, "phone_sync", phone=phone))
+    out.print(SAID[said], markup=False)

@@ -5,7 +5,6 @@ A PIN is 4 to 8 digits. It appears in no log, journal, CEL, variable or event of
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from pathlib import Path
@@ -15,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from callcore.domain.ids import AgentId
+from callcore.files import write_whole
 
 PIN = re.compile(r"[0-9]{4,8}")
 
@@ -47,12 +47,7 @@ class PinFile:
             )
         hashes = self._read()
         hashes[agent] = _hasher.hash(pin)
-        aside = self._path.with_suffix(".new")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(hashes))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(self._path)
+        write_whole(self._path, msgspec.json.encode(hashes))
 
     def generate(self, agent: AgentId) -> str:
         """Set a random PIN of 6 digits and return it, for the one time it is shown."""

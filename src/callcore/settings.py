@@ -14,7 +14,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Self
 
@@ -22,13 +22,18 @@ import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from callcore.access.rights import Role
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.files import write_whole
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 SOCKET_PATH_MOST = 80
 """Bytes of a folder that may hold Unix sockets: `sun_path` has 108 with the file's name and its end (unix(7))."""
 
+
+PLAIN = "passwords-travel-unencrypted"
+"""What `CALLCORE_WEB_PLAIN` must say, so that nobody says it without having read it."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -67,7 +72,18 @@ class Settings(BaseSettings):
     database_url: str = ""
     """SQLAlchemy URL, e.g. `postgresql+asyncpg://user:password@host/callcore`; empty: SQLite below `home`."""
     web_host: str = "127.0.0.1"
+    """The address that page and API are served on; beyond loopback over TLS only, see `web_plain`."""
     web_port: int = Field(default=8730, ge=1, le=65535)
+    web_names: str = ""
+    """Names and addresses under which it may be opened, beside loopback's and `web_host`'s, with commas between."""
+    web_tls_certificate: Path | None = None
+    """PEM: the certificate and those between it and the authority. None: no TLS of its own."""
+    web_tls_key: Path | None = None
+    """PEM, without a passphrase, not to be read by others."""
+    web_proxies: str = ""
+    """Addresses or networks of proxies whose word about their clients is believed, with commas between."""
+    web_plain: str = ""
+    """`passwords-travel-unencrypted`: beyond loopback without TLS too."""
     ami_port: int = Field(default=15038, ge=1, le=65535)
     sip_host: str = "0.0.0.0"  # noqa: S104  desk phones must reach it
     sip_port: int = Field(default=15060, ge=1, le=65535)
@@ -90,10 +106,18 @@ class Settings(BaseSettings):
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"
+    session_idle_minutes: int = Field(default=60, ge=5, le=1440)
+    """A browser that asks for nothing for so long must sign in again. An open board asks all the time."""
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """After so long everybody must sign in again."""
+    second_factor: str = ""
+    """Roles that may do nothing before they have set up a second factor, with commas between."""
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
-    @field_validator("home", "centres", "prompts", "toolchain", "sip_client_cas")
+    @field_validator(
+        "home", "centres", "prompts", "toolchain", "sip_client_cas", "web_tls_certificate", "web_tls_key"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -111,6 +135,16 @@ class Settings(BaseSettings):
         if value.lower() not in LOG_LEVELS:
             raise ValueError(f"次のいずれか / one of: {', '.join(LOG_LEVELS)}")
         return value.lower()
+
+    @field_validator("second_factor")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        known = [role.value for role in Role]
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if part not in known:
+                shown = ", ".join(known)
+                raise ValueError(f"{part}: 役割は次のいずれか / a role is one of: {shown}")
+        return value
 
     @field_validator("reconcile_at")
     @classmethod
@@ -135,10 +169,10 @@ class Settings(BaseSettings):
             raise ValueError("ホスト名か IPv4 アドレス / a host name or an IPv4 address")
         return value
 
-    @field_validator("trunk_hosts")
+    @field_validator("trunk_hosts", "web_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        for part in filter(None, (part.strip() for part in value.split(","))):
+        for part in _parts(value):
             try:
                 ip_network(part)
             except ValueError:
@@ -146,6 +180,52 @@ class Settings(BaseSettings):
                     f"{part}: IP アドレスかネットワークを書いてください。例 192.0.2.10,198.51.100.0/28 / "
                     f"{part}: write addresses or networks, e.g. 192.0.2.10,198.51.100.0/28"
                 ) from None
+        return value
+
+    @field_validator("web_proxies")
+    @classmethod
+    def _not_everybody(cls, value: str) -> str:
+        if any(ip_network(part).prefixlen == 0 for part in _parts(value)):
+            raise ValueError(
+                "すべてのアドレスを信頼することはできません。プロキシのアドレスだけを書いてください / "
+                "not everybody can be believed; write the proxies' own addresses"
+            )
+        return value
+
+    @field_validator("web_host")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        try:
+            _address(value)
+        except ValueError:
+            raise ValueError(
+                "このマシンの IP アドレスを書いてください。例 127.0.0.1、すべてなら 0.0.0.0。"
+                "名前は CALLCORE_WEB_NAMES に / "
+                "write an address of this machine, e.g. 127.0.0.1, or 0.0.0.0 for all; names go to CALLCORE_WEB_NAMES"
+            ) from None
+        return value
+
+    @field_validator("web_names")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        for part in _parts(value):
+            if not _is_name(part):
+                raise ValueError(
+                    f"{part}: ブラウザーに入れる名前か IP アドレスだけを書いてください"
+                    "(http:// もポート番号も * もなし)。例 callcore.city.example,192.0.2.10 / "
+                    f"{part}: write names or addresses as they stand in the browser, without scheme, port or *, "
+                    "e.g. callcore.city.example,192.0.2.10"
+                )
+        return value
+
+    @field_validator("web_plain")
+    @classmethod
+    def _in_so_many_words(cls, value: str) -> str:
+        if value not in ("", PLAIN):
+            raise ValueError(
+                f"空か {PLAIN} のどちらか。後者では、パスワードが暗号化されずに流れます / "
+                f"empty, or {PLAIN}; with it, passwords travel unencrypted"
+            )
         return value
 
     @model_validator(mode="after")
@@ -157,9 +237,68 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.web_tls_certificate is None) != (self.web_tls_key is None):
+            raise ValueError(
+                "CALLCORE_WEB_TLS_CERTIFICATE と CALLCORE_WEB_TLS_KEY は両方とも指定するか、両方とも空に / "
+                "CALLCORE_WEB_TLS_CERTIFICATE and CALLCORE_WEB_TLS_KEY must both be given, or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encrypted_beyond_loopback(self) -> Self:
+        if not (_address(self.web_host).is_loopback or self.web_beyond):
+            raise ValueError(
+                f"CALLCORE_WEB_HOST={self.web_host} は、暗号化なしでほかのマシンに開くことになります。次のどれかに: "
+                "CALLCORE_WEB_TLS_CERTIFICATE と CALLCORE_WEB_TLS_KEY を指定する。"
+                "127.0.0.1 に戻し、TLS を担うプロキシを同じマシンに置いて CALLCORE_WEB_PROXIES に書く。"
+                f"暗号化されなくてよいなら CALLCORE_WEB_PLAIN={PLAIN} と書く / "
+                f"CALLCORE_WEB_HOST={self.web_host} would open it to other machines unencrypted. Do one of these: "
+                "give CALLCORE_WEB_TLS_CERTIFICATE and CALLCORE_WEB_TLS_KEY; "
+                "go back to 127.0.0.1, with a proxy on this machine that speaks TLS, listed in CALLCORE_WEB_PROXIES; "
+                f"or, if it need not be encrypted, write CALLCORE_WEB_PLAIN={PLAIN}"
+            )
+        if _address(self.web_host).is_unspecified and not _parts(self.web_names):
+            raise ValueError(
+                f"CALLCORE_WEB_HOST={self.web_host} には、開くときの名前を CALLCORE_WEB_NAMES に書いてください / "
+                f"CALLCORE_WEB_HOST={self.web_host} needs the names or addresses under which it is opened, in "
+                "CALLCORE_WEB_NAMES"
+            )
+        return self
+
+    @property
+    def web_beyond(self) -> bool:
+        """Whether the web may be served beyond loopback."""
+        return self.web_tls_certificate is not None or self.web_plain == PLAIN
+
+    @property
+    def web_hosts(self) -> frozenset[str]:
+        """What may stand in the Host header beside loopback's names: as browsers write it, without port."""
+        named = {_as_host(part) for part in _parts(self.web_names)}
+        if not _address(self.web_host).is_unspecified:
+            named.add(_as_host(str(_address(self.web_host))))
+        return frozenset(named)
+
+    @property
+    def web_url(self) -> str:
+        """Where people find the page, beyond loopback by the first name. Without a slash at the end."""
+        beyond = not _address(self.web_host).is_loopback
+        shown = next(iter(_parts(self.web_names)), self.web_host) if beyond else self.web_host
+        scheme = "http" if self.web_tls_certificate is None else "https"
+        return f"{scheme}://{_as_host(shown)}:{self.web_port}"
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        return _parts(self.web_proxies)
+
     @property
     def trunks(self) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.trunk_hosts.split(",") if part.strip())
+        return _parts(self.trunk_hosts)
+
+    @property
+    def second_factor_roles(self) -> tuple[Role, ...]:
+        return tuple(Role(part.strip()) for part in self.second_factor.split(",") if part.strip())
 
     @property
     def node_id(self) -> NodeId:
@@ -176,6 +315,15 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         return self.home / "keys"
+
+    @property
+    def access(self) -> Path:
+        """Users, tokens and sessions."""
+        return self.home / "access"
+
+    @property
+    def trail(self) -> Path:
+        return self.home / "trail"
 
     @property
     def checkpoints(self) -> Path:
@@ -224,6 +372,33 @@ class Settings(BaseSettings):
     @property
     def engine_socket(self) -> Path:
         return self.run / "engine.sock"
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    """Raises ValueError."""
+    return ip_address("127.0.0.1" if host == "localhost" else host)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        label = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+        return re.fullmatch(rf"{label}(\.{label})*", text.lower(), re.ASCII) is not None and len(text) <= 253
+    return True
+
+
+def _as_host(name: str) -> str:
+    """A name or address as it stands in a Host header."""
+    try:
+        address = ip_address(name.strip("[]"))
+    except ValueError:
+        return name.lower()
+    return f"[{address.compressed}]" if address.version == 6 else str(address)
 
 
 def read_settings() -> Settings:
@@ -293,12 +468,7 @@ def load_secrets(settings: Settings, phones: Iterable[PhoneId]) -> Secrets:
         session=known.session if known is not None else _new_secret(),
         phones=mine,
     )
-    aside = path.with_suffix(".new")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(made), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import structlog
 
 from callcore import audit
+from callcore.access.rights import SIDECAR_PERSON
+from callcore.certificate import Certificate, until_usable
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
@@ -28,7 +30,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.installation import recording_of
+from callcore.installation import accounts_of, recording_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
@@ -37,10 +39,10 @@ from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
 from callcore.runtime.ports import Seq, View
 from callcore.runtime.process import run_process
-from callcore.settings import Settings, owner_only
+from callcore.settings import PLAIN, Settings, owner_only
 from callcore.telemetry.health import engine_check, link_check, space_check, written_check
 from callcore.telemetry.prometheus import Exposition
-from callcore.web import CannotListen, create_app, listen, serve
+from callcore.web import LOOPBACK_NAMES, CannotListen, Traffic, create_app, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -145,8 +147,12 @@ class Sidecar:
             Projection(self._database, self._seal),
             away=(DatabaseAway,),
         )
-        self._engine = CommandClient(settings.engine_socket)
+        self._engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id)
+        self._accounts = accounts_of(settings)
+        self._trail = trail_of(settings)
         self._nightly = Nightly(settings)
+        self._certificate: Certificate | None = None
+        self._traffic = Traffic()
         self._reconciled = audit.newest(settings.reconciliations)
 
     def _restore(self) -> View:
@@ -168,7 +174,7 @@ class Sidecar:
 
     async def run(self, stop: asyncio.Event) -> None:
         settings = self._settings
-        listener = listen(settings.web_host, settings.web_port)
+        listener = listen(settings.web_host, settings.web_port, beyond=settings.web_beyond)
         app = create_app(
             self._live,
             health=(
@@ -183,12 +189,29 @@ class Sidecar:
                 ),
             ),
             metrics=Exposition(self._live, self._gauges, self._reconciled_gauges, self._live.engine_counts),
+            accounts=self._accounts,
+            trail=self._trail,
+            orders=self._engine,
             calls=self,
+            hosts=LOOPBACK_NAMES | settings.web_hosts,
+            plain=settings.web_plain == PLAIN,
         )
         web_stop = asyncio.Event()
-        web = asyncio.create_task(
-            serve(app, listener, stop=web_stop, started=lambda url: log.info("serving", url=url)), name="web"
-        )
+
+        async def served() -> None:
+            if await self._certified(web_stop):
+                await serve(
+                    app,
+                    listener,
+                    stop=web_stop,
+                    started=lambda url: log.info("serving", url=url),
+                    certificate=self._certificate,
+                    proxies=settings.trusted_proxies,
+                    traffic=self._traffic,
+                )
+            listener.close()
+
+        web = asyncio.create_task(served(), name="web")
         parts = {
             "fold": self._fold,
             "drain": self._store,
@@ -215,6 +238,18 @@ class Sidecar:
             if task is not asked:
                 raise RuntimeError(f"sidecar part {task.get_name()} ended") from task.exception()
         log.info("stopped", seq=str(self._live.view().seq))
+
+    async def _certified(self, stop: asyncio.Event) -> bool:
+        """Wait until page and API have what they are served with; False when `stop` comes first."""
+        files = self._settings.web_tls_certificate, self._settings.web_tls_key
+        if files[0] is None or files[1] is None:
+            return True
+        self._certificate = await until_usable(files[0], files[1], stop)
+        if self._certificate is None:
+            return False
+        if unnamed := self._certificate.unnamed(self._settings.web_hosts):
+            log.warning("証明書にない名前です / names that the certificate lacks", names=unnamed)
+        return True
 
     # -- following --------------------------------------------------------------------------------------------
 
@@ -383,6 +418,8 @@ class Sidecar:
             "sidecar_database_away_seconds": lag.away_s or 0.0,
             "sidecar_database_failures": float(lag.failures),
             "sidecar_recordings_unfiled": float(len(self._live.view().floor.unfiled)),
+            **self._traffic.gauges(),
+            **(self._certificate.gauges() if self._certificate is not None else {}),
         }
 
     # -- checkpoints ------------------------------------------------------------------------------------------

@@ -6,21 +6,14 @@ import asyncio
 import contextlib
 import json
 import time
-import urllib.error
-import urllib.request
 
+from tests.support.people import read_page
 from tests.support.station import Station
 
 
 def ready(s: Station) -> dict[str, bool]:
     """What /readyz says of each dependency."""
-    address = f"http://127.0.0.1:{s.settings.web_port}/readyz"
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answered:
-            body = answered.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
+    _, body = read_page(s.settings, "/readyz")
     return {check["name"]: check["ok"] for check in json.loads(body)["checks"]}
 
 
@@ -37,7 +30,6 @@ async def readiness(s: Station, name: str, ok: bool, within: float = 20.0) -> di
 
 def metrics(s: Station) -> dict[str, float]:
     """The samples without labels that /metrics shows."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{s.settings.web_port}/metrics", timeout=5) as answered:
-        lines = answered.read().decode().splitlines()
+    lines = read_page(s.settings, "/metrics")[1].splitlines()
     plain = [line.split() for line in lines if not line.startswith("#") and "{" not in line]
     return {name: float(value) for name, value, *_ in plain}

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 import sys
-import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,6 +21,7 @@ from callcore.pbx.render import write
 from callcore.pins import PinFile
 from callcore.settings import load_secrets
 from tests.e2e.test_agents_sign_in import watcher
+from tests.support.people import read_page
 from tests.support.station import PIN, PROJECT, Station, hears_now, music, station, until, voice_of
 
 SECOND = "0975105152"
@@ -82,11 +82,10 @@ async def waits(s: Station, caller: SimPhone, count: int, number: str = NUMBER) 
 
 async def page_says(s: Station, path: str, wanted: str) -> None:
     """Await that the board's own source has this text."""
-    url = f"http://127.0.0.1:{s.settings.web_port}{path}"
 
     def read() -> str:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-            return str(answer.read().decode())
+        with contextlib.suppress(OSError):
+            return read_page(s.settings, path, timeout=2)[1]
         return ""
 
     end = asyncio.get_running_loop().time() + 30

@@ -13,6 +13,7 @@ import httpx
 
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
+from tests.support.people import machine
 from tests.support.station import Station, station, until
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -30,7 +31,8 @@ async def watch(s: Station, shown: dict[tuple[str, str], bytes], stop: asyncio.E
     async with httpx.AsyncClient() as client:
         while not stop.is_set():
             try:
-                body = (await client.get(f"http://127.0.0.1:{s.settings.web_port}/api/v1/live")).content
+                url = f"http://127.0.0.1:{s.settings.web_port}/api/v1/live"
+                body = (await client.get(url, headers=dict(machine(s.settings.home)))).content
             except httpx.HTTPError:
                 await asyncio.sleep(0.05)
                 continue

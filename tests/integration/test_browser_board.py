@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, ChannelId
 from callcore.web import Pace
+from tests.support import axe
+from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
 from tests.support.floors import NODE, Desk, centre, configuration
 from tests.support.web import DeskSource, served
 
@@ -21,40 +22,16 @@ PACE = Pace(min_gap_s=0.05, keep_alive_s=1.0, freshness_s=0.1, reconnect_ms=200)
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "apt install chromium fonts-noto-cjk"
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        await running.close()
-
-
 def a_source(of: Centre | None = None) -> DeskSource:
     return DeskSource(Desk().begin(configuration(of or centre())))
-
-
-async def opened(
-    browser: Browser, url: str, *, width: int = 1280, complaints: list[str] | None = None
-) -> Page:
-    """The board, with whatever the browser complains about collected."""
-    context = await browser.new_context(viewport={"width": width, "height": 800}, locale="ja-JP")
-    page = await context.new_page()
-    found = complaints if complaints is not None else []
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda message: found.append(message.text) if message.type != "log" else None)
-    await page.goto(url)
-    await expect(page.locator("body")).to_have_attribute("data-state", "live")
-    return page
 
 
 async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser: Browser) -> None:
     source = a_source()
     desk = source.desk
-    complaints: list[str] = []
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url, complaints=complaints)
+        taken = await board(browser, server)
+        page = taken.page
         await expect(page.locator('[data-f="answer_ratio"]')).to_have_text("–")
         await expect(page.locator('[data-f="waiting-empty"]')).to_be_visible()
 
@@ -82,7 +59,7 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         source.turn()
         await expect(page.locator('[data-f="agent-rows"] [data-f="state"]')).to_have_text("後処理")
         await expect(page.locator('[data-f="open"]')).to_have_text("全件終了")
-    assert [c for c in complaints if "ERR_" not in c] == []
+        taken.told_nothing_wrong(server)
 
 
 async def test_a_wait_ticks_on_by_the_servers_clock_without_being_asked(browser: Browser) -> None:
@@ -91,18 +68,20 @@ async def test_a_wait_ticks_on_by_the_servers_clock_without_being_asked(browser:
     source.turn()
     source.clock = source.desk.at(5 + 59)
     async with served(source, pace=replace(PACE, keep_alive_s=5)) as server:
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         await expect(page.locator('[data-f="waiting-rows"] [data-f="wait"]')).to_have_text("1:01")
         await expect(page.locator('[data-f="waiting-rows"] [data-f="over"]')).to_have_text("超過")
 
 
-async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(browser: Browser) -> None:
+async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(
+    browser: Browser, tmp_path: Path
+) -> None:
     source = a_source()
     source.desk.wait(5, "c1")
     source.turn()
-    async with served(source, pace=PACE) as server:
+    async with served(source, pace=PACE, folder=tmp_path) as server:
         port = server.port
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         await server.stop()
         await expect(page.locator("body")).to_have_attribute("data-state", "lost")
         await expect(page.locator("#notice")).to_contain_text("接続が切れています(12:00:0")
@@ -113,7 +92,7 @@ async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(browser
         assert "grayscale" in await page.locator("main").evaluate("e => getComputedStyle(e).filter")
     source.desk.wait(9, "c2")
     source.turn()
-    async with served(source, pace=PACE, port=port):
+    async with served(source, pace=PACE, port=port, folder=tmp_path):
         await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(2)
         await expect(page.locator("#notice")).to_have_text("")
@@ -122,7 +101,7 @@ async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(browser
 async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser: Browser) -> None:
     source = a_source()
     async with served(source, pace=replace(PACE, keep_alive_s=600)) as server:
-        page = await (await browser.new_context(locale="ja-JP")).new_page()
+        page = (await seat(browser, server, who="sup")).page
         await page.clock.install()
         await page.goto(server.url)
         await expect(page.locator("body")).to_have_attribute("data-state", "live")
@@ -134,7 +113,7 @@ async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser:
 async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(browser: Browser) -> None:
     source = a_source()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         source.stale = 8.0
         await expect(page.locator("body")).to_have_attribute("data-state", "engine")
         await expect(page.locator("#notice")).to_contain_text("秒間応答がありません")
@@ -145,7 +124,7 @@ async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(bro
 async def test_a_lost_asterisk_is_said(browser: Browser) -> None:
     source = a_source()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         source.tell(i.LinkDropped(at=source.desk.at(9), node=NODE))
         await expect(page.locator("body")).to_have_attribute("data-state", "unlinked")
         await expect(page.locator("#notice")).to_contain_text("Asterisk")
@@ -170,7 +149,7 @@ async def test_names_and_numbers_from_outside_are_shown_as_text_and_never_run(br
         source.desk.tell(i.CallerHeld(at=source.desk.at(2 + n), call=name))
     source.turn()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         await expect(page.locator('[data-f="name"]').first).to_have_text(HOSTILE)
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(4)
         assert await page.title() == "ライブ状況 – callcore"
@@ -178,19 +157,11 @@ async def test_names_and_numbers_from_outside_are_shown_as_text_and_never_run(br
 
 
 async def test_nothing_is_asked_of_any_other_host_and_the_policy_is_not_hurt(browser: Browser) -> None:
-    complaints: list[str] = []
-    asked: list[str] = []
     async with served(a_source(), pace=PACE) as server:
-        context = await browser.new_context()
-        page = await context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        await page.goto(f"{server.url}/?lang=en")
-        await expect(page.locator("body")).to_have_attribute("data-state", "live")
-        await expect(page.locator("h1")).to_contain_text("Live status")
-        assert asked
-        assert all(url.startswith(server.url) for url in asked)
-        assert complaints == []
+        taken = await board(browser, server, "?lang=en")
+        await expect(taken.page.locator("h1")).to_contain_text("Live status")
+        assert taken.asked
+        taken.told_nothing_wrong(server)
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
@@ -204,7 +175,7 @@ async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width
     source.desk.arrive(150, "greeted", caller=None)
     source.turn()
     async with served(source, pace=PACE) as server:
-        page = await opened(browser, f"{server.url}/?lang={language}", width=width)
+        page = (await board(browser, server, f"?lang={language}", width=width)).page
         await expect(page.locator('[data-f="agent-rows"] tr')).to_have_count(24)
         await expect(page.locator('[data-f="out-rows"] li')).to_have_count(6)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -217,44 +188,16 @@ async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width
 
 async def test_the_language_can_be_changed_with_the_keyboard_alone(browser: Browser) -> None:
     async with served(a_source(), pace=PACE) as server:
-        page = await opened(browser, server.url)
+        page = (await board(browser, server)).page
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "skip"
-        await page.keyboard.press("Tab")
-        await page.keyboard.press("Tab")
+        await page.get_by_role("link", name="English").focus()
         await page.keyboard.press("Enter")
         await expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
-CONTRAST = """
-() => {
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = rgb(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  const low = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const e = walk.currentNode.parentElement;
-    if (!walk.currentNode.data.trim() || !e.checkVisibility()) continue;
-    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) low.push(`${walk.currentNode.data.trim()} ${ratio.toFixed(2)}`);
-  }
-  return low;
-}
-"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser, scheme: str) -> None:
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser, scheme: Scheme) -> None:
     source = a_source(centre(4))
     desk = source.desk
     for n in range(1, 4):
@@ -270,11 +213,58 @@ async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser,
     source.clock = desk.at(200)
     assert source.clock - desk.at(0) == 200 * SECOND
     async with served(source, pace=PACE) as server:
-        context = await browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
-        page = await context.new_page()
-        await page.goto(server.url)
+        page = (await board(browser, server, scheme=scheme)).page
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(3)
         await expect(page.locator('[data-f="longest-tile"] [data-over]')).to_have_count(1)
         assert await page.evaluate(CONTRAST) == []
         captions = await page.locator("table").evaluate_all("all => all.map(t => Boolean(t.caption))")
         assert captions == [True, True]
+
+
+def a_busy_source() -> DeskSource:
+    source = a_source(centre(4))
+    desk = source.desk
+    for n in range(1, 4):
+        desk.sign_in(n, n)
+    desk.wait(10, "c1")
+    desk.pick_up(12, "c1")
+    desk.wait(20, "c2")
+    source.turn()
+    return source
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_a_screen_reader_and_a_keyboard_find_nothing_in_their_way(
+    browser: Browser, language: str, scheme: Scheme
+) -> None:
+    async with served(a_busy_source(), pace=PACE) as server:
+        page = (await board(browser, server, f"?lang={language}", scheme=scheme)).page
+        await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(1)
+        found = await axe.violations(page)
+        assert found == [], "\n".join(map(str, found))
+
+
+PLANTED = """
+() => {
+  const place = document.body.appendChild(document.createElement("section"));  // the page fills its own main anew
+  place.append(Object.assign(document.createElement("img"), {src: "/favicon"}));
+  place.append(document.createElement("button"), document.createElement("input"));
+  const pale = Object.assign(document.createElement("p"), {textContent: "待ち呼"});
+  pale.style.color = "#ddd";
+  pale.style.backgroundColor = "#fff";
+  place.append(pale);
+  document.documentElement.removeAttribute("lang");
+}
+"""
+
+
+async def test_planted_obstacles_are_found(browser: Browser) -> None:
+    async with served(a_busy_source(), pace=PACE) as server:
+        page = (await board(browser, server)).page
+        await page.evaluate(PLANTED)
+        found = {one.rule: one for one in await axe.violations(page)}
+        assert {"image-alt", "button-name", "label", "color-contrast", "html-has-lang"} <= set(found)
+        assert found["image-alt"].places == ("img",)
+        assert found["label"].impact == "critical"
+        assert {one.rule for one in await axe.violations(page, only="header")} <= {"html-has-lang"}

@@ -20,7 +20,7 @@ from callcore.domain.ids import SECOND, CentreId
 from callcore.reconciliation import told_of
 from callcore.telemetry.prometheus import HELP, OUTCOMES
 from tests.support.floors import MONDAY_NOON, Desk
-from tests.support.web import DEADLINE_S, DeskSource, served
+from tests.support.web import DEADLINE_S, DeskSource, Served, served
 
 GAUGES = {"engine_timers": 4.0, "sidecar_drain_behind_seconds": 0.25, "made_up_by_nobody": 1.0}
 
@@ -46,9 +46,10 @@ def parsed(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
     return found
 
 
-async def scrape(url: str, accept: str = "text/plain") -> httpx.Response:
+async def scrape(server: Served, accept: str = "text/plain") -> httpx.Response:
     async with httpx.AsyncClient() as client:
-        return await client.get(f"{url}/metrics", headers={"accept": accept}, follow_redirects=False)
+        headers = {"accept": accept, **server.machine}
+        return await client.get(f"{server.url}/metrics", headers=headers, follow_redirects=False)
 
 
 async def test_prometheus_own_linter_finds_nothing_in_what_is_served() -> None:
@@ -59,7 +60,7 @@ async def test_prometheus_own_linter_finds_nothing_in_what_is_served() -> None:
     )
     source, gauges = a_source(), lambda: dict(GAUGES)
     async with served(source, gauges=gauges, by_centre=lambda: {CentreId("demo"): night}) as server:
-        answer = await scrape(server.url)
+        answer = await scrape(server)
     assert answer.status_code == 200
     process = await asyncio.create_subprocess_exec(
         promtool,
@@ -76,7 +77,7 @@ async def test_prometheus_own_linter_finds_nothing_in_what_is_served() -> None:
 async def test_the_scraped_figures_are_the_measures_own() -> None:
     source = a_source()
     async with served(source) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     centre = source.desk.floor.centres[CentreId("demo")]
     figures = todays_figures(source.desk.books, centre, source.now())[1]
     of = (("centre", "demo"),)
@@ -102,7 +103,7 @@ async def test_the_last_reconciled_day_of_each_centre_can_raise_an_alarm() -> No
     )
     of_demo = (("centre", "demo"),)
     async with served(a_source(), by_centre=lambda: {CentreId("demo"): night}) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     assert told["callcore_reconciliation_differences"][of_demo] == 1
     assert told["callcore_reconciliation_explained"][of_demo] == 2
     assert told["callcore_reconciliation_calls"][of_demo] == 312
@@ -113,7 +114,7 @@ async def test_the_last_reconciled_day_of_each_centre_can_raise_an_alarm() -> No
 
 async def test_a_ratio_of_no_calls_is_left_out_and_never_0_or_1() -> None:
     async with served(DeskSource(Desk().begin())) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     assert "callcore_today_answer_ratio" not in told
     assert told["callcore_today_answer_whole"][("centre", "demo"),] == 0
     assert not any(math.isnan(v) for samples in told.values() for v in samples.values())
@@ -123,7 +124,7 @@ async def test_a_silent_engine_is_seen_by_the_alarm() -> None:
     source = a_source()
     source.stale = 42.0
     async with served(source) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     assert told["callcore_engine_silence_seconds"][()] == 42.0
 
 
@@ -132,19 +133,19 @@ async def test_gauges_that_fail_or_are_named_wrongly_do_not_hide_the_floor() -> 
         raise OSError("no socket")
 
     async with served(a_source(), gauges=broken) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     assert told["callcore_gauges_up"][()] == 0
     assert told["callcore_today_arrived_calls"][("centre", "demo"),] == 3
     odd = {"Bad-Name": 1.0, "fine": 2.0, "agents": 3.0, "x{evil}": 4.0}
     async with served(a_source(), gauges=lambda: odd) as server:
-        told = parsed((await scrape(server.url)).text)
+        told = parsed((await scrape(server)).text)
     assert told["callcore_fine"][()] == 2.0
     assert told["callcore_gauges_refused"][()] == 3
     assert () not in told["callcore_agents"]
 
 
 @contextlib.asynccontextmanager
-async def prometheus(folder: Path, target: int) -> AsyncIterator[str]:
+async def prometheus(folder: Path, target: Served) -> AsyncIterator[str]:
     """A real Prometheus that scrapes one port; its own is a free one."""
     binary = shutil.which("prometheus")
     assert binary, "apt install prometheus"
@@ -154,7 +155,8 @@ async def prometheus(folder: Path, target: int) -> AsyncIterator[str]:
     config = folder / "prometheus.yml"
     config.write_text(
         "scrape_configs:\n- job_name: callcore\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
-        f"  static_configs:\n  - targets: ['127.0.0.1:{target}']\n"
+        f"  static_configs:\n  - targets: ['127.0.0.1:{target.port}']\n"
+        f"  authorization:\n    credentials: {target.machine['authorization'].split()[1]}\n"
     )
     process = await asyncio.create_subprocess_exec(
         binary,
@@ -178,7 +180,7 @@ async def test_a_real_prometheus_reads_it(tmp_path: Path) -> None:
     value = None
     async with (
         served(a_source()) as server,
-        prometheus(tmp_path, server.port) as url,
+        prometheus(tmp_path, server) as url,
         httpx.AsyncClient() as client,
     ):
         async with asyncio.timeout(30):

@@ -72,7 +72,7 @@ async def test_a_day_replayed_gives_bit_for_bit_what_the_api_showed_at_every_seq
         for n, frame in enumerate(frames):
             board.take(frame)
             board.clock = Instant(max(board.clock, frame.at) + 123_457 * (n % 7))
-            answer = await client.get(server.url + "/api/v1/live")
+            answer = await client.get(server.url + "/api/v1/live", headers=server.machine)
             shown.append((board.shown.seq, board.clock, answer.content))
     assert len({body for _, _, body in shown}) == len(shown), "each was another picture"
     with Tape(tmp_path / "journal", tmp_path / "keys") as tape:

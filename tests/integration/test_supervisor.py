@@ -8,18 +8,23 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callcore.demo.centre import DemoCentre
 from tests.support.asterisk import free_port
+from tests.support.certificates import Made, make
+from tests.support.people import machine
 from tests.support.station import PROJECT, toolchain_path
 
 DEADLINE_S = 40.0
@@ -59,8 +64,10 @@ class Everything:
         return (self.home / "out").read_text("utf-8", "replace")
 
     def ready(self) -> bool:
-        url = f"http://127.0.0.1:{self.web}/readyz"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.web}/readyz", headers=dict(machine(self.home))
+        )
+        with contextlib.suppress(OSError), urllib.request.urlopen(asked, timeout=2) as answer:
             return bool(answer.status == 200)
         return False
 
@@ -72,6 +79,15 @@ class Everything:
         except (OSError, ValueError):
             return None
         return pid
+
+    def child(self, name: str) -> int:
+        """The process id of the supervisor's child of that name."""
+        assert self.process is not None
+        pid = self.process.pid
+        for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if Path(f"/proc/{each}/cmdline").read_bytes().rstrip(b"\0").endswith(b"\0" + name.encode()):
+                return int(each)
+        raise AssertionError(f"no {name}\n{self.said()}")
 
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -194,3 +210,53 @@ def test_nothing_starts_on_a_wrong_centre_file(everything: Everything) -> None:
     assert "demo.toml" in everything.said()
     assert "ring_s" in everything.said()
     assert everything.asterisk() is None
+
+
+def test_an_operator_who_would_send_passwords_unencrypted_is_told_the_ways_out(
+    everything: Everything,
+) -> None:
+    everything.env |= {"CALLCORE_WEB_HOST": "192.0.2.1"}
+    assert everything.start().wait(30) == 1
+    for way in ("CALLCORE_WEB_TLS_CERTIFICATE", "CALLCORE_WEB_PROXIES", "CALLCORE_WEB_PLAIN"):
+        assert way in everything.said()
+    assert everything.asterisk() is None
+
+
+def with_certificate(everything: Everything, **given: Any) -> Made:
+    made = make(everything.home / "tls", **given)
+    everything.env |= {
+        "CALLCORE_WEB_TLS_CERTIFICATE": str(made.certificate),
+        "CALLCORE_WEB_TLS_KEY": str(made.key),
+    }
+    return made
+
+
+def test_an_operator_whose_key_others_can_read_is_told_and_nothing_starts(everything: Everything) -> None:
+    with_certificate(everything, mode=0o644)
+    assert everything.start().wait(30) == 78
+    assert "chmod 600" in everything.said()
+    assert everything.asterisk() is None
+
+
+def test_a_page_without_its_certificate_costs_no_call_and_comes_back_with_it(everything: Everything) -> None:
+    made = with_certificate(everything, ends=timedelta(hours=-1))
+
+    def ready() -> bool:
+        context = ssl._create_unverified_context()
+        url = f"https://127.0.0.1:{everything.web}/readyz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2, context=context) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    everything.start()
+    until(ready, everything)
+    assert "ran out" in everything.said()
+    assert f"https://127.0.0.1:{everything.web}/" in everything.said()
+    asterisk, engine = everything.asterisk(), everything.child("engine")
+    made.key.unlink()
+    os.kill(everything.child("sidecar"), signal.SIGKILL)
+    until(lambda: "no page without its certificate" in everything.said(), everything)
+    assert (everything.asterisk(), everything.child("engine")) == (asterisk, engine)
+    make(made.key.parent)
+    until(ready, everything)
+    assert (everything.asterisk(), everything.child("engine")) == (asterisk, engine)

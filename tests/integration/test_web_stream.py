@@ -28,7 +28,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_board_sees_the_whole_floor_at_once_and_then_each_change() -> None:
     source = a_source()
     async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=60)) as server:
-        stream = await Stream.open(server.port)
+        stream = await Stream.open(server.port, server.machine)
         assert b"text/event-stream" in stream.head
         first = await stream.next()
         assert first.id == first.live["seq"] == "1.1"
@@ -46,9 +46,9 @@ async def test_the_stream_says_what_the_api_says_at_the_same_seq() -> None:
     source.desk.wait(5, "c1")
     source.turn()
     async with served(source) as server, httpx.AsyncClient() as client:
-        stream = await Stream.open(server.port)
+        stream = await Stream.open(server.port, server.machine)
         streamed = (await stream.next()).live
-        asked = (await client.get(f"{server.url}/api/v1/live")).json()
+        asked = (await client.get(f"{server.url}/api/v1/live", headers=server.machine)).json()
         await stream.close()
     assert streamed == asked
 
@@ -60,7 +60,7 @@ async def test_who_comes_back_sees_the_present_floor_first_whatever_was_seen_las
     source.turn()
     source.turn()
     async with served(source) as server:
-        stream = await Stream.open(server.port, last_id=last_id)
+        stream = await Stream.open(server.port, server.machine, last_id=last_id)
         assert (await stream.next()).id == "1.3"
         await stream.close()
 
@@ -68,7 +68,7 @@ async def test_who_comes_back_sees_the_present_floor_first_whatever_was_seen_las
 async def test_a_quiet_floor_is_told_again_so_that_silence_means_a_broken_line() -> None:
     source = a_source()
     async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=0.1, freshness_s=0.02)) as server:
-        stream = await Stream.open(server.port)
+        stream = await Stream.open(server.port, server.machine)
         assert [(await stream.next()).id for _ in range(3)] == ["1.1", "1.1", "1.1"]
         await stream.close()
 
@@ -76,7 +76,7 @@ async def test_a_quiet_floor_is_told_again_so_that_silence_means_a_broken_line()
 async def test_a_silent_engine_is_told_before_the_next_keep_alive() -> None:
     source = a_source()
     async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=60, freshness_s=0.02)) as server:
-        stream = await Stream.open(server.port)
+        stream = await Stream.open(server.port, server.machine)
         assert (await stream.next()).live["stale_s"] is None
         source.stale = 6.04
         assert (await stream.next()).live["stale_s"] == 6.0
@@ -88,7 +88,7 @@ async def test_a_silent_engine_is_told_before_the_next_keep_alive() -> None:
 async def test_a_storm_of_changes_comes_as_few_events_and_ends_with_the_newest() -> None:
     source = a_source()
     async with served(source, pace=Pace(min_gap_s=0.2, keep_alive_s=60)) as server:
-        stream = await Stream.open(server.port)
+        stream = await Stream.open(server.port, server.machine)
         await stream.next()
         for _ in range(500):
             source.turn()
@@ -100,12 +100,13 @@ async def test_a_storm_of_changes_comes_as_few_events_and_ends_with_the_newest()
         await stream.close()
 
 
-def _slow_socket(port: int) -> socket.socket:
+def _slow_socket(port: int, machine: dict[str, str]) -> socket.socket:
     """A client that asks and does not read."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", port))
-    client.sendall(b"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    more = "".join(f"{name}: {value}\r\n" for name, value in machine.items())
+    client.sendall(f"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode())
     return client
 
 
@@ -113,8 +114,8 @@ async def test_a_slow_board_gets_the_newest_floor_and_no_backlog() -> None:
     source = a_source(agents=150)
     changes = 400
     async with served(source, pace=Pace(min_gap_s=0.001, keep_alive_s=60)) as server:
-        slow = _slow_socket(server.port)
-        quick = await Stream.open(server.port, limit=2**24)
+        slow = _slow_socket(server.port, server.machine)
+        quick = await Stream.open(server.port, server.machine, limit=2**24)
         for _ in range(changes):
             source.turn()
             await quick.next()
@@ -135,8 +136,8 @@ async def test_a_board_that_never_reads_is_let_go_and_the_others_notice_nothing(
     source = a_source(agents=150)
     pace = Pace(min_gap_s=0.001, keep_alive_s=0.01, freshness_s=0.01, send_deadline_s=0.3)
     async with served(source, pace=pace) as server:
-        dead = _slow_socket(server.port)
-        stream = await Stream.open(server.port)
+        dead = _slow_socket(server.port, server.machine)
+        stream = await Stream.open(server.port, server.machine)
         await until(lambda: server.streams.open == 2)
         async with asyncio.timeout(DEADLINE_S):
             while server.streams.let_go == 0:
@@ -152,7 +153,7 @@ async def test_a_board_that_never_reads_is_let_go_and_the_others_notice_nothing(
 async def test_a_board_that_is_closed_leaves_nothing_behind() -> None:
     source = a_source()
     async with served(source) as server:
-        streams = [await Stream.open(server.port) for _ in range(5)]
+        streams = [await Stream.open(server.port, server.machine) for _ in range(5)]
         await until(lambda: server.streams.open == 5)
         for stream in streams:
             await stream.close()
@@ -161,10 +162,10 @@ async def test_a_board_that_is_closed_leaves_nothing_behind() -> None:
 
 async def test_more_boards_than_the_bound_are_told_to_come_later() -> None:
     async with served(a_source(), pace=Pace(streams=2)) as server, httpx.AsyncClient() as client:
-        streams = [await Stream.open(server.port) for _ in range(2)]
+        streams = [await Stream.open(server.port, server.machine) for _ in range(2)]
         for stream in streams:
             await stream.next()
-        answer = await client.get(f"{server.url}/api/v1/live/stream")
+        answer = await client.get(f"{server.url}/api/v1/live/stream", headers=server.machine)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
         for stream in streams:
             await stream.close()
@@ -174,7 +175,7 @@ async def test_twenty_open_boards_do_not_hold_up_the_shutdown() -> None:
     source = a_source()
     loop = asyncio.get_running_loop()
     async with served(source, pace=Pace(), shutdown_deadline=3.0) as server:
-        streams = [await Stream.open(server.port) for _ in range(20)]
+        streams = [await Stream.open(server.port, server.machine) for _ in range(20)]
         for stream in streams:
             await stream.next()
         began = loop.time()
@@ -191,8 +192,8 @@ async def test_a_board_that_never_reads_does_not_hold_up_the_shutdown() -> None:
     loop = asyncio.get_running_loop()
     pace = Pace(min_gap_s=0.001, keep_alive_s=0.01, freshness_s=0.01, send_deadline_s=60)
     async with served(source, pace=pace, shutdown_deadline=2.0) as server:
-        dead = _slow_socket(server.port)
-        stream = await Stream.open(server.port)
+        dead = _slow_socket(server.port, server.machine)
+        stream = await Stream.open(server.port, server.machine)
         for _ in range(300):
             await stream.next()
         began = loop.time()

@@ -427,8 +427,8 @@ def passed_in_net(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """
     entered: dict[str, int] = {}
     inside: dict[str, float] = {}
-    suspects: list[tuple[float, str, str]] = []
-    left: dict[str, list[float]] = {}
+    suspects: list[tuple[float, str, str, float]] = []
+    left: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
         kind, mark, at = row["eventenum"], row["userdeftype"], float(row["eventtime"])
         call = row["linkedid"]
@@ -442,18 +442,20 @@ def passed_in_net(rows: Sequence[Mapping[str, str]]) -> list[str]:
         if call not in inside or not (rung or mark == "callcore-held" or kind in ("HANGUP", "CHAN_END")):
             continue
         del inside[call]
-        left.setdefault(call, []).append(at)
+        left.setdefault(call, []).append((at, "rung" if rung else mark or kind))
         if rung:
             suspects += [
-                (at, call, other)
+                (at, call, other, since)
                 for other, since in inside.items()
                 if entered[other] < entered[call] and since < at - NET_TURN_S
             ]
-    return [
-        f"{call} before {other} at {at}"
-        for at, call, other in suspects
-        if not any(at <= gone <= at + NET_TURN_S for gone in left.get(other, ()))
-    ]
+    passed = []
+    for at, call, other, since in suspects:
+        gone = next((x for x in left.get(other, ()) if x[0] >= at), None)
+        if gone is None or gone[0] > at + NET_TURN_S:
+            then = "never left" if gone is None else f"left {gone[0] - at:.2f} s later: {gone[1]}"
+            passed.append(f"{call} before {other} at {at}, who was in the net for {at - since:.2f} s, {then}")
+    return passed
 
 
 def _answered(life: Life) -> bool:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.support import ahead
+
 SCENARIOS = Path(__file__).parent / "sipp"
 STOP_S = 5.0
 REGISTER_ROUNDS = 3
@@ -208,6 +210,7 @@ class _Sipp:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=screen, stderr=screen, cwd=folder
             )
+        ahead.first(process.pid)
         return cls(process, folder)
 
     async def result(self, within: float) -> LoadResult:

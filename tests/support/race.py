@@ -34,7 +34,7 @@ from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence,
 from callcore.journal import Codec, KeyStore, Seq, Spool, read_all
 from callcore.prompts.shelf import COMMON
 from callcore.runtime.commands import CommandClient, CommandFailed
-from tests.support import load
+from tests.support import ahead, load
 from tests.support.evidence import progress
 from tests.support.station import PROJECT, Station, until
 
@@ -497,20 +497,15 @@ async def telling(s: Station, journal: Journal, every_s: float = 30.0) -> AsyncI
 
 
 READ_EVERY_S = 2.0
-AHEAD = "CALLCORE_TEST_AHEAD"
 
 
 def ahead_of_others(s: Station) -> bool:
-    """With `CALLCORE_TEST_AHEAD=1` (as root): this machine's other work stands back while a run is measured.
-
-    Linux shares the cores among sessions before it looks at niceness (autogroup, sched(7)); so it is the session of
-    this process, with the engine, the sidecar and the load generator, and that of Asterisk that are put first, alike.
-    """
-    if os.environ.get(AHEAD) != "1":
-        return False
+    """If that was asked for: sessions of this process and of Asterisk first, Asterisk before all else."""
     for pid in (os.getpid(), s.asterisk.pid):
-        Path(f"/proc/{pid}/autogroup").write_text("-15")
-    return True
+        assert pid is not None
+        ahead.session(pid)
+    ahead.first(s.asterisk.pid)
+    return ahead.asked()
 
 
 def resident_mb(pid: int | None) -> float:

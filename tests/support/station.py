@@ -43,7 +43,7 @@ from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, writ
 from callcore.pins import PinFile
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.settings import Settings, load_secrets, owner_only
-from tests.support import audio
+from tests.support import ahead, audio
 from tests.support.asterisk import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -159,6 +159,8 @@ class Station:
                 stderr=out,
                 start_new_session=own_session,
             )
+        if name == "engine":
+            ahead.first(process.pid)
         self.processes[name] = process
         return process
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
+from callcore.access.accounts import Accounts
+from callcore.access.rights import Role
+from callcore.access.trail import Trail
+from callcore.certificate import Certificate
 from callcore.domain.ids import Instant
 from callcore.domain.inputs import Input
 from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, View
 from callcore.telemetry import Exposition
-from callcore.web import Pace, create_app, listen, serve
+from callcore.web import LOOPBACK_NAMES, Bounds, Pace, Traffic, create_app, listen, serve
+from callcore.web.gate import Limits
 from callcore.web.stream import Streams
 from tests.support.floors import Desk
+from tests.support.people import Asked, accounts_in, bearer, trail_in
 
 QUICK = Pace(min_gap_s=0.01, keep_alive_s=0.5, freshness_s=0.05)
 
@@ -66,6 +76,12 @@ class Served:
     port: int
     streams: Streams
     stop: Callable[[], Any]
+    app: FastAPI
+    accounts: Accounts
+    trail: Trail
+    orders: Asked
+    machine: dict[str, str]
+    """The header of a token that may do all that machines may."""
 
 
 @contextlib.asynccontextmanager
@@ -79,26 +95,74 @@ async def served(
     pace: Pace = QUICK,
     port: int = 0,
     shutdown_deadline: float = 3.0,
+    hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
+    certificate: Certificate | None = None,
+    proxies: Sequence[str] = (),
+    bounds: Bounds | None = None,
+    traffic: Traffic | None = None,
+    limits: Limits | None = None,
+    second_factor: Sequence[Role] = (),
+    folder: Path | None = None,
 ) -> AsyncIterator[Served]:
-    """The real server. Leaving the block shuts it down."""
-    app = create_app(live, health=health, metrics=Exposition(live, gauges, by_centre), calls=calls, pace=pace)
-    listener = listen("127.0.0.1", port)
-    up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    task = asyncio.create_task(
-        serve(app, listener, stop=stop, shutdown_deadline=shutdown_deadline, started=up.set_result)
-    )
+    """The real server, with users and an audit trail of its own. Leaving the block shuts it down.
 
-    async def end() -> None:
-        stop.set()
-        await task
+    `folder`: where these are kept, for a server that is started again.
+    """
+    with tempfile.TemporaryDirectory() as fresh:
+        place = folder or Path(fresh)
+        accounts = accounts_in(place, second_factor=second_factor)
+        trail, orders = trail_in(place), Asked()
+        app = create_app(
+            live,
+            accounts=accounts,
+            trail=trail,
+            orders=orders,
+            limits=limits,
+            health=health,
+            metrics=Exposition(live, gauges, by_centre),
+            calls=calls,
+            pace=pace,
+            hosts=hosts,
+            plain=plain,
+        )
+        listener = listen("127.0.0.1", port)
+        up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            serve(
+                app,
+                listener,
+                stop=stop,
+                shutdown_deadline=shutdown_deadline,
+                started=up.set_result,
+                certificate=certificate,
+                proxies=proxies,
+                bounds=bounds,
+                traffic=traffic,
+            )
+        )
 
-    try:
-        url = await asyncio.wait_for(up, DEADLINE_S)
-        yield Served(url.rstrip("/"), listener.getsockname()[1], app.state.streams, end)
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, DEADLINE_S)
+        async def end() -> None:
+            stop.set()
+            await task
+
+        try:
+            url = await asyncio.wait_for(up, DEADLINE_S)
+            yield Served(
+                url.rstrip("/"),
+                listener.getsockname()[1],
+                app.state.streams,
+                end,
+                app,
+                accounts,
+                trail,
+                orders,
+                bearer(accounts, f"test{len(accounts.tokens()) or ''}"),
+            )
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, DEADLINE_S)
 
 
 @dataclass
@@ -116,9 +180,12 @@ class Stream:
         self.head = b""
 
     @classmethod
-    async def open(cls, port: int, *, last_id: str | None = None, limit: int = 2**20) -> Stream:
+    async def open(
+        cls, port: int, machine: dict[str, str], *, last_id: str | None = None, limit: int = 2**20
+    ) -> Stream:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
-        more = "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in machine.items())
+        more += "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
         writer.write(f"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode())
         await writer.drain()
         stream = cls(reader, writer)

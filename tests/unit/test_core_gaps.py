@@ -16,7 +16,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
 from callcore.domain.evolve import REMEMBER_ENDED_S
 from callcore.domain.floor import UNNOTICED_S
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, OfferId, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, PhoneId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Work
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
@@ -328,3 +328,152 @@ def test_a_caller_taken_back_while_a_look_is_under_way_is_not_put_into_the_net_a
     assert not d.floor.calls[call].in_net
     d.snapshot(40, in_net, first=False)
     assert d.floor.calls[call].in_net
+
+
+# -- a look that is older than what was told since -----------------------------------------------------------
+
+
+def test_an_agent_who_hangs_up_while_a_look_is_under_way_has_not_answered_a_second_time() -> None:
+    """Seen in one of 7,200 calls: the look was taken during the talk and judged between the phone's hang-up and the
+    caller's. The call was answered again by nobody's offer, and ended as cut off."""
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    there = caller(d, 10, "callcore-offer", bridge=f"b-{leg}")
+    d.tell(i.HangupRequested(at=d.at(40), channel=leg))
+    for channel in (leg, ChannelId("c1")):
+        d.tell(i.BridgeLeft(at=d.at(40), bridge=f"b-{leg}", channel=channel))
+    d.tell(i.ChannelGone(at=d.at(40), channel=leg, cause=16))
+    d.snapshot(39.9, there, phone(there, "demo-p1", leg, bridge=f"b-{leg}"), first=False)
+    d.tell(i.ChannelGone(at=d.at(40.1), channel=ChannelId("c1"), cause=16))
+    assert len(d.told(f.CallAnswered)) == 1
+    assert d.told(f.Healed) == []
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.AGENT)
+
+
+def test_a_talk_of_less_than_a_second_does_not_put_the_caller_back_by_a_look_from_before_it() -> None:
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(39.2)
+    d.tell(i.HangupRequested(at=d.at(40), channel=leg))
+    for channel in (leg, ChannelId("c1")):
+        d.tell(i.BridgeLeft(at=d.at(40), bridge=f"b-{leg}", channel=channel))
+    d.snapshot(39.1, caller(d, 10, "callcore-hold"), first=False)
+    d.tell(i.ChannelGone(at=d.at(40.1), channel=ChannelId("c1"), cause=16))
+    assert len(d.told(f.VisitBegan)) == 1
+    assert d.told(f.Healed) == []
+    assert record(d) == (Outcome.COMPLETED, "1001")
+
+
+def test_a_phone_that_the_net_began_to_ring_after_a_look_was_taken_is_still_there() -> None:
+    d = desk(1)
+    d.wait(10)
+    d.tell(i.CallerInNet(at=d.at(20), call=CallId("c1")))
+    d.tell(
+        i.DialBegan(
+            at=d.at(30), call=CallId("c1"), channel=ChannelId("l1"), phone=PhoneId("demo-p1"), offer=None
+        )
+    )
+    d.snapshot(29.9, caller(d, 10, "callcore-net"), first=False)
+    assert d.told(f.LegEnded) == []
+    d.join(32, "c1", ChannelId("l1"))
+    assert d.books.records[CallId("c1")].answered_at == d.at(32)
+
+
+def cel_line(kind: str, at: Instant, unique: str, context: str = "callcore-offer", *, extra: str = "") -> str:
+    channel = "PJSIP/trunk-c1" if unique == "c1" else "PJSIP/demo-p1-1"
+    fields = [kind, "", f"{at / SECOND:.6f}", unique, "c1", channel, context, NUMBER, "", "", "", extra]
+    return ",".join('"' + field.replace('"', '""') + '"' for field in fields)
+
+
+# -- who hung up, when that was asked for before anybody listened --------------------------------------------
+
+
+def test_a_hang_up_asked_for_in_the_gap_is_told_by_cel_and_not_taken_for_a_fault() -> None:
+    """The engine logs in between the agent's hang-up and the end of the caller's channel."""
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.tell(i.LinkDropped(at=d.at(39), node=NODE))
+    d.tell(i.BridgeLeft(at=d.at(40), bridge=f"b-{leg}", channel=leg))
+    d.tell(i.ChannelGone(at=d.at(40), channel=leg, cause=16))
+    d.tell(i.ChannelGone(at=d.at(40.01), channel=ChannelId("c1"), cause=16))
+    assert d.told(f.CallEnded) == [], "the look comes in a moment, and CEL with it"
+    trace = traced(
+        d,
+        answered=d.at(12),
+        talk_since=d.at(12),
+        phone=PhoneId("demo-p1"),
+        talk_ended=d.at(40),
+        ended=d.at(40.01),
+        hung_up_by=Party.AGENT,
+    )
+    d.snapshot(40.2, traces=(trace,))
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by, ended.at) == (Outcome.COMPLETED, Party.AGENT, d.at(40.01))
+
+
+def test_a_waiting_caller_who_put_down_in_the_gap_has_abandoned_and_did_not_fail() -> None:
+    d = desk(0)
+    d.wait(10)
+    d.tell(i.LinkDropped(at=d.at(39), node=NODE))
+    d.tell(i.ChannelGone(at=d.at(40), channel=ChannelId("c1"), cause=16))
+    d.snapshot(40.2, traces=(traced(d, ended=d.at(40), hung_up_by=Party.CALLER),))
+    assert record(d) == (Outcome.ABANDONED, None)
+
+
+def test_an_agent_who_put_down_in_the_gap_while_the_caller_is_still_there_is_known_from_cel() -> None:
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.tell(i.LinkDropped(at=d.at(39), node=NODE))
+    lines = [
+        cel_line("CHAN_START", d.at(10), "c1", "callcore-in"),
+        cel_line("BRIDGE_ENTER", d.at(12), "c1", extra='{"bridge_id":"b"}'),
+        cel_line("BRIDGE_ENTER", d.at(12), leg, "callcore-phones", extra='{"bridge_id":"b"}'),
+        cel_line("BRIDGE_EXIT", d.at(40), leg, "callcore-phones", extra='{"bridge_id":"b"}'),
+        cel_line("BRIDGE_EXIT", d.at(40), "c1", extra='{"bridge_id":"b"}'),
+        cel_line(
+            "HANGUP",
+            d.at(40),
+            leg,
+            "callcore-phones",
+            extra='{"hangupcause":16,"hangupsource":"PJSIP/demo-p1-1","dialstatus":""}',
+        ),
+    ]
+    (trace,) = traces(parse(lines))
+    assert trace.put_down == leg
+    d.snapshot(40.1, caller(d, 10, "callcore-offer"), traces=(trace,))
+    d.tell(i.ChannelGone(at=d.at(40.2), channel=ChannelId("c1"), cause=16))
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.AGENT)
+
+
+def test_a_phone_that_was_taken_from_under_the_talk_put_nothing_down() -> None:
+    d = desk(1)
+    lines = [
+        cel_line("CHAN_START", d.at(10), "c1", "callcore-in"),
+        cel_line("BRIDGE_ENTER", d.at(12), "c1", extra='{"bridge_id":"b"}'),
+        cel_line("BRIDGE_ENTER", d.at(12), "l1", "callcore-phones", extra='{"bridge_id":"b"}'),
+        cel_line("BRIDGE_EXIT", d.at(40), "l1", "callcore-phones", extra='{"bridge_id":"b"}'),
+        cel_line("HANGUP", d.at(40), "l1", "callcore-phones", extra='{"hangupcause":16,"hangupsource":""}'),
+    ]
+    (trace,) = traces(parse(lines))
+    assert trace.put_down is None
+
+
+def test_a_caller_whose_end_stands_in_cel_is_gone_though_the_list_made_a_moment_before_still_has_the_channel() -> (
+    None
+):
+    d = desk(0)
+    d.wait(10)
+    d.tell(i.LinkDropped(at=d.at(39), node=NODE))
+    there = caller(d, 10, "callcore-hold")
+    d.snapshot(40.2, there, traces=(traced(d, ended=d.at(40.19), hung_up_by=Party.CALLER),))
+    assert record(d) == (Outcome.ABANDONED, None)
+    d.tell(i.ChannelGone(at=d.at(40.19), channel=ChannelId("c1"), cause=16))
+    assert len(d.told(f.CallEnded)) == 1

@@ -21,6 +21,9 @@ PAGES = sorted(
 )
 OPERATIONS = ("operations.en.md", "operations.ja.md")
 NOTHING = "–"
+TLS = {"web_tls_certificate": "/certificate.pem", "web_tls_key": "/key.pem"}
+WITH = {"WEB_HOST": TLS, "WEB_TLS_CERTIFICATE": TLS, "WEB_TLS_KEY": TLS}
+"""What an option is never used without."""
 
 
 def text(name: str) -> str:
@@ -67,7 +70,7 @@ def test_an_operator_finds_every_setting_with_its_true_default_and_an_example_th
         if isinstance(default, Path):
             default = default.relative_to(PROJECT)
         assert shown == (NOTHING if default in ("", None) else str(default)), name
-        made = Settings(**{name.lower(): example})
+        made = Settings(**{**WITH.get(name, {}), name.lower(): example})
         assert str(getattr(made, name.lower())) == example
 
 

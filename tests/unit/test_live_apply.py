@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from callcore.access.rights import system_person
 from callcore.centres import CentreFileErrors, read
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
@@ -32,6 +33,8 @@ from tests.support.floors import Desk
 QUEUE = '\n[[queues]]\nid = "second"\nname = "二次"\n'
 AGENT = '\n[[agents]]\nid = "1009"\nname = "オペレーター09"\n'
 PHONE = '\n[[phones]]\nid = "p9"\nseat = "A-9"\nmaker = "simulated"\nmodel = "baresip"\n'
+
+BY = system_person("test")
 
 
 class NoSuchModule(Exception):
@@ -97,9 +100,9 @@ class Office:
 
     async def apply(self) -> dict[str, object]:
         """Plan, and apply what was planned."""
-        handlers = self.configurator().handlers
-        planned = await handlers["plan"]({})
-        return await handlers["apply"]({"version": planned["version"]})  # type: ignore[no-any-return]
+        commands = self.configurator().commands
+        planned = await commands["plan"].handler({}, BY)
+        return await commands["apply"].handler({"version": planned["version"]}, BY)  # type: ignore[no-any-return]
 
 
 def toolchain(folder: Path) -> Path:
@@ -170,7 +173,7 @@ async def test_a_plan_writes_nothing_not_even_a_new_phones_password(tmp_path: Pa
     async with office(tmp_path) as o:
         before, secrets = o.folder(), (tmp_path / "secrets.json").read_bytes()
         o.edit("", "", PHONE)
-        told = await o.configurator().handlers["plan"]({})
+        told = await o.configurator().commands["plan"].handler({}, BY)
         assert [change["name"] for change in told["changes"]] == ["p9"]
         assert o.folder() == before
         assert (tmp_path / "secrets.json").read_bytes() == secrets
@@ -200,12 +203,12 @@ async def test_what_asterisk_does_not_take_is_put_back_whole(tmp_path: Path) -> 
 
 async def test_a_file_that_changed_after_it_was_shown_is_not_applied(tmp_path: Path) -> None:
     async with office(tmp_path) as o:
-        handlers = o.configurator().handlers
+        commands = o.configurator().commands
         o.edit("ring_s = 15", "ring_s = 20")
-        planned = await handlers["plan"]({})
+        planned = await commands["plan"].handler({}, BY)
         o.edit("ring_s = 20", "ring_s = 25")
         with pytest.raises(Refused, match="the files have changed"):
-            await handlers["apply"]({"version": planned["version"]})
+            await commands["apply"].handler({"version": planned["version"]}, BY)
         assert o.running().centres[0].queues[0].ring_s == 15
 
 

@@ -32,7 +32,9 @@ BOTH_IN = [
 
 
 def test_who_came_later_and_is_rung_for_first_is_named() -> None:
-    assert passed_in_net([*BOTH_IN, rings(33, "late"), rings(40, "early")]) == ["late before early at 33.0"]
+    assert passed_in_net([*BOTH_IN, rings(33, "late"), rings(40, "early")]) == [
+        "late before early at 33.0, who was in the net for 3.00 s, left 7.00 s later: rung"
+    ]
 
 
 def test_the_order_of_coming_is_no_violation() -> None:

@@ -133,7 +133,7 @@ def test_a_reader_never_sees_all_or_nothing_that_is_not() -> None:
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula() -> None:
-    for text in ("=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx"):
+    for text in ("=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1+1", "＠SUM(A1)"):
         assert defused(text) == "'" + text
     assert defused("大分市") == "大分市"
     evil = centre(1)

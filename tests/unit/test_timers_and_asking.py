@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from callcore.access.rights import system_person
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -20,7 +21,7 @@ from callcore.domain.stages import Presence
 from callcore.runtime.commands import Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
-from callcore.runtime.staffdesk import BY, StaffDesk, line, rows
+from callcore.runtime.staffdesk import StaffDesk, line, rows
 from callcore.runtime.timers import Timers
 from tests.support.floors import Desk
 
@@ -116,7 +117,7 @@ def staffed() -> Floor:
 
 
 async def ask(desk: StaffDesk, command: str, **fields: str) -> Any:
-    return await desk.handlers[command](fields)
+    return await desk.commands[command].handler(fields, system_person("test"))
 
 
 async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_they_are_written() -> None:
@@ -126,7 +127,7 @@ async def test_a_supervisor_is_told_what_became_of_a_pause_and_of_its_end_after_
             "why": None,
         }
         [paused] = [fact for fact in pen.written if isinstance(fact, f.AgentPaused)]
-        assert (paused.reason, paused.by) == ("研修 午後", BY)
+        assert (paused.reason, paused.by) == ("研修 午後", "system:test")
         assert loop.floor.agents[AgentId("1001")].presence is Presence.PAUSED
         assert line((await ask(desk, "agents"))[0]) == (
             "1001  オペレーター01  demo  demo-p1  離席 / paused  (研修 午後)"

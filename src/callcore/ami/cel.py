@@ -15,7 +15,8 @@ import msgspec
 
 from callcore.ami.translate import OVERFLOWS, caller_number
 from callcore.ami.wire import parse_instant
-from callcore.domain.ids import SECOND, CallId, Instant, PhoneId
+from callcore.domain.admission import NORMAL_CLEARING
+from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced, TalkTraced
 from callcore.domain.stages import Outcome, Party
 from callcore.runtime import dialplan
@@ -98,6 +99,7 @@ class _Trace:
     back: Instant | None = None
     ended: Instant | None = None
     first_out: str | None = None
+    put_down: ChannelId | None = None
     hung_up_by: Party = Party.UNKNOWN
     apology: Instant | None = None
     overflow: tuple[Instant, Outcome] | None = None
@@ -142,6 +144,8 @@ def _fold(trace: _Trace, line: Line) -> None:
                 trace.first_out = line.unique
                 trace.talk_ended = line.at
             trace.inside.pop(line.unique, None)
+        case "HANGUP" if not mine and trace.talk_ended is not None and _put_down(trace, line):
+            trace.put_down = ChannelId(line.unique)
         case "HANGUP" if mine:
             trace.hung_up_by = _who(trace, line)
         case "CHAN_END" if mine:
@@ -160,7 +164,7 @@ def _answered(trace: _Trace, line: Line) -> None:
             if trace.talk_since is None or trace.talk_ended is not None:
                 trace.talk_since = line.at
             trace.phone = dialplan.phone_of(channel)
-            trace.first_out = trace.talk_ended = trace.back = None
+            trace.first_out = trace.talk_ended = trace.back = trace.put_down = None
 
 
 def _extra(line: Line, key: str) -> str:
@@ -170,6 +174,13 @@ def _extra(line: Line, key: str) -> str:
     except msgspec.DecodeError:
         return ""
     return str(told.get(key, "")) if isinstance(told, dict) else ""
+
+
+def _put_down(trace: _Trace, line: Line) -> bool:
+    """Whether the agent of the last talk put down: by the same words as in the dialplan, its channel is the source of
+    the hang-up, with a normal end."""
+    own = dialplan.phone_of(line.channel) == trace.phone and _extra(line, "hangupsource") == line.channel
+    return own and _extra(line, "hangupcause") == str(NORMAL_CLEARING)
 
 
 def _who(trace: _Trace, line: Line) -> Party:
@@ -201,6 +212,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_since=trace.talk_since,
         earlier=tuple(trace.earlier),
         back=trace.back,
+        put_down=trace.put_down,
         apology=trace.apology,
         overflow=trace.overflow,
         last=trace.last,

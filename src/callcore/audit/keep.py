@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,6 +11,7 @@ from pathlib import Path
 from callcore.audit.compare import Reconciliation
 from callcore.audit.told import json_lines
 from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.files import write_whole
 
 KEEP_DAYS = 400
 """A year and the month in which somebody asks about it."""
@@ -36,14 +36,7 @@ class Kept:
 def keep(folder: Path, result: Reconciliation) -> Path:
     """Write one result in the place of an older one of that day; at each instant one of both is there."""
     path = folder / f"{result.day}.{result.centre}.jsonl"
-    aside = path.with_suffix(".new")
-    with os.fdopen(
-        os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.writelines(f"{each}\n" for each in json_lines(result))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    write_whole(path, "".join(f"{each}\n" for each in json_lines(result)).encode())
     return path
 
 

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from callcore.centres import CentreFileErrors, load
+from callcore.console import invite_first_administrator
 from callcore.db import Database, Queries
 from callcore.demo.centre import CENTRE, NUMBER, DemoCentre
 from callcore.demo.day import RING_S, Plan, Visitor, visitors
@@ -502,9 +503,10 @@ def play(plan: Plan, base: Settings, say: Say) -> int:
             show = Show(plan, say, base)
             show.prepare()
             os.environ.update(show.environment())
-            page = f"http://{show.settings.web_host}:{show.settings.web_port}/"
+            page = f"{show.settings.web_url}/"
             found = f"Asterisk {show.toolchain.version} ({show.toolchain.source})"
             say(f"{found}   画面 / page {page}   Ctrl-C で停止 / stops")
+            invite_first_administrator(show.settings, say)
             late = await supervise(
                 [child("engine"), child("sidecar")],
                 lambda: asterisk_process(show.pbx, show.toolchain),

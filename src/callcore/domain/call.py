@@ -88,6 +88,8 @@ class Leg:
     agent: AgentId | None
     offer: OfferId | None
     bridge: str | None = None
+    since: Instant = Instant(0)
+    """When it began, as far as that was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class Call:
     talk_since: Instant | None = None
     talk_watched: bool = True
     """The beginning of the last talk was witnessed, so that its length is right."""
+    parted_at: Instant | None = None
+    """When the last talk ended."""
     held_since: Instant | None = None
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""

@@ -388,7 +388,7 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if fact.channel in floor.channels:
         raise IllegalTransition(f"channel {fact.channel} is a leg already")
-    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer)
+    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer, since=fact.at)
     return put_call(
         floor,
         changed(call, legs=(*call.legs, leg)),
@@ -553,7 +553,11 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
                 at_work_for=agent.at_work_for if until is not None else None,
             ),
         )
-    return put_call(floor, changed(call, stage=stage, talking_with=None, talk_since=None), pace=pace)
+    return put_call(
+        floor,
+        changed(call, stage=stage, talking_with=None, talk_since=None, parted_at=fact.at),
+        pace=pace,
+    )
 
 
 @_apply.register

@@ -45,7 +45,10 @@ class RunStarted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured(Fact):
+    """`by`: the person who applied it; None: an engine that started."""
+
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,13 +375,16 @@ class AgentSignedIn(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSignedOut(Fact):
+    """`by`: the person who asked; None: the agent, or nobody."""
+
     agent: AgentId
     reason: str
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPaused(Fact):
-    """`by`: who asked, in words; None: the agent."""
+    """`by`: the person who asked, e.g. `user:sato`; None: the agent."""
 
     agent: AgentId
     reason: str
@@ -393,10 +399,11 @@ class AgentResumed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrapUpEnded(Fact):
-    """`early`: the agent ended it; else its time was over."""
+    """`early`: the agent ended it, or the person `by`; else its time was over."""
 
     agent: AgentId
     early: bool = False
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,7 +232,7 @@ class SignOutAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOutAsked(Input):
-    """Somebody else ends an agent's duty. `by`: who, in words."""
+    """Somebody else ends an agent's duty. `by`: the person."""
 
     agent: AgentId
     by: str
@@ -273,9 +273,10 @@ class WrapUpExtendAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
-    """The centre files were read again and found right; applied to the running floor."""
+    """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
     configuration: Configuration
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +356,8 @@ class CallTraced:
     """The talks before the last one, oldest first."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    put_down: ChannelId | None = None
+    """The phone's channel of the last talk, if the agent ended that by putting down."""
     apology: Instant | None = None
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None

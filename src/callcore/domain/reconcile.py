@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.admission import who_hung_up
+from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, Stage
@@ -42,8 +42,9 @@ OVERFLOW = "callcore-overflow"
 def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     before = len(turn.facts)
     old = Instant(seen.at if seen.first else seen.at - seconds(SETTLED_S))
-    present = {c.id: c for c in seen.channels}
     traces = {t.call: t for t in seen.traces}
+    over = {ChannelId(t.call) for t in seen.traces if t.ended is not None}
+    present = {c.id: c for c in seen.channels if c.id not in over}  # gone since the list was made
     for phone, device in seen.devices:
         if phone in turn.floor.phones and turn.floor.phones[phone] is not device and seen.first:
             device_is(turn, phone, device, seen.at)
@@ -54,11 +55,11 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     for trace in sorted(seen.traces, key=lambda t: (t.arrived, t.call)):
         unknown = trace.call not in turn.floor.calls and trace.call not in turn.floor.ended
         # Without an end it went with Asterisk itself; or it came just now, and its event is on the way.
-        over = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
-        if unknown and ChannelId(trace.call) not in present and over:
+        ended = trace.ended is not None or trace.arrived <= seen.at - seconds(SETTLED_S)
+        if unknown and ChannelId(trace.call) not in present and ended:
             _lived_unseen(turn, trace, seen)
     for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
-        if channel.call == CallId(channel.id) and channel.created <= old:
+        if channel.call == CallId(channel.id) and channel.id in present and channel.created <= old:
             _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
     _phones_gone(turn, present, old, seen)
     if not seen.first:
@@ -199,6 +200,11 @@ def _retrace(
         turn.end_talk(call, trace.talk_ended, reconstructed=True)
         if trace.back is not None:
             turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+        elif trace.put_down is not None and call.asked_to_end is None:
+            # The caller's own Hangup, which tells nobody's name, is yet to come.
+            turn.tell(
+                f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
+            )
     call = turn.floor.calls[name]
     if call.stage is Stage.WAITING and call.given_up_as is None:
         if trace.apology is not None:
@@ -349,12 +355,18 @@ def _left_before(call: Call, old: Instant) -> bool:
     return call.leaving_since is not None and call.leaving_since <= old
 
 
+def _parted_before(call: Call, old: Instant) -> bool:
+    return call.parted_at is None or call.parted_at <= old
+
+
 def _adopt_talk(
     turn: Turn, call: Call, channel: i.ChannelSeen, phone: i.ChannelSeen, seen: i.Snapshot, old: Instant
 ) -> None:
     entered = call.visit.entered_at if call.visit is not None else call.arrived_at
     if entered > old and not seen.first:
         return
+    if call.stage is Stage.PARTED and not _parted_before(call, old):
+        return  # the look was taken during the talk that has ended since
     if call.stage is Stage.TALKING:
         known = call.talking_leg
         settled = call.talk_since is not None and call.talk_since <= old
@@ -373,7 +385,7 @@ def _adopt_wait(
         call = turn.floor.calls[call.id]
         turn.begin_visit(call, seen.at, reconstructed=True)
     call = turn.floor.calls[call.id]
-    if call.stage is Stage.PARTED and (seen.first or call.arrived_at <= old):
+    if call.stage is Stage.PARTED and _parted_before(call, old):
         turn.begin_visit(call, seen.at, reconstructed=True)
         call = turn.floor.calls[call.id]
     if call.ringing and turn.floor.offers[call.ringing[0]].made_at <= old:
@@ -401,9 +413,7 @@ def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Insta
         if call.node != seen.node or call.arrived_at > old:
             continue
         for leg in call.legs[1:]:
-            offer = turn.floor.offers.get(leg.offer) if leg.offer is not None else None
-            began = offer.made_at if offer is not None else call.arrived_at
-            if leg.channel in present or (not seen.first and began > old):
+            if leg.channel in present or (not seen.first and leg.since > old):
                 continue
             now = turn.floor.calls[call.id]
             if now.stage is Stage.TALKING and now.talking_leg == leg.channel:
@@ -413,7 +423,10 @@ def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Insta
                 now = turn.floor.calls[call.id]
             if leg.offer is not None and leg.offer in now.ringing:
                 turn.fail_offer(leg.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
-            turn.tell(f.LegEnded(at=seen.at, call=call.id, channel=leg.channel, cause=0, reconstructed=True))
+            cause = NORMAL_CLEARING if now.asked_to_end == leg.channel else NOT_KNOWN
+            turn.tell(
+                f.LegEnded(at=seen.at, call=call.id, channel=leg.channel, cause=cause, reconstructed=True)
+            )
 
 
 def _mirror(turn: Turn, seen: i.Snapshot) -> None:

@@ -19,7 +19,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, OfferId, PhoneId, after, seconds
 from callcore.domain.phones import Policy
 from callcore.domain.reconcile import reconcile
-from callcore.domain.stages import OWN_DOING, OfferStage, Presence, Stage, Work
+from callcore.domain.stages import OWN_DOING, OfferStage, Party, Presence, Stage, Work
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -89,7 +89,7 @@ def _(told: i.ConfigurationChanged, turn: Turn) -> None:
     if known is not None and known.version == told.configuration.version:
         turn.disregard("設定は同じ / the same configuration")
         return
-    configure(turn, told.configuration, told.at)
+    configure(turn, told.configuration, told.at, told.by)
     turn.want(e.Look())  # the safety net's members follow
 
 
@@ -359,7 +359,12 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         turn.disregard("知らないチャネル / no channel of ours")
         return
     if told.channel == call.channel:
-        turn.end_call(call, told.at, who_hung_up(call))
+        by = who_hung_up(call)
+        if by is Party.SYSTEM and not turn.floor.linked:
+            # Who asked for it may have been told before anybody listened. CEL knows, and comes with the first look.
+            turn.disregard("切断側は初回照合で決まる / the first look tells who hung up")
+            return
+        turn.end_call(call, told.at, by)
         return
     if call.stage is Stage.TALKING and told.channel == call.talking_leg:
         turn.end_talk(call, told.at)
@@ -532,7 +537,7 @@ def _(told: i.AgentOutAsked, turn: Turn) -> None:
     if agent is None or agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         turn.disregard("受付終了はできない (不在か応対中) / cannot be signed out now: not there, or at work")
         return
-    sign_out(turn, agent, told.at, told.by)
+    sign_out(turn, agent, told.at, "指示による / as told", told.by)
 
 
 def _who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
@@ -572,7 +577,7 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
     if agent.presence is Presence.PAUSED:
         resume(turn, agent, told.at, told.by)
     if agent.work is Work.WRAPPING_UP:
-        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True))
+        turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id, early=True, by=told.by))
     if agent.rest_until is not None:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
     if len(turn.facts) == before:

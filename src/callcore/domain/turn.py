@@ -391,9 +391,9 @@ class Turn:
         self.watch_wait(call.id)
 
 
-def configure(turn: Turn, configuration: Configuration, at: Instant) -> None:
+def configure(turn: Turn, configuration: Configuration, at: Instant, by: str | None = None) -> None:
     """New centre files on a floor that is at work: nobody is dropped."""
-    turn.tell(f.Configured(at=at, configuration=configuration))
+    turn.tell(f.Configured(at=at, configuration=configuration, by=by))
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
         turn.house(call, at)
         turn.watch_wait(call.id)
@@ -541,9 +541,9 @@ def sign_in(turn: Turn, agent: AgentState, phone: PhoneId, at: Instant) -> None:
         turn.want(e.AddMember(queue, phone, agent.id))
 
 
-def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str) -> None:
+def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None = None) -> None:
     assert agent.phone is not None
-    turn.tell(f.AgentSignedOut(at=at, agent=agent.id, reason=reason))
+    turn.tell(f.AgentSignedOut(at=at, agent=agent.id, reason=reason, by=by))
     for queue in agent.queues:
         turn.want(e.RemoveMember(queue, agent.phone))
 

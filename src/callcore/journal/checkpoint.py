@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from callcore import files
 from callcore.journal import framing
 from callcore.journal.codec import Seq
 
@@ -56,11 +57,11 @@ def save(folder: Path, seq: Seq, state: bytes, digest: str, *, keep: int = KEEP)
     `digest` names what can read it again: e.g. `codec.shape(Floor)` with a version of the fold. OSError: not
     saved.
     """
-    framing.make_folder(folder)
+    files.make_folder(folder)
     heading = framing.pack(msgspec.msgpack.encode((*seq, digest)))
     body = heading + state
     path = folder / f"{seq[0]:010d}-{seq[1]:012d}.checkpoint"
-    framing.write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
+    files.write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
     for _, old in _found(folder)[keep:]:
         old.unlink()
     return path

@@ -31,6 +31,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from callcore import files
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.journal import framing
 from callcore.journal.errors import JournalLocked, KeyDamaged, KeyLost
@@ -118,8 +119,8 @@ class KeyStore:
         """
         store = cls(journal, keys, write=write)
         if write:
-            framing.make_folder(store._calls)
-            framing.make_folder(keys)
+            files.make_folder(store._calls)
+            files.make_folder(keys)
             lock = os.open(store._calls / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -369,7 +370,7 @@ class KeyStore:
         """Takes a torn end off; what it held was in no synced frame. The bytes are kept aside for who wants
         to look.
         """
-        framing.write_whole(path.with_name(f".cut-{path.name}-{offset}"), tail)
+        files.write_whole(path.with_name(f".cut-{path.name}-{offset}"), tail)
         with path.open("r+b") as file:
             file.truncate(offset)
             os.fsync(file.fileno())
@@ -428,7 +429,7 @@ class KeyStore:
                 table.fd = os.open(table.path, os.O_WRONLY | os.O_APPEND)
             good = os.fstat(table.fd).st_size
             try:
-                framing.write_all(table.fd, record)
+                files.write_all(table.fd, record)
             except OSError:
                 self._take_back(table, good)
                 raise
@@ -458,7 +459,7 @@ class KeyStore:
                     f"鍵ファイル {path} がありません。バックアップから戻してください。 / "
                     f"The key file {path} is missing. Put it back from the back-up."
                 )
-            framing.write_whole(
+            files.write_whole(
                 path, framing.pack(CENTRE_MAGIC + os.urandom(KEY_BYTES) + os.urandom(KEY_BYTES))
             )
         got = framing.unpack(path.read_bytes(), 0)
@@ -475,7 +476,7 @@ class KeyStore:
         table.id = CALL_MAGIC + os.urandom(CALL_HEAD_BYTES - len(CALL_MAGIC))
         parts = [table.id, *(framing.pack(_entry_encoder.encode(entry)) for entry in entries)]
         self._close_table(table)
-        framing.write_whole(table.path, b"".join(parts))
+        files.write_whole(table.path, b"".join(parts))
         table.dirty = table.doubtful = False
 
     def _shred(self, path: Path) -> None:
@@ -488,7 +489,7 @@ class KeyStore:
         except FileNotFoundError:
             return
         path.unlink()
-        framing.sync_folder(self._keys)
+        files.sync_folder(self._keys)
 
     def _finish_destroying(self) -> None:
         """A crash between marking a period destroyed and removing its key file is made good at the next

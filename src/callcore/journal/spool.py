@@ -34,6 +34,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from callcore import files
 from callcore.domain.ids import Instant
 from callcore.journal import framing
 from callcore.journal.codec import PREFIX, Codec, Frame, Seq
@@ -242,7 +243,7 @@ class Spool:
         `before_sync` is called (in the syncing thread) before each sync: `KeyStore.sync`. JournalLocked:
         another process writes it. JournalDamaged: what was synced can't be read. OSError: the disk refuses.
         """
-        framing.make_folder(folder)
+        files.make_folder(folder)
         lock = _take_lock(folder)
         try:
             found = _mend(folder)
@@ -329,7 +330,7 @@ class Spool:
         try:
             written = os.write(file.fd, record)
             if written < len(record):
-                framing.write_all(file.fd, record[written:])
+                files.write_all(file.fd, record[written:])
         except OSError:
             self._trim(file)
             raise
@@ -348,7 +349,7 @@ class Spool:
     def _new_segment(self, part: int, first: int, after: Seq, before: int) -> _Segment:
         header = Header(self.run, part, first, after, before)
         path = self.folder / segment_name(self.run, part)
-        framing.write_whole(path, header.pack())
+        files.write_whole(path, header.pack())
         fd = os.open(path, os.O_RDWR | os.O_APPEND)
         return _Segment(header, path, fd, HEADER_BYTES, HEADER_BYTES)
 
@@ -489,7 +490,7 @@ def _next_run(folder: Path, last: Seq | None) -> int:
     said = int(path.read_text()) if path.exists() else 0
     seen = max((run for run, _, _ in segments(folder)), default=0)
     run = max(said, seen, last[0] if last else 0) + 1
-    framing.write_whole(path, f"{run}\n".encode())
+    files.write_whole(path, f"{run}\n".encode())
     return run
 
 
@@ -585,9 +586,9 @@ def _walk(data: bytes, header: Header) -> _Walked:
 def _cut(path: Path, offset: int, tail: bytes) -> Cut:
     """Takes a torn end off (at 0: a whole file that stands behind a torn one), keeping the bytes aside."""
     folder = path.parent / "cut"
-    framing.make_folder(folder)
+    files.make_folder(folder)
     aside = folder / f"{path.stem}-{offset}-{time.time_ns()}"
-    framing.write_whole(aside, tail)
+    files.write_whole(aside, tail)
     if offset == 0:
         path.unlink()
     else:
@@ -597,6 +598,6 @@ def _cut(path: Path, offset: int, tail: bytes) -> Cut:
             os.fsync(fd)
         finally:
             os.close(fd)
-    framing.sync_folder(path.parent)
+    files.sync_folder(path.parent)
     log.warning("journal: cut %d torn bytes off %s at %d, kept in %s", len(tail), path, offset, aside)
     return Cut(path, offset, len(tail), aside)

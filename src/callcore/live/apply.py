@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from callcore.access.rights import Person, Right
 from callcore.centres import CentreFileErrors, load
 from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
@@ -25,7 +26,7 @@ from callcore.live.changes import LIVE, Change, between
 from callcore.pbx import loaded
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import PbxSettings, RenderError, exchange, render, rendered_version, stage, templates
-from callcore.runtime.commands import Handler, Refused
+from callcore.runtime.commands import Command, Refused
 from callcore.runtime.loop import Loop
 from callcore.settings import PROJECT, Secrets, Settings, load_secrets
 
@@ -76,12 +77,12 @@ class Configurator:
         self._turn = asyncio.Lock()
 
     @property
-    def handlers(self) -> dict[str, Handler]:
-        return {"plan": self._plan, "apply": self._apply}
+    def commands(self) -> Mapping[str, Command]:
+        return {"plan": Command(Right.CONFIGURE, self._plan), "apply": Command(Right.CONFIGURE, self._apply)}
 
     # -- plan -------------------------------------------------------------------------------------------------
 
-    async def _plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _plan(self, request: Mapping[str, Any], _: Person) -> dict[str, Any]:
         """Every difference between what runs and the files. Raises Refused when the files are wrong."""
         async with self._turn:
             draft = await asyncio.to_thread(self._draft, self._known_secrets)
@@ -139,7 +140,7 @@ class Configurator:
 
     # -- apply ------------------------------------------------------------------------------------------------
 
-    async def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _apply(self, request: Mapping[str, Any], person: Person) -> dict[str, Any]:
         """Bring in the version that was planned, whole or not at all. Raises Refused; then all is as it was."""
         async with self._turn:
             environment = self._environment(request)
@@ -157,7 +158,7 @@ class Configurator:
                 )
             self._must_fit(draft.configuration)
             told = self._told(draft, [])
-            await self._bring_in(draft)
+            await self._bring_in(draft, person.id)
             told["hours_pushed"] = await self._renew(draft.configuration)
             log.info("configuration applied", version=draft.configuration.version, files=draft.stale)
             return told
@@ -177,7 +178,7 @@ class Configurator:
         if problems:
             raise Refused("\n".join(problems))
 
-    async def _bring_in(self, draft: Draft) -> None:
+    async def _bring_in(self, draft: Draft, by: str) -> None:
         todo = [name for name in LIVE if name in {_file_of(name) for name in draft.stale}]
         etc, run = draft.pbx.etc_dir, draft.pbx.run_dir
         before = loaded.noted(run) or loaded.of_folder(etc)
@@ -196,7 +197,8 @@ class Configurator:
                 await self._reload(name)
             if draft.configuration.version != self._version:
                 kept = draft.configuration.without_callers()
-                await self._loop.ask(i.ConfigurationChanged(at=self._now(), configuration=kept))
+                told = i.ConfigurationChanged(at=self._now(), configuration=kept, by=by)
+                await self._loop.ask(told)
             self.running = draft.configuration
         except (self._failure, RuntimeError) as error:
             exchange(etc, new)

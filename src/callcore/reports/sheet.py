@@ -19,7 +19,7 @@ from callcore.domain.stages import Outcome
 from callcore.reports.report import Report, Row, local
 
 BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 Cell = str | int | float | None
 

@@ -1,30 +1,62 @@
 """Commands between the sidecar and the engine: one JSON object per line over a Unix socket, owner-only.
 
-A command is a request with a name; the answer is `{"ok": …}` or `{"error": …}`. What changes the floor comes back
-as a fact in the journal, not in the answer.
+A command is a request with a name and the person who asks (`by`); the answer is `{"ok": …}`, `{"error": …}` or
+`{"denied": true}`. What changes the floor comes back as a fact in the journal that names the person, not in the answer.
+
+Each command names its right. Whoever may write to this socket is believed as to who asks; what that person may do is
+looked up here again, so that a mistake of the sidecar's opens nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
+import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
+from callcore.access.rights import Person, Right
+from callcore.domain.ids import AgentId, CentreId
+
 log = structlog.get_logger(__name__)
 
 LINE_MOST = 1 << 20
 """Bytes of one line."""
 
-Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+Handler = Callable[[Mapping[str, Any], Person], Awaitable[Any]]
+About = tuple[CentreId | None, AgentId | None]
+"""What a request is about: a centre, an agent; None: nothing in particular."""
+
+
+def _nothing(_: Mapping[str, Any]) -> About:
+    return None, None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What may be asked of the engine, by whom. `about` reads from the request what the right must reach over."""
+
+    right: Right
+    handler: Handler
+    about: Callable[[Mapping[str, Any]], About] = _nothing
 
 
 class CommandFailed(Exception):
     """The engine is not there, or said no."""
+
+
+class EngineAway(CommandFailed):
+    """Nobody answered. Whether something was done is not known."""
+
+
+class CommandDenied(CommandFailed):
+    """The person has no right to that. Nothing was done."""
 
 
 class Refused(Exception):
@@ -32,11 +64,14 @@ class Refused(Exception):
 
 
 class CommandServer:
-    """The engine's ear. Each handler is one command."""
+    """The engine's ear. `person` looks up who somebody is now; None: nobody."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, path: Path, commands: Mapping[str, Command], person: Callable[[str], Person | None]
+    ) -> None:
         self._path = path
-        self._handlers = handlers
+        self._commands = commands
+        self._person = person
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -74,11 +109,15 @@ class CommandServer:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
-            handler = self._handlers[str(request.get("command"))]
-        except (msgspec.DecodeError, KeyError):
+            command = self._commands[str(request.get("command"))]
+        except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
             return {"error": "知らない命令です / no such command"}
         try:
-            return {"ok": await handler(request)}
+            person = self._person(str(request.get("by")))
+            if person is None or not person.may(command.right, *command.about(request)):
+                log.warning("command denied", command=request.get("command"), by=request.get("by"))
+                return {"denied": True}
+            return {"ok": await command.handler(request, person)}
         except Refused as no:
             return {"error": str(no)}
         except Exception as error:
@@ -87,17 +126,21 @@ class CommandServer:
 
 
 class CommandClient:
-    """The sidecar's voice. Keeps one connection and makes a new one when it broke."""
+    """The sidecar's voice. Keeps one connection and makes a new one when it broke.
 
-    def __init__(self, path: Path, *, timeout_s: float = 3.0) -> None:
+    `by`: the person who asks, unless a command names another; the account that runs this, if nobody is named.
+    """
+
+    def __init__(self, path: Path, *, by: str | None = None, timeout_s: float = 3.0) -> None:
         self._path = path
+        self._by = by or this_account()
         self._timeout = timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
 
-    async def ask(self, command: str, **fields: Any) -> Any:
-        """Send one command and return what was answered. Raises CommandFailed."""
-        line = msgspec.json.encode({"command": command, **fields}) + b"\n"
+    async def ask(self, command: str, *, by: str | None = None, **fields: Any) -> Any:
+        """Send one command and return what was answered. Raises CommandFailed, CommandDenied."""
+        line = msgspec.json.encode({**fields, "command": command, "by": by or self._by}) + b"\n"
         async with self._turn:
             try:
                 async with asyncio.timeout(self._timeout):
@@ -109,13 +152,15 @@ class CommandClient:
                     answer = await reader.readline()
             except (OSError, TimeoutError) as error:
                 self._drop()
-                raise CommandFailed(
+                raise EngineAway(
                     f"エンジンに接続できません / the engine cannot be reached: {error}"
                 ) from None
             if not answer:
                 self._drop()
-                raise CommandFailed("エンジンが接続を切りました / the engine closed the connection")
+                raise EngineAway("エンジンが接続を切りました / the engine closed the connection")
         told = msgspec.json.decode(answer, type=dict[str, Any])
+        if "denied" in told:
+            raise CommandDenied("権限がありません / not allowed")
         if "error" in told:
             raise CommandFailed(str(told["error"]))
         return told["ok"]
@@ -136,3 +181,13 @@ async def ask_once(path: Path, command: str, **fields: Any) -> Any:
         return await client.ask(command, **fields)
     finally:
         await client.close()
+
+
+def this_account() -> str:
+    """The account of the operating system that runs this, as the cause of what it asks for."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = str(os.getuid())
+    behind = os.environ.get("SUDO_USER")
+    return f"system:{name}" if not behind or behind == name else f"system:{name}({behind})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
@@ -48,6 +48,14 @@ class LiveSource(Protocol):
 
     async def changed(self, after: Seq) -> View:
         """The next view whose `seq` is beyond `after`."""
+        ...
+
+
+class Orders(Protocol):
+    """Where things are asked to be done: the engine, over its command socket."""
+
+    async def ask(self, command: str, *, by: str | None = None, **fields: Any) -> Any:
+        """The engine's answer to a command of the person `by`. Raises what `runtime.commands` says."""
         ...
 
 

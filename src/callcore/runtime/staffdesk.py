@@ -9,15 +9,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
-from callcore.domain.ids import AgentId, Instant
+from callcore.domain.ids import AgentId, CentreId, Instant
 from callcore.domain.stages import Presence, Work
-from callcore.runtime.commands import Handler, Refused
+from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 
-BY = "管理者 / supervisor"
-"""Who asked, as it stands in the journal."""
 REASON_LONGEST = 20
 """Characters of a pause's reason."""
 DECIDED_WITHIN_S = 2.0
@@ -30,32 +29,42 @@ class StaffDesk:
         self._now = now
 
     @property
-    def handlers(self) -> Mapping[str, Handler]:
+    def commands(self) -> Mapping[str, Command]:
         return {
-            "agents": self._list,
-            "agent_pause": self._pause,
-            "agent_ready": self._ready,
-            "agent_sign_out": self._sign_out,
+            "agents": Command(Right.READ_AGENTS, self._list),
+            "agent_pause": Command(Right.ACT_AGENTS, self._pause, self._about),
+            "agent_ready": Command(Right.ACT_AGENTS, self._ready, self._about),
+            "agent_sign_out": Command(Right.ACT_AGENTS, self._sign_out, self._about),
         }
 
-    async def _list(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Every agent of the centre files, in their order."""
-        return rows(self._loop.floor)
+    def _about(self, told: Mapping[str, Any]) -> About:
+        """The agent, and the centre the agent belongs to. One who does not exist belongs to a centre of nobody's."""
+        name = AgentId(str(told.get("agent") or ""))
+        known = self._loop.floor.agents.get(name)
+        return (CentreId("") if known is None else known.centre), name
 
-    async def _pause(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    async def _list(self, _: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
+        """Every agent of the centre files whom the person may see, in their order."""
+        return [
+            row
+            for row in rows(self._loop.floor)
+            if person.may(Right.READ_AGENTS, CentreId(row["centre"]), AgentId(row["agent"]))
+        ]
+
+    async def _pause(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         reason = " ".join(str(told.get("reason") or "").split())
         if not reason or len(reason) > REASON_LONGEST or not reason.isprintable():
             raise Refused(
                 f"理由は1〜{REASON_LONGEST}文字で指定してください / give a reason of 1 to {REASON_LONGEST} characters"
             )
         agent = self._agent(told)
-        return await self._ask(i.PauseAsked(at=self._now(), agent=agent, reason=reason, by=BY))
+        return await self._ask(i.PauseAsked(at=self._now(), agent=agent, reason=reason, by=person.id))
 
-    async def _ready(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._ask(i.ReadyAsked(at=self._now(), agent=self._agent(told), by=BY))
+    async def _ready(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.ReadyAsked(at=self._now(), agent=self._agent(told), by=person.id))
 
-    async def _sign_out(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=BY))
+    async def _sign_out(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=person.id))
 
     def _agent(self, told: Mapping[str, Any]) -> AgentId:
         name = str(told.get("agent") or "")

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from importlib.resources import files
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi import FastAPI, HTTPException, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from callcore import __version__
+from callcore.access.accounts import Accounts
+from callcore.access.rights import Right, needs
+from callcore.access.trail import Result, Trail
 from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
-from callcore.runtime.ports import Health, HealthCheck, LiveSource
+from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
+from callcore.web import guard, problems, show
 from callcore.web import models as m
-from callcore.web import problems, show, texts
-from callcore.web.assets import Assets
+from callcore.web.acts import add_agents
+from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
+from callcore.web.paper import Paper
+from callcore.web.people import Desk, visible_lines, wanted_of
+from callcore.web.show import Sight, sight_of
 from callcore.web.stream import Pace, Streams, TooManyStreams
 
 Metrics = Callable[[str], tuple[bytes, str]]
@@ -32,28 +37,25 @@ HEALTH_DEADLINE_S = 2.0
 
 FOREVER = "public, max-age=31536000, immutable"
 
-_PROBLEM: dict[str, Any] = {
-    "model": m.Problem,
-    "content": {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-
-
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, **_PROBLEM}
-
 
 def create_app(
     live: LiveSource,
     *,
     health: Sequence[HealthCheck],
     metrics: Metrics,
+    accounts: Accounts,
+    trail: Trail,
+    orders: Orders,
     calls: CallReader | None = None,
+    limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
+    plain: bool = False,
     pace: Pace | None = None,
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
-    `hosts` are the names under which it may be opened. `calls` adds `/api/v1/calls/{call}`.
+    `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
+    adds `/api/v1/calls/{call}`. Raises TypeError when a route names no right.
     """
     app = FastAPI(
         title="callcore",
@@ -61,35 +63,80 @@ def create_app(
         description="公共コールセンターの電話の今。 / The telephones of public call centres, as they are now.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
     )
     streams = Streams(live, pace or Pace())
-    app.state.streams = streams
-    app.add_middleware(Guard, hosts=hosts)
+    gate, paper = Gate(accounts, trail, limits or Limits()), Paper()
+    app.router.route_class = GuardedRoute
+    app.state.streams, app.state.gate, app.state.page_of_problem = streams, gate, paper.problem
+    app.add_middleware(Guard, hosts=hosts, plain=plain)
     _add_errors(app)
     _add_operations(app, health, metrics)
-    _add_live(app, streams)
+    _add_me(app, live, gate)
+    _add_live(app, streams, gate)
     if calls is not None:
         _add_calls(app, live, calls)
-    _add_pages(app)
-    _add_examples(app)
+    add_agents(app, live, gate, orders)
+    _add_pages(app, paper)
+    Desk(app, live, gate, paper)
+    _finish_document(app)
     return app
 
 
-def _add_examples(app: FastAPI) -> None:
-    """Put the examples into the finished document: FastAPI itself would leave out every null in them."""
+def _finish_document(app: FastAPI) -> None:
+    """What FastAPI does not know: who may, what the gate answers, and examples (it would leave out their nulls)."""
     make = app.openapi
+    rights = {
+        (route.path, method.lower()): _right_of(route)
+        for route in routes(app)
+        for method in route.methods or ()
+    }
 
     def openapi() -> dict[str, Any]:
         document = make()
-        schemas = document["components"]["schemas"]
+        components = document["components"]
+        components["securitySchemes"] = {
+            "session": {"type": "apiKey", "in": "cookie", "name": "callcore-session"},
+            "token": {"type": "http", "scheme": "bearer"},
+        }
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                right = rights[path, method]
+                operation["x-right"] = right.value
+                answers = operation["responses"]
+                answers.setdefault("429", problems.documented_whole("too often; see Retry-After"))
+                if right is not Right.ANYONE:
+                    operation["security"] = [{"token": []}, {"session": []}]
+                    answers.setdefault("401", problems.documented_whole("nobody is signed in"))
+                    answers.setdefault("403", problems.documented_whole("not allowed"))
+                    answers.setdefault(
+                        "503",
+                        problems.documented_whole("a refusal could not be written into the audit trail"),
+                    )
+                guard.document(operation)
+        schemas = components["schemas"]
         for name, example in (("Live", m.EXAMPLE), ("CallOut", m.CALL_EXAMPLE)):
             if name in schemas:
                 schemas[name]["examples"] = [example]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def routes(app: FastAPI) -> list[GuardedRoute]:
+    """Every route. Raises TypeError when one was added past the gate."""
+    found = []
+    for route in app.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route} does not pass the gate")
+        found.append(route)
+    return found
+
+
+def _right_of(route: GuardedRoute) -> Right:
+    right: Right = route.endpoint.right  # type: ignore[attr-defined]
+    return right
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -112,6 +159,7 @@ def _add_errors(app: FastAPI) -> None:
 
 def _add_operations(app: FastAPI, health: Sequence[HealthCheck], metrics: Metrics) -> None:
     @app.get("/healthz", tags=["operation"], summary="動いているか / Alive")
+    @needs(Right.ANYONE)
     async def healthz() -> m.Alive:
         """The process answers. Says nothing of what it depends on."""
         return m.Alive(version=__version__)
@@ -123,6 +171,7 @@ def _add_operations(app: FastAPI, health: Sequence[HealthCheck], metrics: Metric
         response_model=m.Ready,
         responses={503: {"model": m.Ready, "description": "少なくとも一つが異常 / at least one is not well"}},
     )
+    @needs(Right.READ_OPERATION)
     async def readyz() -> Response:
         results = await asyncio.gather(*(_within(check) for check in health))
         ready = all(one.ok for one in results)
@@ -131,11 +180,16 @@ def _add_operations(app: FastAPI, health: Sequence[HealthCheck], metrics: Metric
         )
         return Response(body.model_dump_json(), 200 if ready else 503, media_type="application/json")
 
+    @app.api_route("/metrics", methods=["GET", "HEAD"], include_in_schema=False, response_class=Response)
+    @needs(Right.READ_OPERATION)
     async def exposition(request: Request) -> Response:
         body, content_type = metrics(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
-    app.router.routes.append(Route("/metrics", exposition, methods=["GET"]))
+    @app.get("/api/v1/openapi.json", include_in_schema=False, response_class=Response)
+    @needs(Right.READ_DOCUMENT)
+    async def document() -> Response:
+        return JSONResponse(app.openapi())
 
 
 async def _within(check: HealthCheck) -> Health:
@@ -152,16 +206,56 @@ async def _within(check: HealthCheck) -> Health:
         )
 
 
-def _add_live(app: FastAPI, streams: Streams) -> None:
+def _add_me(app: FastAPI, live: LiveSource, gate: Gate) -> None:
+    @app.get("/api/v1/me", tags=["people"], summary="自分 / Who asks", response_model=m.MeOut)
+    @needs(Right.READ_DOCUMENT)
+    async def me(request: Request) -> m.MeOut:
+        """Who the token or session belongs to, with every right and how far it reaches."""
+        person = person_of(request)
+        return m.MeOut(
+            id=person.id,
+            name=person.name,
+            role=None if person.role is None else person.role.value,
+            centres=sorted(person.centres),
+            agent=person.agent,
+            rights={right.value: reach.value for right, reach in person.rights.items()},
+        )
+
+    @app.get(
+        "/api/v1/audit", tags=["people"], summary="監査記録 / The audit trail", response_model=m.TrailOut
+    )
+    @needs(Right.READ_TRAIL)
+    async def audit(
+        request: Request,
+        text: Annotated[str | None, Query(max_length=100)] = None,
+        who: Annotated[str | None, Query(max_length=100, examples=["user:sato"])] = None,
+        centre: Annotated[str | None, Query(max_length=40)] = None,
+        result: Annotated[Result | None, Query()] = None,
+        first: Annotated[date | None, Query(description="UTC, included")] = None,
+        last: Annotated[date | None, Query(description="UTC, included")] = None,
+        before: Annotated[int | None, Query(ge=1, description="numbers below this")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        """Lines of those centres over which the right reaches, the newest first."""
+        wanted = wanted_of(request.query_params)
+        lines = await asyncio.to_thread(visible_lines, gate, person_of(request), wanted, limit, before)
+        return Response(m.trail_out(lines, limit), media_type="application/json")
+
+
+def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
+    def sight(request: Request) -> Sight:
+        return sight_of(person_of(request), Right.READ_LIVE, streams.live.view().floor)
+
     @app.get(
         "/api/v1/live",
         tags=["live"],
         summary="フロアの今 / The floor as it is",
         response_model=m.Live,
     )
-    async def live_now() -> Response:
-        """Waiting callers, agents, open calls and today's figures of every centre, at one `seq`."""
-        return Response(streams.shot().body, media_type="application/json")
+    @needs(Right.READ_LIVE)
+    async def live_now(request: Request) -> Response:
+        """Waiting callers, agents, open calls and today's figures of every centre that one may see, at one `seq`."""
+        return Response(streams.shot(sight(request)).body, media_type="application/json")
 
     @app.get(
         "/api/v1/live/stream",
@@ -177,12 +271,13 @@ def _add_live(app: FastAPI, streams: Streams) -> None:
                 ),
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
-            503: _problem("too many streams, or shutting down"),
+            503: problems.documented("too many streams, or shutting down"),
         },
     )
+    @needs(Right.READ_LIVE)
     async def live_stream(request: Request) -> Any:
         try:
-            return streams.admit()
+            return streams.admit(lambda: sight(request) if gate.still(request, Right.READ_LIVE) else None)
         except TooManyStreams:
             return problems.respond(problems.TOO_MANY, request.url.path, headers={"retry-after": "3"})
 
@@ -194,11 +289,12 @@ def _add_calls(app: FastAPI, live: LiveSource, calls: CallReader) -> None:
         summary="入電の詳細 / One call in detail",
         response_model=m.CallOut,
         responses={
-            404: _problem("no such call"),
-            422: _problem("not a call's id"),
-            503: _problem("the database cannot be asked; calls go on"),
+            404: problems.documented("no such call, or none of yours"),
+            422: problems.documented("not a call's id"),
+            503: problems.documented("the database cannot be asked; calls go on"),
         },
     )
+    @needs(Right.READ_CALLS)
     async def one_call(
         request: Request,
         call: Annotated[
@@ -210,37 +306,26 @@ def _add_calls(app: FastAPI, live: LiveSource, calls: CallReader) -> None:
             detail = await calls.call(CallId(call))
         except OSError:
             return problems.respond(problems.NO_STORE, request.url.path)
-        if detail is None:
+        person = person_of(request)
+        if detail is None or not person.may(Right.READ_CALLS, detail.record.centre):
             raise HTTPException(404)
-        return Response(show.call_out(detail, live.now()).model_dump_json(), media_type="application/json")
+        out = show.call_out(detail, live.now(), personal=person.may(Right.READ_PERSONAL))
+        return Response(out.model_dump_json(), media_type="application/json")
 
 
-def _add_pages(app: FastAPI) -> None:
-    assets = Assets()
-    source = files("callcore.web").joinpath("pages", "board.html").read_text("utf-8")
-    environment = Environment(
-        loader=DictLoader({"board.html": source}), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("board.html")
-    rendered = {
-        language: page.render(
-            lang=language, t=texts.texts(language), languages=texts.LANGUAGES, asset=assets.url
-        )
-        for language in texts.LANGUAGES
-    }
-
+def _add_pages(app: FastAPI, paper: Paper) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False, response_class=Response)
+    @needs(Right.OWN_ACCOUNT)
     async def board(request: Request) -> Response:
-        language = texts.choose(request.query_params.get("lang"), request.headers.get("accept-language"))
-        return HTMLResponse(
-            rendered[language], headers={"content-language": language, "vary": "accept-language"}
-        )
+        if not person_of(request).may(Right.READ_LIVE):
+            return RedirectResponse("/account", 303)
+        return paper.show(request, "board.html")
 
-    async def static(request: Request) -> Response:
-        found = assets.get(request.path_params["version"], request.path_params["name"])
+    @app.get("/static/{version}/{name}", include_in_schema=False, response_class=Response)
+    @needs(Right.ANYONE)
+    async def static(version: str, name: str) -> Response:
+        found = paper.assets.get(version, name)
         if found is None:
             raise HTTPException(404)
         content, content_type = found
         return Response(content, headers={"content-type": content_type, "cache-control": FOREVER})
-
-    app.router.routes.append(Route("/", board, methods=["GET"]))
-    app.router.routes.append(Route("/static/{version}/{name}", static, methods=["GET"]))

@@ -6,11 +6,14 @@ nothing to divide by, `value` is null. A caller's number is masked but for its l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
+from callcore.access.trail import Line
 from callcore.domain.board import AgentWord
 from callcore.domain.ids import Instant
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
@@ -280,6 +283,43 @@ class CallOut(BaseModel):
     offers: list[OfferOut]
     notes: list[NoteOut]
     recording: RecordingOut | None
+
+
+class MeOut(BaseModel):
+    """Who asks."""
+
+    id: str = Field(examples=["user:sato"])
+    name: str
+    role: str | None = Field(description="null: a machine token", examples=["supervisor"])
+    centres: list[str] = Field(description='"*": every centre', examples=[["oita"]])
+    agent: str | None
+    rights: dict[str, str] = Field(description="right: how far it reaches (own, centres, all)")
+
+
+class LineOut(BaseModel):
+    """A line of the audit trail."""
+
+    n: int
+    at: str = Field(description="UTC", examples=["2026-11-28T01:02:03.456Z"])
+    who: str = Field(examples=["user:sato"])
+    action: str = Field(examples=["agent_pause"])
+    on: str | None
+    centre: str | None
+    origin: str = Field(description="the address it came from, or cli")
+    result: Literal["done", "refused", "failed"]
+    why: str | None
+    mark: str = Field(description="HMAC-SHA-256 over the line and the mark of the one before")
+
+
+class TrailOut(BaseModel):
+    lines: list[LineOut]
+    before: int | None = Field(description="give this as `before` for the older ones; null: there are none")
+
+
+def trail_out(lines: Sequence[Line], limit: int) -> bytes:
+    """The answer of `/api/v1/audit`."""
+    older = lines[-1].n if len(lines) == limit else None
+    return msgspec.json.encode({"lines": lines, "before": older})
 
 
 EXAMPLE: dict[str, Any] = {

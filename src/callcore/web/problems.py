@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -44,12 +46,89 @@ REFUSED = Kind(
     "要求が正しくありません / Bad request",
     "要求を直してもう一度送ってください。 / Correct the request and send it again.",
 )
+UNDECODABLE = Kind(
+    "undecodable-body",
+    400,
+    "本文を読み取れません / The body cannot be read",
+    "本文を UTF-8 で書き、Content-Type と合わせてもう一度送ってください。 / "
+    "Write the body in UTF-8 as its Content-Type says, and send it again.",
+)
+UNAUTHENTICATED = Kind(
+    "unauthenticated",
+    401,
+    "サインインが必要です / Sign in first",
+    "サインインしてからもう一度開いてください。機械は有効なトークンを Authorization ヘッダーで送ってください。 / "
+    "Sign in and try again. A machine sends a valid token in the Authorization header.",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "許可されていません / Not allowed",
+    "必要な場合は、ページを開き直してやり直すか、管理者に相談してください。 / "
+    "If you need it, open the page again and retry, or ask your administrator.",
+)
+CSRF = FORBIDDEN
+"""A form that did not come from a page of ours. Its answer is that of any other refusal, word for word."""
+TLS_NEEDED = Kind(
+    "tls-needed",
+    403,
+    "https で開いてください / Open it by https",
+    "暗号化されていない接続には、このマシンの中でしか答えません。プロキシの後ろなら、"
+    "プロキシに X-Forwarded-Proto を付けさせ、そのアドレスを CALLCORE_WEB_PROXIES に書いてください。 / "
+    "Without encryption only this machine itself is answered. Behind a proxy: have it set X-Forwarded-Proto, and list "
+    "its address in CALLCORE_WEB_PROXIES.",
+)
+TOO_SLOW = Kind(
+    "request-timeout",
+    408,
+    "要求が届き終わりません / The request did not arrive in time",
+    "回線を確かめて、もう一度送ってください。 / Look at the connection and send it again.",
+)
+CONFLICT = Kind(
+    "conflict",
+    409,
+    "今の状態ではできません / Not possible as things stand",
+    "その間にほかで変わりました。新しい状態を見て、必要ならやり直してください。 / "
+    "It has changed in the meantime. Look at it as it is now, and do it again if it is still wanted.",
+)
+TOO_LARGE = Kind(
+    "body-too-large",
+    413,
+    "本文が大きすぎます / The body is too large",
+    "短くするか、分けて送ってください。 / Make it shorter, or send it in parts.",
+)
+URL_TOO_LONG = Kind(
+    "address-too-long",
+    414,
+    "アドレスが長すぎます / The address is too long",
+    "短いアドレスで送ってください。 / Send it with a shorter address.",
+)
+UNSUPPORTED_MEDIA = Kind(
+    "unsupported-media-type",
+    415,
+    "この形式の本文は受け付けません / This kind of body is not taken",
+    "使える形式は /api/v1/openapi.json にあります。圧縮せず UTF-8 で送ってください。 / "
+    "/api/v1/openapi.json says which kinds are. Send it uncompressed, in UTF-8.",
+)
+TOO_OFTEN = Kind(
+    "too-often",
+    429,
+    "試行が多すぎます / Too many attempts",
+    "Retry-After ヘッダーの秒数だけ待ってから、もう一度お試しください。 / "
+    "Wait for as many seconds as the Retry-After header says, then try again.",
+)
+HEADERS_TOO_LARGE = Kind(
+    "headers-too-large",
+    431,
+    "ヘッダーが大きすぎます / The headers are too large",
+    "このサイトの Cookie を消して、もう一度お試しください。 / Delete this site's cookies and try again.",
+)
 WRONG_HOST = Kind(
     "wrong-host",
     421,
     "この名前では開けません / Not served under this name",
-    "このマシンで http://127.0.0.1 または http://localhost から開いてください。 / "
-    "Open it on this machine as http://127.0.0.1 or http://localhost.",
+    "このマシンの localhost から開くか、CALLCORE_WEB_NAMES にある名前で開いてください。 / "
+    "Open it on its own machine as localhost, or under a name that CALLCORE_WEB_NAMES lists.",
 )
 TOO_MANY = Kind(
     "too-many-streams",
@@ -65,6 +144,20 @@ NO_STORE = Kind(
     "通話には影響しません。/readyz で状態を確かめ、復旧後にもう一度お試しください。 / "
     "Calls go on. Look at /readyz and try again when the database is back.",
 )
+TRAIL_UNWRITABLE = Kind(
+    "audit-trail-unwritable",
+    503,
+    "監査記録を書けないため、何も行っていません / Nothing was done: the audit trail cannot be written",
+    "通話には影響しません。ディスクの空きと /readyz を管理者に確かめてもらい、その後もう一度行ってください。 / "
+    "Calls go on. Have the administrator look at the disk's free space and /readyz, then do it again.",
+)
+ENGINE_AWAY = Kind(
+    "engine-away",
+    503,
+    "エンジンから応答がありません / The engine does not answer",
+    "通話は続いています。/readyz で状態を確かめ、届いたかどうかを画面で見てから、必要ならもう一度行ってください。 / "
+    "Calls go on. Look at /readyz, see on the board whether it took effect, and do it again if need be.",
+)
 OURS = Kind(
     "internal-error",
     500,
@@ -72,17 +165,65 @@ OURS = Kind(
     "通話には影響しません。記録を担当者に伝えてください。 / Calls go on. Give the log to whoever maintains this.",
 )
 
-BY_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD, REFUSED, INVALID, OURS)}
+BY_STATUS = {
+    kind.status: kind
+    for kind in (
+        REFUSED,
+        UNAUTHENTICATED,
+        FORBIDDEN,
+        NOT_FOUND,
+        METHOD,
+        TOO_SLOW,
+        CONFLICT,
+        TOO_LARGE,
+        UNSUPPORTED_MEDIA,
+        INVALID,
+        TOO_OFTEN,
+        OURS,
+    )
+}
+"""What an HTTPException of a status is told as."""
+
+
+def documented(description: str) -> dict[str, Any]:
+    """How an answer of this kind stands in the OpenAPI document."""
+    return {
+        "description": description,
+        "model": Problem,
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def documented_whole(description: str) -> dict[str, Any]:
+    """The same in a document that is made already."""
+    return {key: value for key, value in documented(description).items() if key != "model"}
 
 
 def respond(
     kind: Kind, path: str, *, detail: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
+    more = {"www-authenticate": "Bearer"} if kind.status == 401 else {}  # RFC 9110, 15.5.2
+    return Response(
+        body_of(kind, path, detail=detail), kind.status, {**more, **(headers or {})}, CONTENT_TYPE
+    )
+
+
+def too_often(path: str, wait_s: float) -> Response:
+    """`wait_s`: seconds until the next attempt is taken; told rounded up: who waits as told is not too early."""
+    return respond(TOO_OFTEN, path, headers={"retry-after": str(max(1, math.ceil(wait_s)))})
+
+
+def body_of(kind: Kind, path: str, *, detail: str | None = None) -> bytes:
+    """What came from outside may hold anything that Python calls text, half a surrogate pair included."""
     body = Problem(
         type=f"urn:callcore:problem:{kind.name}",
         title=kind.title,
         status=kind.status,
-        detail=detail or kind.detail,
-        instance=path,
+        detail=_sound(detail or kind.detail),
+        instance=_sound(path),
     )
-    return Response(body.model_dump_json(), kind.status, headers, CONTENT_TYPE)
+    return body.model_dump_json().encode()
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,11 @@
-"""The HTTP server: a socket of our own on loopback, and an end that comes within its deadline.
+"""The HTTP server: a socket of our own, TLS where there is a certificate, and an end that comes within its deadline.
+
+Beyond loopback nobody listens without having said why that is right (`beyond`): over TLS, or because the settings say
+in so many words that passwords may travel unencrypted.
+
+Headers in which a proxy tells for whom it asks, and how (`X-Forwarded-For`, `X-Forwarded-Proto`), are believed from
+the listed addresses only; from anybody else they are as if they had not been sent. `Forwarded` and
+`X-Forwarded-Host` are believed from nobody: a proxy hands the Host on.
 
 Shutting down goes in this order: live streams end by themselves, open requests may finish, then what is left is cut
 at the deadline. Signals are the composition root's affair.
@@ -10,11 +17,14 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from callcore.certificate import Certificate
+from callcore.web.connection import Bounds, Connection, Traffic
 from callcore.web.stream import Streams
 
 UNREAD_MS = 30_000
@@ -22,33 +32,41 @@ UNREAD_MS = 30_000
 deadline, so that the socket of a client that was let go does not stay."""
 
 CUT_GRACE_S = 1.0
-"""For what was cut at the deadline to notice."""
+"""For what was cut at the deadline to notice, and for a TLS connection's farewell."""
+
+BACKLOG = 128
 
 
 class CannotListen(Exception):
     """Why the server cannot start, in Japanese and English, with what to do."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on a loopback address. `port` 0: any free one. Raises `CannotListen`."""
-    address = "127.0.0.1" if host == "localhost" else host
+def listen(host: str, port: int, *, beyond: bool = False) -> socket.socket:
+    """A listening socket on an address of this machine. `port` 0: any free one. Raises `CannotListen`.
+
+    `beyond`: whether that may be another one than loopback. `::` listens to IPv6 only.
+    """
     try:
-        ip = ipaddress.ip_address(address)
-        loopback = ip.is_loopback
+        ip = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        loopback = False
-    if not loopback:
         raise CannotListen(
-            f"{host}: 利用者の認証がまだないため、外部のアドレスでは待ち受けません。127.0.0.1 を指定してください。 / "
-            f"{host}: there is no access control yet, so callcore listens on loopback only. Use 127.0.0.1."
+            f"「{host}」は IP アドレスではありません。CALLCORE_WEB_HOST に 127.0.0.1 などを指定してください。 / "
+            f"{host!r} is not an address. Give CALLCORE_WEB_HOST one, such as 127.0.0.1."
+        ) from None
+    if not (ip.is_loopback or beyond):
+        raise CannotListen(
+            f"{host}: TLS なしでは外部のアドレスで待ち受けません。証明書を設定するか、127.0.0.1 を指定してください。 / "
+            f"{host}: callcore listens beyond loopback over TLS only. Set a certificate, or use 127.0.0.1."
         )
     listener = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ip.version == 6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # a peer has one form of address
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
         listener.bind((str(ip), port))
-        listener.listen(128)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except (OSError, OverflowError) as error:
         listener.close()
@@ -59,15 +77,26 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, tls: bool = False) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        certificate: Certificate | None,
+        bounds: Bounds,
+        traffic: Traffic,
+    ) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._listener = listener
+        self._certificate = certificate
+        self._bounds = bounds
+        self._traffic = traffic
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -75,7 +104,22 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """In place of uvicorn's own, which knows no bound for the TLS handshake and no connections but its own."""
+        await self.lifespan.startup()
+        tls = self._certificate is not None
+        self.servers = [
+            await asyncio.get_running_loop().create_server(
+                lambda: Connection(
+                    self.config, self.server_state, self.lifespan.state, self._bounds, self._traffic
+                ),
+                sock=self._listener,
+                backlog=BACKLOG,
+                ssl=None if self._certificate is None else self._certificate.context,
+                ssl_handshake_timeout=self._bounds.head_s if tls else None,
+                ssl_shutdown_timeout=CUT_GRACE_S if tls else None,
+            )
+        ]
+        self.started = True
         self.up.set()
 
 
@@ -86,10 +130,16 @@ async def serve(
     stop: asyncio.Event,
     shutdown_deadline: float = 5.0,
     started: Callable[[str], None] | None = None,
+    certificate: Certificate | None = None,
+    proxies: Sequence[str] = (),
+    bounds: Bounds | None = None,
+    traffic: Traffic | None = None,
 ) -> None:
     """Serve `app` until `stop` is set (or this task is cancelled), and be gone `shutdown_deadline` seconds later.
 
-    `started` is told the address once requests are answered. The listener is closed at the end.
+    `started` is told the address once requests are answered. The listener is closed at the end. `certificate`: over
+    TLS, and renewals are taken in. `proxies`: the addresses and networks whose word about their clients is believed.
+    `traffic` is filled with what the connections come to.
     """
     streams: Streams = app.state.streams
     server = _Server(
@@ -100,34 +150,46 @@ async def serve(
             ws="none",
             lifespan="off",
             server_header=False,
-            proxy_headers=False,
-            h11_max_incomplete_event_size=16_384,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=max(1, round(shutdown_deadline - CUT_GRACE_S)),
-        )
+        ),
+        listener,
+        certificate,
+        bounds or Bounds(),
+        traffic or Traffic(),
     )
     running = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     asked = asyncio.create_task(stop.wait(), name="http-stop")
     up = asyncio.create_task(server.up.wait(), name="http-up")
+    beside: list[asyncio.Task[Any]] = [asked, up]
+    ends: set[asyncio.Task[Any]] = {running, asked}
+    if certificate is not None:
+        renewing = asyncio.create_task(certificate.keep(), name="certificate")
+        beside.append(renewing)
+        ends.add(renewing)
     try:
-        await asyncio.wait({running, asked, up}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*ends, up}, return_when=asyncio.FIRST_COMPLETED)
         if started is not None and server.started:
-            started(url_of(listener))
-        await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+            started(url_of(listener, tls=certificate is not None))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asked.cancel()
-        up.cancel()
+        for task in beside:
+            task.cancel()
         streams.close()
         server.should_exit = True
         await _end(server, running, shutdown_deadline)
         listener.close()
+        for task in beside:
+            if task.done() and not task.cancelled():
+                task.result()
 
 
 async def _end(server: uvicorn.Server, running: asyncio.Task[None], deadline: float) -> None:
     _, late = await asyncio.wait({running}, timeout=deadline)
     for connection in list(server.server_state.connections):
-        transport = getattr(connection, "transport", None)
-        if transport is not None:
-            transport.abort()
+        assert isinstance(connection, Connection)
+        connection.cut()
     for task in late:
         task.cancel()
     (ended,) = await asyncio.gather(running, return_exceptions=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
+from callcore.access.rights import Person, Right
 from callcore.domain.agent import AgentState
 from callcore.domain.board import (
     AgentWord,
@@ -18,7 +19,7 @@ from callcore.domain.board import (
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, Instant, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
 from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import CallDetail
@@ -26,27 +27,46 @@ from callcore.runtime.ports import View
 from callcore.web import models as m
 
 
-def live(view: View, at: Instant, stale_s: float | None) -> m.Live:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What somebody may see: of which centres (None: all), and whether what is personal."""
+
+    centres: frozenset[CentreId] | None = None
+    personal: bool = True
+
+
+EVERYTHING = Sight()
+
+
+def sight_of(person: Person, right: Right, floor: Floor) -> Sight:
+    """What this right lets a person see of the floor."""
+    return Sight(frozenset(person.among(right, list(floor.centres))), person.may(Right.READ_PERSONAL))
+
+
+def live(view: View, at: Instant, stale_s: float | None, sight: Sight = EVERYTHING) -> m.Live:
     """Everything a live board needs at one place in the journal, as it stands at `at`.
 
     Judged at the millisecond that is shown, so that `seq` and `at` alone give the same figures again.
     """
     at = Instant(at - at % 1000)
-    centres = sorted(view.floor.centres.values(), key=lambda centre: centre.id)
+    centres = sorted(
+        (c for c in view.floor.centres.values() if sight.centres is None or c.id in sight.centres),
+        key=lambda centre: centre.id,
+    )
     return m.Live(
         seq=str(view.seq),
         at=m.moment(at),
         stale_s=None if stale_s is None else round(stale_s, 1),
         linked=view.floor.linked,
-        centres=[_centre(view, centre, at) for centre in centres],
+        centres=[_centre(view, centre, at, sight.personal) for centre in centres],
     )
 
 
-def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
+def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.CentreOut:
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
     verdict = centre.calendar.decide(at)
-    seats = {phone.id: phone.seat for phone in centre.phones}
+    seats = _seats(centre)
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
     )
@@ -63,9 +83,9 @@ def _centre(view: View, centre: Centre, at: Instant) -> m.CentreOut:
         window=_window(window, centre),
         figures=figures_out(today),
         agents_by_state=agents_by_word(floor, centre.id),
-        waiting=_waiting(floor, centre, at),
-        agents=[_agent(floor, centre, a, seats) for a in agents_of(floor, centre.id)],
-        open_calls=[_open_call(c) for c in calls],
+        waiting=_waiting(floor, centre, at, personal),
+        agents=[_agent(floor, centre, a, seats, personal) for a in agents_of(floor, centre.id)],
+        open_calls=[_open_call(c, personal) for c in calls],
     )
 
 
@@ -88,11 +108,11 @@ def figures_out(of: Figures) -> m.FiguresOut:
     return m.FiguresOut.model_validate(shown | {"at": m.moment(of.at)})
 
 
-def _number(call: Call) -> str | None:
-    return call.caller.masked()
+def _number(call: Call, personal: bool) -> str | None:
+    return call.caller.masked() if personal else None
 
 
-def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
+def _waiting(floor: Floor, centre: Centre, at: Instant, personal: bool) -> list[m.WaitingOut]:
     found = []
     for one in waiting_callers(floor, centre.id):
         ringing = [floor.offers[name].agent for name in one.call.ringing]
@@ -106,7 +126,7 @@ def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
                 position=one.position,
                 since=m.moment_or_none(one.since),
                 waited_s=None if one.since is None else max(0, at - one.since) / SECOND,
-                number=_number(one.call),
+                number=_number(one.call, personal),
                 offered_to=ringing[0] if ringing else None,
                 in_net=one.call.in_net,
                 priority=None if one.call.visit is None else one.call.visit.priority,
@@ -118,7 +138,18 @@ def _waiting(floor: Floor, centre: Centre, at: Instant) -> list[m.WaitingOut]:
     return found
 
 
-def _agent(floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId, str]) -> m.AgentOut:
+def agent_out(floor: Floor, centre: Centre, agent: AgentId) -> m.AgentOut:
+    """One agent of a centre, who must be there."""
+    return _agent(floor, centre, floor.agents[agent], _seats(centre), True)
+
+
+def _seats(centre: Centre) -> dict[PhoneId, str]:
+    return {phone.id: phone.seat for phone in centre.phones}
+
+
+def _agent(
+    floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId, str], personal: bool
+) -> m.AgentOut:
     word = agent_word(floor, agent, centre.id)
     offer = floor.offers.get(agent.offer) if agent.offer is not None else None
     name = agent.call if offer is None else offer.call
@@ -128,7 +159,7 @@ def _agent(floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId,
     until = agent.wrap_up_until if word is AgentWord.ACW else agent.rest_until
     return m.AgentOut(
         agent=agent.id,
-        name=agent.name,
+        name=agent.name if personal else agent.id,
         phone=agent.phone,
         seat=seats.get(agent.phone) if agent.phone is not None else None,
         state=word,
@@ -142,15 +173,15 @@ def _agent(floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId,
         why=[] if offer is None else list(offer.reasons),
         caller=None
         if call is None
-        else m.CallerOut(call=call.id, number=_number(call), on_hold=call.held_since is not None),
+        else m.CallerOut(call=call.id, number=_number(call, personal), on_hold=call.held_since is not None),
     )
 
 
-def _open_call(call: Call) -> m.OpenCallOut:
+def _open_call(call: Call, personal: bool) -> m.OpenCallOut:
     return m.OpenCallOut(
         call=call.id,
         stage=call.stage,
-        number=_number(call),
+        number=_number(call, personal),
         dialled=call.number,
         queue=call.queue,
         arrived_at=m.moment(call.arrived_at),
@@ -161,7 +192,7 @@ def _open_call(call: Call) -> m.OpenCallOut:
     )
 
 
-def call_out(detail: CallDetail, at: Instant) -> m.CallOut:
+def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.CallOut:
     record = detail.record
     waited = record.waited(at)
     return m.CallOut(
@@ -169,7 +200,7 @@ def call_out(detail: CallDetail, at: Instant) -> m.CallOut:
         centre=record.centre,
         queue=record.queue,
         dialled=record.number,
-        number=None if detail.caller is None else detail.caller.masked(),
+        number=detail.caller.masked() if detail.caller is not None and personal else None,
         arrived_at=m.moment(record.arrived_at),
         entered_at=m.moment_or_none(record.entered_at),
         answered_at=m.moment_or_none(record.answered_at),

@@ -7,14 +7,15 @@ Rules
   latest after `keep_alive_s`, so that silence means a broken connection.
 - A client that reads slowly gets the newest floor when it is ready for it; what it missed is not kept. One that does
   not read at all is let go after `send_deadline_s`.
-- All clients share one rendering of the same floor.
+- All clients who may see the same share one rendering of the same floor.
+- Whoever may see it no longer (signed out, switched off, another role) is let go at the next event.
 - `close()` ends every stream at once; the server calls it before it shuts its sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,10 @@ from starlette.types import Receive, Scope, Send
 from callcore.domain.ids import SECOND, Instant
 from callcore.runtime.ports import LiveSource, Seq
 from callcore.web import show
+from callcore.web.show import Sight
+
+SIGHTS_KEPT = 64
+"""Renderings kept: one for each set of centres that people of an installation have."""
 
 CONTENT_TYPE = b"text/event-stream; charset=utf-8"
 
@@ -72,7 +77,7 @@ class Streams:
         self.let_go = 0
         """Clients that were dropped because they did not read."""
         self._closing = asyncio.Event()
-        self._last: Shot | None = None
+        self._last: dict[Sight, Shot] = {}
 
     @property
     def closing(self) -> bool:
@@ -81,10 +86,10 @@ class Streams:
     def close(self) -> None:
         self._closing.set()
 
-    def shot(self) -> Shot:
-        """The floor now. A rendering younger than the gap between events is used again."""
+    def shot(self, sight: Sight) -> Shot:
+        """The floor now, as far as it may be seen. A rendering younger than the gap between events is used again."""
         view, now, stale = self.live.view(), self.live.now(), self.live.stale_s()
-        last = self._last
+        last = self._last.get(sight)
         if (
             last is not None
             and last.seq == view.seq
@@ -92,15 +97,18 @@ class Streams:
             and 0 <= now - last.at < self.pace.min_gap_s * SECOND
         ):
             return last
-        body = show.live(view, now, stale).model_dump_json().encode()
-        self._last = Shot(view.seq, now, stale is None, body)
-        return self._last
+        body = show.live(view, now, stale, sight).model_dump_json().encode()
+        shot = Shot(view.seq, now, stale is None, body)
+        if len(self._last) >= SIGHTS_KEPT:
+            self._last.clear()
+        self._last[sight] = shot
+        return shot
 
-    def admit(self) -> LiveStream:
-        """A new stream; raises `TooManyStreams`."""
+    def admit(self, sight: Callable[[], Sight | None]) -> LiveStream:
+        """A new stream; raises `TooManyStreams`. `sight` is asked before each event; None: not any more."""
         if self.closing or self.open >= self.pace.streams:
             raise TooManyStreams
-        return LiveStream(self)
+        return LiveStream(self, sight)
 
     def until_closing(self) -> Coroutine[Any, Any, bool]:
         return self._closing.wait()
@@ -109,9 +117,10 @@ class Streams:
 class LiveStream(Response):
     """One client's stream."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, sight: Callable[[], Sight | None]) -> None:
         super().__init__()
         self._streams = streams
+        self._sight = sight
         self._pace = streams.pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,8 +143,8 @@ class LiveStream(Response):
         headers = [(b"content-type", CONTENT_TYPE), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         lead = f"retry: {self._pace.reconnect_ms}\n\n".encode()
-        while not _any_done(over):
-            shot = self._streams.shot()
+        while not _any_done(over) and (sight := self._sight()) is not None:
+            shot = self._streams.shot(sight)
             async with asyncio.timeout(self._pace.send_deadline_s):
                 await send({"type": "http.response.body", "body": lead + shot.event, "more_body": True})
             lead = b""

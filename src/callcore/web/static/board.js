@@ -50,6 +50,7 @@ function length(seconds) {
 }
 
 function number(masked) {
+  if (document.body.dataset.personal === "hidden") return say("hidden");
   return masked === null ? say("withheld") : masked.replace(/^\*+/, "…");
 }
 
@@ -322,8 +323,16 @@ function connect() {
     connected = false;
     lost = true;
     tick();
-    if (source.readyState === EventSource.CLOSED) later();
+    if (source.readyState === EventSource.CLOSED) refused();
   });
+}
+
+async function refused() {
+  // Who may look no longer must not keep what is shown: the page is asked for again, and says where to go.
+  later();
+  const answer = await fetch("/api/v1/me").catch(() => null);
+  if (answer === null || answer.status >= 500 || answer.status === 429) return;
+  if (!answer.ok || !("read_live" in (await answer.json()).rights)) location.reload();
 }
 
 function later() {
