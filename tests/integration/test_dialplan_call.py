@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from callcore.pbx.render import EVENTS
+from callcore.runtime import dialplan
 from tests.support.centre import MUSIC_HZ, NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
 from tests.support.sip import FORWARDED, RATE, Call, Habit, comes_true, loudness, tone
@@ -394,7 +395,7 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
         assert {"PJSIP/oita-p1", "PJSIP/oita-p2"} <= {row.get("Device") for row in devices}
         queues = await floor.ami.action("QueueStatus")
         assert {row.get("Queue") for row in queues[1:-1]} >= {"oita-general", "beppu-general"}
-        allowed = {"FullyBooted", "DeviceStateChange", "UserEvent"}
+        allowed = {"FullyBooted", "DeviceStateChange", "UserEvent", *dialplan.PHONE_EVENTS}
         assert {e["Event"] for e in floor.ami.events} <= allowed
 
 
@@ -420,7 +421,8 @@ async def test_only_the_named_events_arrive_with_new_and_with_old_filters(
         await floor.ami.event("Hangup", Channel=channel)
         names = {e["Event"] for e in floor.ami.events}
         assert names <= {*EVENTS, "DeviceStateChange", "DTMFEnd"}
-        assert names >= set(EVENTS) - {"Shutdown"}
+        refused = set(dialplan.PHONE_EVENTS) - {"ContactStatus", "SuccessfulAuth"}
+        assert names >= set(EVENTS) - {"Shutdown"} - refused
         assert {e["Device"] for e in floor.ami.events if e["Event"] == "DeviceStateChange"} == {
             "PJSIP/oita-p1",
             "PJSIP/oita-p2",
