@@ -359,7 +359,7 @@ class Station:
 
     def prompt(self, kind: str, centre: str = "demo") -> audio.Samples:
         """A prompt as it is shipped; `centre` may be `common`."""
-        return audio.read(self.settings.prompts / centre / "ja" / f"{kind}.wav")
+        return audio.read(self.settings.prompts / centre / "ja" / f"{kind}.ulaw")
 
     def books_agree(self) -> None:
         """Each answered call in the journal has its like in Asterisk's own records, and the other way round."""

@@ -1,0 +1,28 @@
+"""Prompts for tests: any audio as the speech of any text, with its place in the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callcore.prompts import shelf
+
+SILENCE = b"\xff" * 800
+"""A tenth of a second."""
+
+
+def put_prompt(sounds: Path, name: str, text: str, ulaw: bytes = SILENCE) -> None:
+    """As `callcore prompts build` would leave it. Of a common prompt the `.txt` is written too."""
+    shelf.put(shelf.ulaw_of(sounds, name), ulaw)
+    if name.startswith(f"{shelf.COMMON}/") or name.split("/")[0] in shelf.LANGUAGES:
+        shelf.put(shelf.text_of(sounds, name), f"{text}\n".encode())
+    made = shelf.Made(
+        text=shelf.digest(text),
+        audio=shelf.digest(ulaw),
+        source="voice",
+        voice="test",
+        licence="-",
+        duration_s=len(ulaw) / shelf.RATE,
+        loudness_lufs=-70.0,
+        peak_dbfs=-70.0,
+    )
+    shelf.note(sounds, {name: made})
