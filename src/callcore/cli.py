@@ -37,7 +37,8 @@ agent_app = typer.Typer(
 )
 app.add_typer(agent_app, name="agent")
 PromptName = Annotated[
-    str, typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it")
+    str,
+    typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),
 ]
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
@@ -522,7 +523,9 @@ def simulate(
 
 @prompts_app.command("build")
 def prompts_build(
-    again: Annotated[bool, typer.Option("--again", help="合成音声をすべて作り直す / all voices anew")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="合成音声をすべて作り直す / all voices anew")
+    ] = False,
 ) -> None:
     """文から音声を作る / Make the audio that is missing or whose text or recording has changed."""
     from callcore.prompts.build import build
@@ -550,7 +553,7 @@ _LEFT = {
     "there is no voice for it: record it, or have a substitute",
     "recorded_for_another_text": "録音と文が違います。録音し直して callcore prompts use / "
     "the recording is of another text: record it anew, then callcore prompts use",
-    "put_there_by_hand": "callcore が作った音声ではありません。録音なら callcore prompts use、そうでなければ消してください / "
+    "put_there_by_hand": "callcore が作った音声ではありません。録音なら callcore prompts use、違うなら消してください / "
     "not made by callcore: if it was recorded, callcore prompts use; else delete it",
     "text_missing": "文がありません / its text is missing",
 }
@@ -573,7 +576,9 @@ def _centre_files(settings: Settings) -> Configuration:
 
 @prompts_app.command("list")
 def prompts_list(
-    every: Annotated[bool, typer.Option("--all", help="数・時刻・日付も / numbers, times, dates too")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="数・時刻・日付も / numbers, times, dates too")
+    ] = False,
     language: Annotated[str | None, typer.Option(help="この言語だけ、例 en / this language only")] = None,
 ) -> None:
     """すべての音声の状態・長さ・音量を見る / Each prompt with its state, length and loudness."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage, Outcome
 from tests.support import audio
-from tests.support.prompts import put_prompt
+from tests.support.prompts import put_prompt, shipped_prompts
 from tests.support.station import PROJECT, hears_now, station, until, voice_of, words
 
 SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.ulaw"
@@ -50,8 +49,7 @@ class Busy(DemoCentre):
 
 def with_overflow(home: Path) -> Path:
     """The shipped prompts, and one for callers beyond the agents."""
-    folder = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts", folder)
+    folder = shipped_prompts(home, "demo")
     put_prompt(folder, "demo/ja/overflow", TEXT, SAID.read_bytes())
     return folder
 

@@ -14,7 +14,6 @@ import contextlib
 import itertools
 import os
 import random
-import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,12 +30,12 @@ from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, Pho
 from callcore.domain.measures import Books, figures, imbalance
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from callcore.journal import Codec, KeyStore, Seq, Spool, read_all
-from callcore.prompts.shelf import COMMON, RATE
+from callcore.prompts.shelf import RATE
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.support import load
 from tests.support.evidence import progress
-from tests.support.prompts import put_prompt
-from tests.support.station import PROJECT, Station, until
+from tests.support.prompts import put_prompt, shipped_prompts
+from tests.support.station import Station, until
 
 SHORT_WORD_S = 0.02
 REGISTERED_S = 7200
@@ -54,9 +53,7 @@ def load_centre(agents: int) -> DemoCentre:
 
 def short_prompts(home: Path) -> Path:
     """The prompts as shipped, but nobody says anything for longer than one packet: routing is tried, not patience."""
-    folder = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts" / "music", folder / "music")
-    shutil.copytree(PROJECT / "ivr_prompts" / COMMON, folder / COMMON)
+    folder = shipped_prompts(home)
     for kind, text in TEXTS.items():
         put_prompt(folder, f"{CENTRE}/ja/{kind}", text, b"\xff" * round(RATE * SHORT_WORD_S))
     return folder

@@ -765,7 +765,7 @@ def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk
         desk.prompt(f"en/{kind}", text)
         desk.prompt(f"ja/{kind}", TEXTS[kind])
     speak(desk, "ja", "en")
-    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), "Salamat po.\n".encode())
+    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), b"Salamat po.\n")
     source = with_languages("ja", "tl", substitutes='\nsubstitutes = { tl = "en" }')
     file = desk.write(source)
     configuration, [warning] = centres.look(desk.folder, desk.sounds, today=TODAY)
@@ -784,7 +784,7 @@ def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk
     assert (told["greeting"].text, told["greeting"].sound) == ("Salamat po.", "tl/greeting")
     assert "greeting" not in warning.what_en
     desk.prompt("tl/greeting", "Something else.")
-    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), "Salamat po.\n".encode())
+    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), b"Salamat po.\n")
     assert any("another text" in problem.what_en for problem in desk.problems())
 
 

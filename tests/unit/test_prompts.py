@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import pytest
 
 from callcore.demo.centre import ANNOUNCEMENTS
 from callcore.domain.centre import Announcement
-from callcore.prompts import build, desk, music, shelf, sound, spoken, voices
+from callcore.prompts import build, desk, music, shelf, sound, voices
 from callcore.prompts.build import Wanted
 from tests.support.prompts import SILENCE, put_prompt
 
@@ -257,7 +255,9 @@ def test_loudness_is_measured_as_ffmpeg_does(tmp_path: Path, level: float, hertz
     audio = level * np.sin(2 * np.pi * hertz * beat) * (0.6 + 0.4 * np.sin(2 * np.pi * 0.9 * beat))
     raw = (audio * 32767).astype("<i2").tobytes()
     form = ["-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "pipe:0", "-af", "ebur128", "-f", "null", "-"]
-    said = subprocess.run(["ffmpeg", "-hide_banner", "-nostats", *form], input=raw, capture_output=True, check=True)
+    said = subprocess.run(
+        ["ffmpeg", "-hide_banner", "-nostats", *form], input=raw, capture_output=True, check=True
+    )
     [theirs] = re.findall(rb"I:\s+(-?[\d.]+) LUFS\s+Threshold", said.stderr)
     assert sound.loudness(audio, 8000) == pytest.approx(float(theirs), abs=0.2)
 
@@ -337,9 +337,13 @@ def test_a_recording_takes_the_placeholders_place_in_one_step_and_is_never_overw
 
     assert build.build(small, [CLOSED], again=True).left == ()
     changed = Announcement("closed", "ja", "本日の受付は終了しました。", "mori/ja/closed")
-    assert build.build(small, [changed], again=True).left == (("mori/ja/closed", "recorded_for_another_text"),)
+    assert build.build(small, [changed], again=True).left == (
+        ("mori/ja/closed", "recorded_for_another_text"),
+    )
     (small / f"mori/ja/closed.recorded.{ending}").unlink()  # an installation without the originals
-    assert build.build(small, [changed], again=True).left == (("mori/ja/closed", "recorded_for_another_text"),)
+    assert build.build(small, [changed], again=True).left == (
+        ("mori/ja/closed", "recorded_for_another_text"),
+    )
     assert shelf.ulaw_of(small, want.name).read_bytes() == played
     assert build.use(small, Wanted(want.name, "ja", changed.text), recording(file, 900)) != made
     assert shelf.fault(small, want.name, changed.text) is None

@@ -11,11 +11,39 @@ from callcore.prompts import spoken, voices
 from callcore.prompts.shelf import LANGUAGES
 from callcore.prompts.tongues import TONGUES
 
-PERSONS = (
-    "ヒトリ フタリ サンニン ヨニン ゴニン ロクニン ナナニン ハチニン キューニン ジューニン ジューイチニン ジューニニン ジューサンニン "
-    "ジューヨニン ジューゴニン ジューロクニン ジューナナニン ジューハチニン ジューキューニン ニジューニン"
-).split()
-UNDER_TEN = "イップン ニフン サンプン ヨンプン ゴフン ロップン ナナフン ハップン キューフン".split()
+PERSONS = [
+    "ヒトリ",
+    "フタリ",
+    "サンニン",
+    "ヨニン",
+    "ゴニン",
+    "ロクニン",
+    "ナナニン",
+    "ハチニン",
+    "キューニン",
+    "ジューニン",
+    "ジューイチニン",
+    "ジューニニン",
+    "ジューサンニン",
+    "ジューヨニン",
+    "ジューゴニン",
+    "ジューロクニン",
+    "ジューナナニン",
+    "ジューハチニン",
+    "ジューキューニン",
+    "ニジューニン",
+]
+UNDER_TEN = [
+    "イップン",
+    "ニフン",
+    "サンプン",
+    "ヨンプン",
+    "ゴフン",
+    "ロップン",
+    "ナナフン",
+    "ハップン",
+    "キューフン",
+]
 TENS = ("", "ジュー", "ニジュー", "サンジュー", "ヨンジュー", "ゴジュー")
 MINUTES = {
     10 * tens + rest: TENS[tens] + UNDER_TEN[rest - 1] if rest else TENS[tens][:-1] + "ップン"
@@ -23,16 +51,68 @@ MINUTES = {
     for rest in range(10)
     if tens or rest
 }
-HOURS = "レイジ イチジ ニジ サンジ ヨジ ゴジ ロクジ シチジ ハチジ クジ ジュージ ジューイチジ".split()
-MONTHS = (
-    "イチガツ ニガツ サンガツ シガツ ゴガツ ロクガツ シチガツ ハチガツ クガツ ジューガツ ジューイチガツ ジューニガツ"
-).split()
-DAYS = (
-    "ツイタチ フツカ ミッカ ヨッカ イツカ ムイカ ナノカ ヨーカ ココノカ トーカ ジューイチニチ ジューニニチ ジューサンニチ ジューヨッカ "
-    "ジューゴニチ ジューロクニチ ジューシチニチ ジューハチニチ ジュークニチ ハツカ ニジューイチニチ ニジューニニチ ニジューサンニチ "
-    "ニジューヨッカ ニジューゴニチ ニジューロクニチ ニジューシチニチ ニジューハチニチ ニジュークニチ サンジューニチ サンジューイチニチ"
-).split()
-WEEKDAYS = "ゲツヨービ カヨービ スイヨービ モクヨービ キンヨービ ドヨービ ニチヨービ".split()
+HOURS = [
+    "レイジ",
+    "イチジ",
+    "ニジ",
+    "サンジ",
+    "ヨジ",
+    "ゴジ",
+    "ロクジ",
+    "シチジ",
+    "ハチジ",
+    "クジ",
+    "ジュージ",
+    "ジューイチジ",
+]
+MONTHS = [
+    "イチガツ",
+    "ニガツ",
+    "サンガツ",
+    "シガツ",
+    "ゴガツ",
+    "ロクガツ",
+    "シチガツ",
+    "ハチガツ",
+    "クガツ",
+    "ジューガツ",
+    "ジューイチガツ",
+    "ジューニガツ",
+]
+DAYS = [
+    "ツイタチ",
+    "フツカ",
+    "ミッカ",
+    "ヨッカ",
+    "イツカ",
+    "ムイカ",
+    "ナノカ",
+    "ヨーカ",
+    "ココノカ",
+    "トーカ",
+    "ジューイチニチ",
+    "ジューニニチ",
+    "ジューサンニチ",
+    "ジューヨッカ",
+    "ジューゴニチ",
+    "ジューロクニチ",
+    "ジューシチニチ",
+    "ジューハチニチ",
+    "ジュークニチ",
+    "ハツカ",
+    "ニジューイチニチ",
+    "ニジューニニチ",
+    "ニジューサンニチ",
+    "ニジューヨッカ",
+    "ニジューゴニチ",
+    "ニジューロクニチ",
+    "ニジューシチニチ",
+    "ニジューハチニチ",
+    "ニジュークニチ",
+    "サンジューニチ",
+    "サンジューイチニチ",
+]
+WEEKDAYS = ["ゲツヨービ", "カヨービ", "スイヨービ", "モクヨービ", "キンヨービ", "ドヨービ", "ニチヨービ"]
 
 
 def expected() -> Iterator[tuple[str, str]]:
@@ -45,7 +125,7 @@ def expected() -> Iterator[tuple[str, str]]:
         yield f"wait-{n}", f"オマチイタダクジカンワ、オヨソ{minutes}デス。"
     yield "wait-soon", "マモナクオツナギシマス。"
     yield "wait-more", "オマチイタダクジカンワ、ロクジュップンヲコエルミコミデス。"
-    keys = "イチ ニ サン ヨン ゴ ロク ナナ ハチ キュー ゼロ".split()
+    keys = ["イチ", "ニ", "サン", "ヨン", "ゴ", "ロク", "ナナ", "ハチ", "キュー", "ゼロ"]
     for key, kana in zip(spoken.KEYS, keys, strict=True):
         yield f"choose-{key}", f"ニホンゴワ、{kana}ヲオシテクダサイ。"
         yield f"digit-{key}", kana
@@ -79,10 +159,18 @@ SPOKEN_SO = {
     "zh": ("从 上午八点 三十分 到 晚上六点", "十二月 二十九日 星期二", "中午十二点 零五分"),
     "ko": ("오전 여덟 시 삼십 분 부터 오후 여섯 시 까지", "십이월 이십구일 화요일", "오후 열두 시 오 분"),
     "es": ("desde las 8 y 30 hasta las 18 horas", "martes 29 de diciembre", "las 12 y 5"),
-    "pt": ("desde as 8 horas e 30 minutos até as 18 horas", "terça-feira 29 de dezembro", "as 12 horas e 5 minutos"),
+    "pt": (
+        "desde as 8 horas e 30 minutos até as 18 horas",
+        "terça-feira 29 de dezembro",
+        "as 12 horas e 5 minutos",
+    ),
     "vi": ("từ 8 giờ 30 phút đến 18 giờ", "thứ ba ngày 29 tháng mười hai", "12 giờ 5 phút"),
     "th": ("ตั้งแต่ 8 นาฬิกา 30 นาที ถึง 18 นาฬิกา", "วันอังคาร ที่ 29 ธันวาคม", "12 นาฬิกา 5 นาที"),
-    "id": ("dari pukul 8 lewat 30 menit sampai pukul 18", "Selasa tanggal 29 Desember", "pukul 12 lewat 5 menit"),
+    "id": (
+        "dari pukul 8 lewat 30 menit sampai pukul 18",
+        "Selasa tanggal 29 Desember",
+        "pukul 12 lewat 5 menit",
+    ),
     "tl": (
         "mula alas otso at 30 minuto ng umaga hanggang alas sais ng gabi",
         "Martes ika-29 ng Disyembre",
@@ -106,7 +194,10 @@ SECOND_AND_FIVE = {
     "en": ("You are number 2 in line.", "Your wait will be about 5 minutes."),
     "zh": ("您目前排在第二位。", "预计等候时间约为五分钟。"),
     "ko": ("현재 고객님의 대기 순서는 두 번째입니다.", "예상 대기 시간은 약 오 분입니다."),
-    "es": ("Usted es la persona número 2 en la fila.", "El tiempo de espera es de 5 minutos, aproximadamente."),
+    "es": (
+        "Usted es la persona número 2 en la fila.",
+        "El tiempo de espera es de 5 minutos, aproximadamente.",
+    ),
     "pt": ("Você é o número 2 na fila.", "O tempo de espera é de cerca de 5 minutos."),
     "vi": ("Quý khách đang ở vị trí số 2 trong hàng chờ.", "Thời gian chờ khoảng 5 phút."),
     "th": ("ขณะนี้คุณอยู่ในลำดับที่ 2", "เวลารอสายประมาณ 5 นาที"),
@@ -172,6 +263,6 @@ def test_what_can_not_be_said_is_refused() -> None:
         lambda: spoken.choose("ja", "10"),
         lambda: spoken.choose("ja", "*"),
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"\S"):
             wrong()
     assert set(TONGUES) == set(LANGUAGES)

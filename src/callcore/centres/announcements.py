@@ -60,7 +60,7 @@ def read_announcements(
     sounds: Path | None,
     wanted: tuple[str, ...],
 ) -> tuple[Announcement, ...]:
-    """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty, and nothing is missing."""
+    """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty; nothing is missing."""
     found = []
     replaced: dict[str, list[str]] = {}
     for kind in dict.fromkeys((*wanted, *OPTIONAL_KINDS)):
@@ -68,7 +68,9 @@ def read_announcements(
             top.given(kind)
             continue
         table = top.table(kind, required=False)
-        texts = {language: table.text(language, "…").strip() for language in languages if table.given(language)}
+        texts = {
+            language: table.text(language, "…").strip() for language in languages if table.given(language)
+        }
         for other in set(substitutes.values()):
             if other not in languages and table.given(other):
                 texts[other] = table.text(other, "…").strip()
@@ -76,7 +78,11 @@ def read_announcements(
             told = _one(table, kind, language, centre, texts, substitutes, sounds)
             if told is not None:
                 found.append(told)
-                if sounds is not None and language in substitutes and _language(told) == substitutes[language]:
+                if (
+                    sounds is not None
+                    and language in substitutes
+                    and _language(told) == substitutes[language]
+                ):
                     replaced.setdefault(language, []).append(kind)
         table.close()
     top.close()
@@ -170,7 +176,9 @@ def _callers(
     """
     for language in languages:
         for kind in kinds:
-            used = _usable(top, f"{language}/{kind}", shelf.text(sounds, f"{language}/{kind}"), language, sounds)
+            used = _usable(
+                top, f"{language}/{kind}", shelf.text(sounds, f"{language}/{kind}"), language, sounds
+            )
             if used or kind in replaced.get(language, ()):
                 continue
             other = substitutes.get(language)
@@ -197,7 +205,9 @@ def _phrases(
 
 def absent(sounds: Path, language: str) -> list[str]:
     """The numbers, times and dates of a language that can't be played."""
-    names = ((f"{language}/{shelf.SPOKEN}/{name}", text) for name, text in spoken.vocabulary(language).items())
+    names = (
+        (f"{language}/{shelf.SPOKEN}/{name}", text) for name, text in spoken.vocabulary(language).items()
+    )
     return [name for name, text in names if shelf.fault(sounds, name, text) is not None]
 
 
@@ -269,7 +279,10 @@ def _said(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
 def _mend(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
     """What to do about it, in both languages."""
     if fault == "text_missing":
-        return ("1行で文を書き、callcore prompts build", "write the text on one line, then callcore prompts build")
+        return (
+            "1行で文を書き、callcore prompts build",
+            "write the text on one line, then callcore prompts build",
+        )
     if fault == "not_made_here":
         return _BY_HAND
     made = shelf.made_of(sounds, name)

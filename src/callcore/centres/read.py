@@ -67,9 +67,7 @@ def look(folder: Path, sounds: Path, *, today: date | None = None) -> tuple[Conf
     return _read(folder, sounds, today)
 
 
-def _read(
-    folder: Path, sounds: Path | None, today: date | None
-) -> tuple[Configuration, list[Problem]]:
+def _read(folder: Path, sounds: Path | None, today: date | None) -> tuple[Configuration, list[Problem]]:
     taken = Taken()
     problems: list[Problem] = []
     pages: list[Page] = []

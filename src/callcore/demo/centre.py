@@ -23,9 +23,7 @@ TEXTS = {
 }
 """The audio of these is shipped below `ivr_prompts/demo/ja`."""
 
-ANNOUNCEMENTS = tuple(
-    Announcement(kind, "ja", text, f"{CENTRE}/ja/{kind}") for kind, text in TEXTS.items()
-)
+ANNOUNCEMENTS = tuple(Announcement(kind, "ja", text, f"{CENTRE}/ja/{kind}") for kind, text in TEXTS.items())
 
 ALWAYS = ("00:00-24:00",)
 

@@ -464,7 +464,19 @@ def _check_settings(settings: PbxSettings) -> None:
     ip_address(settings.sip_host)
     for host in settings.trunk_hosts:
         ip_network(host)
-    for name in ("etc", "run", "log", "lib", "spool", "recordings", "modules", "data", "prompts", "kept", "music"):
+    for name in (
+        "etc",
+        "run",
+        "log",
+        "lib",
+        "spool",
+        "recordings",
+        "modules",
+        "data",
+        "prompts",
+        "kept",
+        "music",
+    ):
         path: Path = getattr(settings, f"{name}_dir")
         if not path.is_absolute():
             raise RenderError(

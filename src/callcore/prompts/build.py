@@ -1,4 +1,4 @@
-"""Makes the audio of every text: of what is missing, or was made from another text or recording. The rest is left alone.
+"""Makes the audio of every text that has none, or whose text or recording has changed. The rest is left alone.
 
 What a person has spoken is never overwritten. A recording for another text than the one that stands there now, and
 audio that somebody put in by hand, are left and named.
@@ -152,7 +152,9 @@ def use(sounds: Path, each: Wanted, file: Path) -> shelf.Made:
         raise PromptsUnavailable(f"{file}: {error.strerror}") from None
     audio = sound.of_recording(file, margin_ms=_margin(each), wide=each.for_phones)
     before = shelf.recording_of(sounds, each.name)
-    path = (sounds / each.name).with_name(f"{Path(each.name).name}{shelf.RECORDED}{file.suffix.lower() or '.wav'}")
+    path = (sounds / each.name).with_name(
+        f"{Path(each.name).name}{shelf.RECORDED}{file.suffix.lower() or '.wav'}"
+    )
     if file != path:
         shelf.put(path, data)
     if before is not None and before != path:

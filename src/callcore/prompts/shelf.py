@@ -202,7 +202,9 @@ def note(sounds: Path, made: Mapping[str, Made | None]) -> None:
             entries[path.name] = each
     for folder, entries in folders.items():
         told = {name: _plain(entries[name]) for name in sorted(entries)}
-        lines = (f" {json.dumps(name)}: {json.dumps(each, ensure_ascii=False)}" for name, each in told.items())
+        lines = (
+            f" {json.dumps(name)}: {json.dumps(each, ensure_ascii=False)}" for name, each in told.items()
+        )
         put(folder / MANIFEST, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
@@ -245,7 +247,9 @@ def keep(sounds: Path, kept: Path, played: Iterable[tuple[str, str]]) -> None:
             continue
         data = ulaw_of(sounds, name).read_bytes()
         if not digest(data).startswith(audio):
-            raise OSError(f"{name}: 音声が作り直されました。もう一度実行してください / it was built anew: do it again")
+            raise OSError(
+                f"{name}: 音声が作り直されました。もう一度実行してください / it was built anew: do it again"
+            )
         wide = g722_of(sounds, name)
         if wide.is_file():
             put(kept / f"{audio}{G722}", wide.read_bytes())

@@ -50,8 +50,7 @@ def vocabulary(language: str) -> dict[str, str]:
     found |= {f"month-{month:02}": tongue.months[month - 1] for month in range(1, 13)}
     found |= {f"day-{day:02}": tongue.day(day) for day in range(1, 32)}
     found |= {f"weekday-{day}": tongue.weekdays[day - 1] for day in range(1, 8)}
-    found |= {name: text for name, text in tongue.particles.items()}
-    return found
+    return found | tongue.particles
 
 
 def place(language: str, n: int) -> Said:
@@ -98,7 +97,11 @@ def hours(language: str, opens: int, closes: int) -> Said:
 
 def day(language: str, on: date) -> Said:
     """A date with its day of the week, without the year."""
-    said = {"month": f"month-{on.month:02}", "day": f"day-{on.day:02}", "weekday": f"weekday-{on.isoweekday()}"}
+    said = {
+        "month": f"month-{on.month:02}",
+        "day": f"day-{on.day:02}",
+        "weekday": f"weekday-{on.isoweekday()}",
+    }
     return _say(language, [said[part] for part in TONGUES[language].date.split()])
 
 

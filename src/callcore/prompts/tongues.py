@@ -1,7 +1,7 @@
 """How each language says numbers, times and dates: its texts and its order, nothing else.
 
-Japanese, Chinese and Korean are written out, because a reading depends on the counter (ひとりめ, 两点, 두 번째); where a
-voice would take the wrong one, Japanese stands in kana. In the others digits are written, which are read alike by
+Japanese, Chinese and Korean are written out, because a reading depends on the counter (ひとりめ, 两点, 두 번째); where
+a voice would take the wrong one, Japanese stands in kana. In the others digits are written, which are read alike by
 people and by the voices.
 
 Hours: Japanese, Chinese, Korean, English, Filipino and Nepali divide the day, the others count to 24.
@@ -152,18 +152,19 @@ def _en_at(hour: int) -> str:
     return f"{hour % 12} {'a.m.' if hour < 12 else 'p.m.'}"
 
 
+_EN_ORDINALS: Final = _words(
+    "first,second,third,fourth,fifth,sixth,seventh,eighth,ninth,tenth,eleventh,twelfth,thirteenth,fourteenth,"
+    "fifteenth,sixteenth,seventeenth,eighteenth,nineteenth"
+)
+
+
 def _en_day(n: int) -> str:
-    irregular = {1: "first", 2: "second", 3: "third", 5: "fifth", 8: "eighth", 9: "ninth", 12: "twelfth"}
-    plain = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-    teens = "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth".split()
-    if n <= 12:
-        return plain[n - 1]
     if n < 20:
-        return teens[n - 13]
+        return _EN_ORDINALS[n - 1]
     tens, rest = divmod(n, 10)
     if not rest:
         return ("twentieth", "thirtieth")[tens - 2]
-    return f"{('twenty', 'thirty')[tens - 2]}-{irregular.get(rest, plain[rest - 1])}"
+    return f"{('twenty', 'thirty')[tens - 2]}-{_EN_ORDINALS[rest - 1]}"
 
 
 _TL_HOURS: Final = _words("dose,una,dos,tres,kuwatro,singko,sais,siyete,otso,nuwebe,diyes,onse")
@@ -321,9 +322,7 @@ TONGUES: Final[dict[str, Tongue]] = {
             "de novembro,de dezembro"
         ),
         day=lambda n: "primeiro" if n == 1 else str(n),
-        weekdays=_words(
-            "segunda-feira,terça-feira,quarta-feira,quinta-feira,sexta-feira,sábado,domingo"
-        ),
+        weekdays=_words("segunda-feira,terça-feira,quarta-feira,quinta-feira,sexta-feira,sábado,domingo"),
         span="from {opens} to {closes}",
         date="weekday day month",
         particles={"from": "desde", "to": "até"},
@@ -421,9 +420,7 @@ TONGUES: Final[dict[str, Tongue]] = {
         at=lambda hour: f"{_ne_part(hour)} {_ne(hour % 12 or 12)} बजे",
         hour=lambda hour: f"{_ne_part(hour)} {_ne(hour % 12 or 12)} बजेर",
         minute=lambda n: f"{_ne(n)} मिनेट",
-        months=_words(
-            "जनवरी,फेब्रुअरी,मार्च,अप्रिल,मे,जुन,जुलाई,अगस्ट,सेप्टेम्बर,अक्टोबर,नोभेम्बर,डिसेम्बर"
-        ),
+        months=_words("जनवरी,फेब्रुअरी,मार्च,अप्रिल,मे,जुन,जुलाई,अगस्ट,सेप्टेम्बर,अक्टोबर,नोभेम्बर,डिसेम्बर"),
         day=lambda n: f"{_ne(n)} तारिख",
         weekdays=_words("सोमबार,मंगलबार,बुधबार,बिहीबार,शुक्रबार,शनिबार,आइतबार"),
         span="{opens} from {closes} to",

@@ -31,11 +31,13 @@ ESPEAK_VOICES: Final = {
     "id": ("id", 160),
     "ne": ("ne", 150),
 }
-"""Voice and pace. espeak-ng counts a pace in words a minute (175 unless told), and a syllable of Chinese or Korean for a
-word; a machine's voice has to be slow to be understood. It has no voice for Filipino (tl): that is recorded, or
+"""Voice and pace. espeak-ng counts a pace in words a minute (175 unless told), a syllable of Chinese or Korean as a word;
+a machine's voice has to be slow to be understood. It has no voice for Filipino (tl): that is recorded, or
 substituted by another language."""
 
-_MEI_LICENCE: Final = "CC BY 3.0, (c) 2009-2013 Nagoya Institute of Technology, Department of Computer Science"
+_MEI_LICENCE: Final = (
+    "CC BY 3.0, (c) 2009-2013 Nagoya Institute of Technology, Department of Computer Science"
+)
 _ESPEAK_LICENCE: Final = "none on the audio; the program is GPL-3.0-or-later"
 
 
