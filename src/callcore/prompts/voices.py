@@ -31,7 +31,7 @@ ESPEAK_VOICES: Final = {
     "id": ("id", 160),
     "ne": ("ne", 150),
 }
-"""Voice and pace. espeak-ng counts a pace in words a minute (175 unless told), a syllable of Chinese or Korean as a word;
+"""Voice and pace. espeak-ng counts a pace in words a minute (175 unless told), a Chinese or Korean syllable as a word;
 a machine's voice has to be slow to be understood. It has no voice for Filipino (tl): that is recorded, or
 substituted by another language."""
 
