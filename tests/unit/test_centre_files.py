@@ -746,8 +746,8 @@ def test_what_is_common_to_all_centres_is_asked_for_in_each_language_of_a_centre
     missing = [p.what_en for p in desk.problems()]
     assert [text.split("sounds/")[-1] for text in missing] == [
         "ja/please_wait.txt is missing",
-        "ja/spoken/place-1.ulaw is missing (and 195 more)",
-        "en/spoken/place-1.ulaw is missing (and 220 more)",
+        "ja/spoken/place-1.ulaw is missing (and 140 more)",
+        "en/spoken/place-1.ulaw is missing (and 165 more)",
     ]
     speak(desk, "ja", "en")
     desk.prompt("ja/please_wait", "お待ちください。")

@@ -155,7 +155,7 @@ def _no_text(table: Table, kind: str, language: str, other: str | None) -> None:
     named_en = f'"{language}"' if other is None else f'"{language}" and its substitute "{other}"'
     table.wrong(
         language,
-        f"案内 {kind} の{named}がありません",
+        f"案内「{kind}」の{named}がありません",
         f"the announcement {kind} has no text in {named_en}",
         f"例: {shown}",
         f"e.g. {shown}",

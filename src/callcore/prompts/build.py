@@ -106,6 +106,7 @@ def build(
         for batch in _batches(list(group)):
             _speak(sounds, batch)
             tell(batch)
+    _tidy(sounds)
     if again or not music_of(sounds).is_file():
         make_music(sounds)
         done.append(f"{shelf.MUSIC}/default")
@@ -189,6 +190,17 @@ def make_music(sounds: Path) -> Path:
 
 def music_of(sounds: Path) -> Path:
     return sounds / shelf.MUSIC / "default.wav"
+
+
+def _tidy(sounds: Path) -> None:
+    """Takes away what a voice has made for texts that are no more, of what is common to callers."""
+    for language in shelf.LANGUAGES:
+        kinds = {path.stem for path in (sounds / language).glob("*.txt")}
+        for folder, names in ((language, kinds), (f"{language}/{shelf.SPOKEN}", spoken.vocabulary(language))):
+            for name, made in shelf.manifest(sounds / folder).items():
+                if name not in names and made.source == "voice":
+                    shelf.ulaw_of(sounds, f"{folder}/{name}").unlink(missing_ok=True)
+                    shelf.note(sounds, {f"{folder}/{name}": None})
 
 
 def _batches(every: list[Wanted]) -> Iterator[list[Wanted]]:

@@ -4,8 +4,9 @@ Pure: no file is looked at. A phrase has a name, the same in every language (`pl
 its own language (`tongues`). A place and a waiting time are one whole sentence each, at most 5 s long, because an agent
 who becomes free meanwhile waits for its end; times and dates are put together, in the order of the language.
 
-Times are local to the centre, as whole minutes of the day. What lies beyond the vocabulary is rounded so that nobody is
-promised too much: a place beyond 20 is "20 or more before you", a wait is rounded up.
+Times are local to the centre, as minutes of the day, and spoken to five minutes: opening hours and times to call back
+are not given more exactly. What lies beyond the vocabulary is rounded so that nobody is promised too much: a place
+beyond 15 is "15 or more before you", a wait is rounded up.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Final
 
 from callcore.prompts.tongues import TONGUES, Tongue
 
-PLACES: Final = range(1, 21)
-WAITS_MIN: Final = (*range(1, 11), 15, 20, 25, 30, 40, 50, 60)
+PLACES: Final = range(1, 16)
+WAITS_MIN: Final = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 60)
+STEP_MIN: Final = 5
+"""The other minutes would be a tenth of the audio of all languages, for times that nobody is told."""
 DAY_MIN: Final = 24 * 60
 KEYS: Final = "1234567890"
 
@@ -46,7 +49,7 @@ def vocabulary(language: str) -> dict[str, str]:
     found |= {f"digit-{key}": tongue.digits[int(key)] for key in KEYS}
     found |= {f"at-{hour:02}": tongue.at(hour) for hour in range(24)}
     found |= {f"hour-{hour:02}": tongue.hour(hour) for hour in range(24) if _has_part(tongue, hour)}
-    found |= {f"minute-{minute:02}": tongue.minute(minute) for minute in range(1, 60)}
+    found |= {f"minute-{minute:02}": tongue.minute(minute) for minute in range(STEP_MIN, 60, STEP_MIN)}
     found |= {f"month-{month:02}": tongue.months[month - 1] for month in range(1, 13)}
     found |= {f"day-{day:02}": tongue.day(day) for day in range(1, 32)}
     found |= {f"weekday-{day}": tongue.weekdays[day - 1] for day in range(1, 8)}
@@ -84,12 +87,12 @@ def digits(language: str, number: str) -> Said:
 
 
 def clock(language: str, minute: int) -> Said:
-    """A time of day, 0 to 1440 (midnight at the day's end). Raises ValueError beyond."""
+    """A time of day, 0 to 1440 (midnight at the day's end) in steps of 5. Raises ValueError for another."""
     return _say(language, _clock(TONGUES[language], minute))
 
 
 def hours(language: str, opens: int, closes: int) -> Said:
-    """From one time of day to another. Raises ValueError beyond the day."""
+    """From one time of day to another; raises ValueError as `clock` does."""
     tongue = TONGUES[language]
     said = {"{opens}": _clock(tongue, opens), "{closes}": _clock(tongue, closes)}
     return _say(language, [name for part in tongue.span.split() for name in said.get(part, [part])])
@@ -121,8 +124,8 @@ def _has_part(tongue: Tongue, hour: int) -> bool:
 
 
 def _clock(tongue: Tongue, minute: int) -> list[str]:
-    if not 0 <= minute <= DAY_MIN:
-        raise ValueError(f"a time of day is 0 to {DAY_MIN} minutes, not {minute}")
+    if not 0 <= minute <= DAY_MIN or minute % STEP_MIN:
+        raise ValueError(f"a time of day is 0 to {DAY_MIN} minutes in steps of {STEP_MIN}, not {minute}")
     hour, rest = divmod(minute % DAY_MIN, 60)
     if not rest:
         return [f"at-{hour:02}"]

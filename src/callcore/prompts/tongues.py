@@ -78,16 +78,12 @@ def _ja_hour(hour: int) -> str:
 
 def _ja_persons(n: int) -> str:
     """7人 as ななにん: しちにん is taken for いちにん on a telephone."""
-    tens, rest = divmod(n, 10)
-    return f"{'じゅう' if tens == 1 else ''}ななにん" if rest == 7 else f"{n}人"
+    return "ななにん" if n == 7 else f"{n}人"
 
 
 def _ja_minutes(n: int) -> str:
     """8分 is はっぷん first of all; the voice says はちふん."""
-    tens, rest = divmod(n, 10)
-    if rest != 8:
-        return f"{n}分"
-    return ("", "じゅう", "にじゅう", "さんじゅう", "よんじゅう", "ごじゅう")[tens] + "はっぷん"
+    return "はっぷん" if n == 8 else f"{n}分"
 
 
 # -- 中文 ----------------------------------------------------------------------------------------------------
@@ -127,10 +123,8 @@ def _ko(n: int) -> str:
 
 
 def _ko_own(n: int) -> str:
-    """Native numbers before a counter, 1 to 20: hours, places."""
+    """Native numbers before a counter, 1 to 19: hours, places."""
     ones = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
-    if n == 20:
-        return "스무"
     return ("열" if n >= 10 else "") + ones[n % 10]
 
 
@@ -212,7 +206,7 @@ def _pt_minutes(n: int) -> str:
 TONGUES: Final[dict[str, Tongue]] = {
     "ja": Tongue(
         place=lambda n: f"ただいま、お待ちの順番は、{_ja_persons(n)}目です。",
-        place_more="ただいま、お客様の前に、20人以上の方がお待ちです。",
+        place_more="ただいま、お客様の前に、15人以上の方がお待ちです。",
         wait=lambda n: f"お待ちいただく時間は、およそ{_ja_minutes(n)}です。",
         wait_soon="まもなくおつなぎします。",
         wait_more="お待ちいただく時間は、60分を超える見込みです。",
@@ -230,7 +224,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "en": Tongue(
         place=_of("You are number {n} in line."),
-        place_more="There are at least 20 callers ahead of you.",
+        place_more="There are at least 15 callers ahead of you.",
         wait=lambda n: f"Your wait will be about {n} minute{'' if n == 1 else 's'}.",
         wait_soon="We will connect you shortly.",
         wait_more="Your wait may be longer than 60 minutes.",
@@ -251,7 +245,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "zh": Tongue(
         place=lambda n: f"您目前排在第{_zh(n)}位。",
-        place_more="您前面至少有二十位来电者正在等候。",
+        place_more="您前面至少有十五位来电者正在等候。",
         wait=lambda n: f"预计等候时间约为{_zh_two(n)}分钟。",
         wait_soon="马上为您接通。",
         wait_more="预计等候时间可能超过六十分钟。",
@@ -269,7 +263,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "ko": Tongue(
         place=_ko_place,
-        place_more="현재 고객님 앞에 스무 명 이상 기다리고 있습니다.",
+        place_more="현재 고객님 앞에 열다섯 명 이상 기다리고 있습니다.",
         wait=lambda n: f"예상 대기 시간은 약 {_ko(n)} 분입니다.",
         wait_soon="곧 연결해 드리겠습니다.",
         wait_more="예상 대기 시간이 육십 분을 넘을 수 있습니다.",
@@ -287,13 +281,13 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "es": Tongue(
         place=_of("Usted es la persona número {n} en la fila."),
-        place_more="Hay al menos 20 personas antes que usted.",
+        place_more="Hay al menos 15 personas antes que usted.",
         wait=lambda n: f"El tiempo de espera es de {n} minuto{'' if n == 1 else 's'}, aproximadamente.",
         wait_soon="En breve le atenderemos.",
         wait_more="El tiempo de espera puede superar los 60 minutos.",
         choose=_of("Para español, pulse {n}."),
         digits=_words("cero,uno,dos,tres,cuatro,cinco,seis,siete,ocho,nueve"),
-        at=lambda hour: _es_hour(hour) + (" en punto" if hour == 1 else " horas"),
+        at=_es_hour,
         hour=_es_hour,
         minute=_of("y {n}"),
         months=_words(
@@ -308,7 +302,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "pt": Tongue(
         place=_of("Você é o número {n} na fila."),
-        place_more="Há pelo menos 20 pessoas na sua frente.",
+        place_more="Há pelo menos 15 pessoas na sua frente.",
         wait=lambda n: f"O tempo de espera é de cerca de {_pt_minutes(n)}.",
         wait_soon="Em breve iremos atendê-lo.",
         wait_more="O tempo de espera pode passar de 60 minutos.",
@@ -329,7 +323,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "vi": Tongue(
         place=_of("Quý khách đang ở vị trí số {n} trong hàng chờ."),
-        place_more="Hiện có ít nhất 20 người đang chờ trước quý khách.",
+        place_more="Hiện có ít nhất 15 người đang chờ trước quý khách.",
         wait=_of("Thời gian chờ khoảng {n} phút."),
         wait_soon="Chúng tôi sẽ nối máy ngay.",
         wait_more="Thời gian chờ có thể hơn 60 phút.",
@@ -350,7 +344,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "th": Tongue(
         place=_of("ขณะนี้คุณอยู่ในลำดับที่ {n}"),
-        place_more="ขณะนี้มีผู้รอสายก่อนคุณอย่างน้อย 20 ราย",
+        place_more="ขณะนี้มีผู้รอสายก่อนคุณอย่างน้อย 15 ราย",
         wait=_of("เวลารอสายประมาณ {n} นาที"),
         wait_soon="กำลังจะโอนสายให้คุณ",
         wait_more="เวลารอสายอาจนานกว่า 60 นาที",
@@ -370,7 +364,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "id": Tongue(
         place=_of("Anda berada di urutan nomor {n}."),
-        place_more="Ada sedikitnya 20 penelepon sebelum Anda.",
+        place_more="Ada sedikitnya 15 penelepon sebelum Anda.",
         wait=_of("Waktu tunggu sekitar {n} menit."),
         wait_soon="Anda akan segera kami hubungkan.",
         wait_more="Waktu tunggu mungkin lebih dari 60 menit.",
@@ -390,7 +384,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "tl": Tongue(
         place=_of("Kayo po ang ika-{n} sa pila."),
-        place_more="Hindi bababa sa 20 tao ang nauuna sa inyo.",
+        place_more="Hindi bababa sa 15 tao ang nauuna sa inyo.",
         wait=_of("Mga {n} minuto po ang inyong paghihintay."),
         wait_soon="Ikokonekta na po namin kayo.",
         wait_more="Maaaring lumampas sa 60 minuto ang paghihintay.",
@@ -411,7 +405,7 @@ TONGUES: Final[dict[str, Tongue]] = {
     ),
     "ne": Tongue(
         place=lambda n: f"तपाईंको पालो {_ne(n)} नम्बरमा छ।",
-        place_more="तपाईंभन्दा अगाडि कम्तीमा २० जना हुनुहुन्छ।",
+        place_more="तपाईंभन्दा अगाडि कम्तीमा १५ जना हुनुहुन्छ।",
         wait=lambda n: f"पर्खने समय लगभग {_ne(n)} मिनेट छ।",
         wait_soon="तपाईंलाई छिट्टै जोड्नेछौं।",
         wait_more="पर्खने समय ६० मिनेटभन्दा बढी हुन सक्छ।",
