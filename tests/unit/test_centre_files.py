@@ -487,12 +487,6 @@ RULES_WRONG = {
         "元に戻ります",
         "ほかの扱い",
     ),
-    "an announcement left out": (
-        'overflow.ja = "混み合っております。"\n',
-        "",
-        "「overflow」がありません",
-        "overflow",
-    ),
     "a guest of nowhere": ('agent = "2001"', 'agent = "2002"', "どのファイルにもいません", "「2001」"),
     "a guest at home": ('agent = "2001"', 'agent = "1001"', "このセンターの人", "2001"),
     "a guest for no queue": ('queues = ["second"]', "queues = []", "受け持つ待ち行列がありません", "general"),
@@ -566,12 +560,16 @@ def test_the_announcement_for_too_many_callers_is_made_and_checked_like_the_othe
     assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["overflow.ulaw is missing"]
     desk.prompt("mori/ja/overflow", "混み合っております。")
     assert centres.load(desk.folder, desk.sounds, today=TODAY)
+    desk.write(WHOLE.replace('overflow.ja = "混み合っております。"\n', "", 1))
+    [problem] = desk.problems()
+    assert problem.what_ja == "案内「overflow」の「ja」がありません"
+    assert problem.instead_ja == '例: ja = "お電話ありがとうございます。"'
 
 
 MISSING = {
     "a table": ("[[numbers]]", "numbers", 1),
     "a key": ('digits = "0975105151"\n', "digits", 20),
-    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed", 39),
+    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed」の「ja", 39),
     "a name": ('name = "総合案内"\n', "name", 24),
 }
 
@@ -764,6 +762,8 @@ def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk
     for kind, text in EN.items():
         desk.prompt(f"en/{kind}", text)
         desk.prompt(f"ja/{kind}", TEXTS[kind])
+    desk.prompt("en/please_wait", "Please wait.")
+    desk.prompt("ja/please_wait", "お待ちください。")
     speak(desk, "ja", "en")
     shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), b"Salamat po.\n")
     source = with_languages("ja", "tl", substitutes='\nsubstitutes = { tl = "en" }')
@@ -775,7 +775,7 @@ def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk
     }
     assert (warning.file, warning.line) == (file, source[: source.index("substitutes")].count("\n") + 1)
     assert warning.what_en == (
-        'callers of the language "tl" hear "en" for: recording_notice, greeting, closed, apology, spoken'
+        'callers of the language "tl" hear "en" for: recording_notice, greeting, closed, apology, please_wait, spoken'
     )
     assert centres.check(desk.folder, desk.sounds, "en", today=TODAY) == []
     desk.prompt("tl/greeting", "Salamat po.")
