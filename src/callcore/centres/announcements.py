@@ -16,8 +16,10 @@ from callcore.domain.centre import Announcement
 from callcore.domain.ids import CentreId
 from callcore.prompts import shelf, spoken
 
-OPTIONAL_KINDS = ("overflow",)
+OPTIONAL_KINDS = ("overflow", "emergency")
 """A centre may say them without need."""
+COMMON_FOR_ALL = ("emergency",)
+"""What every centre says by the common text where it has none of its own and there is one."""
 
 _BUILD = ("callcore prompts build で作ってください", "make it: callcore prompts build")
 _RECORD = (
@@ -63,6 +65,8 @@ def read_announcements(
     """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty; nothing is missing."""
     found = []
     replaced: dict[str, list[str]] = {}
+    common = () if sounds is None else shelf.kinds(sounds)
+    wanted = (*wanted, *(kind for kind in COMMON_FOR_ALL if kind in common))
     for kind in dict.fromkeys((*wanted, *OPTIONAL_KINDS)):
         if kind not in wanted and kind not in top:
             top.given(kind)
@@ -87,7 +91,6 @@ def read_announcements(
         table.close()
     top.close()
     if sounds is not None:
-        common = shelf.kinds(sounds)
         besides = [kind for kind in common if kind not in (*wanted, *OPTIONAL_KINDS)]
         if common:
             _callers(top, besides, languages, substitutes, sounds, replaced)
