@@ -40,12 +40,16 @@ def test_what_a_telephone_can_not_carry_does_not_fold_back_as_noise(hertz: int, 
     assert level == pytest.approx(0, abs=0.1) if through else level < -70
 
 
+FILTER = "aresample=48000,ebur128"
+"""At 8 kHz ffmpeg's own filters are off by up to 0.4 LU; at the rate that they were laid out for they are exact."""
+
+
 @pytest.mark.parametrize(("level", "hertz"), [(0.1, 997), (0.3, 300), (0.05, 3000)])
 def test_loudness_is_measured_as_ffmpeg_does(tmp_path: Path, level: float, hertz: int) -> None:
     beat = np.arange(5 * 8000) / 8000
     audio = level * np.sin(2 * np.pi * hertz * beat) * (0.6 + 0.4 * np.sin(2 * np.pi * 0.9 * beat))
     raw = (audio * 32767).astype("<i2").tobytes()
-    form = ["-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "pipe:0", "-af", "ebur128", "-f", "null", "-"]
+    form = ["-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "pipe:0", "-af", FILTER, "-f", "null", "-"]
     said = subprocess.run(
         ["ffmpeg", "-hide_banner", "-nostats", *form], input=raw, capture_output=True, check=True
     )
