@@ -30,7 +30,8 @@ TARGET_LUFS: Final = -21.0
 """About the level of a person on a telephone line; every prompt has it within `TOLERANCE_LU`."""
 TOLERANCE_LU: Final = 1.0
 PEAK_DBFS: Final = -1.0
-"""No sample comes nearer to full scale than this; the level gives way."""
+"""No sample comes nearer to full scale than this: what stands out is rounded off above `KNEE_DBFS`."""
+KNEE_DBFS: Final = -4.0
 
 MARGIN_MS: Final = 150
 """Silence before and after a prompt."""
@@ -74,17 +75,15 @@ def of_voices(said: Sequence[Spoken], *, margin_ms: int = MARGIN_MS, wide: bool 
 
 def _made(narrow: Any, full: Any | None, margin_ms: int) -> Audio:
     start, end = _speech(narrow)
-    gain = _gain(_cut(narrow, start, end, margin_ms))
-    speech = _cut(narrow, start, end, margin_ms).apply_gain(gain)
-    ulaw = _lin2ulaw(speech.raw_data)
+    speech = _cut(narrow, start, end, margin_ms)
+    gain = TARGET_LUFS - loudness(_numbers(speech), RATE)
+    ulaw = _lin2ulaw(_limited(speech, gain))
     heard = samples(ulaw)
     g722 = None
     if full is not None:
         whole = _cut(full, start, end, margin_ms)
-        # Above 4 kHz there is more: what would pass full scale comes down with the rest.
-        whole = whole.apply_gain(min(gain, PEAK_DBFS - whole.max_dBFS))
         form = ("-f", "s16le", "-ar", str(WIDE_RATE), "-ac", "1", "-i", "pipe:0")
-        g722 = _ffmpeg((*form, "-c:a", "g722", "-f", "g722", "pipe:1"), whole.raw_data)
+        g722 = _ffmpeg((*form, "-c:a", "g722", "-f", "g722", "pipe:1"), _limited(whole, gain))
     return Audio(ulaw, g722, len(ulaw) / RATE, loudness(heard, RATE), peak(heard))
 
 
@@ -219,12 +218,21 @@ def _cut(whole: Any, start: int, end: int, margin_ms: int) -> Any:
     return around[start : end + 2 * margin_ms].fade_in(fade).fade_out(fade)
 
 
-def _gain(speech: Any) -> float:
-    """dB to the target, or as far as the peaks allow."""
+def _numbers(segment: Any) -> Any:
     import numpy as np
 
-    heard = np.frombuffer(speech.raw_data, "<i2") / 32768
-    return float(min(TARGET_LUFS - loudness(heard, RATE), PEAK_DBFS - speech.max_dBFS))
+    return np.frombuffer(segment.raw_data, "<i2") / 32768
+
+
+def _limited(segment: Any, gain: float) -> bytes:
+    """The samples with `gain` dB, a few peaks rounded off instead of the whole being too quiet."""
+    import numpy as np
+
+    knee, most = 10 ** (KNEE_DBFS / 20), 10 ** (PEAK_DBFS / 20)
+    heard = _numbers(segment) * 10 ** (gain / 20)
+    above = np.maximum(np.abs(heard) - knee, 0)
+    rounded = np.minimum(np.abs(heard), knee) + (most - knee) * np.tanh(above / (most - knee))
+    return bytes(np.rint(np.sign(heard) * rounded * 32767).astype("<i2").tobytes())
 
 
 def _lin2ulaw(raw: bytes) -> bytes:

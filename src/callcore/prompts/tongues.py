@@ -206,7 +206,7 @@ def _pt_minutes(n: int) -> str:
 TONGUES: Final[dict[str, Tongue]] = {
     "ja": Tongue(
         place=lambda n: f"ただいま、お待ちの順番は、{_ja_persons(n)}目です。",
-        place_more="ただいま、お客様の前に、15人以上の方がお待ちです。",
+        place_more="ただいま、お客様の前に、15人以上のかたがお待ちです。",
         wait=lambda n: f"お待ちいただく時間は、およそ{_ja_minutes(n)}です。",
         wait_soon="まもなくおつなぎします。",
         wait_more="お待ちいただく時間は、60分を超える見込みです。",
