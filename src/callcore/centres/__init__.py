@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from callcore.centres.problems import CentreFileErrors, Language, Problem
-from callcore.centres.read import KINDS, LANGUAGES, OVERFLOW_KIND, load, read
+from callcore.centres.read import KINDS, LANGUAGES, OVERFLOW_KIND, load, look, read
 
 __all__ = [
     "KINDS",
@@ -20,6 +20,7 @@ __all__ = [
     "Problem",
     "check",
     "load",
+    "look",
     "read",
 ]
 

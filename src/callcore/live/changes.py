@@ -40,6 +40,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("number", "queue"): (DIALPLAN,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("announcement", WHOLE): (DIALPLAN,),
+    ("announcement", "sound"): (DIALPLAN,),
+    ("announcement", "audio"): (DIALPLAN,),
 }
 
 _THINGS: Final = {
@@ -212,7 +214,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
     for caller in centre.callers:
         things["caller", caller.number] = {"reason": caller.reason, "priority": str(caller.priority)}
     for told in centre.announcements:
-        things["announcement", f"{told.kind} {told.language}"] = {"text": told.text}
+        things["announcement", f"{told.kind} {told.language}"] = {
+            "text": told.text,
+            "sound": told.sound,
+            "audio": told.audio,
+        }
     return things
 
 

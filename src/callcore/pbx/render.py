@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import ip_address, ip_network
@@ -23,10 +23,11 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain.centre import Announcement, Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
+from callcore.prompts import shelf
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -202,6 +203,9 @@ _STATIC: Final = ("callcore.conf",)
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
+KEPT_SOUNDS: Final = "callcore-kept"
+"""Below Asterisk's sounds folder: `kept_dir`."""
+
 VERSION_FILE: Final = "callcore.version"
 """Beside Asterisk's files: the version of the configuration that they were rendered from."""
 
@@ -219,6 +223,8 @@ _DIGITS: Final = re.compile(r"\+?[0-9]{1,20}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _SOUND: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+_KIND: Final = re.compile(r"[a-z][a-z_]{0,31}")
+_AUDIO: Final = re.compile(r"[0-9a-f]{16}")
 _RESERVED: Final = frozenset({"general", "global", "system", "trunk", "trunk-identify", "globals", "default"})
 
 
@@ -245,6 +251,8 @@ class PbxSettings:
     """Asterisk's own data (`documentation/`, `sounds/`)."""
     prompts_dir: Path
     """`ivr_prompts/`; seen by Asterisk as `sounds/callcore`."""
+    kept_dir: Path
+    """What was ever played of the announcements, each piece under its audio id; `sounds/callcore-kept`."""
     music_dir: Path
     """Hold music, 8 kHz mono wav."""
     ami_port: int
@@ -269,8 +277,10 @@ class PbxSettings:
 
 @dataclass(frozen=True, slots=True)
 class _SoundView:
-    kind: str
+    name: str
+    """What stands behind `CALLCORE_SOUND_<centre>_`: `<kind>`, or `<kind>_<language>`."""
     path: str
+    """Below Asterisk's own sounds folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +360,7 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
     """
     files = render(configuration, settings)
     _make_folders(settings)
+    _keep_sounds(configuration, settings)
     for name, content in (*files.items(), (VERSION_FILE, configuration.version.encode())):
         target = settings.etc_dir / name
         aside = settings.etc_dir / f".{name}.new"
@@ -362,6 +373,7 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
 def stage(configuration: Configuration, files: Mapping[str, bytes], settings: PbxSettings) -> Path:
     """Put rendered files into a folder beside `etc_dir`, all of them on the disk before this returns."""
     _make_folders(settings)
+    _keep_sounds(configuration, settings)
     folder = settings.etc_dir.with_name(f"{settings.etc_dir.name}.new")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -452,7 +464,19 @@ def _check_settings(settings: PbxSettings) -> None:
     ip_address(settings.sip_host)
     for host in settings.trunk_hosts:
         ip_network(host)
-    for name in ("etc", "run", "log", "lib", "spool", "recordings", "modules", "data", "prompts", "music"):
+    for name in (
+        "etc",
+        "run",
+        "log",
+        "lib",
+        "spool",
+        "recordings",
+        "modules",
+        "data",
+        "prompts",
+        "kept",
+        "music",
+    ):
         path: Path = getattr(settings, f"{name}_dir")
         if not path.is_absolute():
             raise RenderError(
@@ -492,13 +516,11 @@ def _check_unique(centres: Iterable[Centre]) -> None:
 def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
-    sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
     announced = any(
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
-    kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
-    for kind in kinds:
-        if kind not in sounds:
+    for kind in (*SOUND_KINDS, OVERFLOW_SOUND) if announced else SOUND_KINDS:
+        if not any(a.kind == kind and a.language == language for a in centre.announcements):
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
                 f"センター {centre.id} に {language!r} の案内 {kind!r} がありません。"
@@ -507,8 +529,29 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        sounds=tuple(_sound_views(centre, language)),
     )
+
+
+def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:
+    """The announcements of the language that the centre speaks first, then those of each language by name.
+
+    `CALLCORE_SOUND_<centre>_<kind>_<language>` is there for every language of the centre, so a dialplan that knows a
+    caller's language falls back to the name without one only for who has none.
+    """
+    for told in centre.announcements:
+        if told.language == first:
+            yield _SoundView(_match(_KIND, "kind / 種類", told.kind), _sound_path(told))
+    for told in centre.announcements:
+        language = _match(_LANGUAGE, "language / 言語", told.language)
+        yield _SoundView(f"{_match(_KIND, 'kind / 種類', told.kind)}_{language}", _sound_path(told))
+
+
+def _sound_path(told: Announcement) -> str:
+    """A piece of audio that is kept, so that what is built meanwhile is not heard before it is applied."""
+    if told.audio:
+        return f"{KEPT_SOUNDS}/{_match(_AUDIO, 'audio / 音声', told.audio)}"
+    return f"callcore/{_match(_SOUND, 'sound / 音声', told.sound)}"
 
 
 def _windows(day: tuple[Window, ...]) -> _Dialplan:
@@ -604,9 +647,15 @@ def _posix_zone(zone: str) -> str:
     return rule if re.fullmatch(r"[A-Z]{3,5}[+-]?[0-9]{1,2}(:[0-9]{2})?", rule) else zone
 
 
+def _keep_sounds(configuration: Configuration, settings: PbxSettings) -> None:
+    """What these announcements play is there before Asterisk is told of it."""
+    told = (each for centre in configuration.centres for each in centre.announcements if each.audio)
+    shelf.keep(settings.prompts_dir, settings.kept_dir, ((each.sound, each.audio) for each in told))
+
+
 def _make_folders(settings: PbxSettings) -> None:
     own = (settings.etc_dir, settings.run_dir, settings.log_dir, settings.lib_dir, settings.spool_dir)
-    for folder in (*own, settings.recordings_dir):
+    for folder in (*own, settings.recordings_dir, settings.kept_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Without its folder cel_custom loses every record with a single line in the log.
     for folder in (settings.log_dir / "cel-custom", settings.log_dir / "cdr-custom"):
@@ -616,6 +665,7 @@ def _make_folders(settings: PbxSettings) -> None:
     # Modules whose options are not in the documentation refuse to load.
     _link(settings.lib_dir / "documentation", settings.data_dir / "documentation")
     _link(settings.lib_dir / "sounds" / "callcore", settings.prompts_dir)
+    _link(settings.lib_dir / "sounds" / KEPT_SOUNDS, settings.kept_dir)
 
 
 def _link(link: Path, target: Path) -> None:
