@@ -49,6 +49,7 @@ def settings(folder: Path = Path("/opt/callcore"), configuration: Configuration 
         modules_dir=Path("/usr/lib/asterisk/modules"),
         data_dir=folder / "data",
         prompts_dir=folder / "prompts",
+        kept_dir=folder / "played",
         music_dir=folder / "music",
         ami_port=5038,
         ami_secret="ami-secret-ami-secret",

@@ -249,14 +249,17 @@ class Phone:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One text of a centre in one language, and the name of the sound that was made from it."""
+    """What a centre says to callers of one language, and the name of the sound that was made from it."""
 
     kind: str
     """`recording_notice`, `greeting`, `closed`, `apology`."""
     language: str
+    """The callers'. The text is of another one where that is its substitute."""
     text: str
     sound: str
-    """Path below the sounds folder without ending, e.g. `oita/ja/closed`."""
+    """Path below the sounds folder without ending, e.g. `oita/ja/closed`; of another language for a substitute."""
+    audio: str = ""
+    """Which piece of audio: what it is kept under (`callcore.prompts.shelf.audio_id`); empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
     ("announcement", WHOLE): (DIALPLAN,),
+    ("announcement", "sound"): (DIALPLAN,),
+    ("announcement", "audio"): (DIALPLAN,),
 }
 
 _THINGS: Final = {
@@ -264,7 +266,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         to = contact.forward or ", ".join(short(phone) for phone in contact.phones)
         things["contact", contact.digits] = {"to": to, "name": contact.name}
     for told in centre.announcements:
-        things["announcement", f"{told.kind} {told.language}"] = {"text": told.text}
+        things["announcement", f"{told.kind} {told.language}"] = {
+            "text": told.text,
+            "sound": told.sound,
+            "audio": told.audio,
+        }
     return things
 
 
