@@ -700,6 +700,20 @@ def prompts_export(
     say(str(file))
 
 
+@prompts_app.command("play")
+@needs(Right.READ_LIVE)
+def prompts_play(name: PromptName) -> None:
+    """音声をこのマシンで鳴らす / Play one on this machine."""
+    from callcore.prompts import desk
+    from callcore.prompts.voices import PromptsUnavailable
+
+    settings = settings_or_fail()
+    try:
+        desk.play(settings.prompts, settings.kept_prompts, name)
+    except PromptsUnavailable as error:
+        raise fail(str(error)) from None
+
+
 @prompts_app.command("use")
 @needs(Right.CONFIGURE)
 def prompts_use(

@@ -56,7 +56,10 @@ def test_the_list_names_every_prompt_with_its_state(home: Path) -> None:
     assert asked("prompts", "list", "--language", "th") == (0, "")
 
 
-def test_a_recording_is_brought_in_listened_to_and_approved_by_three_commands(home: Path) -> None:
+def test_a_recording_is_brought_in_listened_to_and_approved_by_a_command_each(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")  # a machine without loudspeakers
     put_prompt(home / "prompts", "demo/ja/greeting", TEXTS["greeting"])
     spoken, heard = home / "spoken.flac", home / "heard.wav"
     tone = ["-f", "lavfi", "-i", "sine=frequency=600:duration=1", "-y", str(spoken)]
@@ -65,6 +68,7 @@ def test_a_recording_is_brought_in_listened_to_and_approved_by_three_commands(ho
     assert (status, said.split()[:3]) == (0, ["demo/ja/greeting:", "1.3", "s"])
     assert asked("prompts", "export", "demo/ja/greeting", str(heard))[0] == 0
     assert heard.stat().st_size == pytest.approx(44 + 1.3 * 16000, rel=0.05)
+    assert asked("prompts", "play", "demo/ja/greeting") == (0, "")
     assert asked("prompts", "approve", "demo/ja/greeting", "--by", "担当")[0] == 0
     approved = r"^demo/ja/greeting  承認済み / approved  1\.3 s  -21\.[01] LUFS  担当 2"
     assert re.search(approved, asked("prompts", "list")[1], re.MULTILINE)
@@ -72,6 +76,7 @@ def test_a_recording_is_brought_in_listened_to_and_approved_by_three_commands(ho
         ("use", "demo/ja/nothing", str(spoken)),
         ("use", "demo/ja/greeting", str(home / "nowhere.wav")),
         ("export", "demo/ja/nothing", str(heard)),
+        ("play", "demo/ja/nothing"),
         ("approve", "demo/ja/nothing", "--by", "担当"),
     ):
         assert asked("prompts", *words)[0] == 1, words

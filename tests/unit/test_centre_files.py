@@ -875,7 +875,7 @@ def test_what_is_common_to_all_centres_is_asked_for_in_each_language_of_a_centre
     desk.write(with_languages("ja", "en"))
     missing = [p.what_en for p in desk.problems()]
     assert [text.split("sounds/")[-1] for text in missing] == [
-        "ja/please_wait.txt is missing",
+        'the announcement please_wait has no text in "ja"',
         "ja/spoken/place-1.ulaw is missing (and 160 more)",
         "en/spoken/place-1.ulaw is missing (and 185 more)",
     ]
@@ -885,9 +885,14 @@ def test_what_is_common_to_all_centres_is_asked_for_in_each_language_of_a_centre
     told = {(a.kind, a.language): a.sound for a in mori.announcements}
     assert told["closed", "ja"] == "mori/ja/closed"
     assert told["closed", "en"] == "en/closed"
+    assert told["please_wait", "en"] == "en/please_wait"
+    assert mori.phrases == ()
     shelf.ulaw_of(desk.sounds, "en/spoken/place-2").unlink()
     [problem] = desk.problems()
     assert problem.what_en.endswith("en/spoken/place-2.ulaw is missing")
+    desk.prompt("en/spoken/place-2", "You are third.")
+    [problem] = desk.problems()
+    assert problem.what_en.endswith("en/spoken/place-2.ulaw was made from another text")
 
 
 def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk) -> None:
@@ -903,8 +908,9 @@ def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk
     configuration, [warning] = centres.look(desk.folder, desk.sounds, today=TODAY)
     told = {a.kind: a for a in configuration.centres[0].announcements if a.language == "tl"}
     assert {kind: (each.text, each.sound) for kind, each in told.items()} == {
-        kind: (text, f"en/{kind}") for kind, text in EN.items()
+        kind: (text, f"en/{kind}") for kind, text in {**EN, "please_wait": "Please wait."}.items()
     }
+    assert configuration.centres[0].phrases == (("tl", "en"),)
     assert (warning.file, warning.line) == (file, source[: source.index("substitutes")].count("\n") + 1)
     assert warning.what_en == (
         'callers of the language "tl" hear "en" for: recording_notice, greeting, closed, apology, please_wait, spoken'

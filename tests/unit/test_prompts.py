@@ -21,7 +21,6 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-KINDS = shelf.kinds(SOUNDS)
 SHIPPED_MB = 29
 
 OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
@@ -238,9 +237,23 @@ def test_every_prompt_is_shipped_in_order_and_no_other_file_beside_it() -> None:
     assert noted == there
 
 
+def test_what_an_agent_hears_is_made_for_wide_band_phones_too() -> None:
+    heard_by = {
+        name: build.Wanted(name, "ja", "…").for_phones
+        for name in (
+            "common/ja/paused",
+            "mori/ja/whisper",
+            "mori/ja/no_emergency_call",
+            "mori/ja/closed",
+            "ja/closed",
+        )
+    }
+    assert heard_by == dict(zip(heard_by, (True, True, True, False, False), strict=True))
+
+
 def test_every_language_has_a_text_of_every_kind() -> None:
     for language in shelf.LANGUAGES:
-        assert {path.stem for path in (SOUNDS / language).glob("*.txt")} == set(KINDS), language
+        assert {path.stem for path in (SOUNDS / language).glob("*.txt")} == set(shelf.CALLERS_KINDS), language
 
 
 def test_what_is_common_to_all_centres_stays_small_enough_for_the_repository() -> None:

@@ -8,6 +8,7 @@ other language, piece by piece until the own one is there, and `check` warns.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from callcore.centres.problems import Problem
@@ -16,13 +17,9 @@ from callcore.domain.centre import Announcement
 from callcore.domain.ids import CentreId
 from callcore.prompts import shelf, spoken
 
-AGENTS_KINDS = ("whisper", "no_emergency_call")
-"""What agents hear, in the language that the centre speaks first: before a caller is put through (without it
-nothing); when a desk phone has dialled 110, 118 or 119 in vain (without it a prompt common to all phones)."""
-OPTIONAL_KINDS = ("overflow", "emergency", *AGENTS_KINDS)
-"""A centre may say them without need."""
-COMMON_FOR_ALL = ("emergency",)
-"""What every centre says by the common text where it has none of its own and there is one."""
+OPTIONAL_KINDS = (*shelf.CALLERS_KINDS, *shelf.AGENTS_KINDS)
+"""A centre may have words of its own for them. What callers hear (but `overflow`, which is for centres with a rule that
+announces) every centre says by the common text where it has none."""
 
 _BUILD = ("callcore prompts build で作ってください", "make it: callcore prompts build")
 _RECORD = (
@@ -33,6 +30,15 @@ _BY_HAND = (
     "人の録音なら callcore prompts use で入れてください。そうでなければ消して callcore prompts build",
     "if a person spoke it, bring it in with callcore prompts use; else delete it, then callcore prompts build",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a centre says."""
+
+    announcements: tuple[Announcement, ...]
+    phrases: tuple[tuple[str, str], ...] = ()
+    """Languages whose numbers, times and dates callers hear in another one: (language, its substitute)."""
 
 
 def read_substitutes(head: Table, languages: tuple[str, ...]) -> dict[str, str]:
@@ -64,12 +70,12 @@ def read_announcements(
     substitutes: dict[str, str],
     sounds: Path | None,
     wanted: tuple[str, ...],
-) -> tuple[Announcement, ...]:
+) -> Told:
     """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty; nothing is missing."""
     found = []
     replaced: dict[str, list[str]] = {}
     common = () if sounds is None else shelf.kinds(sounds)
-    wanted = (*wanted, *(kind for kind in COMMON_FOR_ALL if kind in common))
+    wanted = (*wanted, *(kind for kind in common if kind != "overflow"))
     for kind in dict.fromkeys((*wanted, *OPTIONAL_KINDS)):
         if kind not in wanted and kind not in top:
             top.given(kind)
@@ -82,7 +88,7 @@ def read_announcements(
             if other not in languages and table.given(other):
                 texts[other] = table.text(other, "…").strip()
         for n, language in enumerate(languages):
-            if kind in AGENTS_KINDS and n and language not in texts:
+            if kind in shelf.AGENTS_KINDS and n and language not in texts:
                 continue
             told = _one(table, kind, language, centre, texts, substitutes, sounds)
             if told is not None:
@@ -95,13 +101,15 @@ def read_announcements(
                     replaced.setdefault(language, []).append(kind)
         table.close()
     top.close()
-    if sounds is not None:
-        besides = [kind for kind in common if kind not in (*wanted, *OPTIONAL_KINDS)]
-        if common:
-            _callers(top, besides, languages, substitutes, sounds, replaced)
-        for language, kinds in replaced.items():
-            _warn(top, language, substitutes[language], kinds)
-    return tuple(found)
+    if sounds is None:
+        return Told(tuple(found))
+    # Without a text for callers of all centres this is a folder that speaks by the centres' own words alone.
+    instead = _phrases(top, languages, substitutes, sounds) if common else ()
+    for language, _ in instead:
+        replaced.setdefault(language, []).append(shelf.SPOKEN)
+    for language, kinds in replaced.items():
+        _warn(top, language, substitutes[language], kinds)
+    return Told(tuple(found), instead)
 
 
 def _one(
@@ -170,73 +178,41 @@ def _no_text(table: Table, kind: str, language: str, other: str | None) -> None:
     )
 
 
-def _callers(
-    top: Table,
-    kinds: list[str],
-    languages: tuple[str, ...],
-    substitutes: dict[str, str],
-    sounds: Path,
-    replaced: dict[str, list[str]],
-) -> None:
-    """What callers of all centres may hear beside the announcements (`kinds`): each must be there in each language.
-
-    Numbers, times and dates are of one language as a whole, because each has an order of its own.
-    """
-    for language in languages:
-        for kind in kinds:
-            used = _usable(
-                top, f"{language}/{kind}", shelf.text(sounds, f"{language}/{kind}"), language, sounds
-            )
-            if used or kind in replaced.get(language, ()):
-                continue
-            other = substitutes.get(language)
-            if other is None:
-                _missing(top, language, f"{language}/{kind}", sounds)
-            elif _usable(top, f"{other}/{kind}", shelf.text(sounds, f"{other}/{kind}"), other, sounds):
-                replaced.setdefault(language, []).append(kind)
-            else:
-                _missing(top, language, f"{other}/{kind}", sounds)
-        _phrases(top, language, substitutes.get(language), sounds, replaced)
-
-
 def _phrases(
-    top: Table, language: str, other: str | None, sounds: Path, replaced: dict[str, list[str]]
-) -> None:
-    lacking = absent(sounds, language)
-    if not lacking:
-        return
-    if other is not None and not absent(sounds, other):
-        replaced.setdefault(language, []).append(shelf.SPOKEN)
-        return
-    _missing(top, language, lacking[0], sounds, len(lacking))
+    top: Table, languages: tuple[str, ...], substitutes: dict[str, str], sounds: Path
+) -> tuple[tuple[str, str], ...]:
+    """Which languages have numbers, times and dates of another one, as a whole: each has an order of its own."""
+    instead = []
+    for language in languages:
+        lacking = absent(sounds, language)
+        other = substitutes.get(language)
+        if lacking and other is not None and not absent(sounds, other):
+            instead.append((language, other))
+        elif lacking:
+            _missing(top, language, lacking, sounds)
+    return tuple(instead)
 
 
-def absent(sounds: Path, language: str) -> list[str]:
-    """The numbers, times and dates of a language that can't be played."""
-    names = (
-        (f"{language}/{shelf.SPOKEN}/{name}", text) for name, text in spoken.vocabulary(language).items()
-    )
-    return [name for name, text in names if shelf.fault(sounds, name, text) is not None]
+def absent(sounds: Path, language: str) -> list[tuple[str, shelf.Fault]]:
+    """The numbers, times and dates of a language that can't be played, and why."""
+    found = []
+    for phrase, text in spoken.vocabulary(language).items():
+        name = f"{language}/{shelf.SPOKEN}/{phrase}"
+        fault = shelf.fault(sounds, name, text)
+        if fault is not None:
+            found.append((name, fault))
+    return found
 
 
-def _usable(top: Table, name: str, text: str | None, language: str, sounds: Path) -> bool:
-    """Whether it can be played; a fault that no substitute hides is noted."""
-    fault = shelf.fault(sounds, name, text)
-    if fault not in (None, "missing", "text_missing"):
-        top.sheet.wrong(top.at(), *_said(fault, sounds, name), *_mend(fault, sounds, name))
-        return True
-    return fault is None
-
-
-def _missing(top: Table, language: str, name: str, sounds: Path, count: int = 1) -> None:
-    fault = "text_missing" if shelf.SPOKEN not in name and shelf.text(sounds, name) is None else "missing"
-    ja, en = _said(fault, sounds, name)  # type: ignore[arg-type]
-    more = count - 1
+def _missing(top: Table, language: str, lacking: list[tuple[str, shelf.Fault]], sounds: Path) -> None:
+    name, fault = lacking[0]
+    ja, en = _said(fault, sounds, name)
+    more = len(lacking) - 1
     top.sheet.wrong(
         top.at(),
         f"言語「{language}」: {ja}" + (f"(ほか {more} 件)" if more else ""),
         f'language "{language}": {en}' + (f" (and {more} more)" if more else ""),
-        *_mend(fault, sounds, name),  # type: ignore[arg-type]
+        *_mend(fault, sounds, name),
     )
 
 

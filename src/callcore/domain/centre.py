@@ -252,7 +252,7 @@ class Announcement:
     """What a centre says to callers of one language, and the name of the sound that was made from it."""
 
     kind: str
-    """`recording_notice`, `greeting`, `closed`, `apology`."""
+    """One of `callcore.prompts.shelf`'s."""
     language: str
     """The callers'. The text is of another one where that is its substitute."""
     text: str
@@ -299,6 +299,8 @@ class Centre:
     """The centre's name on a phone's display; None: `name`."""
     display_roman: str | None = None
     """The same for phones that show no Japanese; None: `id`."""
+    phrases: tuple[tuple[str, str], ...] = ()
+    """Languages whose callers hear numbers, times and dates in another one: (language, its substitute)."""
 
     @property
     def time_zone(self) -> str:

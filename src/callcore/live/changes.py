@@ -41,6 +41,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("phone", "display"): (PHONES,),
     ("centre", "display"): (DIALPLAN,),
+    ("centre", "phrases"): (DIALPLAN,),
     ("centre", "display_roman"): (DIALPLAN,),
     # The centre's name is what phones show unless the file has a shorter one.
     ("centre", "name"): (DIALPLAN,),
@@ -194,6 +195,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "lines": _maybe(centre.lines),
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
+            "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {
             "answer_ratio": f"{centre.target_answer_ratio:g}",

@@ -317,6 +317,8 @@ class _CentreView:
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    phrases: tuple[_SoundView, ...]
+    """The folders of numbers, times and dates, behind `CALLCORE_SPOKEN_`: `<centre>`, `<centre>_<language>`."""
     display: str
     display_roman: str
     shown: str
@@ -572,6 +574,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_sound_views(centre, language)),
+        phrases=tuple(_phrase_views(centre, language)),
         display=_shown(centre.display or _NO_DISPLAY.sub("", centre.name)[:DISPLAY_MOST] or centre.id),
         display_roman=_shown(centre.display_roman or centre.id, roman=True),
         shown=_match(
@@ -603,6 +606,18 @@ def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:
     for (kind, language), path in paths.items():
         tongue = _match(_LANGUAGE, "language / 言語", language)
         yield _SoundView(f"{_match(_KIND, 'kind / 種類', kind)}_{tongue}", path)
+
+
+def _phrase_views(centre: Centre, first: str) -> Iterator[_SoundView]:
+    """Numbers, times and dates of every language of the centre, or of the one that is heard in its place."""
+    instead = dict(centre.phrases)
+    folders = {
+        language: f"callcore/{_match(_LANGUAGE, 'language / 言語', instead.get(language, language))}/{shelf.SPOKEN}"
+        for language in centre.languages
+    }
+    yield _SoundView(centre.id, folders[first])
+    for language, folder in folders.items():
+        yield _SoundView(f"{centre.id}_{_match(_LANGUAGE, 'language / 言語', language)}", folder)
 
 
 def _sound_path(told: Announcement) -> str:

@@ -40,7 +40,9 @@ class Wanted:
 
     @property
     def for_phones(self) -> bool:
-        return self.name.startswith(f"{shelf.COMMON}/")
+        """Whether desk phones play it, which are wide-band."""
+        owner, *_, kind = self.name.split("/")
+        return owner == shelf.COMMON or kind in shelf.AGENTS_KINDS
 
 
 @dataclass(frozen=True, slots=True)

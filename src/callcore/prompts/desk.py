@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -90,6 +93,29 @@ def found(sounds: Path, told: Sequence[Announcement], name: str) -> Wanted:
         f"音声 {name} はありません。名前は callcore prompts list --all に出ます / "
         f"there is no prompt {name}: callcore prompts list --all shows the names"
     )
+
+
+PLAYERS = (("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"), ("aplay", "-q"), ("paplay",))
+"""What a workstation plays a wav with: the first that is installed."""
+
+
+def play(sounds: Path, kept: Path, name: str) -> None:
+    """Plays a prompt, or a piece of the history, on this machine. Raises `PromptsUnavailable`."""
+    player = next((each for each in PLAYERS if shutil.which(each[0])), None)
+    if player is None:
+        raise PromptsUnavailable(
+            "音声を鳴らすプログラム(ffplay など)がありません。callcore prompts export で wav に書き出してください / "
+            "there is nothing to play it with (ffplay or the like): write a wav with callcore prompts export"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prompt.wav"
+        export(sounds, kept, name, file)
+        done = subprocess.run([*player, str(file)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PromptsUnavailable(
+            "鳴らせませんでした。callcore prompts export で書き出してください / it could not be played: write a wav "
+            f"with callcore prompts export ({player[0]}: {done.stderr.strip()})"
+        )
 
 
 def export(sounds: Path, kept: Path, name: str, file: Path) -> None:

@@ -50,6 +50,27 @@ COMMON_KINDS: Final = (
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
 
+CALLERS_KINDS: Final = (
+    "recording_notice",
+    "greeting",
+    "closed",
+    "apology",
+    "overflow",
+    "emergency",
+    "please_wait",
+    "wrong_key",
+    "no_key",
+    "callback_offer",
+    "callback_taken",
+    "message_offer",
+    "message_taken",
+)
+"""What callers hear: each has a text common to all centres, and a centre may have its own."""
+
+AGENTS_KINDS: Final = ("whisper", "no_emergency_call")
+"""What agents hear at a desk phone if their centre has words for it: before a caller is put through, and when 110, 118
+or 119 was dialled in vain."""
+
 MUSIC: Final = "music"
 """The folder of the music on hold."""
 
@@ -120,8 +141,9 @@ def text(sounds: Path, sound: str) -> str | None:
 
 
 def kinds(sounds: Path) -> tuple[str, ...]:
-    """What callers of all centres may hear: every kind that has a text in any language."""
-    return tuple(sorted({path.stem for each in LANGUAGES for path in (sounds / each).glob("*.txt")}))
+    """What has a common text in any language."""
+    there = {path.stem for each in LANGUAGES for path in (sounds / each).glob("*.txt")}
+    return tuple(kind for kind in CALLERS_KINDS if kind in there)
 
 
 def digest(data: bytes | str) -> str:
