@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from callcore.centres import read
+from callcore.centres import look, read
 from callcore.demo.centre import ANNOUNCEMENTS
 from callcore.prompts import build, desk, music, shelf, sound, voices
 from tests.support.prompts import SILENCE, put_prompt
@@ -235,6 +235,24 @@ def test_every_prompt_is_shipped_in_order_and_no_other_file_beside_it() -> None:
         for name in shelf.manifest(path.parent)
     }
     assert noted == there
+
+
+def test_every_language_of_every_shipped_centre_can_be_heard_and_a_substitute_is_said() -> None:
+    configuration, warnings = look(PROJECT / "centres", SOUNDS)
+    assert [warning.what_en.split(":")[0] for warning in warnings] == [
+        'callers of the language "tl" hear "en" for'
+    ]
+    languages = {centre.id: centre.languages for centre in configuration.centres}
+    assert languages == {
+        "oita": ("ja", "en", "zh", "ko"),
+        "sogo": shelf.LANGUAGES,
+        **dict.fromkeys(("ageo", "izunokuni", "portal"), ("ja",)),
+    }
+    for centre in configuration.centres:
+        kinds = set(shelf.CALLERS_KINDS) - ({"overflow"} if centre.id in ("ageo", "portal") else set())
+        told = {(a.kind, a.language) for a in centre.announcements if a.audio}
+        assert told == {(kind, language) for kind in kinds for language in centre.languages}
+        assert centre.phrases == ((("tl", "en"),) if centre.id == "sogo" else ())
 
 
 def test_what_an_agent_hears_is_made_for_wide_band_phones_too() -> None:
