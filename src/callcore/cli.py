@@ -667,19 +667,20 @@ def prompts_list(
     from callcore.prompts import desk
 
     settings = settings_or_fail()
-    found = desk.items(settings.prompts, _announcements(_centre_files_or_audio(settings)))
+    found = desk.items(settings.prompts, _told_and_heard(settings))
     for line in desk.listed(
         (each for each in found if language in (None, each.wanted.language)), phrases=every
     ):
         say(line)
 
 
-def _centre_files_or_audio(settings: Settings) -> Configuration:
-    """With what callers really hear where nothing is wrong, so that substitutes show."""
+def _told_and_heard(settings: Settings) -> list[Announcement]:
+    """What the centres want to say and, where nothing is wrong, what callers hear, so that substitutes show."""
+    told = _announcements(_centre_files(settings))
     try:
-        return load(settings.centres, settings.prompts)
+        return [*told, *_announcements(load(settings.centres, settings.prompts))]
     except CentreFileErrors:
-        return _centre_files(settings)
+        return told
 
 
 @prompts_app.command("export")

@@ -54,6 +54,13 @@ def test_the_list_names_every_prompt_with_its_state(home: Path) -> None:
     assert "demo/ja/closed  仮の音声 / placeholder" in said
     assert "common/ja/ask-pin  仮の音声 / placeholder" in said
     assert asked("prompts", "list", "--language", "th") == (0, "")
+    # What is to be recorded for a language with a substitute has its own name and text.
+    file = home / "centres" / "demo.toml"
+    shelf.put(
+        file,
+        file.read_bytes().replace(b"[announcements.greeting]", b'[announcements.greeting]\nen = "Hello."'),
+    )
+    assert "demo/en/greeting  代用 / substitute  –  Hello.\n" in asked("prompts", "list")[1]
 
 
 def test_a_recording_is_brought_in_listened_to_and_approved_by_a_command_each(
