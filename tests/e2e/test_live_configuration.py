@@ -14,19 +14,20 @@ import numpy as np
 
 from callcore.centres import load
 from callcore.demo.centre import NUMBER, TEXTS, DemoCentre
-from callcore.demo.phone import SimPhone
+from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage
 from callcore.installation import pbx_settings, phone_ids
 from callcore.pbx.render import write
 from callcore.pins import PinFile
+from callcore.prompts import shelf
 from callcore.settings import load_secrets
 from tests.e2e.test_agents_sign_in import watcher
 from tests.support import audio
 from tests.support.people import read_page
 from tests.support.prompts import put_prompt, shipped_prompts
-from tests.support.station import PIN, Station, hears_now, music, station, until, voice_of, words
+from tests.support.station import PIN, Station, hears_for, hears_now, music, station, until, voice_of, words
 
 SECOND = "0975105152"
 MORE = f"""
@@ -202,7 +203,10 @@ NEW, CLOSED = "本日は臨時休業です。", TEXTS["closed"]
 
 
 def own_prompts(home: Path) -> Path:
-    return shipped_prompts(home, "demo")
+    """As shipped, but being closed is said twice over: long enough for a change to come in meanwhile."""
+    folder = shipped_prompts(home, "demo")
+    put_prompt(folder, "demo/ja/closed", CLOSED, 2 * shelf.ulaw_of(folder, "demo/ja/closed").read_bytes())
+    return folder
 
 
 async def test_an_announcement_is_changed_while_callers_hear_the_old_one_and_the_history_keeps_both() -> None:
@@ -219,16 +223,19 @@ async def test_an_announcement_is_changed_while_callers_hear_the_old_one_and_the
         status, said = await callcore(s, "plan")
         assert status == 3 and f"text {CLOSED} → {NEW}" in said and "extensions.conf" in said
 
-        async def hears(n: int) -> audio.Samples:
-            call = await s.dial_in(await s.caller(n))
+        async def whole(call: PhoneCall) -> audio.Samples:
             await call.wait_closed(40)
             return np.concatenate([words(call), audio.silence(6)])
 
-        first = await hears(1)
-        assert audio.find(old, first).score > 0.99
+        listening = await s.dial_in(await s.caller(1))
+        await hears_for(listening, 1)
         status, said = await callcore(s, "apply", "--yes")
         assert status == 0, said
-        second = await hears(2)
+        second = await whole(await s.dial_in(await s.caller(2)))
+        first = await whole(listening)
+        changed = s.told(f.Configured)[-1].at
+        assert changed < next(x.at for x in s.told(f.CallEnded) if x.call == s.call_ids()[0])
+        assert audio.find(old, first).score > 0.99
         assert audio.find(new, second).score > 0.99
         assert audio.find(new, first).score < 0.5
 
