@@ -193,6 +193,16 @@ _NOTED = (
     f.CallGivenUp,
     f.AgentPaused,
     f.AgentResumed,
+    f.PauseOverran,
+    f.PinRefused,
+    f.AgentLocked,
+    f.AgentUnlocked,
+    f.ResultKeyed,
+    f.HelpAsked,
+    f.HelpEnded,
+    f.CallMarked,
+    f.RecordingPaused,
+    f.RecordingResumed,
 )
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""

@@ -23,6 +23,7 @@ from zoneinfo import TZPATH
 
 import jinja2
 
+from callcore.domain import lamps
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
@@ -40,6 +41,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_stack",
     "app_userevent",
     "app_waitforcond",
     "cdr_custom",
@@ -179,6 +181,9 @@ SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
+_KEYS: Final = (*((digit, digit) for digit in "0123456789"), ("star", "*"), ("hash", "#"))
+"""The keys of a phone, with the names that Asterisk's features have here."""
+
 EMERGENCY_SOUND: Final = "emergency"
 """What a caller hears in an emergency closure; where a centre has none, the announcement `closed`."""
 
@@ -201,7 +206,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf",)
+_STATIC: Final = ("callcore.conf", "keys.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -282,6 +287,7 @@ class _CentreView:
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    lamps: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +305,7 @@ class _QueueView:
     ring_s: int
     acw_s: int
     longest_wait_s: int
+    lamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +314,8 @@ class _PhoneView:
     centre: str
     language: str
     secret: str
+    lamps: tuple[tuple[str, str], ...]
+    """Code and device state."""
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -327,6 +336,8 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "numbers": _number_views(centres),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
+        "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
+        "talk_keys": [(code, key.value) for key, code in dialplan.TALK_CODES.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }
@@ -514,6 +525,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        lamps=tuple(
+            (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
+        ),
     )
 
 
@@ -543,6 +557,7 @@ def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
             ring_s=queue.ring_s,
             acw_s=queue.acw_s,
             longest_wait_s=queue.longest_wait_s,
+            lamp=dialplan.lamp("queue", queue.id),
         )
         for centre in centres
         for queue in sorted(centre.queues, key=lambda queue: queue.id)
@@ -564,6 +579,10 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     centre=centre.id,
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
+                    lamps=tuple(
+                        (_Dialplan(code), dialplan.lamp(code, phone.id))
+                        for code, _ in lamps.of_phone(centre, None, None)
+                    ),
                 )
             )
     return views
