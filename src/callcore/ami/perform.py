@@ -92,6 +92,8 @@ class Performer:
                     await self._set(effect.channel_name, f"__{dialplan.NOTE}", note)
                 case e.Alarm():
                     log.error("alarm", what=effect.what, centre=effect.centre, phone=effect.phone)
+                case e.SwitchRecording():
+                    return await self._switch_recording(effect)
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
@@ -227,6 +229,30 @@ class Performer:
                 Action="Redirect", Channel=effect.channel_name, Context=dialplan.HOLD, Exten="s", Priority="1"
             )
             await self._waiting(effect.channel_name)
+
+    async def _switch_recording(self, effect: e.SwitchRecording) -> i.Input:
+        """A muted recording goes on with silence, so that its length stays that of the talk."""
+        try:
+            await self._call(
+                Action="MixMonitorMute",
+                Channel=effect.channel_name,
+                Direction="both",
+                State="1" if effect.paused else "0",
+            )
+            done = True
+        except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
+            log.warning("recording not switched", call=effect.call, why=str(error))
+            done = False
+        return i.RecordingSwitched(
+            at=self._now(),
+            call=effect.call,
+            paused=effect.paused,
+            done=done,
+            agent=effect.agent,
+            by=effect.by,
+            channel=effect.channel,
+            asked=effect.asked,
+        )
 
     async def shift_entries(self, channel_names: Collection[str], by: Micros) -> None:
         """The clock was stepped: put the callers' entries, which stand on their channels, onto the new clock.

@@ -39,7 +39,7 @@ class DemoCentre:
     service_level_s: int = 20
     short_abandon_s: int = 5
     more: str = ""
-    """Further tables of the centre file."""
+    """Further tables of the centre file, e.g. `[staff]`."""
 
     def phone(self, n: int) -> str:
         """The id of the n-th phone, from 1."""
@@ -99,5 +99,4 @@ priority = 5""")
             for n in seats
         )
         parts.extend(f'\n[announcements.{kind}]\nja = "{text}"' for kind, text in TEXTS.items())
-        parts.append(self.more)
-        return "\n".join(parts) + "\n"
+        return "\n".join([*parts, self.more]) + "\n"

@@ -13,7 +13,7 @@ from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CentreId, Instant
-from callcore.domain.stages import Presence, Work
+from callcore.domain.stages import Presence, TalkKey, Work
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 
@@ -35,6 +35,10 @@ class StaffDesk:
             "agent_pause": Command(Right.ACT_AGENTS, self._pause, self._about),
             "agent_ready": Command(Right.ACT_AGENTS, self._ready, self._about),
             "agent_sign_out": Command(Right.ACT_AGENTS, self._sign_out, self._about),
+            "agent_extend": Command(Right.ACT_AGENTS, self._extend, self._about),
+            "agent_unlock": Command(Right.ACT_AGENTS, self._unlock, self._about),
+            "agent_result": Command(Right.ACT_AGENTS, self._result, self._about),
+            "agent_talk_key": Command(Right.ACT_AGENTS, self._talk_key, self._about),
         }
 
     def _about(self, told: Mapping[str, Any]) -> About:
@@ -66,6 +70,29 @@ class StaffDesk:
     async def _sign_out(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=person.id))
 
+    async def _extend(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.WrapUpExtendAsked(at=self._now(), agent=self._agent(told), by=person.id))
+
+    async def _unlock(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.UnlockAsked(at=self._now(), agent=self._agent(told), by=person.id))
+
+    async def _result(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`key`: the digit of the result in the centre's list."""
+        key = told.get("key")
+        if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key <= 9:
+            raise Refused("結果は 0〜9 の数字で指定してください / give the result as a digit, 0 to 9")
+        return await self._ask(i.ResultAsked(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
+    async def _talk_key(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`key`: help, abuse, relay or recording, with the effect of that key on the agent's phone. What Asterisk
+        makes of `recording` is not waited for: it is a fact then."""
+        try:
+            key = TalkKey(told.get("key"))
+        except ValueError:
+            known = ", ".join(each.value for each in TalkKey)
+            raise Refused(f"key は {known} のいずれかです / key is one of {known}") from None
+        return await self._ask(i.TalkKeyed(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
     def _agent(self, told: Mapping[str, Any]) -> AgentId:
         name = str(told.get("agent") or "")
         if name not in self._loop.floor.agents:
@@ -93,7 +120,8 @@ async def asked(loop: Loop, told: i.Input) -> dict[str, Any]:
 
 
 def rows(floor: Floor) -> list[dict[str, Any]]:
-    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer."""
+    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer;
+    `locked_until`: in microseconds since the epoch, perhaps past."""
     return [
         {
             "agent": agent.id,
@@ -102,6 +130,8 @@ def rows(floor: Floor) -> list[dict[str, Any]]:
             "phone": agent.phone,
             "presence": agent.presence.value,
             "pause": agent.pause,
+            "pause_overran": agent.pause_overran,
+            "locked_until": agent.locked_until,
             "work": agent.work.value,
             "misses": agent.misses,
         }
@@ -136,5 +166,5 @@ def line(row: Mapping[str, Any]) -> str:
         PRESENCES[Presence(row["presence"])],
     ]
     if row["pause"]:
-        parts.append(f"({row['pause']})")
+        parts.append(f"({row['pause']}{', 時間超過 / too long' if row['pause_overran'] else ''})")
     return "  ".join(part for part in (*parts, WORKS[Work(row["work"])]) if part)

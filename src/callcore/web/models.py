@@ -123,6 +123,10 @@ class CallerOut(BaseModel):
     call: str
     number: str | None
     on_hold: bool
+    help: bool = Field(description="the agent asks for help (手上げ)")
+    abuse: bool = Field(description="reported (悪質・脅迫)")
+    relay: bool = Field(description="a relay-service call (電話リレー)")
+    recording_paused: bool
 
 
 class AgentOut(BaseModel):
@@ -135,6 +139,9 @@ class AgentOut(BaseModel):
     until: Moment | None = Field(description="end of after-call work or of a rest")
     device: Device | None
     pause: str | None = Field(description="the reason, while paused, also beside a talk", examples=["休憩"])
+    pause_overran: bool = Field(description="the pause is longer than its reason may be")
+    locked_until: Moment | None = Field(description="locked out for wrong PINs until then; null: not")
+    result: str | None = Field(description="the result keyed for the call in hand, or wrapped up")
     misses: int = Field(description="offers missed in a row")
     skills: dict[str, int] = Field(description="language or topic: level, 1 (best) to 9")
     guest: bool = Field(description="of another centre (兼務)")

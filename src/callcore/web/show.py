@@ -190,13 +190,24 @@ def _agent(
         until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
         device=floor.phones.get(agent.phone) if agent.phone is not None else None,
         pause=agent.pause,
+        pause_overran=agent.pause_overran,
+        locked_until=m.moment_or_none(agent.locked_until if agent.locked(floor.at) else None),
+        result=None if agent.last_call is None else agent.result,
         misses=agent.misses,
         skills=dict(agent.skills),
         guest=agent.centre != centre.id,
         why=[] if offer is None else list(offer.reasons),
         caller=None
         if call is None
-        else m.CallerOut(call=call.id, number=_number(call, personal), on_hold=call.held_since is not None),
+        else m.CallerOut(
+            call=call.id,
+            number=_number(call, personal),
+            on_hold=call.held_since is not None,
+            help=call.help_since is not None,
+            abuse=call.abuse,
+            relay=call.relay,
+            recording_paused=call.unrecorded_since is not None,
+        ),
     )
 
 
