@@ -29,6 +29,9 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 
 LOOK_EVERY_S = 0.005
 
+DIAL_RINGS_S = 30
+"""Seconds that a phone rings for its agent to pick up, before it calls the number that was asked for elsewhere."""
+
 CHANNEL_UP = "6"
 """`ChannelState` of a channel that was answered."""
 ANSWERED_ELSEWHERE = "26"
@@ -92,6 +95,17 @@ class Performer:
                     await self._set(effect.channel_name, f"__{dialplan.NOTE}", note)
                 case e.Alarm():
                     log.error("alarm", what=effect.what, centre=effect.centre, phone=effect.phone)
+                case e.DialOut():
+                    await self._call(
+                        Action="Originate",
+                        Channel=f"PJSIP/{effect.phone}",
+                        Context=dialplan.PHONES_DIAL,
+                        Exten=effect.number,
+                        Priority="1",
+                        Timeout=str(DIAL_RINGS_S * 1000),
+                        CallerID=f"<{effect.number}>",
+                        Async="true",
+                    )
                 case e.SwitchRecording():
                     return await self._switch_recording(effect)
                 case e.Reply():

@@ -74,6 +74,14 @@ class ReclaimCaller(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class DialOut(Effect):
+    """Ring the phone; who picks it up calls the number, by the same rules as if it had been dialled."""
+
+    phone: PhoneId
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddMember(Effect):
     """Mirror an agent's presence into the safety net."""
 

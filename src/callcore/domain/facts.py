@@ -502,8 +502,11 @@ class OfferFailed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSignedIn(Fact):
+    """`by`: whose right stood for the PIN; None: it was keyed."""
+
     agent: AgentId
     phone: PhoneId
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

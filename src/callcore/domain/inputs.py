@@ -271,12 +271,24 @@ class TimerFired(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInAsked(Input):
-    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here."""
+    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here.
+
+    `by`: the person whose right stands for the PIN; then there is no channel."""
 
     agent: AgentId
     phone: PhoneId
-    channel: str
+    channel: str | None
     verified: bool
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialAsked(Input):
+    """Somebody has the agent's phone ring, and then call a number, as if it had been dialled there."""
+
+    agent: AgentId
+    number: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
 from callcore.domain.ids import AgentId, CallId, Instant, PhoneId, after, seconds
 from callcore.domain.staff import AWAY, NOT_YET, PauseReason, Staff
-from callcore.domain.stages import Mark, Presence, SecondSignIn, Stage, TalkKey, Work
+from callcore.domain.stages import Device, Mark, Presence, SecondSignIn, Stage, TalkKey, Work
 from callcore.domain.turn import Turn, pause, resume, sign_in, sign_out
 
 SWITCH_AGAIN_S = 2
@@ -96,10 +96,23 @@ def sign_in_asked(turn: Turn, told: i.SignInAsked) -> None:
                 turn, turn.floor.agents[other], told.at, "別の人が受付開始 / somebody else signed in here"
             )
         away = NOT_YET if _rules(turn, agent).begins_paused else None
-        sign_in(turn, agent, told.phone, told.at, away)
+        sign_in(turn, agent, told.phone, told.at, away, told.by)
     elif agent.presence is Presence.PAUSED:
         resume(turn, agent, told.at, None)  # signing in again says: here I am
     reply(turn, told.channel, "signed-in")
+
+
+def dial_asked(turn: Turn, told: i.DialAsked) -> None:
+    """What the number may be is the dialplan's to say, as for one that is dialled."""
+    agent = who(turn, told.agent, None)
+    if agent is None or agent.phone is None:
+        turn.disregard("受付していない / not signed in")
+    elif agent.work not in (Work.IDLE, Work.WRAPPING_UP) or agent.offer is not None:
+        turn.disregard("応対中 / at work")
+    elif turn.floor.phones.get(agent.phone) is not Device.FREE:
+        turn.disregard("電話機が空いていない / the phone is not free")
+    else:
+        turn.want(e.DialOut(agent.phone, told.number))
 
 
 def _wrong_pin(turn: Turn, agent: AgentState, told: i.SignInAsked) -> None:
@@ -112,6 +125,13 @@ def _wrong_pin(turn: Turn, agent: AgentState, told: i.SignInAsked) -> None:
         return
     until = after(told.at, seconds(rules.lock_s))
     turn.tell(f.AgentLocked(at=told.at, agent=agent.id, phone=told.phone, until=until))
+    turn.want(
+        e.Alarm(
+            f"オペレーター {agent.id} は暗証番号の誤り {tries} 回で停止 / agent {agent.id} is locked out after {tries} wrong PINs",
+            agent.centre,
+            told.phone,
+        )
+    )
     reply(turn, told.channel, "locked")
 
 

@@ -545,6 +545,11 @@ def _(told: i.SignInAsked, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.DialAsked, turn: Turn) -> None:
+    keyed.dial_asked(turn, told)
+
+
+@_take.register
 def _(told: i.UnlockAsked, turn: Turn) -> None:
     keyed.unlock_asked(turn, told)
 

@@ -722,9 +722,16 @@ def device_is(turn: Turn, phone: PhoneId, device: Device, at: Instant) -> None:
         turn.tell(f.DeviceChanged(at=at, phone=phone, device=device))
 
 
-def sign_in(turn: Turn, agent: AgentState, phone: PhoneId, at: Instant, away: str | None = None) -> None:
+def sign_in(
+    turn: Turn,
+    agent: AgentState,
+    phone: PhoneId,
+    at: Instant,
+    away: str | None = None,
+    by: str | None = None,
+) -> None:
     """`away`: the shift begins with a pause of that reason, so that no call slips in."""
-    turn.tell(f.AgentSignedIn(at=at, agent=agent.id, phone=phone))
+    turn.tell(f.AgentSignedIn(at=at, agent=agent.id, phone=phone, by=by))
     if away is not None:
         turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=away, by="callcore"))
     for queue in agent.queues:

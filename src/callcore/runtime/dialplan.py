@@ -11,6 +11,8 @@ ARRIVALS = "callcore-in"
 HOLD = "callcore-hold"
 OFFER = "callcore-offer"
 NET = "callcore-net"
+PHONES_DIAL = "callcore-phones"
+"""What desk phones dial."""
 OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
 SIDES = ("callcore-dial", "callcore-contact")

@@ -166,6 +166,7 @@ class HoursOut(BaseModel):
     open: bool
     reason: Words
     changes_at: Moment | None
+    emergency_until: Moment | None = Field(description="end of the emergency closure that lasts; null: none")
 
 
 class SideFiguresOut(BaseModel):

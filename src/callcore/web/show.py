@@ -70,7 +70,8 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
     apart = view.books.sides_of(centre.id, window.first, window.before)
-    verdict = decide(centre.calendar, floor.emergencies.get(centre.id), at)
+    closure = floor.emergencies.get(centre.id)
+    verdict = decide(centre.calendar, closure, at)
     seats = _seats(centre)
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
@@ -84,6 +85,7 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             open=verdict.open,
             reason=m.Words(ja=verdict.reason, en=verdict.reason_en),
             changes_at=m.moment_or_none(verdict.changes_at),
+            emergency_until=None if closure is None or not closure.on(at) else m.moment(closure.until),
         ),
         window=_window(window, centre),
         figures=figures_out(today),
