@@ -112,6 +112,7 @@ class Source:
             *(self._timer,) * 3,
             *(self._sign_in,) * 3,
             self._sign_out,
+            self._dial,
             *(self._side_begins,) * 3,
             *(self._side_dialled,) * 2,
             *(self._side_goes,) * 3,
@@ -383,6 +384,9 @@ class Source:
             channel="PJSIP/x",
             verified=c % 5 != 0,
         )
+
+    def _dial(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.DialAsked(at=self.at, agent=self._agent(floor, a), number="0975346111", by="user:x")
 
     def _sign_out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.SignOutAsked(at=self.at, phone=self._phone(floor, a), channel="PJSIP/x")

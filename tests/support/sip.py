@@ -141,6 +141,11 @@ def loudness(sound: bytes, hertz: float) -> float:
     return float(power[np.abs(places - hertz) < max(15, 3 * RATE / len(samples))].sum() / power.sum())
 
 
+def decoded(sound: bytes) -> NDArray[np.float64]:
+    """The samples of what was heard, -1 to 1."""
+    return _DECODED[np.frombuffer(sound, np.uint8)]
+
+
 def silent(sound: bytes) -> bool:
     samples = _DECODED[np.frombuffer(sound, np.uint8)]
     return len(samples) == 0 or float(np.mean(samples**2)) < 1e-6

@@ -15,7 +15,7 @@ from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.lamps import HELP, Lamp, of_emergency, of_help, of_phone, of_queues
 from callcore.domain.measures import endings, figures
 from callcore.domain.staff import NOT_YET, PauseReason, Staff
-from callcore.domain.stages import Mark, Presence, ResultKind, SecondSignIn, TalkKey, Work
+from callcore.domain.stages import Device, Mark, Presence, ResultKind, SecondSignIn, TalkKey, Work
 from tests.support.acd import Acd, crew, opened, queue, site
 
 ONE, TWO = AgentId("1001"), AgentId("1002")
@@ -404,3 +404,54 @@ def test_a_phones_lamps_tell_of_its_agents_day() -> None:
     assert lamps(d) == {"*11": "steady", "*13": "steady", "*14": "steady", "*20": "flashing"}
     d.leaves(6, 1)
     assert lamps(d) == {}
+
+
+# -- asked elsewhere, with the effect of the key ---------------------------------------------------------------
+
+
+def asked_in(d: Acd, s: float, agent: AgentId = ONE, phone: PhoneId = P1) -> str | None:
+    d.until(s)
+    told = i.SignInAsked(at=d.at(s), agent=agent, phone=phone, channel=None, verified=True, by="user:sato")
+    return d.tell(told).disregarded
+
+
+def test_a_sign_in_by_right_names_the_person_and_keeps_every_rule_of_the_key() -> None:
+    d = desk(2, wrong_pins=1, lock_s=30)
+    assert asked_in(d, 0) is None
+    assert [(x.agent, x.phone, x.by) for x in d.told(f.AgentSignedIn)] == [(ONE, P1, "user:sato")]
+    keys_pin(d, 1, False, agent=TWO, phone=P2)
+    assert "停止中" in (asked_in(d, 2, TWO, P2) or ""), "who is locked out is let in by an unlocking only"
+    d.tell(i.UnlockAsked(at=d.at(3), agent=TWO, by="user:sato"))
+    assert asked_in(d, 4, TWO, P2) is None
+    assert not [x for x in d.effects if isinstance(x, e.Reply) and x.channel_name is None]
+
+
+def test_a_lock_out_is_an_alarm() -> None:
+    d = desk(1, wrong_pins=2)
+    keys_pin(d, 0, False)
+    assert not [x for x in d.effects if isinstance(x, e.Alarm)]
+    keys_pin(d, 1, False)
+    [alarm] = [x for x in d.effects if isinstance(x, e.Alarm)]
+    assert (alarm.centre, alarm.phone) == ("demo", P1)
+
+
+def dial_asked(d: Acd, s: float) -> str | None:
+    d.until(s)
+    return d.tell(i.DialAsked(at=d.at(s), agent=ONE, number="0975346111", by="user:sato")).disregarded
+
+
+def test_a_phone_is_made_to_dial_only_while_its_agent_has_nothing_else_in_hand() -> None:
+    d = desk(1)
+    assert "受付していない" in (dial_asked(d, 0) or "")
+    d.comes(1, 1)
+    assert dial_asked(d, 2) is None
+    assert [x for x in d.effects if isinstance(x, e.DialOut)] == [e.DialOut(P1, "0975346111")]
+    d.device(3, 1, Device.BUSY)
+    assert "空いていない" in (dial_asked(d, 4) or "")
+    d.device(5, 1, Device.FREE)
+    d.calls(6, "c1")
+    assert "応対中" in (dial_asked(d, 7) or ""), "a caller rings there"
+    d.answers(8, 1, "c1")
+    assert "応対中" in (dial_asked(d, 9) or "")
+    d.goes(10)
+    assert dial_asked(d, 11) is None, "a call-back is made in after-call work"

@@ -127,7 +127,8 @@ def _wrong_pin(turn: Turn, agent: AgentState, told: i.SignInAsked) -> None:
     turn.tell(f.AgentLocked(at=told.at, agent=agent.id, phone=told.phone, until=until))
     turn.want(
         e.Alarm(
-            f"オペレーター {agent.id} は暗証番号の誤り {tries} 回で停止 / agent {agent.id} is locked out after {tries} wrong PINs",
+            f"オペレーター {agent.id} は暗証番号の誤り {tries} 回で停止 / "
+            f"agent {agent.id} is locked out after {tries} wrong PINs",
             agent.centre,
             told.phone,
         )

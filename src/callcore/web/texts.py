@@ -139,8 +139,10 @@ TABLE: dict[str, tuple[str, str]] = {
     # emergency closure
     "emergency.title": ("緊急案内", "Emergency closure"),
     "emergency.why": (
-        "切り替えると、入電者には緊急案内が流れ、オペレーターにはつながりません。待っている人も案内を聞いて終わります。通話中の人はそのまま話せます。終わりの時刻が来ると自動で元に戻ります。",
-        "While it lasts callers hear the emergency announcement and reach no agent; who waits hears it too, and talks go on. It ends by itself at the time given.",
+        "切り替えると、入電者には緊急案内が流れ、オペレーターにはつながりません。待っている人も案内を聞いて終わります。"
+        "通話中の人はそのまま話せます。終わりの時刻が来ると自動で元に戻ります。",
+        "While it lasts callers hear the emergency announcement and reach no agent; who waits hears it too, and talks "
+        "go on. It ends by itself at the time given.",
     ),
     "emergency.on": ("緊急案内中", "On"),
     "emergency.off": ("通常", "Off"),
