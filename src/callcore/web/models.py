@@ -373,6 +373,7 @@ EXAMPLE: dict[str, Any] = {
                 "open": True,
                 "reason": {"ja": "営業時間内", "en": "within opening hours"},
                 "changes_at": "2026-11-20T09:00:00.000Z",
+                "emergency_until": None,
             },
             "window": {
                 "date": "2026-11-20",
@@ -458,11 +459,22 @@ EXAMPLE: dict[str, Any] = {
                     "until": None,
                     "device": "busy",
                     "pause": None,
+                    "pause_overran": False,
+                    "locked_until": None,
+                    "result": None,
                     "misses": 0,
                     "skills": {"en": 2},
                     "guest": False,
                     "why": [],
-                    "caller": {"call": "node1-1795136400.9", "number": "********321", "on_hold": False},
+                    "caller": {
+                        "call": "node1-1795136400.9",
+                        "number": "********321",
+                        "on_hold": False,
+                        "help": False,
+                        "abuse": False,
+                        "relay": False,
+                        "recording_paused": False,
+                    },
                 }
             ],
             "open_calls": [
