@@ -816,6 +816,42 @@ def agent_sign_out(agent: AgentNumber) -> None:
     _agent_does("agent_sign_out", agent, "受付を終了しました / signed out")
 
 
+@agent_app.command("extend")
+@needs(Right.ACT_AGENTS)
+def agent_extend(agent: AgentNumber) -> None:
+    """後処理を延ばす / Lengthen an agent's after-call work."""
+    _agent_does("agent_extend", agent, "後処理を延長しました / extended")
+
+
+@agent_app.command("unlock")
+@needs(Right.ACT_AGENTS)
+def agent_unlock(agent: AgentNumber) -> None:
+    """暗証番号の誤りによる停止を解く / Let an agent sign in again who was locked out for wrong PINs."""
+    _agent_does("agent_unlock", agent, "停止を解除しました / unlocked")
+
+
+@agent_app.command("result")
+@needs(Right.ACT_AGENTS)
+def agent_result(
+    agent: AgentNumber, key: Annotated[int, typer.Argument(min=0, max=9, help="結果の数字 / its digit")]
+) -> None:
+    """通話の結果を記録する / Key the result of the call in an agent's hand, as `*20` and the digit do."""
+    _agent_does("agent_result", agent, "結果を記録しました / result written down", key=key)
+
+
+@agent_app.command("talk-key")
+@needs(Right.ACT_AGENTS)
+def agent_talk_key(
+    agent: AgentNumber,
+    key: Annotated[
+        Literal["help", "abuse", "relay", "recording"],
+        typer.Argument(help="手上げ、悪質通報、電話リレー、録音一時停止 / *31 *32 *33 *34"),
+    ],
+) -> None:
+    """通話中のキーと同じ操作 / The same as that key on the agent's phone in a talk."""
+    _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
+
+
 @emergency_app.command("begin")
 @needs(Right.EMERGENCY)
 def emergency_begin(
@@ -878,8 +914,10 @@ def _engine(command: str, **fields: Any) -> Any:
         raise fail(str(error)) from None
 
 
-def _agent_does(command: str, agent: str, done: str, **fields: str) -> None:
-    with audited(settings_or_fail(), command, on=agent, why=fields.get("reason")):
+def _agent_does(command: str, agent: str, done: str, **fields: str | int) -> None:
+    with audited(
+        settings_or_fail(), command, on=agent, why=str(fields["reason"]) if "reason" in fields else None
+    ):
         answer = _engine(command, agent=agent, **fields)
         if not answer["done"]:
             raise fail(f"{agent}: {answer['why']}")

@@ -23,11 +23,12 @@ from callcore.access.rights import Person, Right
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
+from callcore.ami.lamps import Lamps
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.reload import reload
-from callcore.ami.translate import FeatureKeyed, KeyPressed, translate
+from callcore.ami.translate import TALK_KEYS, FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
 from callcore.ami.wire import AmiError, Event
 from callcore.centres import CentreFileErrors
@@ -37,6 +38,7 @@ from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.domain.staff import AWAY
 from callcore.installation import accounts_of, phone_ids
 from callcore.journal import (
     Codec,
@@ -83,8 +85,6 @@ SET_BACK_S = 2.0
 """Seconds by which the journal's last instant may be ahead of the clock at the start."""
 HEARD_WITHIN_S = 1.5
 """Seconds. The canary makes an event each second: a link that was heard so lately was watched up to its end."""
-AWAY = "離席"
-"""Why an agent is paused who keyed no other reason."""
 
 
 class Superseded(Exception):
@@ -185,6 +185,11 @@ class Engine:
             emergencies=lambda: self._loop.floor.emergencies,
             now=self._now,
         )
+        self._lamps = Lamps(
+            self._link,
+            floor=lambda: self._loop.floor,
+            generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+        )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._configurator = Configurator(
             settings,
@@ -270,6 +275,7 @@ class Engine:
             "lag": self._lag,
             "look": self._watch.run,
             "ahead": self._ahead.run,
+            "lamps": self._lamps.run,
             "checkpoint": self._checkpoints,
         }
         self._tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
@@ -411,7 +417,14 @@ class Engine:
         elif told.feature == "extend":
             self._loop.put(i.WrapUpExtendAsked(at=at, phone=phone, channel=channel))
         elif told.feature == "pause":
-            self._loop.put(i.PauseAsked(at=at, reason=AWAY, phone=phone, channel=channel))
+            self._loop.put(i.PauseAsked(at=at, reason=AWAY, key=told.digit, phone=phone, channel=channel))
+        elif told.feature == "result" and told.digit is not None:
+            self._loop.put(i.ResultAsked(at=at, key=told.digit, phone=phone, channel=channel))
+        elif told.feature in ("emergency_begin", "emergency_end"):
+            begins = told.feature == "emergency_begin"
+            self._loop.put(i.EmergencyKeyed(at=at, phone=phone, channel=channel, on=begins))
+        elif (key := TALK_KEYS.get(told.feature)) is not None:
+            self._loop.put(i.TalkKeyed(at=at, key=key, phone=phone, channel=channel))
         elif told.feature == "sign_in":
             # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
             agent = told.agent or next(
@@ -503,6 +516,7 @@ class Engine:
                 "engine_slowest_step_seconds": counts.slowest_us / SECOND,
                 "engine_timers": len(self._loop.timers),
                 "engine_clock_steps": self._clock_watch.steps,
+                "engine_lamps_behind": self._lamps.behind,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
                 **self._loop.offers.gauges(),

@@ -70,6 +70,7 @@ async def test_a_wrong_pin_is_refused_aloud_the_right_one_signs_in_and_neither_i
         desk = await s.desk(1)
         hears_prompt(s, await keyed(s, desk, WRONG), "refused")
         assert s.told(f.AgentSignedIn) == []
+        assert [(x.agent, x.tries) for x in s.told(f.PinRefused)] == [(s.centre.agent(1), 1)]
         hears_prompt(s, await keyed(s, desk, PIN), "signed-in")
         await s.fact(f.AgentSignedIn, lambda x: x.phone == s.centre.phone(1))
         await s.available(1)

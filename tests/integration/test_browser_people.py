@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from callcore.access.rights import ALL_CENTRES, Role
 from callcore.access.trail import Result, Wanted
+from callcore.domain import inputs as i
 from callcore.domain.ids import CentreId, QueueId
 from callcore.web import Pace
 from tests.support import axe
@@ -40,6 +41,17 @@ def a_source() -> DeskSource:
         phones=(),
     )
     return DeskSource(Desk().begin(configuration(small, second)))
+
+
+def closed_source() -> DeskSource:
+    """The same with an emergency closure of the north."""
+    source = a_source()
+    asked = i.EmergencyAsked(
+        at=source.desk.at(3), centre=CentreId("north"), reason="台風のため", by="user:mori"
+    )
+    source.desk.tell(asked)
+    source.turn()
+    return source
 
 
 async def tab_to(page: Page, target: Locator) -> None:
@@ -381,7 +393,7 @@ async def test_every_page_can_be_read_heard_and_reached(
     browser: Browser, language: str, scheme: Scheme
 ) -> None:
     """Axe finds nothing, every word stands out from its ground, and 320 pixels are wide enough (400 % of 1280)."""
-    async with served(a_source(), pace=PACE) as server:
+    async with served(closed_source(), pace=PACE) as server:
         first_administrator(server.accounts)
         a_trail(server)
         server.accounts.add("tanaka", "田中 太郎", Role.VIEWER, [ALL_CENTRES], None, "user:chief")
@@ -395,6 +407,7 @@ async def test_every_page_can_be_read_heard_and_reached(
             (nobody, f"/welcome/{secret}"),
             (nobody, "/welcome/none"),
             (chief, "/account?done=password_changed"),
+            (chief, "/emergency?done=emergency_begun"),
             (chief, "/users"),
             (chief, "/users/mori"),
             (chief, "/users/nobody"),
@@ -410,6 +423,53 @@ async def test_every_page_can_be_read_heard_and_reached(
             assert found == [], path + "\n".join(map(str, found))
         nobody.told_nothing_wrong(server)
         chief.told_nothing_wrong(server)
+
+
+async def test_the_emergency_closure_is_switched_by_keyboard_and_without_scripts(browser: Browser) -> None:
+    async with served(closed_source(), pace=PACE) as server:
+        first_administrator(server.accounts)
+        user(server.accounts, "mori", Role.SUPERVISOR, ("demo",))
+        page = (await seat(browser, server, who="chief", scripts=False)).page
+        await page.goto(f"{server.url}/?lang=en")
+        await page.get_by_role("link", name="Emergency").click()
+        north = page.get_by_role("region", name="North centre")
+        await expect(north).to_contain_text("台風のため")
+        await expect(north.get_by_role("button", name="End the emergency closure")).to_be_visible()
+        demo = page.get_by_role("region", name="Test centre")
+        await expect(demo.get_by_role("button", name="End")).to_have_count(0)
+
+        # The engine refuses: why is said there, and what was written is kept.
+        server.orders.answer = {"done": False, "why": "終わりが過去 / the end is past"}
+        await demo.get_by_label("Reason").fill("earthquake")
+        await demo.get_by_label("Until").fill("2026-11-20T18:00")
+        await demo.get_by_role("button", name="Begin the emergency closure").click()
+        await expect(page.get_by_role("alert")).to_contain_text("the end is past")
+        await expect(demo.get_by_label("Reason")).to_have_value("earthquake")
+        await expect(demo.get_by_label("Until")).to_have_value("2026-11-20T18:00")
+        command, by, fields = server.orders.orders[-1]
+        assert (command, by, fields["centre"]) == ("emergency_begin", "user:chief", "demo")
+        assert fields["until"] == datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp(), (
+            "in the centre's own time"
+        )
+
+        server.orders.answer = {"done": True, "why": None}
+        await demo.get_by_role("button", name="Begin the emergency closure").click()
+        await expect(page.get_by_role("status").first).to_have_text("The emergency closure has begun.")
+        await north.get_by_role("button", name="End the emergency closure").click()
+        await expect(page.get_by_role("status").first).to_have_text("The emergency closure has ended.")
+        assert server.orders.orders[-1][0] == "emergency_end"
+        told = [(line.action, line.centre, line.result) for line in server.trail.newest(Wanted(), 3)]
+        assert told == [
+            ("emergency_end", "north", Result.DONE),
+            ("emergency_begin", "demo", Result.DONE),
+            ("emergency_begin", "demo", Result.FAILED),
+        ]
+
+        # A supervisor sees and switches the own centres only.
+        own = (await seat(browser, server, who="mori")).page
+        await own.goto(f"{server.url}/emergency?lang=en")
+        await expect(own.get_by_role("region", name="North centre")).to_have_count(0)
+        await expect(own.get_by_role("region", name="Test centre")).to_have_count(1)
 
 
 async def test_who_may_not_see_numbers_is_told_so_on_the_board(browser: Browser) -> None:

@@ -58,6 +58,7 @@ def lines(server: Served, **wanted: Any) -> list[Line]:
 
 FILLED = {
     "call": "c1",
+    "centre": "demo",
     "agent": "1001",
     "version": "0" * 12,
     "name": "board.js",

@@ -252,6 +252,15 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/agents/{agent}/pause",
         "/api/v1/agents/{agent}/ready",
         "/api/v1/agents/{agent}/sign-out",
+        "/api/v1/agents/{agent}/sign-in",
+        "/api/v1/agents/{agent}/unlock",
+        "/api/v1/agents/{agent}/extend",
+        "/api/v1/agents/{agent}/result",
+        "/api/v1/agents/{agent}/talk-key",
+        "/api/v1/agents/{agent}/dial",
+        "/api/v1/calls/{call}/answer",
+        "/api/v1/centres/{centre}/answers",
+        "/api/v1/centres/{centre}/emergency",
     }
     schemas = document["components"]["schemas"]
     assert schemas["Live"]["examples"] == [m.EXAMPLE]

@@ -25,7 +25,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Stage
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, TalkKey
 from tests.support.floors import NUMBER, centre, configuration, rich
 
 T = TypeVar("T")
@@ -94,6 +94,10 @@ class Source:
             *(self._paused,) * 2,
             *(self._ready,) * 2,
             self._extended,
+            *(self._talk_key,) * 2,
+            self._recording,
+            self._result,
+            self._unlock,
             self._out,
             self._reconfigured,
             self._emergency,
@@ -108,6 +112,7 @@ class Source:
             *(self._timer,) * 3,
             *(self._sign_in,) * 3,
             self._sign_out,
+            self._dial,
             *(self._side_begins,) * 3,
             *(self._side_dialled,) * 2,
             *(self._side_goes,) * 3,
@@ -302,9 +307,30 @@ class Source:
     def _paused(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         phone, agent = (self._phone(floor, a), None) if b % 3 else (None, self._agent(floor, a))
         reason = _pick(("休憩", "研修"), c)
+        key = None if c % 3 else b % 10
         return i.PauseAsked(
-            at=self.at, reason=reason, phone=phone, agent=agent, channel="x" if c % 2 else None
+            at=self.at, reason=reason, key=key, phone=phone, agent=agent, channel="x" if c % 2 else None
         )
+
+    def _talk_key(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        leg = self._channel(floor, a) if b % 2 else None
+        call = floor.calls.get(self._open_call(floor, a))
+        if call is not None and c % 4:
+            leg = call.talking_leg
+        return i.TalkKeyed(
+            at=self.at, key=_pick(list(TalkKey), c), leg=leg, phone=self._phone(floor, b), channel="x"
+        )
+
+    def _recording(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        return i.RecordingSwitched(
+            at=self.at, call=self._open_call(floor, a), paused=b % 2 == 0, done=c % 4 != 0, asked=c % 2 == 0
+        )
+
+    def _result(self, floor: Floor, a: int, b: int, _c: int) -> i.Input:
+        return i.ResultAsked(at=self.at, key=b % 10, phone=self._phone(floor, a), channel="x")
+
+    def _unlock(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.UnlockAsked(at=self.at, agent=self._agent(floor, a), by="user:sato")
 
     def _ready(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         phone, agent = (self._phone(floor, a), None) if b % 3 else (None, self._agent(floor, a))
@@ -358,6 +384,9 @@ class Source:
             channel="PJSIP/x",
             verified=c % 5 != 0,
         )
+
+    def _dial(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.DialAsked(at=self.at, agent=self._agent(floor, a), number="0975346111", by="user:x")
 
     def _sign_out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.SignOutAsked(at=self.at, phone=self._phone(floor, a), channel="PJSIP/x")

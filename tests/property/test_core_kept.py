@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import CentreId, ChannelId, Instant, PhoneId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Books
-from callcore.domain.stages import Device, SideKind, SideOutcome
+from callcore.domain.staff import PauseReason, Staff
+from callcore.domain.stages import Device, SideKind, SideOutcome, TalkKey
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
 from tests.property.test_core_days import LINKS, SEEDS, a_day
 from tests.property.test_core_garbage import DRAWS, at_work
+from tests.support.acd import crew, opened, queue, site
 from tests.support.sim import Sim
 from tests.support.watched import Watched
 from tests.unit import test_core_sides as sides
@@ -102,6 +105,9 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     apart = side_calls()
     assert kept(codec, apart) == apart
     seen.update(type(fact).__name__ for fact in apart)
+    keyed = keys_pressed()
+    assert kept(codec, keyed) == keyed
+    seen.update(type(fact).__name__ for fact in keyed)
     assert seen == set(f.KINDS)
 
 
@@ -120,6 +126,30 @@ def side_calls() -> list[f.Fact]:
     made.tell(i.AnswerDropAsked(at=made.at(113), call=second, reason="済み"))
     third = sides.dial(made, 200, kind=SideKind.EMERGENCY, other="119")
     made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
+    return list(made.facts)
+
+
+def keys_pressed() -> list[f.Fact]:
+    """What is told of an agent at the keys: wrong PINs, a pause that is too long, and a talk with every key in it."""
+    rules = replace(Staff(), wrong_pins=1, pauses=(PauseReason(1, "休憩", None, 5),))
+    made = opened(replace(site(queue(acw_s=20), staff=crew(1)), staff=rules))
+    phone = PhoneId("demo-p1")
+    made.tell(i.SignInAsked(at=made.at(0), agent=AgentId("1001"), phone=phone, channel="x", verified=False))
+    made.tell(i.UnlockAsked(at=made.at(1), agent=AgentId("1001"), by="user:sato"))
+    made.comes(2, 1)
+    made.tell(i.PauseAsked(at=made.at(3), reason="休憩", key=1, phone=phone, channel="x"))
+    made.until(10)
+    made.ready(11, 1)
+    made.calls(12, "c1")
+    leg = made.answers(12, 1, "c1")
+    for key in (TalkKey.HELP, TalkKey.HELP, TalkKey.RELAY, TalkKey.RECORDING):
+        made.tell(i.TalkKeyed(at=made.at(13), key=key, leg=leg, channel="x"))
+    for paused in (True, False):
+        made.tell(
+            i.RecordingSwitched(at=made.at(14), call=CallId("c1"), paused=paused, done=True, channel="x")
+        )
+    made.goes(20)
+    made.tell(i.ResultAsked(at=made.at(21), key=1, phone=phone, channel="x"))
     return list(made.facts)
 
 

@@ -38,6 +38,10 @@ COMMON_HZ = {
     "call-refused": 2200,
     "call-failed": 2400,
     "emergency-elsewhere": 2600,
+    "key-refused": 2200,
+    "help-asked": 2400,
+    "ask-emergency": 2600,
+    "emergency-on": 2800,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 

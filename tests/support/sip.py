@@ -14,6 +14,7 @@ import itertools
 import random
 import re
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ class Message:
     headers: list[tuple[str, str]]
     body: str
     text: str
+    at: float = field(default_factory=time.time)
+    """When it came, in seconds since the epoch."""
 
     @classmethod
     def parse(cls, data: bytes) -> Message:
@@ -140,6 +143,11 @@ def loudness(sound: bytes, hertz: float) -> float:
     return float(power[np.abs(places - hertz) < max(15, 3 * RATE / len(samples))].sum() / power.sum())
 
 
+def decoded(sound: bytes) -> NDArray[np.float64]:
+    """The samples of what was heard, -1 to 1."""
+    return _DECODED[np.frombuffer(sound, np.uint8)]
+
+
 def silent(sound: bytes) -> bool:
     samples = _DECODED[np.frombuffer(sound, np.uint8)]
     return len(samples) == 0 or float(np.mean(samples**2)) < 1e-6
@@ -158,6 +166,8 @@ class Call:
     sound: bytes = field(default_factory=lambda: b"\xff" * RATE)
     """Said over and over while there is a call; µ-law."""
     heard: bytearray = field(default_factory=bytearray)
+    events: list[str] = field(default_factory=list)
+    """The keys that were heard as RFC 4733 events, each once."""
     packets: list[tuple[float, int]] = field(default_factory=list)
     """(loop time of arrival, RTP timestamp) of each packet that was heard."""
     state: str = "new"
@@ -235,6 +245,8 @@ class Call:
         self.agent.changed()
 
     def take_sound(self, data: bytes) -> None:
+        if data[1] & 127 == EVENT_TYPE and data[1] & 128:  # the marker bit: the first packet of a key
+            self.events.append("0123456789*#"[data[12]])
         if data[1] & 127 == self.agent.codec:
             self.heard += data[12:]
             self.packets.append((asyncio.get_running_loop().time(), struct.unpack("!I", data[4:8])[0]))
@@ -277,6 +289,37 @@ def _digit(sign: str) -> Iterator[tuple[int, bytes]]:
         yield 0, struct.pack("!BBH", code, 0x80 | 10, 5 * PACKET)
 
 
+@dataclass(slots=True)
+class Lamp:
+    """A key's light, as the latest NOTIFY has it."""
+
+    agent: Agent
+    ident: str
+
+    @property
+    def told(self) -> list[tuple[float, str]]:
+        """When (in seconds since the epoch) it was told to be `off`, `steady` or `flashing`."""
+        found = []
+        for message in self.agent.messages:
+            if message.method == "NOTIFY" and message.get("call-id") == self.ident:
+                state = re.search(r"<state[^>]*>(\w+)</state>", message.body)
+                if state is not None:
+                    words = {"terminated": "off", "confirmed": "steady", "early": "flashing"}
+                    found.append((message.at, words[state[1]]))
+        return found
+
+    @property
+    def shown(self) -> str | None:
+        """What it shows now; None: nothing was told yet."""
+        told = self.told
+        return told[-1][1] if told else None
+
+    async def shows(self, wanted: str, within_s: float = DEADLINE_S) -> None:
+        await comes_true(
+            lambda: self.shown == wanted, f"{self.agent.user}: {wanted}, not {self.shown}", within_s
+        )
+
+
 class Agent:
     """One user agent at one address. Made by `sip_agent`."""
 
@@ -317,6 +360,22 @@ class Agent:
             call, "REGISTER", f"sip:{self.pbx[0]}:{self.pbx[1]}", f"Expires: {expires}\r\n"
         )
         assert status.status == 200, status.text
+
+    async def watch(self, number: str, expires: int = 3600) -> Lamp:
+        """SUBSCRIBE to the lamp of that key (dialog-info, RFC 4235)."""
+        uri = f"sip:{number}@{self.pbx[0]}:{self.pbx[1]}"
+        call = Call(self, f"s{next(_numbers)}@{self.host}", self._me(), f"<{uri}>", uri)
+        asked = f"Event: dialog\r\nAccept: application/dialog-info+xml\r\nExpires: {expires}\r\n"
+        digest = ""
+        for _ in range(2):
+            self.request("SUBSCRIBE", call, asked + digest, uri=uri)
+            answer = await self.answer_to(call)
+            if answer.status != 401:
+                break
+            digest = self._digest(answer, "SUBSCRIBE", uri)
+            call.cseq += 1
+        assert answer.status in (200, 202), answer.text
+        return Lamp(self, call.ident)
 
     async def call(self, number: str, sound: bytes | None = None) -> Call:
         """Send an INVITE; the call's state tells the rest."""

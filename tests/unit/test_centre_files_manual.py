@@ -51,7 +51,7 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
     for name, value in re.findall(pattern, apart):
         assert getattr(Outgoing(""), name) == float(value), name
     rows = re.findall(pattern, MANUAL.replace(apart, ""))
-    assert len(rows) == 19
+    assert len(rows) == 23
     queue = mori(tmp_path).queues[1]  # which is given nothing but its id and name
     centres_own = {name for name, _ in rows if not hasattr(queue, name)}
     found = mori(tmp_path, re.sub(rf"(?m)^({'|'.join(centres_own)}) = .*\n", "", EXAMPLE))
@@ -62,5 +62,9 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         "short_abandon_s": found.short_abandon_s,
         "pause_after_misses": found.pause_after_misses,
         "keep": found.keep,
+        "wrong_pins": found.staff.wrong_pins,
+        "lock_s": found.staff.lock_s,
+        "recording_pause_s": found.staff.recording_pause_s,
+        "lamp_waiting": found.staff.lamp_waiting,
     }
     assert held == {name: float(value) for name, value in rows}

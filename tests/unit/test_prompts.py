@@ -173,6 +173,21 @@ READINGS = {
     "common/ja/emergency-elsewhere": (
         "コノデンワキデワ、キンキューノツーホーガデキマセン。ケータイデンワナド、ホカノデンワカラ、スグニオカケクダサイ。"
     ),
+    "common/ja/abuse-marked": "ツーホーシマシタ。",
+    "common/ja/ask-emergency": "キンキューアンナイニキリカエマス。ヨロシケレバ、イチヲオシテクダサイ。",
+    "common/ja/emergency-off": "キンキューアンナイヲシューリョーシマシタ。",
+    "common/ja/emergency-on": "キンキューアンナイニキリカエマシタ。",
+    "common/ja/help-asked": "ヨビマシタ。",
+    "common/ja/key-refused": "デキマセン。",
+    "common/ja/locked": "アンショーバンゴーノアヤマリガツズイタタメ、シバラクウケツケヲカイシデキマセン。",
+    "common/ja/other-seat": "コノデンワキデワ、ウケツケヲカイシデキマセン。",
+    "common/ja/pause-full": "コノリユーデリセキデキルニンズーニ、タッシテイマス。",
+    "common/ja/recording-paused": "ロクオンヲトメマシタ。",
+    "common/ja/recording-resumed": "ロクオンヲサイカイシマシタ。",
+    "common/ja/relay-marked": "デンワリレー。",
+    "common/ja/result-keyed": "ケッカヲキロクシマシタ。",
+    "common/ja/signed-in-elsewhere": "ベツノデンワキデウケツケチューデス。",
+    "common/ja/undone": "トリケシマシタ。",
     "ja/apology": (
         "モーシワケゴザイマセン。タダイマ、オツナギスルコトガデキマセン。"
         "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"

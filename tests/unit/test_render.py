@@ -175,7 +175,7 @@ def test_the_trunk_says_nothing_about_us_and_each_phone_has_one_place() -> None:
     assert "match = 127.0.0.11\nmatch = 127.0.0.12\n" in section(files, "pjsip.conf", "trunk-identify")
     phone = section(files, "pjsip.conf", "oita-p1")
     assert "password = secret-of-oita-p1-xxxx" in phone
-    assert "subscribe_context = callcore-hints-oita" in phone
+    assert "subscribe_context = callcore-lamps-oita-p1" in phone
     assert "max_contacts = 1" in section(files, "pjsip.conf", "callcore-aor")
 
 

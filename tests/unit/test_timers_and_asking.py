@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from callcore.access.rights import Person, Reach, Right, system_person
+from callcore.access.rights import system_person
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -178,45 +178,39 @@ async def test_an_input_that_the_core_cannot_take_is_said_to_whoever_asked() -> 
 async def test_a_supervisor_begins_sees_and_ends_an_emergency_and_each_is_written_with_who_asked() -> None:
     async with deciding(staffed()) as (_, loop, pen):
         now = after(loop.floor.at, seconds(1))
-        desk, head = EmergencyDesk(loop, lambda: now), system_person("head")
+        desk = EmergencyDesk(loop, lambda: now)
         until = now / 1e6 + 600
         begun = await desk.commands["emergency_begin"].handler(
-            {"centre": "demo", "reason": " 地震  震度6 ", "until": until}, head
+            {"centre": "demo", "reason": " 地震  震度6 ", "until": until}, BY
         )
-        wanted = {
-            "centre": "demo",
-            "since": now / 1e6,
-            "until": until,
-            "reason": "地震 震度6",
-            "by": "system:head",
-        }
+        wanted = {"centre": "demo", "since": now / 1e6, "until": until, "reason": "地震 震度6", "by": BY.id}
         assert begun == {"done": True, "why": None, "emergency": wanted}
-        assert await desk.commands["emergency_list"].handler({}, head) == [wanted]
-        other = Person("user:other", "", {Right.READ_LIVE: Reach.CENTRES}, frozenset({"elsewhere"}))
-        assert await desk.commands["emergency_list"].handler({}, other) == []
-        end = desk.commands["emergency_end"]
-        assert await end.handler({"centre": "demo"}, head) == {"done": True, "why": None}
-        assert await desk.commands["emergency_list"].handler({}, head) == []
-        assert (await end.handler({"centre": "demo"}, head))["done"] is False
-        assert (end.right, end.about({"centre": "demo"})) == (Right.EMERGENCY, ("demo", None))
+        assert await desk.commands["emergency_list"].handler({}, BY) == [wanted]
+        assert await desk.commands["emergency_end"].handler({"centre": "demo"}, BY) == {
+            "done": True,
+            "why": None,
+        }
+        assert await desk.commands["emergency_list"].handler({}, BY) == []
+        assert (await desk.commands["emergency_end"].handler({"centre": "demo"}, BY))["done"] is False
         began, ended = pen.written
-        assert isinstance(began, f.EmergencyBegan)
-        assert (began.by, began.until) == ("system:head", round(until * 1e6))
-        assert isinstance(ended, f.EmergencyEnded) and ended.by == "system:head"
+        assert isinstance(began, f.EmergencyBegan) and (began.by, began.until) == (BY.id, round(until * 1e6))
+        assert isinstance(ended, f.EmergencyEnded) and ended.by == BY.id
 
 
 async def test_an_emergency_that_makes_no_sense_is_refused_with_what_to_say_instead() -> None:
     async with deciding(staffed()) as (_, loop, pen):
         desk = EmergencyDesk(loop, lambda: after(loop.floor.at, seconds(1)))
-        begin, head = desk.commands["emergency_begin"].handler, system_person("head")
         wrong = {
             "one of: demo": {"centre": "nowhere", "reason": "地震"},
             "1 to 100": {"centre": "demo", "reason": "  "},
+            "give reason": {"centre": "demo", "reason": "あ" * 101},
             "seconds since the epoch": {"centre": "demo", "reason": "地震", "until": "18:00"},
         }
         for said, told in wrong.items():
             with pytest.raises(Refused, match=said):
-                await begin(told, head)
-        past = await begin({"centre": "demo", "reason": "地震", "until": 1}, head)
+                await desk.commands["emergency_begin"].handler(told, BY)
+        past = await desk.commands["emergency_begin"].handler(
+            {"centre": "demo", "reason": "地震", "until": 1}, BY
+        )
         assert past["done"] is False and "later than now" in past["why"] and past["emergency"] is None
         assert pen.written == []

@@ -29,6 +29,9 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 
 LOOK_EVERY_S = 0.005
 
+DIAL_RINGS_S = 30
+"""Seconds that a phone rings for its agent to pick up, before it calls the number that was asked for elsewhere."""
+
 CHANNEL_UP = "6"
 """`ChannelState` of a channel that was answered."""
 ANSWERED_ELSEWHERE = "26"
@@ -92,6 +95,19 @@ class Performer:
                     await self._set(effect.channel_name, f"__{dialplan.NOTE}", note)
                 case e.Alarm():
                     log.error("alarm", what=effect.what, centre=effect.centre, phone=effect.phone)
+                case e.DialOut():
+                    await self._call(
+                        Action="Originate",
+                        Channel=f"PJSIP/{effect.phone}",
+                        Context=dialplan.PHONES_DIAL,
+                        Exten=effect.number,
+                        Priority="1",
+                        Timeout=str(DIAL_RINGS_S * 1000),
+                        CallerID=f"<{effect.number}>",
+                        Async="true",
+                    )
+                case e.SwitchRecording():
+                    return await self._switch_recording(effect)
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
@@ -227,6 +243,30 @@ class Performer:
                 Action="Redirect", Channel=effect.channel_name, Context=dialplan.HOLD, Exten="s", Priority="1"
             )
             await self._waiting(effect.channel_name)
+
+    async def _switch_recording(self, effect: e.SwitchRecording) -> i.Input:
+        """A muted recording goes on with silence, so that its length stays that of the talk."""
+        try:
+            await self._call(
+                Action="MixMonitorMute",
+                Channel=effect.channel_name,
+                Direction="both",
+                State="1" if effect.paused else "0",
+            )
+            done = True
+        except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
+            log.warning("recording not switched", call=effect.call, why=str(error))
+            done = False
+        return i.RecordingSwitched(
+            at=self._now(),
+            call=effect.call,
+            paused=effect.paused,
+            done=done,
+            agent=effect.agent,
+            by=effect.by,
+            channel=effect.channel,
+            asked=effect.asked,
+        )
 
     async def shift_entries(self, channel_names: Collection[str], by: Micros) -> None:
         """The clock was stepped: put the callers' entries, which stand on their channels, onto the new clock.

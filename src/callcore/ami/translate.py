@@ -12,13 +12,13 @@ from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
 from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
-from callcore.domain.stages import Device, OfferStage, SideKind, SideOutcome
+from callcore.domain.stages import Device, OfferStage, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureKeyed:
-    """A desk phone dialled a feature code. `agent` is None when it keyed none."""
+    """A desk phone dialled a feature code. `agent` and `digit` (of a reason, a result) are None when it keyed none."""
 
     at: Instant
     feature: str
@@ -26,6 +26,7 @@ class FeatureKeyed:
     phone: PhoneId
     channel: ChannelId
     channel_name: str
+    digit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ RETURNED_RESULTS = DIAL_RESULTS | {
 
 OVERFLOWS = {outcome.value: outcome for outcome in OUTCOMES.values()}
 """What a wait may be ended as by us, by the dialplan's word."""
+
+TALK_KEYS = {key.value: key for key in TalkKey}
+DIGITS = frozenset("0123456789")
 
 DEVICES: dict[str, Device] = {
     "NOT_INUSE": Device.FREE,
@@ -261,9 +265,21 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
             phone, channel, name = event.get("Phone"), _channel(event), event.get("Channel")
             if phone is None or channel is None or name is None:
                 return None
+            digit = event.get("Digit") or ""
             return FeatureKeyed(
-                at, event.get("Feature") or "", event.get("Agent"), PhoneId(phone), channel, name
+                at,
+                event.get("Feature") or "",
+                event.get("Agent"),
+                PhoneId(phone),
+                channel,
+                name,
+                int(digit) if digit in DIGITS else None,
             )
+        case "CallcoreKey":
+            channel, name, key = _channel(event), event.get("Channel"), TALK_KEYS.get(event.get("Key") or "")
+            if channel is None or name is None or key is None:
+                return None
+            return i.TalkKeyed(at=at, key=key, leg=channel, channel=name)
     return None
 
 

@@ -20,6 +20,7 @@ from callcore.centres.outgoing import display_of, read_contacts, read_display, r
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
+from callcore.centres.staff import read_staff
 from callcore.domain.centre import (
     TONGUES,
     Agent,
@@ -204,9 +205,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     targets.close()
 
     calendar = read_hours(top.table("hours"), zone, today)
-    staff = top.table("staff", required=False)
-    pause_after_misses = staff.integer("pause_after_misses", 3, 0, 99)
-    staff.close()
+    staff, pause_after_misses = read_staff(top)
     reaches: list[Reach] = []
     queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
@@ -244,6 +243,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         keep=sharing.keep,
         lends_to=sharing.lends_to,
         callers=callers,
+        staff=staff,
         test_numbers=test_numbers,
         outgoing=outgoing,
         contacts=contacts,
@@ -353,7 +353,10 @@ def _agents(
         if phone is not None:
             known(table.sheet, table.at("phone"), phone, centre, [each.id for each in phones], PHONE)
         skills = table.levels("skills", "skills = { en = 2 }")
-        agents.append(Agent(AgentId(number), name, tuple(served), phone, skills))
+        emergency = table.given("emergency")
+        if emergency:
+            table.only_true("emergency")
+        agents.append(Agent(AgentId(number), name, tuple(served), phone, skills, emergency))
         table.close()
     return tuple(agents)
 

@@ -205,6 +205,16 @@ _NOTED = (
     f.AgentPaused,
     f.AgentResumed,
     f.EmergencyNotCarried,
+    f.PauseOverran,
+    f.PinRefused,
+    f.AgentLocked,
+    f.AgentUnlocked,
+    f.ResultKeyed,
+    f.HelpAsked,
+    f.HelpEnded,
+    f.CallMarked,
+    f.RecordingPaused,
+    f.RecordingResumed,
 )
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""

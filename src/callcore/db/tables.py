@@ -23,10 +23,11 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 from callcore.db.types import At, Document, Word
-from callcore.domain.stages import OfferStage, Outcome, Party, SideKind, SideOutcome
+from callcore.domain.stages import OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
 metadata = MetaData(
     naming_convention={
@@ -81,6 +82,13 @@ calls = Table(
     Column("imprecise", Boolean, nullable=False, server_default=false()),
     Column("position", Integer, comment="In the line, at the first entry"),
     Column("estimate_s", Double, comment="The wait estimated then"),
+    Column("result", Text, comment="What the agent keyed, by the centre's list of that day"),
+    Column("result_kind", Word(ResultKind), comment="What that counts as"),
+    Column("helped", Boolean, nullable=False, server_default=false(), comment="The agent asked for help"),
+    Column("abuse", Boolean, nullable=False, server_default=false(), comment="Reported: keep the recording"),
+    Column("relay", Boolean, nullable=False, server_default=false(), comment="A relay-service call"),
+    Column("unrecorded_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("unrecorded_since", At),
     Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),

@@ -42,8 +42,10 @@ class DemoCentre:
     """Dates with hours of their own; without windows: closed."""
     service_level_s: int = 20
     short_abandon_s: int = 5
+    may_close: tuple[int, ...] = ()
+    """Agents, from 1, who may switch the emergency closure from their phones."""
     more: str = ""
-    """Further tables of the centre file."""
+    """Further tables of the centre file, e.g. `[staff]`."""
 
     def phone(self, n: int) -> str:
         """The id of the n-th phone, from 1."""
@@ -100,8 +102,8 @@ priority = 5""")
         parts.extend(f'\n[[phones]]\nid = "p{n}"\nseat = "A-{n}"\nmodel = "generic"' for n in seats)
         parts.extend(
             f'\n[[agents]]\nid = "{self.agent(n)}"\nname = "オペレーター{n:02}"\nqueues = ["general"]'
+            + ("\nemergency = true" if n in self.may_close else "")
             for n in seats
         )
         parts.extend(f'\n[announcements.{kind}]\nja = "{text}"' for kind, text in TEXTS.items())
-        parts.append(self.more)
-        return "\n".join(parts) + "\n"
+        return "\n".join([*parts, self.more]) + "\n"

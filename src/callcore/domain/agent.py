@@ -8,6 +8,7 @@ Rules
 - RESERVED begins with the offer and RINGING with the phone's own ringing; both end with the offer.
 - After-call work is ours to end: no offer while WRAPPING_UP.
 - Who dials out is CALLING_OUT, also out of after-call work (a call-back is made there), and wraps up after it.
+- Wrong PINs in a row lock an agent out for a time, also while signed in elsewhere; the right one forgets them.
 - Who lets the phone ring out, or rejects, goes to the end of the idle order; a busy or unreachable phone does not
   cost the place, for that may not be the person's doing.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.ids import AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.stages import Presence, Work
 from callcore.domain.transitions import Table
 
@@ -80,10 +81,37 @@ class AgentState:
     """Where the after-call work of now began."""
     side: CallId | None = None
     """The call of the agent's own making that is in hand, or wrapped up."""
+    pause_longest_s: int | None = None
+    """The limit of the pause of now, in seconds."""
+    pause_overran: bool = False
+    wrong_pins: int = 0
+    """In a row, for this agent's number."""
+    locked_until: Instant | None = None
+    """No PIN counts before, not even the right one."""
+    last_call: CallId | None = None
+    """The call in hand, or wrapped up: a result that is keyed is its result."""
+    result: str | None = None
+    """What was keyed as its result."""
+    relayed: bool = False
+    """It was a relay-service call: no limit of after-call work."""
 
     def level(self, skill: str) -> int | None:
         """1 (best) to 9; None: does not have it."""
         return next((level for name, level in self.skills if name == skill), None)
+
+    def locked(self, at: Instant) -> bool:
+        return self.locked_until is not None and at < self.locked_until
+
+    @property
+    def pause_due(self) -> Instant | None:
+        """When the pause becomes longer than it may; None: never, or it has, or it has not begun: that is where the
+        work ends."""
+        if self.pause_longest_s is None or self.paused_at is None or self.pause_overran:
+            return None
+        if self.work is not Work.IDLE:
+            return None
+        since = max(self.paused_at, self.state_since or self.paused_at)
+        return Instant(since + self.pause_longest_s * SECOND)
 
     @property
     def on_duty(self) -> bool:

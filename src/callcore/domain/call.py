@@ -160,6 +160,13 @@ class Call:
     """Q.850 cause with which the last talk's phone leg ended."""
     imprecise: bool = False
     """Something of it was told late."""
+    help_since: Instant | None = None
+    """The agent asked for help (手上げ)."""
+    abuse: bool = False
+    relay: bool = False
+    unrecorded_since: Instant | None = None
+    """Its recording is paused."""
+    unrecorded_until: Instant | None = None
 
     @property
     def channel(self) -> ChannelId:

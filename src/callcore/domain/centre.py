@@ -11,6 +11,7 @@ from enum import Enum
 
 from callcore.domain.hours import Calendar
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.staff import Staff
 from callcore.domain.stages import Outcome, Treatment
 
 
@@ -196,6 +197,8 @@ class Agent:
     """The seat the agent is fixed to; None: any phone of the centre."""
     skills: tuple[tuple[str, int], ...] = ()
     """(language or topic, level: 1 best to 9)."""
+    emergency: bool = False
+    """May switch the centre to its emergency announcement from the phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,7 @@ class Centre:
     lends_to: tuple[CentreId, ...] = ()
     """Centres whose callers its agents may serve by an overflow rule."""
     callers: tuple[ListedCaller, ...] = ()
+    staff: Staff = Staff()
     test_numbers: tuple[str, ...] = ()
     """Callers whose calls are left out of the figures, as they arrive in the caller id."""
     outgoing: Outgoing | None = None

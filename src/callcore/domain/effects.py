@@ -1,7 +1,7 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them but `MoveCaller` and `PushEmergencies` may be repeated blindly. After a restart the snapshot shows which
-were carried out.
+None of them but `MoveCaller`, `SwitchRecording` and `PushEmergencies` may be repeated blindly. After a restart the
+snapshot shows which were carried out.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ class ReclaimCaller(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class DialOut(Effect):
+    """Ring the phone; who picks it up calls the number, by the same rules as if it had been dialled."""
+
+    phone: PhoneId
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddMember(Effect):
     """Mirror an agent's presence into the safety net."""
 
@@ -96,6 +104,22 @@ class PauseMember(Effect):
 class RemoveMember(Effect):
     queue: QueueId
     phone: PhoneId
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRecording(Effect):
+    """Have the call's recording go on without sound (`paused`), or with it again. What came of it is an input, with
+    the other fields as they are here.
+
+    May be repeated."""
+
+    call: CallId
+    channel_name: str
+    paused: bool
+    agent: AgentId | None = None
+    by: str | None = None
+    channel: str | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

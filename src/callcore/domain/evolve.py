@@ -32,6 +32,7 @@ from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
     Device,
+    Mark,
     Outcome,
     Party,
     Presence,
@@ -269,6 +270,9 @@ def _call_moved(call: Call, by: int) -> Call:
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
         held_since=_moved(call.held_since, by),
+        help_since=_moved(call.help_since, by),
+        unrecorded_since=_moved(call.unrecorded_since, by),
+        unrecorded_until=_moved(call.unrecorded_until, by),
     )
 
 
@@ -282,6 +286,7 @@ def _agent_moved(agent: AgentState, by: int) -> AgentState:
         rest_until=_moved(agent.rest_until, by),
         paused_at=_moved(agent.paused_at, by),
         talk_ended_at=_moved(agent.talk_ended_at, by),
+        locked_until=_moved(agent.locked_until, by),
     )
 
 
@@ -520,6 +525,9 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
                 last_queue=call.queue,
                 talk_ended_at=None,
                 side=None,
+                last_call=call.id,
+                result=None,
+                relayed=False,
             ),
         )
     return put_call(
@@ -612,11 +620,13 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
                 wrap_up_until=until,
                 talk_ended_at=fact.at,
                 at_work_for=agent.at_work_for if until is not None else None,
+                last_call=agent.last_call if until is not None else None,
+                relayed=call.relay,
             ),
         )
     return put_call(
         floor,
-        changed(call, stage=stage, talking_with=None, talk_since=None, parted_at=fact.at),
+        changed(call, stage=stage, talking_with=None, talk_since=None, parted_at=fact.at, help_since=None),
         pace=pace,
     )
 
@@ -703,6 +713,8 @@ def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
             talk_ended_at=None,
             at_work_for=fact.centre,
             last_queue=agent.last_queue or next(iter(agent.queues), None),
+            last_call=None,
+            relayed=False,
         ),
     )
 
@@ -923,14 +935,41 @@ def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
             signed_in_at=fact.at,
             state_since=fact.at,
             idle_since=fact.at,
+            wrong_pins=0,
+            locked_until=None,
         ),
         seated=floor.seated.set(fact.phone, agent.id),
     )
 
 
 def _fresh(agent: AgentState) -> AgentState:
-    """The agent as the files know him, with nothing of the day."""
-    return AgentState(agent.id, agent.name, agent.centre, agent.queues, agent.seat, agent.skills, agent.rank)
+    """The agent as the files know him, with nothing of the day but wrong PINs."""
+    return AgentState(
+        agent.id,
+        agent.name,
+        agent.centre,
+        agent.queues,
+        agent.seat,
+        agent.skills,
+        agent.rank,
+        wrong_pins=agent.wrong_pins,
+        locked_until=agent.locked_until,
+    )
+
+
+@_apply.register
+def _(fact: f.PinRefused, floor: Floor) -> Floor:
+    return put_agent(floor, changed(_agent(floor, fact.agent), wrong_pins=fact.tries, locked_until=None))
+
+
+@_apply.register
+def _(fact: f.AgentLocked, floor: Floor) -> Floor:
+    return put_agent(floor, changed(_agent(floor, fact.agent), wrong_pins=0, locked_until=fact.until))
+
+
+@_apply.register
+def _(fact: f.AgentUnlocked, floor: Floor) -> Floor:
+    return put_agent(floor, changed(_agent(floor, fact.agent), wrong_pins=0, locked_until=None))
 
 
 @_apply.register
@@ -955,6 +994,8 @@ def _(fact: f.AgentPaused, floor: Floor) -> Floor:
             presence=Presence.PAUSED,
             pause=fact.reason,
             paused_at=fact.at,
+            pause_longest_s=fact.longest_s,
+            pause_overran=False,
             state_since=fact.at if agent.work is Work.IDLE else agent.state_since,
         ),
     )
@@ -973,6 +1014,8 @@ def _(fact: f.AgentResumed, floor: Floor) -> Floor:
             presence=Presence.READY,
             pause=None,
             paused_at=None,
+            pause_longest_s=None,
+            pause_overran=False,
             misses=0,
             state_since=fact.at if idle else agent.state_since,
             idle_since=fact.at if idle else agent.idle_since,
@@ -993,8 +1036,54 @@ def _(fact: f.WrapUpEnded, floor: Floor) -> Floor:
             idle_since=fact.at,
             at_work_for=None,
             side=None,
+            last_call=None,
         ),
     )
+
+
+@_apply.register
+def _(fact: f.PauseOverran, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.presence is not Presence.PAUSED:
+        raise IllegalTransition(f"agent {agent.id} is not paused")
+    return put_agent(floor, changed(agent, pause_overran=True))
+
+
+@_apply.register
+def _(fact: f.ResultKeyed, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.last_call != fact.call:
+        raise IllegalTransition(f"agent {agent.id} has {agent.last_call} in hand, not {fact.call}")
+    return put_agent(floor, changed(agent, result=fact.result))
+
+
+@_apply.register
+def _(fact: f.HelpAsked, floor: Floor) -> Floor:
+    return put_call(floor, changed(_call(floor, fact.call), help_since=fact.at))
+
+
+@_apply.register
+def _(fact: f.HelpEnded, floor: Floor) -> Floor:
+    return put_call(floor, changed(_call(floor, fact.call), help_since=None))
+
+
+@_apply.register
+def _(fact: f.CallMarked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if fact.mark is Mark.ABUSE:
+        return put_call(floor, changed(call, abuse=fact.on))
+    return put_call(floor, changed(call, relay=fact.on))
+
+
+@_apply.register
+def _(fact: f.RecordingPaused, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, unrecorded_since=fact.at, unrecorded_until=fact.until))
+
+
+@_apply.register
+def _(fact: f.RecordingResumed, floor: Floor) -> Floor:
+    return put_call(floor, changed(_call(floor, fact.call), unrecorded_since=None, unrecorded_until=None))
 
 
 @_apply.register

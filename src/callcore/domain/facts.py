@@ -22,7 +22,17 @@ from callcore.domain.ids import (
     VisitId,
 )
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Treatment
+from callcore.domain.stages import (
+    Device,
+    Mark,
+    OfferStage,
+    Outcome,
+    Party,
+    ResultKind,
+    SideKind,
+    SideOutcome,
+    Treatment,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,8 +502,37 @@ class OfferFailed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSignedIn(Fact):
+    """`by`: whose right stood for the PIN; None: it was keyed."""
+
     agent: AgentId
     phone: PhoneId
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinRefused(Fact):
+    """A wrong PIN was keyed for this agent; the `tries`th in a row. The PIN itself is told nowhere."""
+
+    agent: AgentId
+    phone: PhoneId
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLocked(Fact):
+    """Too many wrong PINs in a row: nobody signs in as this agent before `until`."""
+
+    agent: AgentId
+    phone: PhoneId
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentUnlocked(Fact):
+    """`by`: the person who asked."""
+
+    agent: AgentId
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -512,6 +551,16 @@ class AgentPaused(Fact):
     agent: AgentId
     reason: str
     by: str | None = None
+    longest_s: int | None = None
+    """The limit of this reason, in seconds; None: as long as it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseOverran(Fact):
+    """The pause is longer than its reason may be."""
+
+    agent: AgentId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -533,6 +582,7 @@ class WrapUpEnded(Fact):
 class WrapUpExtended(Fact):
     agent: AgentId
     until: Instant
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -544,6 +594,66 @@ class RestEnded(Fact):
 class DeviceChanged(Fact):
     phone: PhoneId
     device: Device
+
+
+# -- what agents key in and after a talk ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultKeyed(Fact):
+    """The result of a call, by the centre's list of that day; a later one takes its place. `by` None: the agent."""
+
+    call: CallId
+    agent: AgentId
+    result: str
+    kind: ResultKind
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpAsked(Fact):
+    """手上げ. `agent` None: whoever talks, the safety net's doing. `by` None: the agent; so in all of these."""
+
+    call: CallId
+    agent: AgentId | None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpEnded(Fact):
+    call: CallId
+    agent: AgentId | None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMarked(Fact):
+    """`on` False: the mark was a mistake. A recording of a call that is marked ABUSE is not to be deleted."""
+
+    call: CallId
+    mark: Mark
+    agent: AgentId | None
+    on: bool = True
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingPaused(Fact):
+    """Asterisk writes silence from here on, at most until then."""
+
+    call: CallId
+    agent: AgentId | None
+    until: Instant
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResumed(Fact):
+    """`early`: somebody asked; else its time was over, or the talk."""
+
+    call: CallId
+    early: bool = False
+    by: str | None = None
 
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}

@@ -195,12 +195,16 @@ class Floor:
                 yield Timer(TimerKind.WRAP_UP, agent.id), agent.wrap_up_until
             if agent.rest_until is not None:
                 yield Timer(TimerKind.REST, agent.id), agent.rest_until
+            if (over := agent.pause_due) is not None:
+                yield Timer(TimerKind.PAUSE, agent.id), over
         for offer in self.offers.values():
             yield Timer(TimerKind.OFFER, offer.id), offer.overdue_at
         for call in self.calls.values():
             due = self.wait_due(call, self.at)
             if due is not None:
                 yield Timer(TimerKind.WAIT, call.id), due
+            if call.unrecorded_until is not None:
+                yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_until
         for name, emergency in self.emergencies.items():
             if emergency.ended is None:
                 yield Timer(TimerKind.EMERGENCY, name), emergency.until

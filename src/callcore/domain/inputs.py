@@ -20,7 +20,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
 
 
 class TimerKind(Enum):
@@ -30,6 +30,10 @@ class TimerKind(Enum):
     """No end of an offer was told within its bound."""
     WAIT = "wait"
     """A caller's wait comes to a rung of the ladder, to a limit, or to the next look at the estimate."""
+    PAUSE = "pause"
+    """An agent's pause becomes longer than its reason may be."""
+    RECORDING = "recording"
+    """The recording of a talk goes on by itself."""
     EMERGENCY = "emergency"
     """A centre's emergency closure ends by itself."""
     CLOSING = "closing"
@@ -267,12 +271,24 @@ class TimerFired(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInAsked(Input):
-    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here."""
+    """An agent keyed number and PIN on a phone. `verified`: it is that agent's PIN, which itself never comes here.
+
+    `by`: the person whose right stands for the PIN; then there is no channel."""
 
     agent: AgentId
     phone: PhoneId
-    channel: str
+    channel: str | None
     verified: bool
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialAsked(Input):
+    """Somebody has the agent's phone ring, and then call a number, as if it had been dialled there."""
+
+    agent: AgentId
+    number: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +317,8 @@ class PauseAsked(Input):
     phone: PhoneId | None = None
     by: str | None = None
     channel: str | None = None
+    key: int | None = None
+    """The reason by its digit in the centre's list, instead of by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +338,61 @@ class WrapUpExtendAsked(Input):
     agent: AgentId | None = None
     phone: PhoneId | None = None
     channel: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockAsked(Input):
+    """Somebody lets an agent, who was locked out for wrong PINs, sign in again."""
+
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultAsked(Input):
+    """The result of the call in hand, or wrapped up, by its digit. Other fields as in `PauseAsked`."""
+
+    key: int
+    agent: AgentId | None = None
+    phone: PhoneId | None = None
+    by: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkKeyed(Input):
+    """A key of an agent inside a talk. `leg`: keyed on this channel of the talk; else fields as in `PauseAsked`."""
+
+    key: TalkKey
+    leg: ChannelId | None = None
+    agent: AgentId | None = None
+    phone: PhoneId | None = None
+    by: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyKeyed(Input):
+    """緊急案内切替: whoever is signed in at this phone begins the centre's emergency closure (`on`), or ends it."""
+
+    phone: PhoneId
+    channel: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSwitched(Input):
+    """Asterisk was asked to pause a recording (`paused`) or to go on. `done` False: it refused. `channel` as above."""
+
+    call: CallId
+    paused: bool
+    done: bool
+    agent: AgentId | None = None
+    by: str | None = None
+    channel: str | None = None
+    asked: bool = False
+    """By a person; else by the core itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -21,7 +22,7 @@ from callcore.domain import facts as f
 from callcore.domain import sides
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
 from callcore.domain.sides import SideRecord
-from callcore.domain.stages import ANSWERED, NOT_OFFERED, Outcome, Party
+from callcore.domain.stages import ANSWERED, ESCALATED, NOT_OFFERED, Mark, Outcome, Party, ResultKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,18 @@ class Record:
     """The place in the line at the first entry; 1 is next."""
     estimate_s: float | None = None
     """The wait in seconds that was estimated then (EWT)."""
+    result: str | None = None
+    """What the agent keyed as its result, and what that counts as."""
+    result_kind: ResultKind | None = None
+    helped: bool = False
+    """The agent asked for help (手上げ)."""
+    abuse: bool = False
+    """Reported (悪質・脅迫): its recording is not to be deleted."""
+    relay: bool = False
+    """電話リレー."""
+    unrecorded: int = 0
+    """How long its recording was paused."""
+    unrecorded_since: Instant | None = None
     test: bool = False
     """From a listed test number."""
 
@@ -264,7 +277,7 @@ class Endings:
     by_outcome: Mapping[Outcome, int]
     """Ended calls only; every outcome is there."""
     completion_ratio: Ratio
-    """センター内完了率: completed and not escalated ÷ answered. Nothing can be escalated yet."""
+    """センター内完了率: completed and not escalated ÷ answered. Escalated: by its result, 取り次ぎ or 折り返し."""
     transfer_ratio: Ratio
     """転送率: both kinds ÷ answered; each is in `by_outcome`."""
     answer_ratio_without_short: Ratio
@@ -275,28 +288,65 @@ class Endings:
     """Abandoned ÷ (offered - abandoned_short)."""
     by_net: int
     """Of the answered, how many the safety net connected."""
+    results: Mapping[str, int]
+    """Each result that was keyed, by its name."""
+    complaints: int
+    """苦情件数."""
+    bookings: int
+    """予約受付件数."""
+    without_result: int
+    """Answered and ended, and no result was keyed."""
+    helped: int
+    """手上げのあった通話."""
+    abuse: int
+    """悪質・脅迫として通報された通話."""
+    relay: int
+    """電話リレーの通話."""
+    relay_talk: Ratio
+    """Microseconds of talk of those that ended ÷ their number."""
 
 
 def endings(records: Iterable[Record], of: Figures) -> Endings:
     """How these calls ended; `of` are the figures of the same calls."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-    by_net = 0
+    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = 0
+    results: Counter[str] = Counter()
+    kinds: Counter[ResultKind] = Counter()
     for record in records:
         if record.test:
             continue
         by_net += record.by_net
+        helped += record.helped
+        abuse += record.abuse
+        relay += record.relay
+        if record.result is not None and record.result_kind is not None:
+            results[record.result] += 1
+            kinds[record.result_kind] += 1
         if record.outcome is not None:
             ends[record.outcome] += 1
+            without += record.outcome in ANSWERED and record.result is None
+            escalated += record.outcome is Outcome.COMPLETED and record.result_kind in ESCALATED
+            if record.relay:
+                relayed += 1
+                relay_talk += record.talk
     long = of.offered - of.abandoned_short
     transferred = ends[Outcome.TRANSFERRED_ATTENDED] + ends[Outcome.TRANSFERRED_BLIND]
     return Endings(
         by_outcome=ends,
-        completion_ratio=Ratio(ends[Outcome.COMPLETED], of.answered),
+        completion_ratio=Ratio(ends[Outcome.COMPLETED] - escalated, of.answered),
         transfer_ratio=Ratio(transferred, of.answered),
         answer_ratio_without_short=Ratio(of.answered, long),
         answer_ratio_of_arrivals=Ratio(of.answered, of.arrivals),
         abandon_ratio_without_short=Ratio(of.abandoned, long),
         by_net=by_net,
+        results=dict(sorted(results.items())),
+        complaints=kinds[ResultKind.COMPLAINT],
+        bookings=kinds[ResultKind.BOOKING],
+        without_result=without,
+        helped=helped,
+        abuse=abuse,
+        relay=relay,
+        relay_talk=Ratio(relay_talk, relayed),
     )
 
 
@@ -370,12 +420,24 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 by_net=known.by_net or fact.by_net,
                 talk_since=fact.at,
             )
+        case f.ResultKeyed():
+            return replace(known, result=fact.result, result_kind=fact.kind)
+        case f.HelpAsked():
+            return replace(known, helped=True)
+        case f.CallMarked():
+            if fact.mark is Mark.ABUSE:
+                return replace(known, abuse=fact.on)
+            return replace(known, relay=fact.on)
+        case f.RecordingPaused():
+            return replace(known, unrecorded_since=fact.at)
+        case f.RecordingResumed():
+            return _recorded_again(known, fact.at)
         case f.CallHeld():
             return replace(known, held_since=fact.at)
         case f.CallResumed():
             return _hold_over(known, fact.at)
         case f.TalkEnded():
-            over = _hold_over(known, fact.at)
+            over = _hold_over(_recorded_again(known, fact.at), fact.at)
             began = over.talk_since
             return (
                 over
@@ -404,11 +466,21 @@ def moved(known: Record, by: int) -> Record:
         answered_at=_later(known.answered_at, by),
         talk_since=_later(known.talk_since, by),
         held_since=_later(known.held_since, by),
+        unrecorded_since=_later(known.unrecorded_since, by),
     )
 
 
 def _later(at: Instant | None, by: int) -> Instant | None:
     return None if at is None else Instant(at + by)
+
+
+def _recorded_again(known: Record, at: Instant) -> Record:
+    """Nothing is recorded beyond a talk; so a pause ends with it at the latest."""
+    if known.unrecorded_since is None:
+        return known
+    return replace(
+        known, unrecorded=known.unrecorded + max(0, at - known.unrecorded_since), unrecorded_since=None
+    )
 
 
 def _hold_over(known: Record, at: Instant) -> Record:

@@ -154,3 +154,49 @@ class Device(Enum):
     FREE = "free"
     BUSY = "busy"
     UNREACHABLE = "unreachable"
+
+
+class SecondSignIn(Enum):
+    """What becomes of a sign-in of somebody who is signed in on another phone."""
+
+    MOVES = "moves"
+    """The first one ends."""
+    REFUSED = "refused"
+
+
+class ResultKind(Enum):
+    """What the result of a call counts as (definitions: complaints, bookings, escalated)."""
+
+    DONE = "done"
+    TRANSFER = "transfer"
+    """取り次ぎ: escalated."""
+    CALLBACK = "callback"
+    """折り返し: escalated."""
+    COMPLAINT = "complaint"
+    BOOKING = "booking"
+    OTHER = "other"
+
+
+ESCALATED = frozenset({ResultKind.TRANSFER, ResultKind.CALLBACK})
+
+
+class TalkKey(Enum):
+    """What an agent keys inside a talk."""
+
+    HELP = "help"
+    """手上げ: asks the supervisor for help; once more: not needed any more."""
+    ABUSE = "abuse"
+    """悪質・脅迫通報."""
+    RELAY = "relay"
+    """電話リレー; once more: it was none."""
+    RECORDING = "recording"
+    """録音一時停止; once more: goes on."""
+
+
+class Mark(Enum):
+    """What a call is marked as, for good."""
+
+    ABUSE = "abuse"
+    """悪質・脅迫: its recording is not to be deleted."""
+    RELAY = "relay"
+    """電話リレー: no limits of time."""

@@ -10,15 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing
+from callcore.domain import closing, keyed
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
-from callcore.domain.agent import AgentState
 from callcore.domain.centre import ANSWER_DAYS
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, after, seconds
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, after, seconds
 from callcore.domain.personal import Personal
 from callcore.domain.reconcile import reconcile
 from callcore.domain.sides import ANSWER_MOST, SideCall
@@ -40,11 +39,9 @@ from callcore.domain.turn import (
     drop_answers,
     give_up,
     joined,
-    pause,
     resume,
     side_begins,
     side_ends,
-    sign_in,
     sign_out,
 )
 
@@ -514,6 +511,12 @@ def _(told: i.TimerFired, turn: Turn) -> None:
     if kind is i.TimerKind.WAIT:
         _wait_timer(turn, CallId(subject), told.at)
         return
+    if kind is i.TimerKind.PAUSE:
+        keyed.pause_timer(turn, AgentId(subject), told.at)
+        return
+    if kind is i.TimerKind.RECORDING:
+        keyed.recording_timer(turn, CallId(subject), told.at)
+        return
     if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
         closing.timer(turn, kind, CentreId(subject), told.at)
         return
@@ -536,45 +539,19 @@ def _wait_timer(turn: Turn, name: CallId, at: Instant) -> None:
         turn.waited(call, at)
 
 
-def _sign_in_refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> str | None:
-    """Why this agent may not sign in on this phone; None: may."""
-    home = turn.floor.centres.get(agent.centre)
-    if home is None or all(spec.id != agent.id for spec in home.agents):
-        return "設定にいない / not in the files"
-    if turn.floor.phone_centre.get(phone) != agent.centre:
-        return "センターの電話機ではない / not a phone of the agent's centre"
-    if agent.seat is not None and agent.seat != phone:
-        return "別の席に固定 / fixed to another seat"
-    if agent.work not in (Work.IDLE, Work.WRAPPING_UP):
-        return "別の電話機で応対中 / at work on another phone"
-    other = turn.floor.seated.get(phone)
-    if other is not None and turn.floor.agents[other].work not in (Work.IDLE, Work.WRAPPING_UP):
-        return "この電話機は使用中 / another agent is at work on this phone"
-    return None
+@_take.register
+def _(told: i.SignInAsked, turn: Turn) -> None:
+    keyed.sign_in_asked(turn, told)
 
 
 @_take.register
-def _(told: i.SignInAsked, turn: Turn) -> None:
-    agent = turn.floor.agents.get(told.agent)
-    refusal = "番号か暗証番号が違う / wrong number or PIN" if not told.verified or agent is None else None
-    if agent is not None and refusal is None:
-        refusal = _sign_in_refusal(turn, agent, told.phone)
-    if agent is None or refusal is not None:
-        turn.disregard(refusal or "unknown agent")
-        turn.want(e.Reply(told.channel, "refused"))
-        return
-    if agent.phone != told.phone:
-        if agent.presence is not Presence.SIGNED_OUT:
-            sign_out(turn, agent, told.at, "別の電話機で受付開始 / signed in on another phone")
-        other = turn.floor.seated.get(told.phone)
-        if other is not None:
-            sign_out(
-                turn, turn.floor.agents[other], told.at, "別の人が受付開始 / somebody else signed in here"
-            )
-        sign_in(turn, agent, told.phone, told.at)
-    elif agent.presence is Presence.PAUSED:
-        resume(turn, agent, told.at, None)  # signing in again says: here I am
-    turn.want(e.Reply(told.channel, "signed-in"))
+def _(told: i.DialAsked, turn: Turn) -> None:
+    keyed.dial_asked(turn, told)
+
+
+@_take.register
+def _(told: i.UnlockAsked, turn: Turn) -> None:
+    keyed.unlock_asked(turn, told)
 
 
 @_take.register
@@ -598,38 +575,17 @@ def _(told: i.AgentOutAsked, turn: Turn) -> None:
     sign_out(turn, agent, told.at, "指示による / as told", told.by)
 
 
-def _who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
-    """The agent who is meant, if signed in."""
-    name = agent if agent is not None else turn.floor.seated.get(phone) if phone is not None else None
-    found = turn.floor.agents.get(name) if name is not None else None
-    return found if found is not None and found.phone is not None else None
-
-
-def _reply(turn: Turn, channel: str | None, word: str) -> None:
-    if channel is not None:
-        turn.want(e.Reply(channel, word))
-
-
 @_take.register
 def _(told: i.PauseAsked, turn: Turn) -> None:
-    agent = _who(turn, told.agent, told.phone)
-    if agent is None:
-        turn.disregard("受付していない / not signed in")
-        _reply(turn, told.channel, "refused")
-        return
-    if agent.pause == told.reason:
-        turn.disregard("その理由で離席中 / paused for that reason already")
-    else:
-        pause(turn, agent, told.at, told.reason, told.by)
-    _reply(turn, told.channel, "paused")
+    keyed.pause_asked(turn, told)
 
 
 @_take.register
 def _(told: i.ReadyAsked, turn: Turn) -> None:
-    agent = _who(turn, told.agent, told.phone)
+    agent = keyed.who(turn, told.agent, told.phone)
     if agent is None:
         turn.disregard("受付していない / not signed in")
-        _reply(turn, told.channel, "refused")
+        keyed.reply(turn, told.channel, "refused")
         return
     before = len(turn.facts)
     if agent.presence is Presence.PAUSED:
@@ -640,26 +596,32 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
     if len(turn.facts) == before:
         turn.disregard("すでに受付中 / ready already")
-    _reply(turn, told.channel, "ready")
+    keyed.reply(turn, told.channel, "ready")
 
 
 @_take.register
 def _(told: i.WrapUpExtendAsked, turn: Turn) -> None:
-    agent = _who(turn, told.agent, told.phone)
-    queue = turn.floor.queues.get(agent.last_queue) if agent is not None and agent.last_queue else None
-    if agent is None or agent.wrap_up_until is None or agent.talk_ended_at is None or queue is None:
-        turn.disregard("後処理中ではない / not in after-call work")
-        _reply(turn, told.channel, "not-possible")
-        return
-    most = after(agent.talk_ended_at, seconds(queue.acw_most_s))
-    until = min(after(agent.wrap_up_until, seconds(queue.acw_extend_s)), most)
-    if until <= agent.wrap_up_until:
-        turn.disregard("後処理の上限に達した / after-call work is as long as it may be")
-        _reply(turn, told.channel, "not-possible")
-        return
-    turn.tell(f.WrapUpExtended(at=told.at, agent=agent.id, until=until))
-    turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, agent.id), until))
-    _reply(turn, told.channel, "extended")
+    keyed.extend_asked(turn, told)
+
+
+@_take.register
+def _(told: i.ResultAsked, turn: Turn) -> None:
+    keyed.result_asked(turn, told)
+
+
+@_take.register
+def _(told: i.TalkKeyed, turn: Turn) -> None:
+    keyed.talk_keyed(turn, told)
+
+
+@_take.register
+def _(told: i.EmergencyKeyed, turn: Turn) -> None:
+    keyed.emergency_keyed(turn, told)
+
+
+@_take.register
+def _(told: i.RecordingSwitched, turn: Turn) -> None:
+    keyed.recording_switched(turn, told)
 
 
 @_take.register

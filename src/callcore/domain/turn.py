@@ -68,6 +68,14 @@ class Turn:
     def tell(self, fact: f.Fact) -> None:
         self.floor = evolve(self.floor, fact)
         self.facts.append(fact)
+        self._watch_pause(getattr(fact, "agent", None))
+
+    def _watch_pause(self, name: AgentId | None) -> None:
+        """A pause that has a limit begins with whatever fact ends the agent's work."""
+        agent = self.floor.agents.get(name) if name is not None else None
+        due = None if agent is None else agent.pause_due
+        if due is not None and name is not None:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.PAUSE, name), max(due, self.at)))
 
     def want(self, effect: e.Effect) -> None:
         self.effects.append(effect)
@@ -223,6 +231,8 @@ class Turn:
         self.tell(
             f.TalkEnded(at=at, call=call.id, agent=agent, wrap_up_until=until, reconstructed=reconstructed)
         )
+        if call.unrecorded_since is not None:
+            self.want(e.SwitchRecording(call.id, call.channel_name, False))
         if until is not None and agent is not None:
             self.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, agent), until))
 
@@ -712,10 +722,20 @@ def device_is(turn: Turn, phone: PhoneId, device: Device, at: Instant) -> None:
         turn.tell(f.DeviceChanged(at=at, phone=phone, device=device))
 
 
-def sign_in(turn: Turn, agent: AgentState, phone: PhoneId, at: Instant) -> None:
-    turn.tell(f.AgentSignedIn(at=at, agent=agent.id, phone=phone))
+def sign_in(
+    turn: Turn,
+    agent: AgentState,
+    phone: PhoneId,
+    at: Instant,
+    away: str | None = None,
+    by: str | None = None,
+) -> None:
+    """`away`: the shift begins with a pause of that reason, so that no call slips in."""
+    turn.tell(f.AgentSignedIn(at=at, agent=agent.id, phone=phone, by=by))
+    if away is not None:
+        turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=away, by="callcore"))
     for queue in agent.queues:
-        turn.want(e.AddMember(queue, phone, agent.id))
+        turn.want(e.AddMember(queue, phone, agent.id, paused=away is not None))
 
 
 def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None = None) -> None:
@@ -725,10 +745,12 @@ def sign_out(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | 
         turn.want(e.RemoveMember(queue, agent.phone))
 
 
-def pause(turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None) -> None:
+def pause(
+    turn: Turn, agent: AgentState, at: Instant, reason: str, by: str | None, longest_s: int | None = None
+) -> None:
     """The agent is away. What rings at that phone is taken back; a talk goes on."""
     assert agent.phone is not None
-    turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=reason, by=by))
+    turn.tell(f.AgentPaused(at=at, agent=agent.id, reason=reason, by=by, longest_s=longest_s))
     for queue in agent.queues:
         turn.want(e.PauseMember(queue, agent.phone, True))
     if agent.offer is not None:

@@ -54,12 +54,15 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("announcement", WHOLE): (DIALPLAN,),
     ("announcement", "sound"): (DIALPLAN,),
     ("announcement", "audio"): (DIALPLAN,),
+    ("pause", WHOLE): (DIALPLAN,),
 }
 
 _THINGS: Final = {
     "centre": ("センター", "centre"),
     "targets": ("目標", "targets"),
     "staff": ("運用", "staff"),
+    "pause": ("離席の理由", "pause"),
+    "result": ("通話の結果", "result"),
     "hours": ("営業時間", "hours"),
     "sharing": ("貸し借り", "sharing"),
     "queue": ("待ち行列", "queue"),
@@ -203,7 +206,15 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "short_abandon_s": str(centre.short_abandon_s),
             "test_numbers": ", ".join(centre.test_numbers),
         },
-        ("staff", ""): {"pause_after_misses": str(centre.pause_after_misses)},
+        ("staff", ""): {
+            "pause_after_misses": str(centre.pause_after_misses),
+            "second_sign_in": centre.staff.second_sign_in.value,
+            "sign_in": "paused" if centre.staff.begins_paused else "ready",
+            "wrong_pins": str(centre.staff.wrong_pins),
+            "lock_s": str(centre.staff.lock_s),
+            "recording_pause_s": str(centre.staff.recording_pause_s),
+            "lamp_waiting": str(centre.staff.lamp_waiting),
+        },
         ("hours", ""): {
             **{day: _windows(windows) for day, windows in zip(WEEKDAYS, calendar.weekly, strict=True)},
             "holidays": f"{calendar.holidays[0][0]}…{calendar.holidays[-1][0]}" if calendar.holidays else "",
@@ -246,7 +257,16 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "queues": queues(agent.queues),
             "phone": short(agent.phone) if agent.phone is not None else "",
             "skills": _levels(agent.skills),
+            "emergency": "true" if agent.emergency else "",
         }
+    for reason in centre.staff.pauses:
+        things["pause", str(reason.key)] = {
+            "name": reason.name,
+            "at_once": _maybe(reason.at_once),
+            "longest_s": _maybe(reason.longest_s),
+        }
+    for result in centre.staff.results:
+        things["result", str(result.key)] = {"name": result.name, "counts_as": result.kind.value}
     for guest in centre.guests:
         things["guest", guest.agent] = {"queues": queues(guest.queues)}
     for caller in centre.callers:

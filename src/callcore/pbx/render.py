@@ -23,7 +23,7 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain import numbering
+from callcore.domain import lamps, numbering
 from callcore.domain.centre import EMERGENCY, TONGUES, Announcement, Centre, Configuration, Display, Outgoing
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
@@ -184,6 +184,9 @@ DISPLAY_MOST: Final = 40
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
+_KEYS: Final = (*((digit, digit) for digit in "0123456789"), ("star", "*"), ("hash", "#"))
+"""The keys of a phone, with the names that Asterisk's features have here."""
+
 CLOSED_SOUND: Final = "closed"
 EMERGENCY_SOUND: Final = "emergency"
 """What a caller hears in an emergency closure; where a centre has none, the announcement `closed`."""
@@ -207,7 +210,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf",)
+_STATIC: Final = ("callcore.conf", "keys.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -327,6 +330,7 @@ class _CentreView:
     emergencies: tuple[tuple[str, str], ...]
     """(extension, number): with and without the prefix, for nobody thinks of it then."""
     out_lines: tuple[_OutView, ...]
+    lamps: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +348,7 @@ class _QueueView:
     ring_s: int
     acw_s: int
     longest_wait_s: int
+    lamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +358,8 @@ class _PhoneView:
     language: str
     secret: str
     roman: bool
+    lamps: tuple[tuple[str, str], ...]
+    """Code and device state."""
 
 
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
@@ -376,6 +383,8 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "carrier": _carrier(settings.trunk_out),
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
+        "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
+        "talk_keys": [(code, key.value) for key, code in dialplan.TALK_CODES.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }
@@ -586,6 +595,9 @@ def _centre_view(centre: Centre) -> _CentreView:
         emergency=() if outgoing is None else tuple(sorted(set(outgoing.emergency) & set(EMERGENCY))),
         emergencies=_emergencies("" if outgoing is None else outgoing.prefix),
         out_lines=() if outgoing is None else tuple(_out_views(outgoing)),
+        lamps=tuple(
+            (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
+        ),
     )
 
 
@@ -713,6 +725,7 @@ def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
             ring_s=queue.ring_s,
             acw_s=queue.acw_s,
             longest_wait_s=queue.longest_wait_s,
+            lamp=dialplan.lamp("queue", queue.id),
         )
         for centre in centres
         for queue in sorted(centre.queues, key=lambda queue: queue.id)
@@ -735,6 +748,10 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
                     roman=phone.display is Display.ROMAN,
+                    lamps=tuple(
+                        (_Dialplan(code), dialplan.lamp(code, phone.id))
+                        for code, _ in lamps.of_phone(centre, None, None)
+                    ),
                 )
             )
     return views

@@ -221,6 +221,8 @@ def _handling(report: Report) -> Iterator[Column]:
     yield "平均処理\nAHT", _aht
     yield "完了率\ncompletion", lambda row: percent(row.endings.completion_ratio)
     yield "転送率\ntransfer", lambda row: percent(row.endings.transfer_ratio)
+    yield "苦情\ncomplaints", lambda row: str(row.endings.complaints)
+    yield "予約\nbookings", lambda row: str(row.endings.bookings)
 
 
 def _aht(row: Row) -> str:

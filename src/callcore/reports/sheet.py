@@ -171,6 +171,16 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     )
     yield from _ratio("センター内完了率", "completion_ratio", lambda row: row.endings.completion_ratio)
     yield from _ratio("転送率", "transfer_ratio", lambda row: row.endings.transfer_ratio)
+    yield "苦情件数 complaints", lambda row: row.endings.complaints
+    yield "予約受付件数 bookings", lambda row: row.endings.bookings
+    yield "結果未入力 without_result", lambda row: row.endings.without_result
+    for result in sorted(report.total.endings.results):
+        yield f"結果 {result}(件)", _result(result)
+    yield "手上げ helped", lambda row: row.endings.helped
+    yield "悪質・脅迫通報 abuse", lambda row: row.endings.abuse
+    yield "電話リレー relay", lambda row: row.endings.relay
+    yield "電話リレー通話 分子(秒) relay_talk_part_s", lambda row: _seconds(row.endings.relay_talk.part)
+    yield "電話リレー通話 分母(件) relay_talk_whole", lambda row: row.endings.relay_talk.whole
     yield "平均応答速度(秒) wait_mean_s", lambda row: row.figures.wait_mean_s
     yield "待ち時間中央値(秒) wait_median_s", lambda row: row.figures.wait_median_s
     yield "待ち時間P90(秒) wait_p90_s", lambda row: row.figures.wait_p90_s
@@ -228,6 +238,10 @@ SIDE_WORDS = (
 
 def _side(which: str, word: str) -> Callable[[Row], Cell]:
     return lambda row: int(getattr(getattr(row, which), word))
+
+
+def _result(name: str) -> Callable[[Row], Cell]:
+    return lambda row: row.endings.results.get(name, 0)
 
 
 def _paused(reason: str) -> Callable[[Row], Cell]:

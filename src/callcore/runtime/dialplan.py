@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from callcore.domain.ids import PhoneId
+from callcore.domain.stages import TalkKey
 
 ARRIVALS = "callcore-in"
 HOLD = "callcore-hold"
 OFFER = "callcore-offer"
 NET = "callcore-net"
+PHONES_DIAL = "callcore-phones"
+"""What desk phones dial."""
 OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
 SIDES = ("callcore-dial", "callcore-contact")
@@ -32,6 +35,15 @@ HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 TRUNK = "trunk"
 """The endpoint that calls come from; no phone bears this name."""
 
+TALK_CODES = {
+    TalkKey.HELP: "31",
+    TalkKey.ABUSE: "32",
+    TalkKey.RELAY: "33",
+    TalkKey.RECORDING: "34",
+}
+"""What an agent keys inside a talk behind `*`. The same codes may be dialled, as on a phone whose lit keys can't send
+digits during a call."""
+
 CALL_EVENTS = (
     "Newchannel",
     "Hangup",
@@ -46,6 +58,11 @@ CALL_EVENTS = (
 )
 """The AMI events that callcore decides by. Asterisk lets these pass, and beside them `DeviceStateChange` of phones,
 `DTMFEnd` while a PIN is keyed, and what tells of its own start and end."""
+
+
+def lamp(what: str, of: str) -> str:
+    """The device state that a lamp hangs on: of a code on a phone, of a queue, of a centre."""
+    return f"Custom:callcore-{what.removeprefix('*')}-{of}"
 
 
 def phone_of(device_or_channel: str) -> PhoneId | None:

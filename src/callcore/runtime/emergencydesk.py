@@ -35,7 +35,8 @@ class EmergencyDesk:
 
     async def _list(self, _: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
         """Every emergency closure that lasts and that the person may see. Instants in seconds since the epoch, UTC."""
-        return [row for row in rows(self._loop.floor) if person.may(Right.READ_LIVE, CentreId(row["centre"]))]
+        found = rows(self._loop.floor)
+        return [row for row in found if person.may(Right.READ_LIVE, CentreId(row["centre"]))]
 
     async def _begin(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         """`centre`, `reason`; `until` in seconds since the epoch, else the next local midnight."""
@@ -47,7 +48,7 @@ class EmergencyDesk:
             i.EmergencyAsked(
                 at=self._now(),
                 centre=self._centre(told),
-                reason=_reason(told),
+                reason=_text(told, "reason"),
                 by=person.id,
                 until=None if until is None else Instant(round(until * SECOND)),
             ),
@@ -74,12 +75,12 @@ def _about(told: Mapping[str, Any]) -> About:
     return CentreId(str(told.get("centre") or "")), None
 
 
-def _reason(told: Mapping[str, Any]) -> str:
+def _text(told: Mapping[str, Any], key: str) -> str:
     """One line of text. Raises Refused."""
-    text = " ".join(str(told.get("reason") or "").split())
+    text = " ".join(str(told.get(key) or "").split())
     if not text or len(text) > REASON_LONGEST or not text.isprintable():
         raise Refused(
-            f"理由は1〜{REASON_LONGEST}文字で指定してください / give a reason of 1 to {REASON_LONGEST} characters"
+            f"{key} は1〜{REASON_LONGEST}文字で指定してください / give {key} in 1 to {REASON_LONGEST} characters"
         )
     return text
 

@@ -63,6 +63,7 @@ class PinDesk:
 
     async def _check(self, entry: _Entry) -> None:
         verified = await asyncio.to_thread(self._verify, entry.agent, entry.digits)
+        entry.digits = ""
         self._tell(
             SignInAsked(
                 at=self._now(),

@@ -1,4 +1,4 @@
-"""What people ask of the engine about agents, over the command socket: the list, a pause, its end, a sign-out.
+"""What people ask of the engine about agents, over the command socket: what the keys of a desk phone do.
 
 Each answer says what became of it, after it was decided and written down.
 """
@@ -6,19 +6,21 @@ Each answer says what became of it, after it was decided and written down.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
-from callcore.domain.ids import AgentId, CentreId, Instant
-from callcore.domain.stages import Presence, Work
+from callcore.domain.ids import AgentId, CentreId, Instant, PhoneId
+from callcore.domain.stages import Presence, TalkKey, Work
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 
 REASON_LONGEST = 20
 """Characters of a pause's reason."""
+_NUMBER = re.compile(r"\d{2,20}")
 DECIDED_WITHIN_S = 2.0
 """Seconds. A decision takes a millisecond; it waits while the journal cannot be written."""
 
@@ -35,6 +37,12 @@ class StaffDesk:
             "agent_pause": Command(Right.ACT_AGENTS, self._pause, self._about),
             "agent_ready": Command(Right.ACT_AGENTS, self._ready, self._about),
             "agent_sign_out": Command(Right.ACT_AGENTS, self._sign_out, self._about),
+            "agent_sign_in": Command(Right.ACT_AGENTS, self._sign_in, self._about),
+            "agent_dial": Command(Right.ACT_AGENTS, self._dial, self._about),
+            "agent_extend": Command(Right.ACT_AGENTS, self._extend, self._about),
+            "agent_unlock": Command(Right.ACT_AGENTS, self._unlock, self._about),
+            "agent_result": Command(Right.ACT_AGENTS, self._result, self._about),
+            "agent_talk_key": Command(Right.ACT_AGENTS, self._talk_key, self._about),
         }
 
     def _about(self, told: Mapping[str, Any]) -> About:
@@ -66,6 +74,54 @@ class StaffDesk:
     async def _sign_out(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=person.id))
 
+    async def _sign_in(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`phone`: where. The person's right stands for the PIN; a lock-out holds all the same."""
+        phone = PhoneId(str(told.get("phone") or ""))
+        if phone not in self._loop.floor.phones:
+            raise Refused("電話機がありません / no such phone")
+        return await self._ask(
+            i.SignInAsked(
+                at=self._now(),
+                agent=self._agent(told),
+                phone=phone,
+                channel=None,
+                verified=True,
+                by=person.id,
+            )
+        )
+
+    async def _dial(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`number`: as it would be dialled. Done: the phone is being rung."""
+        number = str(told.get("number") or "")
+        if not _NUMBER.fullmatch(number):
+            raise Refused("番号は 2〜20 桁の数字です / a number is 2 to 20 digits")
+        return await self._ask(
+            i.DialAsked(at=self._now(), agent=self._agent(told), number=number, by=person.id)
+        )
+
+    async def _extend(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.WrapUpExtendAsked(at=self._now(), agent=self._agent(told), by=person.id))
+
+    async def _unlock(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        return await self._ask(i.UnlockAsked(at=self._now(), agent=self._agent(told), by=person.id))
+
+    async def _result(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`key`: the digit of the result in the centre's list."""
+        key = told.get("key")
+        if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key <= 9:
+            raise Refused("結果は 0〜9 の数字で指定してください / give the result as a digit, 0 to 9")
+        return await self._ask(i.ResultAsked(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
+    async def _talk_key(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`key`: help, abuse, relay or recording, with the effect of that key on the agent's phone. What Asterisk
+        makes of `recording` is not waited for: it is a fact then."""
+        try:
+            key = TalkKey(told.get("key"))
+        except ValueError:
+            known = ", ".join(each.value for each in TalkKey)
+            raise Refused(f"key は {known} のいずれかです / key is one of {known}") from None
+        return await self._ask(i.TalkKeyed(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
     def _agent(self, told: Mapping[str, Any]) -> AgentId:
         name = str(told.get("agent") or "")
         if name not in self._loop.floor.agents:
@@ -93,7 +149,8 @@ async def asked(loop: Loop, told: i.Input) -> dict[str, Any]:
 
 
 def rows(floor: Floor) -> list[dict[str, Any]]:
-    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer."""
+    """The agents as they are, with the words of `domain/stages.py`; `misses`: offers in a row without an answer;
+    `locked_until`: in microseconds since the epoch, perhaps past."""
     return [
         {
             "agent": agent.id,
@@ -102,6 +159,8 @@ def rows(floor: Floor) -> list[dict[str, Any]]:
             "phone": agent.phone,
             "presence": agent.presence.value,
             "pause": agent.pause,
+            "pause_overran": agent.pause_overran,
+            "locked_until": agent.locked_until,
             "work": agent.work.value,
             "misses": agent.misses,
         }
@@ -136,5 +195,5 @@ def line(row: Mapping[str, Any]) -> str:
         PRESENCES[Presence(row["presence"])],
     ]
     if row["pause"]:
-        parts.append(f"({row['pause']})")
+        parts.append(f"({row['pause']}{', 時間超過 / too long' if row['pause_overran'] else ''})")
     return "  ".join(part for part in (*parts, WORKS[Work(row["work"])]) if part)

@@ -76,6 +76,7 @@ HELP = {
     "engine_effects_refused": "Actions that Asterisk refused since the engine's start.",
     "engine_slowest_step_seconds": "Longest decision so far, journal included.",
     "engine_timers": "Timers that are set.",
+    "engine_lamps_behind": "Lamps of desk phones that could not be set at the last look.",
     "engine_clock_steps": "How often the wall clock was stepped since the engine's start.",
     "engine_cpu_seconds": "CPU time of the engine since its start.",
     "engine_offer_median_seconds": "Agent free and caller waiting until the redirect: median of the last offers.",
@@ -157,7 +158,7 @@ class FloorCollector(Collector):
         families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
         families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
         for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
-            _floor(families, view, centre)
+            _floor(families, view, centre, now)
             _, figures = todays_figures(view.books, centre, now)
             _today(families, centre, figures)
             _sides(families, view, centre, now)
@@ -189,7 +190,32 @@ class FloorCollector(Collector):
         families.add("gauges_refused", "Gauges that were left out because of their name.", refused)
 
 
-def _floor(families: _Families, view: View, centre: Centre) -> None:
+def _at_the_keys(families: _Families, view: View, centre: Centre, now: Instant) -> None:
+    """What agents keyed that somebody should look at."""
+    mine = [agent for agent in view.floor.agents.values() if agent.centre == centre.id]
+    calls = [call for call in view.floor.calls.values() if call.centre == centre.id]
+    for name, text, n in (
+        ("agents_locked", "Agents locked out for wrong PINs.", sum(a.locked(now) for a in mine)),
+        (
+            "agents_pause_overran",
+            "Pauses longer than their reason may be.",
+            sum(a.pause_overran for a in mine),
+        ),
+        (
+            "help_asked",
+            "Talks in which the agent asks for help.",
+            sum(c.help_since is not None for c in calls),
+        ),
+        (
+            "recordings_paused",
+            "Talks whose recording is paused.",
+            sum(c.unrecorded_since is not None for c in calls),
+        ),
+    ):
+        families.add(name, text, n, centre=centre.id)
+
+
+def _floor(families: _Families, view: View, centre: Centre, now: Instant) -> None:
     floor = view.floor
     per_queue: Counter[str] = Counter({queue.id: 0 for queue in centre.queues})
     per_queue.update(one.queue for one in waiting_callers(floor, centre.id))
@@ -203,6 +229,7 @@ def _floor(families: _Families, view: View, centre: Centre) -> None:
         )
     for word, n in agents_by_word(floor, centre.id).items():
         families.add("agents", "Agents by state.", n, centre=centre.id, state=word.value)
+    _at_the_keys(families, view, centre, now)
     stages = Counter(call.stage for call in floor.calls.values() if call.centre == centre.id)
     for stage in Stage:
         if stage is not Stage.ENDED:

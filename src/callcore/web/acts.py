@@ -6,7 +6,9 @@ engine judges the right once more, and the fact in the journal names the person.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import FastAPI, Path, Request
 from pydantic import BaseModel, Field
@@ -14,29 +16,64 @@ from starlette.responses import Response
 
 from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, TrailUnwritable
-from callcore.domain.ids import AgentId, CentreId
+from callcore.domain.ids import AgentId, CallId, CentreId
+from callcore.domain.sides import ANSWER_MOST
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.runtime.ports import LiveSource, Orders
 from callcore.web import models as m
 from callcore.web import problems, show
 from callcore.web.gate import Gate, address_of, person_of
 
+_Route = TypeVar("_Route", bound=Callable[..., Any])
 AgentPath = Annotated[str, Path(max_length=20, pattern=r"^[0-9A-Za-z-]+$", examples=["1001"])]
+CallPath = Annotated[
+    str, Path(max_length=150, pattern=r"^[A-Za-z0-9._:-]+$", examples=["node1-1795136400.9"])
+]
+CentrePath = Annotated[str, Path(max_length=40, pattern=r"^[0-9a-z-]+$", examples=["oita"])]
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: problems.documented("no such agent, or none of yours"),
-    409: problems.documented("not possible in the agent's present state; nothing was changed"),
-    422: problems.documented("not an agent's number, or a body that does not fit"),
+    404: problems.documented("it does not exist, or is none of yours"),
+    409: problems.documented("not possible as things are; nothing was changed"),
+    422: problems.documented("a name that cannot be, or a body that does not fit"),
     503: problems.documented("the engine does not answer, or the audit trail cannot be written"),
 }
 
 
-class PauseIn(BaseModel):
-    reason: str = Field(min_length=1, max_length=20, examples=["研修"], description="shown on the board")
-
-
 class WhyIn(BaseModel):
     why: str | None = Field(None, max_length=200, description="for the audit trail", examples=["早退"])
+
+
+class PauseIn(BaseModel):
+    reason: str = Field(
+        min_length=1,
+        max_length=20,
+        examples=["研修"],
+        description="shown on the board; one of the centre's own reasons has its limits",
+    )
+
+
+class SignInIn(BaseModel):
+    phone: str = Field(min_length=1, max_length=40, examples=["oita-p1"], description="where the agent sits")
+
+
+class ResultIn(BaseModel):
+    key: int = Field(ge=0, le=9, description="the digit of the result in the centre's list", examples=[1])
+
+
+class TalkKeyIn(BaseModel):
+    key: Literal["help", "abuse", "relay", "recording"] = Field(
+        description="手上げ, 悪質・脅迫通報, 電話リレー, 録音一時停止: as *31 to *34 on the phone; again: undone"
+    )
+
+
+class DialIn(BaseModel):
+    number: str = Field(
+        pattern=r"^[0-9]{2,20}$", description="as it would be dialled", examples=["0975346111"]
+    )
+
+
+class AnswerIn(BaseModel):
+    text: str = Field(min_length=1, max_length=ANSWER_MOST, examples=["交付の準備ができました"])
 
 
 class Done(BaseModel):
@@ -45,11 +82,34 @@ class Done(BaseModel):
     done: bool = True
 
 
+class AnswerOut(BaseModel):
+    """What waits for a citizen's next call."""
+
+    call: str
+    at: m.Moment
+    until: m.Moment
+    number: str | None
+    text: str | None = Field(description="null: its key has been destroyed")
+
+
+class AnswersOut(BaseModel):
+    answers: list[AnswerOut]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of an order. `kind`: why not."""
+
+    kind: problems.Kind | None = None
+    detail: str | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
 class Acts:
     """Orders to the engine, with their right and their line in the trail."""
 
     def __init__(self, gate: Gate, orders: Orders) -> None:
-        self._gate = gate
+        self.gate = gate
         self._orders = orders
 
     async def order(
@@ -58,20 +118,19 @@ class Acts:
         command: str,
         *,
         on: str,
-        centre: CentreId | None,
+        of: CentreId | None,
         why: str | None = None,
         **fields: Any,
-    ) -> Response:
-        """Have it done. The answer is that of the route."""
-        person, path = person_of(request), request.url.path
-        trail = self._gate.trail
+    ) -> Told:
+        """Have it done. `on` and `of`: the thing and its centre, for the trail; `fields` go with the command."""
+        person, trail = person_of(request), self.gate.trail
 
         def told(result: Result, reason: str | None) -> None:
             trail.add(
                 person,
                 command,
                 on=on,
-                centre=centre,
+                centre=of,
                 origin=address_of(request),
                 result=result,
                 why=reason,
@@ -83,25 +142,40 @@ class Acts:
                 answer = await self._orders.ask(command, by=person.id, **fields)
             except CommandDenied:
                 told(Result.REFUSED, why)
-                return problems.respond(problems.FORBIDDEN, path)
+                return Told(problems.FORBIDDEN)
             except EngineAway as error:
                 told(Result.FAILED, str(error))
-                return problems.respond(problems.ENGINE_AWAY, path)
+                return Told(problems.ENGINE_AWAY)
             except CommandFailed as error:
                 told(Result.FAILED, str(error))
-                return problems.respond(problems.CONFLICT, path, detail=str(error))
+                return Told(problems.CONFLICT, str(error))
             if not answer["done"]:
                 told(Result.FAILED, answer["why"])
-                return problems.respond(problems.CONFLICT, path, detail=answer["why"])
+                return Told(problems.CONFLICT, answer["why"])
             told(Result.DONE, why)
         except TrailUnwritable:
-            return problems.respond(problems.TRAIL_UNWRITABLE, path)
+            return Told(problems.TRAIL_UNWRITABLE)
+        return Told(answer=answer)
+
+    async def ordered(self, request: Request, command: str, **fields: Any) -> Response:
+        """The answer to a machine. Takes what `order` takes."""
+        told = await self.order(request, command, **fields)
+        if told.kind is not None:
+            return problems.respond(told.kind, request.url.path, detail=told.detail)
         return Response(Done().model_dump_json(), media_type="application/json")
 
+    async def look(self, request: Request, command: str, **fields: Any) -> Any:
+        """What the engine answers to a question: nothing is done and nothing written. A Response says why not."""
+        try:
+            return await self._orders.ask(command, by=person_of(request).id, **fields)
+        except CommandDenied:
+            return problems.respond(problems.FORBIDDEN, request.url.path)
+        except (EngineAway, CommandFailed):
+            return problems.respond(problems.ENGINE_AWAY, request.url.path)
 
-def add_agents(app: FastAPI, live: LiveSource, gate: Gate, orders: Orders) -> None:
-    """Routes about single agents."""
-    acts = Acts(gate, orders)
+
+def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
+    """Routes about single agents: what the keys of their desk phones do."""
 
     def known(agent: str) -> CentreId | None:
         found = live.view().floor.agents.get(AgentId(agent))
@@ -112,10 +186,20 @@ def add_agents(app: FastAPI, live: LiveSource, gate: Gate, orders: Orders) -> No
     ) -> Response:
         centre = known(agent)
         if not person_of(request).may(Right.ACT_AGENTS, centre or CentreId(""), AgentId(agent)):
-            return gate.denied(request, person_of(request), on=agent)
+            return acts.gate.denied(request, person_of(request), on=agent)
         if centre is None:
             return problems.respond(problems.NOT_FOUND, request.url.path)
-        return await acts.order(request, command, on=agent, centre=centre, why=why, agent=agent, **fields)
+        return await acts.ordered(request, command, on=agent, of=centre, why=why, agent=agent, **fields)
+
+    def act(path: str, summary: str) -> Callable[[_Route], _Route]:
+        """The decorator of a route that does something to an agent."""
+        return app.post(
+            f"/api/v1/agents/{{agent}}/{path}",
+            tags=["agents"],
+            summary=summary,
+            response_model=Done,
+            responses=PROBLEMS,
+        )
 
     @app.get(
         "/api/v1/agents/{agent}",
@@ -134,38 +218,131 @@ def add_agents(app: FastAPI, live: LiveSource, gate: Gate, orders: Orders) -> No
         out = show.agent_out(view.floor, view.floor.centres[centre], AgentId(agent))
         return Response(out.model_dump_json(), media_type="application/json")
 
-    @app.post(
-        "/api/v1/agents/{agent}/pause",
-        tags=["agents"],
-        summary="離席にする / Pause an agent",
-        response_model=Done,
-        responses=PROBLEMS,
-    )
+    @act("sign-in", "受付を開始させる / Sign an agent in")
+    @needs(Right.ACT_AGENTS)
+    async def sign_in(request: Request, agent: AgentPath, body: SignInIn) -> Response:
+        """On that phone, as *11 does; the right of who asks stands for the PIN. A lock-out holds all the same."""
+        return await on_agent(request, agent, "agent_sign_in", body.phone, phone=body.phone)
+
+    @act("sign-out", "受付を終了させる / Sign an agent out")
+    @needs(Right.ACT_AGENTS)
+    async def sign_out(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
+        """Not while a call rings or is talked."""
+        return await on_agent(request, agent, "agent_sign_out", None if body is None else body.why)
+
+    @act("unlock", "暗証番号の誤りによる停止を解く / End a lock-out")
+    @needs(Right.ACT_AGENTS)
+    async def unlock(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
+        """The agent may sign in again after wrong PINs."""
+        return await on_agent(request, agent, "agent_unlock", None if body is None else body.why)
+
+    @act("pause", "離席にする / Pause an agent")
     @needs(Right.ACT_AGENTS)
     async def pause(request: Request, agent: AgentPath, body: PauseIn) -> Response:
         """A ringing offer is taken back; a talk goes on."""
         return await on_agent(request, agent, "agent_pause", body.reason, reason=body.reason)
 
-    @app.post(
-        "/api/v1/agents/{agent}/ready",
-        tags=["agents"],
-        summary="受付再開 / End a pause and after-call work",
-        response_model=Done,
-        responses=PROBLEMS,
-    )
+    @act("ready", "受付再開 / End a pause and after-call work")
     @needs(Right.ACT_AGENTS)
     async def ready(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
         """The agent is ready again."""
         return await on_agent(request, agent, "agent_ready", None if body is None else body.why)
 
-    @app.post(
-        "/api/v1/agents/{agent}/sign-out",
-        tags=["agents"],
-        summary="受付を終了させる / Sign an agent out",
+    @act("extend", "後処理を延ばす / Lengthen after-call work")
+    @needs(Right.ACT_AGENTS)
+    async def extend(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
+        """By the queue's step, up to its limit, as *14 does."""
+        return await on_agent(request, agent, "agent_extend", None if body is None else body.why)
+
+    @act("result", "通話の結果を記録する / Key the result of a call")
+    @needs(Right.ACT_AGENTS)
+    async def result(request: Request, agent: AgentPath, body: ResultIn) -> Response:
+        """Of the call in hand or wrapped up, as *20 and the digit do; a later one takes its place."""
+        return await on_agent(request, agent, "agent_result", key=body.key)
+
+    @act("talk-key", "通話中のキー / A key inside a talk")
+    @needs(Right.ACT_AGENTS)
+    async def talk_key(request: Request, agent: AgentPath, body: TalkKeyIn) -> Response:
+        """The same as that key on the agent's phone. What Asterisk makes of a recording is seen on the board."""
+        return await on_agent(request, agent, "agent_talk_key", body.key, key=body.key)
+
+    @act("dial", "発信させる / Have an agent's phone call out")
+    @needs(Right.ACT_AGENTS)
+    async def dial(request: Request, agent: AgentPath, body: DialIn) -> Response:
+        """The phone rings; who picks it up calls the number, by the centre's list of destinations."""
+        return await on_agent(request, agent, "agent_dial", number=body.number)
+
+
+def add_answers(app: FastAPI, live: LiveSource, acts: Acts) -> None:
+    """Routes about answers that wait for a citizen's next call."""
+
+    def about(call: str) -> tuple[CentreId | None, AgentId | None]:
+        """Whose call it is: of which centre, and of which agent if it is still open."""
+        floor, name = live.view().floor, CallId(call)
+        side, waits = floor.sides.get(name) or floor.unreached.get(name), floor.answers.get(name)
+        if side is not None:
+            return side.centre, side.agent
+        return (None if waits is None else waits.centre), None
+
+    async def on_call(request: Request, call: str, command: str, **fields: Any) -> Response:
+        centre, agent = about(call)
+        if not person_of(request).may(Right.ACT_AGENTS, centre or CentreId(""), agent):
+            return acts.gate.denied(request, person_of(request), on=call)
+        if centre is None:
+            return problems.respond(problems.NOT_FOUND, request.url.path)
+        return await acts.ordered(request, command, on=call, of=centre, call=call, **fields)
+
+    @app.put(
+        "/api/v1/calls/{call}/answer",
+        tags=["calls"],
+        summary="回答を準備する / Prepare an answer",
         response_model=Done,
         responses=PROBLEMS,
     )
     @needs(Right.ACT_AGENTS)
-    async def sign_out(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
-        """Not while a call rings or is talked."""
-        return await on_agent(request, agent, "agent_sign_out", None if body is None else body.why)
+    async def prepare(request: Request, call: CallPath, body: AnswerIn) -> Response:
+        """For an outgoing call that reached nobody: the phone shows 回答あり when that number calls again."""
+        return await on_call(request, call, "answer", text=body.text)
+
+    @app.delete(
+        "/api/v1/calls/{call}/answer",
+        tags=["calls"],
+        summary="回答を取り下げる / Drop a prepared answer",
+        response_model=Done,
+        responses=PROBLEMS,
+    )
+    @needs(Right.ACT_AGENTS)
+    async def drop(request: Request, call: CallPath) -> Response:
+        """It was told, or is no longer needed."""
+        return await on_call(request, call, "answer_drop")
+
+    @app.get(
+        "/api/v1/centres/{centre}/answers",
+        tags=["calls"],
+        summary="準備された回答 / The answers that wait",
+        response_model=AnswersOut,
+        responses={404: PROBLEMS[404], 422: PROBLEMS[422], 503: PROBLEMS[503]},
+    )
+    @needs(Right.READ_PERSONAL)
+    async def answers(request: Request, centre: CentrePath) -> Response:
+        """Those of one centre, the newest first, with their texts."""
+        if not person_of(request).may(Right.READ_PERSONAL, CentreId(centre)):
+            return acts.gate.denied(request, person_of(request), on=centre)
+        if CentreId(centre) not in live.view().floor.centres:
+            return problems.respond(problems.NOT_FOUND, request.url.path)
+        rows = await acts.look(request, "answers", centre=centre)
+        if isinstance(rows, Response):
+            return rows
+        out = AnswersOut(
+            answers=[
+                AnswerOut(
+                    call=row["call"],
+                    at=m.moment(row["at"]),
+                    until=m.moment(row["until"]),
+                    number=row["number"],
+                    text=row["text"],
+                )
+                for row in rows
+            ]
+        )
+        return Response(out.model_dump_json(), media_type="application/json")

@@ -21,7 +21,8 @@ from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import guard, problems, show
 from callcore.web import models as m
-from callcore.web.acts import add_agents
+from callcore.web.acts import Acts, add_agents, add_answers
+from callcore.web.closures import Closures
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.paper import Paper
@@ -77,8 +78,11 @@ def create_app(
     _add_live(app, streams, gate)
     if calls is not None:
         _add_calls(app, live, calls)
-    add_agents(app, live, gate, orders)
+    acts = Acts(gate, orders)
+    add_agents(app, live, acts)
+    add_answers(app, live, acts)
     _add_pages(app, paper)
+    Closures(app, live, acts, paper)
     Desk(app, live, gate, paper)
     _finish_document(app)
     return app

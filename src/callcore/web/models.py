@@ -123,6 +123,10 @@ class CallerOut(BaseModel):
     call: str
     number: str | None
     on_hold: bool
+    help: bool = Field(description="the agent asks for help (手上げ)")
+    abuse: bool = Field(description="reported (悪質・脅迫)")
+    relay: bool = Field(description="a relay-service call (電話リレー)")
+    recording_paused: bool
 
 
 class AgentOut(BaseModel):
@@ -135,6 +139,9 @@ class AgentOut(BaseModel):
     until: Moment | None = Field(description="end of after-call work or of a rest")
     device: Device | None
     pause: str | None = Field(description="the reason, while paused, also beside a talk", examples=["休憩"])
+    pause_overran: bool = Field(description="the pause is longer than its reason may be")
+    locked_until: Moment | None = Field(description="locked out for wrong PINs until then; null: not")
+    result: str | None = Field(description="the result keyed for the call in hand, or wrapped up")
     misses: int = Field(description="offers missed in a row")
     skills: dict[str, int] = Field(description="language or topic: level, 1 (best) to 9")
     guest: bool = Field(description="of another centre (兼務)")
@@ -159,6 +166,7 @@ class HoursOut(BaseModel):
     open: bool
     reason: Words
     changes_at: Moment | None
+    emergency_until: Moment | None = Field(description="end of the emergency closure that lasts; null: none")
 
 
 class SideFiguresOut(BaseModel):
@@ -365,6 +373,7 @@ EXAMPLE: dict[str, Any] = {
                 "open": True,
                 "reason": {"ja": "営業時間内", "en": "within opening hours"},
                 "changes_at": "2026-11-20T09:00:00.000Z",
+                "emergency_until": None,
             },
             "window": {
                 "date": "2026-11-20",
@@ -450,11 +459,22 @@ EXAMPLE: dict[str, Any] = {
                     "until": None,
                     "device": "busy",
                     "pause": None,
+                    "pause_overran": False,
+                    "locked_until": None,
+                    "result": None,
                     "misses": 0,
                     "skills": {"en": 2},
                     "guest": False,
                     "why": [],
-                    "caller": {"call": "node1-1795136400.9", "number": "********321", "on_hold": False},
+                    "caller": {
+                        "call": "node1-1795136400.9",
+                        "number": "********321",
+                        "on_hold": False,
+                        "help": False,
+                        "abuse": False,
+                        "relay": False,
+                        "recording_paused": False,
+                    },
                 }
             ],
             "open_calls": [

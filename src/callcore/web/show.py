@@ -70,7 +70,8 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
     apart = view.books.sides_of(centre.id, window.first, window.before)
-    verdict = decide(centre.calendar, floor.emergencies.get(centre.id), at)
+    closure = floor.emergencies.get(centre.id)
+    verdict = decide(centre.calendar, closure, at)
     seats = _seats(centre)
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
@@ -84,6 +85,7 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             open=verdict.open,
             reason=m.Words(ja=verdict.reason, en=verdict.reason_en),
             changes_at=m.moment_or_none(verdict.changes_at),
+            emergency_until=None if closure is None or not closure.on(at) else m.moment(closure.until),
         ),
         window=_window(window, centre),
         figures=figures_out(today),
@@ -190,13 +192,24 @@ def _agent(
         until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
         device=floor.phones.get(agent.phone) if agent.phone is not None else None,
         pause=agent.pause,
+        pause_overran=agent.pause_overran,
+        locked_until=m.moment_or_none(agent.locked_until if agent.locked(floor.at) else None),
+        result=None if agent.last_call is None else agent.result,
         misses=agent.misses,
         skills=dict(agent.skills),
         guest=agent.centre != centre.id,
         why=[] if offer is None else list(offer.reasons),
         caller=None
         if call is None
-        else m.CallerOut(call=call.id, number=_number(call, personal), on_hold=call.held_since is not None),
+        else m.CallerOut(
+            call=call.id,
+            number=_number(call, personal),
+            on_hold=call.held_since is not None,
+            help=call.help_since is not None,
+            abuse=call.abuse,
+            relay=call.relay,
+            recording_paused=call.unrecorded_since is not None,
+        ),
     )
 
 

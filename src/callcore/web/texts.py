@@ -124,9 +124,48 @@ TABLE: dict[str, tuple[str, str]] = {
         "Alarm: at {time} seat {seat} could not reach {digits}. Ask there at once",
     ),
     "rest": ("残り {time}", "{time} left"),
+    "locked": ("暗証番号の誤りで {time} まで停止", "locked out until {time}: wrong PINs"),
+    "overran": ("{reason} 超過", "{reason}, too long"),
+    "help": ("手上げ", "asks for help"),
+    "abuse": ("通報", "reported"),
+    "relay": ("電話リレー", "relay call"),
+    "recording_paused": ("録音停止中", "not recorded"),
+    "alarm.help": ("手上げ: 席 {seat} {name}", "Help: seat {seat} {name}"),
+    "alarm.locked": (
+        "警報: {agent} は暗証番号の誤りで停止中({time} まで)",
+        "Alarm: {agent} is locked out for wrong PINs (until {time})",
+    ),
+    "alarm.emergency": ("{reason}({time} まで)", "{reason} (until {time})"),
+    # emergency closure
+    "emergency.title": ("臨時休止(緊急案内)", "Emergency closure"),
+    "emergency.why": (
+        "始めると、入電者には緊急案内が流れ、オペレーターにはつながりません。待っている人も案内を聞いて終わります。"
+        "通話中の人はそのまま話せます。終わりの時刻が来ると自動で元に戻ります。",
+        "While it lasts callers hear the emergency announcement and reach no agent; who waits hears it too, and talks "
+        "go on. It ends by itself at the time given.",
+    ),
+    "emergency.on": ("臨時休止中", "On"),
+    "emergency.off": ("通常", "Off"),
+    "emergency.since": ("開始", "Since"),
+    "emergency.until": ("終わり", "Until"),
+    "emergency.until.hint": (
+        "{zone}。空欄なら次の午前0時まで",
+        "{zone}. Left empty: until the next midnight",
+    ),
+    "emergency.by": ("切り替えた人", "By"),
+    "emergency.reason": ("理由", "Reason"),
+    "emergency.reason.hint": (
+        "画面と監査記録に残ります。例: 台風のため",
+        "Shown on the board and kept in the audit trail",
+    ),
+    "emergency.begin": ("臨時休止を始める", "Begin the emergency closure"),
+    "emergency.change": ("理由と終わりを変える", "Change reason and end"),
+    "emergency.end": ("臨時休止を終える", "End the emergency closure"),
+    "emergency.none": ("切り替えられるセンターがありません", "There is no centre that you may switch"),
     # every page about people
     "nav.label": ("メニュー", "Menu"),
     "nav.board": ("ライブ状況", "Live status"),
+    "nav.emergency": ("臨時休止", "Emergency"),
     "nav.users": ("利用者", "Users"),
     "nav.audit": ("監査記録", "Audit trail"),
     "nav.account": ("アカウント", "Account"),
@@ -167,6 +206,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "done.user_enabled": ("再開しました。", "Switched on again."),
     "done.user_unlocked": ("ロックを解除しました。", "The lock-out is ended."),
     "done.user_signed_out": ("すべてのブラウザーでサインアウトさせました。", "Signed out everywhere."),
+    "done.emergency_begun": (
+        "臨時休止を始めました。入電者には緊急案内が流れます。",
+        "The emergency closure has begun.",
+    ),
+    "done.emergency_ended": ("臨時休止を終えました。", "The emergency closure has ended."),
     "done.token_revoked": ("トークンを取り消しました。", "The token is revoked."),
     # signing in
     "user": ("利用者名", "User name"),

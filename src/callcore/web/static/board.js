@@ -128,6 +128,15 @@ function centre(section, c) {
   const alarms = c.emergencies_not_carried.map((e) =>
     say("emergency", { time: clock(Date.parse(e.at)), seat: e.seat ?? "–", digits: e.digits }),
   );
+  for (const a of c.agents) {
+    if (a.caller?.help) alarms.push(say("alarm.help", { seat: a.seat ?? "–", name: a.name }));
+    if (a.locked_until !== null)
+      alarms.push(say("alarm.locked", { agent: a.agent, time: clock(Date.parse(a.locked_until), false) }));
+  }
+  if (c.hours.emergency_until !== null)
+    alarms.push(
+      say("alarm.emergency", { time: clock(Date.parse(c.hours.emergency_until), false), reason: c.hours.reason[language] }),
+    );
   text("alarm", alarms.join(" / "));
   text("outgoing", c.outgoing.made);
 
@@ -223,8 +232,10 @@ function waiter(row, w, limit, agents) {
 
 function remarks(a) {
   const found = [];
-  if (a.pause !== null) found.push(a.pause);
+  if (a.pause !== null) found.push(a.pause_overran ? say("overran", { reason: a.pause }) : a.pause);
+  for (const sign of ["help", "abuse", "relay", "recording_paused"]) if (a.caller?.[sign]) found.push(say(sign));
   if (a.caller?.on_hold) found.push(say("held"));
+  if (a.result !== null) found.push(a.result);
   if (a.misses > 0) found.push(say("misses", { n: a.misses }));
   if (a.guest) found.push(say("guest"));
   return found;

@@ -1,0 +1,239 @@
+"""The same things asked by API as by the keys of a desk phone, with the same lamps, facts and figures; and keys that
+are pressed when they can't be: each says so, and nothing changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import numpy as np
+
+from callcore.access.rights import Role
+from callcore.access.trail import Result, Wanted
+from callcore.demo.centre import CENTRE, NUMBER, DemoCentre
+from callcore.domain import facts as f
+from callcore.domain.ids import AgentId
+from callcore.domain.stages import Device, Mark, Presence, SideOutcome, Work
+from callcore.installation import accounts_of, trail_of
+from tests.e2e.test_agents_keys import dials, phone, signs_in, soon
+from tests.e2e.test_people import signed_in
+from tests.support import audio
+from tests.support.people import first_administrator, user
+from tests.support.sip import Call, decoded, sip_agent, tone
+from tests.support.station import Station, station, until
+
+AGENT = AgentId("1001")
+OFFICE = "0975346111"
+RULES = f"""
+[staff]
+recording_pause_s = 4
+
+[[pauses]]
+key = 1
+name = "休憩"
+
+[outgoing]
+number = "{NUMBER}"
+kinds = ["landline"]
+acw_s = 2
+"""
+REFUSALS = ("refused", "not-possible", "no-such-code", "key-refused")
+ANSWERS = (
+    *REFUSALS,
+    "signed-in",
+    "ready",
+    "paused",
+    "extended",
+    "signed-out",
+    "emergency-on",
+    "result-keyed",
+)
+
+
+def said(s: Station, call: Call) -> set[str]:
+    """The common prompts that were heard in a call."""
+    sound = np.concatenate([decoded(bytes(call.heard)), audio.silence(3)])
+    return {name for name in ANSWERS if audio.find(s.prompt(name, "common"), sound).score > 0.98}
+
+
+async def test_keys_in_the_wrong_state_are_refused_aloud_and_change_nothing_also_while_callcore_is_dead() -> (
+    None
+):
+    async with station(DemoCentre(agents=1, may_close=(), more=RULES)) as s:
+        desk = await phone(s)
+        for code in ("*12", "*13", "*14", "*151", "*201", "*31", "*32", "*33", "*34", "*91", "*77", "*159"):
+            before = len(s.facts())
+            call = await dials(desk, code)
+            heard = said(s, call)
+            assert len(heard) == 1 and heard <= set(REFUSALS), (code, heard)
+            await s.device(1, Device.FREE)
+            new = {type(fact) for fact in s.facts()[before:]}
+            assert new <= {f.DeviceChanged}, (code, new)
+        await signs_in(desk)
+        await s.available(1)
+        for code in ("*14", "*201", "*31", "*34", "*159"):  # ready, with no call in hand
+            heard = said(s, await dials(desk, code))
+            assert len(heard) == 1 and heard <= set(REFUSALS), (code, heard)
+            await s.device(1, Device.FREE)
+        # The emergency key asks for 1 first; who may not is refused all the same.
+        call = await desk.call("*90", tone(600))
+        await call.until("up")
+        await call.hears(1)
+        call.press("1")
+        await call.until("bye")
+        assert said(s, call) == {"not-possible"}
+        assert s.told(f.EmergencyBegan) == []
+        assert s.floor().agents[AGENT].presence is Presence.READY
+
+        s.kill("engine")
+        assert said(s, await dials(desk, "*13")) == {"refused"}, "nobody knows yet that it is dead"
+        for code in ("*12", "*13", "*14", "*151", "*201", "*31", "*91"):
+            call = await dials(desk, code)
+            assert said(s, call) == {"not-possible"}, code
+        await s.start_engine()
+        assert s.floor().agents[AGENT].presence is Presence.READY
+        assert s.told(f.AgentSignedOut) == []
+
+
+async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_names_the_person() -> None:
+    async with station(DemoCentre(agents=2, acw_s=30, may_close=(1,), more=RULES)) as s:
+        s.start("sidecar")
+        accounts = accounts_of(s.settings)
+        first_administrator(accounts)
+        user(accounts, "sato", Role.SUPERVISOR, (CENTRE,))
+        desk = await phone(s)
+        lit = {name: await desk.watch(name) for name in ("*11", "*151", "*33", "*14", "*20", "*90")}
+        await until(lambda: _serving(s), 40, "the sidecar serves")
+        sato = await signed_in(s, "sato")
+
+        async def does(path: str, body: dict[str, Any] | None = None, wanted: int = 200) -> None:
+            answer = await sato.post(f"/api/v1/agents/{AGENT}/{path}", json=body)
+            assert answer.status_code == wanted, (path, answer.text)
+
+        # Signed in without a PIN, by right; paused and back.
+        await does("sign-in", {"phone": s.centre.phone(1)})
+        fact = await s.fact(f.AgentSignedIn)
+        assert (fact.by, fact.phone) == ("user:sato", s.centre.phone(1))
+        await lit["*11"].shows("steady")
+        soon(lit["*11"], "steady", fact.at)
+        await does("pause", {"reason": "休憩"})
+        await lit["*151"].shows("steady")
+        await does("ready")
+        await lit["*151"].shows("off")
+        await does("extend", wanted=409)
+        await does("result", {"key": 1}, wanted=409)
+        await does("talk-key", {"key": "relay"}, wanted=409)
+
+        # A talk: marked from outside, unmarked by the key, marked again.
+        await s.device(1, Device.FREE)
+        citizen = await s.stack.enter_async_context(
+            sip_agent(f"{s.net}.131", "0312345678", (f"{s.net}.1", s.settings.sip_port))
+        )
+        call = await citizen.call(NUMBER, tone(400))
+        ringing = await desk.rings()
+        ringing.sound = tone(600)
+        ringing.answer()
+        await s.fact(f.CallAnswered)
+        await does("talk-key", {"key": "relay"})
+        marked = await s.fact(f.CallMarked)
+        assert (marked.mark, marked.on, marked.by) == (Mark.RELAY, True, "user:sato")
+        await lit["*33"].shows("steady")
+        soon(lit["*33"], "steady", marked.at)
+        await ringing.hears(1)
+        ringing.press("*33")
+        await s.fact(f.CallMarked, lambda x: not x.on)
+        await lit["*33"].shows("off")
+        await ringing.hears(3)
+        ringing.press("*33")
+        await until(lambda: len(s.told(f.CallMarked)) == 3)
+        assert call.events == [], "the citizen heard no key"
+        call.hang_up()
+        await ringing.until("bye")
+
+        # After-call work is lengthened by the key and by API; the result is keyed by API.
+        await s.fact(f.TalkEnded)
+        await lit["*14"].shows("steady")
+        assert said(s, await dials(desk, "*14")) == {"extended"}
+        await does("extend")
+        await s.fact(f.WrapUpExtended, lambda x: x.by == "user:sato")
+        await does("result", {"key": 1})
+        keyed = await s.fact(f.ResultKeyed)
+        assert (keyed.agent, keyed.by) == (AGENT, "user:sato")
+        await lit["*20"].shows("steady")
+        [record] = s.books().records.values()
+        assert (record.relay, record.result) == (True, keyed.result)
+        await does("ready")
+        await s.device(1, Device.FREE)
+
+        # The phone is made to call out: it rings, and what was asked for is dialled when it is picked up.
+        carrier = await s.carrier()
+        await does("dial", {"number": OFFICE})
+        own = await desk.rings(2)
+        own.sound = tone(600)
+        own.answer()
+        leg = await carrier.rings()
+        begun = await s.fact(f.SideCallBegan)
+        assert (begun.agent, begun.other.text) == (AGENT, OFFICE)
+        assert s.floor().agents[AGENT].work is Work.CALLING_OUT
+        leg.answer()
+        await leg.hears(1)
+        leg.hang_up()
+        over = await s.fact(f.SideCallEnded)
+        assert over.outcome is SideOutcome.CONNECTED
+        await does("dial", {"number": "*90"}, wanted=422)
+
+        # Closed in an emergency by the key, opened again by API, on everybody's lamp.
+        await does("ready")
+        await s.device(1, Device.FREE)
+        call = await desk.call("*90", tone(600))
+        await call.until("up")
+        await call.hears(1)
+        call.press("1")
+        await call.until("bye")
+        assert said(s, call) == {"emergency-on"}
+        began = await s.fact(f.EmergencyBegan)
+        assert began.by == f"agent:{AGENT}"
+        await lit["*90"].shows("steady")
+        path = f"/api/v1/centres/{CENTRE}/emergency"
+        assert (await sato.get(path)).json()["on"] is True
+        assert (await sato.delete(path)).status_code == 200
+        await lit["*90"].shows("off")
+        assert (await sato.delete(path)).status_code == 409
+        assert (await sato.put(path, json={"reason": "地震"})).status_code == 200
+        await lit["*90"].shows("steady")
+        await _ends_on_the_page(sato)
+        await lit["*90"].shows("off")
+
+        await does("sign-out", {"why": "早退"})
+        await lit["*11"].shows("off")
+        await sato.aclose()
+        done = [line.action for line in trail_of(s.settings).newest(Wanted(result=Result.DONE), 100)]
+        assert {
+            "agent_sign_in",
+            "agent_pause",
+            "agent_ready",
+            "agent_talk_key",
+            "agent_extend",
+            "agent_result",
+            "agent_dial",
+            "agent_sign_out",
+            "emergency_begin",
+            "emergency_end",
+        } <= set(done)
+
+
+def _serving(s: Station) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{s.settings.web_port}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def _ends_on_the_page(sato: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        while "地震" not in (await sato.get("/emergency")).text:
+            await asyncio.sleep(0.2)
+    form = {"centre": CENTRE, "act": "end", "csrf": sato.headers["x-csrf-token"]}
+    ended = await sato.post("/emergency", data=form)
+    assert (ended.status_code, ended.headers["location"]) == (303, "/emergency?done=emergency_ended")
