@@ -29,7 +29,6 @@ import re
 import shutil
 import struct
 import tempfile
-import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,6 +43,7 @@ from callcore.demo.centre import CENTRE, NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import PhoneId
 from callcore.domain.stages import Device
+from callcore.prompts import shelf
 from callcore.runtime.commands import CommandClient
 
 AGENTS = 16
@@ -254,8 +254,8 @@ def prompts_s() -> float:
     """How long the notice and the greeting are."""
     total = 0.0
     for kind in ("recording_notice", "greeting"):
-        with wave.open(str(PROJECT / "ivr_prompts" / CENTRE / "ja" / f"{kind}.wav"), "rb") as audio:
-            total += audio.getnframes() / audio.getframerate()
+        sound = shelf.ulaw_of(PROJECT / "ivr_prompts", shelf.sound(CENTRE, "ja", kind))
+        total += sound.stat().st_size / shelf.RATE
     return total
 
 

@@ -13,11 +13,11 @@ import typer
 
 from callcore import __version__
 from callcore.access.rights import Right, needs
-from callcore.centres import CentreFileErrors, load, read
+from callcore.centres import LANGUAGES, CentreFileErrors, load, look, read
 from callcore.centres import check as check_centres
 from callcore.cli_people import audit_app, tokens_app, users_app
 from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
-from callcore.domain.centre import Configuration
+from callcore.domain.centre import Announcement, Configuration
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.log import configure
@@ -46,6 +46,10 @@ emergency_app = typer.Typer(
     help="臨時休止を始める・終える・見る / Begin, end and see emergency closures.", no_args_is_help=True
 )
 app.add_typer(emergency_app, name="emergency")
+PromptName = Annotated[
+    str,
+    typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),
+]
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 
@@ -90,9 +94,11 @@ def check(
         err.print(text, markup=False)
     if problems:
         raise typer.Exit(1)
-    found = read(folder).centres
-    names = "、".join(f"{c.id} ({c.name})" for c in found)
-    say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found)}")
+    found, warnings = look(folder, settings.prompts)
+    for warning in warnings:
+        err.print(warning.text(language), markup=False, style="yellow")
+    names = "、".join(f"{c.id} ({c.name})" for c in found.centres)
+    say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found.centres)}")
 
 
 @app.command()
@@ -585,28 +591,195 @@ def simulate(
     )
 
 
-@prompts_app.command("make")
+@prompts_app.command("build")
 @needs(Right.CONFIGURE)
-def prompts_make(
-    again: Annotated[bool, typer.Option("--again", help="すべて作り直す / make all of them again")] = False,
+def prompts_build(
+    again: Annotated[
+        bool, typer.Option("--again", help="合成音声をすべて作り直す / all voices anew")
+    ] = False,
 ) -> None:
-    """文言から音声を作る / Make the audio that is missing or whose text has changed."""
-    from callcore.prompts import PromptsUnavailable, make
+    """文から音声を作る / Make the audio that is missing or whose text or recording has changed."""
+    from callcore.prompts.build import build
+    from callcore.prompts.voices import PromptsUnavailable
+
+    settings = settings_or_fail()
+    told = _announcements(_centre_files(settings))
+    with audited(settings, "prompts_build"):
+        try:
+            built = build(
+                settings.prompts,
+                told,
+                again=again,
+                progress=lambda name, kana: say(f"{name}  {kana or ''}"),
+            )
+        except PromptsUnavailable as error:
+            raise fail(str(error)) from None
+    say(f"{len(built.made)} 件を作りました / made {len(built.made)}")
+    stuck = [f"{name}: {_LEFT[why]}" for name, why in built.left if why != "no_voice"]
+    voiceless = sum(why == "no_voice" for _, why in built.left)
+    if voiceless:
+        say(f"{voiceless} 件: {_LEFT['no_voice']}")
+    if stuck:
+        raise fail("\n".join(stuck))
+
+
+_LEFT = {
+    "no_voice": "合成音声がありません。録音するか、substitutes で代用します / "
+    "there is no voice for it: record it, or have a substitute",
+    "recorded_for_another_text": "録音と文が違います。録音し直して callcore prompts use / "
+    "the recording is of another text: record it anew, then callcore prompts use",
+    "put_there_by_hand": "callcore が作った音声ではありません。録音なら callcore prompts use、違うなら消してください / "
+    "not made by callcore: if it was recorded, callcore prompts use; else delete it",
+    "text_missing": "文がありません / its text is missing",
+}
+
+
+def _announcements(configuration: Configuration) -> list[Announcement]:
+    """Of all centres and of the demo's, which stands in no file."""
+    from callcore.demo.centre import ANNOUNCEMENTS
+
+    return [*(each for centre in configuration.centres for each in centre.announcements), *ANNOUNCEMENTS]
+
+
+def _owner(told: list[Announcement], name: str) -> str | None:
+    """The centre whose own prompt it is; None: it is common to all, or there is no such prompt."""
+    owner = name.split("/", maxsplit=1)[0]
+    return owner if owner not in LANGUAGES and any(each.sound == name for each in told) else None
+
+
+def _centre_files(settings: Settings) -> Configuration:
+    """The files without a look at the audio."""
+    try:
+        return read(settings.centres)
+    except CentreFileErrors as errors:
+        raise fail("\n".join((*errors.texts("ja"), *errors.texts("en")))) from None
+
+
+@prompts_app.command("list")
+@needs(Right.READ_LIVE)
+def prompts_list(
+    every: Annotated[
+        bool, typer.Option("--all", help="数・時刻・日付も / numbers, times, dates too")
+    ] = False,
+    language: Annotated[str | None, typer.Option(help="この言語だけ、例 en / this language only")] = None,
+) -> None:
+    """すべての音声の状態・長さ・音量を見る / Each prompt with its state, length and loudness."""
+    from callcore.prompts import desk
+
+    settings = settings_or_fail()
+    found = desk.items(settings.prompts, _told_and_heard(settings))
+    for line in desk.listed(
+        (each for each in found if language in (None, each.wanted.language)), phrases=every
+    ):
+        say(line)
+
+
+def _told_and_heard(settings: Settings) -> list[Announcement]:
+    """What the centres want to say and, where nothing is wrong, what callers hear, so that substitutes show."""
+    told = _announcements(_centre_files(settings))
+    try:
+        return [*told, *_announcements(load(settings.centres, settings.prompts))]
+    except CentreFileErrors:
+        return told
+
+
+@prompts_app.command("export")
+@needs(Right.READ_LIVE)
+def prompts_export(
+    name: PromptName,
+    file: Annotated[Path, typer.Argument(help="書き出す wav / the wav to write")],
+) -> None:
+    """音声を wav に書き出して聞く (反映前の試聴にも) / Write one as a wav to listen to, before it is applied too."""
+    from callcore.prompts import desk
+    from callcore.prompts.voices import PromptsUnavailable
 
     settings = settings_or_fail()
     try:
-        configuration = read(settings.centres)
-        announcements = [a for c in configuration.centres for a in c.announcements]
-        make(
-            settings.prompts,
-            announcements,
-            again=again,
-            progress=lambda path, kana: say(f"{path}  {kana or ''}"),
-        )
-    except CentreFileErrors as errors:
-        raise fail("\n".join(errors.texts("ja"))) from None
+        desk.export(settings.prompts, settings.kept_prompts, name, file)
     except PromptsUnavailable as error:
         raise fail(str(error)) from None
+    say(str(file))
+
+
+@prompts_app.command("play")
+@needs(Right.READ_LIVE)
+def prompts_play(name: PromptName) -> None:
+    """音声をこのマシンで鳴らす / Play one on this machine."""
+    from callcore.prompts import desk
+    from callcore.prompts.voices import PromptsUnavailable
+
+    settings = settings_or_fail()
+    try:
+        desk.play(settings.prompts, settings.kept_prompts, name)
+    except PromptsUnavailable as error:
+        raise fail(str(error)) from None
+
+
+@prompts_app.command("use")
+@needs(Right.CONFIGURE)
+def prompts_use(
+    name: PromptName,
+    file: Annotated[Path, typer.Argument(help="録音 (wav、flac、mp3 …) / the recording, of any format")],
+) -> None:
+    """録音を取り込み、仮の音声に替える / Take a recording in; it takes the placeholder's place."""
+    from callcore.prompts import build, desk
+    from callcore.prompts.voices import PromptsUnavailable
+
+    settings = settings_or_fail()
+    told = _announcements(_centre_files(settings))
+    with audited(settings, "prompt_recorded", on=name, centre=_owner(told, name)):
+        try:
+            wanted = desk.found(settings.prompts, told, name)
+            made = build.use(settings.prompts, wanted, file)
+        except PromptsUnavailable as error:
+            raise fail(str(error)) from None
+    say(f"{name}: {made.duration_s:.1f} s  {made.loudness_lufs:.1f} LUFS  {wanted.text}")
+
+
+@prompts_app.command("approve")
+@needs(Right.CONFIGURE)
+def prompts_approve(
+    names: Annotated[list[str], typer.Argument(help="名前、例 oita/ja/closed / names")],
+    by: Annotated[str, typer.Option(help="承認した人 / who approves")],
+) -> None:
+    """聞いて確かめた人を記録する / Note who has listened to prompts and lets them go out."""
+    from datetime import datetime
+
+    from callcore.prompts import build
+
+    settings = settings_or_fail()
+    told = _announcements(_centre_files(settings))
+    today = datetime.now().astimezone().date().isoformat()
+    for name in names:
+        with audited(settings, "prompt_approved", on=name, centre=_owner(told, name), why=by):
+            if build.approve(settings.prompts, name, by, today) is None:
+                raise fail(
+                    f"{name}: 音声がありません / there is no such prompt (callcore prompts list --all)"
+                )
+        say(f"{name}: {by} {today}")
+
+
+@prompts_app.command("history")
+@needs(Right.READ_LIVE)
+def prompts_history(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    kind: Annotated[str, typer.Argument(help="種類、例 closed / the kind")],
+    at: Annotated[
+        str | None, typer.Option(help="センターの現地時刻、例 2026-11-20T10:00:00 / a local instant")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="この言語だけ、例 ja / this language only")] = None,
+) -> None:
+    """案内がいつからいつまで何と言っていたか / What an announcement said, from when to when, and its audio."""
+    from callcore.reports.commands import CannotTell
+    from callcore.reports.said import lines, said
+
+    settings = settings_or_fail()
+    try:
+        found, zone = said(settings, centre, kind, language=language, at=at)
+    except CannotTell as error:
+        raise fail(str(error)) from None
+    for line in lines(found, zone, settings.kept_prompts):
+        say(line)
 
 
 @agent_app.command("list")

@@ -29,6 +29,7 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         modules_dir=toolchain.modules_dir,
         data_dir=toolchain.data_dir,
         prompts_dir=settings.prompts,
+        kept_dir=settings.kept_prompts,
         music_dir=settings.prompts / "music",
         ami_port=settings.ami_port,
         ami_secret=secrets.ami,

@@ -319,6 +319,11 @@ class Settings(BaseSettings):
         return self.home / "checkpoints"
 
     @property
+    def kept_prompts(self) -> Path:
+        """What was ever played of the announcements, for Asterisk and for `callcore prompts history`."""
+        return self.home / "played"
+
+    @property
     def recordings(self) -> Path:
         return self.home / "recordings"
 

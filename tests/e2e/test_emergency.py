@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,12 @@ from callcore.domain import facts as f
 from callcore.runtime.commands import CommandClient, this_account
 from callcore.settings import PROJECT
 from tests.support import audio
+from tests.support.prompts import put_prompt, shipped_prompts
 from tests.support.station import Station, hears_now, music, station, until, words
 
-KIND = PROJECT / "ivr_prompts" / "oita" / "ja" / "emergency"
+SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "emergency.ulaw"
+TEXT = "ただいま、臨時に受付を休止しております。"
+"""What the manifest says; the audio is Oita's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +26,13 @@ class Prepared(DemoCentre):
     """With an announcement for emergencies."""
 
     def toml(self) -> str:
-        text = KIND.with_suffix(".txt").read_text(encoding="utf-8").strip()
-        return f'{DemoCentre.toml(self)}\n[announcements.emergency]\nja = "{text}"\n'
+        return f'{DemoCentre.toml(self)}\n[announcements.emergency]\nja = "{TEXT}"\n'
 
 
 def with_emergency(home: Path) -> Path:
     """The shipped prompts, and one for emergencies."""
-    folder = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts", folder)
-    for end in (".wav", ".txt"):
-        shutil.copy(KIND.with_suffix(end), folder / "demo" / "ja" / f"emergency{end}")
+    folder = shipped_prompts(home, "demo")
+    put_prompt(folder, "demo/ja/emergency", TEXT, SAID.read_bytes())
     return folder
 
 

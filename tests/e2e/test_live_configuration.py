@@ -10,19 +10,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from callcore.centres import load
-from callcore.demo.centre import NUMBER, DemoCentre
-from callcore.demo.phone import SimPhone
+from callcore.demo.centre import NUMBER, TEXTS, DemoCentre
+from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage
 from callcore.installation import pbx_settings, phone_ids
 from callcore.pbx.render import write
 from callcore.pins import PinFile
+from callcore.prompts import shelf
 from callcore.settings import load_secrets
 from tests.e2e.test_agents_sign_in import watcher
+from tests.support import audio
 from tests.support.people import read_page
-from tests.support.station import PIN, PROJECT, Station, hears_now, music, station, until, voice_of
+from tests.support.prompts import put_prompt, shipped_prompts
+from tests.support.station import PIN, Station, hears_for, hears_now, music, station, until, voice_of, words
 
 SECOND = "0975105152"
 MORE = f"""
@@ -186,10 +191,74 @@ async def test_closing_hours_and_removals_count_at_once_and_nobody_who_waits_is_
         await hears_now(early.call, music)
 
 
+async def until_told(s: Station, day: str, hours: str) -> None:
+    """Await that Asterisk has these hours of a local date."""
+    end = asyncio.get_running_loop().time() + 30
+    while f"Value: {hours}" not in await s.asterisk.command(f"database get callcore-hours/demo {day}"):
+        assert asyncio.get_running_loop().time() < end, f"the hours of {day} were never told"
+        await asyncio.sleep(0.1)
+
+
+NEW, CLOSED = "本日は臨時休業です。", TEXTS["closed"]
+
+
+def own_prompts(home: Path) -> Path:
+    """As shipped, but being closed is said twice over: long enough for a change to come in meanwhile."""
+    folder = shipped_prompts(home, "demo")
+    put_prompt(folder, "demo/ja/closed", CLOSED, 2 * shelf.ulaw_of(folder, "demo/ja/closed").read_bytes())
+    return folder
+
+
+async def test_an_announcement_is_changed_while_callers_hear_the_old_one_and_the_history_keeps_both() -> None:
+    today = datetime.now(ZoneInfo("Asia/Tokyo")).date()
+    never = tuple((str(today + timedelta(days=n)), ()) for n in (-1, 0, 1))
+    async with station(DemoCentre(agents=1, days=never), prompts=own_prompts) as s:
+        # Until the day's hours have been told, a caller is judged by the plain week.
+        await until_told(s, f"{today:%Y%m%d}", "closed")
+        old = s.prompt("closed")
+        edit(s, CLOSED, NEW)
+        # As `callcore prompts build` leaves it: made, to be listened to, and not heard by callers yet.
+        put_prompt(s.settings.prompts, "demo/ja/closed", NEW, s.ulaw("apology"))
+        new = s.prompt("closed")
+        status, said = await callcore(s, "plan")
+        assert status == 3 and f"text {CLOSED} → {NEW}" in said and "extensions.conf" in said
+
+        async def whole(call: PhoneCall) -> audio.Samples:
+            await call.wait_closed(40)
+            return np.concatenate([words(call), audio.silence(6)])
+
+        listening = await s.dial_in(await s.caller(1))
+        await hears_for(listening, 1)
+        status, said = await callcore(s, "apply", "--yes")
+        assert status == 0, said
+        second = await whole(await s.dial_in(await s.caller(2)))
+        first = await whole(listening)
+        changed = s.told(f.Configured)[-1].at
+        assert changed < next(x.at for x in s.told(f.CallEnded) if x.call == s.call_ids()[0])
+        assert audio.find(old, first).score > 0.99
+        assert audio.find(new, second).score > 0.99
+        assert audio.find(new, first).score < 0.5
+
+        status, said = await callcore(s, "prompts", "history", "demo", "closed")
+        assert status == 0, said
+        times = said.splitlines()
+        assert [line.strip() for line in times[1::2]] == [CLOSED, NEW]
+        assert times[0].split(" – ")[1].split("  ")[0] == times[2].split(" – ")[0]
+        assert "現在 / now" in times[2]
+        kept = times[0].split()[-1]
+        moment = times[2].split(" – ")[0].replace(" ", "T")
+        status, said = await callcore(s, "prompts", "history", "demo", "closed", "--at", moment)
+        assert NEW in said and CLOSED not in said
+        status, said = await callcore(s, "prompts", "export", kept, str(s.settings.home / "then.wav"))
+        assert status == 0, said
+        assert np.array_equal(audio.read(s.settings.home / "then.wav"), old)
+        status, said = await callcore(s, "prompts", "history", "kawa", "closed")
+        assert status == 1 and "kawa" in said
+
+
 def two_centres(home: Path) -> Path:
     """A prompts folder in which another centre speaks the demo's texts."""
-    made = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts", made)
+    made = shipped_prompts(home, "demo")
     shutil.copytree(made / "demo", made / "kawa")
     return made
 

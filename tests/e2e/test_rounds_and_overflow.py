@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,12 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage, Outcome
 from tests.support import audio
+from tests.support.prompts import put_prompt, shipped_prompts
 from tests.support.station import PROJECT, hears_now, station, until, voice_of, words
+
+SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.ulaw"
+TEXT = "申し訳ございません。ただいま、電話が混み合っております。"
+"""What the manifest says; the audio is Oita's."""
 
 MINE = """
 [announcements.overflow]
@@ -35,21 +39,18 @@ class Busy(DemoCentre):
     rules: str = ""
 
     def toml(self) -> str:
-        text = (PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.txt").read_text(encoding="utf-8").strip()
         told = DemoCentre.toml(self)
         first, last = told.split("[[phones]]", 1)
         last = last.replace(
             f'オペレーター{self.agents:02}"\nqueues = ["general"]', '第二"\nqueues = ["second"]'
         )
-        return f"{first}{self.rules}\n{MINE.format(text=text)}\n[[phones]]{last}"
+        return f"{first}{self.rules}\n{MINE.format(text=TEXT)}\n[[phones]]{last}"
 
 
 def with_overflow(home: Path) -> Path:
     """The shipped prompts, and one for callers beyond the agents."""
-    folder = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts", folder)
-    for end in ("wav", "txt"):
-        shutil.copy(folder / "oita" / "ja" / f"overflow.{end}", folder / "demo" / "ja" / f"overflow.{end}")
+    folder = shipped_prompts(home, "demo")
+    put_prompt(folder, "demo/ja/overflow", TEXT, SAID.read_bytes())
     return folder
 
 
@@ -97,7 +98,7 @@ async def test_a_caller_beyond_the_agents_hears_the_announcement_and_counts_as_o
         [ended] = await s.ended(1)
         assert (ended.call, ended.outcome) == (began.call, Outcome.OVERFLOW_FULL)
         sound = np.concatenate([words(second), audio.silence(3)])
-        said = audio.read(PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.wav")
+        said = audio.read(SAID)
         assert audio.find(said, sound).score > 0.99
         assert audio.find(s.prompt("apology"), sound).score < 0.5
         assert first.closed is None

@@ -96,6 +96,7 @@ def settings_for(configuration: Configuration, folder: Path, *, prompts: Path, m
         modules_dir=found.modules_dir,
         data_dir=found.data_dir,
         prompts_dir=prompts,
+        kept_dir=folder / "played",
         music_dir=music,
         ami_port=free_port("127.0.0.1"),
         ami_secret=secrets.token_urlsafe(24),

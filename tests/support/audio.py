@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from callcore.prompts import sound
+
 RATE = 8000
 WINDOW_S = 0.1
 TRIM_S = 0.05
@@ -24,7 +26,11 @@ Samples = npt.NDArray[np.float64]
 
 
 def read(path: Path) -> Samples:
-    """A WAV file's samples; one that is still being written is read as far as it is. Raises `ValueError`."""
+    """A WAV file's samples; one that is still being written is read as far as it is. A `.ulaw` is decoded.
+    Raises `ValueError`."""
+    if path.suffix == ".ulaw":
+        heard: Samples = sound.samples(path.read_bytes())
+        return heard
     with wave.open(str(path), "rb") as wav:
         if (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) != (1, 2, RATE):
             raise ValueError(f"{path}: not 8 kHz, mono, 16 bit")

@@ -14,9 +14,7 @@ import contextlib
 import itertools
 import os
 import random
-import shutil
 import time
-import wave
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,11 +30,12 @@ from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, Pho
 from callcore.domain.measures import Books, figures, imbalance
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from callcore.journal import Codec, KeyStore, Seq, Spool, read_all
-from callcore.prompts.shelf import COMMON
+from callcore.prompts.shelf import RATE
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.support import ahead, load
 from tests.support.evidence import progress
-from tests.support.station import PROJECT, Station, until
+from tests.support.prompts import put_prompt, shipped_prompts
+from tests.support.station import Station, until
 
 SHORT_WORD_S = 0.02
 REGISTERED_S = 7200
@@ -54,16 +53,9 @@ def load_centre(agents: int) -> DemoCentre:
 
 def short_prompts(home: Path) -> Path:
     """The prompts as shipped, but nobody says anything for longer than one packet: routing is tried, not patience."""
-    folder = home / "prompts"
-    shutil.copytree(PROJECT / "ivr_prompts" / "music", folder / "music")
-    shutil.copytree(PROJECT / "ivr_prompts" / COMMON, folder / COMMON)
+    folder = shipped_prompts(home)
     for kind, text in TEXTS.items():
-        path = folder / CENTRE / "ja" / f"{kind}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".txt").write_text(text, encoding="utf-8")
-        with wave.open(str(path), "wb") as audio:
-            audio.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
-            audio.writeframes(bytes(2 * round(8000 * SHORT_WORD_S)))
+        put_prompt(folder, f"{CENTRE}/ja/{kind}", text, b"\xff" * round(RATE * SHORT_WORD_S))
     return folder
 
 

@@ -28,6 +28,8 @@ DEADLINE_S = 15.0
 RATE = 8000
 PACKET = 160
 """Samples of one packet: 20 ms."""
+CODECS = {0: "PCMU", 9: "G722"}
+"""RFC 3551 §6. G.722 is called 8000 there for historical reasons; its samples are 16,000 a second."""
 EVENT_TYPE = 101
 FORWARDED = "0312345678"
 """Where a phone with the habit FORWARD sends its calls."""
@@ -245,7 +247,7 @@ class Call:
     def take_sound(self, data: bytes) -> None:
         if data[1] & 127 == EVENT_TYPE and data[1] & 128:  # the marker bit: the first packet of a key
             self.events.append("0123456789*#"[data[12]])
-        if data[1] & 127 == 0:
+        if data[1] & 127 == self.agent.codec:
             self.heard += data[12:]
             self.packets.append((asyncio.get_running_loop().time(), struct.unpack("!I", data[4:8])[0]))
 
@@ -328,6 +330,8 @@ class Agent:
         self.password = password
         self.habit = Habit.RING
         self.speaks = True
+        self.codec = 0
+        """RTP payload type: the only one that is offered and heard. What is said stays µ-law."""
         self.dead = False
         self.messages: list[Message] = []
         """All that came in."""
@@ -403,7 +407,8 @@ class Agent:
         assert call.media is not None
         return (
             f"v=0\r\no=- 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
-            f"m=audio {call.media.port} RTP/AVP 0 {EVENT_TYPE}\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {call.media.port} RTP/AVP {self.codec} {EVENT_TYPE}\r\n"
+            f"a=rtpmap:{self.codec} {CODECS[self.codec]}/8000\r\n"
             f"a=rtpmap:{EVENT_TYPE} telephone-event/8000\r\na=fmtp:{EVENT_TYPE} 0-16\r\na=ptime:20\r\na={direction}\r\n"
         )
 

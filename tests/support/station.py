@@ -41,6 +41,7 @@ from callcore.journal import Codec, KeyStore, Seq, read_all
 from callcore.pbx.process import AsteriskToolchain
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, write
 from callcore.pins import PinFile
+from callcore.prompts import shelf
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.settings import Settings, load_secrets, owner_only
 from tests.support import ahead, audio, sip
@@ -368,7 +369,14 @@ class Station:
 
     def prompt(self, kind: str, centre: str = "demo") -> audio.Samples:
         """A prompt as it is shipped; `centre` may be `common`."""
-        return audio.read(self.settings.prompts / centre / "ja" / f"{kind}.wav")
+        return audio.read(self._ulaw(kind, centre))
+
+    def ulaw(self, kind: str, centre: str = "demo") -> bytes:
+        """The same as Asterisk has it."""
+        return self._ulaw(kind, centre).read_bytes()
+
+    def _ulaw(self, kind: str, centre: str) -> Path:
+        return shelf.ulaw_of(self.settings.prompts, shelf.sound(centre, "ja", kind))
 
     def books_agree(self) -> None:
         """Each answered call in the journal has its like in Asterisk's own records, and the other way round."""

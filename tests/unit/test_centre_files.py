@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import wave
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,7 +17,8 @@ from callcore.domain.centre import Cause, Guest, ListedCaller, Order, Overflow, 
 from callcore.domain.hours import SpecialDay, Window, YearlyRange
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import Treatment
-from callcore.prompts import shelf
+from callcore.prompts import shelf, spoken
+from tests.support.prompts import put_prompt
 
 PROJECT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 20)
@@ -69,6 +69,13 @@ closed.ja = "受付時間外です。"
 apology.ja = "申し訳ございません。"
 """
 
+TEXTS = {
+    "recording_notice": "録音しています。",
+    "greeting": "お電話ありがとうございます。",
+    "closed": "受付時間外です。",
+    "apology": "申し訳ございません。",
+}
+
 
 @dataclass
 class Desk:
@@ -82,15 +89,8 @@ class Desk:
         file.write_bytes(source if isinstance(source, bytes) else source.encode())
         return file
 
-    def prompt(self, sound: str, text: str, rate: int = shelf.RATE) -> None:
-        path = shelf.wav_of(self.sounds, sound)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(path), "wb") as audio:
-            audio.setframerate(rate)
-            audio.setnchannels(1)
-            audio.setsampwidth(2)
-            audio.writeframes(bytes(1600))
-        shelf.text_of(self.sounds, sound).write_text(text + "\n", encoding="utf-8")
+    def prompt(self, sound: str, text: str) -> None:
+        put_prompt(self.sounds, sound, text)
 
     def problems(self) -> list[centres.Problem]:
         with pytest.raises(centres.CentreFileErrors) as caught:
@@ -104,12 +104,7 @@ def desk(tmp_path: Path) -> Desk:
     made.folder.mkdir()
     for kind in shelf.COMMON_KINDS:
         made.prompt(f"common/ja/{kind}", "何か。")
-    for kind, text in (
-        ("recording_notice", "録音しています。"),
-        ("greeting", "お電話ありがとうございます。"),
-        ("closed", "受付時間外です。"),
-        ("apology", "申し訳ございません。"),
-    ):
+    for kind, text in TEXTS.items():
         made.prompt(f"mori/ja/{kind}", text)
     return made
 
@@ -204,7 +199,7 @@ WRONG = {
         'closed.ja = "受付時間外',
         'closed.ja = "本日の受付時間外',
         "別の文",
-        "callcore prompts make",
+        "callcore prompts build",
     ),
 }
 
@@ -314,10 +309,10 @@ def test_an_announcement_for_emergencies_may_be_left_out_and_is_checked_when_it_
     desk.write(GOOD)
     assert centres.load(desk.folder, desk.sounds, today=TODAY)
     desk.write(GOOD + 'emergency.ja = "臨時休止中です。"\n')
-    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["emergency.wav is missing"]
+    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["emergency.ulaw is missing"]
     desk.prompt("mori/ja/emergency", "臨時休止中です。")
     (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
-    assert mori.announcements[-1].kind == centres.EMERGENCY_KIND
+    assert mori.announcements[-1].kind == "emergency"
 
 
 @pytest.mark.parametrize(("old", "new", "what", "instead"), WRONG.values(), ids=WRONG.keys())
@@ -607,12 +602,6 @@ RULES_WRONG = {
         "元に戻ります",
         "ほかの扱い",
     ),
-    "an announcement left out": (
-        'overflow.ja = "混み合っております。"\n',
-        "",
-        "「overflow」がありません",
-        "overflow",
-    ),
     "a guest of nowhere": ('agent = "2001"', 'agent = "2002"', "どのファイルにもいません", "「2001」"),
     "a guest at home": ('agent = "2001"', 'agent = "1001"', "このセンターの人", "2001"),
     "a guest for no queue": ('queues = ["second"]', "queues = []", "受け持つ待ち行列がありません", "general"),
@@ -682,16 +671,20 @@ def test_the_announcement_for_too_many_callers_is_made_and_checked_like_the_othe
     desk.write(WHOLE)
     desk.write(OTHER, "kawa.toml")
     for kind in centres.KINDS:
-        desk.prompt(f"kawa/ja/{kind}", (shelf.made_from(desk.sounds, f"mori/ja/{kind}") or ""))
-    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["overflow.wav is missing"]
+        desk.prompt(f"kawa/ja/{kind}", TEXTS[kind])
+    assert [p.what_en.split("/")[-1] for p in desk.problems()] == ["overflow.ulaw is missing"]
     desk.prompt("mori/ja/overflow", "混み合っております。")
     assert centres.load(desk.folder, desk.sounds, today=TODAY)
+    desk.write(WHOLE.replace('overflow.ja = "混み合っております。"\n', "", 1))
+    [problem] = desk.problems()
+    assert problem.what_ja == "案内「overflow」の「ja」がありません"
+    assert problem.instead_ja == '例: ja = "お電話ありがとうございます。"'
 
 
 MISSING = {
     "a table": ("[[numbers]]", "numbers", 1),
     "a key": ('digits = "0975105151"\n', "digits", 20),
-    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed", 39),
+    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed」の「ja", 39),
     "a name": ('name = "総合案内"\n', "name", 24),
 }
 
@@ -804,21 +797,139 @@ def test_a_folder_in_the_place_of_a_file_is_said_so(desk: Desk) -> None:
     assert "ファイルを読めません" in desk.problems()[0].what_ja
 
 
-def test_a_prompt_that_is_missing_or_not_for_telephones_is_shown(desk: Desk) -> None:
+def test_a_prompt_that_is_missing_or_of_another_hand_is_shown(desk: Desk) -> None:
     desk.write(GOOD)
-    shelf.wav_of(desk.sounds, "mori/ja/closed").unlink()
-    shelf.text_of(desk.sounds, "mori/ja/greeting").unlink()
-    desk.prompt("mori/ja/apology", "申し訳ございません。", rate=16000)
-    shelf.wav_of(desk.sounds, "common/ja/refused").write_bytes(b"")
+    shelf.ulaw_of(desk.sounds, "mori/ja/closed").unlink()
+    shelf.text_of(desk.sounds, "common/ja/paused").unlink()
+    shelf.ulaw_of(desk.sounds, "mori/ja/apology").write_bytes(b"somebody put it there")
+    shelf.ulaw_of(desk.sounds, "common/ja/refused").write_bytes(b"")
     said = [problem.what_en for problem in desk.problems()]
     assert [text.split("/")[-1] for text in said] == [
-        "greeting.wav was made from (greeting.txt) is missing",
-        "closed.wav is missing",
-        "apology.wav is not an 8 kHz mono 16 bit wav",
-        "refused.wav is not an 8 kHz mono 16 bit wav",
+        "closed.ulaw is missing",
+        "apology.ulaw was not made by callcore",
+        "paused.txt is missing",
+        "refused.ulaw is missing",
     ]
-    assert all("callcore prompts make" in problem.instead_ja for problem in desk.problems())
+    assert all("callcore prompts build" in problem.instead_ja for problem in desk.problems())
     assert centres.read(desk.folder, today=TODAY).centres
+
+
+EN = {
+    "recording_notice": "This call is recorded.",
+    "greeting": "Thank you for calling.",
+    "closed": "We are closed.",
+    "apology": "We are sorry.",
+}
+
+
+def speak(desk: Desk, *languages: str) -> None:
+    """Numbers, times and dates are there."""
+    for language in languages:
+        for name, text in spoken.vocabulary(language).items():
+            desk.prompt(f"{language}/spoken/{name}", text)
+
+
+def with_languages(*languages: str, substitutes: str = "") -> str:
+    listed = ", ".join(f'"{each}"' for each in languages)
+    return GOOD.replace('id = "mori"', f'id = "mori"\nlanguages = [{listed}]{substitutes}', 1)
+
+
+def test_a_language_switched_on_needs_a_text_or_a_common_one_and_its_audio(desk: Desk) -> None:
+    file = desk.write(with_languages("ja", "en"))
+    said = [(problem.line is not None, problem.what_en) for problem in desk.problems()]
+    assert said == [(True, f'the announcement {kind} has no text in "en"') for kind in EN]
+    desk.write(with_languages("ja", "en") + "".join(f'{kind}.en = "{text}"\n' for kind, text in EN.items()))
+    problems = desk.problems()
+    assert [p.what_en.split("/", 1)[-1].split("mori")[-1] for p in problems] == [
+        f"/en/{kind}.ulaw is missing" for kind in EN
+    ]
+    assert {p.file for p in problems} == {file}
+    assert all("callcore prompts build" in p.instead_en for p in problems)
+    for kind, text in EN.items():
+        desk.prompt(f"mori/en/{kind}", text)
+    (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
+    assert {a.kind: a.text for a in mori.announcements if a.language == "en"} == EN
+    assert all(a.audio for a in mori.announcements)
+
+
+def test_what_only_agents_hear_is_needed_in_the_language_that_the_centre_speaks_first(desk: Desk) -> None:
+    texts = "".join(f'{kind}.en = "{text}"\n' for kind, text in EN.items())
+    for kind, text in EN.items():
+        desk.prompt(f"mori/en/{kind}", text)
+    for kind in ("whisper", "no_emergency_call"):
+        desk.write(with_languages("ja", "en") + texts + f'{kind}.en = "Mori."\n')
+        said = [problem.what_en for problem in desk.problems()]
+        assert [text.split("mori")[-1] for text in said] == [
+            f'the announcement {kind} has no text in "ja"',
+            f"/en/{kind}.ulaw is missing",
+        ]
+        desk.prompt(f"mori/ja/{kind}", "森です。")
+        desk.write(with_languages("ja", "en") + texts + f'{kind}.ja = "森です。"\n')
+        (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
+        assert [a.language for a in mori.announcements if a.kind == kind] == ["ja"]
+
+
+def test_what_is_common_to_all_centres_is_asked_for_in_each_language_of_a_centre(desk: Desk) -> None:
+    for kind, text in {**EN, "please_wait": "Please wait."}.items():
+        desk.prompt(f"en/{kind}", text)
+    desk.write(with_languages("ja", "en"))
+    missing = [p.what_en for p in desk.problems()]
+    assert [text.split("sounds/")[-1] for text in missing] == [
+        'the announcement please_wait has no text in "ja"',
+        "ja/spoken/place-1.ulaw is missing (and 160 more)",
+        "en/spoken/place-1.ulaw is missing (and 185 more)",
+    ]
+    speak(desk, "ja", "en")
+    desk.prompt("ja/please_wait", "お待ちください。")
+    (mori,) = centres.load(desk.folder, desk.sounds, today=TODAY).centres
+    told = {(a.kind, a.language): a.sound for a in mori.announcements}
+    assert told["closed", "ja"] == "mori/ja/closed"
+    assert told["closed", "en"] == "en/closed"
+    assert told["please_wait", "en"] == "en/please_wait"
+    assert mori.phrases == ()
+    shelf.ulaw_of(desk.sounds, "en/spoken/place-2").unlink()
+    [problem] = desk.problems()
+    assert problem.what_en.endswith("en/spoken/place-2.ulaw is missing")
+    desk.prompt("en/spoken/place-2", "You are third.")
+    [problem] = desk.problems()
+    assert problem.what_en.endswith("en/spoken/place-2.ulaw was made from another text")
+
+
+def test_a_substitute_is_played_and_said_until_the_own_audio_is_there(desk: Desk) -> None:
+    for kind, text in EN.items():
+        desk.prompt(f"en/{kind}", text)
+        desk.prompt(f"ja/{kind}", TEXTS[kind])
+    desk.prompt("en/please_wait", "Please wait.")
+    desk.prompt("ja/please_wait", "お待ちください。")
+    speak(desk, "ja", "en")
+    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), b"Salamat po.\n")
+    source = with_languages("ja", "tl", substitutes='\nsubstitutes = { tl = "en" }')
+    file = desk.write(source)
+    configuration, [warning] = centres.look(desk.folder, desk.sounds, today=TODAY)
+    told = {a.kind: a for a in configuration.centres[0].announcements if a.language == "tl"}
+    assert {kind: (each.text, each.sound) for kind, each in told.items()} == {
+        kind: (text, f"en/{kind}") for kind, text in {**EN, "please_wait": "Please wait."}.items()
+    }
+    assert configuration.centres[0].phrases == (("tl", "en"),)
+    assert (warning.file, warning.line) == (file, source[: source.index("substitutes")].count("\n") + 1)
+    assert warning.what_en == (
+        'callers of the language "tl" hear "en" for: recording_notice, greeting, closed, apology, please_wait, spoken'
+    )
+    assert centres.check(desk.folder, desk.sounds, "en", today=TODAY) == []
+    desk.prompt("tl/greeting", "Salamat po.")
+    configuration, [warning] = centres.look(desk.folder, desk.sounds, today=TODAY)
+    told = {a.kind: a for a in configuration.centres[0].announcements if a.language == "tl"}
+    assert (told["greeting"].text, told["greeting"].sound) == ("Salamat po.", "tl/greeting")
+    assert "greeting" not in warning.what_en
+    desk.prompt("tl/greeting", "Something else.")
+    shelf.put(shelf.text_of(desk.sounds, "tl/greeting"), b"Salamat po.\n")
+    assert any("another text" in problem.what_en for problem in desk.problems())
+
+
+@pytest.mark.parametrize("other", ["tl", "xx"])
+def test_a_substitute_must_be_another_language(desk: Desk, other: str) -> None:
+    desk.write(with_languages("ja", "tl", substitutes=f'\nsubstitutes = {{ tl = "{other}" }}'))
+    assert any("can't be a substitute" in problem.what_en for problem in desk.problems())
 
 
 def test_check_gives_lines_to_print_in_either_language(desk: Desk) -> None:
@@ -901,7 +1012,7 @@ def test_no_mistake_of_typing_makes_the_check_itself_fall_over(
         source = source[:place] + scrap + source[place + length :]
     desk.write(source)
     for line in centres.check(desk.folder, desk.sounds, "ja", today=TODAY):
-        assert re.search(r"(:\d+|\.wav): .+ → .+", line)
+        assert re.search(r"(:\d+|\.ulaw): .+ → .+", line)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -935,4 +1046,4 @@ def test_no_value_of_a_wrong_kind_makes_the_check_itself_fall_over(desk: Desk, d
         source = source.replace(line, f"{line.split(' = ')[0]} = {value}")
     desk.write(source)
     for line in centres.check(desk.folder, desk.sounds, "en", today=TODAY):
-        assert re.search(r"(:\d+|\.wav): .+ → .+", line)
+        assert re.search(r"(:\d+|\.ulaw): .+ → .+", line)

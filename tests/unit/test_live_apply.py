@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from callcore.access.rights import system_person
-from callcore.centres import CentreFileErrors, read
+from callcore.centres import CentreFileErrors, load
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
@@ -124,7 +124,7 @@ async def office(home: Path) -> AsyncIterator[Office]:
     (home / "centres").mkdir()
     (home / "centres" / "demo.toml").write_text(DemoCentre(agents=2).toml(), encoding="utf-8")
     settings = Settings(home=home, centres=home / "centres", toolchain=toolchain(home))
-    configuration = read(settings.centres)
+    configuration = load(settings.centres, settings.prompts)
     pbx = pbx_settings(
         settings,
         load_secrets(settings, phone_ids(configuration)),
@@ -255,7 +255,7 @@ async def test_an_engine_that_starts_in_the_middle_of_an_editing_goes_on_with_wh
         with pytest.raises(CentreFileErrors):
             in_force(o.settings, None)
         o.edit("rings_s = 20", "ring_s = 20")
-        now = read(o.settings.centres)
+        now = load(o.settings.centres, o.settings.prompts)
         pbx = pbx_settings(
             o.settings,
             load_secrets(o.settings, phone_ids(now)),

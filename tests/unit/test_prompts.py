@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import json
 import tomllib
-import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from callcore import prompts
-from callcore.domain.centre import Announcement
-from callcore.prompts import music, shelf, speech
+from callcore.centres import look, read
+from callcore.demo.centre import ANNOUNCEMENTS
+from callcore.prompts import build, desk, music, shelf, sound, voices
+from tests.support.prompts import SILENCE, put_prompt
 
 PROJECT = Path(__file__).parents[2]
 SOUNDS = PROJECT / "ivr_prompts"
@@ -21,7 +21,12 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-SPOKEN = sorted(path.relative_to(SOUNDS).with_suffix("").as_posix() for path in SOUNDS.glob("*/ja/*.wav"))
+SHIPPED_MB = 29
+
+OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
+CLOSED = "本日は終了しました。"
+EVERY = [each for each in build.wanted(SOUNDS, [*OWN, *ANNOUNCEMENTS]) if each.language != "tl"]
+SENTENCES = {each.name: each for each in EVERY if not each.phrase}
 
 SAME = {
     "recording_notice": (
@@ -183,58 +188,160 @@ READINGS = {
     "common/ja/result-keyed": "ケッカヲキロクシマシタ。",
     "common/ja/signed-in-elsewhere": "ベツノデンワキデウケツケチューデス。",
     "common/ja/undone": "トリケシマシタ。",
+    "ja/apology": (
+        "モーシワケゴザイマセン。タダイマ、オツナギスルコトガデキマセン。"
+        "オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    ),
+    "ja/callback_offer": (
+        "コノママオマチイタダカズニ、ジュンバンガキマシタラ、コチラカラオデンワヲオカケスルコトモデキマス。"
+        "ゴキボーノカタワ、イチヲオシテクダサイ。"
+    ),
+    "ja/callback_taken": (
+        "ウケタマワリマシタ。ジュンバンガキマシタラ、コチラカラオデンワイタシマス。オデンワアリガトーゴザイマシタ。"
+    ),
+    "ja/closed": (
+        "オデンワアリガトーゴザイマス。タダイマワ、ウケツケジカンガイデス。"
+        "オソレイリマスガ、ウケツケジカンニナリマシタラ、オカケナオシクダサイ。"
+    ),
+    "ja/emergency": (
+        "オデンワアリガトーゴザイマス。タダイマ、ツゴーニヨリ、デンワノウケツケヲキューシシテオリマス。"
+        "ゴメーワクヲオカケシ、モーシワケゴザイマセン。オソレイリマスガ、シバラクタッテカラ、オカケナオシクダサイ。"
+    ),
+    "ja/greeting": (
+        "オデンワアリガトーゴザイマス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "ja/message_offer": "ゴヨーケンヲロクオンシテイタダクコトモデキマス。ゴキボーノカタワ、ニヲオシテクダサイ。",
+    "ja/message_taken": (
+        "ゴヨーケンヲウケタマワリマシタ。タントーシャカラゴレンラクイタシマス。オデンワアリガトーゴザイマシタ。"
+    ),
+    "ja/no_key": "バンゴーガカクニンデキマセンデシタ。モーイチドオネガイシマス。",
+    "ja/overflow": SAME["overflow"],
+    "ja/please_wait": (
+        "オマタセシテオリマス。タントーシャニオツナギシマスノデ、モーシバラクオマチクダサイ。"
+    ),
+    "ja/recording_notice": SAME["recording_notice"],
+    "ja/wrong_key": "モーシワケゴザイマセン。ソノバンゴーワ、ゴリヨーニナレマセン。",
 }
 
 
-def samples(path: Path) -> Any:
-    """The samples of a telephone wav, full scale 1."""
-    with wave.open(str(path), "rb") as audio:
-        assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (8000, 1, 2)
-        return np.frombuffer(audio.readframes(audio.getnframes()), "<i2") / 32768
+def heard(name: str) -> Any:
+    """A shipped prompt as a telephone hears it, full scale 1."""
+    return sound.samples(shelf.ulaw_of(SOUNDS, name).read_bytes())
 
 
 def dbfs(wave_form: Any) -> float:
-    return float(20 * np.log10(np.sqrt(np.mean(np.square(wave_form)))))
+    return float(20 * np.log10(max(np.sqrt(np.mean(np.square(wave_form))), 1e-6)))
 
 
-def test_every_prompt_that_is_needed_is_shipped_and_no_other() -> None:
-    assert set(SPOKEN) == set(READINGS)
-    assert {f"common/ja/{kind}" for kind in shelf.COMMON_KINDS} < set(READINGS)
+# -- what is shipped -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sound", SPOKEN)
-def test_a_shipped_prompt_is_loud_enough_and_not_distorted(sound: str) -> None:
-    heard = samples(shelf.wav_of(SOUNDS, sound))
-    frames = [frame for frame in np.array_split(heard, len(heard) // 160) if np.any(frame)]
-    spoken = [frame for frame in frames if dbfs(frame) > max(map(dbfs, frames)) - 35]
-    assert len(heard) > 6000  # three quarters of a second: an agent hears some inside a talk
-    assert np.max(np.abs(heard)) < 10 ** (-0.9 / 20)
-    assert dbfs(np.concatenate(spoken)) == pytest.approx(-20, abs=1)
-    assert dbfs(heard[:800]) < -45
-    assert dbfs(heard[-800:]) < -45
+def test_every_prompt_is_shipped_in_order_and_no_other_file_beside_it() -> None:
+    assert [each.name for each in EVERY if shelf.fault(SOUNDS, each.name, each.text) is not None] == []
+    there = {
+        path.relative_to(SOUNDS).with_suffix("").as_posix()
+        for ending in (shelf.ULAW, shelf.G722)
+        for path in SOUNDS.rglob(f"*{ending}")
+    }
+    assert there == {each.name for each in EVERY}
+    noted = {
+        f"{path.parent.relative_to(SOUNDS).as_posix()}/{name}"
+        for path in SOUNDS.rglob(shelf.MANIFEST)
+        for name in shelf.manifest(path.parent)
+    }
+    assert noted == there
 
 
-@pytest.mark.parametrize("sound", SPOKEN)
-def test_a_shipped_prompt_is_read_as_a_japanese_person_reads_it(sound: str) -> None:
-    text = shelf.made_from(SOUNDS, sound)
-    assert text is not None
-    assert prompts.reading(text) == READINGS[sound]
+def test_every_language_of_every_shipped_centre_can_be_heard_and_a_substitute_is_said() -> None:
+    configuration, warnings = look(PROJECT / "centres", SOUNDS)
+    assert [warning.what_en.split(":")[0] for warning in warnings] == [
+        'callers of the language "tl" hear "en" for'
+    ]
+    languages = {centre.id: centre.languages for centre in configuration.centres}
+    assert languages == {
+        "oita": ("ja", "en", "zh", "ko"),
+        "sogo": shelf.LANGUAGES,
+        **dict.fromkeys(("ageo", "izunokuni", "portal"), ("ja",)),
+    }
+    for centre in configuration.centres:
+        kinds = set(shelf.CALLERS_KINDS) - ({"overflow"} if centre.id in ("ageo", "portal") else set())
+        told = {(a.kind, a.language) for a in centre.announcements if a.audio}
+        assert told == {(kind, language) for kind in kinds for language in centre.languages}
+        assert centre.phrases == ((("tl", "en"),) if centre.id == "sogo" else ())
 
 
-@pytest.mark.parametrize("sound", SPOKEN)
-def test_a_shipped_prompt_is_the_speech_of_its_text(sound: str) -> None:
-    text = shelf.made_from(SOUNDS, sound)
-    assert text is not None
-    made = np.frombuffer(speech.say(text), "<i2") / 32768
-    heard = samples(shelf.wav_of(SOUNDS, sound))
-    assert len(made) == len(heard)
-    assert float(np.corrcoef(made, heard)[0, 1]) > 0.99
+def test_what_an_agent_hears_is_made_for_wide_band_phones_too() -> None:
+    heard_by = {
+        name: build.Wanted(name, "ja", "…").for_phones
+        for name in (
+            "common/ja/paused",
+            "mori/ja/whisper",
+            "mori/ja/no_emergency_call",
+            "mori/ja/closed",
+            "ja/closed",
+        )
+    }
+    assert heard_by == dict(zip(heard_by, (True, True, True, False, False), strict=True))
 
 
-@pytest.mark.parametrize("centre", sorted(CENTRES))
-def test_the_text_beside_a_prompt_is_the_one_in_the_centre_file(centre: str) -> None:
-    for kind, told in CENTRES[centre]["announcements"].items():
-        assert shelf.made_from(SOUNDS, f"{centre}/ja/{kind}") == told["ja"]
+def test_every_language_has_a_text_of_every_kind() -> None:
+    for language in shelf.LANGUAGES:
+        assert {path.stem for path in (SOUNDS / language).glob("*.txt")} == set(shelf.CALLERS_KINDS), language
+
+
+def test_what_is_common_to_all_centres_stays_small_enough_for_the_repository() -> None:
+    common = (path for language in shelf.LANGUAGES for path in (SOUNDS / language).rglob("*"))
+    size = sum(path.stat().st_size for path in common if path.is_file())
+    assert size < SHIPPED_MB * 1_000_000
+
+
+@pytest.mark.parametrize("language", [each for each in shelf.LANGUAGES if each != "tl"])
+def test_a_language_is_of_one_loudness_never_distorted_and_without_dead_air(language: str) -> None:
+    wrong = []
+    for each in (each for each in EVERY if each.language == language):
+        audio = heard(each.name)
+        edge = round(0.9 * shelf.RATE * (sound.PHRASE_MARGIN_MS if each.phrase else sound.MARGIN_MS) / 1000)
+        loud = sound.loudness(audio, shelf.RATE)
+        fine = (
+            abs(loud - sound.TARGET_LUFS) <= sound.TOLERANCE_LU
+            and sound.peak(audio) <= sound.PEAK_DBFS + 0.3  # µ-law's own steps
+            and np.mean(np.abs(audio) > 0.99) == 0
+            and dbfs(audio[:edge]) < -40
+            and dbfs(audio[-edge:]) < -40
+            and dbfs(audio[edge : edge + 800]) > -60
+        )
+        made = shelf.made_of(SOUNDS, each.name)
+        assert made is not None
+        noted = (made.duration_s, made.loudness_lufs) == (
+            pytest.approx(len(audio) / shelf.RATE, abs=0.001),
+            pytest.approx(loud, abs=0.05),
+        )
+        if not fine or not noted:
+            wrong.append((each.name, loud, sound.peak(audio), dbfs(audio[:edge]), dbfs(audio[-edge:])))
+    assert wrong == []
+
+
+def test_a_place_or_a_waiting_time_is_over_within_five_seconds() -> None:
+    for language in shelf.LANGUAGES:
+        for name, made in shelf.manifest(SOUNDS / language / shelf.SPOKEN).items():
+            assert made.duration_s <= 5, (language, name)
+
+
+def test_the_manifest_says_whose_voice_it_is_and_under_what_licence() -> None:
+    for each in EVERY:
+        made = shelf.made_of(SOUNDS, each.name)
+        assert made is not None
+        japanese = each.language == "ja"
+        assert (japanese, "Mei" in made.voice, "CC BY 3.0" in made.licence) in (
+            (True, True, True),
+            (False, False, False),
+        ), each.name
+        assert made.licence
+
+
+@pytest.mark.parametrize("name", sorted(name for name, each in SENTENCES.items() if each.language == "ja"))
+def test_a_shipped_prompt_is_read_as_a_japanese_person_reads_it(name: str) -> None:
+    assert voices.reading(SENTENCES[name].text or "") == READINGS[name]
 
 
 SPOKEN_HOURS = {
@@ -254,79 +361,73 @@ def test_the_closed_announcement_tells_the_hours_of_the_calendar(centre: str) ->
     assert [part for part in parts if part not in text] == []
 
 
+def test_the_closed_announcements_of_other_languages_tell_the_same_hours() -> None:
+    texts = CENTRES["oita"]["announcements"]["closed"]
+    assert all(part in texts["en"] for part in ("8:30 a.m.", "6 p.m.", "public holidays", "December 29"))
+    assert all(part in texts["zh"] for part in ("上午八点三十分", "下午六点", "节假日", "十二月二十九日"))
+    assert all(part in texts["ko"] for part in ("오전 여덟 시 삼십 분", "오후 여섯 시", "공휴일", "십이월"))
+    texts = CENTRES["sogo"]["announcements"]["closed"]
+    assert set(texts) == set(shelf.LANGUAGES)
+    for language, parts in {
+        "en": ("9:30 a.m. to 8 p.m.", "9:30 a.m. to 5:30 p.m."),
+        "zh": ("上午九点三十分至晚上八点", "上午九点三十分至下午五点三十分"),
+        "ko": ("아홉 시 삼십 분부터 오후 여덟 시", "아홉 시 삼십 분부터 오후 다섯 시 삼십 분"),
+        "es": ("9 y 30 a 20", "9 y 30 a 17 y 30"),
+        "pt": ("9 horas e 30 minutos às 20 horas", "9 horas e 30 minutos às 17 horas e 30 minutos"),
+        "vi": ("9 giờ 30 phút đến 20 giờ", "9 giờ 30 phút đến 17 giờ 30 phút"),
+        "th": ("9 นาฬิกา 30 นาที ถึง 20 นาฬิกา", "9 นาฬิกา 30 นาที ถึง 17 นาฬิกา 30 นาที"),
+        "id": ("9 lewat 30 menit sampai pukul 20", "9 lewat 30 menit sampai pukul 17 lewat 30"),
+        "tl": ("nuwebe y medya ng umaga hanggang alas otso", "hanggang alas singko y medya"),
+        "ne": ("९ बजेर ३० मिनेटदेखि साँझ ८ बजे", "९ बजेर ३० मिनेटदेखि साँझ ५ बजेर ३० मिनेट"),
+    }.items():
+        assert [part for part in parts if part not in texts[language]] == [], language
+
+
 def test_the_music_on_hold_is_quiet_within_the_telephone_band_and_loops_without_a_seam() -> None:
-    heard = samples(prompts.music_of(SOUNDS))
-    power = np.abs(np.fft.rfft(heard)) ** 2
-    hertz = np.fft.rfftfreq(len(heard), 1 / 8000)
-    steps = np.abs(np.diff(heard))
-    around = np.roll(heard, 400)[:800]  # the seam in the middle
-    assert 25 < len(heard) / 8000 < 40
-    assert dbfs(heard) == pytest.approx(-24, abs=0.5)
-    assert np.max(np.abs(heard)) < 10 ** (-6 / 20)
+    path = build.music_of(SOUNDS)
+    audio = np.frombuffer(path.read_bytes()[44:], "<i2") / 32768
+    power = np.abs(np.fft.rfft(audio)) ** 2
+    hertz = np.fft.rfftfreq(len(audio), 1 / 8000)
+    steps = np.abs(np.diff(audio))
+    around = np.roll(audio, 400)[:800]  # the seam in the middle
+    assert 25 < len(audio) / 8000 < 40
+    assert dbfs(audio) == pytest.approx(-24, abs=0.5)
+    assert np.max(np.abs(audio)) < 10 ** (-6 / 20)
     assert power[(hertz < 300) | (hertz > 3400)].sum() < power.sum() * 1e-5
-    assert abs(heard[0] - heard[-1]) <= np.max(steps)
-    assert np.max(np.abs(np.diff(around, 2))) <= np.max(np.abs(np.diff(heard, 2)))
-    assert min(dbfs(bar) for bar in np.array_split(heard, 32)) > -32
-    assert float(np.corrcoef(np.frombuffer(music.loop(), "<i2"), heard)[0, 1]) > 0.999
+    assert abs(audio[0] - audio[-1]) <= np.max(steps)
+    assert np.max(np.abs(np.diff(around, 2))) <= np.max(np.abs(np.diff(audio, 2)))
+    assert min(dbfs(bar) for bar in np.array_split(audio, 32)) > -32
+    assert float(np.corrcoef(np.frombuffer(music.loop(), "<i2"), audio)[0, 1]) > 0.999
 
 
-def test_the_same_text_gives_the_same_bytes() -> None:
-    assert speech.say("受付を開始しました。") == speech.say("受付を開始しました。")
+def test_a_phrase_that_is_shorter_than_one_block_has_a_loudness_too() -> None:
+    tone = 0.1 * np.sin(2 * np.pi * 997 * np.arange(1600) / 8000)
+    assert sound.loudness(tone, 8000) == pytest.approx(-23.0, abs=0.5)  # BS.1770: 0 dBFS sine is -3.01
+    assert sound.loudness(np.zeros(1600), 8000) == -70.0
 
 
-@pytest.mark.parametrize(
-    ("hertz", "heard"), [(400, True), (1000, True), (3300, True), (4500, False), (6000, False)]
-)
-def test_what_a_telephone_can_not_carry_does_not_fold_back_as_noise(hertz: int, heard: bool) -> None:
-    tone = np.sin(2 * np.pi * hertz * np.arange(48_000) / 48_000)
-    low = speech.decimate(tone, 6)[400:-400]
-    level = dbfs(low) - dbfs(tone)
-    assert level == pytest.approx(0, abs=0.1) if heard else level < -75
+def test_a_manifest_that_can_not_be_read_makes_prompts_suspect_and_nothing_worse(tmp_path: Path) -> None:
+    put_prompt(tmp_path, "mori/ja/closed", CLOSED)
+    told = json.loads((tmp_path / "mori/ja/manifest.json").read_text(encoding="utf-8"))
+    told["closed"]["of_a_later_version"] = 1
+    (tmp_path / "mori/ja/manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    assert shelf.fault(tmp_path, "mori/ja/closed", CLOSED) is None
+    for broken in ("{", "[]", '{"closed": 3}', '{"closed": {}}'):
+        (tmp_path / "mori/ja/manifest.json").write_text(broken, encoding="utf-8")
+        assert shelf.fault(tmp_path, "mori/ja/closed", CLOSED) == "not_made_here"
 
 
-def test_make_makes_only_what_is_missing_or_changed_and_spares_recordings(tmp_path: Path) -> None:
-    for kind in shelf.COMMON_KINDS:
-        path = shelf.text_of(tmp_path, f"common/ja/{kind}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("はい。\n", encoding="utf-8")
-    closed = Announcement("closed", "ja", "本日は終了しました。", "mori/ja/closed")
-    seen: dict[Path, str | None] = {}
-    made = prompts.make(tmp_path, [closed], progress=seen.__setitem__)
-    assert made[0] == tmp_path / "mori/ja/closed.wav"
-    assert list(seen) == made
-    assert seen[made[0]] == "ホンジツワシューリョーシマシタ。"
-    assert len(made) == 1 + len(shelf.COMMON_KINDS) + 1
-    assert shelf.made_from(tmp_path, "mori/ja/closed") == closed.text
-    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
-
-    shelf.wav_of(tmp_path, "common/ja/signed-in").unlink()
-    speech.write_wav(tmp_path / "common/ja/refused.wav", bytes(16000))
-    changed = Announcement("closed", "ja", "本日の受付は終了しました。", "mori/ja/closed")
-    assert prompts.make(tmp_path, [changed]) == [
-        tmp_path / "mori/ja/closed.wav",
-        tmp_path / "common/ja/signed-in.wav",
-    ]
-    assert not np.any(samples(tmp_path / "common/ja/refused.wav"))
-
-
-def test_a_failed_making_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "common/ja").mkdir(parents=True)
-    with pytest.raises(prompts.PromptsUnavailable, match=r"ask-agent-number\.txt がありません"):
-        prompts.make(tmp_path, [])
-    assert not list(tmp_path.rglob("*.wav"))
-
-
-def test_a_language_without_a_voice_is_said_so_with_what_to_do(tmp_path: Path) -> None:
-    for language in ("en", "ja"):
-        for kind in shelf.COMMON_KINDS:
-            path = shelf.text_of(tmp_path, f"common/{language}/{kind}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("yes\n", encoding="utf-8")
-    with pytest.raises(prompts.PromptsUnavailable, match="only Japanese can be made yet"):
-        prompts.make(tmp_path, [Announcement("closed", "en", "We are closed.", "mori/en/closed")])
-
-
-def test_a_machine_without_the_voice_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyopenjtalk", None)
-    with pytest.raises(prompts.PromptsUnavailable, match=r"pip install -e '\.\[prompts\]'"):
-        prompts.reading("はい。")
+def test_a_prompt_or_a_piece_of_the_history_is_exported_as_a_wav(tmp_path: Path) -> None:
+    put_prompt(tmp_path, "mori/ja/closed", CLOSED)
+    made = shelf.made_of(tmp_path, "mori/ja/closed")
+    assert made is not None
+    kept = tmp_path / "kept"
+    shelf.keep(tmp_path, kept, [("mori/ja/closed", shelf.audio_id(made))])
+    put_prompt(tmp_path, "mori/ja/closed", CLOSED, SILENCE * 2)
+    with pytest.raises(OSError, match="built anew"):
+        shelf.keep(tmp_path, tmp_path / "another", [("mori/ja/closed", shelf.audio_id(made))])
+    for name, size in (("mori/ja/closed", 3200), (shelf.audio_id(made), 1600)):
+        desk.export(tmp_path, kept, name, tmp_path / "out.wav")
+        assert (tmp_path / "out.wav").stat().st_size == 44 + size
+    with pytest.raises(voices.PromptsUnavailable):
+        desk.export(tmp_path, kept, "mori/ja/greeting", tmp_path / "out.wav")

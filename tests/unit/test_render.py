@@ -49,6 +49,7 @@ def settings(folder: Path = Path("/opt/callcore"), configuration: Configuration 
         modules_dir=Path("/usr/lib/asterisk/modules"),
         data_dir=folder / "data",
         prompts_dir=folder / "prompts",
+        kept_dir=folder / "played",
         music_dir=folder / "music",
         ami_port=5038,
         ami_secret="ami-secret-ami-secret",
@@ -125,6 +126,33 @@ def test_the_announcement_for_too_many_callers_is_played_where_a_rule_asks_for_i
     )
     assert "CALLCORE_SOUND_oita_overflow = callcore/oita/ja/overflow\n" in text(files, "extensions.conf")
     assert "CALLCORE_SOUND_beppu_overflow" not in text(files, "extensions.conf")
+
+
+def test_each_language_has_its_announcements_and_phrases_by_name_and_the_first_one_without() -> None:
+    oita, beppu = small_centre().centres
+    english = (
+        Announcement("closed", "en", "We are closed.", "oita/en/closed", "0123456789abcdef"),
+        Announcement("closed", "tl", "We are closed.", "oita/en/closed", "0123456789abcdef"),
+        Announcement("emergency", "en", "We had to close.", "en/emergency"),
+    )
+    speaks = replace(
+        oita,
+        languages=(*oita.languages, "en", "tl"),
+        announcements=(*oita.announcements, *english),
+        phrases=(("tl", "en"),),
+    )
+    lines = text(render(Configuration("v", (speaks, beppu)), settings()), "extensions.conf").splitlines()
+    told = dict(line.split(" = ", 1) for line in lines if line.startswith(("CALLCORE_SO", "CALLCORE_SP")))
+    closed, emergency = "CALLCORE_SOUND_oita_closed", "CALLCORE_SOUND_oita_emergency"
+    assert told[closed] == told[f"{closed}_ja"] == "callcore/oita/ja/closed"
+    assert told[f"{closed}_en"] == told[f"{closed}_tl"] == "callcore-kept/0123456789abcdef"
+    # Who has no words of his own in an emergency hears that the centre is closed.
+    assert told[emergency] == told[f"{emergency}_ja"] == told[closed]
+    assert told[f"{emergency}_en"] == "callcore/en/emergency"
+    assert told[f"{emergency}_tl"] == told[f"{closed}_tl"]
+    spoken = "CALLCORE_SPOKEN_oita"
+    assert told[spoken] == told[f"{spoken}_ja"] == "callcore/ja/spoken"
+    assert told[f"{spoken}_en"] == told[f"{spoken}_tl"] == "callcore/en/spoken"
 
 
 def test_a_zone_with_summer_time_keeps_its_name() -> None:

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 DAYS = 40
 """Days of opening hours pushed ahead; at least 31 are promised, and they are pushed again each day."""
 RETRY_S = 5.0
+UNLINKED_LOOK_S = 0.5
+"""While the link is down: after a first start callers are judged by the plain week until the hours are told."""
 LOOK_EVERY_S = 60.0
 """Between two looks whether the day, the link or the configuration is another one."""
 TIMEOUT_S = 2.0
@@ -83,8 +85,9 @@ class Ahead:
                 except AmiError as error:
                     log.warning("opening hours not pushed", why=str(error))
             done = told and wanted == self._pushed
+            pause = LOOK_EVERY_S if done else UNLINKED_LOOK_S if wanted[0] is None else RETRY_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S if done else RETRY_S):
+                async with asyncio.timeout(pause):
                     await self._look.wait()
 
     async def _tell_emergencies(self) -> bool:

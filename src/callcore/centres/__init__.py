@@ -9,10 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from callcore.centres.problems import CentreFileErrors, Language, Problem
-from callcore.centres.read import EMERGENCY_KIND, KINDS, LANGUAGES, OVERFLOW_KIND, load, read
+from callcore.centres.read import KINDS, LANGUAGES, OVERFLOW_KIND, load, look, read
 
 __all__ = [
-    "EMERGENCY_KIND",
     "KINDS",
     "LANGUAGES",
     "OVERFLOW_KIND",
@@ -21,6 +20,7 @@ __all__ = [
     "Problem",
     "check",
     "load",
+    "look",
     "read",
 ]
 

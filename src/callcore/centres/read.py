@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-from callcore.centres import between
+from callcore.centres import announcements, between
 from callcore.centres.between import Page
 from callcore.centres.hours import read_hours
 from callcore.centres.lines import Lines
@@ -24,7 +24,6 @@ from callcore.centres.staff import read_staff
 from callcore.domain.centre import (
     TONGUES,
     Agent,
-    Announcement,
     Centre,
     Configuration,
     Display,
@@ -39,22 +38,15 @@ from callcore.prompts import shelf
 
 LANGUAGES = tuple(TONGUES)
 KINDS = ("recording_notice", "greeting", "closed", "apology")
-"""The announcements that each centre must have in each of its languages."""
+"""The announcements that each centre must have in each of its languages, its own or the common one."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
-EMERGENCY_KIND = "emergency"
-"""One that may be left out: then `closed` is heard in an emergency closure."""
-WHISPER_KIND = "whisper"
-"""What an agent hears who has picked up, before the caller is put through; without it nothing."""
-NO_EMERGENCY_CALL_KIND = "no_emergency_call"
-"""What a desk phone says that dialled 110, 118 or 119 in vain; without it a common prompt speaks."""
-RESERVED = (shelf.COMMON, shelf.MUSIC)
+RESERVED = (shelf.COMMON, shelf.MUSIC, *LANGUAGES)
 """Folders beside the centres' own below the sounds folder."""
 
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_MAKE = ("callcore prompts make で作り直してください", "make it again: callcore prompts make")
 
 
 def read(folder: Path, *, today: date | None = None) -> Configuration:
@@ -62,16 +54,21 @@ def read(folder: Path, *, today: date | None = None) -> Configuration:
 
     `today` (local date; default: now in each centre's zone) picks the years of public holidays.
     """
-    return _read(folder, None, today)
+    return _read(folder, None, today)[0]
 
 
 def load(folder: Path, sounds: Path, *, today: date | None = None) -> Configuration:
     """As `read`, and every prompt that callers and agents will hear is there below the folder `sounds`, made
     from the text that stands in the files."""
+    return _read(folder, sounds, today)[0]
+
+
+def look(folder: Path, sounds: Path, *, today: date | None = None) -> tuple[Configuration, list[Problem]]:
+    """As `load`, with what a person should know although nothing is wrong."""
     return _read(folder, sounds, today)
 
 
-def _read(folder: Path, sounds: Path | None, today: date | None) -> Configuration:
+def _read(folder: Path, sounds: Path | None, today: date | None) -> tuple[Configuration, list[Problem]]:
     taken = Taken()
     problems: list[Problem] = []
     pages: list[Page] = []
@@ -90,11 +87,12 @@ def _read(folder: Path, sounds: Path | None, today: date | None) -> Configuratio
         key=lambda problem: (str(problem.file), problem.line or 0),
     )
     if sounds is not None:
-        problems += _common_prompts(sounds, sorted({lang for centre in centres for lang in centre.languages}))
+        problems += announcements.of_phones(sounds, {centre.languages[0] for centre in centres})
     if problems:
         raise CentreFileErrors(problems)
     ordered = tuple(sorted(centres, key=lambda centre: centre.id))
-    return Configuration(_digest(ordered), ordered)
+    warnings = [problem for page in pages for problem in page.sheet.warnings]
+    return Configuration(_digest(ordered), ordered), warnings
 
 
 def _files(folder: Path) -> list[Path]:
@@ -193,6 +191,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     name_en = head.text("name_en", "Oita City My Number Card Call Centre")
     zone = _zone(head)
     languages = _languages(head)
+    substitutes = announcements.read_substitutes(head, languages)
     lines = head.optional_integer("lines", 23, 1, 9999)
     display = read_display(head, "display", "大分市")
     display_roman = read_display(head, "display_roman", "Oita", roman=True)
@@ -215,7 +214,10 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
-    announcements = _announcements(top.table("announcements"), centre_id, languages, sounds, announces)
+    wanted = (*KINDS, OVERFLOW_KIND) if announces else KINDS
+    told = announcements.read_announcements(
+        top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
+    )
     sharing = between.read_sharing(top, centre_id, queues)
     callers = _callers(top.tables("callers"))
     top.close()
@@ -228,7 +230,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         queues=queues,
         agents=agents,
         phones=phones,
-        announcements=announcements,
+        announcements=told.announcements,
+        phrases=told.phrases,
         languages=languages,
         target_answer_ratio=answer_ratio,
         service_level_s=service_level_s,
@@ -392,62 +395,6 @@ def _callers(tables: list[Table]) -> tuple[ListedCaller, ...]:
         )
         table.close()
     return tuple(callers)
-
-
-def _announcements(
-    top: Table, centre: CentreId, languages: tuple[str, ...], sounds: Path | None, announces: bool
-) -> tuple[Announcement, ...]:
-    """`announces`: whether a rule speaks to callers who overflow."""
-    found = []
-    for kind in (*KINDS, OVERFLOW_KIND, EMERGENCY_KIND, WHISPER_KIND, NO_EMERGENCY_CALL_KIND):
-        needed = kind in KINDS or (kind == OVERFLOW_KIND and announces)
-        table = top.table(kind, required=needed)
-        for language in languages if kind in top else ():
-            text = table.text(language, "お電話ありがとうございます。").strip()
-            announcement = Announcement(kind, language, text, shelf.sound(centre, language, kind))
-            found.append(announcement)
-            if sounds is not None and language in table and text:
-                _prompt(table, announcement, sounds)
-        table.close()
-    top.close()
-    return tuple(found)
-
-
-def _prompt(table: Table, announcement: Announcement, sounds: Path) -> None:
-    fault = shelf.fault(sounds, announcement.sound, announcement.text)
-    if fault is not None:
-        ja, en = _prompt_fault(fault, shelf.wav_of(sounds, announcement.sound))
-        table.wrong(announcement.language, ja, en, *_MAKE)
-
-
-def _common_prompts(sounds: Path, languages: list[str]) -> list[Problem]:
-    problems = []
-    for language in languages:
-        for kind in shelf.COMMON_KINDS:
-            sound = shelf.sound(shelf.COMMON, language, kind)
-            fault = shelf.fault(sounds, sound, None)
-            if fault is not None:
-                wav = shelf.wav_of(sounds, sound)
-                problems.append(Problem(wav, None, *_prompt_fault(fault, wav), *_MAKE))
-    return problems
-
-
-def _prompt_fault(fault: shelf.Fault, wav: Path) -> tuple[str, str]:
-    return {
-        "missing": (f"音声 {wav} がありません", f"the prompt {wav} is missing"),
-        "not_telephone_audio": (
-            f"音声 {wav} が 8 kHz・モノラル・16 bit の wav ではありません",
-            f"the prompt {wav} is not an 8 kHz mono 16 bit wav",
-        ),
-        "text_missing": (
-            f"音声 {wav} のもとの文({wav.with_suffix('.txt').name})がありません",
-            f"the text that the prompt {wav} was made from ({wav.with_suffix('.txt').name}) is missing",
-        ),
-        "text_differs": (
-            f"音声 {wav} は別の文から作られています",
-            f"the prompt {wav} was made from another text",
-        ),
-    }[fault]
 
 
 def _digest(centres: tuple[Centre, ...]) -> str:

@@ -40,6 +40,8 @@ class Sheet:
         self.file = file
         self.lines = lines
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        """What may stay as it is, but somebody should know."""
 
     def wrong(self, path: Path, ja: str, en: str, instead_ja: str, instead_en: str) -> None:
         self.problems.append(Problem(self.file, self.lines.of(path), ja, en, instead_ja, instead_en))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from callcore.domain.centre import Announcement
+
 CENTRE = "demo"
 NUMBER = "0975105151"
 """The number of the specification that the first centre was built after; dialled in tests and the demo only."""
@@ -20,6 +22,8 @@ TEXTS = {
     "apology": "申し訳ございません。ただいまおつなぎすることができません。しばらくたってから、おかけ直しください。",
 }
 """The audio of these is shipped below `ivr_prompts/demo/ja`."""
+
+ANNOUNCEMENTS = tuple(Announcement(kind, "ja", text, f"{CENTRE}/ja/{kind}") for kind, text in TEXTS.items())
 
 ALWAYS = ("00:00-24:00",)
 

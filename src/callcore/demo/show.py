@@ -37,6 +37,7 @@ from callcore.log import configure
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, write
 from callcore.pins import PinFile
+from callcore.prompts import shelf
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.process import run_process
 from callcore.settings import Settings, load_secrets, owner_only
@@ -275,8 +276,8 @@ class Show:
     def _announcements_s(self) -> float:
         total = 0.0
         for kind in ("recording_notice", "greeting"):
-            file = self.settings.prompts / CENTRE / "ja" / f"{kind}.wav"
-            total += (file.stat().st_size - 44) / 16_000
+            file = shelf.ulaw_of(self.settings.prompts, shelf.sound(CENTRE, "ja", kind))
+            total += file.stat().st_size / shelf.RATE
         return total
 
     # -- what is shown ----------------------------------------------------------------------------------------

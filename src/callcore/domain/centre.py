@@ -252,14 +252,17 @@ class Phone:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One text of a centre in one language, and the name of the sound that was made from it."""
+    """What a centre says to callers of one language, and the name of the sound that was made from it."""
 
     kind: str
-    """`recording_notice`, `greeting`, `closed`, `apology`."""
+    """One of `callcore.prompts.shelf`'s."""
     language: str
+    """The callers'. The text is of another one where that is its substitute."""
     text: str
     sound: str
-    """Path below the sounds folder without ending, e.g. `oita/ja/closed`."""
+    """Path below the sounds folder without ending, e.g. `oita/ja/closed`; of another language for a substitute."""
+    audio: str = ""
+    """Which piece of audio: what it is kept under (`callcore.prompts.shelf.audio_id`); empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +303,8 @@ class Centre:
     """The centre's name on a phone's display; None: `name`."""
     display_roman: str | None = None
     """The same for phones that show no Japanese; None: `id`."""
+    phrases: tuple[tuple[str, str], ...] = ()
+    """Languages whose callers hear numbers, times and dates in another one: (language, its substitute)."""
 
     @property
     def time_zone(self) -> str:

@@ -41,6 +41,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("phone", "display"): (PHONES,),
     ("centre", "display"): (DIALPLAN,),
+    ("centre", "phrases"): (DIALPLAN,),
     ("centre", "display_roman"): (DIALPLAN,),
     # The centre's name is what phones show unless the file has a shorter one.
     ("centre", "name"): (DIALPLAN,),
@@ -51,6 +52,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
     ("announcement", WHOLE): (DIALPLAN,),
+    ("announcement", "sound"): (DIALPLAN,),
+    ("announcement", "audio"): (DIALPLAN,),
     ("pause", WHOLE): (DIALPLAN,),
 }
 
@@ -195,6 +198,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "lines": _maybe(centre.lines),
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
+            "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {
             "answer_ratio": f"{centre.target_answer_ratio:g}",
@@ -284,7 +288,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         to = contact.forward or ", ".join(short(phone) for phone in contact.phones)
         things["contact", contact.digits] = {"to": to, "name": contact.name}
     for told in centre.announcements:
-        things["announcement", f"{told.kind} {told.language}"] = {"text": told.text}
+        things["announcement", f"{told.kind} {told.language}"] = {
+            "text": told.text,
+            "sound": told.sound,
+            "audio": told.audio,
+        }
     return things
 
 

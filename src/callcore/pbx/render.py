@@ -24,10 +24,11 @@ from zoneinfo import TZPATH
 import jinja2
 
 from callcore.domain import lamps, numbering
-from callcore.domain.centre import EMERGENCY, TONGUES, Centre, Configuration, Display, Outgoing
+from callcore.domain.centre import EMERGENCY, TONGUES, Announcement, Centre, Configuration, Display, Outgoing
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
+from callcore.prompts import shelf
 from callcore.runtime import dialplan
 
 MODULES: Final = (
@@ -178,10 +179,6 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 """Below the log folder."""
 
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
-NO_EMERGENCY_CALL_SOUND: Final = "no_emergency_call"
-"""What a desk phone says that dialled 110, 118 or 119 in vain, if the centre has words of its own."""
-WHISPER_SOUND: Final = "whisper"
-"""What an agent hears who has picked up, before the caller is put through, if the centre has such words."""
 DISPLAY_MOST: Final = 40
 """Characters of a centre's name on a display; the rest of the line is the caller's."""
 OVERFLOW_SOUND: Final = "overflow"
@@ -190,6 +187,7 @@ OVERFLOW_SOUND: Final = "overflow"
 _KEYS: Final = (*((digit, digit) for digit in "0123456789"), ("star", "*"), ("hash", "#"))
 """The keys of a phone, with the names that Asterisk's features have here."""
 
+CLOSED_SOUND: Final = "closed"
 EMERGENCY_SOUND: Final = "emergency"
 """What a caller hears in an emergency closure; where a centre has none, the announcement `closed`."""
 
@@ -216,6 +214,9 @@ _STATIC: Final = ("callcore.conf", "keys.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
+KEPT_SOUNDS: Final = "callcore-kept"
+"""Below Asterisk's sounds folder: `kept_dir`."""
+
 VERSION_FILE: Final = "callcore.version"
 """Beside Asterisk's files: the version of the configuration that they were rendered from."""
 
@@ -235,6 +236,8 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _SOUND: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _NO_DISPLAY: Final = re.compile(r"[^\w 　・ー（）.-]")
 """What a display's text must not hold: in some place of Asterisk's files it would mean something."""
+_KIND: Final = re.compile(r"[a-z][a-z_]{0,31}")
+_AUDIO: Final = re.compile(r"[0-9a-f]{16}")
 _RESERVED: Final = frozenset({"general", "global", "system", "trunk", "trunk-identify", "globals", "default"})
 
 
@@ -261,6 +264,8 @@ class PbxSettings:
     """Asterisk's own data (`documentation/`, `sounds/`)."""
     prompts_dir: Path
     """`ivr_prompts/`; seen by Asterisk as `sounds/callcore`."""
+    kept_dir: Path
+    """What was ever played of the announcements, each piece under its audio id; `sounds/callcore-kept`."""
     music_dir: Path
     """Hold music, 8 kHz mono wav."""
     ami_port: int
@@ -287,8 +292,10 @@ class PbxSettings:
 
 @dataclass(frozen=True, slots=True)
 class _SoundView:
-    kind: str
+    name: str
+    """What stands behind `CALLCORE_SOUND_<centre>_`: `<kind>`, or `<kind>_<language>`."""
     path: str
+    """Below Asterisk's own sounds folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +320,8 @@ class _CentreView:
     zone: str
     weekly: tuple[str, ...]
     sounds: tuple[_SoundView, ...]
+    phrases: tuple[_SoundView, ...]
+    """The folders of numbers, times and dates, behind `CALLCORE_SPOKEN_`: `<centre>`, `<centre>_<language>`."""
     display: str
     display_roman: str
     shown: str
@@ -402,6 +411,7 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
     """
     files = render(configuration, settings)
     _make_folders(settings)
+    _keep_sounds(configuration, settings)
     for name, content in (*files.items(), (VERSION_FILE, configuration.version.encode())):
         target = settings.etc_dir / name
         aside = settings.etc_dir / f".{name}.new"
@@ -414,6 +424,7 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
 def stage(configuration: Configuration, files: Mapping[str, bytes], settings: PbxSettings) -> Path:
     """Put rendered files into a folder beside `etc_dir`, all of them on the disk before this returns."""
     _make_folders(settings)
+    _keep_sounds(configuration, settings)
     folder = settings.etc_dir.with_name(f"{settings.etc_dir.name}.new")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -504,7 +515,19 @@ def _check_settings(settings: PbxSettings) -> None:
     ip_address(settings.sip_host)
     for host in settings.trunk_hosts:
         ip_network(host)
-    for name in ("etc", "run", "log", "lib", "spool", "recordings", "modules", "data", "prompts", "music"):
+    for name in (
+        "etc",
+        "run",
+        "log",
+        "lib",
+        "spool",
+        "recordings",
+        "modules",
+        "data",
+        "prompts",
+        "kept",
+        "music",
+    ):
         path: Path = getattr(settings, f"{name}_dir")
         if not path.is_absolute():
             raise RenderError(
@@ -545,18 +568,12 @@ def _check_unique(centres: Iterable[Centre]) -> None:
 def _centre_view(centre: Centre) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
-    sounds = {a.kind: a.sound for a in centre.announcements if a.language == language}
     announced = any(
         rule.treatment is Treatment.ANNOUNCE for queue in centre.queues for rule in queue.overflow
     )
-    kinds = (*SOUND_KINDS, OVERFLOW_SOUND) if announced or OVERFLOW_SOUND in sounds else SOUND_KINDS
-    if "closed" in sounds:
-        sounds.setdefault(EMERGENCY_SOUND, sounds["closed"])
-        kinds = (*kinds, EMERGENCY_SOUND)
-    kinds = (*kinds, *(kind for kind in (NO_EMERGENCY_CALL_SOUND, WHISPER_SOUND) if kind in sounds))
     outgoing = centre.outgoing
-    for kind in kinds:
-        if kind not in sounds:
+    for kind in (*SOUND_KINDS, OVERFLOW_SOUND) if announced else SOUND_KINDS:
+        if not any(a.kind == kind and a.language == language for a in centre.announcements):
             raise RenderError(
                 f"centre {centre.id} has no announcement {kind!r} in {language!r}. / "
                 f"センター {centre.id} に {language!r} の案内 {kind!r} がありません。"
@@ -565,7 +582,8 @@ def _centre_view(centre: Centre) -> _CentreView:
         id=centre.id,
         zone=_posix_zone(centre.calendar.zone),
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
-        sounds=tuple(_SoundView(kind, _match(_SOUND, "sound / 音声", sounds[kind])) for kind in kinds),
+        sounds=tuple(_sound_views(centre, language)),
+        phrases=tuple(_phrase_views(centre, language)),
         display=_shown(centre.display or _NO_DISPLAY.sub("", centre.name)[:DISPLAY_MOST] or centre.id),
         display_roman=_shown(centre.display_roman or centre.id, roman=True),
         shown=_match(
@@ -581,6 +599,44 @@ def _centre_view(centre: Centre) -> _CentreView:
             (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
         ),
     )
+
+
+def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:
+    """The announcements of the language that the centre speaks first, then those of each language by name.
+
+    `CALLCORE_SOUND_<centre>_<kind>_<language>` is there for every language of the centre, so a dialplan that knows a
+    caller's language falls back to the name without one only for who has none. In an emergency closure a language
+    without its own words for that hears the announcement `closed`.
+    """
+    paths = {(told.kind, told.language): _sound_path(told) for told in centre.announcements}
+    for (kind, language), path in tuple(paths.items()):
+        if kind == CLOSED_SOUND:
+            paths.setdefault((EMERGENCY_SOUND, language), path)
+    for (kind, language), path in paths.items():
+        if language == first:
+            yield _SoundView(_match(_KIND, "kind / 種類", kind), path)
+    for (kind, language), path in paths.items():
+        tongue = _match(_LANGUAGE, "language / 言語", language)
+        yield _SoundView(f"{_match(_KIND, 'kind / 種類', kind)}_{tongue}", path)
+
+
+def _phrase_views(centre: Centre, first: str) -> Iterator[_SoundView]:
+    """Numbers, times and dates of every language of the centre, or of the one that is heard in its place."""
+    instead = dict(centre.phrases)
+    folders = {
+        language: f"callcore/{_match(_LANGUAGE, 'language / 言語', instead.get(language, language))}/{shelf.SPOKEN}"
+        for language in centre.languages
+    }
+    yield _SoundView(centre.id, folders[first])
+    for language, folder in folders.items():
+        yield _SoundView(f"{centre.id}_{_match(_LANGUAGE, 'language / 言語', language)}", folder)
+
+
+def _sound_path(told: Announcement) -> str:
+    """A piece of audio that is kept, so that what is built meanwhile is not heard before it is applied."""
+    if told.audio:
+        return f"{KEPT_SOUNDS}/{_match(_AUDIO, 'audio / 音声', told.audio)}"
+    return f"callcore/{_match(_SOUND, 'sound / 音声', told.sound)}"
 
 
 def _shown(text: str, *, roman: bool = False) -> _Dialplan:
@@ -742,9 +798,15 @@ def _posix_zone(zone: str) -> str:
     return rule if re.fullmatch(r"[A-Z]{3,5}[+-]?[0-9]{1,2}(:[0-9]{2})?", rule) else zone
 
 
+def _keep_sounds(configuration: Configuration, settings: PbxSettings) -> None:
+    """What these announcements play is there before Asterisk is told of it."""
+    told = (each for centre in configuration.centres for each in centre.announcements if each.audio)
+    shelf.keep(settings.prompts_dir, settings.kept_dir, ((each.sound, each.audio) for each in told))
+
+
 def _make_folders(settings: PbxSettings) -> None:
     own = (settings.etc_dir, settings.run_dir, settings.log_dir, settings.lib_dir, settings.spool_dir)
-    for folder in (*own, settings.recordings_dir):
+    for folder in (*own, settings.recordings_dir, settings.kept_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Without its folder cel_custom loses every record with a single line in the log.
     for folder in (settings.log_dir / "cel-custom", settings.log_dir / "cdr-custom"):
@@ -754,6 +816,7 @@ def _make_folders(settings: PbxSettings) -> None:
     # Modules whose options are not in the documentation refuse to load.
     _link(settings.lib_dir / "documentation", settings.data_dir / "documentation")
     _link(settings.lib_dir / "sounds" / "callcore", settings.prompts_dir)
+    _link(settings.lib_dir / "sounds" / KEPT_SOUNDS, settings.kept_dir)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -1,0 +1,275 @@
+"""What a centre says: the announcements of its file, and the prompts that its callers and phones hear besides.
+
+For each kind and language the centre's own text counts; where it has none, the text common to all centres
+(`ivr_prompts/<language>/<kind>.txt`). A language whose audio is missing may have a substitute: then callers hear the
+other language, piece by piece until the own one is there, and `check` warns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from callcore.centres.problems import Problem
+from callcore.centres.sheet import Table
+from callcore.domain.centre import Announcement
+from callcore.domain.ids import CentreId
+from callcore.prompts import shelf, spoken
+
+OPTIONAL_KINDS = (*shelf.CALLERS_KINDS, *shelf.AGENTS_KINDS)
+"""A centre may have words of its own for them. What callers hear (but `overflow`, which is for centres with a rule that
+announces) every centre says by the common text where it has none."""
+
+_BUILD = ("callcore prompts build で作ってください", "make it: callcore prompts build")
+_RECORD = (
+    "新しい文で録音し直して callcore prompts use で入れるか、録音を消して作り直してください",
+    "record the new text and bring it in with callcore prompts use, or take the recording away and build",
+)
+_BY_HAND = (
+    "人の録音なら callcore prompts use で入れてください。そうでなければ消して callcore prompts build",
+    "if a person spoke it, bring it in with callcore prompts use; else delete it, then callcore prompts build",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a centre says."""
+
+    announcements: tuple[Announcement, ...]
+    phrases: tuple[tuple[str, str], ...] = ()
+    """Languages whose numbers, times and dates callers hear in another one: (language, its substitute)."""
+
+
+def read_substitutes(head: Table, languages: tuple[str, ...]) -> dict[str, str]:
+    """`substitutes = { tl = "en" }`: what callers hear where a language has no audio of its own."""
+    table = head.table("substitutes", required=False)
+    found = {}
+    for language in languages:
+        if not table.given(language):
+            continue
+        other = table.text(language, "en")
+        if other and (other not in shelf.LANGUAGES or other == language or other in table):
+            table.wrong(
+                language,
+                f"「{other}」は「{language}」の代わりになりません",
+                f'"{other}" can\'t be a substitute for "{language}"',
+                f'代わりのいらない別の言語を書いてください。例: substitutes = {{ {language} = "en" }}',
+                f'name another language that needs none itself, e.g. substitutes = {{ {language} = "en" }}',
+            )
+        else:
+            found[language] = other
+    table.close()
+    return found
+
+
+def read_announcements(
+    top: Table,
+    centre: CentreId,
+    languages: tuple[str, ...],
+    substitutes: dict[str, str],
+    sounds: Path | None,
+    wanted: tuple[str, ...],
+) -> Told:
+    """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty; nothing is missing."""
+    found = []
+    replaced: dict[str, list[str]] = {}
+    common = () if sounds is None else shelf.kinds(sounds)
+    wanted = (*wanted, *(kind for kind in common if kind != "overflow"))
+    for kind in dict.fromkeys((*wanted, *OPTIONAL_KINDS)):
+        if kind not in wanted and kind not in top:
+            top.given(kind)
+            continue
+        table = top.table(kind, required=False)
+        texts = {
+            language: table.text(language, "…").strip() for language in languages if table.given(language)
+        }
+        for other in set(substitutes.values()):
+            if other not in languages and table.given(other):
+                texts[other] = table.text(other, "…").strip()
+        for n, language in enumerate(languages):
+            if kind in shelf.AGENTS_KINDS and n and language not in texts:
+                continue
+            told = _one(table, kind, language, centre, texts, substitutes, sounds)
+            if told is not None:
+                found.append(told)
+                if (
+                    sounds is not None
+                    and language in substitutes
+                    and _language(told) == substitutes[language]
+                ):
+                    replaced.setdefault(language, []).append(kind)
+        table.close()
+    top.close()
+    if sounds is None:
+        return Told(tuple(found))
+    # Without a text for callers of all centres this is a folder that speaks by the centres' own words alone.
+    instead = _phrases(top, languages, substitutes, sounds) if common else ()
+    for language, _ in instead:
+        replaced.setdefault(language, []).append(shelf.SPOKEN)
+    for language, kinds in replaced.items():
+        _warn(top, language, substitutes[language], kinds)
+    return Told(tuple(found), instead)
+
+
+def _one(
+    table: Table,
+    kind: str,
+    language: str,
+    centre: CentreId,
+    texts: dict[str, str],
+    substitutes: dict[str, str],
+    sounds: Path | None,
+) -> Announcement | None:
+    """What callers of this language hear; None with the fault noted."""
+    own = _candidate(kind, language, centre, texts, sounds)
+    if sounds is None:
+        return own or Announcement(kind, language, "", f"{language}/{kind}")
+    other = substitutes.get(language)
+    if own is not None:
+        fault = shelf.fault(sounds, own.sound, own.text)
+        if fault is None:
+            return _with_audio(own, sounds)
+        if other is None or fault != "missing":
+            table.wrong(language, *_said(fault, sounds, own.sound), *_mend(fault, sounds, own.sound))
+            return own
+    instead = None if other is None else _candidate(kind, other, centre, texts, sounds)
+    if instead is None:
+        _no_text(table, kind, language, other)
+        return None
+    fault = shelf.fault(sounds, instead.sound, instead.text)
+    if fault is not None:
+        table.wrong(language, *_said(fault, sounds, instead.sound), *_mend(fault, sounds, instead.sound))
+    told = Announcement(kind, language, instead.text, instead.sound)
+    return told if fault is not None else _with_audio(told, sounds)
+
+
+def _candidate(
+    kind: str, language: str, centre: CentreId, texts: dict[str, str], sounds: Path | None
+) -> Announcement | None:
+    if language in texts:
+        return Announcement(kind, language, texts[language], shelf.sound(centre, language, kind))
+    name = f"{language}/{kind}"
+    common = None if sounds is None else shelf.text(sounds, name)
+    return None if common is None else Announcement(kind, language, common, name)
+
+
+def _with_audio(told: Announcement, sounds: Path) -> Announcement:
+    made = shelf.made_of(sounds, told.sound)
+    assert made is not None  # else it had a fault
+    return Announcement(told.kind, told.language, told.text, told.sound, shelf.audio_id(made))
+
+
+def _language(told: Announcement) -> str:
+    """Of the sound: `oita/en/closed` or `en/closed`."""
+    return told.sound.split("/")[-2]
+
+
+def _no_text(table: Table, kind: str, language: str, other: str | None) -> None:
+    shown = f'{language} = "{"お電話ありがとうございます。" if language == "ja" else "…"}"'
+    named = f"「{language}」" if other is None else f"「{language}」も代わりの「{other}」も"
+    named_en = f'"{language}"' if other is None else f'"{language}" and its substitute "{other}"'
+    table.wrong(
+        language,
+        f"案内「{kind}」の{named}がありません",
+        f"the announcement {kind} has no text in {named_en}",
+        f"例: {shown}",
+        f"e.g. {shown}",
+    )
+
+
+def _phrases(
+    top: Table, languages: tuple[str, ...], substitutes: dict[str, str], sounds: Path
+) -> tuple[tuple[str, str], ...]:
+    """Which languages have numbers, times and dates of another one, as a whole: each has an order of its own."""
+    instead = []
+    for language in languages:
+        lacking = absent(sounds, language)
+        other = substitutes.get(language)
+        if lacking and other is not None and not absent(sounds, other):
+            instead.append((language, other))
+        elif lacking:
+            _missing(top, language, lacking, sounds)
+    return tuple(instead)
+
+
+def absent(sounds: Path, language: str) -> list[tuple[str, shelf.Fault]]:
+    """The numbers, times and dates of a language that can't be played, and why."""
+    found = []
+    for phrase, text in spoken.vocabulary(language).items():
+        name = f"{language}/{shelf.SPOKEN}/{phrase}"
+        fault = shelf.fault(sounds, name, text)
+        if fault is not None:
+            found.append((name, fault))
+    return found
+
+
+def _missing(top: Table, language: str, lacking: list[tuple[str, shelf.Fault]], sounds: Path) -> None:
+    name, fault = lacking[0]
+    ja, en = _said(fault, sounds, name)
+    more = len(lacking) - 1
+    top.sheet.wrong(
+        top.at(),
+        f"言語「{language}」: {ja}" + (f"(ほか {more} 件)" if more else ""),
+        f'language "{language}": {en}' + (f" (and {more} more)" if more else ""),
+        *_mend(fault, sounds, name),
+    )
+
+
+def _warn(top: Table, language: str, other: str, kinds: list[str]) -> None:
+    listed = ", ".join(kinds)
+    top.sheet.warnings.append(
+        Problem(
+            top.sheet.file,
+            top.sheet.lines.of(("centre", "substitutes", language)),
+            f"言語「{language}」は、次の案内を「{other}」の音声で流します: {listed}",
+            f'callers of the language "{language}" hear "{other}" for: {listed}',
+            f"録音を callcore prompts use で入れ、callcore apply で切り替えます"
+            f"(名前は callcore prompts list --language {language})",
+            f"bring recordings in with callcore prompts use (names: callcore prompts list --language {language}); "
+            "each takes its place with callcore apply",
+        )
+    )
+
+
+def of_phones(sounds: Path, languages: Iterable[str]) -> list[Problem]:
+    """What is wrong with the prompts of the desk phones, in the languages that their centres speak first."""
+    problems = []
+    for language in sorted(languages):
+        for kind in shelf.COMMON_KINDS:
+            name = shelf.sound(shelf.COMMON, language, kind)
+            fault = shelf.fault(sounds, name, shelf.text(sounds, name))
+            if fault is not None:
+                path = shelf.ulaw_of(sounds, name)
+                problems.append(Problem(path, None, *_said(fault, sounds, name), *_mend(fault, sounds, name)))
+    return problems
+
+
+def _said(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
+    path = shelf.ulaw_of(sounds, name)
+    text = shelf.text_of(sounds, name)
+    return {
+        "missing": (f"音声 {path} がありません", f"the prompt {path} is missing"),
+        "not_made_here": (
+            f"音声 {path} は callcore が作ったものではありません",
+            f"the prompt {path} was not made by callcore",
+        ),
+        "text_missing": (f"文 {text} がありません", f"the text {text} is missing"),
+        "text_differs": (
+            f"音声 {path} は別の文から作られています",
+            f"the prompt {path} was made from another text",
+        ),
+    }[fault]
+
+
+def _mend(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
+    """What to do about it, in both languages."""
+    if fault == "text_missing":
+        return (
+            "1行で文を書き、callcore prompts build",
+            "write the text on one line, then callcore prompts build",
+        )
+    if fault == "not_made_here":
+        return _BY_HAND
+    made = shelf.made_of(sounds, name)
+    return _RECORD if fault == "text_differs" and made is not None and made.source == "recorded" else _BUILD
