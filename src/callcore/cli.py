@@ -23,6 +23,7 @@ from callcore.installation import asterisk_process, pbx_settings, phone_ids
 from callcore.log import configure
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
+from callcore.phonescli import phones_app
 from callcore.pins import PinError, PinFile
 from callcore.settings import Secrets, Settings, SettingsError, load_secrets, owner_only, read_settings
 
@@ -39,6 +40,7 @@ agent_app = typer.Typer(
     help="オペレーターの状態を見る・変える / See and change agents' states.", no_args_is_help=True
 )
 app.add_typer(agent_app, name="agent")
+app.add_typer(phones_app, name="phones")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(audit_app, name="audit")

@@ -19,7 +19,9 @@ from typing import Any
 import structlog
 
 from callcore import __version__
-from callcore.access.rights import Person, Right
+from callcore.access.rights import NOBODY, Person, Right
+from callcore.access.sparing import Sparing
+from callcore.access.trail import Result, TrailUnwritable
 from callcore.ami import heartbeat
 from callcore.ami.ahead import Ahead
 from callcore.ami.canary import Canary, is_canary
@@ -27,6 +29,7 @@ from callcore.ami.lamps import Lamps
 from callcore.ami.link import Link, LinkLost, LinkUp, ListCompleted, SystemClock
 from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
+from callcore.ami.phones import PhoneGuard, Violation
 from callcore.ami.reload import reload
 from callcore.ami.translate import TALK_KEYS, FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
@@ -35,11 +38,13 @@ from callcore.centres import CentreFileErrors
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Configuration
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros
+from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros, PhoneId
+from callcore.domain.phones import WORDS, PhoneState, Policy
 from callcore.domain.staff import AWAY
-from callcore.installation import accounts_of, phone_ids
+from callcore.installation import accounts_of, phone_ids, trail_of
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -60,7 +65,7 @@ from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.clockwatch import ClockWatch
-from callcore.runtime.commands import Command, CommandServer
+from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
@@ -73,7 +78,7 @@ from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
 
-EVENTS = frozenset({*dialplan.CALL_EVENTS, "DeviceStateChange", "DTMFEnd"})
+EVENTS = frozenset({*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "DeviceStateChange", "DTMFEnd"})
 """What reaches the inbox; the rest is dropped unread."""
 CHECKPOINT_EVERY_S = 6 * 3600.0
 STOP_STAGE_S = 3.0
@@ -166,14 +171,28 @@ class Engine:
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._late = False
         """What the core was told last about the events' lag."""
+        self._trail = trail_of(settings)
+        self._sparing = Sparing(clock.monotonic)
+        self._phones = PhoneGuard(
+            self._link,
+            self._configuration,
+            certificate_port=settings.sip_tls_certificate_port,
+            served=bool(settings.phones_url),
+            known=self._registered,
+            now=self._now,
+            tell=self._loop.put,
+            aside=self._aside,
+            report=self._violation,
+        )
         self._watch = Watch(
             self._link,
             settings.node_id,
             settings.asterisk / "log" / CEL_FILE,
             floor=lambda: self._loop.floor,
             now=self._now,
-            tell=self._loop.put,
+            tell=self._watched,
             aside=self._aside,
+            contacts=lambda rows, first: self._phones.listed(rows, first=first),
             overtaken=self._canary.overtaken,
             alone=self._heartbeat.alone,
             tests=self._tests,
@@ -196,7 +215,7 @@ class Engine:
             self._loop,
             self._configuration,
             reload=lambda file: reload(self._link, file),
-            renew=self._ahead.renew,
+            renew=self._renew,
             failure=AmiError,
             now=self._now,
         )
@@ -205,6 +224,8 @@ class Engine:
             {
                 "status": Command(Right.READ_OPERATION, self._status),
                 "recording": Command(Right.SERVICE, self._recording_measured),
+                "phones": Command(Right.READ_OPERATION, self._phone_rows),
+                "phone_sync": Command(Right.CONFIGURE, self._phone_sync),
                 **StaffDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
@@ -378,6 +399,50 @@ class Engine:
         self._loop.put(self._beat_once)  # by the old clock's beat all callers would fall into the net
         self._aside(self._put_right(by))
 
+    def _watched(self, told: i.Input) -> None:
+        """What a look at Asterisk tells: of a phone that is not the inventory's, only that it is out of reach."""
+        self._loop.put(self._phones.device(told) if isinstance(told, i.DeviceReported) else told)
+
+    def _violation(self, what: Violation) -> None:
+        """端末ポリシー違反 in the audit trail: beside the loop, for a line waits until it is on the disk."""
+        if times := self._sparing.due(what.phone, what.reason.value, what.address):
+            self._aside(asyncio.to_thread(self._violation_kept, what, times))
+
+    def _violation_kept(self, what: Violation, times: int) -> None:
+        ja, en = WORDS[what.reason]
+        why = f"{what.reason.value} ×{times}: {ja} / {en}"
+        try:
+            self._trail.add(
+                NOBODY,
+                "phone_policy",
+                on=what.phone,
+                centre=what.centre,
+                origin=what.address or "-",
+                result=Result.DONE if what.reason is Policy.EMERGENCY else Result.REFUSED,
+                why=f"{why}; User-Agent {what.user_agent}" if what.user_agent else why,
+            )
+        except TrailUnwritable as error:
+            log.error("監査記録に書けません / not in the audit trail", phone=what.phone, why=str(error))
+
+    def _registered(self, phone: PhoneId) -> PhoneState | None:
+        return self._loop.floor.registered.get(phone)
+
+    async def _renew(self, configuration: Configuration) -> bool:
+        self._phones.renew(configuration)
+        return await self._ahead.renew(configuration)
+
+    async def _phone_rows(self, _: Mapping[str, Any], __: Person) -> list[dict[str, Any]]:
+        return self._phones.rows()
+
+    async def _phone_sync(self, request: Mapping[str, Any], _: Person) -> str:
+        try:
+            return self._phones.sync(PhoneId(str(request["phone"])))
+        except KeyError:
+            raise Refused(
+                f"{request.get('phone')}: 台帳にない電話機です。callcore phones で確かめてください / "
+                f"{request.get('phone')}: no phone of the inventory; see callcore phones"
+            ) from None
+
     async def _put_right(self, by: Micros) -> None:
         """What stands on the channels is put onto the new clock; then whoever fell into the net is taken back."""
         waiting = [c.channel_name for c in self._loop.floor.calls.values()]
@@ -385,6 +450,8 @@ class Engine:
         self._watch.look_now()
 
     def _event(self, event: Event, read_at: Micros) -> None:
+        if self._phones.event(event):
+            return
         told = translate(event, self._settings.node_id)
         at = self._heard_at
         if told is not None and not isinstance(told, KeyPressed) and at is not None and told.at != at:
@@ -402,6 +469,8 @@ class Engine:
                 test = self._tests(told.number, told.caller)
                 again, answer = self._known.arrived(self._loop.floor, told.number, told.caller, told.at)
                 self._loop.put(replace(told, listed=listed, test=test, again=again, answer=answer), read_at)
+            case i.DeviceReported():
+                self._loop.put(self._phones.device(told), read_at)
             case i.ChannelGone():
                 self._pins.gone(told.channel)
                 self._loop.put(told, read_at)
@@ -522,6 +591,8 @@ class Engine:
                 **self._loop.offers.gauges(),
             },
             "offer_times": self._loop.offers.counts(),
+            "policy_rejections": dict(self._phones.rejections),
+            "sip_refused": dict(self._phones.refused),
         }
 
     async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:

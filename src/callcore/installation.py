@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from callcore import sipcert
 from callcore.access.accounts import Accounts, Lifetimes
 from callcore.access.store import Store
 from callcore.access.trail import Trail
@@ -14,10 +15,21 @@ from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
 from callcore.settings import Secrets, Settings
 
+ANYWHERE, HERE = "0.0.0.0", "callcore"  # noqa: S104  the address is looked for, not listened on
+"""All of a machine's addresses, and what the certificate says when nobody has said how phones reach it."""
+
 
 def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolchain) -> PbxSettings:
-    """Where this installation's Asterisk keeps its files, and the ports it listens on."""
+    """Where this installation's Asterisk keeps its files, and the ports it listens on.
+
+    The certificate of the TLS ports is made where there is none.
+    """
     base = settings.asterisk
+    if settings.sip_tls_port or settings.sip_tls_certificate_port:
+        names = (settings.phones_reach, settings.sip_host)
+        sipcert.ensure(
+            settings.tls, tuple(dict.fromkeys(name for name in names if name != ANYWHERE)) or (HERE,)
+        )
     return PbxSettings(
         node=settings.node_id,
         etc_dir=base / "etc",
@@ -41,6 +53,10 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         trunk_hosts=settings.trunks,
         trunk_out=settings.trunk_out,
         asterisk_version=toolchain.version,
+        tls_port=settings.sip_tls_port,
+        tls_certificate_port=settings.sip_tls_certificate_port,
+        tls_dir=settings.tls,
+        client_cas=settings.sip_client_cas,
     )
 
 
@@ -48,6 +64,12 @@ def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> Asterisk
     ports = (
         Port("AMI", pbx.ami_host, pbx.ami_port, udp=False),
         Port("SIP", pbx.sip_host, pbx.sip_port, udp=True),
+        *(Port("SIP_TLS", pbx.sip_host, port, udp=False) for port in (pbx.tls_port,) if port),
+        *(
+            Port("SIP_TLS_CERTIFICATE", pbx.sip_host, port, udp=False)
+            for port in (pbx.tls_certificate_port,)
+            if port
+        ),
     )
     return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir, ports=ports)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -87,6 +88,18 @@ class Settings(BaseSettings):
     ami_port: int = Field(default=15038, ge=1, le=65535)
     sip_host: str = "0.0.0.0"  # noqa: S104  desk phones must reach it
     sip_port: int = Field(default=15060, ge=1, le=65535)
+    sip_tls_port: int = Field(default=15061, ge=0, le=65535)
+    """Where desk phones register over TLS; 0: nowhere."""
+    sip_tls_certificate_port: int = Field(default=0, ge=0, le=65535)
+    """The same for models that have a certificate of their maker and must show it; 0: nobody is asked for one."""
+    sip_client_cas: Path | None = None
+    """The CAs of the phones' makers, PEM; needed by `sip_tls_certificate_port`."""
+    sip_name: str = ""
+    """By what name or address phones reach this machine: in their files and in the certificate; empty: `sip_host`."""
+    phones_url: str = ""
+    """Under what URL the phones fetch their files, e.g. `https://pbx.example/phones`; empty: carried by hand."""
+    phones_ntp: str = ""
+    """The time server that phones are given; empty: the maker's own."""
     rtp_first: int = Field(default=20000, ge=1024, le=65535)
     rtp_last: int = Field(default=20999, ge=1024, le=65535)
     trunk_hosts: str = ""
@@ -105,7 +118,9 @@ class Settings(BaseSettings):
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
-    @field_validator("home", "centres", "prompts", "toolchain", "web_tls_certificate", "web_tls_key")
+    @field_validator(
+        "home", "centres", "prompts", "toolchain", "sip_client_cas", "web_tls_certificate", "web_tls_key"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -139,6 +154,22 @@ class Settings(BaseSettings):
     def _a_time_of_day(cls, value: str) -> str:
         if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value) is None:
             raise ValueError("時刻を hh:mm で。例 02:30 / a time of day as hh:mm, e.g. 02:30")
+        return value
+
+    @field_validator("phones_url")
+    @classmethod
+    def _over_https(cls, value: str) -> str:
+        if value and re.fullmatch(r"https://[A-Za-z0-9.:/_-]{1,200}", value) is None:
+            raise ValueError(
+                "https:// で始まる URL。平文では配りません / a URL with https://: nothing is served in clear text"
+            )
+        return value
+
+    @field_validator("sip_name", "phones_ntp")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9.-]{0,253}", value) is None:
+            raise ValueError("ホスト名か IPv4 アドレス / a host name or an IPv4 address")
         return value
 
     @field_validator("trunk_hosts", "web_proxies")
@@ -267,6 +298,8 @@ class Settings(BaseSettings):
         named = {_as_host(part) for part in _parts(self.web_names)}
         if not _address(self.web_host).is_unspecified:
             named.add(_as_host(str(_address(self.web_host))))
+        if self.phones_url:
+            named.add(urlsplit(self.phones_url).hostname or "")
         return frozenset(named)
 
     @property
@@ -334,6 +367,21 @@ class Settings(BaseSettings):
     @property
     def asterisk(self) -> Path:
         return self.home / "asterisk"
+
+    @property
+    def tls(self) -> Path:
+        """The certificate that desk phones see, its CA, and their keys."""
+        return self.home / "tls"
+
+    @property
+    def phone_tokens(self) -> Path:
+        """Digests of the tokens by which phones fetch their files."""
+        return self.home / "phone-tokens.json"
+
+    @property
+    def phones_reach(self) -> str:
+        """By what name or address desk phones reach this machine."""
+        return self.sip_name or self.sip_host
 
     @property
     def toolchain_file(self) -> Path:

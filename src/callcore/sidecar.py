@@ -33,6 +33,7 @@ from callcore.domain.personal import Personal
 from callcore.installation import accounts_of, recording_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
+from callcore.phonefiles import Shelf
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recordings import measure
 from callcore.runtime.commands import CommandClient, CommandFailed
@@ -122,6 +123,14 @@ class Live:
     def engine_gauges(self) -> Mapping[str, float]:
         return dict(self._engine.get("gauges", {}))
 
+    def engine_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """What was refused since the engine's start, by reason."""
+        told = self._engine
+        return {
+            "device_policy_rejections": told.get("policy_rejections", {}),
+            "sip_requests_refused": told.get("sip_refused", {}),
+        }
+
 
 class Sidecar:
     def __init__(self, settings: Settings) -> None:
@@ -143,6 +152,10 @@ class Sidecar:
         self._accounts = accounts_of(settings)
         self._trail = trail_of(settings)
         self._nightly = Nightly(settings)
+        self._phones: Shelf | None = None
+        """What phones fetch; None: it is carried by hand."""
+        if settings.phones_url:
+            self._phones = Shelf(settings, self._configuration)
         self._certificate: Certificate | None = None
         self._traffic = Traffic()
         self._reconciled = audit.newest(settings.reconciliations)
@@ -180,11 +193,12 @@ class Sidecar:
                     space_check("journal", settings.journal, LEAST_FREE_BYTES),
                 ),
             ),
-            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges),
+            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges, self._counts),
             accounts=self._accounts,
             trail=self._trail,
             orders=self._engine,
             calls=self,
+            phones=self._phones,
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,
         )
@@ -322,8 +336,7 @@ class Sidecar:
         """Each night the day before, against Asterisk's own books. Beside the loop: it takes seconds of reading."""
         not_before: dict[CentreId, float] = {}
         while True:
-            floor = self._live.view().floor
-            configuration = Configuration("", tuple(floor.centres.values()))
+            configuration = self._configuration()
             for centre in configuration.centres:
                 if time.monotonic() < not_before.get(centre.id, 0.0):
                     continue
@@ -342,6 +355,14 @@ class Sidecar:
                     log.exception("照合に失敗しました / the reconciliation failed", centre=centre.id)
             self._reconciled = await asyncio.to_thread(audit.newest, self._settings.reconciliations)
             await asyncio.sleep(RECONCILE_LOOK_S)
+
+    def _configuration(self) -> Configuration:
+        """What the engine runs with."""
+        return Configuration("", tuple(self._live.view().floor.centres.values()))
+
+    def _counts(self) -> Mapping[str, Mapping[str, int]]:
+        served = {} if self._phones is None else {"phone_files_refused": dict(self._phones.refused)}
+        return {**self._live.engine_counts(), **served}
 
     def _reconciled_gauges(self) -> Mapping[CentreId, Mapping[str, float]]:
         return {centre: told_of(kept) for centre, kept in self._reconciled.items()}

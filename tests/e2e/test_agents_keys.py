@@ -44,6 +44,7 @@ async def phone(s: Station, n: int = 1) -> Agent:
         )
     )
     await agent.register()
+    await until(lambda: s.judged(PhoneId(agent.user)), what="it is held against the inventory")
     return agent
 
 

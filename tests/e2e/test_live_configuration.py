@@ -43,7 +43,8 @@ needs = {{ en = 1 }}
 [[phones]]
 id = "p3"
 seat = "A-3"
-model = "generic"
+maker = "simulated"
+model = "baresip"
 
 [[agents]]
 id = "1003"
@@ -309,7 +310,7 @@ async def test_what_cannot_change_under_calls_is_refused_with_its_name() -> None
     async with station(DemoCentre(agents=2)) as s:
         await s.staff(2)
         source = file(s).read_text(encoding="utf-8")
-        seat = '\n[[phones]]\nid = "p2"\nseat = "A-2"\nmodel = "generic"'
+        seat = '\n[[phones]]\nid = "p2"\nseat = "A-2"\nmaker = "simulated"\nmodel = "baresip"'
         edit(s, seat, "")
         status, said = await callcore(s, "apply", "--yes")
         assert status == 1

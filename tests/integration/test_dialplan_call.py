@@ -13,6 +13,7 @@ import pytest
 
 from callcore.domain.centre import Announcement, Display
 from callcore.pbx.render import EVENTS
+from callcore.runtime import dialplan
 from tests.support.centre import MUSIC_HZ, NUMBER, OVERFLOW_HZ, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
 from tests.support.sip import FORWARDED, RATE, Call, Habit, comes_true, loudness, tone
@@ -113,6 +114,21 @@ async def test_an_absent_phone_is_not_dialled(tmp_path: Path) -> None:
             assert ended["Result"] == "UNREACHABLE"
             await floor.ami.waiting(channel)
         assert not [e for e in floor.ami.events if e["Event"] == "DialBegin"]
+
+
+async def test_what_is_no_phone_of_the_inventory_is_not_rung_and_the_caller_waits_on(tmp_path: Path) -> None:
+    """Should callcore offer it all the same: its seal has just gone."""
+    async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        await floor.ami.action("DBDel", Family=dialplan.POLICY, Key="oita-p1")
+        await floor.offer(channel, "1.1", "oita-p1")
+        ended = await floor.ami.event("CallcoreOfferEnded", Channel=channel)
+        assert (ended["Offer"], ended["Result"]) == ("1.1", "CHANUNAVAIL")
+        await floor.ami.waiting(channel)
+        assert not floor.desks[0].calls
+        await floor.offer(channel, "1.2", "oita-p2")
+        await floor.desks[1].rings()
+        assert call.state == "up"
 
 
 async def test_a_talking_agent_is_not_rung_a_second_time(tmp_path: Path) -> None:
@@ -371,10 +387,6 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
     async with running_floor(tmp_path, small_centre()) as floor:
         for name, fields in (
             ("Command", {"Command": "core show version"}),
-            (
-                "Originate",
-                {"Channel": "PJSIP/oita-p1", "Context": "callcore-phones", "Exten": "s", "Priority": "1"},
-            ),
             ("UpdateConfig", {"SrcFilename": "pjsip.conf", "DstFilename": "pjsip.conf"}),
             ("AGI", {"Channel": "none", "Command": "answer"}),
         ):
@@ -385,6 +397,17 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
             ("QueuePause", {"Queue": "oita-general", "Interface": "PJSIP/oita-p1", "Paused": "true"}),
             ("QueueRemove", {"Queue": "oita-general", "Interface": "PJSIP/oita-p1"}),
             ("UserEvent", {"UserEvent": "CallcoreCanary", "Run": "7"}),
+            # A phone is made to dial.
+            (
+                "Originate",
+                {
+                    "Channel": "PJSIP/oita-p1",
+                    "Context": "callcore-phones",
+                    "Exten": "s",
+                    "Priority": "1",
+                    "Async": "true",
+                },
+            ),
             ("CoreStatus", {}),
             ("DBPut", {"Family": "callcore-hours", "Key": "oita/20260101", "Val": "1-2,3-4"}),
             ("DBGet", {"Family": "callcore-hours", "Key": "oita/20260101"}),
@@ -396,7 +419,7 @@ async def test_the_manager_can_do_what_callcore_does_and_no_more(tmp_path: Path)
         assert {"PJSIP/oita-p1", "PJSIP/oita-p2"} <= {row.get("Device") for row in devices}
         queues = await floor.ami.action("QueueStatus")
         assert {row.get("Queue") for row in queues[1:-1]} >= {"oita-general", "beppu-general"}
-        allowed = {"FullyBooted", "DeviceStateChange", "UserEvent"}
+        allowed = {"FullyBooted", "DeviceStateChange", "UserEvent", *dialplan.PHONE_EVENTS}
         assert {e["Event"] for e in floor.ami.events} <= allowed
 
 
@@ -422,7 +445,8 @@ async def test_only_the_named_events_arrive_with_new_and_with_old_filters(
         await floor.ami.event("Hangup", Channel=channel)
         names = {e["Event"] for e in floor.ami.events}
         assert names <= {*EVENTS, "DeviceStateChange", "DTMFEnd"}
-        assert names >= set(EVENTS) - {"Shutdown"}
+        refused = set(dialplan.PHONE_EVENTS) - {"ContactStatus", "SuccessfulAuth"}
+        assert names >= set(EVENTS) - {"Shutdown"} - refused
         assert {e["Device"] for e in floor.ami.events if e["Event"] == "DeviceStateChange"} == {
             "PJSIP/oita-p1",
             "PJSIP/oita-p2",

@@ -10,12 +10,13 @@ from pathlib import Path
 from callcore.domain import numbering
 from callcore.domain.centre import Contact, Destination, Listed, Outgoing
 from callcore.domain.ids import PhoneId
+from callcore.runtime import dialplan
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_phones import heard
 from tests.support.asterisk import Event
 from tests.support.centre import NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
-from tests.support.sip import Call, Message, comes_true, tone
+from tests.support.sip import Call, Message, comes_true, sip_agent, tone
 
 ALL = Outgoing(
     NUMBER,
@@ -67,6 +68,51 @@ async def test_emergency_numbers_go_out_at_once_while_callcore_is_dead(tmp_path:
             ended = await side(floor, "CallcoreSideEnded", seen)
             assert (ended["Call"], ended["Result"]) == (begun["Call"], "ANSWER")
         nothing_of_the_inside(ours(floor.trunk.messages))
+
+
+async def test_a_phone_that_matches_nothing_gets_110_118_and_119_and_nothing_else(tmp_path: Path) -> None:
+    """A life goes before the inventory (docs/adr/0029-only-desk-phones.md); it is told all the same."""
+    out = replace(ALL, prefix="9")
+    async with running_floor(tmp_path, small_centre(outgoing=out)) as floor, floor.ami.beating():
+        answer = await floor.ami.action("DBDel", Family=dialplan.POLICY, Key="oita-p1")
+        assert answer[0]["Response"] == "Success"
+        for n, dialled in enumerate(("110", "118", "119", "9119"), 1):
+            seen = len(floor.ami.events)
+            call = await floor.desks[0].call(dialled)
+            leg = await floor.trunk.rings(n)
+            assert leg.invite is not None
+            assert leg.invite.start.split()[1].startswith(f"sip:{dialled[-3:]}@")
+            told = await side(floor, "CallcorePhoneRefused", seen)
+            assert (told["Phone"], told["Emergency"]) == ("oita-p1", "yes")
+            begun = await side(floor, "CallcoreSide", seen)
+            assert (begun["Kind"], begun["Phone"]) == ("emergency", "oita-p1")
+            leg.answer()
+            await call.until("up")
+            call.hang_up()
+            await leg.until("bye")
+        for dialled in (
+            f"9{OFFICE}",
+            "9090",
+            "oita-p2",
+            "*11",
+            "*119",
+            "119*",
+            "1190",
+            "91199",
+            "0119",
+            "a119",
+        ):
+            seen = len(floor.ami.events)
+            call = await floor.desks[0].call(dialled)
+            await call.until("403")
+            assert "Emergency" not in await side(floor, "CallcorePhoneRefused", seen)
+        assert len(floor.trunk.calls) == 4
+        # The password it takes all the same.
+        host, port = floor.pbx.sip
+        async with sip_agent(floor.pbx.address(98), "oita-p1", (host, port), "wrong") as nobody:
+            call = await nobody.call("119")
+            await call.until("401")
+        assert len(floor.trunk.calls) == 4
 
 
 async def test_an_emergency_call_that_does_not_go_through_is_told_where_to_call(tmp_path: Path) -> None:
@@ -304,3 +350,15 @@ async def test_a_contact_number_rings_the_persons_phone_or_goes_on_to_a_fax_and_
         await first.until("up")
         late = await floor.trunk.call("0975105160")
         await late.until("486")
+        first.hang_up()
+        await second.until("bye")
+        # What is no phone of the inventory does not ring here either.
+        for phone in ("oita-p1", "oita-p2"):
+            await floor.ami.action("DBDel", Family=dialplan.POLICY, Key=phone)
+            await floor.ami.event("DeviceStateChange", Device=f"PJSIP/{phone}", State="NOT_INUSE")
+        rung = [len([c for c in desk.calls if c.incoming]) for desk in floor.desks]
+        seen = len(floor.ami.events)
+        await floor.trunk.call("0975105160")
+        ended = await side(floor, "CallcoreSideEnded", seen)
+        assert ended["Result"] != "ANSWER"
+        assert [len([c for c in desk.calls if c.incoming]) for desk in floor.desks] == rung

@@ -18,7 +18,7 @@ from callcore.audit import Kept
 from callcore.domain.board import AgentWord, todays_figures
 from callcore.domain.ids import SECOND, CentreId
 from callcore.reconciliation import told_of
-from callcore.telemetry.prometheus import HELP, OUTCOMES
+from callcore.telemetry.prometheus import HELP, OUTCOMES, Exposition
 from tests.support.floors import MONDAY_NOON, Desk
 from tests.support.web import DEADLINE_S, DeskSource, Served, served
 
@@ -193,3 +193,18 @@ async def test_a_real_prometheus_reads_it(tmp_path: Path) -> None:
                     value = float(result[0]["value"][1]) if result else None
                 await asyncio.sleep(0.1)
     assert value == 0.5
+
+
+async def test_what_was_refused_is_counted_by_its_reason() -> None:
+    source = a_source()
+    told = {"device_policy_rejections": {"mac": 2, "emergency": 0}, "phone_files_refused": {"file": 7}}
+    found = parsed(Exposition(source, dict, dict, lambda: told)("text/plain")[0].decode())
+    rejections = found["callcore_device_policy_rejections_total"]
+    assert rejections == {(("reason", "mac"),): 2.0, (("reason", "emergency"),): 0.0}
+    assert found["callcore_phone_files_refused_total"][(("reason", "file"),)] == 7.0
+
+    def broken() -> dict[str, dict[str, int]]:
+        raise OSError("the engine is away")
+
+    text = Exposition(source, dict, dict, broken)("text/plain")[0].decode()
+    assert "callcore_today" in text, "the floor is told all the same"

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from callcore.access.rights import ROLES, SCOPES, Reach, Right, Role, Scope
 from callcore.access.trail import Line, Result, Wanted
+from callcore.phones import serving
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.web.app import routes
 from callcore.web.gate import GuardedRoute, Limits
@@ -29,9 +30,19 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     cheap_hashes(monkeypatch)
 
 
+class Shut:
+    """Gives no phone anything; keeps the port's contract."""
+
+    def ca(self) -> bytes:
+        raise OSError("none")
+
+    def answer(self, request: serving.Request) -> serving.Response:
+        return serving.Response(404, refusal=serving.Refusal.TOKEN)
+
+
 @pytest.fixture
 async def server(_quick: None) -> AsyncIterator[Served]:
-    async with served(a_source(), calls=Shelf(), limits=MANY) as running:
+    async with served(a_source(), calls=Shelf(), phones=Shut(), limits=MANY) as running:
         await asyncio.to_thread(everybody, running.accounts)
         yield running
 
@@ -67,6 +78,7 @@ FILLED = {
     "user": "ope",
     "act": "unlock",
     "token": "x",
+    "path": "x/00005e005301.cfg",
 }
 
 

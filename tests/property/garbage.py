@@ -25,6 +25,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, TalkKey
 from tests.support.floors import NUMBER, centre, configuration, rich
 
@@ -109,6 +110,8 @@ class Source:
             self._hangup_requested,
             *(self._gone,) * 3,
             *(self._device,) * 3,
+            *(self._judged,) * 2,
+            self._turned_away,
             *(self._timer,) * 3,
             *(self._sign_in,) * 3,
             self._sign_out,
@@ -365,6 +368,20 @@ class Source:
     def _device(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         device = _pick((Device.FREE, Device.FREE, Device.FREE, Device.BUSY, Device.UNREACHABLE), b)
         return i.DeviceReported(at=self.at, phone=self._phone(floor, a), device=device)
+
+    def _judged(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        return i.PhoneJudged(
+            at=self.at,
+            phone=self._phone(floor, a),
+            policy=_pick((Policy.MATCHED, Policy.ABSENT, *Policy), b),
+            user_agent=_pick(("Yealink SIP-T46U", ""), c),
+            address="192.0.2.7",
+            contact=_pick(("a1", "b2", ""), c),
+        )
+
+    def _turned_away(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        reason = _pick((Policy.UNREGISTERED, Policy.CONTACTS, Policy.EMERGENCY), b)
+        return i.PhoneTurnedAway(at=self.at, phone=self._phone(floor, a), reason=reason, address="192.0.2.8")
 
     def _timer(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         due = sorted(floor.deadlines(), key=lambda d: (d[1], d[0].kind.value, d[0].subject))

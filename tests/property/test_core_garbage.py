@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from callcore.domain import inputs as i
 from callcore.domain.ids import SECOND, Instant, NodeId
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, Presence, Work
 from tests.property.garbage import CONFIGURATIONS, Draw, Source
 from tests.support.evidence import evidence
@@ -40,6 +41,7 @@ def all_go_home(desk: Watched, at: Instant) -> None:
     desk.tell(i.RunBegins(at=at, run=run, software="test", configuration=CONFIGURATIONS[0]))
     for phone in sorted(desk.floor.phones):
         desk.tell(i.DeviceReported(at=at, phone=phone, device=Device.FREE))
+        desk.tell(i.PhoneJudged(at=at, phone=phone, policy=Policy.MATCHED, contact="seal"))
     for node in ("node1", "node2"):
         desk.tell(i.Snapshot(at=at, node=NodeId(node), first=True, channels=(), devices=(), members=()))
     for timer, due in sorted(desk.armed.items(), key=lambda t: (t[1], t[0].kind.value, t[0].subject)):

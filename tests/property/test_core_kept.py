@@ -17,6 +17,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Books
+from callcore.domain.phones import Policy
 from callcore.domain.staff import PauseReason, Staff
 from callcore.domain.stages import Device, SideKind, SideOutcome, TalkKey
 from callcore.journal import Codec, Frame, KeyStore
@@ -100,6 +101,12 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     slow.tell(i.WrapUpExtendAsked(at=slow.at(4), phone=PhoneId("demo-p1")))
     slow.tell(i.EmergencyAsked(at=slow.at(5), centre=CentreId("demo"), reason="地震", by="係長"))
     slow.tell(i.EmergencyEndAsked(at=slow.at(6), centre=CentreId("demo"), by="係長"))
+    phone = PhoneId("demo-p1")
+    for n, policy in enumerate((Policy.MATCHED, Policy.MAC, Policy.ABSENT), 7):
+        slow.tell(
+            i.PhoneJudged(at=slow.at(n), phone=phone, policy=policy, user_agent="x", address="192.0.2.7")
+        )
+    slow.tell(i.PhoneTurnedAway(at=slow.at(10), phone=phone, reason=Policy.EMERGENCY, address="192.0.2.8"))
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
     apart = side_calls()

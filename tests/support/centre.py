@@ -46,6 +46,11 @@ COMMON_HZ = {
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 
 
+def simulated(phone: str, seat: str) -> Phone:
+    """A line of the inventory for the simulated phones of the tests."""
+    return Phone(PhoneId(phone), seat, "sip", maker="simulated", networks=("127.0.0.0/8",), transport="udp")
+
+
 def small_centre(
     weekly: tuple[tuple[Window, ...], ...] = ((Window(0, 86_400),),) * 7,
     *,
@@ -70,7 +75,7 @@ def small_centre(
         numbers=(Number(NUMBER, queue.id),),
         queues=(queue,),
         agents=tuple(Agent(AgentId(f"10{n}"), f"担当{n}", (queue.id,)) for n in range(1, phones + 1)),
-        phones=tuple(Phone(PhoneId(f"oita-p{n}"), f"席{n}", "sip") for n in range(1, phones + 1)),
+        phones=tuple(simulated(f"oita-p{n}", f"席{n}") for n in range(1, phones + 1)),
         announcements=announcements("oita"),
         outgoing=outgoing,
         contacts=contacts,
@@ -83,7 +88,7 @@ def small_centre(
         numbers=(Number("0977211111", QueueId("beppu-general")),),
         queues=(Queue(QueueId("beppu-general"), "総合"),),
         agents=(),
-        phones=(Phone(PhoneId("beppu-p1"), "席1", "sip"),),
+        phones=(simulated("beppu-p1", "席1"),),
         announcements=announcements("beppu"),
     )
     return Configuration("test", (oita, beppu))

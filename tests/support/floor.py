@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callcore.domain.centre import Configuration
+from callcore.phones.policy import Contact, seal
+from callcore.runtime import dialplan
 from tests.support.asterisk import ManagerClient, RunningAsterisk, manager, running_asterisk
 from tests.support.centre import NUMBER, make_sounds
 from tests.support.sip import Agent, Call, sip_agent, tone
@@ -59,6 +61,19 @@ class Floor:
         return call, channel, leg
 
 
+async def seal_phone(ami: ManagerClient, phone: str) -> None:
+    """What callcore does when it has found that this phone's contact matches: else it may not call or be called."""
+
+    async def get(variable: str) -> str:
+        return (await ami.action("Getvar", Variable=variable))[0].get("Value", "")
+
+    contact = await get(f"PJSIP_AOR({phone},contact)")
+    agent = await get(f"PJSIP_CONTACT({contact},user_agent)")
+    value = seal(Contact(contact, "", agent, True))
+    answer = await ami.action("DBPut", Family=dialplan.POLICY, Key=phone, Val=value)
+    assert answer[0]["Response"] == "Success", answer
+
+
 @asynccontextmanager
 async def running_floor(
     folder: Path, configuration: Configuration, phones: int = 2, **changes: object
@@ -76,5 +91,6 @@ async def running_floor(
             desk = await stack.enter_async_context(sip_agent(address, name, pbx.sip, secrets[name]))
             await desk.register()
             await ami.event("DeviceStateChange", Device=f"PJSIP/{name}", State="NOT_INUSE")
+            await seal_phone(ami, name)
             desks.append(desk)
         yield Floor(pbx, ami, trunk, desks)

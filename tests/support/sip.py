@@ -24,6 +24,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from callcore.phones.simulated.maker import AGENT
+
 DEADLINE_S = 15.0
 RATE = 8000
 PACKET = 160
@@ -329,6 +331,8 @@ class Agent:
         self.pbx = pbx
         self.password = password
         self.habit = Habit.RING
+        self.user_agent = AGENT
+        """What it calls itself: a simulated phone, unless a test says otherwise."""
         self.speaks = True
         self.codec = 0
         """RTP payload type: the only one that is offered and heard. What is said stays µ-law."""
@@ -428,7 +432,8 @@ class Agent:
         self._put(
             f"{method} {uri or call.target} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host}:{self.sip.port};branch={branch}\r\n"
             f"Max-Forwards: 70\r\nFrom: {call.local}\r\nTo: {call.remote}\r\nCall-ID: {call.ident}\r\n"
-            f"CSeq: {call.cseq} {method}\r\nContact: <sip:{self.user}@{self.host}:{self.sip.port}>\r\n{more}{content}"
+            f"CSeq: {call.cseq} {method}\r\nContact: <sip:{self.user}@{self.host}:{self.sip.port}>\r\n"
+            f"User-Agent: {self.user_agent}\r\n{more}{content}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
 

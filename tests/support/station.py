@@ -35,6 +35,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CallId, Instant, PhoneId
 from callcore.domain.measures import Books, Figures, figures, imbalance
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device
 from callcore.installation import asterisk_process, pbx_settings, phone_ids, recording_of
 from callcore.journal import Codec, KeyStore, Seq, read_all
@@ -51,6 +52,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 F = TypeVar("F", bound=f.Fact)
 PIN = "271828"
 DEADLINE_S = 15.0
+JUDGED_S = 5.0
+"""Within a second of its registration a phone is judged; more on a loaded machine."""
 
 
 def toolchain_path() -> Path:
@@ -228,6 +231,9 @@ class Station:
         await self.stack.enter_async_context(phone)
         name = self.centre.phone(n)
         await phone.register(name, self.secrets.phones[name], f"{self.net}.1:{self.settings.sip_port}")  # type: ignore[index]
+        if "engine" in self.processes:
+            with contextlib.suppress(AssertionError):  # an engine that hangs judges nobody
+                await until(lambda: self.judged(PhoneId(name)), JUDGED_S)
         return phone
 
     async def carrier(self) -> sip.Agent:
@@ -235,6 +241,11 @@ class Station:
         host, _, port = self.settings.trunk_out.partition(":")
         agent = sip.sip_agent(host, "carrier", (f"{self.net}.1", self.settings.sip_port), port=int(port))
         return await self.stack.enter_async_context(agent)
+
+    def judged(self, phone: PhoneId) -> bool:
+        """Whether the engine has found out what registered: before that it can call nobody."""
+        state = self.floor().registered.get(phone)
+        return state is not None and state.policy is not Policy.ABSENT
 
     async def caller(self, n: int = 1, *, hz: int = 1000, number: str | None = None) -> SimPhone:
         """A citizen behind the trunk."""

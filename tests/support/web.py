@@ -24,6 +24,7 @@ from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, V
 from callcore.telemetry import Exposition
 from callcore.web import LOOPBACK_NAMES, Bounds, Pace, Traffic, create_app, listen, serve
 from callcore.web.gate import Limits
+from callcore.web.phones import PhoneFiles
 from callcore.web.stream import Streams
 from tests.support.floors import Desk
 from tests.support.people import Asked, accounts_in, bearer, trail_in
@@ -90,6 +91,7 @@ async def served(
     *,
     health: Sequence[HealthCheck] = (),
     calls: CallReader | None = None,
+    phones: PhoneFiles | None = None,
     gauges: Callable[[], dict[str, float]] = dict,
     by_centre: CentreGauges = dict,
     pace: Pace = QUICK,
@@ -122,6 +124,7 @@ async def served(
             health=health,
             metrics=Exposition(live, gauges, by_centre),
             calls=calls,
+            phones=phones,
             pace=pace,
             hosts=hosts,
             plain=plain,

@@ -11,9 +11,11 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.board import AgentWord, agent_word
+from callcore.domain.centre import Announcement
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.lamps import HELP, Lamp, of_emergency, of_help, of_phone, of_queues
 from callcore.domain.measures import endings, figures
+from callcore.domain.phones import Policy
 from callcore.domain.staff import NOT_YET, PauseReason, Staff
 from callcore.domain.stages import Device, Mark, Presence, ResultKind, SecondSignIn, TalkKey, Work
 from tests.support.acd import Acd, crew, opened, queue, site
@@ -262,6 +264,18 @@ def test_a_reported_call_is_marked_for_good_calls_for_help_and_is_recorded_on() 
     assert (record.abuse, record.helped, record.unrecorded) == (True, True, 1_000_000)
 
 
+def test_a_reported_talk_hears_the_words_that_its_centre_has_for_it_once_and_else_none() -> None:
+    for words in ((), (Announcement("abuse", "ja", "録音しています", "demo/ja/abuse"),)):
+        made = replace(site(queue(acw_s=20), staff=crew(1)), announcements=words)
+        d = opened(made)
+        d.comes(0, 1)
+        leg = talk(d)
+        for s in (2, 3):
+            presses(d, s, TalkKey.ABUSE, leg)
+        said = [x for x in d.effects if isinstance(x, e.SayInTalk)]
+        assert [(x.centre, x.announcement) for x in said] == [("demo", "abuse")] * len(words)
+
+
 def test_a_relay_call_has_no_limit_of_after_call_work_and_its_own_count() -> None:
     d = desk(1)
     d.comes(0, 1)
@@ -455,3 +469,20 @@ def test_a_phone_is_made_to_dial_only_while_its_agent_has_nothing_else_in_hand()
     assert "応対中" in (dial_asked(d, 9) or "")
     d.goes(10)
     assert dial_asked(d, 11) is None, "a call-back is made in after-call work"
+
+
+def test_a_phone_that_does_not_match_is_offered_nothing_and_made_to_dial_nothing_until_it_does() -> None:
+    d = desk(1)
+    d.comes(0, 1)
+
+    def judged(s: float, policy: Policy) -> None:
+        d.until(s)
+        d.tell(i.PhoneJudged(at=d.at(s), phone=P1, policy=policy))
+
+    judged(1, Policy.UNANSWERED)
+    assert agent_word(d.floor, d.agent(1), CentreId("demo")) is AgentWord.UNREACHABLE
+    assert "台帳" in (dial_asked(d, 2) or "")
+    d.calls(3, "c1")
+    assert d.told(f.OfferMade) == []
+    judged(4, Policy.MATCHED)
+    assert [x.phone for x in d.told(f.OfferMade)] == [P1], "at once, without a rest"

@@ -52,10 +52,16 @@ id = "general"
 name = "総合案内"
 ring_s = 20
 
+[[networks]]
+id = "honcho"
+addresses = ["192.0.2.0/24"]
+
 [[phones]]
 id = "p1"
 seat = "A-1"
+maker = "panasonic"
 model = "KX-HDV230"
+mac = "00:00:5e:00:53:01"
 
 [[agents]]
 id = "1001"
@@ -194,7 +200,28 @@ WRONG = {
         "このファイルにありません",
         "「general」",
     ),
-    "a MAC in another form": ('seat = "A-1"', 'seat = "A-1"\nmac = "00-00-5E-00-53-01"', "MAC", "小文字"),
+    "a MAC in another form": ("00:00:5e:00:53:01", "00-00-5E-00-53-01", "MAC", "小文字"),
+    "a maker that callcore does not know": ('"panasonic"', '"softphone"', "maker", "yealink"),
+    "a model of another maker": ('"KX-HDV230"', '"SIP-T46U"', "panasonic の機種", "KX-HDV"),
+    "a network that is none": ('"192.0.2.0/24"', '"192.0.2.7/24"', "ネットワーク", "10.20.30.0/24"),
+    "an extension that might be an outside number": (
+        'seat = "A-1"',
+        'seat = "A-1"\nextension = "110"',
+        "内線",
+        "201",
+    ),
+    "a User-Agent that callcore knows better": (
+        'seat = "A-1"',
+        'seat = "A-1"\nuser_agent = "x"',
+        "User-Agent",
+        "消して",
+    ),
+    "a network that is not in the file": (
+        'seat = "A-1"',
+        'seat = "A-1"\nnetwork = "honchou"',
+        "[[networks]]",
+        "honcho",
+    ),
     "a changed announcement": (
         'closed.ja = "受付時間外',
         'closed.ja = "本日の受付時間外',
@@ -684,7 +711,7 @@ def test_the_announcement_for_too_many_callers_is_made_and_checked_like_the_othe
 MISSING = {
     "a table": ("[[numbers]]", "numbers", 1),
     "a key": ('digits = "0975105151"\n', "digits", 20),
-    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed」の「ja", 39),
+    "an announcement": ('closed.ja = "受付時間外です。"\n', "closed」の「ja", 45),
     "a name": ('name = "総合案内"\n', "name", 24),
 }
 
@@ -718,8 +745,8 @@ def test_two_files_that_claim_the_same_things_are_told_which_came_first(desk: De
         ("コールセンター ID", 2),
         ("着信番号", 21),
         ("待ち行列 ID", 25),
-        ("電話機 ID", 30),
-        ("番号「1001」", 35),
+        ("電話機 ID", 34),
+        ("番号「1001」", 41),
     ):
         (problem,) = (p for p in found if thing in p.what_ja)
         assert problem.line == line

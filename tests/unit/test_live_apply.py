@@ -33,7 +33,7 @@ from tests.support.floors import Desk
 
 QUEUE = '\n[[queues]]\nid = "second"\nname = "二次"\n'
 AGENT = '\n[[agents]]\nid = "1009"\nname = "オペレーター09"\n'
-PHONE = '\n[[phones]]\nid = "p9"\nseat = "A-9"\nmodel = "generic"\n'
+PHONE = '\n[[phones]]\nid = "p9"\nseat = "A-9"\nmaker = "simulated"\nmodel = "baresip"\n'
 
 BY = system_person("test")
 
@@ -123,7 +123,7 @@ def toolchain(folder: Path) -> Path:
 async def office(home: Path) -> AsyncIterator[Office]:
     (home / "centres").mkdir()
     (home / "centres" / "demo.toml").write_text(DemoCentre(agents=2).toml(), encoding="utf-8")
-    settings = Settings(home=home, centres=home / "centres", toolchain=toolchain(home))
+    settings = Settings(home=home, centres=home / "centres", toolchain=toolchain(home), sip_host="127.0.0.1")
     configuration = load(settings.centres, settings.prompts)
     pbx = pbx_settings(
         settings,

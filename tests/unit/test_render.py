@@ -100,9 +100,14 @@ def test_rendering_twice_gives_the_same_bytes_whatever_the_order_of_the_centres(
     assert first == render(turned, replace(settings(), trunk_hosts=("127.0.0.12", "127.0.0.11")))
 
 
-def test_a_number_leads_to_its_queue_and_there_is_no_pattern_beside_it() -> None:
+def test_a_number_leads_to_its_queue_and_whatever_else_is_asked_for_is_counted_and_refused() -> None:
     arriving = section(render(small_centre(), settings()), "extensions.conf", "callcore-in")
-    assert re.findall(r"exten => ([^,]+),", arriving) == ["0977211111", "0975105151"]
+    assert re.findall(r"exten => ([^,]+),", arriving) == [
+        "0977211111",
+        "0975105151",
+        "_[0-9A-Za-z*#+_].",
+    ]
+    assert "exten => _[0-9A-Za-z*#+_].,1,Goto(callcore-not-ours,s,1)\n" in arriving
     assert "Set(__CALLCORE_QUEUE=oita-general)" in arriving
 
 

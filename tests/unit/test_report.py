@@ -15,8 +15,9 @@ from callcore.domain import inputs as i
 from callcore.domain.board import today
 from callcore.domain.centre import Cause, Overflow
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, PhoneId, QueueId
 from callcore.domain.measures import Ratio
+from callcore.domain.phones import Policy
 from callcore.domain.shifts import Doing
 from callcore.domain.stages import Outcome, Treatment
 from callcore.domain.visits import VisitEnd
@@ -279,3 +280,26 @@ def test_a_day_on_which_the_centre_is_closed_and_nobody_is_there_has_no_staffing
     told = day_report(desk.frames, DEMO, DAY).total
     assert (told.figures.closed, told.figures.arrivals) == (1, 0)
     assert (told.staffing.staffed.value, told.staffing.least) == (None, None)
+
+
+def test_what_is_no_phone_of_the_inventory_stands_in_the_days_report() -> None:
+    for times in (0, 3):
+        desk = Taped()
+        desk.begin()
+        for n in range(times):
+            desk.tell(
+                i.PhoneTurnedAway(
+                    at=desk.at(n), phone=PhoneId("demo-p1"), reason=Policy.UNREGISTERED, address="192.0.2.9"
+                )
+            )
+        desk.tell(
+            i.PhoneTurnedAway(
+                at=desk.at(86_400), phone=PhoneId("demo-p1"), reason=Policy.CONTACTS, address="192.0.2.9"
+            )
+        )
+        told = day_report(desk.frames, DEMO, DAY)
+        assert told.policy_rejections == times, "the next day's are the next day's"
+        out = Console(width=400, record=True, file=io.StringIO())
+        for table in report_tables(told, half_hours=False):
+            out.print(table)
+        assert f"端末ポリシー違反 {times}件" in out.export_text()

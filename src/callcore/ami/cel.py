@@ -117,14 +117,14 @@ def traces(lines: Iterable[Line]) -> tuple[CallTraced, ...]:
         # The carrier's leg of a call that a phone made begins in this context too, in the phone's name.
         if line.kind == "CHAN_START" and line.context == dialplan.ARRIVALS and line.unique == line.linked:
             found[line.unique] = _Trace(line, last=line.at)
-        elif line.user == SIDE and line.unique in found:
-            del found[line.unique]  # a 連絡用番号 is no arrival
+        elif line.user in (SIDE, NOT_OURS) and line.unique in found:
+            del found[line.unique]  # a 連絡用番号, or a number that nobody has, is no arrival
         elif line.linked in found:
             _fold(found[line.linked], line)
     return tuple(_traced(CallId(name), trace) for name, trace in found.items())
 
 
-SIDE, SIDE_ENDED = "callcore-side", "callcore-side-ended"
+SIDE, SIDE_ENDED, NOT_OURS = "callcore-side", "callcore-side-ended", "callcore-not-ours"
 
 
 @dataclass(slots=True)

@@ -106,6 +106,16 @@ class Performer:
                         CallerID=f"<{effect.number}>",
                         Async="true",
                     )
+                case e.SayInTalk():
+                    await self._call(
+                        Action="Originate",
+                        Channel=f"Local/{effect.centre}~{effect.announcement}@{dialplan.ALOUD}/n",
+                        Context=dialplan.OVER,
+                        Exten="s",
+                        Priority="1",
+                        Variable=f"{dialplan.OVER_WHOM}={effect.channel_name}",
+                        Async="true",
+                    )
                 case e.SwitchRecording():
                     return await self._switch_recording(effect)
                 case e.Reply():

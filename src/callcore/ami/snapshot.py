@@ -1,4 +1,5 @@
-"""What Asterisk holds, asked for over AMI: channels with our variables, phones' states, the safety net's members.
+"""What Asterisk holds, asked for over AMI: who is registered, phones' states, the safety net's members, channels with
+our variables.
 
 Each list is put into the inbox at its place among the events, so that one task sees "all that came before, then
 the list" and never a state older than what it knows.
@@ -7,11 +8,11 @@ the list" and never a state older than what it knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from callcore.ami.link import Link
 from callcore.ami.translate import caller_number, device
-from callcore.ami.wire import Event
+from callcore.ami.wire import ActionFailed, Event
 from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import ChannelSeen, Member
 from callcore.domain.stages import Device
@@ -21,16 +22,26 @@ LIST_TIMEOUT_S = 10.0
 """Seconds for one list. 3,000 channels take well under one."""
 
 STATUS_VARIABLES = ",".join((dialplan.CALL, dialplan.CHANNEL_OFFER, dialplan.NUMBER, dialplan.ENTERED))
-DEVICES, MEMBERS, CHANNELS = "devices", "members", "channels"
+CONTACTS, DEVICES, MEMBERS, CHANNELS = "contacts", "devices", "members", "channels"
 
 _CREATED = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
 
 
-async def request(link: Link, tag: str) -> None:
-    """Ask for the three lists, the channels last. They arrive in the inbox as `<tag>/devices` and so on.
+async def request(link: Link, tag: str, nobody: Callable[[str], None]) -> None:
+    """Ask for the four lists, the channels last. They arrive in the inbox as `<tag>/devices` and so on.
 
-    Raises what `Link.call_list` raises.
+    Asterisk refuses to list contacts when there are none: `nobody` is called with the tag then. Raises what
+    `Link.call_list` raises.
     """
+    try:
+        await link.call_list(
+            {"Action": "PJSIPShowContacts"},
+            timeout=LIST_TIMEOUT_S,
+            deliver="inbox",
+            tag=f"{tag}/{CONTACTS}",
+        )
+    except ActionFailed:
+        nobody(tag)
     for what, action in (
         (DEVICES, {"Action": "DeviceStateList"}),
         (MEMBERS, {"Action": "QueueStatus"}),

@@ -16,7 +16,7 @@ import structlog
 
 from callcore.ami import cel, snapshot
 from callcore.ami.link import Link, LinkUp, ListCompleted
-from callcore.ami.wire import AmiError
+from callcore.ami.wire import AmiError, Event
 from callcore.domain import inputs as i
 from callcore.domain.floor import UNNOTICED_S, Floor
 from callcore.domain.ids import SECOND, Instant, NodeId
@@ -50,11 +50,14 @@ class Watch:
         now: Callable[[], Instant],
         tell: Callable[[i.Input], None],
         aside: Callable[[Coroutine[Any, Any, None]], None],
+        contacts: Callable[[tuple[Event, ...], bool], None],
         overtaken: Callable[[], Awaitable[None]],
         alone: Callable[[], Awaitable[bool]],
         tests: Callable[[str, str | None], bool],
     ) -> None:
-        """`overtaken` returns when all events that were under way as it was asked have been told.
+        """`contacts` takes all that is registered, and whether this is a link's first look: before the phones' states.
+
+        `overtaken` returns when all events that were under way as it was asked have been told.
 
         `alone` says whether no other engine decides; a link's first look is not taken while one does, so that nothing
         is decided by it. May raise AmiError. `tests` says of a number and a caller whether that is a test call.
@@ -68,6 +71,7 @@ class Watch:
         self._now = now
         self._tell = tell
         self._aside = aside
+        self._contacts = contacts
         self._overtaken = overtaken
         self._alone = alone
         self._tests = tests
@@ -95,13 +99,19 @@ class Watch:
             try:
                 if tag == FIRST and not await self._alone():
                     return
-                await snapshot.request(self._link, f"{tag}:{generation}")
+                await snapshot.request(self._link, f"{tag}:{generation}", self._nobody)
                 return
             except AmiError as error:
                 log.warning("no snapshot", why=str(error))
                 if tag != FIRST:
                     return
                 await asyncio.sleep(AGAIN_S)
+
+    def _nobody(self, tag: str) -> None:
+        """Nothing is registered."""
+        what, _, generation = tag.partition(":")
+        if generation == str(self.generation):
+            self._contacts((), what == FIRST)
 
     async def listed(self, item: ListCompleted) -> bool:
         """Take one list from the inbox. True when with it a link's first look was told."""
@@ -110,7 +120,9 @@ class Watch:
         if generation != str(self.generation):
             return False
         now = self._now()
-        if what == snapshot.DEVICES:
+        if what == snapshot.CONTACTS:
+            self._contacts(item.events, tag == FIRST)
+        elif what == snapshot.DEVICES:
             for phone, device in snapshot.devices(item.events):
                 self._tell(i.DeviceReported(at=now, phone=phone, device=device))
         elif what == snapshot.MEMBERS:

@@ -17,7 +17,7 @@ from callcore.domain.centre import Announcement
 from callcore.domain.ids import CentreId
 from callcore.prompts import shelf, spoken
 
-OPTIONAL_KINDS = (*shelf.CALLERS_KINDS, *shelf.AGENTS_KINDS)
+OPTIONAL_KINDS = (*shelf.CALLERS_KINDS, *shelf.OWN_KINDS)
 """A centre may have words of its own for them. What callers hear (but `overflow`, which is for centres with a rule that
 announces) every centre says by the common text where it has none."""
 
@@ -88,7 +88,7 @@ def read_announcements(
             if other not in languages and table.given(other):
                 texts[other] = table.text(other, "…").strip()
         for n, language in enumerate(languages):
-            if kind in shelf.AGENTS_KINDS and n and language not in texts:
+            if kind in shelf.OWN_KINDS and n and language not in texts:
                 continue
             told = _one(table, kind, language, centre, texts, substitutes, sounds)
             if told is not None:

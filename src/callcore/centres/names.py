@@ -20,6 +20,7 @@ class Taken:
         self.numbers = Once("着信番号", "the number")
         self.queues = Once("待ち行列 ID", "the queue id")
         self.phones = Once("電話機 ID", "the phone id")
+        self.extensions = Once("内線番号", "the extension")
         self.macs = Once("MAC アドレス", "the MAC address")
         self.agents = Once("オペレーター番号", "the agent number")
 

@@ -11,7 +11,6 @@ from callcore.domain.centre import (
     OUTGOING_ACW_S,
     Contact,
     Destination,
-    Display,
     Listed,
     Number,
     Outgoing,
@@ -20,8 +19,6 @@ from callcore.domain.centre import (
 from callcore.domain.ids import CentreId, PhoneId
 from callcore.domain.numbering import CLOSED_PREFIXES
 
-ROMAN_MODELS = re.compile(r"(?i)generic|sip$|grandstream|gxp|fanvil|snom")
-"""Models of which it is not known that they show a Japanese name (Yealink and Panasonic phones do)."""
 _SHOWN = re.compile(r"[\w 　・ー（）.-]{1,40}")
 _ROMAN = re.compile(r"[A-Za-z0-9 .-]{1,40}")
 KINDS = tuple(kind.value for kind in Destination)
@@ -141,11 +138,6 @@ def read_contacts(
         found.append(Contact(digits, name, tuple(PhoneId(f"{centre}-{each}") for each in short), forward))
         table.close()
     return tuple(found)
-
-
-def display_of(model: str) -> Display:
-    """What a phone of this model shows, unless the file says otherwise."""
-    return Display.ROMAN if ROMAN_MODELS.search(model) else Display.JAPANESE
 
 
 def read_display(head: Table, key: str, example: str, *, roman: bool = False) -> str | None:

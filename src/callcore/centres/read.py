@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from callcore.centres import announcements, between
 from callcore.centres.between import Page
 from callcore.centres.hours import read_hours
+from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
 from callcore.centres.names import PHONE, QUEUE, Taken, known
-from callcore.centres.outgoing import display_of, read_contacts, read_display, read_outgoing
+from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
@@ -26,7 +27,6 @@ from callcore.domain.centre import (
     Agent,
     Centre,
     Configuration,
-    Display,
     ListedCaller,
     Number,
     Phone,
@@ -46,7 +46,6 @@ RESERVED = (shelf.COMMON, shelf.MUSIC, *LANGUAGES)
 
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def read(folder: Path, *, today: date | None = None) -> Configuration:
@@ -209,7 +208,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     reaches: list[Reach] = []
     queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
-    phones = _phones(top.tables("phones"), centre_id, taken)
+    networks = read_networks(top.tables("networks"))
+    phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
@@ -303,30 +303,6 @@ def _numbers(
         numbers.append(Number(digits, queue, table.optional_integer("priority", 1, 1, 9)))
         table.close()
     return tuple(numbers)
-
-
-def _phones(tables: list[Table], centre: CentreId, taken: Taken) -> tuple[Phone, ...]:
-    phones = []
-    for table in tables:
-        short = table.name("id", "p1")
-        full = PhoneId(f"{centre}-{short}")
-        taken.phones.claim(table, "id", full if short else "")
-        seat = table.text("seat", "A-1")
-        model = table.text("model", "KX-HDV230")
-        mac = table.optional_text("mac", "00:00:5e:00:53:01")
-        if mac is not None and not _MAC.fullmatch(mac):
-            table.wrong(
-                "mac",
-                f"「{mac}」は MAC アドレスとして読めません",
-                f'"{mac}" is not a MAC address',
-                '小文字と「:」で書いてください。例: mac = "00:00:5e:00:53:01"',
-                'write it in lower case with colons, e.g. mac = "00:00:5e:00:53:01"',
-            )
-        taken.macs.claim(table, "mac", mac or "")
-        shows = table.choice("display", tuple(each.value for each in Display), display_of(model).value)
-        phones.append(Phone(full, seat, model, mac, Display(shows)))
-        table.close()
-    return tuple(phones)
 
 
 def _agents(

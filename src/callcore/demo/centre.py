@@ -99,7 +99,10 @@ rest_unreachable_s = {min(self.rest_s, 10)}
 longest_wait_s = {self.longest_wait_s}
 priority = 5""")
         seats = range(1, self.agents + 1)
-        parts.extend(f'\n[[phones]]\nid = "p{n}"\nseat = "A-{n}"\nmodel = "generic"' for n in seats)
+        parts.extend(
+            f'\n[[phones]]\nid = "p{n}"\nseat = "A-{n}"\nmaker = "simulated"\nmodel = "baresip"'
+            for n in seats
+        )
         parts.extend(
             f'\n[[agents]]\nid = "{self.agent(n)}"\nname = "オペレーター{n:02}"\nqueues = ["general"]'
             + ("\nemergency = true" if n in self.may_close else "")

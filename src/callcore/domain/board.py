@@ -45,7 +45,7 @@ class AgentWord(Enum):
     BUSY = "busy"
     """Ready, but the phone is in another call, or the agent works for another centre."""
     UNREACHABLE = "unreachable"
-    """Ready, but Asterisk cannot reach the phone."""
+    """Ready, but Asterisk cannot reach the phone, or what is registered there does not match the inventory."""
     SIGNED_OUT = "signed_out"
 
 
@@ -69,7 +69,7 @@ def agent_word(floor: Floor, agent: AgentState, centre: CentreId) -> AgentWord:
     if agent.presence is Presence.PAUSED:
         return AgentWord.PAUSED
     match floor.phones.get(agent.phone):
-        case Device.FREE:
+        case Device.FREE if floor.may_ring(agent.phone):
             return AgentWord.READY if agent.rest_until is None else AgentWord.RESTING
         case Device.BUSY:
             return AgentWord.BUSY

@@ -243,10 +243,23 @@ TONGUES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Phone:
+    """One line of the inventory. What registers as `id` is held against it."""
+
     id: PhoneId
     seat: str
     model: str
     mac: str | None = None
+    """Lower case with colons."""
+    maker: str = ""
+    """A folder of `callcore.phones`; "" in journals from before there was an inventory: nothing matches it."""
+    extension: str | None = None
+    """What colleagues of the centre dial to reach it, beside its id."""
+    networks: tuple[str, ...] = ()
+    """From where it may register, in CIDR notation."""
+    transport: str = "tls"
+    """How it registers: `tls` or `udp`."""
+    user_agent: str | None = None
+    """How its User-Agent begins, where callcore does not know the maker's own way (`generic`)."""
     display: Display = Display.JAPANESE
 
 

@@ -123,6 +123,15 @@ class SwitchRecording(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SayInTalk(Effect):
+    """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on."""
+
+    channel_name: str
+    centre: CentreId
+    announcement: str
+
+
+@dataclass(frozen=True, slots=True)
 class PushEmergencies(Effect):
     """Bring the emergency closures, as the floor has them, into Asterisk, where the dialplan reads them.
 

@@ -24,10 +24,12 @@ from callcore.domain.floor import (
     put_agent,
     put_call,
     put_device,
+    put_registered,
     reindexed,
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
+from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
@@ -142,6 +144,7 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             agents=Map(_staff(floor, fact.configuration)),
             phones=Map(phones),
             emergencies=Map({name: e for name, e in floor.emergencies.items() if name in centres}),
+            registered=Map({p: s for p, s in floor.registered.items() if p in phones}),
         )
     )
 
@@ -223,6 +226,12 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                 }
             ),
             device_since=Map({name: Instant(at + fact.by) for name, at in floor.device_since.items()}),
+            registered=Map(
+                {
+                    name: changed(state, since=Instant(state.since + fact.by))
+                    for name, state in floor.registered.items()
+                }
+            ),
             agents=Map({name: _agent_moved(agent, fact.by) for name, agent in floor.agents.items()}),
             sides=Map(
                 {
@@ -1100,3 +1109,30 @@ def _(fact: f.RestEnded, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.DeviceChanged, floor: Floor) -> Floor:
     return put_device(floor, fact.phone, fact.device, fact.at)
+
+
+@_apply.register
+def _(fact: f.PhoneMatched, floor: Floor) -> Floor:
+    return _registered(floor, fact, Policy.MATCHED)
+
+
+@_apply.register
+def _(fact: f.PhoneRefused, floor: Floor) -> Floor:
+    return _registered(floor, fact, fact.reason)
+
+
+@_apply.register
+def _(fact: f.PhoneLeft, floor: Floor) -> Floor:
+    known = floor.registered.get(fact.phone) or PhoneState(Policy.ABSENT, fact.at, "", "")
+    left = changed(known, policy=Policy.ABSENT, since=fact.at)
+    return put_registered(floor, fact.phone, left)
+
+
+@_apply.register
+def _(fact: f.PhoneAttemptRefused, floor: Floor) -> Floor:
+    return floor
+
+
+def _registered(floor: Floor, fact: f.PhoneMatched | f.PhoneRefused, policy: Policy) -> Floor:
+    state = PhoneState(policy, fact.at, fact.user_agent, fact.address, fact.contact)
+    return put_registered(floor, fact.phone, state)

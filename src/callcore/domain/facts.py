@@ -22,6 +22,7 @@ from callcore.domain.ids import (
     VisitId,
 )
 from callcore.domain.personal import Personal
+from callcore.domain.phones import Policy
 from callcore.domain.stages import (
     Device,
     Mark,
@@ -594,6 +595,54 @@ class RestEnded(Fact):
 class DeviceChanged(Fact):
     phone: PhoneId
     device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneMatched(Fact):
+    """What is registered as this phone was found to match the inventory: it may take and make calls."""
+
+    phone: PhoneId
+    centre: CentreId
+    user_agent: str
+    address: str
+    contact: str = ""
+    """The seal of this contact with this User-Agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRefused(Fact):
+    """What is registered as this phone does not match the inventory (端末ポリシー違反): it gets no call and makes none.
+
+    `user_agent` and `address` are what it said and whence, cut and without control characters.
+    """
+
+    phone: PhoneId
+    centre: CentreId
+    reason: Policy
+    user_agent: str
+    address: str
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneLeft(Fact):
+    """Nothing is registered as this phone any more: the verdict has ended with the contact."""
+
+    phone: PhoneId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneAttemptRefused(Fact):
+    """Somebody with this phone's password was turned away, and what is registered stays as it was.
+
+    `reason`: `unregistered`, a call from elsewhere; `contacts`, a second registration; `emergency`, a call from
+    elsewhere to 110, 118 or 119, which was let out all the same.
+    """
+
+    phone: PhoneId
+    centre: CentreId
+    reason: Policy
+    address: str
 
 
 # -- what agents key in and after a talk ---------------------------------------------------------------------

@@ -36,6 +36,7 @@ from callcore.domain.ids import (
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
+from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import Answer, SideCall
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
 from callcore.domain.values import changed
@@ -118,6 +119,8 @@ class Floor:
     phones: Map[PhoneId, Device] = field(default_factory=Map)
     device_since: Map[PhoneId, Instant] = field(default_factory=Map)
     """Since when Asterisk says so of a phone."""
+    registered: Map[PhoneId, PhoneState] = field(default_factory=Map)
+    """What stands at a phone's line of the inventory, and how it was judged; who is not here was never seen."""
     seated: Map[PhoneId, AgentId] = field(default_factory=Map)
     """Who is signed in at a phone."""
     ended: Map[CallId, Instant] = field(default_factory=Map)
@@ -174,7 +177,13 @@ class Floor:
             and agent.rest_until is None
             and agent.phone is not None
             and self.phones.get(agent.phone) is Device.FREE
+            and self.may_ring(agent.phone)
         )
+
+    def may_ring(self, phone: PhoneId) -> bool:
+        """Whether nothing is known against what is registered as that phone: the dialplan would ring no other."""
+        known = self.registered.get(phone)
+        return known is None or known.policy is Policy.MATCHED
 
     def offer_at(self, call: Call, phone: PhoneId | None) -> Offer | None:
         """The open offer of this call that rings, or is to ring, this phone."""
@@ -482,9 +491,21 @@ def _counted(count: Map[CentreId, int], centre: CentreId, by: int) -> Map[Centre
 
 def put_device(floor: Floor, phone: PhoneId, device: Device, at: Instant) -> Floor:
     """The floor with this phone as Asterisk says it is from `at` on."""
-    floor = changed(
-        floor, phones=floor.phones.set(phone, device), device_since=floor.device_since.set(phone, at)
+    return _seat_indexed(
+        changed(
+            floor, phones=floor.phones.set(phone, device), device_since=floor.device_since.set(phone, at)
+        ),
+        phone,
     )
+
+
+def put_registered(floor: Floor, phone: PhoneId, state: PhoneState) -> Floor:
+    """The floor with what is registered as this phone."""
+    return _seat_indexed(changed(floor, registered=floor.registered.set(phone, state)), phone)
+
+
+def _seat_indexed(floor: Floor, phone: PhoneId) -> Floor:
+    """Whoever sits at that phone may have become available, or not to be so any more."""
     name = floor.seated.get(phone)
     agent = floor.agents.get(name) if name is not None else None
     return floor if agent is None else _agent_indexed(floor, agent, agent)

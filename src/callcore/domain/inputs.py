@@ -20,6 +20,7 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
 )
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
 
 
@@ -262,6 +263,28 @@ class ChannelGone(Input):
 class DeviceReported(Input):
     phone: PhoneId
     device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneJudged(Input):
+    """How what is registered as a phone stands to the inventory. Told anew whenever it is another one."""
+
+    phone: PhoneId
+    policy: Policy
+    user_agent: str = ""
+    address: str = ""
+    contact: str = ""
+    """What tells this contact with this User-Agent from every other: its seal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneTurnedAway(Input):
+    """Asterisk refused a call or a second registration to somebody who has this phone's password; or let it out, for
+    it was an emergency call."""
+
+    phone: PhoneId
+    reason: Policy
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ SWITCH_AGAIN_S = 2
 
 EMERGENCY_REASON = "電話機からの切替"
 
+ABUSE_SAID = "abuse"
+"""The announcement that a centre may have for a reported talk: its rule whether anything is said then."""
+
 
 def who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState | None:
     """The agent who is meant, if signed in."""
@@ -111,6 +114,8 @@ def dial_asked(turn: Turn, told: i.DialAsked) -> None:
         turn.disregard("応対中 / at work")
     elif turn.floor.phones.get(agent.phone) is not Device.FREE:
         turn.disregard("電話機が空いていない / the phone is not free")
+    elif not turn.floor.may_ring(agent.phone):
+        turn.disregard("台帳に合う電話機が登録されていない / what is registered does not match the inventory")
     else:
         turn.want(e.DialOut(agent.phone, told.number))
 
@@ -311,6 +316,9 @@ def _abuse(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
         turn.disregard("通報済み / reported already")
     else:
         _mark(turn, call, told, Mark.ABUSE)
+        centre = turn.floor.centres.get(call.centre)
+        if centre is not None and any(said.kind == ABUSE_SAID for said in centre.announcements):
+            turn.want(e.SayInTalk(call.channel_name, call.centre, ABUSE_SAID))
     if call.help_since is None:
         turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
     if call.unrecorded_since is not None:

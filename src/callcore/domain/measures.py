@@ -21,6 +21,7 @@ from immutables import Map
 from callcore.domain import facts as f
 from callcore.domain import sides
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.phones import Refusal
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import ANSWERED, ESCALATED, NOT_OFFERED, Mark, Outcome, Party, ResultKind
 
@@ -496,9 +497,13 @@ class Books:
     records: Map[CallId, Record] = field(default_factory=Map)
     sides: Map[CallId, SideRecord] = field(default_factory=Map)
     """Calls that are no arrivals; no figure of `figures` knows them."""
+    refusals: tuple[Refusal, ...] = ()
+    """端末ポリシー違反: what was refused because it is not the phone of the inventory, in the order of time."""
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
+        if isinstance(fact, f.PhoneRefused | f.PhoneAttemptRefused):
+            return replace(self, refusals=(*self.refusals, Refusal(fact.centre, fact.at, fact.reason)))
         call = getattr(fact, "call", None)
         if isinstance(fact, f.ClockStepped):
             went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
@@ -525,16 +530,21 @@ class Books:
         return self.sides.update(went_on)
 
     def since(self, first: Instant) -> Books:
-        """Without ended calls that arrived before `first`."""
+        """Without ended calls that arrived, and refusals that were, before `first`."""
         kept = {k: r for k, r in self.records.items() if r.arrived_at >= first or r.outcome is None}
         apart = {k: r for k, r in self.sides.items() if r.began_at >= first or r.outcome is None}
-        if len(kept) == len(self.records) and len(apart) == len(self.sides):
+        refusals = tuple(r for r in self.refusals if r.at >= first)
+        if (len(kept), len(apart), len(refusals)) == (len(self.records), len(self.sides), len(self.refusals)):
             return self
-        return replace(self, records=Map(kept), sides=Map(apart))
+        return replace(self, records=Map(kept), sides=Map(apart), refusals=refusals)
 
     def sides_of(self, centre: CentreId, first: Instant, before: Instant) -> list[SideRecord]:
         """One centre's calls that are no arrivals and began in [first, before)."""
         return [r for r in self.sides.values() if r.centre == centre and first <= r.began_at < before]
+
+    def refused(self, centre: CentreId, first: Instant, before: Instant) -> int:
+        """端末ポリシー違反 of one centre in [first, before)."""
+        return sum(r.centre == centre and first <= r.at < before for r in self.refusals)
 
     def of(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
         """Records of one centre that arrived in [first, before)."""

@@ -19,6 +19,7 @@ from callcore.domain.centre import ANSWER_DAYS
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, after, seconds
 from callcore.domain.personal import Personal
+from callcore.domain.phones import Policy
 from callcore.domain.reconcile import reconcile
 from callcore.domain.sides import ANSWER_MOST, SideCall
 from callcore.domain.stages import (
@@ -488,6 +489,58 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
 @_take.register
 def _(told: i.DeviceReported, turn: Turn) -> None:
     device_is(turn, told.phone, told.device, told.at)
+
+
+@_take.register
+def _(told: i.PhoneJudged, turn: Turn) -> None:
+    centre = turn.floor.phone_centre.get(told.phone)
+    known = turn.floor.registered.get(told.phone)
+    seen = (told.policy, told.user_agent, told.address, told.contact)
+    if centre is None:
+        turn.disregard("センターの電話機ではない / no phone of a centre file")
+    elif known is not None and seen == (known.policy, known.user_agent, known.address, known.contact):
+        turn.disregard("変化なし / no change")
+    elif told.policy is Policy.ABSENT:
+        if known is None or known.policy is Policy.ABSENT:
+            turn.disregard("変化なし / no change")
+        else:
+            turn.tell(f.PhoneLeft(at=told.at, phone=told.phone))
+    elif told.policy is Policy.MATCHED:
+        turn.tell(
+            f.PhoneMatched(
+                at=told.at,
+                phone=told.phone,
+                centre=centre,
+                user_agent=told.user_agent,
+                address=told.address,
+                contact=told.contact,
+            )
+        )
+    else:
+        turn.tell(
+            f.PhoneRefused(
+                at=told.at,
+                phone=told.phone,
+                centre=centre,
+                reason=told.policy,
+                user_agent=told.user_agent,
+                address=told.address,
+                contact=told.contact,
+            )
+        )
+
+
+@_take.register
+def _(told: i.PhoneTurnedAway, turn: Turn) -> None:
+    centre = turn.floor.phone_centre.get(told.phone)
+    if centre is None:
+        turn.disregard("センターの電話機ではない / no phone of a centre file")
+        return
+    turn.tell(
+        f.PhoneAttemptRefused(
+            at=told.at, phone=told.phone, centre=centre, reason=told.reason, address=told.address
+        )
+    )
 
 
 @_take.register

@@ -51,6 +51,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("destination", "number"): (DIALPLAN,),
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
+    ("phone", "extension"): (DIALPLAN,),
+    ("phone", "transport"): (PHONES,),
     ("announcement", WHOLE): (DIALPLAN,),
     ("announcement", "sound"): (DIALPLAN,),
     ("announcement", "audio"): (DIALPLAN,),
@@ -250,6 +252,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "model": phone.model,
             "mac": phone.mac or "",
             "display": phone.display.value,
+            "maker": phone.maker,
+            "extension": phone.extension or "",
+            "network": ", ".join(phone.networks),
+            "transport": phone.transport,
+            "user_agent": phone.user_agent or "",
         }
     for agent in centre.agents:
         things["agent", agent.id] = {

@@ -28,6 +28,7 @@ from callcore.domain.centre import EMERGENCY, TONGUES, Announcement, Centre, Con
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
+from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
 from callcore.runtime import dialplan
 
@@ -35,6 +36,7 @@ MODULES: Final = (
     "bridge_simple",
     "bridge_softmix",
     "app_celgenuserevent",
+    "app_chanspy",
     "app_dial",
     "app_exec",
     "app_mixmonitor",
@@ -62,6 +64,9 @@ MODULES: Final = (
     "func_db",
     "func_devstate",
     "func_logic",
+    "func_pjsip_aor",
+    "func_pjsip_contact",
+    "func_sha1",
     "func_strings",
     "pbx_config",
     "res_manager_devicestate",
@@ -94,12 +99,13 @@ OPTIONAL_MODULES: Final = (
     "res_pjsip_dialog_info_body_generator",
     "res_pjsip_exten_state",
     "res_pjsip_logger",
+    "res_pjsip_notify",
     "res_pjsip_outbound_publish",
     "res_pjsip_pidf_body_generator",
 )
 """Lamps and instruments: without them calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
 
-EVENTS: Final = (*dialplan.CALL_EVENTS, "FullyBooted", "Shutdown")
+EVENTS: Final = (*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
 
 UNMADE_EVENTS: Final = (
@@ -210,8 +216,8 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf", "keys.conf")
-_EMPTY: Final = ("acl.conf", "ccss.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
+_STATIC: Final = ("callcore.conf", "keys.conf", "phones.conf")
+_EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
 KEPT_SOUNDS: Final = "callcore-kept"
@@ -286,6 +292,14 @@ class PbxSettings:
     """A phone in a talk that sends nothing for so long is held for gone. Phones must not suppress silence."""
     qualify_s: int = 30
     """How often each phone is asked whether it is there."""
+    tls_port: int = 0
+    """SIP over TLS for desk phones; 0: there is none."""
+    tls_certificate_port: int = 0
+    """The same for models with a certificate of their maker, which has to be shown; 0: nobody asks for it."""
+    tls_dir: Path | None = None
+    """Holds `server.pem` and `server.key`; needed by the two ports."""
+    client_cas: Path | None = None
+    """The makers' CAs, PEM."""
     project_dir: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
     """Where `asterisk/` and `dialplans/` are."""
 
@@ -358,6 +372,9 @@ class _PhoneView:
     language: str
     secret: str
     roman: bool
+    extension: str
+    transport: str
+    """Empty: the one that the phone came by."""
     lamps: tuple[tuple[str, str], ...]
     """Code and device state."""
 
@@ -367,6 +384,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
     _check_settings(settings)
     centres = sorted(configuration.centres, key=lambda centre: centre.id)
     _check_unique(centres)
+    _check_phones(centres, settings)
     context = {
         "pbx": settings,
         "entity": _entity(settings.node),
@@ -540,6 +558,12 @@ def _check_settings(settings: PbxSettings) -> None:
             f"run_dir is too long for a socket ({socket} > {_SOCKET_LIMIT} bytes): {settings.run_dir}; "
             f"choose a shorter CALLCORE_HOME. / run_dir がソケットには長すぎます。CALLCORE_HOME を短くしてください。"
         )
+    if bool(settings.tls_certificate_port) != (settings.client_cas is not None):
+        raise RenderError(
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS: set both, or neither. / "
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS は、両方を設定するか、"
+            "どちらも設定しないでください。"
+        )
     if not 0 < settings.rtp_first < settings.rtp_last < 65536:
         raise RenderError(f"RTP ports / RTP ポート: {settings.rtp_first}-{settings.rtp_last}")
 
@@ -553,6 +577,7 @@ def _check_unique(centres: Iterable[Centre]) -> None:
         names += [("number", contact.digits) for contact in centre.contacts]
         names += [("queue", str(queue.id)) for queue in centre.queues]
         names += [("phone", str(phone.id)) for phone in centre.phones]
+        names += [("extension", phone.extension) for phone in centre.phones if phone.extension is not None]
         for name in names:
             if name in seen:
                 raise RenderError(
@@ -563,6 +588,23 @@ def _check_unique(centres: Iterable[Centre]) -> None:
                     f"{name[0]} {name[1]!r} is a reserved name. / {name[0]} {name[1]!r} は予約済みの名前です。"
                 )
             seen.add(name)
+
+
+def _check_phones(centres: Iterable[Centre], settings: PbxSettings) -> None:
+    """No simulated phone where a real one could call, and TLS where the inventory wants it."""
+    for phone in (phone for centre in centres for phone in centre.phones):
+        if phone.maker == SIMULATED.id and not ip_address(settings.sip_host).is_loopback:
+            raise RenderError(
+                f"phone {phone.id} is a simulated one, for the demo and tests: it cannot stand in an installation "
+                f"whose SIP listens on {settings.sip_host}. Write the maker of the desk phone. / "
+                f"電話機 {phone.id} はデモと試験用の模擬電話機です。SIP が {settings.sip_host} で待ち受ける設備では"
+                "使えません。実機のメーカーを書いてください。"
+            )
+        if phone.maker and phone.transport == "tls" and not settings.tls_port:
+            raise RenderError(
+                f"phone {phone.id} registers over TLS, and CALLCORE_SIP_TLS_PORT is 0. / "
+                f"電話機 {phone.id} は TLS で登録しますが、CALLCORE_SIP_TLS_PORT が 0 です。"
+            )
 
 
 def _centre_view(centre: Centre) -> _CentreView:
@@ -748,6 +790,10 @@ def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_Phon
                     language=centre.languages[0],
                     secret=_match(_SECRET, f"SIP secret of {phone.id}", secret),
                     roman=phone.display is Display.ROMAN,
+                    extension=""
+                    if phone.extension is None
+                    else _match(_DIGITS, "extension / 内線", phone.extension),
+                    transport="callcore-udp" if phone.transport == "udp" else "",
                     lamps=tuple(
                         (_Dialplan(code), dialplan.lamp(code, phone.id))
                         for code, _ in lamps.of_phone(centre, None, None)

@@ -86,6 +86,10 @@ AGENTS_KINDS: Final = ("whisper", "no_emergency_call")
 """What agents hear at a desk phone if their centre has words for it: before a caller is put through, and when 110, 118
 or 119 was dialled in vain."""
 
+OWN_KINDS: Final = (*AGENTS_KINDS, "abuse")
+"""What is said only where a centre has words of its own for it, in the languages in which it has them. `abuse`: over a
+talk that was reported (悪質・脅迫), to both sides."""
+
 MUSIC: Final = "music"
 """The folder of the music on hold."""
 

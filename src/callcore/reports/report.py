@@ -80,6 +80,8 @@ class Report:
     days: tuple[Day, ...]
     queues: Mapping[QueueId, QueueFigures]
     """Visits that began in the time, by queue."""
+    policy_rejections: int = 0
+    """端末ポリシー違反: registrations and calls that were refused because they are no phone of the inventory."""
 
     @property
     def final(self) -> bool:
@@ -263,6 +265,7 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
         total=row(windows[0], span, records, together([d.row.staffing for d in days], opened)),
         days=tuple(days),
         queues=by_queue(ledger.visits.of(centre.id, *span)),
+        policy_rejections=ledger.books.refused(centre.id, *span),
     )
 
 

@@ -109,6 +109,8 @@ def _head(report: Report) -> Text:
         notes.append(f"試験呼 {of.tests}件を除く / without {of.tests} test calls")
     if report.total.endings.by_net:
         notes.append(f"非常時分配による応答 {report.total.endings.by_net}件 / answered by the safety net")
+    n = report.policy_rejections
+    notes.append(f"端末ポリシー違反 {n}件 / {n} refused as no phone of the inventory")
     if report.total.handling.unknown:
         notes.append(f"後処理不明 {report.total.handling.unknown}件 / ACW not known")
     text.append("  ".join(notes), style="")

@@ -13,6 +13,8 @@ OFFER = "callcore-offer"
 NET = "callcore-net"
 PHONES_DIAL = "callcore-phones"
 """What desk phones dial."""
+ALOUD, OVER, OVER_WHOM = "callcore-aloud", "callcore-over", "CALLCORE_OVER"
+"""An announcement in a talk: who speaks it, who lays it over the talk, and over which caller's."""
 OVERFLOW = "callcore-overflow"
 PIN = "callcore-pin"
 SIDES = ("callcore-dial", "callcore-contact")
@@ -58,6 +60,21 @@ CALL_EVENTS = (
 )
 """The AMI events that callcore decides by. Asterisk lets these pass, and beside them `DeviceStateChange` of phones,
 `DTMFEnd` while a PIN is keyed, and what tells of its own start and end."""
+
+
+PHONE_EVENTS = (
+    "ContactStatus",
+    "SuccessfulAuth",
+    "InvalidAccountID",
+    "ChallengeResponseFailed",
+    "InvalidPassword",
+    "FailedACL",
+)
+"""The AMI events that tell who registers, and who was turned away at the door. All but the first are of the class
+`security`; `SuccessfulAuth` comes with every REGISTER, also one that changes nothing but the User-Agent."""
+
+POLICY = "callcore-policy"
+"""AstDB's family of seals, and the front of the lamps' names."""
 
 
 def lamp(what: str, of: str) -> str:

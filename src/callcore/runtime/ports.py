@@ -76,3 +76,6 @@ Gauges = Callable[[], Mapping[str, float]]
 
 CentreGauges = Callable[[], Mapping[CentreId, Mapping[str, float]]]
 """The same of each centre, for what is neither on the floor nor in today's books."""
+
+ReasonCounts = Callable[[], Mapping[str, Mapping[str, int]]]
+"""Asked at scrape time: counts since the engine's start, by reason."""

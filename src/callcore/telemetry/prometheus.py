@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -31,7 +31,7 @@ from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
 from callcore.domain.stages import SideKind, SideOutcome, Stage
 from callcore.domain.turn import LAST_PRIORITY
-from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, View
+from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, ReasonCounts, View
 
 log = logging.getLogger("callcore.telemetry")
 
@@ -104,6 +104,15 @@ HELP = {
 """For gauges that the composition root gives by these names; others say where they come from."""
 
 
+COUNTERS = {
+    "device_policy_rejections": "Registrations and calls refused because they are no phone of the inventory "
+    "(端末ポリシー違反).",
+    "sip_requests_refused": "SIP requests turned away at the door: no such account, a wrong password, "
+    "or the carrier's for a number that is none of ours.",
+    "phone_files_refused": "Requests for a phone's file that got nothing.",
+}
+
+
 @dataclass
 class _Families:
     """The metrics of one scrape, in the order of their first sample."""
@@ -128,10 +137,13 @@ class _Families:
 class FloorCollector(Collector):
     """Reads the present view when Prometheus asks."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges) -> None:
+    def __init__(
+        self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges, counts: ReasonCounts
+    ) -> None:
         self._live = live
         self._gauges = gauges
         self._by_centre = by_centre
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         view, now = self._live.view(), self._live.now()
@@ -166,6 +178,20 @@ class FloorCollector(Collector):
             _open(families, centre, view.floor.emergencies.get(centre.id), now)
         self._asked(families)
         yield from families.known.values()
+        yield from self._counted()
+
+    def _counted(self) -> Iterator[Metric]:
+        """What was refused since the engine's start, by reason."""
+        try:
+            told = self._counts()
+        except Exception:
+            log.exception("the counts cannot be asked")
+            return
+        for name, text in COUNTERS.items():
+            family = CounterMetricFamily(f"callcore_{name}", text, labels=["reason"])
+            for reason, count in sorted(told.get(name, {}).items()):
+                family.add_metric([reason], count)
+            yield family
 
     def _asked(self, families: _Families) -> None:
         """What the processes tell of themselves. A failure there must not hide the floor."""
@@ -367,9 +393,15 @@ def _open(families: _Families, centre: Centre, emergency: Emergency | None, now:
 class Exposition:
     """The bytes of one scrape, in the format that the scraper accepts."""
 
-    def __init__(self, live: LiveSource, gauges: Gauges, by_centre: CentreGauges = dict) -> None:
+    def __init__(
+        self,
+        live: LiveSource,
+        gauges: Gauges,
+        by_centre: CentreGauges = dict,
+        counts: ReasonCounts = dict,
+    ) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(FloorCollector(live, gauges, by_centre))
+        self._registry.register(FloorCollector(live, gauges, by_centre, counts))
 
     def __call__(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, given the Accept header."""

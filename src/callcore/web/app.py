@@ -27,6 +27,7 @@ from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.paper import Paper
 from callcore.web.people import Desk, visible_lines, wanted_of
+from callcore.web.phones import PhoneFiles, add_phones
 from callcore.web.show import Sight, sight_of
 from callcore.web.stream import Pace, Streams, TooManyStreams
 
@@ -48,6 +49,7 @@ def create_app(
     trail: Trail,
     orders: Orders,
     calls: CallReader | None = None,
+    phones: PhoneFiles | None = None,
     limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
     plain: bool = False,
@@ -56,7 +58,8 @@ def create_app(
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
     `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
-    adds `/api/v1/calls/{call}`. Raises TypeError when a route names no right.
+    adds `/api/v1/calls/{call}`, `phones` what desk phones fetch below `/phones`. Raises TypeError when a route names
+    no right.
     """
     app = FastAPI(
         title="callcore",
@@ -78,6 +81,8 @@ def create_app(
     _add_live(app, streams, gate)
     if calls is not None:
         _add_calls(app, live, calls)
+    if phones is not None:
+        add_phones(app, live, gate, phones)
     acts = Acts(gate, orders)
     add_agents(app, live, acts)
     add_answers(app, live, acts)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from callcore.access.trail import Line
 from callcore.domain.board import AgentWord
 from callcore.domain.ids import Instant
+from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
 
 
@@ -192,6 +193,16 @@ class EmergencyOut(BaseModel):
     seat: str | None
 
 
+class PhoneRefusedOut(BaseModel):
+    """What is registered as this phone is no phone of the inventory, and gets no call."""
+
+    phone: str = Field(examples=["oita-p1"])
+    seat: str
+    reason: Policy
+    words: Words
+    since: Moment
+
+
 class CentreOut(BaseModel):
     id: str
     name: str
@@ -207,6 +218,10 @@ class CentreOut(BaseModel):
     outgoing: SideFiguresOut = Field(description="calls that desk phones made, emergency calls included")
     contact: SideFiguresOut = Field(description="calls to 連絡用番号")
     emergencies_not_carried: list[EmergencyOut] = Field(description="today's; show them until the day ends")
+    policy_rejections: int = Field(
+        description="端末ポリシー違反 of today: registrations and calls refused as no phone of the inventory"
+    )
+    phones_refused: list[PhoneRefusedOut] = Field(description="now")
 
 
 class Live(BaseModel):
@@ -512,6 +527,16 @@ EXAMPLE: dict[str, Any] = {
                 "talk_s": 0.0,
             },
             "emergencies_not_carried": [],
+            "policy_rejections": 1,
+            "phones_refused": [
+                {
+                    "phone": "oita-p2",
+                    "seat": "A-2",
+                    "reason": "model",
+                    "words": {"ja": "機種が台帳と違う", "en": "another model than in the inventory"},
+                    "since": "2026-11-20T01:00:00.000Z",
+                }
+            ],
         }
     ],
 }

@@ -24,6 +24,7 @@ from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
+from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import CallDetail
@@ -105,6 +106,18 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             )
             for one in sorted(apart, key=lambda one: (one.began_at, one.call))
             if one.not_carried is not None
+        ],
+        policy_rejections=view.books.refused(centre.id, window.first, window.before),
+        phones_refused=[
+            m.PhoneRefusedOut(
+                phone=phone.id,
+                seat=phone.seat,
+                reason=state.policy,
+                words=m.Words(ja=WORDS[state.policy][0], en=WORDS[state.policy][1]),
+                since=m.moment(state.since),
+            )
+            for phone in centre.phones
+            if (state := floor.registered.get(phone.id)) is not None and state.policy in REFUSALS
         ],
     )
 

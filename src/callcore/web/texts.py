@@ -123,6 +123,11 @@ TABLE: dict[str, tuple[str, str]] = {
         "警報: {time} 席 {seat} から {digits} に通報できませんでした。すぐに本人に確かめてください",
         "Alarm: at {time} seat {seat} could not reach {digits}. Ask there at once",
     ),
+    "phone_refused": (
+        "警報: 席 {seat} の電話機は台帳と一致せず、発着信できません({why})",
+        "Alarm: the phone at seat {seat} is not that of the inventory and gets no call ({why})",
+    ),
+    "policy_rejections": ("端末ポリシー違反 {n} 件", "{n} refused as no phone of the inventory"),
     "rest": ("残り {time}", "{time} left"),
     "locked": ("暗証番号の誤りで {time} まで停止", "locked out until {time}: wrong PINs"),
     "overran": ("{reason} 超過", "{reason}, too long"),
@@ -466,6 +471,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "action.agent_sign_out": ("オペレーターの受付を終了", "Signed an agent out"),
     "action.apply": ("設定を適用", "Applied the configuration"),
     "action.pin_set": ("暗証番号を設定", "Set a PIN"),
+    "action.phone_policy": ("端末ポリシー違反", "Not the phone of the inventory"),
+    "action.phone_file": ("電話機の設定の取得", "Fetching a phone's file"),
+    "action.phones_config": ("電話機の設定を書き出し", "Wrote a phone's file"),
+    "action.phones_token": ("電話機のトークンを作成", "Made a phone's token"),
+    "action.phones_sync": ("電話機に取り直しを指示", "Told a phone to fetch its file"),
     "action.phone_password_shown": ("電話機のパスワードを表示", "Showed a phone's password"),
     "why.no such user": ("その利用者はいない", "no such user"),
     "why.switched off or without a password": (

@@ -128,6 +128,7 @@ function centre(section, c) {
   const alarms = c.emergencies_not_carried.map((e) =>
     say("emergency", { time: clock(Date.parse(e.at)), seat: e.seat ?? "–", digits: e.digits }),
   );
+  alarms.push(...c.phones_refused.map((p) => say("phone_refused", { seat: p.seat, why: p.words[language] })));
   for (const a of c.agents) {
     if (a.caller?.help) alarms.push(say("alarm.help", { seat: a.seat ?? "–", name: a.name }));
     if (a.locked_until !== null)
@@ -139,6 +140,7 @@ function centre(section, c) {
     );
   text("alarm", alarms.join(" / "));
   text("outgoing", c.outgoing.made);
+  text("policy", c.policy_rejections === 0 ? "" : say("policy_rejections", { n: c.policy_rejections }));
 
   text("waiting", f.waiting);
   mark(part(section, "waiting-tile"), "alert", f.waiting > 0 ? "some" : null);

@@ -1,0 +1,1 @@
+"""One maker: capabilities and templates."""

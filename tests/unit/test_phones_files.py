@@ -1,0 +1,293 @@
+"""Phones' files against the rules of their makers' formats, the keys against the dialplan, and who gets which file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from callcore.domain.centre import Centre, Configuration, Phone
+from callcore.domain.ids import Instant, PhoneId
+from callcore.domain.lamps import EMERGENCY, HELP, PHONE_LAMPS
+from callcore.phonefiles import TokenFile
+from callcore.phones import MAKERS
+from callcore.phones.keys import CENTRE, CODES, TALK
+from callcore.phones.maker import Unprintable
+from callcore.phones.panasonic import maker as panasonic
+from callcore.phones.policy import Contact, judge
+from callcore.phones.provision import Named, Reach, changed, find, made, phones
+from callcore.phones.serving import FIRST_VALID_S, Refusal, Request, digest
+from callcore.phones.yealink import maker as yealink
+from callcore.runtime.dialplan import TALK_CODES
+from tests.support.centre import small_centre
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+SECRET = "s3cret-of-this-phone_000000000000"
+REACH = Reach(
+    "pbx.example",
+    15060,
+    15061,
+    15062,
+    "ntp.example",
+    "https://pbx.example/phones/t0ken/",
+    "https://pbx.example/phones/ca.pem",
+)
+MAKERS_WITH_FILES = ("yealink", "panasonic")
+HERE = ("192.0.2.0/24",)
+
+
+def desk(maker: str, model: str, n: int = 1, **more: object) -> Phone:
+    return Phone(
+        PhoneId(f"oita-p{n}"),
+        f"窓口{n}",
+        model,
+        f"00:00:5e:00:53:{n:02x}",
+        maker=maker,
+        networks=HERE,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def centre_of(*lines: Phone) -> tuple[Centre, Configuration]:
+    oita = replace(small_centre().centres[0], phones=lines)
+    return oita, Configuration("test", (oita,))
+
+
+def file(line: Phone, *others: Phone, reach: Reach = REACH) -> bytes:
+    _, configuration = centre_of(line, *others)
+    named = find(configuration, line.id)
+    assert named is not None
+    found = made(named, SECRET, reach, NOW)
+    assert found is not None
+    return found
+
+
+COLLEAGUE = desk("yealink", "SIP-T46U", 9, extension="209")
+
+
+@pytest.mark.parametrize("model", sorted(yealink.YEALINK.models))
+def test_every_yealink_gets_a_file_as_yealink_publishes_it(model: str) -> None:
+    raw = file(desk("yealink", model, extension="201"), COLLEAGUE)
+    text = raw.decode("utf-8")
+    lines = text.split("\n")
+    assert not raw.startswith(b"\xef\xbb\xbf") and "\r" not in text and text.endswith("\n")
+    assert lines[0] == "#!version:1.0.0.1"
+    pairs = [re.fullmatch(r"([a-z0-9_.]+) = (\S.*)?", line) for line in lines if line and line[0] != "#"]
+    assert all(pairs)
+    values = {pair[1]: pair[2] for pair in pairs if pair}
+    assert len(values) == len(pairs), "a parameter stands twice"
+    assert all(len(value) <= yealink.VALUE_MOST for value in values.values())
+    keys = {int(name.split(".")[1]) for name in values if name.startswith("linekey.")}
+    assert keys == set(range(1, len(keys) + 1)) and len(keys) <= yealink.YEALINK.models[model].keys
+    assert values["account.1.password"] == SECRET
+    assert (values["account.1.sip_server.1.port"], values["account.1.sip_server.1.transport_type"]) == (
+        "15062",
+        "2",
+    )
+    assert values["local_time.time_zone"] == "+9" and values["lang.gui"] == "Japanese"
+    if len(keys) > 2:
+        assert (values["linekey.2.value"], values["linekey.2.label"]) == ("*11", "受付開始")
+    sent = {n for n in keys if values[f"linekey.{n}.type"] == "11"}
+    assert all(values[f"linekey.{n}.value"] in {code.code for code in TALK} for n in sent)
+    for n in sent & {n - 1 for n in keys}:
+        shows = values[f"linekey.{n + 1}.type"], values[f"linekey.{n + 1}.value"]
+        assert shows == ("16", values[f"linekey.{n}.value"]), "the lamp stands beside the key that sends"
+    if len(keys) == 29:
+        assert (values["linekey.29.type"], values["linekey.29.value"]) == ("16", "209"), "a colleague"
+    # The phone will call itself what the inventory wants.
+    contact = Contact("x", "sip:x@192.0.2.7:1;transport=TLS", values["account.1.custom_ua"], True)
+    assert judge(desk("yealink", model), [contact]).policy.value == "matched"
+
+
+@pytest.mark.parametrize("model", sorted(panasonic.PANASONIC.models))
+def test_every_panasonic_gets_a_file_as_panasonic_publishes_it(model: str) -> None:
+    raw = file(desk("panasonic", model), COLLEAGUE)
+    text = raw.decode("utf-8")
+    assert text.startswith("# Panasonic SIP Phone Standard Format File #")
+    assert len(raw) <= panasonic.FILE_MOST
+    assert raw.endswith(b"\r\n\r\n") and raw.count(b"\n") == raw.count(b"\r\n")
+    lines = text.split("\r\n")
+    names = []
+    for line in lines:
+        assert len(line.encode()) + 2 <= panasonic.LINE_MOST
+        if not line or line.startswith("#"):
+            continue
+        pair = re.fullmatch(r'([A-Z0-9_]+)="([^"]*)"', line)
+        assert pair is not None, line
+        assert len(pair[1]) <= panasonic.NAME_MOST and len(pair[2]) <= panasonic.VALUE_MOST
+        names.append(pair[1])
+    assert len(set(names)) == len(names), "the first of two would count"
+    values = dict(re.findall(r'(?m)^([A-Z0-9_]+)="([^"]*)"\r$', text))
+    assert (values["SIP_RGSTR_PORT_1"], values["SIP_TRANSPORT_1"]) == ("15061", "2")
+    assert (values["LOCAL_TIME_ZONE_POSIX"], values["DEFAULT_LANGUAGE"]) == ("JST-9", "ja")
+    buttons = [name for name in names if name.startswith("FLEX_BUTTON_FACILITY_ACT")]
+    assert len(buttons) <= panasonic.PANASONIC.models[model].keys
+    for name, value in values.items():
+        if name.startswith("FLEX_BUTTON_LABEL"):
+            assert 0 < len(value) <= panasonic.LABEL_MOST
+    if len(buttons) > 2:
+        assert (values["FLEX_BUTTON_LABEL3"], values["FLEX_BUTTON_QUICK_DIAL3"]) == ("受付終了", "*12")
+
+
+def test_files_are_named_as_the_makers_want_them() -> None:
+    assert MAKERS["yealink"].file_name is not None and MAKERS["panasonic"].file_name is not None
+    assert MAKERS["yealink"].file_name("00005e0053ab") == "00005e0053ab.cfg"
+    assert MAKERS["panasonic"].file_name("00005e0053ab") == "Config00005E0053AB.cfg"
+
+
+@pytest.mark.parametrize("maker", MAKERS_WITH_FILES)
+def test_a_phone_without_tls_is_sent_to_the_port_without(maker: str) -> None:
+    model = next(iter(MAKERS[maker].models))
+    text = file(desk(maker, model, transport="udp"), reach=replace(REACH, url="", ca_url="")).decode()
+    assert "15060" in text and "15062" not in text and "https:" not in text
+
+
+@pytest.mark.parametrize("maker", MAKERS_WITH_FILES)
+@pytest.mark.parametrize("evil", ["窓口\naccount.2.enable = 1", "窓口\r\nSIP_PASS_1=", "窓\x00", "口\u2028"])
+def test_a_seats_name_cannot_bring_a_second_line_into_the_file(maker: str, evil: str) -> None:
+    with pytest.raises(Unprintable):
+        file(replace(desk(maker, next(iter(MAKERS[maker].models))), seat=evil))
+
+
+def test_a_quotation_mark_does_not_end_a_panasonics_value() -> None:
+    with pytest.raises(Unprintable):
+        file(replace(desk("panasonic", "KX-HDV230"), seat='A"1'))
+
+
+def test_the_page_to_print_has_all_that_must_be_typed_and_nothing_of_it_is_markup() -> None:
+    line = replace(desk("generic", "DT<900>", user_agent="NEC-DT900"), seat="A&1")
+    page = file(line).decode()
+    assert SECRET in page and "pbx.example" in page and "DT&lt;900&gt;" in page and "A&amp;1" in page
+    assert all(code.code in page and code.ja in page for code in (*CODES, *TALK))
+
+
+def test_a_simulated_phone_has_no_file() -> None:
+    oita, configuration = centre_of(replace(desk("simulated", "baresip"), mac=None))
+    [named] = phones(configuration)
+    assert named == Named(oita, oita.phones[0], MAKERS["simulated"])
+    assert named.file is None and made(named, SECRET, REACH, NOW) is None
+
+
+def test_the_keys_dial_codes_that_the_dialplan_has() -> None:
+    dialplan = (Path(__file__).parents[2] / "dialplans" / "callcore.conf").read_text(encoding="utf-8")
+    for code in CODES:
+        assert re.search(rf"(?m)^exten => {re.escape(code.code)},1,", dialplan), code
+    assert {code.code.removeprefix("*") for code in TALK} == set(TALK_CODES.values())
+    own = {code.code for code in (*CODES, *TALK, *CENTRE) if code.lamp}
+    assert own <= {*PHONE_LAMPS, HELP, EMERGENCY}, "a lamp hangs on a hint of that name"
+    assert all(code.short.isascii() and len(code.short) <= 9 for code in (*CODES, *TALK, *CENTRE))
+
+
+def test_no_phone_rings_without_being_held_against_the_inventory() -> None:
+    """Each Dial of a phone and each Queue asks on the phone's own channel, in every context that there will ever be."""
+    for path in sorted((Path(__file__).parents[2] / "dialplans").glob("*.conf")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            rings = re.search(r",(Dial|Queue)\(", line) and not line.startswith(";")
+            if rings and "PJSIP/trunk" not in line:
+                assert re.search(r"b\(callcore-(ring|show)\^s\^1\)", line), f"{path.name}: {line}"
+    dialplan = (Path(__file__).parents[2] / "dialplans/callcore.conf").read_text(encoding="utf-8")
+    assert "[callcore-show]\nexten => s,1,Gosub(callcore-ring,s,1)\n" in dialplan, (
+        "asked before anything is shown"
+    )
+
+
+# -- who gets which file -------------------------------------------------------------------------------------
+
+
+class Shop:
+    """The serving of two phones' files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.centre, self.configuration = centre_of(
+            desk("yealink", "SIP-T46U", 1), desk("panasonic", "KX-HDV230", 2)
+        )
+        self.tokens = TokenFile(folder / "phone-tokens.json")
+        self.folder = folder
+
+    def ask(
+        self, token: str, name: str = "00005e005301.cfg", *, at: int = 0, **more: object
+    ) -> tuple[int, Refusal | None, str]:
+        fields = {"address": "192.0.2.7", "https": True, "user_agent": "Yealink"} | more
+        request = Request(at=Instant(at), token=token, file=name, **fields)  # type: ignore[arg-type]
+
+        def make(named: Named, token: str) -> bytes | None:
+            return made(named, SECRET, replace(REACH, url=f"https://pbx.example/phones/{token}/"), NOW)
+
+        answer = self.tokens.answer(request, self.configuration, make)
+        assert (answer.status == 200) == bool(answer.body)
+        found = re.search(rb"phones/([A-Za-z0-9_-]{20,})/", answer.body)
+        return answer.status, answer.refusal, found[1].decode() if found else ""
+
+
+def test_a_phone_gets_its_own_file_once_for_each_token(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    first = shop.tokens.begin(PhoneId("oita-p1"), Instant(0))
+    status, _, second = shop.ask(first)
+    assert status == 200 and second not in ("", first)
+    status, _, again = shop.ask(first)
+    assert status == 200, "it lost its power before it had kept the file"
+    assert shop.ask(second)[:2] == (404, Refusal.TOKEN), "that file was never kept"
+    status, _, third = shop.ask(again)
+    assert status == 200
+    assert shop.ask(first)[:2] == (404, Refusal.TOKEN), "used up"
+    assert shop.ask(again)[0] == 200 and third
+    kept = (tmp_path / "phone-tokens.json").read_text()
+    assert not any(token in kept for token in (first, second, again, third))
+    assert (tmp_path / "phone-tokens.json").stat().st_mode & 0o077 == 0
+
+
+def test_nobody_gets_another_phones_file_and_a_guess_tells_nothing(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    token = shop.tokens.begin(PhoneId("oita-p1"), Instant(0))
+    assert shop.ask(token, "Config00005E005302.cfg")[:2] == (404, Refusal.TOKEN)
+    assert shop.ask(token, "00005e005377.cfg")[:2] == (404, Refusal.FILE)
+    assert shop.ask(token, "../secrets.json")[:2] == (404, Refusal.FILE)
+    assert shop.ask("", "00005e005301.cfg")[:2] == (404, Refusal.TOKEN)
+    assert shop.ask("guess" * 5, "00005e005301.cfg")[:2] == (404, Refusal.TOKEN)
+    assert shop.ask(token, address="198.51.100.7")[:2] == (404, Refusal.NETWORK)
+    assert shop.ask(token, address="rubbish")[:2] == (404, Refusal.NETWORK)
+    assert shop.ask(token, https=False)[:2] == (404, Refusal.CLEAR_TEXT)
+    assert shop.ask(token, at=FIRST_VALID_S * 1_000_000)[:2] == (404, Refusal.TOKEN)
+    assert shop.ask(token)[0] == 200, "and none of it has used the token up"
+
+
+def test_a_certificate_that_names_the_mac_stands_for_the_token(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    mine, other = "00:00:5e:00:53:01", "00:00:5e:00:53:02"
+    assert shop.ask("", certificate_mac=mine)[0] == 200
+    assert shop.ask("", certificate_mac=other)[:2] == (404, Refusal.TOKEN)
+    assert shop.ask("", certificate_mac=mine, address="198.51.100.7")[:2] == (404, Refusal.NETWORK)
+    # A model without a certificate of its maker cannot have shown one.
+    assert shop.ask("", "Config00005E005302.cfg", certificate_mac=other)[:2] == (404, Refusal.TOKEN)
+
+
+def test_a_file_that_cannot_be_made_is_no_answer_and_uses_no_token(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    token = shop.tokens.begin(PhoneId("oita-p1"), Instant(0))
+    broken = replace(shop.centre, phones=(replace(shop.centre.phones[0], seat="a\nb"),))
+    good, shop.configuration = shop.configuration, Configuration("test", (broken,))
+    assert shop.ask(token)[:2] == (404, Refusal.NOT_MADE)
+    shop.configuration = good
+    assert shop.ask(token)[0] == 200
+    assert len(digest(token)) == 64
+
+
+def test_a_change_of_the_centre_files_touches_the_files_of_those_phones_whose_keys_it_changes() -> None:
+    first, second = desk("yealink", "SIP-T46U", 1), desk("panasonic", "KX-HDV230", 2)
+    paper = desk("generic", "DT900", 3, user_agent="NEC-DT900")
+
+    def after(*lines: Phone) -> list[str]:
+        return changed(centre_of(first, second, paper)[1], centre_of(*lines)[1])  # type: ignore[return-value]
+
+    assert after(first, second, paper) == []
+    assert after(replace(first, extension="201"), second, paper) == ["oita-p1", "oita-p2"], (
+        "a colleague's key too"
+    )
+    assert after(replace(first, networks=("198.51.100.0/24",)), second, paper) == [], "it stands in no file"
+    assert after(first, second, paper, desk("yealink", "SIP-T31P", 4)) == ["oita-p1", "oita-p2"]
+    assert after(first, replace(second, seat="a\nb"), paper)[-1] == "oita-p2", (
+        "what cannot be made is another one"
+    )
