@@ -184,7 +184,9 @@ class Play:
 
 def applications(context: str) -> list[str]:
     """The applications of one context in the order in which they stand, those inside ExecIf and GotoIf left out."""
-    text = (ROOT / "dialplans" / "callcore.conf").read_text(encoding="utf-8")
+    text = "".join(
+        (ROOT / "dialplans" / name).read_text(encoding="utf-8") for name in ("callcore.conf", "menu.conf")
+    )
     if context == dialplan.ARRIVALS:
         text = (ROOT / "asterisk" / "extensions.conf.j2").read_text(encoding="utf-8")
     match = re.search(rf"(?ms)^\[{re.escape(context)}\]\n(.*?)(?=^\[|\Z)", text)
@@ -244,10 +246,9 @@ def one_call() -> list[Row]:
         "UserEvent", "CallcoreAdmitted: open, pushed", UserEvent="CallcoreAdmitted", Call=call,
         Decision="open", Source="pushed",
     )  # fmt: skip
-    play.dialplan(
-        "callcore-admit", "Answer", "MixMonitor", "Playback", note="recording begins before anybody waits"
-    )
+    play.dialplan("callcore-admit", "Answer", "Goto", note="a menu first, if the number has one")
     play.sip(ASTERISK, CALLER, "200 OK")
+    play.dialplan("callcore-welcome", "MixMonitor", "Playback", note="recording begins before anybody waits")
     play.sip(ASTERISK, CALLER, "notice, greeting", "media")
     play.dialplan(
         "callcore-hold", "UserEvent", "StartMusicOnHold", "WaitForCondition",

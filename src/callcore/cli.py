@@ -15,6 +15,7 @@ from callcore import __version__
 from callcore.access.rights import Right, needs
 from callcore.centres import LANGUAGES, CentreFileErrors, load, look, read
 from callcore.centres import check as check_centres
+from callcore.centres.diagram import drawn
 from callcore.cli_people import audit_app, tokens_app, users_app
 from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
 from callcore.domain.centre import Announcement, Configuration
@@ -143,9 +144,17 @@ def _render(settings: Settings, configuration: Configuration) -> tuple[AsteriskT
 
 @app.command()
 @needs(Right.CONFIGURE)
-def render() -> None:
+def render(
+    diagram: Annotated[
+        bool,
+        typer.Option("--diagram", help="メニューの図 (Mermaid) だけを表示 / only draw the menus, as Mermaid"),
+    ] = False,
+) -> None:
     """Asterisk の設定を書き出す / Render the centre files into Asterisk's configuration."""
     settings = settings_or_fail()
+    if diagram:
+        say(drawn(_configuration(settings)))
+        return
     _, count = _render(settings, _configuration(settings))
     say(f"{count} ファイルを書き出しました / wrote {count} files: {settings.asterisk / 'etc'}")
 

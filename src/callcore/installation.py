@@ -52,6 +52,7 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         phone_secrets=secrets.phones,
         trunk_hosts=settings.trunks,
         trunk_out=settings.trunk_out,
+        trunk_dtmf=settings.trunk_dtmf,
         asterisk_version=toolchain.version,
         tls_port=settings.sip_tls_port,
         tls_certificate_port=settings.sip_tls_certificate_port,

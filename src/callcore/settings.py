@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     """Addresses or networks that the carrier's calls come from, with commas between."""
     trunk_out: str = ""
     """`address` or `address:port` of the carrier that desk phones' calls to the outside go to; empty: none go out."""
+    trunk_dtmf: Literal["rfc4733", "info", "inband", "auto"] = "rfc4733"
+    """How the carrier sends what callers key: RFC 4733 events, SIP INFO, tones, or whichever of the first and the last
+    the call offers."""
     toolchain: Path | None = None
     """The description of Asterisk and baresip that set-up wrote; None: `toolchain.json` in `home`."""
     log_level: str = "info"

@@ -13,6 +13,7 @@ from callcore.domain.stages import Device, Mark, Presence, ResultKind
 from callcore.installation import asterisk_process
 from tests.e2e.test_agents_pause import command
 from tests.support import audio
+from tests.support.desk_phones import DESK_PHONE, OneDeskPhone
 from tests.support.sip import RATE, Agent, Call, Lamp, sip_agent, tone
 from tests.support.station import PIN, Station, station, until
 
@@ -29,7 +30,7 @@ key = 1
 name = "休憩"
 at_once = 1
 """
-CODES = ("*11", "*13", "*14", "*15", "*151", "*20", "*31", "*34")
+CODES = ("*11", "*13", "*14", "*15", "*151", "*20", "*31", "*32", "*34")
 
 
 async def phone(s: Station, n: int = 1) -> Agent:
@@ -43,6 +44,8 @@ async def phone(s: Station, n: int = 1) -> Agent:
             s.secrets.phones[PhoneId(name)],
         )
     )
+    if isinstance(s.centre, OneDeskPhone) and n == 1:
+        agent.user_agent = DESK_PHONE
     await agent.register()
     await until(lambda: s.judged(PhoneId(agent.user)), what="it is held against the inventory")
     return agent
@@ -75,7 +78,7 @@ def soon(lamp: Lamp, shown: str, since: Instant) -> None:
 
 
 async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_and_asterisk() -> None:
-    async with station(DemoCentre(agents=1, acw_s=120, more=STAFF)) as s:
+    async with station(OneDeskPhone(agents=1, acw_s=120, more=STAFF)) as s:
         desk = await phone(s)
         lit = await lamps(s, desk)
         for lamp in lit.values():
@@ -139,6 +142,8 @@ async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_
         ringing.press("*32")
         marked = await s.fact(f.CallMarked)
         assert (marked.mark, marked.agent) == (Mark.ABUSE, AGENT)
+        await lit["*32"].shows("steady")
+        soon(lit["*32"], "steady", marked.at)
         await ringing.hears(2)
         assert call.events == [], "the citizen heard no key"
         await dials(desk, "*12")  # a second call while one talks: refused
@@ -148,6 +153,7 @@ async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_
 
         # After-call work, its result, and everybody's lamps.
         ended = await s.fact(f.TalkEnded)
+        await lit["*32"].shows("off")
         await lit["*14"].shows("steady")
         await lit["*20"].shows("flashing")
         soon(lit["*14"], "steady", ended.at)

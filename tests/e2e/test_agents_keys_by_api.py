@@ -217,6 +217,12 @@ async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_n
         await lit["*90"].shows("steady")
         await _ends_on_the_page(sato)
         await lit["*90"].shows("off")
+        assert (await sato.put(path, json={"reason": "地震"})).status_code == 200
+        await lit["*90"].shows("steady")
+        await dials(desk, "*91")
+        await s.fact(f.EmergencyEnded, lambda x: x.by == f"agent:{AGENT}")
+        await lit["*90"].shows("off")
+        await s.device(1, Device.FREE)
 
         await does("sign-out", {"why": "早退"})
         await lit["*11"].shows("off")

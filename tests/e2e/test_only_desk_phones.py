@@ -8,13 +8,11 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from callcore.access.trail import Result, Trail, Wanted
-from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import PhoneId
 from callcore.domain.phones import Policy
@@ -23,26 +21,13 @@ from callcore.phones.simulated.maker import AGENT
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.e2e.test_live_configuration import callcore, edit
 from tests.support.certificates import make
+from tests.support.desk_phones import DESK_PHONE, MAC, OneDeskPhone
 from tests.support.load import register_agents
 from tests.support.sip import Agent, Habit, sip_agent
 from tests.support.station import Station, station, until
 
-MAC = "00:00:5e:00:53:01"
 VERDICT_S = 1.0
 """Seconds from the REGISTER's success to the verdict."""
-DESK_PHONE = "Yealink SIP-T46U 108.86.0.20 00005e005301"
-
-
-@dataclass(frozen=True, slots=True)
-class OneDeskPhone(DemoCentre):
-    """The first seat has a desk phone of a maker; the others are simulated."""
-
-    def toml(self) -> str:
-        line = f'maker = "yealink"\nmodel = "SIP-T46U"\nmac = "{MAC}"\ntransport = "udp"'
-        networks = '[[networks]]\nid = "here"\naddresses = ["127.0.0.0/8"]\n\n'
-        told = DemoCentre.toml(self).replace('maker = "simulated"\nmodel = "baresip"', line, 1)
-        first, last = told.split("[[phones]]", 1)
-        return f"{first}{networks}[[phones]]{last}"
 
 
 @asynccontextmanager

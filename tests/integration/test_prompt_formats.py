@@ -12,6 +12,7 @@ from callcore.domain.ids import PhoneId
 from callcore.prompts import shelf, spoken
 from tests.support.asterisk import manager, running_asterisk
 from tests.support.centre import make_sounds, small_centre
+from tests.support.floor import seal_phone
 from tests.support.prompts import SHIPPED
 from tests.support.sip import sip_agent
 
@@ -36,6 +37,7 @@ async def test_a_desk_phone_hears_a_prompt_byte_for_byte_without_transcoding(
         async with sip_agent(pbx.address(20), user, pbx.sip, secret[user]) as desk:
             desk.codec = codec
             await desk.register()
+            await seal_phone(ami, user)
             call = await desk.call("*99")
             await call.until("up")
             await call.hears(0.5)
@@ -75,6 +77,7 @@ async def test_a_place_and_a_wait_are_said_from_the_dialplan_in_the_callers_lang
         secret = dict(pbx.settings.phone_secrets)
         async with sip_agent(pbx.address(20), "oita-p1", pbx.sip, secret[PhoneId("oita-p1")]) as desk:
             await desk.register()
+            await seal_phone(ami, "oita-p1")
             call = await desk.call("7777")
             await call.until("up")
             for _ in range(2):  # together longer than a single wait may be

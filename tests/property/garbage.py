@@ -26,7 +26,17 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, TalkKey
+from callcore.domain.stages import (
+    Choice,
+    Device,
+    OfferStage,
+    Outcome,
+    Party,
+    SideKind,
+    SideOutcome,
+    Stage,
+    TalkKey,
+)
 from tests.support.floors import NUMBER, centre, configuration, rich
 
 T = TypeVar("T")
@@ -84,6 +94,7 @@ class Source:
             *(self._arrived,) * 5,
             *(self._admitted,) * 2,
             *(self._held,) * 5,
+            *(self._menu,) * 3,
             self._in_net,
             self._apologised,
             *(self._dial_began,) * 4,
@@ -228,6 +239,14 @@ class Source:
 
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.CallerHeld(at=self.at, call=self._open_call(floor, a) if b % 8 else self._call(floor, a))
+
+    def _menu(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Any key, to queues of any centre, and in languages that few or none speak."""
+        choice = _pick(list(Choice), b)
+        to = _pick([*sorted(floor.queues), "nowhere"], c) if choice is Choice.QUEUE else ""
+        language = _pick((None, "en", "xx"), c)
+        call = self._open_call(floor, a)
+        return i.MenuKeyed(at=self.at, call=call, menu="m", key="1", choice=choice, to=to, language=language)
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))

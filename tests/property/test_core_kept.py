@@ -19,12 +19,13 @@ from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, P
 from callcore.domain.measures import Books
 from callcore.domain.phones import Policy
 from callcore.domain.staff import PauseReason, Staff
-from callcore.domain.stages import Device, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, SideKind, SideOutcome, TalkKey
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
 from tests.property.test_core_days import LINKS, SEEDS, a_day
 from tests.property.test_core_garbage import DRAWS, at_work
 from tests.support.acd import crew, opened, queue, site
+from tests.support.floors import NODE, NUMBER
 from tests.support.sim import Sim
 from tests.support.watched import Watched
 from tests.unit import test_core_sides as sides
@@ -112,6 +113,19 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     apart = side_calls()
     assert kept(codec, apart) == apart
     seen.update(type(fact).__name__ for fact in apart)
+    slow.tell(
+        i.ChannelArrived(
+            at=slow.at(7), node=NODE, channel=ChannelId("m"), name="x", number=NUMBER, caller=None
+        )
+    )
+    slow.tell(i.AdmissionDecided(at=slow.at(7), call=CallId("m"), open=True, source="pushed"))
+    slow.tell(
+        i.MenuKeyed(
+            at=slow.at(8), call=CallId("m"), menu="demo-l", key="2", choice=Choice.LANGUAGE, language="en"
+        )
+    )
+    assert kept(codec, slow.facts) == slow.facts
+    seen.update(type(fact).__name__ for fact in slow.facts)
     keyed = keys_pressed()
     assert kept(codec, keyed) == keyed
     seen.update(type(fact).__name__ for fact in keyed)

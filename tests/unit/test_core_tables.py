@@ -15,7 +15,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.offer import OFFER
 from callcore.domain.personal import Personal
-from callcore.domain.stages import OPEN_OFFER, OfferStage, Outcome, Party, Stage, Treatment, Work
+from callcore.domain.stages import OPEN_OFFER, Choice, OfferStage, Outcome, Party, Stage, Treatment, Work
 from callcore.domain.transitions import IllegalTransition, Table, advance, mermaid
 from tests.support.floors import NODE, Desk, centre, configuration
 
@@ -178,6 +178,17 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
         ),
         f.CallAdmitted(at=at, call=call, reason="r"),
         f.CallRefused(at=at, call=call, outcome=Outcome.CLOSED, reason="r"),
+        f.MenuAnswered(
+            at=at,
+            call=call,
+            menu="demo-language",
+            key="2",
+            choice=Choice.LANGUAGE,
+            to="",
+            queue=None,
+            language="en",
+            reason="r",
+        ),
         f.CallGivenUp(at=at, call=call, outcome=Outcome.FAILED, reason="r"),
         f.VisitBegan(
             at=at, call=call, visit=VisitId("v"), queue=QueueId("demo-general"), priority=5, since=at

@@ -4,132 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from callcore.domain.centre import Centre, Configuration, Phone
+from callcore.domain.centre import Configuration, Phone
 from callcore.domain.ids import Instant, PhoneId
 from callcore.domain.lamps import EMERGENCY, HELP, PHONE_LAMPS
 from callcore.phonefiles import TokenFile
 from callcore.phones import MAKERS
 from callcore.phones.keys import CENTRE, CODES, TALK
 from callcore.phones.maker import Unprintable
-from callcore.phones.panasonic import maker as panasonic
-from callcore.phones.policy import Contact, judge
-from callcore.phones.provision import Named, Reach, changed, find, made, phones
+from callcore.phones.provision import Named, changed, made, phones
 from callcore.phones.serving import FIRST_VALID_S, Refusal, Request, digest
-from callcore.phones.yealink import maker as yealink
 from callcore.runtime.dialplan import TALK_CODES
-from tests.support.centre import small_centre
+from tests.support.desk_phones import NOW, REACH, SECRET, centre_of, desk, file
 
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
-SECRET = "s3cret-of-this-phone_000000000000"
-REACH = Reach(
-    "pbx.example",
-    15060,
-    15061,
-    15062,
-    "ntp.example",
-    "https://pbx.example/phones/t0ken/",
-    "https://pbx.example/phones/ca.pem",
-)
 MAKERS_WITH_FILES = ("yealink", "panasonic")
-HERE = ("192.0.2.0/24",)
-
-
-def desk(maker: str, model: str, n: int = 1, **more: object) -> Phone:
-    return Phone(
-        PhoneId(f"oita-p{n}"),
-        f"窓口{n}",
-        model,
-        f"00:00:5e:00:53:{n:02x}",
-        maker=maker,
-        networks=HERE,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def centre_of(*lines: Phone) -> tuple[Centre, Configuration]:
-    oita = replace(small_centre().centres[0], phones=lines)
-    return oita, Configuration("test", (oita,))
-
-
-def file(line: Phone, *others: Phone, reach: Reach = REACH) -> bytes:
-    _, configuration = centre_of(line, *others)
-    named = find(configuration, line.id)
-    assert named is not None
-    found = made(named, SECRET, reach, NOW)
-    assert found is not None
-    return found
-
-
-COLLEAGUE = desk("yealink", "SIP-T46U", 9, extension="209")
-
-
-@pytest.mark.parametrize("model", sorted(yealink.YEALINK.models))
-def test_every_yealink_gets_a_file_as_yealink_publishes_it(model: str) -> None:
-    raw = file(desk("yealink", model, extension="201"), COLLEAGUE)
-    text = raw.decode("utf-8")
-    lines = text.split("\n")
-    assert not raw.startswith(b"\xef\xbb\xbf") and "\r" not in text and text.endswith("\n")
-    assert lines[0] == "#!version:1.0.0.1"
-    pairs = [re.fullmatch(r"([a-z0-9_.]+) = (\S.*)?", line) for line in lines if line and line[0] != "#"]
-    assert all(pairs)
-    values = {pair[1]: pair[2] for pair in pairs if pair}
-    assert len(values) == len(pairs), "a parameter stands twice"
-    assert all(len(value) <= yealink.VALUE_MOST for value in values.values())
-    keys = {int(name.split(".")[1]) for name in values if name.startswith("linekey.")}
-    assert keys == set(range(1, len(keys) + 1)) and len(keys) <= yealink.YEALINK.models[model].keys
-    assert values["account.1.password"] == SECRET
-    assert (values["account.1.sip_server.1.port"], values["account.1.sip_server.1.transport_type"]) == (
-        "15062",
-        "2",
-    )
-    assert values["local_time.time_zone"] == "+9" and values["lang.gui"] == "Japanese"
-    if len(keys) > 2:
-        assert (values["linekey.2.value"], values["linekey.2.label"]) == ("*11", "受付開始")
-    sent = {n for n in keys if values[f"linekey.{n}.type"] == "11"}
-    assert all(values[f"linekey.{n}.value"] in {code.code for code in TALK} for n in sent)
-    for n in sent & {n - 1 for n in keys}:
-        shows = values[f"linekey.{n + 1}.type"], values[f"linekey.{n + 1}.value"]
-        assert shows == ("16", values[f"linekey.{n}.value"]), "the lamp stands beside the key that sends"
-    if len(keys) == 29:
-        assert (values["linekey.29.type"], values["linekey.29.value"]) == ("16", "209"), "a colleague"
-    # The phone will call itself what the inventory wants.
-    contact = Contact("x", "sip:x@192.0.2.7:1;transport=TLS", values["account.1.custom_ua"], True)
-    assert judge(desk("yealink", model), [contact]).policy.value == "matched"
-
-
-@pytest.mark.parametrize("model", sorted(panasonic.PANASONIC.models))
-def test_every_panasonic_gets_a_file_as_panasonic_publishes_it(model: str) -> None:
-    raw = file(desk("panasonic", model), COLLEAGUE)
-    text = raw.decode("utf-8")
-    assert text.startswith("# Panasonic SIP Phone Standard Format File #")
-    assert len(raw) <= panasonic.FILE_MOST
-    assert raw.endswith(b"\r\n\r\n") and raw.count(b"\n") == raw.count(b"\r\n")
-    lines = text.split("\r\n")
-    names = []
-    for line in lines:
-        assert len(line.encode()) + 2 <= panasonic.LINE_MOST
-        if not line or line.startswith("#"):
-            continue
-        pair = re.fullmatch(r'([A-Z0-9_]+)="([^"]*)"', line)
-        assert pair is not None, line
-        assert len(pair[1]) <= panasonic.NAME_MOST and len(pair[2]) <= panasonic.VALUE_MOST
-        names.append(pair[1])
-    assert len(set(names)) == len(names), "the first of two would count"
-    values = dict(re.findall(r'(?m)^([A-Z0-9_]+)="([^"]*)"\r$', text))
-    assert (values["SIP_RGSTR_PORT_1"], values["SIP_TRANSPORT_1"]) == ("15061", "2")
-    assert (values["LOCAL_TIME_ZONE_POSIX"], values["DEFAULT_LANGUAGE"]) == ("JST-9", "ja")
-    buttons = [name for name in names if name.startswith("FLEX_BUTTON_FACILITY_ACT")]
-    assert len(buttons) <= panasonic.PANASONIC.models[model].keys
-    for name, value in values.items():
-        if name.startswith("FLEX_BUTTON_LABEL"):
-            assert 0 < len(value) <= panasonic.LABEL_MOST
-    if len(buttons) > 2:
-        assert (values["FLEX_BUTTON_LABEL3"], values["FLEX_BUTTON_QUICK_DIAL3"]) == ("受付終了", "*12")
 
 
 def test_files_are_named_as_the_makers_want_them() -> None:
@@ -150,18 +41,6 @@ def test_a_phone_without_tls_is_sent_to_the_port_without(maker: str) -> None:
 def test_a_seats_name_cannot_bring_a_second_line_into_the_file(maker: str, evil: str) -> None:
     with pytest.raises(Unprintable):
         file(replace(desk(maker, next(iter(MAKERS[maker].models))), seat=evil))
-
-
-def test_a_quotation_mark_does_not_end_a_panasonics_value() -> None:
-    with pytest.raises(Unprintable):
-        file(replace(desk("panasonic", "KX-HDV230"), seat='A"1'))
-
-
-def test_the_page_to_print_has_all_that_must_be_typed_and_nothing_of_it_is_markup() -> None:
-    line = replace(desk("generic", "DT<900>", user_agent="NEC-DT900"), seat="A&1")
-    page = file(line).decode()
-    assert SECRET in page and "pbx.example" in page and "DT&lt;900&gt;" in page and "A&amp;1" in page
-    assert all(code.code in page and code.ja in page for code in (*CODES, *TALK))
 
 
 def test_a_simulated_phone_has_no_file() -> None:

@@ -45,7 +45,15 @@ SAME = {
 }
 """How what every centre says is read."""
 
+LOST_CARD = (
+    "マイナンバーカードノフンシツヤトーナンデ、カードノリヨーヲイチジテーシスルカタワ、イチヲオシテクダサイ。"
+    "ニジューヨジカンタイオーノマドグチニオツナギシマス。"
+)
 READINGS = {
+    "oita/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
+    "oita/ja/lost_card": LOST_CARD,
+    "sogo/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
+    "sogo/ja/lost_card": LOST_CARD,
     "oita/ja/recording_notice": SAME["recording_notice"],
     "oita/ja/greeting": (
         "オデンワアリガトーゴザイマス。オーイタシマイナンバーカードコールセンターデス。"
@@ -265,6 +273,9 @@ def test_every_language_of_every_shipped_centre_can_be_heard_and_a_substitute_is
     }
     for centre in configuration.centres:
         kinds = set(shelf.CALLERS_KINDS) - ({"overflow"} if centre.id in ("ageo", "portal") else set())
+        menus = {menu.say for menu in centre.menus if menu.say}
+        assert menus == ({"language_choice", "lost_card"} if centre.id in ("oita", "sogo") else set())
+        kinds |= menus
         told = {(a.kind, a.language) for a in centre.announcements if a.audio}
         assert told == {(kind, language) for kind in kinds for language in centre.languages}
         assert centre.phrases == ((("tl", "en"),) if centre.id == "sogo" else ())

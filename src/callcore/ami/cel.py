@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.ami.translate import OVERFLOWS, caller_number, side_kind, side_outcome
+from callcore.ami.translate import OVERFLOWS, caller_number, menu_keyed, side_kind, side_outcome
 from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant, PhoneId
-from callcore.domain.inputs import CallTraced, SideTraced, TalkTraced
-from callcore.domain.stages import Outcome, Party, SideKind, SideOutcome
+from callcore.domain.inputs import CallTraced, MenuKeyed, SideTraced, TalkTraced
+from callcore.domain.stages import Choice, Outcome, Party, SideKind, SideOutcome
 from callcore.runtime import dialplan
 
 BLOCK = 1 << 20
@@ -107,6 +107,9 @@ class _Trace:
     apology: Instant | None = None
     overflow: tuple[Instant, Outcome] | None = None
     emergency: bool = False
+    menus: list[MenuKeyed] = field(default_factory=list)
+    forwarded: bool = False
+    """To an outside number, chosen in a menu: no agent is in that bridge."""
     last: Instant = Instant(0)
 
 
@@ -226,6 +229,14 @@ def _fold(trace: _Trace, line: Line) -> None:
         case "USER_DEFINED" if mine and line.user == "callcore-overflow":
             outcome = OVERFLOWS.get(_extra(line, "extra"))
             trace.overflow = trace.overflow if outcome is None else (line.at, outcome)
+        case "USER_DEFINED" if mine and line.user == "callcore-menu":
+            menu, key, chose, *_ = (*_extra(line, "extra").split("~", 2), "", "")
+            keyed = menu_keyed(line.at, line.unique, menu, key, chose)
+            if keyed is not None:
+                trace.menus.append(keyed)
+                trace.forwarded = keyed.choice is Choice.FORWARD
+        case "BRIDGE_ENTER" | "BRIDGE_EXIT" if trace.forwarded:
+            pass
         case "BRIDGE_ENTER":
             trace.inside[line.unique] = (_extra(line, "bridge_id"), line.channel)
             _answered(trace, line)
@@ -306,5 +317,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         apology=trace.apology,
         overflow=trace.overflow,
         emergency=trace.emergency,
+        menus=tuple(trace.menus),
         last=trace.last,
     )

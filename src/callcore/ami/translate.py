@@ -12,7 +12,7 @@ from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
 from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
-from callcore.domain.stages import Device, OfferStage, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, OfferStage, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
 
@@ -146,6 +146,8 @@ def _dial(event: Event) -> tuple[CallId, ChannelId, PhoneId | None, OfferId | No
 
 def _dial_began(event: Event, at: Instant, _: NodeId) -> Told | None:
     caller, leg = event.get("Uniqueid"), _channel(event, "DestUniqueid")
+    if event.get("Context") == dialplan.MENU:
+        return None  # an outside number that the caller chose: no agent
     if event.get("Context") in dialplan.SIDES and caller is not None and leg is not None:
         phone = dialplan.phone_of(event.get("DestChannel") or "")
         return i.SideDialBegan(at=at, call=CallId(caller), channel=leg, phone=phone)
@@ -157,7 +159,7 @@ def _dial_began(event: Event, at: Instant, _: NodeId) -> Told | None:
 
 
 def _dial_ended(event: Event, at: Instant, _: NodeId) -> Told | None:
-    found = _dial(event)
+    found = _dial(event) if event.get("Context") != dialplan.MENU else None
     if found is None:
         return None
     call, leg, phone, offer = found
@@ -206,6 +208,26 @@ def side_outcome(result: str, cause: str) -> SideOutcome:
     return SideOutcome.NO_ANSWER if reached else SideOutcome.FAILED
 
 
+NAMED_KEYS = {"star": "*", "hash": "#"}
+CHOICES = {choice.value: choice for choice in Choice}
+
+
+def menu_keyed(at: Instant, call: str, menu: str | None, key: str, chose: str) -> i.MenuKeyed | None:
+    """`chose` as the dialplan has it: `<what>~<to>~<language>`."""
+    what, to, language, *_ = (*chose.split("~"), "", "", "")
+    if not menu or what not in CHOICES:
+        return None
+    return i.MenuKeyed(
+        at=at,
+        call=CallId(call),
+        menu=menu,
+        key=NAMED_KEYS.get(key, key),
+        choice=CHOICES[what],
+        to=to,
+        language=language or None,
+    )
+
+
 def side_kind(word: str | None) -> SideKind | None:
     return next((kind for kind in SideKind if kind.value == word), None)
 
@@ -241,6 +263,8 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 source=event.get("Source") or "",
                 emergency=decision == "emergency",
             )
+        case "CallcoreMenu" if call is not None:
+            return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
         case "CallcoreHeld" if call is not None:
             return i.CallerHeld(at=at, call=CallId(call))
         case "CallcoreNet" if call is not None:

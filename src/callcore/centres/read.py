@@ -16,6 +16,7 @@ from callcore.centres.between import Page
 from callcore.centres.hours import read_hours
 from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
+from callcore.centres.menus import MENU, check_menus, check_speakers, read_menus
 from callcore.centres.names import PHONE, QUEUE, Taken, known
 from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
@@ -194,6 +195,9 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     lines = head.optional_integer("lines", 23, 1, 9999)
     display = read_display(head, "display", "大分市")
     display_roman = read_display(head, "display_roman", "Oita", roman=True)
+    menu_tables = top.tables("menus")
+    menu_names = [f"{centre_id}-{table.name('id', 'language')}" for table in menu_tables]
+    closed_menu = _menu(head, "closed_menu", centre_id, menu_names)
     head.close()
 
     targets = top.table("targets", required=False)
@@ -207,14 +211,17 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     staff, pause_after_misses = read_staff(top)
     reaches: list[Reach] = []
     queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
-    numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken)
+    numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken, menu_names)
+    menus = read_menus(menu_tables, centre_id, languages, [queue.id for queue in queues], menu_names)
+    check_menus(menus, centre_id, numbers, closed_menu)
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
+    check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
-    wanted = (*KINDS, OVERFLOW_KIND) if announces else KINDS
+    wanted = ((*KINDS, OVERFLOW_KIND) if announces else KINDS) + menus.kinds
     told = announcements.read_announcements(
         top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
     )
@@ -249,6 +256,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         contacts=contacts,
         display=display,
         display_roman=display_roman,
+        menus=menus.menus,
+        closed_menu=closed_menu,
     )
     return Page(top.sheet, centre, tuple(reaches))
 
@@ -291,7 +300,7 @@ def _languages(head: Table) -> tuple[str, ...]:
 
 
 def _numbers(
-    tables: list[Table], centre: CentreId, queues: tuple[Queue, ...], taken: Taken
+    tables: list[Table], centre: CentreId, queues: tuple[Queue, ...], taken: Taken, menus: list[str]
 ) -> tuple[Number, ...]:
     numbers = []
     for table in tables:
@@ -300,9 +309,19 @@ def _numbers(
         queue = QueueId(f"{centre}-{table.text('queue', 'general')}")
         if "queue" in table:
             known(table.sheet, table.at("queue"), queue, centre, [each.id for each in queues], QUEUE)
-        numbers.append(Number(digits, queue, table.optional_integer("priority", 1, 1, 9)))
+        menu = _menu(table, "menu", centre, menus)
+        numbers.append(Number(digits, queue, table.optional_integer("priority", 1, 1, 9), menu))
         table.close()
     return tuple(numbers)
+
+
+def _menu(table: Table, key: str, centre: CentreId, menus: list[str]) -> str | None:
+    """Where calls begin; None: no menu."""
+    short = table.optional_text(key, "language")
+    full = f"{centre}-{short}"
+    if short is None or not known(table.sheet, table.at(key), full, centre, menus, MENU):
+        return None
+    return full
 
 
 def _agents(

@@ -202,6 +202,7 @@ _NOTED = (
     f.OverflowBegan,
     f.OverflowUndone,
     f.CallGivenUp,
+    f.MenuAnswered,
     f.AgentPaused,
     f.AgentResumed,
     f.EmergencyNotCarried,

@@ -44,6 +44,8 @@ class DemoCentre:
     short_abandon_s: int = 5
     may_close: tuple[int, ...] = ()
     """Agents, from 1, who may switch the emergency closure from their phones."""
+    menu: str = ""
+    """Where calls begin; the menu itself stands in `more`."""
     more: str = ""
     """Further tables of the centre file, e.g. `[staff]`."""
 
@@ -86,6 +88,7 @@ holidays = "open"
 [[numbers]]
 digits = "{NUMBER}"
 queue = "general"
+{f'menu = "{self.menu}"' if self.menu else ""}
 
 [[queues]]
 id = "general"

@@ -49,6 +49,8 @@ CALLERS_MOST = 24
 """Telephones kept ready for callers; a caller beyond them has to wait for one, which is counted."""
 PROGRESS_EVERY_S = 10.0
 DRAINED_S = 30.0
+MATCHED_WITHIN_S = 15.0
+"""Seconds; a verdict takes one on an idle machine."""
 LONGEST_CALL_S = 3600.0
 
 Say = Callable[[str], None]
@@ -183,6 +185,7 @@ class Show:
         await self._stack.enter_async_context(phone)
         name = self.centre.phone(n)
         await phone.register(name, self.secrets.phones[PhoneId(name)], self._server())
+        await self._matched(name)
         call = await phone.dial(f"*11{self.centre.agent(n)}")
         await call.wait_established(5)
         await asyncio.sleep(0.5)
@@ -191,6 +194,16 @@ class Show:
         if not any(isinstance(x, f.AgentSignedIn) and x.phone == name for x in self.facts()):
             raise PhoneError(f"{name}: 受付を開始できませんでした / could not sign in")
         return phone
+
+    async def _matched(self, phone: str) -> None:
+        """Until what registered was found to be the phone of the inventory: before that it can call nobody."""
+        deadline = time.monotonic() + MATCHED_WITHIN_S
+        while not any(isinstance(x, f.PhoneMatched) and x.phone == phone for x in self.facts()):
+            if time.monotonic() > deadline:
+                raise PhoneError(
+                    f"{phone}: 台帳の電話機と認められませんでした / not found to match the inventory"
+                )
+            await asyncio.sleep(0.1)
 
     def _server(self) -> str:
         return f"{self.settings.sip_host}:{self.settings.sip_port}"

@@ -22,6 +22,8 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
     by_caller = by is Party.CALLER
     if call.refused_as is not None:
         return call.refused_as
+    if call.served and call.entered_at is None:
+        return Outcome.IVR_ONLY
     if call.answered_at is not None:
         if call.stage is Stage.WAITING:
             return Outcome.CUT_OFF  # back in the queue and not answered again

@@ -187,7 +187,7 @@ class _Why:
         queue = self._floor.queues.get(line.queue)
         if queue is None:
             return ("待ち行列が設定にない", "the queue is in no centre file")
-        serving, needs = pools(queue, line), accepted(queue, line.rung)
+        serving, needs = pools(queue, line), accepted(queue, line.rung, line.language)
         able = [
             agent
             for agent in self._floor.agents.values()

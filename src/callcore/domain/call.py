@@ -40,6 +40,7 @@ CALL: Table[Stage] = {
         "CallEnded": Stage.ENDED,
     },
     Stage.ANNOUNCED: {
+        "MenuAnswered": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
@@ -107,6 +108,8 @@ class Visit:
     """Queues whose agents were added by an overflow rule."""
     watched: bool = True
     """Its beginning was witnessed, so that its length is right."""
+    language: str | None = None
+    """That the caller chose, where the agent must speak it by skill."""
     not_before: Instant | None = None
     """An overflow that could not be carried out is not tried again before."""
 
@@ -167,6 +170,10 @@ class Call:
     unrecorded_since: Instant | None = None
     """Its recording is paused."""
     unrecorded_until: Instant | None = None
+    language: str | None = None
+    """Chosen in a menu; None: none was."""
+    served: bool = False
+    """Chose by key something that needs no agent, and nothing else since."""
 
     @property
     def channel(self) -> ChannelId:

@@ -12,7 +12,7 @@ from enum import Enum
 from callcore.domain.hours import Calendar
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.staff import Staff
-from callcore.domain.stages import Outcome, Treatment
+from callcore.domain.stages import Choice, Outcome, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,40 @@ class Number:
     queue: QueueId
     priority: int | None = None
     """Of its callers, 1 (first) to 9 (last); None: the queue's."""
+    menu: str | None = None
+    """Where a call begins in hours; None: with the greeting."""
+
+
+MENU_TIMEOUT_S, MENU_TRIES = 5, 3
+MENU_TRIES_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MenuKey:
+    key: str
+    """`0` to `9`, `*`, `#`."""
+    choice: Choice
+    to: str = ""
+    """The menu, the queue, the announcement's kind, or the outside number; else empty."""
+    language: str | None = None
+    """In which the caller is spoken to from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A question that callers answer by a key."""
+
+    id: str
+    """`<centre>-<name>`."""
+    say: str
+    """The announcement's kind."""
+    keys: tuple[MenuKey, ...]
+    languages: bool = False
+    """The choice of a language: each is asked for in itself, in the order of the keys."""
+    timeout_s: int = MENU_TIMEOUT_S
+    tries: int = MENU_TRIES
+    """Wrong keys and silences after which the caller goes on by itself: to an agent, or out of hours to the
+    announcement."""
 
 
 class Destination(Enum):
@@ -318,6 +352,9 @@ class Centre:
     """The same for phones that show no Japanese; None: `id`."""
     phrases: tuple[tuple[str, str], ...] = ()
     """Languages whose callers hear numbers, times and dates in another one: (language, its substitute)."""
+    menus: tuple[Menu, ...] = ()
+    closed_menu: str | None = None
+    """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
 
     @property
     def time_zone(self) -> str:

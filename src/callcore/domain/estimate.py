@@ -57,9 +57,11 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     return wait + (ahead - whole) / (rate + (whole + 1) * leaving)
 
 
-def able(floor: Floor, queue: Queue, also: tuple[QueueId, ...] = ()) -> frozenset[AgentId]:
+def able(
+    floor: Floor, queue: Queue, also: tuple[QueueId, ...] = (), language: str | None = None
+) -> frozenset[AgentId]:
     """The agents on duty, of this queue and of those whose agents were added, who can serve its callers, if not at
     once."""
     duty = floor.on_duty.get(queue.id, frozenset()).union(*(floor.on_duty.get(name, ()) for name in also))
-    needs = accepted(queue, len(queue.ladder))
+    needs = accepted(queue, len(queue.ladder), language)
     return duty if not needs else frozenset(name for name in duty if skilled(floor.agents[name], needs))

@@ -33,6 +33,8 @@ from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
+    SERVED,
+    Choice,
     Device,
     Mark,
     Outcome,
@@ -381,6 +383,26 @@ def _(fact: f.AdmissionDiffered, floor: Floor) -> Floor:
 
 
 @_apply.register
+def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            language=fact.language or call.language,
+            queue=fact.queue or call.queue,
+            served=_served(call.served, fact.choice),
+        ),
+    )
+
+
+def _served(before: bool, choice: Choice) -> bool:
+    """Whoever has had what needs no agent, and now keys nothing or a wrong key, still ends there."""
+    return before if choice in (Choice.WRONG, Choice.NONE) else choice in SERVED
+
+
+@_apply.register
 def _(fact: f.VisitBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return put_call(
@@ -389,7 +411,13 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             call,
             stage=_stage(call, fact),
             visit=Visit(
-                fact.visit, fact.queue, fact.priority, fact.at, fact.since, watched=not fact.reconstructed
+                fact.visit,
+                fact.queue,
+                fact.priority,
+                fact.at,
+                fact.since,
+                watched=not fact.reconstructed,
+                language=fact.language,
             ),
             visits=call.visits + 1,
             queue=fact.queue,

@@ -24,6 +24,7 @@ from callcore.domain.ids import (
 from callcore.domain.personal import Personal
 from callcore.domain.phones import Policy
 from callcore.domain.stages import (
+    Choice,
     Device,
     Mark,
     OfferStage,
@@ -179,6 +180,25 @@ class AdmissionDiffered(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MenuAnswered(Fact):
+    """The caller keyed something in a menu, or nothing in time."""
+
+    call: CallId
+    menu: str
+    key: str
+    """`0` to `9`, `*`, `#`; empty: none."""
+    choice: Choice
+    to: str
+    """The menu, the announcement's kind or the outside number."""
+    queue: QueueId | None
+    """Of an agent, if that was chosen."""
+    language: str | None
+    """That was chosen by this key."""
+    reason: str
+    """In words: the step of the way through the menus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VisitBegan(Fact):
     """The caller entered a queue; a visit that is open ends with it. `since` orders the wait: the first entry of this
     call into any queue."""
@@ -194,6 +214,8 @@ class VisitBegan(Fact):
     """The estimated wait in seconds from here on (EWT); None: nobody is on duty, or not known."""
     reasons: tuple[str, ...] = ()
     """Why the caller came from another queue, and why with this priority."""
+    language: str | None = None
+    """That the agent must speak, by skill, because the caller chose it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

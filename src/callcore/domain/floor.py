@@ -63,6 +63,8 @@ class Line:
     queue: QueueId
     rung: int = 0
     also: tuple[QueueId, ...] = ()
+    language: str | None = None
+    """That they chose, where the agents have to speak it by their skills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +367,7 @@ def place_of(call: Call) -> Place:
 
 def line_of_visit(visit: Visit) -> Line:
     """The line in which callers with such a visit stand."""
-    return Line(visit.queue, visit.rung, visit.also)
+    return Line(visit.queue, visit.rung, visit.also, visit.language)
 
 
 def line_of(call: Call) -> Line | None:

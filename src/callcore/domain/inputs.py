@@ -21,7 +21,7 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
 
 
 class TimerKind(Enum):
@@ -94,6 +94,18 @@ class AdmissionDecided(Input):
     source: str
     emergency: bool = False
     """Not open because of an emergency closure, which was pushed like the hours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuKeyed(Input):
+    """The caller keyed something in a menu, or nothing in time. Fields as in the fact `MenuAnswered`."""
+
+    call: CallId
+    menu: str
+    key: str
+    choice: Choice
+    to: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -534,6 +546,8 @@ class CallTraced:
     """When the treatment of an overflow began, and what the call ends as."""
     emergency: bool = False
     """It was not open because of an emergency closure."""
+    menus: tuple[MenuKeyed, ...] = ()
+    """The way through the menus, in order."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False

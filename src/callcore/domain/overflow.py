@@ -157,6 +157,7 @@ def _holds(floor: Floor, queue: Queue, rule: Overflow, call: Call, at: Instant) 
                     f"estimated wait {wait:.0f} s, the limit is {rule.limit:g}"
                 )
         case Cause.NO_AGENT:
-            if not estimate.able(floor, queue, pools(queue, line_of_visit(call.visit))):
+            also = pools(queue, line_of_visit(call.visit))
+            if not estimate.able(floor, queue, also, call.visit.language):
                 return "受け持てるオペレーターが受付していない / no agent who could serve is on duty"
     return None

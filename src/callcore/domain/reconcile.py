@@ -26,6 +26,7 @@ from callcore.domain.turn import (
     arrive,
     device_is,
     give_up,
+    menu_answered,
     side_begins,
     side_ends,
     sign_out_strangers,
@@ -216,6 +217,10 @@ def _retrace(
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
         admit(turn, call, trace.arrived, trace.open, "cel", emergency=trace.emergency, reconstructed=True)
+    for keyed in trace.menus:
+        call = turn.floor.calls[name]
+        if call.stage is Stage.ANNOUNCED and keyed.at > turn.floor.watched_until:
+            menu_answered(turn, call, keyed, reconstructed=True)
     call = turn.floor.calls[name]
     if (
         call.stage in (Stage.ARRIVED, Stage.ANNOUNCED)

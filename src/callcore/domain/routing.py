@@ -120,10 +120,15 @@ def pools(queue: Queue, line: Line) -> tuple[QueueId, ...]:
     return (queue.id, *borrowed, *line.also)
 
 
-def accepted(queue: Queue, rung: int) -> tuple[tuple[str, int], ...]:
-    """(skill, the worst level that will do) after so many rungs of the ladder."""
+ANY_LEVEL = 9
+"""A caller who chose a language is served by whoever speaks it at all."""
+
+
+def accepted(queue: Queue, rung: int, language: str | None = None) -> tuple[tuple[str, int], ...]:
+    """(skill, the worst level that will do) after so many rungs of the ladder, and the language that was chosen."""
     level = max((r.level for r in queue.ladder[:rung] if r.level is not None), default=0)
-    return tuple((skill, max(worst, level)) for skill, worst in queue.needs)
+    needs = tuple((skill, max(worst, level)) for skill, worst in queue.needs)
+    return needs if language is None or language in dict(needs) else (*needs, (language, ANY_LEVEL))
 
 
 def skilled(agent: AgentState, needs: Iterable[tuple[str, int]]) -> bool:
@@ -138,7 +143,7 @@ def _fitting(
     floor: Floor, queue: Queue, line: Line, call: Call, free: Iterable[AgentState], shares: _Shares
 ) -> list[AgentState]:
     """The free agents who may serve this line, the first to be rung first."""
-    serving, needs = frozenset(pools(queue, line)), accepted(queue, line.rung)
+    serving, needs = frozenset(pools(queue, line)), accepted(queue, line.rung, line.language)
     # All agents of a large centre may be free: what most of them pass is asked without a call.
     fitting = [
         agent
@@ -147,11 +152,13 @@ def _fitting(
         and (not needs or skilled(agent, needs))
         and (agent.centre == call.centre or shares.allow(agent, call.centre))
     ]
-    return sorted(fitting, key=lambda agent: _rank(queue, call, agent))
+    return sorted(fitting, key=lambda agent: _rank(queue, needs, call, agent))
 
 
-def _rank(queue: Queue, call: Call, agent: AgentState) -> tuple[bool, int, int, AgentId]:
-    worst = max(agent.level(skill) or 0 for skill, _ in queue.needs) if queue.needs else 0
+def _rank(
+    queue: Queue, needs: tuple[tuple[str, int], ...], call: Call, agent: AgentState
+) -> tuple[bool, int, int, AgentId]:
+    worst = max(agent.level(skill) or 0 for skill, _ in needs) if needs else 0
     return (queue.id not in agent.queues, worst, _turn(queue, call, agent), agent.id)
 
 
@@ -177,7 +184,7 @@ def reasons(floor: Floor, match: Match, agent: AgentState, at: Instant) -> tuple
     assert call.visit is not None
     queue = floor.queues[call.visit.queue]
     words = [_why_agent(queue, agent, at)]
-    for skill, _ in queue.needs:
+    for skill, _ in accepted(queue, call.visit.rung, call.visit.language):
         level = agent.level(skill)
         words.append(f"{LANGUAGES.get(skill, skill)} level {level} / {skill} level {level}")
     if queue.id not in agent.queues:

@@ -127,6 +127,30 @@ class Treatment(Enum):
     """Hears the busy tone, then the end."""
 
 
+class Choice(Enum):
+    """What a key of a menu does, or that none did."""
+
+    MENU = "menu"
+    """On to another menu."""
+    LANGUAGE = "language"
+    """On in another language."""
+    QUEUE = "queue"
+    """To an agent of this queue."""
+    SAY = "say_back"
+    """Information by voice, and back."""
+    FORWARD = "forward"
+    """To an outside number."""
+    END = "end"
+    WRONG = "wrong_key"
+    NONE = "no_key"
+    UNREACHED = "unreached"
+    """The outside number was not reached; on as if nothing had been keyed."""
+
+
+SERVED = frozenset({Choice.SAY, Choice.FORWARD, Choice.END})
+"""What needs no agent: who ends there is *ivr_only*."""
+
+
 class Presence(Enum):
     """What the person wants."""
 

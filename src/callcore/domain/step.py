@@ -40,6 +40,7 @@ from callcore.domain.turn import (
     drop_answers,
     give_up,
     joined,
+    menu_answered,
     resume,
     side_begins,
     side_ends,
@@ -151,6 +152,15 @@ def _(told: i.AdmissionDecided, turn: Turn) -> None:
         turn.disregard("着信中の呼ではない / not an arriving call")
         return
     admit(turn, call, told.at, told.open, told.source, emergency=told.emergency)
+
+
+@_take.register
+def _(told: i.MenuKeyed, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.ANNOUNCED:
+        turn.disregard("案内中の呼ではない / not a call in a menu")
+        return
+    menu_answered(turn, call, told)
 
 
 @_take.register

@@ -32,6 +32,7 @@ from callcore.domain.personal import Personal
 from callcore.domain.sides import SideCall
 from callcore.domain.stages import (
     OWN_DOING,
+    Choice,
     Device,
     OfferStage,
     Outcome,
@@ -119,12 +120,20 @@ class Turn:
                 position=None if reconstructed else self.floor.ahead(name, place) + 1,
                 estimate_s=None if wait is None else round(wait, 1),
                 reasons=reasons,
+                language=self.language_needed(call),
                 reconstructed=reconstructed,
             )
         )
         if name != call.queue:
             self.want(e.MoveCaller(call.id, call.channel_name, name))
         self.watch_wait(call.id)
+
+    def language_needed(self, call: Call) -> str | None:
+        """What the agent must speak by skill: a language that was chosen, but for the centre's first one, which
+        everybody speaks."""
+        centre = self.floor.centres.get(call.centre)
+        first = centre.languages[0] if centre is not None else None
+        return call.language if call.language != first else None
 
     def queue_now(self, call: Call) -> QueueId:
         """The call's queue, or the one of its number if that was taken out of the files; if both were, its own."""
@@ -563,6 +572,43 @@ def admit(
                 at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
             )
         )
+
+
+_CHOICES = {
+    Choice.MENU: ("メニュー", "menu"),
+    Choice.LANGUAGE: ("言語", "language"),
+    Choice.QUEUE: ("待ち行列", "queue"),
+    Choice.SAY: ("案内", "announcement"),
+    Choice.FORWARD: ("転送", "forward"),
+    Choice.END: ("終了", "end"),
+    Choice.WRONG: ("無効なキー", "wrong key"),
+    Choice.NONE: ("キーなし", "no key"),
+    Choice.UNREACHED: ("転送先につながらない", "outside number not reached"),
+}
+
+
+def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: bool = False) -> None:
+    """One step of the way through the menus. A queue that is not this centre's is none."""
+    queue = QueueId(told.to) if told.choice is Choice.QUEUE else None
+    if queue is not None and turn.floor.queue_centre.get(queue) != call.centre:
+        queue = None
+    ja, en = _CHOICES[told.choice]
+    to = " ".join(part for part in (told.to, told.language or "") if part)
+    key = told.key or "–"
+    turn.tell(
+        f.MenuAnswered(
+            at=told.at,
+            call=call.id,
+            menu=told.menu,
+            key=told.key,
+            choice=told.choice,
+            to=told.to,
+            queue=queue,
+            language=told.language,
+            reason=f"{told.menu} [{key}] {ja} {to}".rstrip() + f" / {told.menu} [{key}] {en} {to}".rstrip(),
+            reconstructed=reconstructed,
+        )
+    )
 
 
 def give_up(

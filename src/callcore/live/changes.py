@@ -38,6 +38,10 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("queue", "longest_wait_s"): (DIALPLAN,),
     ("number", WHOLE): (DIALPLAN,),
     ("number", "queue"): (DIALPLAN,),
+    ("number", "menu"): (DIALPLAN,),
+    ("centre", "closed_menu"): (DIALPLAN,),
+    ("menu", WHOLE): (DIALPLAN,),
+    **{("menu", field): (DIALPLAN,) for field in ("say", "languages", "timeout_s", "tries", "keys")},
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("phone", "display"): (PHONES,),
     ("centre", "display"): (DIALPLAN,),
@@ -69,6 +73,7 @@ _THINGS: Final = {
     "sharing": ("貸し借り", "sharing"),
     "queue": ("待ち行列", "queue"),
     "number": ("番号", "number"),
+    "menu": ("メニュー", "menu"),
     "phone": ("電話機", "phone"),
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
@@ -200,6 +205,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "lines": _maybe(centre.lines),
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
+            "closed_menu": short(centre.closed_menu or ""),
             "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {
@@ -243,6 +249,20 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         things["number", number.digits] = {
             "queue": short(number.queue),
             "priority": _maybe(number.priority),
+            "menu": short(number.menu or ""),
+        }
+    for menu in centre.menus:
+        things["menu", short(menu.id)] = {
+            "say": menu.say,
+            "languages": "true" if menu.languages else "",
+            "timeout_s": str(menu.timeout_s),
+            "tries": str(menu.tries),
+            "keys": "; ".join(
+                " ".join(
+                    part for part in (key.key, key.choice.value, short(key.to), key.language or "") if part
+                )
+                for key in menu.keys
+            ),
         }
     for queue in centre.queues:
         things["queue", short(queue.id)] = _queue(queue, short)

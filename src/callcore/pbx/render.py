@@ -24,7 +24,16 @@ from zoneinfo import TZPATH
 import jinja2
 
 from callcore.domain import lamps, numbering
-from callcore.domain.centre import EMERGENCY, TONGUES, Announcement, Centre, Configuration, Display, Outgoing
+from callcore.domain.centre import (
+    EMERGENCY,
+    TONGUES,
+    Announcement,
+    Centre,
+    Configuration,
+    Display,
+    Menu,
+    Outgoing,
+)
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
@@ -216,7 +225,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf", "keys.conf", "phones.conf")
+_STATIC: Final = ("callcore.conf", "keys.conf", "menu.conf", "phones.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -235,6 +244,8 @@ _SOCKET_LIMIT: Final = 107
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@+~-][A-Za-z0-9_./:@+~ -]*")
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_ID_LONG: Final = re.compile(r"[a-z][a-z0-9-]{1,79}")
+_TARGET: Final = re.compile(r"[a-z0-9_-]{0,80}")
 _NODE: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
 _DIGITS: Final = re.compile(r"\+?[0-9]{1,20}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -285,6 +296,8 @@ class PbxSettings:
     trunk_out: str = ""
     """`address` or `address:port` that calls to outside numbers are sent to; empty: there is none."""
     """Addresses or networks that the carrier's calls come from."""
+    trunk_dtmf: str = "rfc4733"
+    """PJSIP's `dtmf_mode`: `rfc4733`, `info`, `inband`, `auto`."""
     ami_host: str = "127.0.0.1"
     sip_host: str = "0.0.0.0"  # noqa: S104  a desk phone must reach it; the demo and the tests give a loopback address
     asterisk_version: str = "22.0.0"
@@ -345,6 +358,18 @@ class _CentreView:
     """(extension, number): with and without the prefix, for nobody thinks of it then."""
     out_lines: tuple[_OutView, ...]
     lamps: tuple[tuple[str, str], ...]
+    menus: tuple[_MenuView, ...]
+    closed_menu: str
+
+
+@dataclass(frozen=True, slots=True)
+class _MenuView:
+    id: str
+    spec: str
+    said: tuple[tuple[str, str], ...]
+    """(language, sounds)."""
+    keys: tuple[tuple[str, str], ...]
+    """(key, what~to~language)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +378,7 @@ class _NumberView:
     centre: str
     queue: str
     language: str
+    menu: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,7 +666,33 @@ def _centre_view(centre: Centre) -> _CentreView:
         lamps=tuple(
             (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
         ),
+        menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
+        closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
     )
+
+
+def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
+    name = _match(_ID_LONG, "menu / メニュー", menu.id)
+    paths = {(told.kind, told.language): _sound_path(told) for told in centre.announcements}
+    said = []
+    for language in centre.languages:
+        asked = [key.language or "" for key in menu.keys] if menu.languages else [language]
+        missing = [each for each in asked if (menu.say, each) not in paths]
+        if missing:
+            raise RenderError(
+                f"menu {name} has no announcement {menu.say!r} in {missing[0]!r}. / "
+                f"メニュー {name} に {missing[0]!r} の案内 {menu.say!r} がありません。"
+            )
+        sounds = dict.fromkeys(paths[menu.say, each] for each in asked)  # two may have one substitute
+        said.append((_match(_LANGUAGE, "language / 言語", language), _Dialplan("&".join(sounds))))
+    keys = []
+    for key in menu.keys:
+        to = _match(_TARGET, "menu's target / 行き先", key.to)
+        language = _match(_LANGUAGE, "language / 言語", key.language) if key.language else ""
+        named = next(name for name, sign in _KEYS if sign == key.key)
+        keys.append((named, _Dialplan(f"{key.choice.value}~{to}~{language}")))
+    spec = f"{menu.timeout_s}~{menu.tries}~{'languages' if menu.languages else '-'}"
+    return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys))
 
 
 def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:
@@ -739,6 +791,7 @@ def _number_views(centres: Iterable[Centre]) -> list[_NumberView]:
             centre=centre.id,
             queue=_match(_ID, "queue / 待ち行列", number.queue),
             language=centre.languages[0],
+            menu=_match(_ID_LONG, "menu / メニュー", number.menu) if number.menu else "",
         )
         for centre in centres
         for number in sorted(centre.numbers, key=lambda number: number.digits)

@@ -16,6 +16,7 @@ PHONES_DIAL = "callcore-phones"
 ALOUD, OVER, OVER_WHOM = "callcore-aloud", "callcore-over", "CALLCORE_OVER"
 """An announcement in a talk: who speaks it, who lays it over the talk, and over which caller's."""
 OVERFLOW = "callcore-overflow"
+MENU = "callcore-menu"
 PIN = "callcore-pin"
 SIDES = ("callcore-dial", "callcore-contact")
 """Where calls that are no arrivals are dialled."""

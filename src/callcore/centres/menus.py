@@ -1,0 +1,217 @@
+"""`[[menus]]`: what callers key before an agent, and out of hours; and whether it leads anywhere.
+
+Each way through the menus has an end: a menu gives up after its tries, and from each menu some key leads to something
+that is no menu. What is reached out of hours leads to no agent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from callcore.centres.names import QUEUE, known
+from callcore.centres.sheet import Once, Table, nearest
+from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number
+from callcore.domain.ids import CentreId, QueueId
+from callcore.domain.stages import Choice
+
+MENU = ("メニュー", "menu")
+KEYS = tuple("0123456789*#")
+TIMEOUT_MOST_S = 30
+_KIND = re.compile(r"[a-z][a-z_]{0,31}")
+_WHERE = {"queue": Choice.QUEUE, "menu": Choice.MENU, "say": Choice.SAY, "forward": Choice.FORWARD}
+
+
+@dataclass(frozen=True, slots=True)
+class Menus:
+    """The menus of a file, each with the table it was read from."""
+
+    menus: tuple[Menu, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The announcements that they say."""
+        said = [menu.say for menu in self.menus]
+        said += [key.to for menu in self.menus for key in menu.keys if key.choice is Choice.SAY]
+        return tuple(dict.fromkeys(kind for kind in said if kind))
+
+
+def read_menus(
+    tables: list[Table],
+    centre: CentreId,
+    languages: tuple[str, ...],
+    queues: Iterable[QueueId],
+    names: Iterable[str],
+) -> Menus:
+    """`names`: of all menus of the file, with the centre in front."""
+    once = Once("メニュー", "the menu")
+    menus = []
+    for table in tables:
+        short = table.name("id", "language")
+        once.claim(table, "id", short)
+        say = _kind(table, "say", "language_choice")
+        choice = table.truth("languages", False)
+        timeout_s = table.integer("timeout_s", MENU_TIMEOUT_S, 1, TIMEOUT_MOST_S)
+        tries = table.integer("tries", MENU_TRIES, 1, MENU_TRIES_MOST)
+        pressed = Once("キー", "the key")
+        keys = []
+        for entry in table.tables("keys", required=True):
+            keys.append(_key(entry, centre, languages, queues, names, choice))
+            pressed.claim(entry, "key", keys[-1].key)
+            entry.close()
+        table.close()
+        menus.append(Menu(f"{centre}-{short}", say, tuple(keys), choice, timeout_s, tries))
+    return Menus(tuple(menus), tuple(tables))
+
+
+def _kind(table: Table, key: str, example: str) -> str:
+    kind = table.text(key, example)
+    if kind and not _KIND.fullmatch(kind):
+        table.wrong(
+            key,
+            f"「{kind}」は案内の種類になりません。半角の a–z と _ のみ、32文字以内です",
+            f'"{kind}" can\'t be a kind of announcement: a–z and _ only, at most 32',
+            f'例: {key} = "{example}"',
+            f'e.g. {key} = "{example}"',
+        )
+        return ""
+    return kind
+
+
+def _key(
+    table: Table,
+    centre: CentreId,
+    languages: tuple[str, ...],
+    queues: Iterable[QueueId],
+    names: Iterable[str],
+    choice: bool,
+) -> MenuKey:
+    sign = table.choice("key", KEYS, "1", required=True)
+    language = table.optional_text("language", "en")
+    if language is not None and language not in languages:
+        table.wrong(
+            "language",
+            f"「{language}」はこのセンターの言語ではありません",
+            f'"{language}" is no language of this centre',
+            *nearest(language, languages),
+        )
+        language = None
+    found = []
+    for key, kind in _WHERE.items():
+        if table.given(key):
+            found.append((kind, _target(table, key, kind, centre, queues, names)))
+    if table.given("end"):
+        table.only_true("end")
+        found.append((Choice.END, ""))
+    if language is not None and not found:
+        return MenuKey(sign, Choice.LANGUAGE, "", language)
+    if len(found) != 1:
+        table.sheet.wrong(
+            table.path,
+            f"キーひとつに行き先はひとつです(今は {len(found)} つ)",
+            f"a key leads to exactly one thing (this one to {len(found)})",
+            "menu、queue、say、forward、end のどれかひとつか、language を書いてください",
+            "write one of menu, queue, say, forward, end, or a language",
+        )
+        return MenuKey(sign, Choice.END)
+    kind, to = found[0]
+    if choice and "language" not in table:
+        table.wrong(
+            "language",
+            "言語を選ぶメニューのキーに言語がありません",
+            "a key of a choice of languages has no language",
+            'language = "en" のように書くか、languages = true を消してください',
+            'write e.g. language = "en", or take languages = true out',
+        )
+    return MenuKey(sign, kind, to, language)
+
+
+def _target(
+    table: Table, key: str, kind: Choice, centre: CentreId, queues: Iterable[QueueId], names: Iterable[str]
+) -> str:
+    match kind:
+        case Choice.QUEUE:
+            full = f"{centre}-{table.text(key, 'general')}"
+            known(table.sheet, table.at(key), full, centre, queues, QUEUE)
+            return full
+        case Choice.MENU:
+            full = f"{centre}-{table.text(key, 'lost-card')}"
+            known(table.sheet, table.at(key), full, centre, names, MENU)
+            return full
+        case Choice.SAY:
+            return _kind(table, key, "information")
+        case _:
+            return table.digits(key, "0120950178", 3, 15)
+
+
+def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], closed: str | None) -> None:
+    """Menus that nobody reaches, circles without an end, and keys that lead to an agent out of hours."""
+    menus = {menu.id: menu for menu in found.menus}
+    tables = dict(zip((menu.id for menu in found.menus), found.tables, strict=True))
+    by_night = _reached(menus, [] if closed is None else [closed])
+    reached = by_night | _reached(menus, [number.menu for number in numbers if number.menu is not None])
+    for name, menu in menus.items():
+        table, short = tables[name], name.removeprefix(f"{centre}-")
+        if name not in reached:
+            table.wrong(
+                "id",
+                f"メニュー「{short}」に行く道がありません",
+                f'nobody reaches the menu "{short}"',
+                f'[[numbers]] に menu = "{short}"、[centre] に closed_menu = "{short}"、'
+                "またはほかのメニューのキーから行けるようにしてください",
+                f'begin there from [[numbers]] (menu = "{short}") or [centre] (closed_menu = "{short}"), or lead a key '
+                "of another menu to it",
+            )
+        ends = [
+            key
+            for each in _reached(menus, [name])
+            for key in menus[each].keys
+            if key.choice is not Choice.MENU
+        ]
+        if menu.keys and not ends:
+            table.wrong(
+                "keys",
+                f"メニュー「{short}」からは、どのキーを押してもメニューを回るだけです",
+                f'from the menu "{short}" every key leads round in the menus',
+                "どれかのキーを、待ち行列、案内、転送、終了のどれかにつないでください",
+                "lead one key of the circle to a queue, an announcement, an outside number or the end",
+            )
+        if name in by_night:
+            for n, key in enumerate(menu.keys):
+                if key.choice is Choice.QUEUE:
+                    table.sheet.wrong(
+                        table.at("keys", n),
+                        "時間外のメニューから、オペレーターにはつなげません",
+                        "out of hours a key can't lead to an agent",
+                        "queue の代わりに say、forward、menu、end のどれかを書いてください",
+                        "write say, forward, menu or end instead of queue",
+                    )
+
+
+def _reached(menus: dict[str, Menu], start: list[str]) -> set[str]:
+    found: set[str] = set()
+    todo = [name for name in start if name in menus]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            keys = menus[name].keys
+            todo += [key.to for key in keys if key.choice is Choice.MENU and key.to in menus]
+    return found
+
+
+def check_speakers(found: Menus, first: str, spoken: set[str]) -> None:
+    """Notes a language that callers may choose and that no agent has. `spoken`: the agents' skills."""
+    for menu, table in zip(found.menus, found.tables, strict=True):
+        for n, key in enumerate(menu.keys):
+            to_agent = key.choice in (Choice.LANGUAGE, Choice.QUEUE)
+            if to_agent and key.language not in (None, first, *spoken):
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    f"言語「{key.language}」を話すオペレーターがいません",
+                    f'no agent speaks the language "{key.language}"',
+                    f"オペレーターに skills = {{ {key.language} = 1 }} を加えるか、このキーを消してください",
+                    f"give an agent skills = {{ {key.language} = 1 }}, or take this key out",
+                )
