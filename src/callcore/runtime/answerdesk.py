@@ -6,7 +6,6 @@ after it was decided and written down. The list has the texts, and wants the rig
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.domain.sides import ANSWER_MOST
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
-from callcore.runtime.staffdesk import DECIDED_WITHIN_S
+from callcore.runtime.staffdesk import asked
 
 DROPPED = "伝えたか、不要になった / told, or no longer needed"
 
@@ -49,12 +48,12 @@ class AnswerDesk:
             raise Refused(
                 f"回答は 1〜{ANSWER_MOST} 文字で書いてください / write an answer of 1 to {ANSWER_MOST} characters"
             )
-        asked = i.AnswerAsked(at=self._now(), call=_call(told), text=text, by=person.id)
-        return await self._ask(asked)
+        wish = i.AnswerAsked(at=self._now(), call=_call(told), text=text, by=person.id)
+        return await asked(self._loop, wish)
 
     async def _drop(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
-        asked = i.AnswerDropAsked(at=self._now(), call=_call(told), reason=DROPPED, by=person.id)
-        return await self._ask(asked)
+        wish = i.AnswerDropAsked(at=self._now(), call=_call(told), reason=DROPPED, by=person.id)
+        return await asked(self._loop, wish)
 
     async def _list(self, told: Mapping[str, Any], _: Person) -> list[dict[str, Any]]:
         """One centre's answers that wait, the newest first. `text` None: its key has been destroyed."""
@@ -70,17 +69,6 @@ class AnswerDesk:
             }
             for answer in sorted(waiting, key=lambda a: (-a.at, a.call))
         ]
-
-    async def _ask(self, told: i.Input) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(DECIDED_WITHIN_S):
-                done = await self._loop.ask(told)
-        except TimeoutError:
-            raise Refused(
-                "受け付けましたが、まだ書かれていません。ディスクの空きを確かめてください / "
-                "asked, but not written down yet; see whether the disk is full"
-            ) from None
-        return {"done": done.disregarded is None, "why": done.disregarded}
 
 
 def _call(told: Mapping[str, Any]) -> CallId:
