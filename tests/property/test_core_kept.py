@@ -100,6 +100,20 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     slow.tell(i.WrapUpExtendAsked(at=slow.at(4), phone=PhoneId("demo-p1")))
     slow.tell(i.EmergencyAsked(at=slow.at(5), centre=CentreId("demo"), reason="地震", by="係長"))
     slow.tell(i.EmergencyEndAsked(at=slow.at(6), centre=CentreId("demo"), by="係長"))
+    entry, demo = CallId("blocked-1"), CentreId("demo")
+    until = slow.at(600)
+    slow.tell(
+        i.BlockAsked(
+            at=slow.at(7),
+            entry=entry,
+            centre=demo,
+            number="0312345678",
+            reason="暴言",
+            until=until,
+            by="係長",
+        )
+    )
+    slow.tell(i.UnblockAsked(at=slow.at(8), entry=entry, centre=demo, by="係長"))
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
     apart = side_calls()

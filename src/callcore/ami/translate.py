@@ -240,7 +240,10 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 open=decision == "open",
                 source=event.get("Source") or "",
                 emergency=decision == "emergency",
+                blocked=decision == "blocked",
             )
+        case "CallcoreInsisted" if call is not None:
+            return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:
             return i.CallerHeld(at=at, call=CallId(call))
         case "CallcoreNet" if call is not None:

@@ -205,6 +205,8 @@ _NOTED = (
     f.AgentPaused,
     f.AgentResumed,
     f.EmergencyNotCarried,
+    f.CallerListed,
+    f.CallerUnlisted,
     f.PauseOverran,
     f.PinRefused,
     f.AgentLocked,
@@ -273,7 +275,7 @@ class _Batch:
     async def take(self, place: dict[str, int], fact: f.Fact) -> None:
         """The rows that one fact makes or changes; `place` is that of the fact in the journal."""
         if isinstance(fact, _NOTED):
-            told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
+            told = [each.name for each in fields(fact) if each.name not in _UNTOLD and each.name != "number"]
             self._note(place, fact, type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
             if isinstance(fact, f.ClockStepped):
                 await self.write()

@@ -11,6 +11,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
+from callcore.domain.blocked import found as unwelcome
 from callcore.domain.call import Call, Leg
 from callcore.domain.centre import OUTCOMES, OUTGOING_ACW_S, Centre, Configuration, Number, Overflow
 from callcore.domain.evolve import evolve
@@ -444,6 +445,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         return None
     centre, number = found
     priority, why = _priority(number, told.listed)
+    entry = unwelcome(turn.floor.blocked.values(), centre.id, told.caller, told.at)
     turn.tell(
         f.CallArrived(
             at=told.at,
@@ -459,6 +461,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             test=told.test,
             again=told.again,
             answer=told.answer,
+            listed=None if entry is None else entry.id,
             reconstructed=reconstructed,
         )
     )
@@ -523,15 +526,19 @@ def admit(
     source: str,
     *,
     emergency: bool = False,
+    blocked: bool = False,
     reconstructed: bool = False,
 ) -> None:
     """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival.
 
-    `emergency`: it decided so because of an emergency closure."""
+    `emergency`: it decided so because of an emergency closure; `blocked`: it was open, and the centre's rule about this
+    caller refused."""
     centre = turn.floor.centres.get(call.centre)
     known = turn.floor.emergencies.get(call.centre)
     told = f"({source})"
     told_as = None if told_open else Outcome.EMERGENCY_CLOSED if emergency else Outcome.CLOSED
+    if blocked:
+        told_as = Outcome.BLOCKED
     if centre is None:
         judged: tuple[Outcome | None, ...] = (told_as,)
         words = "センター設定なし / no such centre now"
@@ -545,6 +552,8 @@ def admit(
         if known is not None and (emergency or known.on(call.arrived_at)):
             why = known.words
         words = f"{why.ja} / {why.en}"
+    if blocked:
+        words = "発信者による拒否 / refused by the rule about this caller"
     if told_as is None:
         turn.tell(f.CallAdmitted(at=at, call=call.id, reason=f"{words} {told}", reconstructed=reconstructed))
     else:
@@ -557,10 +566,14 @@ def admit(
                 reconstructed=reconstructed,
             )
         )
-    if told_as not in judged:
+    if (None if blocked else told_as) not in judged:
         turn.tell(
             f.AdmissionDiffered(
-                at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
+                at=at,
+                call=call.id,
+                told_open=told_open or blocked,
+                calendar=words,
+                reconstructed=reconstructed,
             )
         )
 
