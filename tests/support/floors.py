@@ -206,8 +206,15 @@ class Desk:
         self.tell(i.DeviceReported(at=self.at(s), phone=PhoneId(f"demo-p{phone}"), device=device))
 
     def arrive(
-        self, s: float, call: str = "c1", *, open: bool = True, caller: str | None = "0312345678"
+        self,
+        s: float,
+        call: str = "c1",
+        *,
+        open: bool = True,
+        caller: str | None = "0312345678",
+        blocked: str | None = None,
     ) -> CallId:
+        """`blocked`: by which rule the dialplan refused the caller, `listed` or `withheld`."""
         self.tell(
             i.ChannelArrived(
                 at=self.at(s),
@@ -218,7 +225,14 @@ class Desk:
                 caller=caller,
             )
         )
-        self.tell(i.AdmissionDecided(at=self.at(s), call=CallId(call), open=open, source="pushed"))
+        decided = i.AdmissionDecided(
+            at=self.at(s),
+            call=CallId(call),
+            open=open and blocked is None,
+            source=blocked or "pushed",
+            blocked=blocked is not None,
+        )
+        self.tell(decided)
         return CallId(call)
 
     def wait(self, s: float, call: str = "c1") -> CallId:

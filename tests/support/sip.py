@@ -333,6 +333,10 @@ class Agent:
         self.habit = Habit.RING
         self.user_agent = AGENT
         """What it calls itself: a simulated phone, unless a test says otherwise."""
+        self.display = ""
+        """The name in `From`."""
+        self.more = ""
+        """Further header lines of its INVITEs."""
         self.speaks = True
         self.codec = 0
         """RTP payload type: the only one that is offered and heard. What is said stays µ-law."""
@@ -389,7 +393,7 @@ class Agent:
             call.sound = sound
         call.media = await _open(self.host, 0, call.take_sound)
         self.calls.append(call)
-        self._send_invite(call, "")
+        self._send_invite(call, self.more)
         return call
 
     async def rings(self, number: int = 1) -> Call:
@@ -405,7 +409,8 @@ class Agent:
     # ---- the wire ----
 
     def _me(self) -> str:
-        return f"<sip:{self.user}@{self.host}>;tag={random.getrandbits(40):x}"
+        name = f'"{self.display}" ' if self.display else ""
+        return f"{name}<sip:{self.user}@{self.host}>;tag={random.getrandbits(40):x}"
 
     def sdp(self, call: Call, direction: str = "sendrecv") -> str:
         assert call.media is not None

@@ -49,6 +49,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("centre", "display_roman"): (DIALPLAN,),
     # The centre's name is what phones show unless the file has a shorter one.
     ("centre", "name"): (DIALPLAN,),
+    ("unwelcome", "blocked"): (DIALPLAN,),
+    ("unwelcome", "withheld"): (DIALPLAN,),
     **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
     ("outgoing", WHOLE): (DIALPLAN,),
     ("destination", WHOLE): (DIALPLAN,),
@@ -214,6 +216,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "short_abandon_s": str(centre.short_abandon_s),
             "test_numbers": ", ".join(centre.test_numbers),
         },
+        ("unwelcome", ""): {"blocked": centre.blocked.value, "withheld": centre.withheld.value},
         ("staff", ""): {
             "pause_after_misses": str(centre.pause_after_misses),
             "second_sign_in": centre.staff.second_sign_in.value,
