@@ -929,7 +929,10 @@ def blocked_add(
     until: Annotated[str, typer.Option(help="終わり、例 30d、2026-12-31T00:00 / the end, at most 365 days")],
 ) -> None:
     """発信者を一覧に載せる、または終わりと理由を改める / List a caller, or change the end and the reason."""
+    from datetime import UTC, datetime
+
     from callcore.centres.asked import NotUnderstood, until_of
+    from callcore.domain.blocked import noted
 
     settings = settings_or_fail()
     try:
@@ -938,10 +941,12 @@ def blocked_add(
         raise fail(str(error)) from None
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
-    with audited(settings, "blocked_add", centre=centre, why=reason):
+    why = noted(reason, datetime.fromtimestamp(end, UTC).astimezone())
+    with audited(settings, "blocked_add", centre=centre, why=why) as line:
         answer = _engine("blocked_add", centre=centre, number=number, reason=reason, until=end)
         if not answer["done"]:
             raise fail(f"{centre}: {answer['why']}")
+        line.on = answer["entry"]
     say(f"{centre}: 一覧に載せました / listed: {answer['entry']}")
 
 
@@ -962,7 +967,7 @@ def blocked_remove(
 
 
 @blocked_app.command("list")
-@needs(Right.READ_CALLS)
+@needs(Right.BLOCK_CALLERS)
 def blocked_list(
     centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
 ) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.personal import Personal
@@ -69,6 +70,11 @@ def found(
 def hashed(salt: str, centre: CentreId, number: str) -> str:
     """What stands for a number in AstDB; the dialplan makes the same: SHA1(<salt>~<centre>~<number>), in hex."""
     return hashlib.sha1(f"{salt}~{centre}~{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def noted(reason: str, until: datetime) -> str:
+    """Why a caller is listed and until when, for the audit trail; the number stands in none of its lines."""
+    return f"{reason} ({until.isoformat(timespec='minutes')} まで / until then)"
 
 
 def pushed(blocked: Iterable[Blocked], salt: str) -> Mapping[str, str]:

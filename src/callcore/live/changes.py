@@ -69,6 +69,7 @@ _THINGS: Final = {
     "centre": ("センター", "centre"),
     "targets": ("目標", "targets"),
     "staff": ("運用", "staff"),
+    "unwelcome": ("迷惑電話", "unwelcome callers"),
     "pause": ("離席の理由", "pause"),
     "result": ("通話の結果", "result"),
     "hours": ("営業時間", "hours"),

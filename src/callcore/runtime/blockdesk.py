@@ -29,14 +29,14 @@ class BlockDesk:
         return {
             "blocked_add": Command(Right.BLOCK_CALLERS, self._add, _about),
             "blocked_remove": Command(Right.BLOCK_CALLERS, self._remove, _about),
-            "blocked_list": Command(Right.READ_CALLS, self._list, _about),
+            "blocked_list": Command(Right.BLOCK_CALLERS, self._list, _about),
         }
 
     async def _list(self, told: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
         """One centre's entries that last, the newest first. Instants in seconds since the epoch, UTC. The number is
-        masked for who may not read personal values; None: its key has been destroyed."""
+        masked; None for who may not read personal values, or when its key has been destroyed."""
         centre, now = _centre(told), self._now()
-        whole = person.may(Right.READ_PERSONAL, centre)
+        personal = person.may(Right.READ_PERSONAL, centre)
         lasting = [
             entry
             for entry in self._loop.floor.blocked.values()
@@ -45,7 +45,7 @@ class BlockDesk:
         return [
             {
                 "entry": entry.id,
-                "number": entry.number.text if whole else entry.number.masked(),
+                "number": entry.number.masked() if personal else None,
                 "reason": entry.reason,
                 "since": entry.since / SECOND,
                 "until": entry.until / SECOND,

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
 from callcore.access.rights import Right, needs
-from callcore.domain.blocked import DIGITS_LEAST, DIGITS_MOST, REASON_LONGEST
+from callcore.domain.blocked import DIGITS_LEAST, DIGITS_MOST, REASON_LONGEST, noted
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.runtime.ports import LiveSource
 from callcore.web import models as m
@@ -32,7 +32,9 @@ class BlockedIn(BaseModel):
 
 class BlockedOut(BaseModel):
     entry: str
-    number: str | None = Field(description="but for its last three digits hidden; null: its key is destroyed")
+    number: str | None = Field(
+        description="but for its last three digits hidden; null: not for you, or erased"
+    )
     reason: str
     since: m.Moment
     until: m.Moment
@@ -46,9 +48,9 @@ class BlockedListOut(BaseModel):
 def add_blocked(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     """Routes about the list."""
 
-    def barred(request: Request, right: Right, centre: str) -> Response | None:
+    def barred(request: Request, centre: str) -> Response | None:
         """Why not; None: this person may, and the centre is there."""
-        if not person_of(request).may(right, CentreId(centre)):
+        if not person_of(request).may(Right.BLOCK_CALLERS, CentreId(centre)):
             return acts.gate.denied(request, person_of(request), on=centre)
         if CentreId(centre) not in live.view().floor.centres:
             return problems.respond(problems.NOT_FOUND, request.url.path)
@@ -61,10 +63,10 @@ def add_blocked(app: FastAPI, live: LiveSource, acts: Acts) -> None:
         response_model=BlockedListOut,
         responses=PROBLEMS,
     )
-    @needs(Right.READ_CALLS)
+    @needs(Right.BLOCK_CALLERS)
     async def look(request: Request, centre: CentrePath) -> Response:
-        """The newest first. Numbers are whole only for who may read personal values."""
-        if (why := barred(request, Right.READ_CALLS, centre)) is not None:
+        """The newest first. Numbers are shown, masked, to who may read personal values."""
+        if (why := barred(request, centre)) is not None:
             return why
         told = await acts.look(request, "blocked_list", centre=centre)
         if isinstance(told, Response):
@@ -92,14 +94,15 @@ def add_blocked(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     @needs(Right.BLOCK_CALLERS)
     async def add(request: Request, centre: CentrePath, body: BlockedIn) -> Response:
         """A number that stands there already gets another end and reason."""
-        if (why := barred(request, Right.BLOCK_CALLERS, centre)) is not None:
+        if (why := barred(request, centre)) is not None:
             return why
         return await acts.ordered(
             request,
             "blocked_add",
             on=centre,
             of=CentreId(centre),
-            why=body.reason,
+            why=noted(body.reason, body.until),
+            made="entry",
             centre=centre,
             number=body.number,
             reason=body.reason,
@@ -116,7 +119,7 @@ def add_blocked(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     @needs(Right.BLOCK_CALLERS)
     async def remove(request: Request, centre: CentrePath, entry: EntryPath) -> Response:
         """Before the entry's end; it then counts no more at once."""
-        if (why := barred(request, Right.BLOCK_CALLERS, centre)) is not None:
+        if (why := barred(request, centre)) is not None:
             return why
         return await acts.ordered(
             request, "blocked_remove", on=entry, of=CentreId(centre), centre=centre, entry=entry
