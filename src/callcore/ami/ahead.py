@@ -35,7 +35,7 @@ EMERGENCIES = "callcore-emergency"
 BLOCKED = "callcore-blocked"
 """Keys are `<centre>/<hash of the number>`, values the end in epoch seconds."""
 NOBODY = "nobody"
-"""A key that makes sure that there is something to clear: Asterisk calls an empty family an error."""
+"""A key that makes sure that there is something to be told of: Asterisk calls an empty family an error."""
 
 
 class Ahead:
@@ -122,7 +122,8 @@ class Ahead:
     async def _tell_blocked(self) -> bool:
         """Bring the list of unwelcome callers into Asterisk; False: that will be tried again.
 
-        The first time of each link what stands there is cleared: entries may have ended while nobody pushed."""
+        The first time of each link it is asked what stands there: entries may have ended while nobody pushed. What is
+        to stay there is never away."""
         generation = self._generation()
         wanted = dict(pushed_callers(self._unwelcome().values(), self._salt))
         if generation is None or (generation, wanted) == self._blocked:
@@ -132,8 +133,11 @@ class Ahead:
         try:
             if there is None:
                 await self._put(BLOCKED, NOBODY, "0")
-                await self._link.call({"Action": "DBDelTree", "Family": BLOCKED}, timeout=TIMEOUT_S)
-                there = {}
+                asked = {"Action": "DBGetTree", "Family": BLOCKED}
+                rows = await self._link.call_list(asked, timeout=TIMEOUT_S)
+                there = {
+                    (row.get("Key") or "").removeprefix(f"/{BLOCKED}/"): row.get("Val") or "" for row in rows
+                }
             for key, until in wanted.items():
                 if there.get(key) != until:
                     await self._put(BLOCKED, key, until)

@@ -39,6 +39,7 @@ class Blocked:
     """Under which the key store keeps the number's key; no call bears it."""
     centre: CentreId
     number: Personal
+    """As `plain` gives it."""
     reason: str
     since: Instant
     until: Instant
@@ -62,7 +63,7 @@ def found(
     """The entry of a number. `at`: only if it holds then."""
     wanted = plain(number)
     for entry in blocked if wanted is not None else ():
-        if entry.centre == centre and plain(entry.number.text) == wanted and (at is None or entry.on(at)):
+        if entry.centre == centre and entry.number.text == wanted and (at is None or entry.on(at)):
             return entry
     return None
 
@@ -82,7 +83,7 @@ def pushed(blocked: Iterable[Blocked], salt: str) -> Mapping[str, str]:
     is not there."""
     told: dict[str, str] = {}
     for entry in blocked:
-        number = plain(entry.number.text)
+        number = entry.number.text
         if number is not None:
             told[f"{entry.centre}/{hashed(salt, entry.centre, number)}"] = str(entry.until // SECOND)
     return told
