@@ -16,9 +16,10 @@ from callcore.domain.centre import Centre, Unwelcome
 from callcore.domain.evolve import evolve
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Party
+from callcore.domain.stages import Outcome, Party
 from callcore.domain.transitions import IllegalTransition
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
+from tests.unit.test_core_gaps import caller as channel
 
 DEMO = CentreId("demo")
 CALLER = "0312345678"
@@ -328,7 +329,7 @@ def test_a_caller_refused_in_hours_by_the_dialplan_though_the_calendar_is_shut_i
 
 
 def traced(d: Desk, s: float, **more: object) -> i.CallTraced:
-    seen = i.CallTraced(
+    told = i.CallTraced(
         call=CallId("c1"),
         number=NUMBER,
         caller=CALLER,
@@ -344,7 +345,7 @@ def traced(d: Desk, s: float, **more: object) -> i.CallTraced:
         hung_up_by=Party.CALLER,
         blocked=True,
     )
-    return replace(seen, **more)  # type: ignore[arg-type]
+    return replace(told, **more)  # type: ignore[arg-type]
 
 
 def away(d: Desk, s: float) -> None:
@@ -378,6 +379,47 @@ def test_a_9_pressed_while_nobody_watched_is_told_by_cel_before_the_menus() -> N
     told = [type(x).__name__ for x in d.facts if getattr(x, "call", None) == "c1"]
     assert told[:4] == ["CallArrived", "CallRefused", "CallAdmitted", "VisitBegan"]
     assert d.outcomes() == {"c1": "abandoned"}
+    assert differed(d) == []
+
+
+def seen(d: Desk, s: float, context: str) -> i.ChannelSeen:
+    return replace(channel(d, s, context), caller=CALLER)
+
+
+def test_a_caller_in_the_announcement_when_the_link_comes_back_may_still_press_9() -> None:
+    d = desk()
+    list_caller(d, 1)
+    away(d, 20)
+    d.snapshot(30, seen(d, 25, "callcore-caller"), traces=(traced(d, 25),))
+    assert d.floor.calls[CallId("c1")].refused_as is Outcome.BLOCKED
+    d.tell(i.CallerInsisted(at=d.at(32), call=CallId("c1")))
+    d.tell(i.CallerHeld(at=d.at(40), call=CallId("c1")))
+    d.hang_up(50)
+    assert d.outcomes() == {"c1": "abandoned"}
+    assert differed(d) == []
+
+
+@pytest.mark.parametrize("trace", [True, False])
+def test_a_caller_refused_before_the_link_was_cut_and_found_waiting_has_pressed_9(trace: bool) -> None:
+    d = desk()
+    list_caller(d, 1)
+    d.arrive(10, blocked="listed")
+    away(d, 12)
+    told = (traced(d, 10, insisted=d.at(13), entered=d.at(20)),) if trace else ()
+    d.snapshot(30, seen(d, 10, "callcore-hold"), traces=told)
+    assert d.floor.calls[CallId("c1")].visit is not None
+    assert len(d.told(f.CallAdmitted)) == 1
+    d.hang_up(40)
+    assert d.outcomes() == {"c1": "abandoned"}
+    assert differed(d) == []
+
+
+def test_a_caller_found_waiting_without_a_trace_is_not_taken_for_one_wrongly_let_in() -> None:
+    d = desk()
+    list_caller(d, 1)
+    away(d, 12)
+    d.snapshot(60, seen(d, 20, "callcore-hold"))
+    assert d.floor.calls[CallId("c1")].visit is not None
     assert differed(d) == []
 
 

@@ -263,6 +263,17 @@ def test_a_centre_that_announces_has_the_common_words_in_each_of_its_languages(t
     assert "withheld" not in {each.kind for each in centre.announcements}
 
 
+def test_filipino_has_the_english_words_until_it_is_recorded(tmp_path: Path) -> None:
+    sogo = (PROJECT / "centres" / "sogo.toml").read_text(encoding="utf-8")
+    rules = '[unwelcome]\nblocked = "announce"\nwithheld = "announce"\n'
+    (tmp_path / "sogo.toml").write_text(f"{sogo}\n{rules}", encoding="utf-8")
+    (centre,) = read(tmp_path).centres
+    for kind in ("blocked", "withheld"):
+        told = {each.language: each.sound for each in centre.announcements if each.kind == kind}
+        assert set(told) == set(centre.languages)
+        assert told["tl"] == f"en/{kind}" and told["ne"] == f"ne/{kind}"
+
+
 # -- rendered, and told by Asterisk ---------------------------------------------------------------------------
 
 
