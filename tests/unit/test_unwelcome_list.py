@@ -19,7 +19,7 @@ from callcore.access.rights import Person, Reach, Right
 from callcore.ami import cel
 from callcore.ami.translate import translate
 from callcore.ami.wire import Event, parse
-from callcore.centres import CentreFileErrors, read
+from callcore.centres import CentreFileErrors, load, read
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -267,7 +267,7 @@ def test_filipino_has_the_english_words_until_it_is_recorded(tmp_path: Path) -> 
     sogo = (PROJECT / "centres" / "sogo.toml").read_text(encoding="utf-8")
     rules = '[unwelcome]\nblocked = "announce"\nwithheld = "announce"\n'
     (tmp_path / "sogo.toml").write_text(f"{sogo}\n{rules}", encoding="utf-8")
-    (centre,) = read(tmp_path).centres
+    (centre,) = load(tmp_path, PROJECT / "ivr_prompts").centres
     for kind in ("blocked", "withheld"):
         told = {each.language: each.sound for each in centre.announcements if each.kind == kind}
         assert set(told) == set(centre.languages)
