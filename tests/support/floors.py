@@ -23,6 +23,7 @@ from callcore.domain.centre import (
     Phone,
     Queue,
     Rung,
+    Unwelcome,
 )
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
@@ -124,6 +125,8 @@ def rich(agents: int = 4) -> Centre:
         lines=8,
         pause_after_misses=2,
         callers=(ListedCaller("0312345678", 1, "前回切断 / cut off last time"),),
+        blocked=Unwelcome.ANNOUNCE,
+        withheld=Unwelcome.ANNOUNCE,
     )
 
 
