@@ -120,7 +120,7 @@ class Turn:
             reasons += (call.priority_reason,) if call.priority_reason is not None else ()
         since = call.entered_at or entered or at
         place = (priority, since, call.id)
-        wait = None if reconstructed else estimate.wait_s(self.floor, name, place)
+        wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
         self.tell(
             f.VisitBegan(
                 at=at,
