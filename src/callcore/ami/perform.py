@@ -123,6 +123,8 @@ class Performer:
                     await asyncio.to_thread(self._protect, effect.call)
                 case e.SwitchRecording():
                     return await self._switch_recording(effect)
+                case e.AskPin():
+                    await self._set(effect.channel_name, dialplan.STEP, "pin")
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:

@@ -123,6 +123,32 @@ class SwitchRecording(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class DestroyKey(Effect):
+    """Nobody is to read any more what was sealed under this name."""
+
+    sealed: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class NoteInTrail(Effect):
+    """A line of the audit trail for what was done, or refused, by a phone's key."""
+
+    action: str
+    centre: CentreId
+    by: str
+    phone: PhoneId
+    done: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPin(Effect):
+    """The phone has keyed the agent's number: ask it for the PIN."""
+
+    channel_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SayInTalk(Effect):
     """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on.
 

@@ -226,6 +226,8 @@ class Floor:
                 yield Timer(TimerKind.EMERGENCY, name), emergency.until
         for entry in self.blocked.values():
             yield Timer(TimerKind.BLOCKED, entry.id), entry.until
+        for answer in self.answers.values():
+            yield Timer(TimerKind.ANSWER, answer.call), answer.until
         yield from self.closings(self.at)
 
     def closings(self, at: Instant) -> Iterator[tuple[Timer, Instant]]:

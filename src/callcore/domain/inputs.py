@@ -39,6 +39,8 @@ class TimerKind(Enum):
     """A centre's emergency closure ends by itself."""
     BLOCKED = "blocked"
     """An entry of the list of unwelcome callers ends by itself."""
+    ANSWER = "answer"
+    """A prepared answer has been kept long enough."""
     CLOSING = "closing"
     """A centre that closes at once opens or closes by its calendar."""
 

@@ -35,9 +35,11 @@ from callcore.domain.stages import (
 from callcore.domain.turn import (
     Turn,
     admit,
+    answer_key,
     arrive,
     configure,
     device_is,
+    drop_answer,
     drop_answers,
     give_up,
     joined,
@@ -380,17 +382,21 @@ def _(told: i.AnswerAsked, turn: Turn) -> None:
         centre = turn.floor.centres.get(side.centre)
         kept = centre.outgoing if centre is not None else None
         days = ANSWER_DAYS if kept is None else kept.answers_kept_days
+        until = after(told.at, seconds(days * 86_400))
+        if side.id in turn.floor.answers:
+            drop_answer(turn, side.id, told.at, "書き直した / written anew", told.by)
         turn.tell(
             f.AnswerPrepared(
                 at=told.at,
                 call=side.id,
                 centre=side.centre,
                 number=side.other,
-                text=Personal(side.id, side.centre, side.other.at, text),
-                until=after(told.at, seconds(days * 86_400)),
+                text=Personal(answer_key(side.id, told.at), side.centre, side.other.at, text),
+                until=until,
                 by=told.by,
             )
         )
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.ANSWER, side.id), until))
 
 
 @_take.register
@@ -398,7 +404,7 @@ def _(told: i.AnswerDropAsked, turn: Turn) -> None:
     if told.call not in turn.floor.answers:
         turn.disregard("その回答はない / no such answer")
         return
-    turn.tell(f.AnswerDropped(at=told.at, call=told.call, reason=told.reason, by=told.by))
+    drop_answer(turn, told.call, told.at, told.reason, told.by)
 
 
 @_take.register
@@ -608,6 +614,12 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         return
     if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
         closing.timer(turn, kind, CentreId(subject), told.at)
+        return
+    if kind is i.TimerKind.ANSWER:
+        if CallId(subject) in turn.floor.answers:
+            drop_answers(turn, told.at)
+        else:
+            turn.disregard("その回答はない / no such answer")
         return
     if kind is i.TimerKind.BLOCKED:
         listing.timer(turn, CallId(subject), told.at)

@@ -512,14 +512,27 @@ def drop_answers(turn: Turn, at: Instant, *, reached: SideCall | None = None) ->
     """Let go of answers that are too old, and of those for a number that was `reached`."""
     for name, answer in sorted(turn.floor.answers.items()):
         if answer.until <= at:
-            turn.tell(f.AnswerDropped(at=at, call=name, reason="保存期間が過ぎた / kept long enough"))
+            drop_answer(turn, name, at, "保存期間が過ぎた / kept long enough")
         elif (
             reached is not None
             and answer.centre == reached.centre
             and answer.number.text is not None
             and answer.number.text == reached.other.text
         ):
-            turn.tell(f.AnswerDropped(at=at, call=name, reason="発信がつながった / a call reached it"))
+            drop_answer(turn, name, at, "発信がつながった / a call reached it")
+
+
+def answer_key(call: CallId, at: Instant) -> CallId:
+    """What an answer's text is sealed under: a name of its own, so that it is destroyed alone."""
+    return CallId(f"{call}/answer/{at}")
+
+
+def drop_answer(turn: Turn, call: CallId, at: Instant, reason: str, by: str | None = None) -> None:
+    """The answer is kept no longer, and its text can be read by nobody from now on."""
+    sealed = turn.floor.answers[call].text.call
+    turn.tell(f.AnswerDropped(at=at, call=call, reason=reason, by=by))
+    if sealed != call:  # one that was written before answers had keys of their own
+        turn.want(e.DestroyKey(sealed))
 
 
 def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | None, str | None]:
