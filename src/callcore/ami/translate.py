@@ -266,7 +266,9 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
         case "CallcoreMenu" if call is not None:
             return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
         case "CallcoreHeld" if call is not None:
-            return i.CallerHeld(at=at, call=CallId(call))
+            aside = event.get("Aside") or ""
+            known = aside.isascii() and aside.isdigit() and len(aside) < 10
+            return i.CallerHeld(at=at, call=CallId(call), aside=int(aside) if known else None)
         case "CallcoreNet" if call is not None:
             return i.CallerInNet(at=at, call=CallId(call))
         case "CallcoreApology" if call is not None:

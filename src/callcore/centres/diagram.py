@@ -9,6 +9,7 @@ _WORDS = {
     Choice.QUEUE: "待ち行列 / queue",
     Choice.SAY: "案内して戻る / said, then again",
     Choice.FORWARD: "転送 / forward",
+    Choice.WAIT: "待ちに戻る / waiting line",
     Choice.END: "終了 / end",
 }
 
@@ -37,6 +38,10 @@ def _centre(centre: Centre) -> list[str]:
         f'    n{number.digits}["{number.digits}"] --> {number.menu or agent}' for number in centre.numbers
     ]
     lines.append(f'    {centre.id}-closed["時間外 / closed"] --> {centre.closed_menu or told}')
+    for queue in centre.queues:
+        for rule in queue.overflow:
+            if rule.menu is not None:
+                lines.append(f'    {queue.id}-waits["{queue.name}: {rule.cause.value}"] --> {rule.menu}')
     for menu in centre.menus:
         lines += _menu(menu, told if menu.id in by_night else agent)
     return lines

@@ -201,6 +201,8 @@ _NOTED = (
     f.AgentsAdded,
     f.OverflowBegan,
     f.OverflowUndone,
+    f.OverflowMenuBegan,
+    f.LineRejoined,
     f.CallGivenUp,
     f.MenuAnswered,
     f.AgentPaused,

@@ -242,17 +242,41 @@ class Floor:
         due: list[int] = []
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
-        if self.linked and call.may_be_offered:
+        if call.aside is not None:
+            if call.aside.until is not None:
+                due.append(call.aside.until)
+        elif self.linked and call.may_be_offered:
             due.extend(self._overflow_due(queue, visit, call.been, now))
+            comfort = self.comfort_due(queue, call)
+            if comfort is not None:
+                due.append(comfort)
         return Instant(min(due)) if due else None
+
+    @staticmethod
+    def comfort_due(queue: Queue, call: Call) -> Instant | None:
+        """When the next phrase is to be said to a waiting caller; in the past: at once. None: never."""
+        if queue.comfort is None or call.visit is None:
+            return None
+        if call.comfort_step:
+            return call.visit.entered_at  # the round goes on
+        if call.comfort_from is None:
+            return Instant(call.visit.entered_at + queue.comfort.first_s * SECOND)
+        return Instant(call.comfort_from + queue.comfort.every_s * SECOND)
 
     @staticmethod
     def _overflow_due(queue: Queue, visit: Visit, been: tuple[QueueId, ...], now: Instant) -> Iterator[int]:
         not_before = visit.not_before or 0
         if not_before > now:
             yield not_before
+        menus = dict(visit.menus)
         for rule in queue.overflow:
             if rule.target is not None and rule.target in (*visit.also, *been):
+                continue
+            left = menus.get(rule.menu) if rule.menu is not None else None
+            again = 0 if left is None else left + rule.again_s * SECOND
+            if left is not None and (not rule.again_s or again > now):
+                if rule.again_s:
+                    yield again
                 continue
             if rule.cause is Cause.LONGEST_WAIT:
                 yield max(visit.entered_at + round(rule.limit * SECOND), not_before)
@@ -308,6 +332,11 @@ class Floor:
                 yield f"call {call.id} waits without a visit"
             if call.leaving_as is not None and call.stage is not Stage.WAITING:
                 yield f"call {call.id} is leaving its wait and is {call.stage.value}"
+            if call.aside is not None:
+                if call.stage not in (Stage.WAITING, Stage.OFFERED) or call.in_net:
+                    yield f"call {call.id} was led aside and is {call.stage.value}, in the net: {call.in_net}"
+                if call.in_menu and call.stage is Stage.OFFERED:
+                    yield f"call {call.id} is offered in the menu {call.aside.menu}"
             for leg in call.legs:
                 if self.channels.get(leg.channel) != call.id:
                     yield f"channel {leg.channel} of call {call.id} is not known as such"
