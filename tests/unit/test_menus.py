@@ -266,3 +266,58 @@ def test_cel_tells_the_way_through_the_menus_and_a_forward_is_no_answer() -> Non
     )
     assert [each.choice for each in trace.menus] == [Choice.FORWARD]
     assert trace.answered is None
+
+
+# -- a language that is remembered -------------------------------------------------------------------------------
+
+
+def chooses(d: Desk, s: float, call: str, language: str | None, *, key: str = "2", **more: object) -> None:
+    told = i.ChannelArrived(
+        at=d.at(s), node=NODE, channel=ChannelId(call), name="x", number=NUMBER, caller="0312345678"
+    )
+    d.tell(replace(told, **{k: v for k, v in more.items() if k == "caller"}))  # type: ignore[arg-type]
+    d.tell(i.AdmissionDecided(at=d.at(s), call=CallId(call), open=True, source="pushed"))
+    keyed = i.MenuKeyed(
+        at=d.at(s), call=CallId(call), menu="demo-l", key=key, choice=Choice.LANGUAGE, language=language
+    )
+    d.tell(replace(keyed, **{k: v for k, v in more.items() if k == "withheld"}))  # type: ignore[arg-type]
+
+
+def remembering(days: int = 30) -> Desk:
+    made = replace(centre(1), languages=("ja", "en"), remember_language_days=days)
+    return Desk().begin(configuration(made))
+
+
+def test_a_chosen_language_is_remembered_for_the_centres_days() -> None:
+    d = remembering()
+    chooses(d, 10, "c1", "en")
+    [known] = d.floor.tongues.values()
+    assert (known.language, known.caller.text) == ("en", "0312345678")
+    assert known.until == d.at(10 + 30 * 86_400)
+
+
+@pytest.mark.parametrize(
+    ("days", "more"),
+    [(0, {}), (30, {"caller": None}), (30, {"withheld": True}), (30, {"key": "known"})],
+    ids=["not wanted", "no number", "withheld", "was known"],
+)
+def test_a_language_is_not_remembered(days: int, more: dict[str, object]) -> None:
+    d = remembering(days)
+    chooses(d, 10, "c1", "en", **more)  # type: ignore[arg-type]
+    assert not d.floor.tongues
+    assert d.floor.calls[CallId("c1")].language == "en", "it holds for this call all the same"
+
+
+def test_the_step_of_a_remembered_language_is_told_in_words() -> None:
+    d = remembering()
+    chooses(d, 10, "c1", "en", key="known")
+    [fact] = d.told(f.MenuAnswered)
+    assert isinstance(fact, f.MenuAnswered) and "remembered" in fact.reason
+
+
+def test_languages_whose_time_is_over_are_let_go() -> None:
+    d = remembering(1)
+    for n in range(256):
+        chooses(d, 10, f"c{n}", "en")
+    chooses(d, 10 + 86_400, "late", "en")
+    assert list(d.floor.tongues) == ["late"]

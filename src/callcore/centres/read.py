@@ -198,6 +198,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     menu_tables = top.tables("menus")
     menu_names = [f"{centre_id}-{table.name('id', 'language')}" for table in menu_tables]
     closed_menu = _menu(head, "closed_menu", centre_id, menu_names)
+    remember = head.integer("remember_language_days", 0, 0, 366)
     head.close()
 
     targets = top.table("targets", required=False)
@@ -261,6 +262,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         display_roman=display_roman,
         menus=menus.menus,
         closed_menu=closed_menu,
+        remember_language_days=remember,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

@@ -381,6 +381,8 @@ class Centre:
     menus: tuple[Menu, ...] = ()
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
+    remember_language_days: int = 0
+    """For so many days a number that chose a language is not asked again; 0: it is asked in each call."""
 
     @property
     def time_zone(self) -> str:

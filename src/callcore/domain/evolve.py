@@ -20,6 +20,7 @@ from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
     Pace,
+    Tongue,
     drop_call,
     put_agent,
     put_call,
@@ -401,11 +402,19 @@ def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
         return put_call(
             floor, changed(call, stage=_stage(call, fact), aside=changed(call.aside, outcome=outcome))
         )
+    stage = _stage(call, fact)
+    if fact.remember_until is not None and fact.language is not None and call.caller.text is not None:
+        tongues, most = floor.tongues, floor.tongues_most
+        if len(tongues) >= most:
+            tongues = Map({name: known for name, known in tongues.items() if known.until > fact.at})
+            most = max(256, 2 * len(tongues))
+        chosen = Tongue(call.caller, fact.language, fact.remember_until)
+        floor = changed(floor, tongues=tongues.set(call.id, chosen), tongues_most=most)
     return put_call(
         floor,
         changed(
             call,
-            stage=_stage(call, fact),
+            stage=stage,
             language=fact.language or call.language,
             queue=fact.queue or call.queue,
             served=_served(call.served, fact.choice),

@@ -186,7 +186,7 @@ class MenuAnswered(Fact):
     call: CallId
     menu: str
     key: str
-    """`0` to `9`, `*`, `#`; empty: none."""
+    """`0` to `9`, `*`, `#`; `known`: none was asked for, the language was remembered; empty: none."""
     choice: Choice
     to: str
     """The menu, the announcement's kind or the outside number."""
@@ -196,6 +196,8 @@ class MenuAnswered(Fact):
     """That was chosen by this key."""
     reason: str
     """In words: the step of the way through the menus."""
+    remember_until: Instant | None = None
+    """So long the language is remembered for the caller's number; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Tongue:
+    """A language that a caller chose, remembered until then."""
+
+    caller: Personal
+    language: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     run: int = 0
     at: Instant = Instant(0)
@@ -113,6 +122,10 @@ class Floor:
     """The callers of the last day, and perhaps some more: who calls again is one of them."""
     recent_most: int = 256
     """So many are kept before those that are old enough are forgotten."""
+    tongues: Map[CallId, Tongue] = field(default_factory=Map)
+    """The languages that callers chose and are not asked for again, by the call in which they did."""
+    tongues_most: int = 256
+    """As `recent_most`."""
     offers: Map[OfferId, Offer] = field(default_factory=Map)
     """Open offers only."""
     offers_made: int = 0

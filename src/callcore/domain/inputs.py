@@ -106,6 +106,8 @@ class MenuKeyed(Input):
     choice: Choice
     to: str = ""
     language: str | None = None
+    withheld: bool = False
+    """The caller's number is not to be shown: nothing is remembered by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

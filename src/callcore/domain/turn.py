@@ -62,6 +62,8 @@ STEP_SETTLES_S = 2
 """Seconds after a step of the clock within which the rings that Asterisk ended for it are told. They come at once."""
 PHRASE_GRACE_S = 3
 """Seconds beyond the longest phrase within which the caller's way back is told; then it is taken for granted."""
+KNOWN_KEY = "known"
+"""The dialplan's word for the key that was not asked for, because the language was remembered."""
 OVERFLOW_AGAIN_S = 1
 """Seconds after which an overflow that was not carried out is tried again."""
 
@@ -686,7 +688,13 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
         queue = None
     ja, en = _CHOICES[told.choice]
     to = " ".join(part for part in (told.to, told.language or "") if part)
-    key = told.key or "–"
+    key = "覚えていた言語 / remembered" if told.key == KNOWN_KEY else told.key or "–"
+    centre = turn.floor.centres.get(call.centre)
+    days = centre.remember_language_days if centre is not None else 0
+    # What nobody witnessed does not tell whether the number was withheld.
+    chosen = told.language is not None and told.key != KNOWN_KEY
+    remembered = days > 0 and chosen and not told.withheld and not reconstructed
+    remembered = remembered and call.caller.text is not None and call.stage is Stage.ANNOUNCED
     turn.tell(
         f.MenuAnswered(
             at=told.at,
@@ -698,6 +706,7 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
             queue=queue,
             language=told.language,
             reason=f"{told.menu} [{key}] {ja} {to}".rstrip() + f" / {told.menu} [{key}] {en} {to}".rstrip(),
+            remember_until=after(told.at, seconds(days * 86_400)) if remembered else None,
             reconstructed=reconstructed,
         )
     )

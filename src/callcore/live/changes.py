@@ -206,6 +206,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
             "closed_menu": short(centre.closed_menu or ""),
+            "remember_language_days": str(centre.remember_language_days),
             "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {

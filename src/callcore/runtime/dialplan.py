@@ -38,6 +38,8 @@ CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_REPLY",
 )
 QUEUE, PHONES, NOTE = "CALLCORE_QUEUE", "CALLCORE_PHONES", "CALLCORE_NOTE"
+LANGUAGES, SECRET = "callcore-language", "CALLCORE_SECRET"
+"""AstDB's family of remembered languages, and the global variable without which nobody is known there."""
 SAID = "CALLCORE_SAID"
 """What is said in front of a menu to who is led there from the waiting line."""
 HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
