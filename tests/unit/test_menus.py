@@ -131,9 +131,12 @@ def test_random_keys_always_come_to_an_end(seed: int) -> None:
     found = read(PROJECT / "centres")
     site = chance.choice([each for each in found.centres if each.menus])
     menus = {menu.id: menu for menu in site.menus}
-    is_open = chance.random() < 0.5
-    name = site.numbers[0].menu if is_open else site.closed_menu
-    assert name is not None
+    starts = [
+        *((number.menu, "agent") for number in site.numbers),
+        (site.closed_menu, "announcement"),
+        *((rule.menu, "line") for queue in site.queues for rule in queue.overflow),
+    ]
+    name, goes_on = chance.choice([(menu, end) for menu, end in starts if menu is not None])
     end, misses = "", 0
     for _ in range(30):
         menu = menus[name]
@@ -141,7 +144,7 @@ def test_random_keys_always_come_to_an_end(seed: int) -> None:
         if key is None:
             misses += 1
             if misses >= menu.tries:
-                end = "agent" if is_open else "announcement"
+                end = goes_on
                 break
         elif key.choice is Choice.MENU:
             name, misses = key.to, 0
