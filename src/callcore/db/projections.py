@@ -202,7 +202,6 @@ _NOTED = (
     f.OverflowBegan,
     f.OverflowUndone,
     f.OverflowMenuBegan,
-    f.LineRejoined,
     f.CallGivenUp,
     f.MenuAnswered,
     f.AgentPaused,
