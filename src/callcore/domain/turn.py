@@ -120,7 +120,7 @@ class Turn:
             reasons += (call.priority_reason,) if call.priority_reason is not None else ()
         since = call.entered_at or entered or at
         place = (priority, since, call.id)
-        wait = None if reconstructed else estimate.wait_s(self.floor, name, place)
+        wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
         self.tell(
             f.VisitBegan(
                 at=at,
@@ -310,6 +310,8 @@ class Turn:
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
             outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
+        if ending.abuse:
+            self.want(e.ProtectRecording(call.id))  # once more: there may have been no file yet
         self.tell(
             f.CallEnded(
                 at=at,
