@@ -17,7 +17,8 @@ from callcore.domain.ids import QueueId
 def standing(floor: Floor, queue: QueueId, call: Call) -> tuple[str, str | None]:
     """The phrases for the caller's place, and for the estimated wait if that is known."""
     place = place_of(call)
-    wait = estimate.wait_s(floor, queue, place)
+    language = call.visit.language if call.visit is not None else None
+    wait = estimate.wait_s(floor, queue, place, language)
     return phrases.place(floor.ahead(queue, place) + 1), None if wait is None else phrases.wait(wait)
 
 
