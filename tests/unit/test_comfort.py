@@ -15,6 +15,7 @@ from callcore.domain.centre import Cause, Centre, Comfort, Overflow
 from callcore.domain.ids import CallId, CentreId, ChannelId
 from callcore.domain.stages import Choice, OfferStage, Party, Presence, Treatment, Work
 from tests.support.acd import Acd, crew, opened, queue, site
+from tests.support.floors import NODE
 
 EACH = Comfort(every_s=30, first_s=10)
 MENU = "demo-full"
@@ -411,3 +412,13 @@ def test_killed_in_the_menu_the_keys_that_nobody_saw_are_told_and_the_place_is_k
     )
     d.snapshot(25, seen(d, 25, "callcore-hold", "WaitForCondition"), traces=(traced,))
     assert d.outcomes()["c2"] == "overflow_key"
+
+
+def test_while_nobody_watches_no_phrase_is_taken_to_be_over() -> None:
+    d = busy()
+    d.until(21)
+    d.tell(i.LinkDropped(at=d.at(22), node=NODE))
+    d.until(60)
+    assert d.call_now().aside is not None and not d.told(f.Healed)
+    d.snapshot(61, seen(d, 61, "callcore-hold", "WaitForCondition"))
+    assert d.call_now().aside is None

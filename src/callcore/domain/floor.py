@@ -256,7 +256,7 @@ class Floor:
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
         if call.aside is not None:
-            if call.aside.until is not None:
+            if self.linked and call.aside.until is not None:  # else the first look tells where the caller is
                 due.append(call.aside.until)
         elif self.linked and call.may_be_offered:
             due.extend(self._overflow_due(queue, visit, call.been, now))

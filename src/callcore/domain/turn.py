@@ -480,7 +480,7 @@ class Turn:
     def waited(self, call: Call, at: Instant) -> None:
         """Time has brought this caller to a rung of the ladder, or to a limit."""
         aside = call.aside
-        if aside is not None and aside.until is not None and aside.until <= at:
+        if aside is not None and self.floor.linked and aside.until is not None and aside.until <= at:
             self.rejoin(call, at, "戻ったという知らせがない / the way back was never told")
             self.tell(f.Healed(at=at, what=f"phrase {aside.number} of call {call.id}: no end was told"))
             call = self.floor.calls[call.id]
