@@ -16,6 +16,7 @@ from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import Choice, Device
+from tests.e2e.test_menu_walks import desks, walks
 from tests.support import audio
 from tests.support.prompts import SHIPPED, put_prompt
 from tests.support.station import (
@@ -45,6 +46,14 @@ tries = 3
 [[menus.keys]]
 key = "1"
 wait = true
+
+[[menus.keys]]
+key = "2"
+say = "wrong_key"
+
+[[menus.keys]]
+key = "3"
+forward = "0120950178"
 
 [[menus.keys]]
 key = "9"
@@ -322,6 +331,20 @@ async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(key: 
         keyed = [x.choice for x in s.told(f.MenuAnswered)]
         assert keyed == [Choice.WAIT] if key else Choice.WAIT not in keyed
         s.books_agree()
+
+
+@pytest.mark.parametrize("agents", [0, 2])
+async def test_whatever_callers_who_wait_key_each_has_one_end_and_no_channel_stays(agents: int) -> None:
+    """Eight at a time, of whom one may wait: phrases, menus, forwards and agents all at once."""
+    rules = comfort(3) + BEYOND
+    async with station(Waits(agents=2, acw_s=0, rules=rules, more=MENUS), prompts=prompts) as s:
+        if agents:
+            await desks(s)
+        found = await walks(s, 24, 20261128)
+        allowed = {"abandoned", "abandoned_short", "overflow_full", "overflow_key"}
+        assert set(found) <= (allowed | {"completed"} if agents else allowed), found
+        assert s.told(f.OverflowMenuBegan) or agents
+        assert s.floor().problems() == []
 
 
 async def test_a_number_that_chose_a_language_is_not_asked_again_also_without_the_engine() -> None:
