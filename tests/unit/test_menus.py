@@ -110,6 +110,9 @@ def test_the_menus_are_drawn_with_every_key_and_where_they_end() -> None:
     assert 'oita-night-language -->|"3 zh"| oita-lost-card' in chart
     assert '(["転送 / forward 0120950178"])' in chart
     assert 'oita-lost-card -.->|"2 × 5 s"| oita-told' in chart
+    assert 'izunokuni-general-lines["総合案内: lines"] --> izunokuni-full' in chart
+    assert 'izunokuni-full -->|"1"| izunokuni-line' in chart
+    assert 'izunokuni-full -.->|"2 × 5 s"| izunokuni-line' in chart
     assert "ageo" not in chart
 
 
