@@ -10,13 +10,14 @@ import pytest
 
 from callcore.ami import cel
 from callcore.ami.translate import menu_keyed
-from callcore.centres import CentreFileErrors, read
+from callcore.centres import CentreFileErrors, load, read
 from callcore.centres.diagram import drawn
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId, ChannelId, Instant
 from callcore.domain.stages import Choice, Outcome
 from callcore.pbx.render import render
+from callcore.prompts import shelf
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 from tests.unit.test_render import settings, text
 
@@ -68,6 +69,25 @@ LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
         ("skills = { en = 1, zh = 1 }", "skills = { en = 1 }", "", ""),
         ('say = "lost_card"', 'say = "Lost-Card"', "can't be a kind of announcement", "案内の種類"),
         ('menu = "language"', 'menu = "speech"', 'no menu "speech"', "メニュー"),
+        ('menu = "full"', 'menu = "fully"', 'no menu "fully"', "メニュー"),
+        ('then = "menu"\nmenu = "full"', 'then = "menu"', 'asks for "menu"', "必要です"),
+        ('then = "announce"', 'then = "announce"\nagain_s = 5', '"again_s" goes with', "のときだけ"),
+        (
+            LOST,
+            '[[menus.keys]]\nkey = "1"\nwait = true\n',
+            "for a menu of callers who wait",
+            "待っている人の",
+        ),
+        ("wait = true", 'queue = "general"', "who waits already can't choose", "待っている人の"),
+        ("wait = true", 'language = "en"', "who waits already can't choose", "待っている人の"),
+        (
+            'say = ["have_ready", "hours_info"]',
+            "place = false\nwait = false",
+            "nothing is said to who waits",
+            "言うことがひとつもありません",
+        ),
+        ('say = ["have_ready", "hours_info"]', 'say = ["Ready"]', "can't be a kind of", "案内の種類"),
+        ("every_s = 60", "every_s = 5", '"every_s" must be 10 to 3600', "10 から 3600"),
     ],
 )
 def test_a_menu_that_leads_nowhere_is_refused_in_both_languages(
@@ -327,3 +347,20 @@ def test_languages_whose_time_is_over_are_let_go() -> None:
         chooses(d, 10, f"c{n}", "en")
     chooses(d, 10 + 86_400, "late", "en")
     assert list(d.floor.tongues) == ["late"]
+
+
+def test_a_phrase_for_who_waits_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    sounds = tmp_path / "prompts"
+    for owner in ("oita", *shelf.LANGUAGES, shelf.COMMON):
+        (sounds / owner).parent.mkdir(exist_ok=True)
+        (sounds / owner).symlink_to(PROJECT / "ivr_prompts" / owner)
+    (tmp_path / "oita.toml").write_text(
+        OITA.replace('say = ["have_ready", "hours_info"]', 'say = ["have_ready", "hours_info", "closed"]'),
+        "utf-8",
+    )
+    with pytest.raises(CentreFileErrors) as raised:
+        load(tmp_path, sounds)
+    said = raised.value.texts("en")
+    assert len(said) == 4 and "the phrase closed (ja) for who waits is" in said[0]
+    (tmp_path / "oita.toml").write_text(OITA, "utf-8")
+    assert load(tmp_path, sounds).centres[0].queues[0].comfort is not None
