@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callcore.ami.tongues import seal
+from callcore.domain.blocked import hashed
 from callcore.domain.ids import CentreId
 from callcore.domain.stages import Choice
 from callcore.runtime import dialplan
@@ -41,7 +41,7 @@ def centre(*, night: bool = False) -> object:
 
 
 async def known(floor: Floor, value: str, *, number: str = CALLER, secret: str = SECRET) -> None:
-    key = f"oita/{seal(SECRET, CentreId('oita'), number)}"
+    key = f"oita/{hashed(SECRET, CentreId('oita'), number)}"
     await floor.ami.action("Setvar", Variable=dialplan.SECRET, Value=secret)
     answer = await floor.ami.action("DBPut", Family=dialplan.LANGUAGES, Key=key, Val=value)
     assert answer[0]["Response"] == "Success", answer

@@ -260,6 +260,8 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/agents/{agent}/dial",
         "/api/v1/calls/{call}/answer",
         "/api/v1/centres/{centre}/answers",
+        "/api/v1/centres/{centre}/blocked",
+        "/api/v1/centres/{centre}/blocked/{entry}",
         "/api/v1/centres/{centre}/emergency",
     }
     schemas = document["components"]["schemas"]

@@ -13,7 +13,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,8 +21,9 @@ import structlog
 
 from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, AmiError
+from callcore.domain.blocked import hashed, plain
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -31,13 +31,6 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 1.0
 """Between two looks whether somebody has chosen a language."""
 TIMEOUT_S = 2.0
-_DIALLED = frozenset("0123456789+")
-
-
-def seal(secret: str, centre: CentreId, number: str) -> str:
-    """By what AstDB knows a caller; the dialplan makes the same of what arrives."""
-    kept = "".join(sign for sign in number if sign in _DIALLED)
-    return hashlib.sha1(f"{secret}/{centre}/{kept}".encode(), usedforsecurity=False).hexdigest()
 
 
 class Tongues:
@@ -84,14 +77,14 @@ class Tongues:
         for name in sorted(new, key=lambda name: (floor.tongues[name].caller.at, name)):
             known = floor.tongues[name]
             centre = floor.centres.get(known.caller.centre)
-            number = known.caller.text
+            number = plain(known.caller.text)
             self._told.add(name)
             if centre is None or not centre.remember_language_days or number is None or known.until <= now:
                 continue
             await self._call(
                 Action="DBPut",
                 Family=dialplan.LANGUAGES,
-                Key=f"{centre.id}/{seal(self._secret, centre.id, number)}",
+                Key=f"{centre.id}/{hashed(self._secret, centre.id, number)}",
                 Val=f"{known.language}~{known.until // SECOND}",
             )
 

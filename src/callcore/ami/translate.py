@@ -262,11 +262,14 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 open=decision == "open",
                 source=event.get("Source") or "",
                 emergency=decision == "emergency",
+                blocked=decision == "blocked",
             )
         case "CallcoreMenu" if call is not None:
             keyed = menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
             withheld = event.get("Withheld") == "yes"
             return keyed if keyed is None or not withheld else replace(keyed, withheld=True)
+        case "CallcoreInsisted" if call is not None:
+            return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:
             aside = event.get("Aside") or ""
             known = aside.isascii() and aside.isdigit() and len(aside) < 10

@@ -32,6 +32,7 @@ from callcore.domain.centre import (
     Number,
     Phone,
     Queue,
+    Unwelcome,
 )
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
@@ -42,6 +43,8 @@ KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages, its own or the common one."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
+BLOCKED_KIND, WITHHELD_KIND = "blocked", "withheld"
+"""Likewise for a centre that refuses listed callers, and those who withhold their number."""
 RESERVED = (shelf.COMMON, shelf.MUSIC, *LANGUAGES)
 """Folders beside the centres' own below the sounds folder."""
 
@@ -221,9 +224,13 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
+    blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     comforts = tuple(dict.fromkeys(k for q in queues if q.comfort is not None for k in q.comfort.say))
-    wanted = ((*KINDS, OVERFLOW_KIND) if announces else KINDS) + menus.kinds + comforts
+    wanted: tuple[str, ...] = (*KINDS, OVERFLOW_KIND) if announces else KINDS
+    wanted += (BLOCKED_KIND,) if blocked is Unwelcome.ANNOUNCE else ()
+    wanted += (WITHHELD_KIND,) if withheld is Unwelcome.ANNOUNCE else ()
+    wanted += menus.kinds + comforts
     told = announcements.read_announcements(
         top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
     )
@@ -254,6 +261,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         keep=sharing.keep,
         lends_to=sharing.lends_to,
         callers=callers,
+        blocked=blocked,
+        withheld=withheld,
         staff=staff,
         test_numbers=test_numbers,
         outgoing=outgoing,
@@ -265,6 +274,16 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         remember_language_days=remember,
     )
     return Page(top.sheet, centre, tuple(reaches))
+
+
+def _unwelcome(table: Table) -> tuple[Unwelcome, Unwelcome]:
+    """What becomes of listed callers, and of those who withhold their number."""
+    rules = tuple(each.value for each in Unwelcome)
+    blocked, withheld = (
+        Unwelcome(table.choice(key, rules, Unwelcome.SERVE.value)) for key in ("blocked", "withheld")
+    )
+    table.close()
+    return blocked, withheld
 
 
 def _zone(head: Table) -> str:

@@ -74,6 +74,8 @@ CALLERS_KINDS: Final = (
     "apology",
     "overflow",
     "emergency",
+    "blocked",
+    "withheld",
     "please_wait",
     "wrong_key",
     "no_key",
