@@ -175,7 +175,7 @@ async def test_who_becomes_free_in_a_phrase_rings_at_its_end_and_not_before() ->
     async with station(Waits(agents=1, acw_s=0, rules=comfort()), prompts=prompts) as s:
         waits, ringing, began = await free_at_the_phrase(s)
         back = await s.fact(f.LineRejoined)
-        made = next(x for x in s.told(f.OfferMade) if x.call == began.call)
+        made = await s.fact(f.OfferMade, lambda x: x.call == began.call)
         rang = await s.fact(f.OfferRang, lambda x: x.call == began.call)
         assert began.at < made.at < back.at < rang.at
         assert back.at - began.at > 3 * SECOND, "the phrase is 3.4 s long"
@@ -197,7 +197,7 @@ async def test_who_becomes_free_in_a_phrase_rings_at_its_end_and_not_before() ->
 async def test_with_cut_the_phone_rings_in_the_middle_of_the_phrase() -> None:
     async with station(Waits(agents=1, acw_s=0, rules=comfort(cut=True)), prompts=prompts) as s:
         waits, ringing, began = await free_at_the_phrase(s)
-        made = next(x for x in s.told(f.OfferMade) if x.call == began.call)
+        made = await s.fact(f.OfferMade, lambda x: x.call == began.call)
         rang = await s.fact(f.OfferRang, lambda x: x.call == began.call)
         assert rang.at - made.at < SECOND
         assert rang.at - began.at < 3 * SECOND
