@@ -32,6 +32,7 @@ from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.phones import PhoneGuard, Violation
 from callcore.ami.reload import reload
+from callcore.ami.tongues import Tongues
 from callcore.ami.translate import TALK_KEYS, FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
 from callcore.ami.wire import AmiError, Event
@@ -211,6 +212,12 @@ class Engine:
             salt=secrets.callers,
             now=self._now,
         )
+        self._tongues = Tongues(
+            self._link,
+            floor=lambda: self._loop.floor,
+            generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            now=self._now,
+        )
         self._lamps = Lamps(
             self._link,
             floor=lambda: self._loop.floor,
@@ -312,6 +319,7 @@ class Engine:
             "look": self._watch.run,
             "ahead": self._ahead.run,
             "lamps": self._lamps.run,
+            "tongues": self._tongues.run,
             "checkpoint": self._checkpoints,
         }
         self._tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]

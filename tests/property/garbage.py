@@ -52,6 +52,8 @@ CONTEXTS = (
     "callcore-net",
     "callcore-offer",
     "callcore-overflow",
+    "callcore-comfort",
+    "callcore-menu",
     "callcore-admit",
     "callcore-phones",
 )
@@ -96,6 +98,8 @@ class Source:
             self._insisted,
             *(self._listed,) * 2,
             *(self._held,) * 5,
+            *(self._back,) * 3,
+            self._not_led,
             *(self._menu,) * 3,
             self._in_net,
             self._apologised,
@@ -264,6 +268,21 @@ class Source:
 
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.CallerHeld(at=self.at, call=self._open_call(floor, a) if b % 8 else self._call(floor, a))
+
+    def _aside(self, floor: Floor, a: int, b: int) -> tuple[CallId, int]:
+        """A call, mostly one that was led aside, and mostly by its number."""
+        led = sorted(c.id for c in floor.calls.values() if c.aside is not None)
+        call = _pick(led, a) if led and b % 8 else self._open_call(floor, a)
+        known = floor.calls.get(call)
+        return call, b % 3 if known is None or known.aside is None or b % 7 == 0 else known.aside.number
+
+    def _back(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        call, number = self._aside(floor, a, b)
+        return i.CallerHeld(at=self.at, call=call, aside=number)
+
+    def _not_led(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call, number = self._aside(floor, a, b)
+        return i.AsideNotBegun(at=self.at, call=call, number=number, reason="x", caller_gone=c % 4 == 0)
 
     def _menu(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         """Any key, to queues of any centre, and in languages that few or none speak."""
@@ -581,6 +600,10 @@ class Source:
             entered=Instant(self.at - (n % 20) * SECOND) if n % 2 else None,
         )
 
+    def _keyed(self, call: CallId, n: int) -> i.MenuKeyed:
+        at = Instant(self.at - n % 20 * SECOND)
+        return i.MenuKeyed(at=at, call=call, menu="m", key="1", choice=_pick(list(Choice), n))
+
     def _trace(self, call: CallId, floor: Floor, n: int) -> i.CallTraced:
         def some(k: int) -> Instant | None:
             return Instant(self.at - (n * k % 30) * SECOND) if (n + k) % 3 else None
@@ -600,6 +623,8 @@ class Source:
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
             overflow=(self.at, Outcome.OVERFLOW_FULL) if n % 5 == 1 else None,
+            held=some(6),
+            menus=(self._keyed(call, n),) if n % 3 == 0 else (),
             blocked=n % 4 == 2,
             insisted=some(6) if n % 8 == 2 else None,
             last=Instant(self.at - n % 10 * SECOND),

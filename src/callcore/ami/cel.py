@@ -92,6 +92,7 @@ class _Trace:
     open: bool | None = None
     entered: Instant | None = None
     net: Instant | None = None
+    held: Instant | None = None
     inside: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
@@ -226,6 +227,8 @@ def _fold(trace: _Trace, line: Line) -> None:
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
             if line.user == "callcore-net":
                 trace.net = line.at
+            else:
+                trace.held = line.at
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
@@ -323,6 +326,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         overflow=trace.overflow,
         emergency=trace.emergency,
         menus=tuple(trace.menus),
+        held=trace.held,
         blocked=trace.blocked,
         insisted=trace.insisted,
         last=trace.last,

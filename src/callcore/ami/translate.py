@@ -6,7 +6,7 @@ the desk that knows PINs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
@@ -265,11 +265,15 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 blocked=decision == "blocked",
             )
         case "CallcoreMenu" if call is not None:
-            return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
+            keyed = menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
+            withheld = event.get("Withheld") == "yes"
+            return keyed if keyed is None or not withheld else replace(keyed, withheld=True)
         case "CallcoreInsisted" if call is not None:
             return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:
-            return i.CallerHeld(at=at, call=CallId(call))
+            aside = event.get("Aside") or ""
+            known = aside.isascii() and aside.isdigit() and len(aside) < 10
+            return i.CallerHeld(at=at, call=CallId(call), aside=int(aside) if known else None)
         case "CallcoreNet" if call is not None:
             return i.CallerInNet(at=at, call=CallId(call))
         case "CallcoreApology" if call is not None:

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from callcore.centres.names import QUEUE, known
+from callcore.centres.names import MENU, QUEUE, known
 from callcore.centres.sheet import Once, Table, nearest
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number
+from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number, Queue
 from callcore.domain.ids import CentreId, QueueId
 from callcore.domain.stages import Choice
 
-MENU = ("メニュー", "menu")
 KEYS = tuple("0123456789*#")
 TIMEOUT_MOST_S = 30
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
@@ -105,6 +104,9 @@ def _key(
     if table.given("end"):
         table.only_true("end")
         found.append((Choice.END, ""))
+    if table.given("wait"):
+        table.only_true("wait")
+        found.append((Choice.WAIT, ""))
     if language is not None and not found:
         return MenuKey(sign, Choice.LANGUAGE, "", language)
     if len(found) != 1:
@@ -112,8 +114,8 @@ def _key(
             table.path,
             f"キーひとつに行き先はひとつです(今は {len(found)} つ)",
             f"a key leads to exactly one thing (this one to {len(found)})",
-            "menu、queue、say、forward、end のどれかひとつか、language を書いてください",
-            "write one of menu, queue, say, forward, end, or a language",
+            "menu、queue、say、forward、wait、end のどれかひとつか、language を書いてください",
+            "write one of menu, queue, say, forward, wait, end, or a language",
         )
         return MenuKey(sign, Choice.END)
     kind, to = found[0]
@@ -146,12 +148,22 @@ def _target(
             return table.digits(key, "0120950178", 3, 15)
 
 
-def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], closed: str | None) -> None:
-    """Menus that nobody reaches, circles without an end, and keys that lead to an agent out of hours."""
+def check_menus(
+    found: Menus,
+    centre: CentreId,
+    numbers: tuple[Number, ...],
+    closed: str | None,
+    queues: tuple[Queue, ...],
+) -> None:
+    """Menus that nobody reaches, circles without an end, keys that lead to an agent out of hours, and keys that are not
+    for who waits already, or only for them."""
     menus = {menu.id: menu for menu in found.menus}
     tables = dict(zip((menu.id for menu in found.menus), found.tables, strict=True))
     by_night = _reached(menus, [] if closed is None else [closed])
-    reached = by_night | _reached(menus, [number.menu for number in numbers if number.menu is not None])
+    arriving = by_night | _reached(menus, [number.menu for number in numbers if number.menu is not None])
+    rules = [rule.menu for queue in queues for rule in queue.overflow]
+    waiting = _reached(menus, [menu for menu in rules if menu is not None])
+    reached = arriving | waiting
     for name, menu in menus.items():
         table, short = tables[name], name.removeprefix(f"{centre}-")
         if name not in reached:
@@ -160,9 +172,9 @@ def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], clo
                 f"メニュー「{short}」に行く道がありません",
                 f'nobody reaches the menu "{short}"',
                 f'[[numbers]] に menu = "{short}"、[centre] に closed_menu = "{short}"、'
-                "またはほかのメニューのキーから行けるようにしてください",
+                "またはほかのメニューのキーか溢れの規則から行けるようにしてください",
                 f'begin there from [[numbers]] (menu = "{short}") or [centre] (closed_menu = "{short}"), or lead a key '
-                "of another menu to it",
+                "of another menu or an overflow rule to it",
             )
         ends = [
             key
@@ -178,6 +190,23 @@ def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], clo
                 "どれかのキーを、待ち行列、案内、転送、終了のどれかにつないでください",
                 "lead one key of the circle to a queue, an announcement, an outside number or the end",
             )
+        for n, key in enumerate(menu.keys):
+            if name in waiting and (key.choice is Choice.QUEUE or key.language is not None):
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    "待っている人のメニューでは、言語や待ち行列は選べません",
+                    "who waits already can't choose a language or a queue",
+                    "wait、say、forward、menu、end のどれかを書いてください",
+                    "write wait, say, forward, menu or end",
+                )
+            if name in arriving and key.choice is Choice.WAIT:
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    "「wait」は、待っている人のメニュー(溢れの規則の menu)だけで使えます",
+                    '"wait" is for a menu of callers who wait (an overflow rule\'s) only',
+                    "queue などを書くか、このメニューに来る道を分けてください",
+                    "write e.g. queue, or make a menu of its own for those",
+                )
         if name in by_night:
             for n, key in enumerate(menu.keys):
                 if key.choice is Choice.QUEUE:

@@ -201,6 +201,7 @@ _NOTED = (
     f.AgentsAdded,
     f.OverflowBegan,
     f.OverflowUndone,
+    f.OverflowMenuBegan,
     f.CallGivenUp,
     f.MenuAnswered,
     f.AgentPaused,

@@ -30,6 +30,8 @@ class OfferCall(Effect):
     channel_name: str
     phones: tuple[PhoneId, ...]
     ring_s: int
+    cut: bool = False
+    """Out of a phrase, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,21 @@ class EndWait(Effect):
     outcome: Outcome
     treatment: Treatment
     announcement: str = "overflow"
+    cut: bool = False
+    """Out of a phrase, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadAside(Effect):
+    """Redirect the waiting caller, out of the blocking wait only, to a phrase, or into a menu with words in front.
+
+    `said`: whole phrases or announcements' kinds; of a phrase exactly one."""
+
+    call: CallId
+    channel_name: str
+    number: int
+    said: tuple[str, ...]
+    menu: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from immutables import Map
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
-from callcore.domain.call import CALL, Call, Leg, Visit
+from callcore.domain.call import CALL, Aside, Call, Leg, Visit
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
     Pace,
+    Tongue,
     drop_call,
     put_agent,
     put_call,
@@ -55,6 +56,9 @@ covers a long list of events replayed by a mistaken adapter."""
 
 AGAIN_S = 86_400
 """Seconds within which a caller calls again (再入電): the last 24 hours."""
+
+NOT_LED_S = 1
+"""Seconds after which a caller who could not be led into a menu is led there again."""
 
 PACE_KEPT = 0.98
 """What an observation of a queue's pace weighs after another one: about the last fifty count."""
@@ -278,10 +282,16 @@ def _call_moved(call: Call, by: int) -> Call:
             entered_at=Instant(visit.entered_at + by),
             since=Instant(visit.since + by),
             not_before=_moved(visit.not_before, by),
+            menus=tuple((menu, Instant(at + by)) for menu, at in visit.menus),
         )
+    aside = call.aside
+    if aside is not None:
+        aside = changed(aside, since=Instant(aside.since + by), until=_moved(aside.until, by))
     return changed(
         call,
         visit=visit,
+        aside=aside,
+        comfort_from=_moved(call.comfort_from, by),
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
@@ -425,16 +435,39 @@ def _(fact: f.AdmissionDiffered, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
+    if call.stage is Stage.WAITING:
+        if call.aside is None or call.aside.menu is None:
+            raise IllegalTransition(f"call {call.id} waits and is in no menu")
+        outcome = _ends_as(call.aside, fact.choice)
+        return put_call(
+            floor, changed(call, stage=_stage(call, fact), aside=changed(call.aside, outcome=outcome))
+        )
+    stage = _stage(call, fact)
+    if fact.remember_until is not None and fact.language is not None and call.caller.text is not None:
+        tongues, most = floor.tongues, floor.tongues_most
+        if len(tongues) >= most:
+            tongues = Map({name: known for name, known in tongues.items() if known.until > fact.at})
+            most = max(256, 2 * len(tongues))
+        chosen = Tongue(call.caller, fact.language, fact.remember_until)
+        floor = changed(floor, tongues=tongues.set(call.id, chosen), tongues_most=most)
     return put_call(
         floor,
         changed(
             call,
-            stage=_stage(call, fact),
+            stage=stage,
             language=fact.language or call.language,
             queue=fact.queue or call.queue,
             served=_served(call.served, fact.choice),
         ),
     )
+
+
+def _ends_as(aside: Aside, choice: Choice) -> Outcome | None:
+    """What a waiting caller's call would end as after this answer in a menu. Who chose something else than to wait
+    ended the wait by key; who is on the way back waits as before."""
+    if choice in (Choice.FORWARD, Choice.END):
+        return Outcome.OVERFLOW_KEY
+    return None if choice in (Choice.WAIT, Choice.UNREACHED) else aside.cause
 
 
 def _served(before: bool, choice: Choice) -> bool:
@@ -467,8 +500,96 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             in_net=call.in_net and call.stage is Stage.WAITING,
             # An agent who put down in the talk before has no part in how this wait ends.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
+            aside=call.aside if call.stage is Stage.WAITING else None,
+            comfort_round=0,
+            comfort_step=0,
+            comfort_from=None,
         ),
     )
+
+
+@_apply.register
+def _(fact: f.ComfortBegan, floor: Floor) -> Floor:
+    call = _on_the_line(floor, fact)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            aside=Aside(fact.number, fact.at, fact.until),
+            asides=fact.number,
+            comfort_round=call.comfort_round + fact.last,
+            comfort_step=0 if fact.last else call.comfort_step + 1,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.OverflowMenuBegan, floor: Floor) -> Floor:
+    call = _on_the_line(floor, fact)
+    _, visit = _visiting(floor, fact.call)
+    led = Aside(fact.number, fact.at, None, fact.menu, fact.outcome, fact.outcome)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            aside=led,
+            asides=fact.number,
+            visit=changed(visit, menus=_led_to(visit, fact.menu, fact.at)),
+        ),
+    )
+
+
+def _on_the_line(floor: Floor, fact: f.ComfortBegan | f.OverflowMenuBegan) -> Call:
+    call = _call(floor, fact.call)
+    if call.aside is not None or call.in_net or fact.number <= call.asides:
+        raise IllegalTransition(f"call {call.id} can't be led aside for the {fact.number}. time")
+    return call
+
+
+def _led_to(visit: Visit, menu: str, at: Instant | None) -> tuple[tuple[str, Instant], ...]:
+    """The menus of a visit with this one as last left at `at`; None: as if it had not been entered."""
+    others = tuple(each for each in visit.menus if each[0] != menu)
+    return others if at is None else (*others, (menu, at))
+
+
+@_apply.register
+def _(fact: f.LineRejoined, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    stage, aside = _stage(call, fact), call.aside
+    if aside is None or aside.number != fact.number:
+        raise IllegalTransition(f"call {call.id} was not led aside for the {fact.number}. time")
+    offers = floor.offers
+    for name in call.ringing:
+        offer = offers[name]
+        ring = offer.rings_until - offer.made_at - _reserved_for(aside, offer.made_at)
+        offers = offers.set(
+            name,
+            changed(
+                offer,
+                rings_until=Instant(fact.at + ring),
+                overdue_at=Instant(fact.at + ring + OFFER_GRACE_S * SECOND),
+            ),
+        )
+    comfort_from, step = call.comfort_from, call.comfort_step
+    if aside.menu is not None:
+        visit = changed(visit, menus=_led_to(visit, aside.menu, fact.at if fact.done else None))
+        comfort_from, step = fact.at, 0
+        if not fact.done:
+            visit = changed(visit, not_before=Instant(fact.at + NOT_LED_S * SECOND))
+    elif not fact.done or not step:
+        comfort_from, step = fact.at, 0
+    return put_call(
+        floor,
+        changed(call, stage=stage, visit=visit, aside=None, comfort_from=comfort_from, comfort_step=step),
+        offers=offers,
+    )
+
+
+def _reserved_for(aside: Aside | None, made_at: Instant) -> int:
+    """Microseconds for which an offer that is made now may have to wait for the end of a phrase."""
+    return 0 if aside is None or aside.until is None else max(0, aside.until - made_at)
 
 
 @_apply.register
@@ -510,7 +631,9 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NetEntered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
+    return put_call(
+        floor, changed(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at, aside=None)
+    )
 
 
 @_apply.register
@@ -522,7 +645,9 @@ def _(fact: f.NetLeft, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None))
+    return put_call(
+        floor, changed(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None, aside=None)
+    )
 
 
 @_apply.register
@@ -617,6 +742,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             visit=None,
             in_net=False,
             leaving_as=None,
+            aside=None,
             answered_at=call.answered_at or fact.at,
             talking_with=fact.agent,
             talking_leg=fact.channel,
@@ -638,12 +764,14 @@ def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[
     if visit is None or not visit.watched or fact.reconstructed:
         return floor.pace
     pace = floor.pace.get(visit.queue, Pace())
+    # A talk with the number that was chosen in a menu is no waiting.
+    until = call.aside.since if call.aside is not None and call.in_menu else fact.at
     return floor.pace.set(
         visit.queue,
         changed(
             pace,
             left=pace.left * PACE_KEPT + gave_up,
-            waited=pace.waited * PACE_KEPT + max(0, fact.at - visit.entered_at) / SECOND,
+            waited=pace.waited * PACE_KEPT + max(0, until - visit.entered_at) / SECOND,
         ),
     )
 
@@ -897,6 +1025,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
     together = fact.round or fact.offer
     if call.offer not in (None, together):
         raise IllegalTransition(f"offer {fact.offer} of round {together} meets the open round {call.offer}")
+    begins = fact.at + _reserved_for(call.aside, fact.at)
     offer = Offer(
         id=fact.offer,
         call=fact.call,
@@ -904,8 +1033,8 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         agent=fact.agent,
         phone=fact.phone,
         made_at=fact.at,
-        rings_until=Instant(fact.at + fact.ring_s * SECOND),
-        overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
+        rings_until=Instant(begins + fact.ring_s * SECOND),
+        overdue_at=Instant(begins + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
         round=together,
         reasons=fact.reasons,
@@ -948,7 +1077,7 @@ def _(fact: f.OfferRang, floor: Floor) -> Floor:
     ringing = changed(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
     return put_call(
         put_agent(floor, changed(agent, work=_work(agent, fact), state_since=fact.at)),
-        changed(call, stage=_stage(call, fact)),
+        changed(call, stage=_stage(call, fact), aside=None),
         offers=floor.offers.set(offer.id, ringing),
     )
 

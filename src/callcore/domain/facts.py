@@ -215,7 +215,7 @@ class MenuAnswered(Fact):
     call: CallId
     menu: str
     key: str
-    """`0` to `9`, `*`, `#`; empty: none."""
+    """`0` to `9`, `*`, `#`; `known`: none was asked for, the language was remembered; empty: none."""
     choice: Choice
     to: str
     """The menu, the announcement's kind or the outside number."""
@@ -225,6 +225,8 @@ class MenuAnswered(Fact):
     """That was chosen by this key."""
     reason: str
     """In words: the step of the way through the menus."""
+    remember_until: Instant | None = None
+    """So long the language is remembered for the caller's number; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +286,48 @@ class OverflowUndone(Fact):
     call: CallId
     reason: str
     not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComfortBegan(Fact):
+    """A waiting caller is told one phrase. An agent who becomes free meanwhile is reserved, and rings at its end."""
+
+    call: CallId
+    visit: VisitId
+    number: int
+    """Of the times that this call was led off the waiting line."""
+    said: str
+    """A whole phrase (`place-3`, `wait-soon`), or an announcement's kind."""
+    last: bool
+    """Music follows, and not another phrase."""
+    until: Instant
+    """By then the caller must be back on the waiting line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowMenuBegan(Fact):
+    """An overflow rule: the caller is led into a menu, and is offered nobody while there. The place is kept.
+
+    `said`: what is said in front of it, as in `ComfortBegan`."""
+
+    call: CallId
+    visit: VisitId
+    number: int
+    menu: str
+    outcome: Outcome
+    """That the call ends as if the caller puts down there."""
+    said: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRejoined(Fact):
+    """The caller is on the waiting line again after a phrase or a menu. `done` False: never left it."""
+
+    call: CallId
+    number: int
+    reason: str
+    done: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Tongue:
+    """A language that a caller chose, remembered until then."""
+
+    caller: Personal
+    language: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     run: int = 0
     at: Instant = Instant(0)
@@ -114,6 +123,10 @@ class Floor:
     """The callers of the last day, and perhaps some more: who calls again is one of them."""
     recent_most: int = 256
     """So many are kept before those that are old enough are forgotten."""
+    tongues: Map[CallId, Tongue] = field(default_factory=Map)
+    """The languages that callers chose and are not asked for again, by the call in which they did."""
+    tongues_most: int = 256
+    """As `recent_most`."""
     offers: Map[OfferId, Offer] = field(default_factory=Map)
     """Open offers only."""
     offers_made: int = 0
@@ -251,17 +264,41 @@ class Floor:
         due: list[int] = []
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
-        if self.linked and call.may_be_offered:
+        if call.aside is not None:
+            if self.linked and call.aside.until is not None:  # else the first look tells where the caller is
+                due.append(call.aside.until)
+        elif self.linked and call.may_be_offered:
             due.extend(self._overflow_due(queue, visit, call.been, now))
+            comfort = self.comfort_due(queue, call)
+            if comfort is not None:
+                due.append(comfort)
         return Instant(min(due)) if due else None
+
+    @staticmethod
+    def comfort_due(queue: Queue, call: Call) -> Instant | None:
+        """When the next phrase is to be said to a waiting caller; in the past: at once. None: never."""
+        if queue.comfort is None or call.visit is None:
+            return None
+        if call.comfort_step:
+            return call.visit.entered_at  # the round goes on
+        if call.comfort_from is None:
+            return Instant(call.visit.entered_at + queue.comfort.first_s * SECOND)
+        return Instant(call.comfort_from + queue.comfort.every_s * SECOND)
 
     @staticmethod
     def _overflow_due(queue: Queue, visit: Visit, been: tuple[QueueId, ...], now: Instant) -> Iterator[int]:
         not_before = visit.not_before or 0
         if not_before > now:
             yield not_before
+        menus = dict(visit.menus)
         for rule in queue.overflow:
             if rule.target is not None and rule.target in (*visit.also, *been):
+                continue
+            left = menus.get(rule.menu) if rule.menu is not None else None
+            again = 0 if left is None else left + rule.again_s * SECOND
+            if left is not None and (not rule.again_s or again > now):
+                if rule.again_s:
+                    yield again
                 continue
             if rule.cause is Cause.LONGEST_WAIT:
                 yield max(visit.entered_at + round(rule.limit * SECOND), not_before)
@@ -317,6 +354,11 @@ class Floor:
                 yield f"call {call.id} waits without a visit"
             if call.leaving_as is not None and call.stage is not Stage.WAITING:
                 yield f"call {call.id} is leaving its wait and is {call.stage.value}"
+            if call.aside is not None:
+                if call.stage not in (Stage.WAITING, Stage.OFFERED) or call.in_net:
+                    yield f"call {call.id} was led aside and is {call.stage.value}, in the net: {call.in_net}"
+                if call.in_menu and call.stage is Stage.OFFERED:
+                    yield f"call {call.id} is offered in the menu {call.aside.menu}"
             for leg in call.legs:
                 if self.channels.get(leg.channel) != call.id:
                     yield f"channel {leg.channel} of call {call.id} is not known as such"

@@ -30,7 +30,7 @@ class TimerKind(Enum):
     OFFER = "offer"
     """No end of an offer was told within its bound."""
     WAIT = "wait"
-    """A caller's wait comes to a rung of the ladder, to a limit, or to the next look at the estimate."""
+    """A caller's wait comes to a rung of the ladder, to a limit, to the next look at the estimate, or to a phrase."""
     PAUSE = "pause"
     """An agent's pause becomes longer than its reason may be."""
     RECORDING = "recording"
@@ -119,13 +119,16 @@ class MenuKeyed(Input):
     choice: Choice
     to: str = ""
     language: str | None = None
+    withheld: bool = False
+    """The caller's number is not to be shown: nothing is remembered by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerHeld(Input):
-    """The caller came to the waiting line."""
+    """The caller came to the waiting line. `aside`: back from there, by its number."""
 
     call: CallId
+    aside: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,16 @@ class WaitNotEnded(Input):
     """The redirect that was to end a wait was not done."""
 
     call: CallId
+    reason: str
+    caller_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsideNotBegun(Input):
+    """The redirect that was to lead a caller to a phrase or into a menu was not done."""
+
+    call: CallId
+    number: int
     reason: str
     caller_gone: bool = False
 
@@ -585,6 +598,8 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     menus: tuple[MenuKeyed, ...] = ()
     """The way through the menus, in order."""
+    held: Instant | None = None
+    """When the caller last came to the waiting line."""
     blocked: bool = False
     """It was refused by the centre's rule about this caller."""
     insisted: Instant | None = None

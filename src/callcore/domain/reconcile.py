@@ -47,6 +47,7 @@ PAST_LONGEST_WAIT_S = 30
 """Seconds after the queue's longest wait at which the dialplan's waiting line lets a caller go (`CALLCORE_LIMIT_…`)."""
 
 HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
+COMFORT = "callcore-comfort"
 OVERFLOW = "callcore-overflow"
 
 
@@ -157,7 +158,8 @@ def _overdue(turn: Turn, at: Instant) -> None:
                 offer.id, at, OfferStage.WITHDRAWN, "終わりの知らせがない / its end was never told"
             )
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
-        due = turn.floor.wait_due(call, at) if call.may_be_offered else None
+        looked_at = call.may_be_offered or call.aside is not None
+        due = turn.floor.wait_due(call, at) if looked_at else None
         if due is not None and due <= bound:
             turn.waited(call, at)
 
@@ -232,8 +234,14 @@ def _retrace(
         listing.let_through(turn, call, trace.insisted, reconstructed=True)
     for keyed in trace.menus:
         call = turn.floor.calls[name]
-        if call.stage is Stage.ANNOUNCED and keyed.at > turn.floor.watched_until:
+        if (call.stage is Stage.ANNOUNCED or call.in_menu) and keyed.at > turn.floor.watched_until:
             menu_answered(turn, call, keyed, reconstructed=True)
+    call = turn.floor.calls[name]
+    aside = call.aside
+    back = trace.held if caller is None else None  # else the channel itself says where it is now
+    if aside is not None and back is not None and back > max(aside.since, turn.floor.watched_until):
+        turn.fail_round(call, back, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        turn.rejoin(turn.floor.calls[name], back, "待ちに戻った / came back", reconstructed=True)
     call = turn.floor.calls[name]
     if (
         call.stage in (Stage.ARRIVED, Stage.ANNOUNCED)
@@ -413,14 +421,14 @@ def _still_here(
     waits_in = (
         HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
     )
-    if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER)):
+    if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER, COMFORT)):
         admit(turn, call, seen.at, True, "snapshot", reconstructed=True)
         call = turn.floor.calls[name]
     if together or waits_in in (HOLD, NET, OFFER):
         call = listing.let_through(turn, call, seen.at, reconstructed=True)
     if call.refused_as is not None:
         return
-    if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER)):
+    if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER, COMFORT)):
         turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
         call = turn.floor.calls[name]
     if together:
@@ -470,6 +478,9 @@ def _adopt_wait(
         call = turn.floor.calls[call.id]
     if call.ringing and turn.floor.offers[call.ringing[0]].made_at <= old:
         turn.fail_round(call, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        call = turn.floor.calls[call.id]
+    if call.aside is not None and call.aside.since <= old:
+        turn.rejoin(call, seen.at, "待ちに戻っている / is back on the waiting line", reconstructed=True)
         call = turn.floor.calls[call.id]
     if call.stage is not Stage.WAITING:
         return

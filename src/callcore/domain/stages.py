@@ -125,6 +125,8 @@ class Treatment(Enum):
     """Hears an announcement, then the end."""
     BUSY = "busy"
     """Hears the busy tone, then the end."""
+    MENU = "menu"
+    """Is led into a menu, with the place kept, and comes back unless something else is chosen."""
 
 
 class Choice(Enum):
@@ -140,6 +142,8 @@ class Choice(Enum):
     """Information by voice, and back."""
     FORWARD = "forward"
     """To an outside number."""
+    WAIT = "wait"
+    """Back to the waiting line, in the same place; only in a menu for callers who wait."""
     END = "end"
     WRONG = "wrong_key"
     NONE = "no_key"

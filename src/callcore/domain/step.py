@@ -181,7 +181,7 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
     call = turn.call(told.call)
     if call is not None:
         call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
-    if call is None or call.stage is not Stage.ANNOUNCED:
+    if call is None or not (call.stage is Stage.ANNOUNCED or call.in_menu):
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
     menu_answered(turn, call, told)
@@ -194,6 +194,8 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
     if call is None or call.refused_as is not None:
         turn.disregard("待てる呼ではない / not a call that may wait")
+    elif call.aside is not None and call.aside.number == told.aside:
+        turn.rejoin(call, told.at, "待ちに戻った / back on the waiting line")
     elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
         turn.begin_visit(call, told.at)
     elif call.stage is Stage.PARTED:
@@ -203,6 +205,17 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         turn.watch_wait(call.id)
     else:
         turn.disregard("待ちは記録済み / the wait is known")
+
+
+@_take.register
+def _(told: i.AsideNotBegun, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.aside is None or call.aside.number != told.number:
+        turn.disregard("待ちに戻っている / back on the waiting line already")
+    elif told.caller_gone or call.caller_put_down:
+        turn.disregard("入電者が先に切断 / the caller had gone")
+    else:
+        turn.rejoin(call, told.at, told.reason, done=False)
 
 
 @_take.register

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from callcore.domain import comfort, estimate, overflow, routing
 from callcore.domain import effects as e
-from callcore.domain import estimate, overflow, routing
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
@@ -19,6 +19,7 @@ from callcore.domain.call import Call, Leg
 from callcore.domain.centre import (
     OUTCOMES,
     OUTGOING_ACW_S,
+    PHRASE_MOST_S,
     Centre,
     Configuration,
     Number,
@@ -64,6 +65,10 @@ LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 STEP_SETTLES_S = 2
 """Seconds after a step of the clock within which the rings that Asterisk ended for it are told. They come at once."""
+PHRASE_GRACE_S = 3
+"""Seconds beyond the longest phrase within which the caller's way back is told; then it is taken for granted."""
+KNOWN_KEY = "known"
+"""The dialplan's word for the key that was not asked for, because the language was remembered."""
 OVERFLOW_AGAIN_S = 1
 """Seconds after which an overflow that was not carried out is tried again."""
 
@@ -343,6 +348,9 @@ class Turn:
         assert call.visit is not None
         queue = self.floor.queues[call.visit.queue]
         at = max(self.at, self.floor.at)
+        cut = call.aside is not None and queue.comfort is not None and queue.comfort.cut
+        if cut:
+            self.rejoin(call, at, "呼出のために案内を切る / the phrase is cut off for an offer")
         words = [routing.reasons(self.floor, match, agent, at) for agent in match.agents]
         first = self.floor.offers_made + 1
         together = OfferId(f"{self.floor.run}.{first}")
@@ -365,7 +373,8 @@ class Turn:
                 )
             )
             self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer), self.floor.offers[offer].overdue_at))
-        self.want(e.OfferCall(together, call.id, call.channel_name, tuple(phones), queue.ring_s))
+        if self.floor.calls[call.id].aside is None:  # else at the phrase's end
+            self.want(e.OfferCall(together, call.id, call.channel_name, tuple(phones), queue.ring_s, cut))
 
     def overflow(self, call: Call, rule: Overflow, why: str) -> None:
         """Apply one rule to one caller."""
@@ -377,16 +386,87 @@ class Turn:
             self.tell(
                 f.AgentsAdded(at=at, call=call.id, visit=call.visit.id, agents_of=rule.target, reasons=(why,))
             )
+        elif rule.treatment is Treatment.MENU and rule.menu is not None:
+            place, wait = comfort.standing(self.floor, call.visit.queue, call)
+            said = (place,) if wait is None else (place, wait)
+            number = call.asides + 1
+            self.tell(
+                f.OverflowMenuBegan(
+                    at=at,
+                    call=call.id,
+                    visit=call.visit.id,
+                    number=number,
+                    menu=rule.menu,
+                    outcome=OUTCOMES[rule.cause],
+                    said=said,
+                    reasons=(why,),
+                )
+            )
+            self.want(e.LeadAside(call.id, call.channel_name, number, said, rule.menu))
         else:
             self._end_wait(call, OUTCOMES[rule.cause], rule.treatment, why)
 
     def _end_wait(
         self, call: Call, outcome: Outcome, treatment: Treatment, why: str, announcement: str = "overflow"
     ) -> None:
-        """The caller is sent to what ends the wait."""
+        """The caller is sent to what ends the wait, out of a phrase if one is being said."""
         at = max(self.at, self.floor.at)
+        cut = call.aside is not None
+        if cut:
+            self.rejoin(call, at, "待ちの終わりで案内を切る / the phrase is cut off, the wait ends")
         self.tell(f.OverflowBegan(at=at, call=call.id, outcome=outcome, treatment=treatment, reasons=(why,)))
-        self.want(e.EndWait(call.id, call.channel_name, outcome, treatment, announcement))
+        self.want(e.EndWait(call.id, call.channel_name, outcome, treatment, announcement, cut))
+
+    def comfort(self, call: Call, at: Instant) -> None:
+        """Say the phrase that is due to a caller who stands on the waiting line."""
+        queue = self.floor.queues.get(call.visit.queue) if call.visit is not None else None
+        due = self.floor.comfort_due(queue, call) if queue is not None else None
+        if call.visit is None or queue is None or queue.comfort is None or due is None or due > at:
+            return
+        if not self.floor.linked or not call.may_be_offered or call.aside is not None:
+            return
+        said, last = comfort.phrase(self.floor, queue.id, queue.comfort, call)
+        number = call.asides + 1
+        self.tell(
+            f.ComfortBegan(
+                at=at,
+                call=call.id,
+                visit=call.visit.id,
+                number=number,
+                said=said,
+                last=last,
+                until=after(at, seconds(PHRASE_MOST_S + PHRASE_GRACE_S)),
+            )
+        )
+        self.want(e.LeadAside(call.id, call.channel_name, number, (said,)))
+
+    def rejoin(
+        self, call: Call, at: Instant, reason: str, *, done: bool = True, reconstructed: bool = False
+    ) -> None:
+        """The caller is on the waiting line again. Whoever was reserved during a phrase rings now."""
+        assert call.aside is not None
+        self.tell(
+            f.LineRejoined(
+                at=at,
+                call=call.id,
+                number=call.aside.number,
+                reason=reason,
+                done=done,
+                reconstructed=reconstructed,
+            )
+        )
+        call = self.floor.calls[call.id]
+        offers = [self.floor.offers[name] for name in call.ringing]
+        for offer in offers:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer.id), max(offer.overdue_at, self.at)))
+        if call.offer is not None:
+            queue = self.floor.queues.get(self.queue_now(call))
+            ring_s = round((offers[0].rings_until - at) / SECOND) if queue is None else queue.ring_s
+            phones = tuple(offer.phone for offer in offers)
+            self.want(e.OfferCall(call.offer, call.id, call.channel_name, phones, ring_s))
+        else:
+            self.house(call, at)
+        self.watch_wait(call.id)
 
     def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
         """The caller waits in another queue from now on; the channel is told, for the safety net."""
@@ -404,6 +484,11 @@ class Turn:
 
     def waited(self, call: Call, at: Instant) -> None:
         """Time has brought this caller to a rung of the ladder, or to a limit."""
+        aside = call.aside
+        if aside is not None and self.floor.linked and aside.until is not None and aside.until <= at:
+            self.rejoin(call, at, "戻ったという知らせがない / the way back was never told")
+            self.tell(f.Healed(at=at, what=f"phrase {aside.number} of call {call.id}: no end was told"))
+            call = self.floor.calls[call.id]
         visit = call.visit
         queue = self.floor.queues.get(visit.queue) if visit is not None else None
         if visit is None or queue is None:
@@ -428,6 +513,7 @@ class Turn:
         hit = overflow.first_rule(self.floor, queue, call, at) if here else None
         if hit is not None and self.floor.linked:
             self.overflow(*hit)
+        self.comfort(self.floor.calls[call.id], at)
         self.watch_wait(call.id)
 
 
@@ -664,6 +750,7 @@ _CHOICES = {
     Choice.QUEUE: ("待ち行列", "queue"),
     Choice.SAY: ("案内", "announcement"),
     Choice.FORWARD: ("転送", "forward"),
+    Choice.WAIT: ("待ちに戻る", "back to the waiting line"),
     Choice.END: ("終了", "end"),
     Choice.WRONG: ("無効なキー", "wrong key"),
     Choice.NONE: ("キーなし", "no key"),
@@ -678,7 +765,13 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
         queue = None
     ja, en = _CHOICES[told.choice]
     to = " ".join(part for part in (told.to, told.language or "") if part)
-    key = told.key or "–"
+    key = "覚えていた言語 / remembered" if told.key == KNOWN_KEY else told.key or "–"
+    centre = turn.floor.centres.get(call.centre)
+    days = centre.remember_language_days if centre is not None else 0
+    # What nobody witnessed does not tell whether the number was withheld.
+    chosen = told.language is not None and told.key != KNOWN_KEY
+    remembered = days > 0 and chosen and not told.withheld and not reconstructed
+    remembered = remembered and call.caller.text is not None and call.stage is Stage.ANNOUNCED
     turn.tell(
         f.MenuAnswered(
             at=told.at,
@@ -690,6 +783,7 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
             queue=queue,
             language=told.language,
             reason=f"{told.menu} [{key}] {ja} {to}".rstrip() + f" / {told.menu} [{key}] {en} {to}".rstrip(),
+            remember_until=after(told.at, seconds(days * 86_400)) if remembered else None,
             reconstructed=reconstructed,
         )
     )
@@ -898,6 +992,9 @@ def withdraw(turn: Turn, name: OfferId, at: Instant, reason: str) -> None:
     """Take back one ringing: its leg is hung up, now or as soon as it is there. An answer that is quicker counts."""
     offer = turn.floor.offers[name]
     if offer.withdrawn:
+        return
+    if turn.floor.calls[offer.call].aside is not None:
+        turn.fail_offer(name, at, OfferStage.WITHDRAWN, reason)  # it waits for a phrase's end: nothing rings
         return
     turn.tell(f.WithdrawalAsked(at=at, offer=name, call=offer.call, reason=reason))
     for leg in turn.floor.calls[offer.call].legs:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from callcore.domain.centre import Centre, Configuration, Overflow, Queue, Rung
+from callcore.domain.centre import Centre, Comfort, Configuration, Overflow, Queue, Rung
 from callcore.domain.hours import Week, Window
 
 Language = Literal["ja", "en"]
@@ -209,6 +209,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
             "closed_menu": short(centre.closed_menu or ""),
+            "remember_language_days": str(centre.remember_language_days),
             "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {
@@ -351,6 +352,7 @@ def _queue(queue: Queue, short: Short) -> dict[str, str]:
     fields["needs"] = _levels(queue.needs)
     fields["ladder"] = "; ".join(_rung(rung, short) for rung in queue.ladder)
     fields["overflow"] = "; ".join(_rule(rule, short) for rule in queue.overflow)
+    fields["comfort"] = _comfort(queue.comfort)
     return fields
 
 
@@ -365,7 +367,17 @@ def _rung(rung: Rung, short: Short) -> str:
 
 def _rule(rule: Overflow, short: Short) -> str:
     target = f" {short(rule.target)}" if rule.target is not None else ""
-    return f"{rule.cause.value} {rule.limit:g} {rule.treatment.value}{target}"
+    menu = f" {short(rule.menu)}" if rule.menu is not None else ""
+    again = f" again {rule.again_s} s" if rule.again_s else ""
+    return f"{rule.cause.value} {rule.limit:g} {rule.treatment.value}{target}{menu}{again}"
+
+
+def _comfort(comfort: Comfort | None) -> str:
+    if comfort is None:
+        return ""
+    said = [name for name, on in (("place", comfort.place), ("wait", comfort.wait)) if on]
+    cut = " cut" if comfort.cut else ""
+    return f"{comfort.first_s} s, every {comfort.every_s} s: {' '.join([*said, *comfort.say])}{cut}"
 
 
 def _maybe(value: int | None) -> str:

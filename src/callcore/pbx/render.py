@@ -375,6 +375,8 @@ class _MenuView:
     """(language, sounds)."""
     keys: tuple[tuple[str, str], ...]
     """(key, what~to~language)."""
+    spoken: tuple[tuple[str, str], ...]
+    """Of a choice of languages: (language, what~to~language)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -699,8 +701,9 @@ def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
         language = _match(_LANGUAGE, "language / 言語", key.language) if key.language else ""
         named = next(name for name, sign in _KEYS if sign == key.key)
         keys.append((named, _Dialplan(f"{key.choice.value}~{to}~{language}")))
+    spoken = tuple((key.language, what[1]) for key, what in zip(menu.keys, keys, strict=True) if key.language)
     spec = f"{menu.timeout_s}~{menu.tries}~{'languages' if menu.languages else '-'}"
-    return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys))
+    return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys), spoken if menu.languages else ())
 
 
 def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:
