@@ -69,6 +69,7 @@ from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
+from callcore.runtime.messagedesk import MessageDesk
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
@@ -229,6 +230,7 @@ class Engine:
                 **StaffDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
+                **MessageDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,

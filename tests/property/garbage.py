@@ -32,6 +32,7 @@ from callcore.domain.stages import (
     OfferStage,
     Outcome,
     Party,
+    Said,
     SideKind,
     SideOutcome,
     Stage,
@@ -95,6 +96,8 @@ class Source:
             *(self._admitted,) * 2,
             *(self._held,) * 5,
             *(self._menu,) * 3,
+            *(self._message,) * 3,
+            *(self._message_work,) * 2,
             self._in_net,
             self._apologised,
             *(self._dial_began,) * 4,
@@ -247,6 +250,29 @@ class Source:
         language = _pick((None, "en", "xx"), c)
         call = self._open_call(floor, a)
         return i.MenuKeyed(at=self.at, call=call, menu="m", key="1", choice=choice, to=to, language=language)
+
+    def _message(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Told of any call at any time, and measured as loud, silent or missing."""
+        if b % 3:
+            return i.MessageTold(at=self.at, call=self._open_call(floor, a), said=_pick(list(Said), c))
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        return i.MessageMeasured(
+            at=self.at,
+            call=call,
+            file=f"{call}.message.wav",
+            size=44,
+            seconds=c % 3,
+            voice_s=c % 2,
+            sha256=None,
+            problem=_pick((None, "empty", "missing"), c),
+        )
+
+    def _message_work(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        if b % 2:
+            return i.MessageTakeAsked(at=self.at, call=call, agent=self._agent(floor, c), by="係長")
+        text = _pick(("折り返し済み", "", "あ" * 201), b)
+        return i.MessageCloseAsked(at=self.at, call=call, done=c % 2 == 0, result=text, by="係長")
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))

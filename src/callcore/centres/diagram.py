@@ -10,6 +10,7 @@ _WORDS = {
     Choice.SAY: "案内して戻る / said, then again",
     Choice.FORWARD: "転送 / forward",
     Choice.END: "終了 / end",
+    Choice.MESSAGE: "伝言 / message",
 }
 
 

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 
 from callcore.centres.names import QUEUE, known
 from callcore.centres.sheet import Once, Table, nearest
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number
+from callcore.domain.centre import (
+    MENU_TIMEOUT_S,
+    MENU_TRIES,
+    MENU_TRIES_MOST,
+    MESSAGE_DUE_S,
+    MESSAGE_KEEP_DAYS,
+    MESSAGE_LONGEST_S,
+    MESSAGE_SILENCE_S,
+    Menu,
+    MenuKey,
+    Messages,
+    Number,
+)
 from callcore.domain.ids import CentreId, QueueId
 from callcore.domain.stages import Choice
 
@@ -20,6 +32,8 @@ MENU = ("メニュー", "menu")
 KEYS = tuple("0123456789*#")
 TIMEOUT_MOST_S = 30
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
+MESSAGE_KINDS = ("message_invite", "message_taken", "message_full", "message_empty")
+"""What is said around the tone."""
 _WHERE = {"queue": Choice.QUEUE, "menu": Choice.MENU, "say": Choice.SAY, "forward": Choice.FORWARD}
 
 
@@ -31,9 +45,15 @@ class Menus:
     tables: tuple[Table, ...]
 
     @property
+    def messages(self) -> bool:
+        """Whether callers may leave a message."""
+        return any(key.choice is Choice.MESSAGE for menu in self.menus for key in menu.keys)
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The announcements that they say."""
         said = [menu.say for menu in self.menus]
+        said += [kind for kind in MESSAGE_KINDS if self.messages]
         said += [key.to for menu in self.menus for key in menu.keys if key.choice is Choice.SAY]
         return tuple(dict.fromkeys(kind for kind in said if kind))
 
@@ -64,6 +84,19 @@ def read_menus(
         table.close()
         menus.append(Menu(f"{centre}-{short}", say, tuple(keys), choice, timeout_s, tries))
     return Menus(tuple(menus), tuple(tables))
+
+
+def read_messages(top: Table) -> Messages:
+    """`[messages]`: what callers may leave."""
+    table = top.table("messages", required=False)
+    read = Messages(
+        table.integer("longest_s", MESSAGE_LONGEST_S, 10, 600),
+        table.integer("silence_s", MESSAGE_SILENCE_S, 2, 30),
+        table.integer("due_s", MESSAGE_DUE_S, 60, 30 * 86_400),
+        table.integer("keep_days", MESSAGE_KEEP_DAYS, 1, 3660),
+    )
+    table.close()
+    return read
 
 
 def _kind(table: Table, key: str, example: str) -> str:
@@ -105,6 +138,9 @@ def _key(
     if table.given("end"):
         table.only_true("end")
         found.append((Choice.END, ""))
+    if table.given("message"):
+        table.only_true("message")
+        found.append((Choice.MESSAGE, ""))
     if language is not None and not found:
         return MenuKey(sign, Choice.LANGUAGE, "", language)
     if len(found) != 1:
@@ -112,8 +148,8 @@ def _key(
             table.path,
             f"キーひとつに行き先はひとつです(今は {len(found)} つ)",
             f"a key leads to exactly one thing (this one to {len(found)})",
-            "menu、queue、say、forward、end のどれかひとつか、language を書いてください",
-            "write one of menu, queue, say, forward, end, or a language",
+            "menu、queue、say、forward、message、end のどれかひとつか、language を書いてください",
+            "write one of menu, queue, say, forward, message, end, or a language",
         )
         return MenuKey(sign, Choice.END)
     kind, to = found[0]
@@ -185,8 +221,8 @@ def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], clo
                         table.at("keys", n),
                         "時間外のメニューから、オペレーターにはつなげません",
                         "out of hours a key can't lead to an agent",
-                        "queue の代わりに say、forward、menu、end のどれかを書いてください",
-                        "write say, forward, menu or end instead of queue",
+                        "queue の代わりに say、forward、message、menu、end のどれかを書いてください",
+                        "write say, forward, message, menu or end instead of queue",
                     )
 
 

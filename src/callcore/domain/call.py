@@ -41,6 +41,9 @@ CALL: Table[Stage] = {
     },
     Stage.ANNOUNCED: {
         "MenuAnswered": Stage.ANNOUNCED,
+        "MessageBegan": Stage.ANNOUNCED,
+        "MessageEmpty": Stage.ANNOUNCED,
+        "MessageLeft": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
@@ -55,6 +58,9 @@ CALL: Table[Stage] = {
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
         "CallGivenUp": Stage.WAITING,
+        "MessageBegan": Stage.WAITING,
+        "MessageEmpty": Stage.WAITING,
+        "MessageLeft": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
     },
@@ -174,6 +180,10 @@ class Call:
     """Chosen in a menu; None: none was."""
     served: bool = False
     """Chose by key something that needs no agent, and nothing else since."""
+    speaks_since: Instant | None = None
+    """Leaves a message: since the tone."""
+    message: bool = False
+    """Has left one."""
 
     @property
     def channel(self) -> ChannelId:
@@ -194,6 +204,8 @@ class Call:
             and self.given_up_as is None
             and self.leaving_as is None
             and not self.caller_put_down
+            and self.speaks_since is None
+            and not self.message
         )
 
     @property

@@ -59,6 +59,24 @@ class Menu:
     announcement."""
 
 
+MESSAGE_LONGEST_S, MESSAGE_SILENCE_S = 120, 5
+MESSAGE_DUE_S = 4 * 3600
+MESSAGE_KEEP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """What callers may leave, and until when it is to be dealt with."""
+
+    longest_s: int = MESSAGE_LONGEST_S
+    silence_s: int = MESSAGE_SILENCE_S
+    """So much silence ends it."""
+    due_s: int = MESSAGE_DUE_S
+    """Seconds of opening hours within which it is to be dealt with."""
+    keep_days: int = MESSAGE_KEEP_DAYS
+    """How long one that was dealt with stays on the list."""
+
+
 class Destination(Enum):
     """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
 
@@ -355,6 +373,7 @@ class Centre:
     menus: tuple[Menu, ...] = ()
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
+    messages: Messages = Messages()
 
     @property
     def time_zone(self) -> str:

@@ -8,6 +8,7 @@ Rules
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any
 
 from immutables import Map
 
@@ -28,6 +29,7 @@ from callcore.domain.floor import (
     reindexed,
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.message import MESSAGE, Message, MessageState
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
@@ -277,6 +279,7 @@ def _call_moved(call: Call, by: int) -> Call:
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
+        speaks_since=_moved(call.speaks_since, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -703,6 +706,101 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+def _message(floor: Floor, name: CallId) -> Message:
+    message = floor.messages.get(name)
+    if message is None:
+        raise IllegalTransition(f"call {name} has no message on the list")
+    return message
+
+
+def _message_state(message: Message, fact: f.Fact) -> MessageState:
+    return advance(MESSAGE, "message", message.call, message.state, type(fact).__name__)
+
+
+@_apply.register
+def _(fact: f.MessageBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=fact.at))
+
+
+@_apply.register
+def _(fact: f.MessageLeft, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    message = Message(
+        call=call.id,
+        centre=fact.centre,
+        queue=fact.queue,
+        language=fact.language,
+        caller=call.caller,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", call.id, None, "MessageLeft"),
+        state_since=fact.at,
+        otherwise=fact.otherwise,
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), speaks_since=None, message=True),
+        messages=floor.messages.set(call.id, message),
+    )
+
+
+@_apply.register
+def _(fact: f.MessageEmpty, floor: Floor) -> Floor:
+    if fact.call not in floor.messages:
+        call = _call(floor, fact.call)
+        return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=None))
+    _message_state(floor.messages[fact.call], fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
+
+
+@_apply.register
+def _(fact: f.MessageFiled, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    if message.filed:
+        raise IllegalTransition(f"the message of call {fact.call} is filed already")
+    measured = changed(
+        message,
+        state=_message_state(message, fact),
+        filed=True,
+        file=fact.file,
+        seconds=fact.seconds,
+        problem=fact.problem,
+    )
+    return changed(floor, messages=floor.messages.set(fact.call, measured))
+
+
+@_apply.register
+def _(fact: f.MessageTaken, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    return _message_is(floor, message, fact, agent=fact.agent, result=None)
+
+
+@_apply.register
+def _(fact: f.MessageDone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+@_apply.register
+def _(fact: f.MessageUndone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+def _message_is(floor: Floor, message: Message, fact: f.Fact, **changes: Any) -> Floor:
+    state = _message_state(message, fact)
+    after = changed(message, state=state, state_since=fact.at, **changes)
+    return changed(floor, messages=floor.messages.set(message.call, after))
+
+
+@_apply.register
+def _(fact: f.MessageDropped, floor: Floor) -> Floor:
+    _message_state(_message(floor, fact.call), fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
 
 
 # -- calls that are counted apart ------------------------------------------------------------------------------

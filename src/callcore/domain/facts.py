@@ -375,6 +375,85 @@ class RecordingFiled(Fact):
     problem: str | None = None
 
 
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBegan(Fact):
+    """The caller has heard the tone and speaks."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLeft(Fact):
+    """A message is there: a task for the agents of `queue` until `due_at`. `otherwise` None: the caller was thanked;
+    else put down while speaking, and the call ends as this if it turns out that nothing was said."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    language: str | None
+    due_at: Instant
+    otherwise: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEmpty(Fact):
+    """Nothing was said. Told while the call lasts, the caller hears so and goes on; found out afterwards, there is no
+    message, and the call has ended as `outcome` for `reason`."""
+
+    call: CallId
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFiled(Fact):
+    """Its sound was measured. Fields as in `RecordingFiled`."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken(Fact):
+    """This agent deals with it from now on. `by`: who asked."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDone(Fact):
+    """It was dealt with. `by`: who says so."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUndone(Fact):
+    """It could not be dealt with; the result says why."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDropped(Fact):
+    """One that was dealt with leaves the list: it was kept long enough."""
+
+    call: CallId
+
+
 # -- calls that are counted apart ------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.inputs import Timer, TimerKind
+from callcore.domain.message import Message
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
@@ -109,6 +110,8 @@ class Floor:
     """Outgoing calls of the last hours that reached nobody: an answer may be put on them."""
     answers: Map[CallId, Answer] = field(default_factory=Map)
     """By the outgoing call that they were put on."""
+    messages: Map[CallId, Message] = field(default_factory=Map)
+    """What callers left and somebody is to deal with; those that were dealt with stay for a while."""
     recent: Map[CallId, Personal] = field(default_factory=Map)
     """The callers of the last day, and perhaps some more: who calls again is one of them."""
     recent_most: int = 256

@@ -21,7 +21,17 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Choice, Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import (
+    Choice,
+    Device,
+    OfferStage,
+    Outcome,
+    Party,
+    Said,
+    SideKind,
+    SideOutcome,
+    TalkKey,
+)
 
 
 class TimerKind(Enum):
@@ -106,6 +116,46 @@ class MenuKeyed(Input):
     choice: Choice
     to: str = ""
     language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTold(Input):
+    """What became of a caller who leaves a message."""
+
+    call: CallId
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMeasured(Input):
+    """Fields as in `RecordingMeasured`; `voice_s`: seconds of it that are louder than silence."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    voice_s: float
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTakeAsked(Input):
+    """This agent is to deal with a message."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCloseAsked(Input):
+    """A message was dealt with, or could not be (`done` False). `result`: 1 to 200 characters."""
+
+    call: CallId
+    done: bool
+    result: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -548,6 +598,8 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     menus: tuple[MenuKeyed, ...] = ()
     """The way through the menus, in order."""
+    messages: tuple[MessageTold, ...] = ()
+    """What was told of a message, in order."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False

@@ -73,6 +73,8 @@ class Record:
     unrecorded_since: Instant | None = None
     test: bool = False
     """From a listed test number."""
+    message: bool = False
+    """The caller left a message; also out of hours, where the call stays *closed*."""
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -144,6 +146,10 @@ class Figures:
     open: int
     tests: int = 0
     """Calls from listed test numbers, which no other figure has."""
+
+
+SERVED_LATER = frozenset({Outcome.CALLBACK_REQUESTED, Outcome.MESSAGE_LEFT})
+"""Unanswered, and no hang-up before an answer: such a caller puts down because all is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
             waiting += not answered
             if not answered and wait is not None:
                 now_waiting.append(wait)
-        elif record.hung_up_by is Party.CALLER and not answered:
+        elif record.hung_up_by is Party.CALLER and not answered and record.outcome not in SERVED_LATER:
             before_answer += 1
         if answered and (wait or 0) <= target:
             in_time += 1
@@ -305,12 +311,14 @@ class Endings:
     """電話リレーの通話."""
     relay_talk: Ratio
     """Microseconds of talk of those that ended ÷ their number."""
+    messages: int = 0
+    """伝言を残した入電, out of hours too."""
 
 
 def endings(records: Iterable[Record], of: Figures) -> Endings:
     """How these calls ended; `of` are the figures of the same calls."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = 0
+    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = messages = 0
     results: Counter[str] = Counter()
     kinds: Counter[ResultKind] = Counter()
     for record in records:
@@ -320,6 +328,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         helped += record.helped
         abuse += record.abuse
         relay += record.relay
+        messages += record.message
         if record.result is not None and record.result_kind is not None:
             results[record.result] += 1
             kinds[record.result_kind] += 1
@@ -348,6 +357,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         abuse=abuse,
         relay=relay,
         relay_talk=Ratio(relay_talk, relayed),
+        messages=messages,
     )
 
 
@@ -444,6 +454,16 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 over
                 if began is None
                 else replace(over, talk=over.talk + max(0, fact.at - began), talk_since=None)
+            )
+        case f.MessageLeft():
+            return replace(known, message=True)
+        case f.MessageEmpty() if fact.outcome is not None:
+            return replace(
+                known,
+                message=False,
+                outcome=fact.outcome,
+                reason=fact.reason,
+                due_agent=fact.outcome not in NOT_OFFERED,
             )
         case f.CallEnded():
             return replace(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from callcore.domain import closing
+from callcore.domain import closing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -269,6 +269,9 @@ def _retrace(
             turn.tell(
                 f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
             )
+    for said in trace.messages:
+        if said.at > turn.floor.watched_until:
+            messages.told_of(turn, said, reconstructed=True)
     call = turn.floor.calls[name]
     if call.stage is Stage.WAITING and call.given_up_as is None:
         if trace.apology is not None:

@@ -141,6 +141,8 @@ class Choice(Enum):
     FORWARD = "forward"
     """To an outside number."""
     END = "end"
+    MESSAGE = "message"
+    """Leaves a message after the tone."""
     WRONG = "wrong_key"
     NONE = "no_key"
     UNREACHED = "unreached"
@@ -149,6 +151,17 @@ class Choice(Enum):
 
 SERVED = frozenset({Choice.SAY, Choice.FORWARD, Choice.END})
 """What needs no agent: who ends there is *ivr_only*."""
+
+
+class Said(Enum):
+    """What Asterisk tells of a caller who leaves a message, by the dialplan's word."""
+
+    BEGAN = "began"
+    """The tone was heard; what is said from now on is kept."""
+    KEPT = "kept"
+    """The caller is thanked for it."""
+    EMPTY = "empty"
+    """Nothing was said, and the caller is told so."""
 
 
 class Presence(Enum):

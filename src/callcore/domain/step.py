@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing, keyed
+from callcore.domain import closing, keyed, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -161,6 +161,26 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
     menu_answered(turn, call, told)
+
+
+@_take.register
+def _(told: i.MessageTold, turn: Turn) -> None:
+    messages.told_of(turn, told)
+
+
+@_take.register
+def _(told: i.MessageMeasured, turn: Turn) -> None:
+    messages.measured(turn, told)
+
+
+@_take.register
+def _(told: i.MessageTakeAsked, turn: Turn) -> None:
+    messages.take(turn, told)
+
+
+@_take.register
+def _(told: i.MessageCloseAsked, turn: Turn) -> None:
+    messages.close(turn, told)
 
 
 @_take.register

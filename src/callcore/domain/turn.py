@@ -28,6 +28,7 @@ from callcore.domain.ids import (
     after,
     seconds,
 )
+from callcore.domain.message import LEAST_S
 from callcore.domain.personal import Personal
 from callcore.domain.sides import SideCall
 from callcore.domain.stages import (
@@ -294,7 +295,12 @@ class Turn:
             self.end_talk(self.floor.calls[call.id], at, reconstructed=reconstructed)
         ending = self.floor.calls[call.id]
         centre = self.floor.centres.get(call.centre)
-        outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
+        short_s = centre.short_abandon_s if centre is not None else 0
+        outcome = outcome_at_end(ending, at, by, short_s)
+        if ending.speaks_since is not None and at >= after(ending.speaks_since, seconds(LEAST_S)):
+            self.leave_message(ending, at, otherwise=outcome, reconstructed=reconstructed)
+            ending = self.floor.calls[call.id]
+            outcome = outcome_at_end(ending, at, by, short_s)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
             outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
@@ -304,7 +310,26 @@ class Turn:
                 call=call.id,
                 outcome=outcome,
                 hung_up_by=by,
-                reason=reason_of_end(call, outcome, by),
+                reason=reason_of_end(ending, outcome, by),
+                reconstructed=reconstructed,
+            )
+        )
+
+    def leave_message(
+        self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
+    ) -> None:
+        """What the caller said is a task from now on. `otherwise` as in the fact."""
+        centre = self.floor.centres.get(call.centre)
+        due = centre.calendar.after_open(at, centre.messages.due_s) if centre is not None else None
+        self.tell(
+            f.MessageLeft(
+                at=at,
+                call=call.id,
+                centre=call.centre,
+                queue=self.queue_now(call),
+                language=call.language,
+                due_at=at if due is None else due,
+                otherwise=otherwise,
                 reconstructed=reconstructed,
             )
         )
@@ -581,6 +606,7 @@ _CHOICES = {
     Choice.SAY: ("案内", "announcement"),
     Choice.FORWARD: ("転送", "forward"),
     Choice.END: ("終了", "end"),
+    Choice.MESSAGE: ("伝言", "message"),
     Choice.WRONG: ("無効なキー", "wrong key"),
     Choice.NONE: ("キーなし", "no key"),
     Choice.UNREACHED: ("転送先につながらない", "outside number not reached"),

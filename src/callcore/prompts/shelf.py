@@ -78,6 +78,9 @@ CALLERS_KINDS: Final = (
     "callback_offer",
     "callback_taken",
     "message_offer",
+    "message_invite",
+    "message_full",
+    "message_empty",
     "message_taken",
 )
 """What callers hear: each has a text common to all centres, and a centre may have its own."""

@@ -1,5 +1,5 @@
 """Recordings: what the dialplan wrote, measured and filed."""
 
-from callcore.recordings.measure import Measured, measure
+from callcore.recordings.measure import Measured, measure, voice_s
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "measure", "voice_s"]

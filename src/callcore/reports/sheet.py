@@ -179,6 +179,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "手上げ helped", lambda row: row.endings.helped
     yield "悪質・脅迫通報 abuse", lambda row: row.endings.abuse
     yield "電話リレー relay", lambda row: row.endings.relay
+    yield "伝言(時間外も) messages", lambda row: row.endings.messages
     yield "電話リレー通話 分子(秒) relay_talk_part_s", lambda row: _seconds(row.endings.relay_talk.part)
     yield "電話リレー通話 分母(件) relay_talk_whole", lambda row: row.endings.relay_talk.whole
     yield "平均応答速度(秒) wait_mean_s", lambda row: row.figures.wait_mean_s

@@ -24,10 +24,12 @@ from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
+from callcore.domain.message import Message
 from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import CallDetail
+from callcore.runtime.messagedesk import in_order
 from callcore.runtime.ports import View
 from callcore.web import models as m
 
@@ -119,6 +121,40 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             for phone in centre.phones
             if (state := floor.registered.get(phone.id)) is not None and state.policy in REFUSALS
         ],
+        messages=_messages(floor, centre, at, personal),
+    )
+
+
+MESSAGES_MOST = 20
+"""On the board; the list by itself has all."""
+
+
+def _messages(floor: Floor, centre: Centre, at: Instant, personal: bool) -> m.MessagesOut:
+    waiting = in_order(one for one in floor.messages.values() if one.centre == centre.id and one.open)
+    return m.MessagesOut(
+        open=len(waiting),
+        overdue=sum(one.overdue(at) for one in waiting),
+        next=[message_out(one, at, personal) for one in waiting[:MESSAGES_MOST]],
+    )
+
+
+def message_out(message: Message, at: Instant, personal: bool) -> m.MessageOut:
+    return m.MessageOut(
+        call=message.call,
+        centre=message.centre,
+        queue=message.queue,
+        language=message.language,
+        left_at=m.moment(message.left_at),
+        due_at=m.moment(message.due_at),
+        overdue=message.overdue(at),
+        state=message.state,
+        since=m.moment(message.state_since),
+        agent=message.agent,
+        number=message.caller.masked() if personal else None,
+        result=message.result.text if message.result is not None and personal else None,
+        file=message.file,
+        seconds=message.seconds,
+        problem=message.problem,
     )
 
 
