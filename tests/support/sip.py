@@ -129,7 +129,11 @@ _DECODED = _decode_table()
 
 def tone(hertz: float, seconds: float = 1.0) -> bytes:
     """A tone as µ-law bytes; `hertz` a whole number makes it go on without a click when repeated each second."""
-    wave = 0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)
+    return encoded(0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE))
+
+
+def encoded(wave: NDArray[np.float64]) -> bytes:
+    """Samples, -1 to 1, as µ-law bytes."""
     order = np.argsort(_DECODED)
     places = np.searchsorted(_DECODED[order], wave).clip(0, 255)
     return bytes(order[places].astype(np.uint8))

@@ -46,6 +46,8 @@ class DemoCentre:
     """Agents, from 1, who may switch the emergency closure from their phones."""
     menu: str = ""
     """Where calls begin; the menu itself stands in `more`."""
+    closed_menu: str = ""
+    """Where they begin out of hours, likewise."""
     more: str = ""
     """Further tables of the centre file, e.g. `[staff]`."""
 
@@ -69,6 +71,7 @@ name = "デモ用コールセンター"
 name_en = "Demo call centre"
 time_zone = "Asia/Tokyo"
 languages = ["ja"]
+{f'closed_menu = "{self.closed_menu}"' if self.closed_menu else ""}
 
 [targets]
 answer_ratio = 0.90

@@ -214,6 +214,7 @@ _TEMPLATES: Final = (
     "cdr_custom.conf",
     "cel.conf",
     "cel_custom.conf",
+    "dsp.conf",
     "extensions.conf",
     "features.conf",
     "http.conf",
