@@ -1,4 +1,4 @@
-"""Messages that callers leave: tasks with a deadline, and the mark on their calls."""
+"""Messages that callers leave, tasks with a deadline; and what became of call-backs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from alembic import op
 
 from callcore.db.types import At, Word
 from callcore.domain.message import MessageState
+from callcore.domain.stages import CallbackEnd
 
 revision = "0008"
 down_revision = "0005"
@@ -23,6 +24,14 @@ def upgrade() -> None:
                 nullable=False,
                 server_default=sa.false(),
                 comment="The caller left a message",
+            )
+        )
+        calls.add_column(
+            sa.Column(
+                "callback",
+                Word(CallbackEnd),
+                nullable=True,
+                comment="What became of a call-back that was asked for",
             )
         )
     op.create_table(
@@ -55,4 +64,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("messages")
     with op.batch_alter_table("calls") as calls:
+        calls.drop_column("callback")
         calls.drop_column("message")

@@ -49,6 +49,8 @@ emergency_app = typer.Typer(
     help="臨時休止を始める・終える・見る / Begin, end and see emergency closures.", no_args_is_help=True
 )
 app.add_typer(emergency_app, name="emergency")
+callbacks_app = typer.Typer(no_args_is_help=True, help="折り返し / Call-backs", rich_markup_mode=None)
+app.add_typer(callbacks_app, name="callbacks")
 messages_app = typer.Typer(
     no_args_is_help=True, help="伝言 / Messages that callers left", rich_markup_mode=None
 )
@@ -866,6 +868,30 @@ def agent_talk_key(
 ) -> None:
     """通話中のキーと同じ操作 / The same as that key on the agent's phone in a talk."""
     _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
+
+
+@callbacks_app.command("list")
+@needs(Right.READ_LIVE)
+def callbacks_list(
+    centre: Annotated[str | None, typer.Argument(help="センター、例 oita / the centre; none: all")] = None,
+) -> None:
+    """折り返し待ちの一覧 / Who is to be called back, as they stand in the line."""
+    from callcore.runtime.callbackdesk import line
+
+    rows = _engine("callbacks", centre=centre)
+    for row in rows:
+        say(line(row))
+    if not rows:
+        say("折り返し待ちはありません / there is none")
+
+
+@callbacks_app.command("drop")
+@needs(Right.ACT_AGENTS)
+def callbacks_drop(
+    call: Annotated[str, typer.Argument(help="折り返しを希望した入電の ID / the id of the call that asked")],
+) -> None:
+    """折り返しを取り消す / Take a call-back off the list."""
+    _message_does("callback_drop", call, "取り消しました / taken off the list")
 
 
 @messages_app.command("list")

@@ -64,6 +64,7 @@ from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
+from callcore.runtime.callbackdesk import CallbackDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
@@ -231,6 +232,7 @@ class Engine:
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
                 **MessageDesk(self._loop, self._now).commands,
+                **CallbackDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,

@@ -261,6 +261,8 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/calls/{call}/answer",
         "/api/v1/centres/{centre}/answers",
         "/api/v1/centres/{centre}/messages",
+        "/api/v1/centres/{centre}/callbacks",
+        "/api/v1/callbacks/{call}/drop",
         "/api/v1/messages/{call}/take",
         "/api/v1/messages/{call}/done",
         "/api/v1/messages/{call}/dial",

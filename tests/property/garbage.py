@@ -98,6 +98,7 @@ class Source:
             *(self._menu,) * 3,
             *(self._message,) * 3,
             *(self._message_work,) * 2,
+            *(self._callback,) * 4,
             self._in_net,
             self._apologised,
             *(self._dial_began,) * 4,
@@ -266,6 +267,39 @@ class Source:
             sha256=None,
             problem=_pick((None, "empty", "missing"), c),
         )
+
+    def _callback(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Asked for by any call at any time; an agent's phone that rings for one, and what becomes of it."""
+        tried = [back for back in floor.callbacks.values() if back.side is not None]
+        if tried and b % 3:
+            back = _pick(sorted(tried, key=lambda each: each.id), a)
+            assert back.side is not None
+            side = floor.sides.get(back.side)
+            return _pick(
+                (
+                    i.CallbackNotPlaced(at=self.at, side=back.side),
+                    i.SideReturned(at=self.at, call=back.side, outcome=_pick(list(SideOutcome), c)),
+                    i.BridgeEntered(at=self.at, bridge="cb", channel=ChannelId(back.side)),
+                    i.ChannelGone(at=self.at, channel=ChannelId(back.side), cause=16),
+                    i.SideCallTold(
+                        at=self.at,
+                        node=back.node,
+                        call=back.side,
+                        centre=back.centre,
+                        kind=SideKind.OUTGOING,
+                        phone=None if side is None else side.phone,
+                        number=NUMBER,
+                        other="0312345678",
+                        why="callback",
+                    ),
+                    i.CallbackDropAsked(at=self.at, call=back.id, by="係長"),
+                ),
+                c,
+            )
+        if c % 5 == 0:
+            call = _pick([*sorted(floor.callbacks), *self._calls(floor)], a)
+            return i.CallbackDropAsked(at=self.at, call=call, by="係長")
+        return i.CallbackTold(at=self.at, call=self._open_call(floor, a))
 
     def _message_work(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         call = _pick([*sorted(floor.messages), *self._calls(floor)], a)

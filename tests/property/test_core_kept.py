@@ -28,6 +28,7 @@ from tests.support.acd import crew, opened, queue, site
 from tests.support.floors import NODE, NUMBER
 from tests.support.sim import Sim
 from tests.support.watched import Watched
+from tests.unit import test_callbacks as callbacks
 from tests.unit import test_core_sides as sides
 from tests.unit import test_messages as messages
 
@@ -127,6 +128,9 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     )
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
+    asked = callbacks_asked()
+    assert kept(codec, asked) == asked
+    seen.update(type(fact).__name__ for fact in asked)
     left = messages_left()
     assert kept(codec, left) == left
     seen.update(type(fact).__name__ for fact in left)
@@ -167,6 +171,24 @@ def messages_left() -> list[f.Fact]:
         messages.taken(made, 41, f"c{n}")
         messages.closed(made, 42 + n, f"c{n}", done=n == 0)
     messages.taken(made, 50 + 31 * 86_400, "c1")
+    return list(made.facts)
+
+
+def callbacks_asked() -> list[f.Fact]:
+    """What is told of call-backs: one that nobody picks up for and that is not reached twice, one that is reached, and
+    one whose caller rings in first."""
+    made = callbacks.desk()
+    callbacks.asks(made, 0)
+    made.sign_in(10, 1)
+    callbacks.ends(made, 25, callbacks.rung(made)[-1].side)
+    for s in (50, 700):
+        callbacks.until(made, s)
+        callbacks.ends(made, s + 20, callbacks.picked_up(made, s + 5), SideOutcome.BUSY)
+        made.tell(i.TimerFired(at=made.at(s + 30), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
+    callbacks.asks(made, 800, "n")
+    callbacks.talk(made, 815, callbacks.picked_up(made, 810))
+    callbacks.asks(made, 820, "o", "0399999999")
+    callbacks.comes(made, 830, "p", "0399999999")
     return list(made.facts)
 
 

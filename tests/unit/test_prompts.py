@@ -218,6 +218,11 @@ READINGS = {
     "ja/greeting": (
         "オデンワアリガトーゴザイマス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
     ),
+    "common/ja/callback-call": "オリカエシノデンワデス。コレカラハッシンシマス。",
+    "ja/callback_confirm": "イマオカケノバンゴーニ、コチラカラオデンワイタシマス。ヨロシケレバ、イチヲオシテクダサイ。",
+    "ja/callback_unavailable": (
+        "オソレイリマスガ、イマオカケノバンゴーニワ、コチラカラオデンワスルコトガデキマセン。"
+    ),
     "ja/message_empty": "オコエガ、キキトレマセンデシタ。",
     "ja/message_full": "ロクオンデキルジカンガ、オワリマシタ。",
     "ja/message_invite": (

@@ -109,6 +109,7 @@ class _Trace:
     emergency: bool = False
     menus: list[MenuKeyed] = field(default_factory=list)
     messages: list[MessageTold] = field(default_factory=list)
+    callback: Instant | None = None
     forwarded: bool = False
     """To an outside number, chosen in a menu: no agent is in that bridge."""
     last: Instant = Instant(0)
@@ -236,6 +237,8 @@ def _fold(trace: _Trace, line: Line) -> None:
             if keyed is not None:
                 trace.menus.append(keyed)
                 trace.forwarded = keyed.choice is Choice.FORWARD
+        case "USER_DEFINED" if mine and line.user == "callcore-callback":
+            trace.callback = line.at
         case "USER_DEFINED" if mine and line.user == "callcore-message":
             said = SAID.get(_extra(line, "extra"))
             if said is not None:
@@ -324,5 +327,6 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         emergency=trace.emergency,
         menus=tuple(trace.menus),
         messages=tuple(trace.messages),
+        callback=trace.callback,
         last=trace.last,
     )

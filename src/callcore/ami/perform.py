@@ -29,6 +29,8 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 
 LOOK_EVERY_S = 0.005
 
+CALLBACK_SHOWN = "折り返し"
+"""The name that an agent's phone shows while it rings for a call-back."""
 DIAL_RINGS_S = 30
 """Seconds that a phone rings for its agent to pick up, before it calls the number that was asked for elsewhere."""
 
@@ -106,6 +108,10 @@ class Performer:
                         CallerID=f"<{effect.number}>",
                         Async="true",
                     )
+                case e.CallBack():
+                    return await self._call_back(effect)
+                case e.HangUp():
+                    await self._hang_up(effect.channel)
                 case e.SayInTalk():
                     await self._call(
                         Action="Originate",
@@ -235,10 +241,33 @@ class Performer:
         status = await self._status(effect.channel)
         if status is None or status.get("ChannelState") == CHANNEL_UP:
             return
+        await self._hang_up(effect.channel)
+
+    async def _hang_up(self, channel: str) -> None:
         try:
-            await self._call(Action="Hangup", Channel=effect.channel, Cause=ANSWERED_ELSEWHERE)
+            await self._call(Action="Hangup", Channel=channel, Cause=ANSWERED_ELSEWHERE)
         except ActionFailed:
-            log.debug("the leg was gone already", offer=effect.offer)
+            log.debug("the leg was gone already", channel=channel)
+
+    async def _call_back(self, effect: e.CallBack) -> i.Input | None:
+        """Have the phone rung. Only a plain refusal is told: what came of no answer is seen on Asterisk."""
+        try:
+            await self._call(
+                Action="Originate",
+                Channel=f"PJSIP/{effect.phone}",
+                ChannelId=effect.side,
+                Context=dialplan.CALLBACK,
+                Exten=effect.number,
+                Priority="1",
+                Timeout=str(effect.ring_s * 1000),
+                CallerID=f'"{CALLBACK_SHOWN}" <{effect.number}>',
+                Async="true",
+            )
+        except ActionFailed as error:
+            self.refused += 1
+            log.warning("call-back not placed", side=effect.side, why=str(error))
+            return i.CallbackNotPlaced(at=self._now(), side=effect.side)
+        return None
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
         if not await self._entitled():

@@ -266,6 +266,8 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
             )
         case "CallcoreMenu" if call is not None:
             return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
+        case "CallcoreCallback" if call is not None:
+            return i.CallbackTold(at=at, call=CallId(call))
         case "CallcoreMessage" if call is not None:
             said = SAID.get(event.get("Said") or "")
             return None if said is None else i.MessageTold(at=at, call=CallId(call), said=said)

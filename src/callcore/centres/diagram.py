@@ -11,6 +11,7 @@ _WORDS = {
     Choice.FORWARD: "転送 / forward",
     Choice.END: "終了 / end",
     Choice.MESSAGE: "伝言 / message",
+    Choice.CALLBACK: "折り返し / call-back",
 }
 
 

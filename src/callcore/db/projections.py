@@ -225,6 +225,14 @@ _NOTED = (
     f.CallMarked,
     f.RecordingPaused,
     f.RecordingResumed,
+    f.CallbackAsked,
+    f.CallbackTried,
+    f.CallbackDialled,
+    f.CallbackMissed,
+    f.CallbackFailed,
+    f.CallbackReached,
+    f.CallbackGivenUp,
+    f.CallbackCancelled,
 )
 _NO_MESSAGE = dict.fromkeys(
     (

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from callcore.db.types import At, Document, Word
 from callcore.domain.message import MessageState
-from callcore.domain.stages import OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
+from callcore.domain.stages import CallbackEnd, OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
 metadata = MetaData(
     naming_convention={
@@ -92,6 +92,7 @@ calls = Table(
     Column("unrecorded_since", At),
     Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Column("message", Boolean, nullable=False, server_default=false(), comment="The caller left a message"),
+    Column("callback", Word(CallbackEnd), comment="What became of a call-back that was asked for"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )

@@ -44,6 +44,7 @@ CALL: Table[Stage] = {
         "MessageBegan": Stage.ANNOUNCED,
         "MessageEmpty": Stage.ANNOUNCED,
         "MessageLeft": Stage.ANNOUNCED,
+        "CallbackAsked": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
@@ -61,6 +62,7 @@ CALL: Table[Stage] = {
         "MessageBegan": Stage.WAITING,
         "MessageEmpty": Stage.WAITING,
         "MessageLeft": Stage.WAITING,
+        "CallbackAsked": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
     },
@@ -184,6 +186,11 @@ class Call:
     """Leaves a message: since the tone."""
     message: bool = False
     """Has left one."""
+    callback: bool = False
+    """Is to be called back."""
+    kept_since: Instant | None = None
+    """The place that was kept for a call-back, of a caller who rang in first."""
+    kept_priority: int | None = None
 
     @property
     def channel(self) -> ChannelId:
@@ -206,6 +213,7 @@ class Call:
             and not self.caller_put_down
             and self.speaks_since is None
             and not self.message
+            and not self.callback
         )
 
     @property

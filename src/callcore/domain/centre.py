@@ -77,6 +77,18 @@ class Messages:
     """How long one that was dealt with stays on the list."""
 
 
+CALLBACK_ATTEMPTS, CALLBACK_DISTANCE_S = 3, 900
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How often a caller who asked for it is tried to be called back."""
+
+    attempts: int = CALLBACK_ATTEMPTS
+    distance_s: int = CALLBACK_DISTANCE_S
+    """Seconds of opening hours from one attempt that did not reach the citizen to the next."""
+
+
 class Destination(Enum):
     """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
 
@@ -374,6 +386,7 @@ class Centre:
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
     messages: Messages = Messages()
+    callbacks: Callbacks = Callbacks()
 
     @property
     def time_zone(self) -> str:

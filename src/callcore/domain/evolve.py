@@ -15,6 +15,7 @@ from immutables import Map
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.call import CALL, Call, Leg, Visit
+from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency
 from callcore.domain.floor import (
@@ -249,6 +250,16 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
+            callbacks=Map(
+                {
+                    name: changed(
+                        back,
+                        since=Instant(back.since + fact.by),
+                        not_before=_moved(back.not_before, fact.by),
+                    )
+                    for name, back in floor.callbacks.items()
+                }
+            ),
             # Its end is a time on the wall.
             emergencies=Map(
                 {
@@ -280,6 +291,7 @@ def _call_moved(call: Call, by: int) -> Call:
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
         speaks_since=_moved(call.speaks_since, by),
+        kept_since=_moved(call.kept_since, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -706,6 +718,92 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+def _callback(floor: Floor, name: CallId) -> Callback:
+    back = floor.callbacks.get(name)
+    if back is None:
+        raise IllegalTransition(f"call {name} has no call-back on the list")
+    return back
+
+
+def _callback_is(floor: Floor, fact: f.Fact, back: Callback, **changes: Any) -> Floor:
+    """The floor with the call-back as it is after a fact; without it when that was its end."""
+    state = advance(CALLBACK, "call-back", back.id, back.state, type(fact).__name__)
+    if state is CallbackState.OVER:
+        return changed(floor, callbacks=floor.callbacks.delete(back.id))
+    after = changed(back, state=state, **changes)
+    return changed(floor, callbacks=floor.callbacks.set(back.id, after))
+
+
+@_apply.register
+def _(fact: f.CallbackAsked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    back = Callback(
+        id=call.id,
+        node=call.node,
+        centre=fact.centre,
+        queue=fact.queue,
+        priority=fact.priority,
+        since=fact.since,
+        language=fact.language,
+        caller=call.caller,
+        asked_at=fact.at,
+        state=advance(CALLBACK, "call-back", call.id, None, "CallbackAsked"),
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), callback=True),
+        callbacks=floor.callbacks.set(call.id, back),
+    )
+
+
+@_apply.register
+def _(fact: f.CallbackTried, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = changed(floor, callbacks_tried=floor.callbacks_tried + 1)
+    return _callback_is(floor, fact, back, side=fact.side, offers=back.offers + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackDialled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    return _callback_is(floor, fact, back, attempts=back.attempts + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackMissed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackFailed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackReached, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackGivenUp, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackCancelled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = _callback_is(floor, fact, back)
+    call = floor.calls.get(fact.by_call) if fact.by_call is not None else None
+    if call is None:
+        return floor
+    kept = min(back.since, call.kept_since or back.since)
+    first = min(back.priority, call.kept_priority or back.priority)
+    return put_call(floor, changed(call, kept_since=kept, kept_priority=first))
 
 
 # -- messages ------------------------------------------------------------------------------------------------

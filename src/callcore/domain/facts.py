@@ -454,6 +454,84 @@ class MessageDropped(Fact):
     call: CallId
 
 
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAsked(Fact):
+    """The caller is to be called back, and keeps the place (`priority`, `since`) in the queue's line. Named by the
+    call, in all of these."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    priority: int
+    since: Instant
+    language: str | None
+    """That the agent must speak, by skill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTried(Fact):
+    """It is this caller's turn: the agent's phone is to ring, and then the citizen is called. `side` is the call that
+    becomes of it, counted apart like every call of an agent's; its beginning is told with this."""
+
+    call: CallId
+    side: CallId
+    agent: AgentId
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDialled(Fact):
+    """The agent has picked up, and the citizen is being called: from here on it is an attempt."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackMissed(Fact):
+    """The agent's phone was not picked up, or could not be rung. The citizen noticed nothing."""
+
+    call: CallId
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed(Fact):
+    """The citizen was called and not reached: `outcome`. Another attempt, not before then."""
+
+    call: CallId
+    outcome: SideOutcome
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReached(Fact):
+    """Citizen and agent are together. `same_day`: on the day of the request, by the centre's clock."""
+
+    call: CallId
+    agent: AgentId | None
+    same_day: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackGivenUp(Fact):
+    """The last attempt did not reach the citizen."""
+
+    call: CallId
+    outcome: SideOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackCancelled(Fact):
+    """`by_call`: the caller rang in, and that call takes over the place. `by`: the person who asked; None: callcore."""
+
+    call: CallId
+    by_call: CallId | None = None
+    by: str | None = None
+
+
 # -- calls that are counted apart ------------------------------------------------------------------------------
 
 

@@ -49,6 +49,8 @@ class TimerKind(Enum):
     """A centre's emergency closure ends by itself."""
     CLOSING = "closing"
     """A centre that closes at once opens or closes by its calendar."""
+    CALLBACK = "callback"
+    """A call-back may be tried (again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,28 @@ class MessageTold(Input):
 
     call: CallId
     said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTold(Input):
+    """The caller has confirmed to be called back at the number that is shown."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackNotPlaced(Input):
+    """Asterisk refused to ring the agent's phone for a call-back; `side` as in the fact `CallbackTried`."""
+
+    side: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDropAsked(Input):
+    """Somebody takes a call-back off the list."""
+
+    call: CallId
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,6 +622,8 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     menus: tuple[MenuKeyed, ...] = ()
     """The way through the menus, in order."""
+    callback: Instant | None = None
+    """When the caller confirmed to be called back."""
     messages: tuple[MessageTold, ...] = ()
     """What was told of a message, in order."""
     last: Instant | None = None

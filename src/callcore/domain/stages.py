@@ -143,6 +143,8 @@ class Choice(Enum):
     END = "end"
     MESSAGE = "message"
     """Leaves a message after the tone."""
+    CALLBACK = "callback"
+    """Asks to be called back when the turn has come."""
     WRONG = "wrong_key"
     NONE = "no_key"
     UNREACHED = "unreached"
@@ -151,6 +153,18 @@ class Choice(Enum):
 
 SERVED = frozenset({Choice.SAY, Choice.FORWARD, Choice.END})
 """What needs no agent: who ends there is *ivr_only*."""
+
+
+class CallbackEnd(Enum):
+    """What became of a caller who asked to be called back."""
+
+    REACHED = "reached"
+    """On the day of the request, by the centre's clock."""
+    REACHED_LATER = "reached_later"
+    GIVEN_UP = "given_up"
+    """Nobody answered in all the attempts."""
+    CANCELLED = "cancelled"
+    """The caller rang in first, or somebody took it off the list."""
 
 
 class Said(Enum):

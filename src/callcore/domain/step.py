@@ -25,6 +25,7 @@ from callcore.domain.sides import ANSWER_MOST, SideCall
 from callcore.domain.stages import (
     OWN_DOING,
     OfferStage,
+    Party,
     Presence,
     SideKind,
     SideOutcome,
@@ -35,6 +36,9 @@ from callcore.domain.turn import (
     Turn,
     admit,
     arrive,
+    callback_dialled,
+    callback_reached,
+    cancel_callback,
     configure,
     device_is,
     drop_answers,
@@ -166,6 +170,35 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
 @_take.register
 def _(told: i.MessageTold, turn: Turn) -> None:
     messages.told_of(turn, told)
+
+
+@_take.register
+def _(told: i.CallbackTold, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.callback:
+        turn.disregard("案内中の呼ではない / not a call in a menu")
+    elif call.refused_as is not None or call.caller.text is None:
+        turn.disregard("折り返せる呼ではない / not a call that can be called back")
+    else:
+        turn.ask_back(call, told.at)
+
+
+@_take.register
+def _(told: i.CallbackDropAsked, turn: Turn) -> None:
+    back = turn.floor.callbacks.get(told.call)
+    if back is None:
+        turn.disregard("その折り返しはない / no such call-back")
+        return
+    cancel_callback(turn, back, told.at, by=told.by)
+
+
+@_take.register
+def _(told: i.CallbackNotPlaced, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.side)
+    if side is None:
+        turn.disregard("その発信は終わっている / that attempt is over")
+        return
+    side_ends(turn, side, told.at, SideOutcome.FAILED, Party.SYSTEM)
 
 
 @_take.register
@@ -358,6 +391,9 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.SideCallTold, turn: Turn) -> None:
+    if turn.floor.callback_of(told.call) is not None:
+        callback_dialled(turn, told.call, told.at)
+        return
     side_begins(turn, told)
 
 
@@ -438,6 +474,7 @@ def _side_joined(turn: Turn, side: SideCall, told: i.BridgeEntered) -> None:
         return
     agent = turn.floor.seated.get(phone) if phone is not None else None
     turn.tell(f.SideCallConnected(at=told.at, call=side.id, phone=phone, agent=agent))
+    callback_reached(turn, side, told.at)
 
 
 @_take.register
@@ -591,6 +628,11 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         )
         turn.tell(f.Healed(at=told.at, what=f"offer {offer.id} of call {offer.call}: no end was told"))
         return
+    if kind is i.TimerKind.CALLBACK:
+        back = turn.floor.callbacks.get(CallId(subject))
+        if back is None or back.not_before is None or back.not_before > told.at:
+            turn.disregard("そのタイマーは無効 / that timer is void")
+        return  # what is due is done by the matching of this very step
     if kind is i.TimerKind.WAIT:
         _wait_timer(turn, CallId(subject), told.at)
         return

@@ -77,6 +77,7 @@ _THINGS: Final = {
     "number": ("番号", "number"),
     "menu": ("メニュー", "menu"),
     "messages": ("伝言", "messages"),
+    "callbacks": ("折り返し", "callbacks"),
     "phone": ("電話機", "phone"),
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
@@ -222,6 +223,10 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "silence_s": str(centre.messages.silence_s),
             "due_s": str(centre.messages.due_s),
             "keep_days": str(centre.messages.keep_days),
+        },
+        ("callbacks", ""): {
+            "attempts": str(centre.callbacks.attempts),
+            "distance_s": str(centre.callbacks.distance_s),
         },
         ("staff", ""): {
             "pause_after_misses": str(centre.pause_after_misses),

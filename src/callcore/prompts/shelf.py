@@ -61,6 +61,7 @@ COMMON_KINDS: Final = (
     "no-such-code",
     "call-refused",
     "call-failed",
+    "callback-call",
     "emergency-elsewhere",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
@@ -76,6 +77,8 @@ CALLERS_KINDS: Final = (
     "wrong_key",
     "no_key",
     "callback_offer",
+    "callback_confirm",
+    "callback_unavailable",
     "callback_taken",
     "message_offer",
     "message_invite",

@@ -18,6 +18,8 @@ ALOUD, OVER, OVER_WHOM = "callcore-aloud", "callcore-over", "CALLCORE_OVER"
 OVERFLOW = "callcore-overflow"
 MENU = "callcore-menu"
 PIN = "callcore-pin"
+CALLBACK = "callcore-callback"
+"""Where an agent who has picked up for a call-back is put through to the citizen."""
 MESSAGE_ENDS = ".message.wav"
 """What stands behind a call's id in the name of its message's file."""
 SIDES = ("callcore-dial", "callcore-contact")

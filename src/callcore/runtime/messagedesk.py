@@ -17,6 +17,7 @@ from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.message import RESULT_MOST, Message
+from callcore.domain.numbering import national
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.staffdesk import asked
@@ -119,11 +120,7 @@ def _sees(floor: Floor, person: Person, message: Message) -> bool:
 
 def dialled(floor: Floor, message: Message) -> str | None:
     """The caller's number as an agent of that centre dials it; None: not known, or withheld."""
-    number = message.caller.text
-    if number is None:
-        return None
-    if number.startswith("+"):
-        number = f"0{number[3:]}" if number.startswith("+81") else f"010{number[1:]}"
+    number = national(message.caller.text or "")
     if not _DIGITS.fullmatch(number):
         return None
     centre = floor.centres.get(message.centre)

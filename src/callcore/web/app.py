@@ -22,6 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import guard, problems, show
 from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
+from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
@@ -88,6 +89,7 @@ def create_app(
     add_agents(app, live, acts)
     add_answers(app, live, acts)
     add_messages(app, live, acts)
+    add_callbacks(app, live, acts)
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
     Desk(app, live, gate, paper)

@@ -232,6 +232,19 @@ class MessagesOut(BaseModel):
     next: list[MessageOut] = Field(description="the open ones of the nearest deadlines, at most 20")
 
 
+class CallbackOut(BaseModel):
+    """Somebody who is to be called back, and keeps the place in the line."""
+
+    call: str
+    queue: str
+    since: Moment = Field(description="what the place in the line goes by")
+    priority: int
+    state: Literal["waiting", "ringing", "dialling"]
+    attempts: int = Field(description="how often the citizen was called in vain")
+    not_before: Moment | None = Field(description="of the next attempt; null: as soon as it is the turn")
+    number: str | None = Field(description="but for its first digits; null: not to be seen")
+
+
 class CentreOut(BaseModel):
     id: str
     name: str
@@ -252,6 +265,9 @@ class CentreOut(BaseModel):
     )
     phones_refused: list[PhoneRefusedOut] = Field(description="now")
     messages: MessagesOut
+    callbacks: list[CallbackOut] = Field(
+        description="who is to be called back, as they stand in the line; at most 50"
+    )
 
 
 class Live(BaseModel):
@@ -590,6 +606,18 @@ EXAMPLE: dict[str, Any] = {
                     }
                 ],
             },
+            "callbacks": [
+                {
+                    "call": "node1-1795136300.7",
+                    "queue": "oita-general",
+                    "since": "2026-11-20T00:58:20.000Z",
+                    "priority": 5,
+                    "state": "waiting",
+                    "attempts": 0,
+                    "not_before": None,
+                    "number": "*******222",
+                }
+            ],
         }
     ],
 }

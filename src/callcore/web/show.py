@@ -19,6 +19,7 @@ from callcore.domain.board import (
     word_since,
 )
 from callcore.domain.call import Call
+from callcore.domain.callback import Callback
 from callcore.domain.centre import Centre
 from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
@@ -28,6 +29,7 @@ from callcore.domain.message import Message
 from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage
+from callcore.runtime.callbackdesk import in_line
 from callcore.runtime.detail import CallDetail
 from callcore.runtime.messagedesk import in_order
 from callcore.runtime.ports import View
@@ -122,6 +124,26 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             if (state := floor.registered.get(phone.id)) is not None and state.policy in REFUSALS
         ],
         messages=_messages(floor, centre, at, personal),
+        callbacks=[callback_out(one, personal) for one in in_line(floor, centre.id)[:CALLBACKS_MOST]],
+    )
+
+
+CALLBACKS_MOST = 50
+"""On the board; the list by itself has all."""
+
+
+def callback_out(back: Callback, personal: bool) -> m.CallbackOut:
+    return m.CallbackOut.model_validate(
+        {
+            "call": back.id,
+            "queue": back.queue,
+            "since": m.moment(back.since),
+            "priority": back.priority,
+            "state": back.state.value,
+            "attempts": back.attempts,
+            "not_before": m.moment_or_none(back.not_before),
+            "number": back.caller.masked() if personal else None,
+        }
     )
 
 

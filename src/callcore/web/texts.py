@@ -93,6 +93,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "hidden": ("非表示", "hidden"),
     # agents
     "agents.caption": ("オペレーター", "Agents"),
+    "callbacks": ("折り返し待ち {n} 人", "{n} to be called back"),
     "messages.caption": ("伝言", "Messages"),
     "messages.count": (
         "未対応 {open} 件、うち期限超過 {overdue} 件",

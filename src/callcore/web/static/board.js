@@ -179,6 +179,7 @@ function centre(section, c) {
   mark(section, "queues", new Set(c.waiting.map((w) => w.queue)).size > 1 ? "many" : null);
   const agents = new Map(c.agents.map((a) => [a.agent, a]));
   text("waiting-count", c.waiting.length);
+  text("callbacks", c.callbacks.length === 0 ? "" : say("callbacks", { n: c.callbacks.length }));
   patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
     waiter(row, w, f.service_level_s, agents);
   });
