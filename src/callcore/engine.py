@@ -44,7 +44,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros, PhoneId
 from callcore.domain.phones import WORDS, PhoneState, Policy
 from callcore.domain.staff import AWAY
-from callcore.installation import accounts_of, phone_ids, trail_of
+from callcore.installation import accounts_of, phone_ids, recording_of, trail_of
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -62,6 +62,7 @@ from callcore.live.apply import Configurator, in_force
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
 from callcore.pins import PinFile
+from callcore.recordings import protect
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.callbackdesk import CallbackDesk
@@ -167,6 +168,7 @@ class Engine:
             now=self._now,
             sleep=asyncio.sleep,
             redirecting=offers.sent,
+            protect=lambda call: protect(recording_of(settings, call), settings.protected),
         )
         self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
         self._clock_watch = ClockWatch(clock, self._clock_stepped)

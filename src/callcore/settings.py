@@ -364,6 +364,11 @@ class Settings(BaseSettings):
         return self.home / "recordings"
 
     @property
+    def protected(self) -> Path:
+        """A second link to each recording of a call that was reported (悪質・脅迫)."""
+        return self.home / "protected"
+
+    @property
     def reconciliations(self) -> Path:
         return self.home / "reconciliations"
 

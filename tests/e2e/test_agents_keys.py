@@ -62,6 +62,17 @@ async def dials(desk: Agent, code: str) -> Call:
     return call
 
 
+async def keys_after(desk: Agent, code: str, digit: str) -> Call:
+    """Dial a code that asks for a digit, key it, and hear the answer out."""
+    call = await desk.call(code, tone(600))
+    await call.until("up")
+    await call.hears(0.3)
+    if digit:
+        call.press(digit)
+    await call.until("bye")
+    return call
+
+
 async def signs_in(desk: Agent, pin: str = PIN, agent: str = AGENT) -> Call:
     call = await desk.call(f"*11{agent}", tone(600))
     await call.until("up")
@@ -159,8 +170,15 @@ async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_
         soon(lit["*14"], "steady", ended.at)
         await dials(desk, "*209")
         assert s.told(f.ResultKeyed) == []
-        await dials(desk, "*204")
-        keyed = await s.fact(f.ResultKeyed)
+        # The lit key dials the code alone and is asked for the digit; one that is none, and none at all, is refused.
+        for digit in ("9", ""):
+            await keys_after(desk, "*20", digit)
+        assert s.told(f.ResultKeyed) == []
+        await dials(desk, "*201")
+        await s.fact(f.ResultKeyed, lambda x: x.kind is ResultKind.DONE)
+        await lit["*20"].shows("steady")
+        await keys_after(desk, "*20", "4")  # corrected
+        keyed = await s.fact(f.ResultKeyed, lambda x: x.kind is ResultKind.COMPLAINT)
         assert (keyed.call, keyed.result, keyed.kind) == (answered.call, "苦情", ResultKind.COMPLAINT)
         await lit["*20"].shows("steady")
         await dials(desk, "*31")

@@ -4,6 +4,7 @@ are pressed when they can't be: each says so, and nothing changes."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import Device, Mark, Presence, SideOutcome, Work
 from callcore.installation import accounts_of, trail_of
+from callcore.prompts import shelf
 from callcore.settings import PROJECT
-from tests.e2e.test_agents_keys import dials, phone, signs_in, soon
+from tests.e2e.test_agents_keys import dials, keys_after, phone, signs_in, soon
 from tests.e2e.test_people import signed_in
 from tests.support import audio
 from tests.support.people import first_administrator, user
@@ -41,9 +43,34 @@ number = "{NUMBER}"
 kinds = ["landline"]
 acw_s = 2
 """
-SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "emergency.ulaw"
-WORDS = "この通話は録音しています。このままでは、お話を続けることができません。"
-"""What the manifest says; the audio is Oita's, of an emergency."""
+SAID = {
+    "ja": PROJECT / "ivr_prompts" / "oita" / "ja" / "emergency.ulaw",
+    "en": PROJECT / "ivr_prompts" / "oita" / "en" / "lost_card.ulaw",
+}
+WORDS = {
+    "ja": "この通話は録音しています。このままでは、お話を続けることができません。",
+    "en": "This call is recorded. We can not go on like this.",
+}
+"""What the manifest says; the audio is Oita's, of an emergency and of a lost card."""
+TONGUES = f"""
+[announcements.abuse]
+ja = "{WORDS["ja"]}"
+en = "{WORDS["en"]}"
+
+[[menus]]
+id = "tongue"
+say = "please_wait"
+languages = true
+timeout_s = 8
+
+[[menus.keys]]
+key = "1"
+language = "ja"
+
+[[menus.keys]]
+key = "2"
+language = "en"
+"""
 REFUSALS = ("refused", "not-possible", "no-such-code", "key-refused")
 ANSWERS = (
     *REFUSALS,
@@ -53,15 +80,40 @@ ANSWERS = (
     "extended",
     "signed-out",
     "emergency-on",
+    "emergency-off",
     "result-keyed",
 )
 
 
 def with_abuse(home: Path) -> Path:
-    """The shipped prompts, and words for a reported talk."""
-    folder = shipped_prompts(home, "demo")
-    put_prompt(folder, "demo/ja/abuse", WORDS, SAID.read_bytes())
+    """The shipped prompts, and words for a reported talk in two languages."""
+    folder = shipped_prompts(home, "demo", "ja", "en")
+    for language, text in WORDS.items():
+        put_prompt(folder, f"demo/{language}/abuse", text, SAID[language].read_bytes())
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTongues(DemoCentre):
+    """Callers choose Japanese or English; the agent speaks both."""
+
+    def toml(self) -> str:
+        told = DemoCentre.toml(self).replace('languages = ["ja"]', 'languages = ["ja", "en"]')
+        return told.replace('queues = ["general"]', 'queues = ["general"]\nskills = { en = 3 }')
+
+
+def spoken(s: Station, language: str) -> audio.Samples:
+    return audio.read(shelf.ulaw_of(s.settings.prompts, shelf.sound("demo", language, "abuse")))
+
+
+def share_heard(words: audio.Samples, heard: audio.Samples) -> float:
+    """How much of the words was heard, second by second: under load a frame is lost here and there, and what comes
+    after it is shifted, so that the whole is never like the whole."""
+    pieces = [words[at : at + audio.RATE] for at in range(0, len(words) - audio.RATE, audio.RATE)]
+    pieces = [
+        piece for piece in pieces if np.sqrt(np.mean(piece**2)) > 0.02
+    ]  # no pause between two sentences
+    return sum(audio.find(piece, heard).score > 0.8 for piece in pieces) / len(pieces)
 
 
 def said(s: Station, call: Call) -> set[str]:
@@ -90,11 +142,7 @@ async def test_keys_in_the_wrong_state_are_refused_aloud_and_change_nothing_also
             assert len(heard) == 1 and heard <= set(REFUSALS), (code, heard)
             await s.device(1, Device.FREE)
         # The emergency key asks for 1 first; who may not is refused all the same.
-        call = await desk.call("*90", tone(600))
-        await call.until("up")
-        await call.hears(1)
-        call.press("1")
-        await call.until("bye")
+        call = await keys_after(desk, "*90", "1")
         assert said(s, call) == {"not-possible"}
         assert s.told(f.EmergencyBegan) == []
         assert s.floor().agents[AGENT].presence is Presence.READY
@@ -199,11 +247,7 @@ async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_n
         # Closed in an emergency by the key, opened again by API, on everybody's lamp.
         await does("ready")
         await s.device(1, Device.FREE)
-        call = await desk.call("*90", tone(600))
-        await call.until("up")
-        await call.hears(1)
-        call.press("1")
-        await call.until("bye")
+        call = await keys_after(desk, "*90", "1")
         assert said(s, call) == {"emergency-on"}
         began = await s.fact(f.EmergencyBegan)
         assert began.by == f"agent:{AGENT}"
@@ -216,6 +260,12 @@ async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_n
         assert (await sato.put(path, json={"reason": "地震"})).status_code == 200
         await lit["*90"].shows("steady")
         await _ends_on_the_page(sato)
+        await lit["*90"].shows("off")
+        assert (await sato.put(path, json={"reason": "地震"})).status_code == 200
+        await lit["*90"].shows("steady")
+        # The lit key asks whether the closure is to end, and another key than 1 leaves it.
+        assert said(s, await keys_after(desk, "*90", "2")) == {"not-possible"}
+        assert said(s, await keys_after(desk, "*90", "1")) == {"emergency-off"}
         await lit["*90"].shows("off")
         assert (await sato.put(path, json={"reason": "地震"})).status_code == 200
         await lit["*90"].shows("steady")
@@ -242,35 +292,47 @@ async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_n
         } <= set(done)
 
 
-async def test_a_reported_talk_hears_the_centres_words_on_both_sides_and_goes_on() -> None:
-    words = f'[announcements.abuse]\nja = "{WORDS}"\n'
-    async with station(DemoCentre(agents=1, more=words), prompts=with_abuse) as s:
+async def test_a_reported_talk_hears_the_centres_words_in_the_callers_language_on_both_sides_and_goes_on() -> (
+    None
+):
+    async with station(TwoTongues(agents=1, menu="tongue", more=TONGUES), prompts=with_abuse) as s:
         desk = await phone(s)
         await signs_in(desk)
-        citizen = await s.stack.enter_async_context(
-            sip_agent(f"{s.net}.131", "0312345678", (f"{s.net}.1", s.settings.sip_port))
-        )
-        call = await citizen.call(NUMBER)  # both are silent: a tone would drown the words
-        ringing = await desk.rings()
-        ringing.answer()
-        await s.fact(f.CallAnswered)
-        await ringing.hears(1)
-        here, there = len(ringing.heard), len(call.heard)
-        ringing.press("*32")
-        await s.fact(f.CallMarked)
-        said = s.prompt("abuse")
-        await call.hears(len(said) / audio.RATE + 6)
-        for side, sound in (("citizen", call.heard[there:]), ("agent", ringing.heard[here:])):
-            found = audio.find(said, decoded(bytes(sound)))
-            assert found.score > 0.5, (
-                side,
-                found,
-            )  # another one has 0.1; under load a frame is lost here and there
-        assert call.events == []
-        assert not call.over, "the talk goes on"
-        call.hang_up()
-        await ringing.until("bye")
-        await s.ended(1)
+        for n, (key, language, other) in enumerate((("1", "ja", "en"), ("2", "en", "ja")), 1):
+            citizen = await s.stack.enter_async_context(
+                sip_agent(f"{s.net}.{130 + n}", f"031234567{n}", (f"{s.net}.1", s.settings.sip_port))
+            )
+            call = await citizen.call(NUMBER)  # both are silent: a tone would drown the words
+            await call.until("up")
+            await call.hears(1)
+            call.press(key)
+            ringing = await desk.rings(n)
+            ringing.answer()
+            await until(lambda n=n: len(s.told(f.CallAnswered)) == n, what="the talk")  # type: ignore[misc]
+            answered = s.told(f.CallAnswered)[-1]
+            await ringing.hears(1)
+            here, there = len(ringing.heard), len(call.heard)
+            ringing.press("*32")
+            await s.fact(f.CallMarked, lambda x, a=answered: x.call == a.call)
+            words, not_these = (spoken(s, each) for each in (language, other))
+            await call.hears(len(words) / audio.RATE + 6)
+            for side, sound in (("citizen", call.heard[there:]), ("agent", ringing.heard[here:])):
+                heard = decoded(bytes(sound))
+                assert share_heard(words, heard) >= 0.8, (side, language)
+                assert share_heard(not_these, heard) <= 0.2, (side, other)
+            assert call.events == []
+            assert not call.over, "the talk goes on"
+            call.hang_up()
+            await ringing.until("bye")
+            await s.ended(n)
+            await dials(desk, "*13")
+
+            # Deleted among the others, the recording is still there, whole.
+            recording = s.recording(answered.call)
+            whole = recording.read_bytes()
+            recording.unlink()
+            assert (s.settings.protected / recording.name).read_bytes() == whole
+            recording.write_bytes(whole)
         s.books_agree()
 
 

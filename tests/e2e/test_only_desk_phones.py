@@ -22,6 +22,7 @@ from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.e2e.test_live_configuration import callcore, edit
 from tests.support.certificates import make
 from tests.support.desk_phones import DESK_PHONE, MAC, OneDeskPhone
+from tests.support.linphone import linphone
 from tests.support.load import register_agents
 from tests.support.sip import Agent, Habit, sip_agent
 from tests.support.station import Station, station, until
@@ -323,3 +324,34 @@ async def test_sipp_and_baresip_with_the_right_password_get_no_call_not_even_fro
         )
         assert not done.failed
         await s.fact(f.PhoneRefused, lambda x: x.address == f"{s.net}.70")
+
+
+async def test_a_softphone_of_somebody_elses_with_the_right_password_neither_makes_nor_takes_a_call() -> None:
+    async with station(OneDeskPhone(agents=2)) as s:
+        first, second = PhoneId(s.centre.phone(1)), s.centre.phone(2)
+        server = (s.settings.sip_host, s.settings.sip_port)
+        folder = s.settings.home / "linphone"
+        async with agent(s, 62, 2, AGENT) as colleague:
+            colleague.habit = Habit.ANSWER
+            await colleague.register()
+            await s.device(2, Device.FREE)
+            # First with callcore, then without. It takes each refusal for a wrong password, and calls no more.
+            for alive in (True, False):
+                if not alive:
+                    s.kill("engine")
+                async with linphone(folder, first, s.secrets.phones[first], server, f"{s.net}.75") as soft:
+                    if alive:
+                        refused = await s.fact(f.PhoneRefused, lambda x: x.phone == first)
+                        assert (refused.reason, refused.address) == (Policy.MAKER, f"{s.net}.75")
+                        assert refused.user_agent.startswith("Linphonec/")
+                    else:
+                        await asyncio.sleep(2)  # its REGISTER
+                    await soft.tell(f"call sip:{second}@{server[0]}:{server[1]}")
+                    await soft.says(f"Call 1 with sip:{second}@{server[0]}:{server[1]} error.")
+                    if alive:
+                        attempt = await s.fact(f.PhoneAttemptRefused)
+                        assert (attempt.phone, attempt.address) == (first, f"{s.net}.75")
+                    call = await colleague.call(first)
+                    await call.until("480", "403", "503")
+                    assert not any(call.incoming for call in colleague.calls), "a colleague was rung"
+                    assert "incoming call" not in soft.said, "it rang"

@@ -15,7 +15,7 @@ from callcore.domain.stages import Choice
 from tests.support import audio
 from tests.support.centre import small_centre
 from tests.support.floor import Floor, running_floor
-from tests.support.sip import Call, comes_true, decoded
+from tests.support.sip import Call, Keys, comes_true, decoded
 
 ALWAYS = ((Window(0, 86_400),),) * 7
 NEVER = ((),) * 7
@@ -150,6 +150,38 @@ async def test_keys_that_come_early_count_through_several_menus(tmp_path: Path) 
         await chosen(floor, channel, "menu", "queue")
         assert heard(call, "greeting", "en") is not None
         assert heard(call, "subject", "en") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "keys"),
+    [
+        ("rfc4733", Keys.EVENT),
+        ("info", Keys.INFO),
+        ("inband", Keys.TONE),
+        ("auto", Keys.EVENT),
+        ("auto", Keys.TONE),
+    ],
+)
+async def test_keys_are_understood_as_the_carrier_sends_them(tmp_path: Path, mode: str, keys: Keys) -> None:
+    async with (
+        running_floor(tmp_path, menu_centre(), phones=0, trunk_dtmf=mode) as floor,
+        floor.ami.beating(),
+    ):
+        make_prompts(tmp_path)
+        floor.trunk.keys = keys
+        call, channel = await floor.caller()
+        await hears(call, "language_choice", "ja")
+        call.press("2")
+        await hears(call, "subject", "en")
+        call.press("9*")
+        await told(floor, 3)
+        call.press("3")
+        await floor.ami.event("CallcoreHeld", Channel=channel)
+        await chosen(floor, channel, "menu", "wrong_key", "wrong_key", "queue")
+        named = [e["Key"] for e in floor.ami.events if e.get("UserEvent") == "CallcoreMenu"]
+        assert named == ["2", "9", "star", "3"], "each once"
+        call.hang_up()
+        await nobody_left(floor)
 
 
 async def test_three_wrong_keys_lead_to_an_agent_in_the_first_language(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ COMMON_HZ = {
     "key-refused": 2200,
     "help-asked": 2400,
     "ask-emergency": 2600,
+    "ask-result": 2700,
     "emergency-on": 2800,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}

@@ -2,7 +2,7 @@
 
 Enough of RFC 3261 over UDP to register, call, ring, answer, refuse, hang up or fall silent at a chosen moment, which a
 finished phone does not let a test do. Everything that was sent and received is kept, so that a test can read it all.
-Sound is G.711 µ-law in 20 ms packets (RFC 3551); digits are RFC 4733 events.
+Sound is G.711 µ-law in 20 ms packets (RFC 3551); digits are RFC 4733 events, or SIP INFO, or tones, as `Keys` says.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ PACKET = 160
 CODECS = {0: "PCMU", 9: "G722"}
 """RFC 3551 §6. G.722 is called 8000 there for historical reasons; its samples are 16,000 a second."""
 EVENT_TYPE = 101
+RELAY = "application/dtmf-relay"
+ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+"""Hz, ITU-T Q.23."""
 FORWARDED = "0312345678"
 """Where a phone with the habit FORWARD sends its calls."""
 _numbers = itertools.count(1)
@@ -46,6 +49,16 @@ async def comes_true(condition: Callable[[], bool], what: str, deadline_s: float
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not within {deadline_s} s: {what}") from None
+
+
+class Keys(Enum):
+    """How a digit is sent."""
+
+    EVENT = "rfc4733"
+    INFO = "info"
+    """SIP INFO with `application/dtmf-relay`."""
+    TONE = "inband"
+    """Two tones (ITU-T Q.23), 100 ms and 100 ms of rest."""
 
 
 class Habit(Enum):
@@ -133,7 +146,7 @@ def tone(hertz: float, seconds: float = 1.0) -> bytes:
 
 
 def encoded(wave: NDArray[np.float64]) -> bytes:
-    """Samples, -1 to 1, as µ-law bytes."""
+    """Samples of ±1 as the nearest µ-law bytes."""
     order = np.argsort(_DECODED)
     places = np.searchsorted(_DECODED[order], wave).clip(0, 255)
     return bytes(order[places].astype(np.uint8))
@@ -237,7 +250,12 @@ class Call:
 
     def press(self, digits: str) -> None:
         """Key digits, one after another."""
-        self._digits += list(digits)
+        if self.agent.keys is not Keys.INFO:
+            self._digits += list(digits)
+            return
+        for sign in digits:
+            self.cseq += 1
+            self.agent.request("INFO", self, "", f"Signal={sign}\r\nDuration=100\r\n", kind=RELAY)
 
     def vanish(self) -> None:
         """Lose power: no BYE, no more sound, no answer to anything."""
@@ -272,10 +290,16 @@ class Call:
         for n in itertools.count():
             stamp = n * PACKET
             following = next(event, None)
-            if following is None and self._digits:
+            if following is None and self._digits and self.agent.keys is Keys.TONE:
+                tones = _tones(self._digits.pop(0))
+                event = iter([(0, tones[at : at + PACKET]) for at in range(0, len(tones), PACKET)])
+                following = next(event)
+            elif following is None and self._digits:
                 event, began = _digit(self._digits.pop(0)), stamp
                 following = next(event)
-            if following is not None:
+            if following is not None and self.agent.keys is Keys.TONE:
+                kind, payload, at = 0, following[1], stamp
+            elif following is not None:
                 kind, payload, at = EVENT_TYPE | following[0], following[1], began
             else:
                 place = stamp % len(self.sound)
@@ -293,6 +317,14 @@ def _digit(sign: str) -> Iterator[tuple[int, bytes]]:
         yield (0x80 if n == 1 else 0), struct.pack("!BBH", code, 10, n * PACKET)
     for _ in range(3):
         yield 0, struct.pack("!BBH", code, 0x80 | 10, 5 * PACKET)
+
+
+def _tones(sign: str) -> bytes:
+    """One key as µ-law: its row's and its column's frequency together, then silence."""
+    row, column = divmod("123A456B789C*0#D".index(sign), 4)
+    at = np.arange(RATE // 10) / RATE
+    wave = sum(np.sin(2 * np.pi * hertz * at) for hertz in (ROWS[row], COLUMNS[column]))
+    return encoded(0.25 * wave) + b"\xff" * (RATE // 10)
 
 
 @dataclass(slots=True)
@@ -338,6 +370,8 @@ class Agent:
         self.user_agent = AGENT
         """What it calls itself: a simulated phone, unless a test says otherwise."""
         self.speaks = True
+        self.keys = Keys.EVENT
+        """How digits are sent. Events are offered in the SDP only where they are used."""
         self.codec = 0
         """RTP payload type: the only one that is offered and heard. What is said stays µ-law."""
         self.dead = False
@@ -413,11 +447,17 @@ class Agent:
 
     def sdp(self, call: Call, direction: str = "sendrecv") -> str:
         assert call.media is not None
+        events = self.keys is Keys.EVENT
         return (
             f"v=0\r\no=- 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
-            f"m=audio {call.media.port} RTP/AVP {self.codec} {EVENT_TYPE}\r\n"
+            f"m=audio {call.media.port} RTP/AVP {self.codec}{f' {EVENT_TYPE}' if events else ''}\r\n"
             f"a=rtpmap:{self.codec} {CODECS[self.codec]}/8000\r\n"
-            f"a=rtpmap:{EVENT_TYPE} telephone-event/8000\r\na=fmtp:{EVENT_TYPE} 0-16\r\na=ptime:20\r\na={direction}\r\n"
+            + (
+                f"a=rtpmap:{EVENT_TYPE} telephone-event/8000\r\na=fmtp:{EVENT_TYPE} 0-16\r\n"
+                if events
+                else ""
+            )
+            + f"a=ptime:20\r\na={direction}\r\n"
         )
 
     def _put(self, text: str) -> None:
@@ -426,13 +466,20 @@ class Agent:
             self.sip.transport.sendto(text.encode(), self.pbx)
 
     def request(
-        self, method: str, call: Call, more: str = "", body: str = "", uri: str = "", branch: str = ""
+        self,
+        method: str,
+        call: Call,
+        more: str = "",
+        body: str = "",
+        uri: str = "",
+        branch: str = "",
+        kind: str = "application/sdp",
     ) -> None:
         branch = branch or f"z9hG4bK{random.getrandbits(48):x}"
         if method == "CANCEL":  # the same transaction as its INVITE (RFC 3261 §9.1)
             assert call.invite is not None
             branch, uri = call.invite.text.split("branch=")[1].split("\r\n")[0], f"sip:{call.target[4:]}"
-        content = "Content-Type: application/sdp\r\n" if body else ""
+        content = f"Content-Type: {kind}\r\n" if body else ""
         self._put(
             f"{method} {uri or call.target} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host}:{self.sip.port};branch={branch}\r\n"
             f"Max-Forwards: 70\r\nFrom: {call.local}\r\nTo: {call.remote}\r\nCall-ID: {call.ident}\r\n"

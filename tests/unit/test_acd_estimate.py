@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from math import factorial
 
 import pytest
@@ -12,6 +13,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Pace
 from callcore.domain.ids import CallId, ChannelId, QueueId
+from callcore.domain.stages import Choice
 from tests.support.acd import Acd, crew, opened, person, queue, site
 from tests.support.floors import NODE
 
@@ -206,3 +208,41 @@ def test_a_talk_whose_beginning_nobody_watched_does_not_count_as_a_short_one() -
     before = d.floor.pace.get(Q, Pace())
     d.goes(401)
     assert d.floor.pace.get(Q, Pace()) == before
+
+
+def test_who_chose_a_language_waits_for_those_who_speak_it_and_the_others_share_them() -> None:
+    """Three agents in talks, of whom one speaks English; two Japanese callers, then two English ones."""
+    centre = replace(
+        site(queue(handling_s=300, patience_s=10**9), staff=(person(1, en=3), person(2), person(3))),
+        languages=("ja", "en"),
+    )
+    d = opened(centre)
+    for n in range(1, 4):
+        d.comes(0, n)
+        d.calls(0, f"t{n}")
+        d.answers(0, n, f"t{n}")
+    for n in range(2):
+        d.calls(1, f"ja{n}")
+    for n in range(2):
+        d.calls(2, f"en{n}", waits=False)
+        d.tell(
+            i.MenuKeyed(
+                at=d.at(2),
+                call=CallId(f"en{n}"),
+                menu="m",
+                key="2",
+                choice=Choice.LANGUAGE,
+                to="",
+                language="en",
+            )
+        )
+        d.held(2, f"en{n}")
+    # English: one agent, two English callers before, and a third of each Japanese one.
+    english = estimate.wait_s(d.floor, Q, LAST, "en")
+    assert english == pytest.approx(300 * (2 + 2 / 3 + 1), rel=1e-3)
+    # Japanese: three agents, everybody before.
+    assert wait(d) == pytest.approx(100 * (2 + 2 + 1), rel=1e-3)
+    assert [x.estimate_s for x in d.told(f.VisitBegan)][-2:] == [
+        pytest.approx(300 * (2 / 3 + 1), rel=1e-3),
+        pytest.approx(300 * (1 + 2 / 3 + 1), rel=1e-3),
+    ]

@@ -265,7 +265,7 @@ def test_a_reported_call_is_marked_for_good_calls_for_help_and_is_recorded_on() 
 
 
 def test_a_reported_talk_hears_the_words_that_its_centre_has_for_it_once_and_else_none() -> None:
-    for words in ((), (Announcement("abuse", "ja", "録音しています", "demo/ja/abuse"),)):
+    for n, words in enumerate(((), (Announcement("abuse", "ja", "録音しています", "demo/ja/abuse"),))):
         made = replace(site(queue(acw_s=20), staff=crew(1)), announcements=words)
         d = opened(made)
         d.comes(0, 1)
@@ -273,7 +273,12 @@ def test_a_reported_talk_hears_the_words_that_its_centre_has_for_it_once_and_els
         for s in (2, 3):
             presses(d, s, TalkKey.ABUSE, leg)
         said = [x for x in d.effects if isinstance(x, e.SayInTalk)]
-        assert [(x.centre, x.announcement) for x in said] == [("demo", "abuse")] * len(words)
+        assert [(x.centre, x.announcement, x.language) for x in said] == [("demo", "abuse", "ja")] * n
+        kept = [x for x in d.effects if isinstance(x, e.ProtectRecording)]
+        assert [x.call for x in kept] == ["c1"]
+        d.goes(9)
+        kept = [x for x in d.effects if isinstance(x, e.ProtectRecording)]
+        assert len(kept) == 2, "once more at the end: there may have been no file yet"
 
 
 def test_a_relay_call_has_no_limit_of_after_call_work_and_its_own_count() -> None:

@@ -216,6 +216,12 @@ WRONG = {
         "User-Agent",
         "消して",
     ),
+    "keys that send digits, of a phone that has no file of keys": (
+        'maker = "panasonic"\nmodel = "KX-HDV230"',
+        'maker = "yealink"\nmodel = "SIP-T46U"\ndigit_keys = true',
+        "yealink SIP-T46U では使いません",
+        "消して",
+    ),
     "a network that is not in the file": (
         'seat = "A-1"',
         'seat = "A-1"\nnetwork = "honchou"',

@@ -182,6 +182,8 @@ READINGS = {
         "コノデンワキデワ、キンキューノツーホーガデキマセン。ケータイデンワナド、ホカノデンワカラ、スグニオカケクダサイ。"
     ),
     "common/ja/abuse-marked": "ツーホーシマシタ。",
+    "common/ja/ask-emergency-end": "キンキューアンナイヲシューリョーシマス。ヨロシケレバ、イチヲオシテクダサイ。",
+    "common/ja/ask-result": "ケッカノバンゴーヲオシテクダサイ。",
     "common/ja/ask-emergency": "キンキューアンナイニキリカエマス。ヨロシケレバ、イチヲオシテクダサイ。",
     "common/ja/emergency-off": "キンキューアンナイヲシューリョーシマシタ。",
     "common/ja/emergency-on": "キンキューアンナイニキリカエマシタ。",

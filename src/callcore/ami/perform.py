@@ -14,7 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import SECOND, Instant, Micros, OfferId
+from callcore.domain.ids import SECOND, CallId, Instant, Micros, OfferId
 from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
@@ -59,13 +59,16 @@ class Performer:
         now: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]],
         redirecting: Callable[[OfferId], None] = lambda _offer: None,
+        protect: Callable[[CallId], object] = lambda _call: None,
     ) -> None:
-        """`entitled` says whether this engine may move callers now; `redirecting` hears of each offer as it goes."""
+        """`entitled` says whether this engine may move callers now; `redirecting` hears of each offer as it goes;
+        `protect` keeps a recording, beside the loop."""
         self._link = link
         self._now = now
         self._sleep = sleep
         self._entitled = entitled
         self._redirecting = redirecting
+        self._protect = protect
         self._reclaiming = asyncio.Lock()
         self.refused = 0
         """Effects that Asterisk refused, since the start."""
@@ -115,13 +118,15 @@ class Performer:
                 case e.SayInTalk():
                     await self._call(
                         Action="Originate",
-                        Channel=f"Local/{effect.centre}~{effect.announcement}@{dialplan.ALOUD}/n",
+                        Channel=f"Local/{effect.centre}~{effect.announcement}~{effect.language}@{dialplan.ALOUD}/n",
                         Context=dialplan.OVER,
                         Exten="s",
                         Priority="1",
                         Variable=f"{dialplan.OVER_WHOM}={effect.channel_name}",
                         Async="true",
                     )
+                case e.ProtectRecording():
+                    await asyncio.to_thread(self._protect, effect.call)
                 case e.SwitchRecording():
                     return await self._switch_recording(effect)
                 case e.Reply():

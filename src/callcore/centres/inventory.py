@@ -86,6 +86,7 @@ def _phone(table: Table, centre: CentreId, networks: Networks, taken: Taken) -> 
     transport = table.choice("transport", TRANSPORTS, "tls") if real else "udp"
     agent = _user_agent(table, maker)
     usual = Display.JAPANESE if MAKERS[maker].japanese else Display.ROMAN
+    digits = _digit_keys(table, maker, model)
     shows = table.choice("display", tuple(each.value for each in Display), usual.value)
     table.close()
     return Phone(
@@ -98,6 +99,7 @@ def _phone(table: Table, centre: CentreId, networks: Networks, taken: Taken) -> 
         networks=where,
         transport=transport,
         user_agent=agent,
+        digit_keys=digits,
         display=Display(shows),
     )
 
@@ -128,6 +130,22 @@ def _user_agent(table: Table, maker: str) -> str | None:
             "take this line out",
         )
     return None
+
+
+def _digit_keys(table: Table, maker: str, model: str) -> bool:
+    """Only for phones that get a file of keys, where what a key does in a talk is not published."""
+    told = table.truth("digit_keys", False)
+    known = MAKERS[maker]
+    if told and (known.file_name is None or known.model(model).sends_digits):
+        table.wrong(
+            "digit_keys",
+            f"{maker} {model} では使いません",
+            f"has no use for {maker} {model}",
+            "この行を消してください",
+            "take this line out",
+        )
+        return False
+    return told
 
 
 def _mac(table: Table, taken: Taken, *, required: bool) -> str | None:

@@ -47,7 +47,7 @@ class DemoCentre:
     menu: str = ""
     """Where calls begin; the menu itself stands in `more`."""
     closed_menu: str = ""
-    """Where they begin out of hours, likewise."""
+    """Likewise out of hours."""
     more: str = ""
     """Further tables of the centre file, e.g. `[staff]`."""
 

@@ -144,7 +144,7 @@ def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
         assert call.visit is not None
         places[call.visit.queue] += 1
         name = call.visit.queue
-        estimate_s = wait_s(floor, name, place_of(call))
+        estimate_s = wait_s(floor, name, place_of(call), call.visit.language)
         line.append(Waiting(call, name, places[name], call.visit.since, estimate_s, why.of(call)))
     announced.sort(key=lambda call: (call.arrived_at, call.id))
     return line + [Waiting(call, call.queue, None, None, None, None) for call in announced]

@@ -324,6 +324,8 @@ class Phone:
     """How it registers: `tls` or `udp`."""
     user_agent: str | None = None
     """How its User-Agent begins, where callcore does not know the maker's own way (`generic`)."""
+    digit_keys: bool = False
+    """A key that dials was found to send digits inside a talk, of a model of which its maker does not publish it."""
     display: Display = Display.JAPANESE
 
 

@@ -142,11 +142,23 @@ class SwitchRecording(Effect):
 
 @dataclass(frozen=True, slots=True)
 class SayInTalk(Effect):
-    """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on."""
+    """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on.
+
+    `language`: the caller's. Where the centre has no such words in it, those of its first language are said."""
 
     channel_name: str
     centre: CentreId
     announcement: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectRecording(Effect):
+    """Keep the recording of a reported call apart, so that deleting it among the others does not lose it.
+
+    May be repeated. While the talk goes on, what is still written is kept too."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)

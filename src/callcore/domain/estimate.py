@@ -6,9 +6,9 @@ work, the one in question is served after k + 1 departures, of which each comes 
 stand before it: h is the mean handling time, 1/θ the mean patience. So the expected wait is Σ 1 ÷ (n/h + jθ) for
 j = 0 … k. An agent who is free counts as one caller less ahead.
 
-- n are the agents of the queue who are on duty now and have the skills that the last rung of its ladder asks for.
-  Callers of other queues who are served before count by the share
-  of that queue's agents who serve this one as well.
+- n are the agents of the queue who are on duty now, have the skills that the last rung of its ladder asks for, and
+  speak the language that the caller chose. Callers of other queues and languages who are served before count by the
+  share of their agents who serve this caller as well.
 - h and θ come from the queue's own latest calls, beginning with what the centre file expects.
 """
 
@@ -37,15 +37,21 @@ def patience_s(queue: Queue, pace: Pace) -> float:
     return (PRIOR * queue.patience_s + pace.waited) / (PRIOR + pace.left)
 
 
-def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
-    """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty."""
+def wait_s(floor: Floor, name: QueueId, place: Place, language: str | None = None) -> float | None:
+    """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty.
+
+    `language`: what the agent must speak by skill, as of the visit."""
     queue = floor.queues.get(name)
-    duty = able(floor, queue) if queue is not None else None
+    duty = able(floor, queue, language=language) if queue is not None else None
     if queue is None or not duty:
         return None
     before = [-float(sum(map(duty.__contains__, floor.free)))]
+    serving: dict[tuple[QueueId, str | None], frozenset[AgentId] | None] = {(name, language): duty}
     for line, places in floor.lines.items():
-        others = duty if line.queue == name else floor.on_duty.get(line.queue)
+        spoken = line.queue, line.language
+        if spoken not in serving:
+            serving[spoken] = _serving(floor, line.queue, line.language, queue)
+        others = serving[spoken]
         if others:
             before.append(bisect_left(places, place) * (len(duty & others) / len(others)))
     before.extend(
@@ -61,6 +67,14 @@ def wait_s(floor: Floor, name: QueueId, place: Place) -> float | None:
     whole = int(ahead)
     wait = sum(1 / (rate + j * leaving) for j in range(whole + 1))
     return wait + (ahead - whole) / (rate + (whole + 1) * leaving)
+
+
+def _serving(floor: Floor, name: QueueId, language: str | None, ours: Queue) -> frozenset[AgentId] | None:
+    """Who serves another line's callers, who may be before ours."""
+    queue = floor.queues.get(name)
+    if queue is None or (language is None and queue is not ours):
+        return floor.on_duty.get(name)
+    return able(floor, queue, language=language)
 
 
 def able(

@@ -318,7 +318,9 @@ def _abuse(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
         _mark(turn, call, told, Mark.ABUSE)
         centre = turn.floor.centres.get(call.centre)
         if centre is not None and any(said.kind == ABUSE_SAID for said in centre.announcements):
-            turn.want(e.SayInTalk(call.channel_name, call.centre, ABUSE_SAID))
+            language = call.language or centre.languages[0]
+            turn.want(e.SayInTalk(call.channel_name, call.centre, ABUSE_SAID, language))
+        turn.want(e.ProtectRecording(call.id))
     if call.help_since is None:
         turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
     if call.unrecorded_since is not None:

@@ -150,7 +150,7 @@ def _holds(floor: Floor, queue: Queue, rule: Overflow, call: Call, at: Instant) 
                     f"waited {waited // SECOND} s, the limit is {rule.limit:g}"
                 )
         case Cause.ESTIMATED_WAIT:
-            wait = estimate.wait_s(floor, queue.id, place_of(call))
+            wait = estimate.wait_s(floor, queue.id, place_of(call), call.visit.language)
             if wait is not None and wait >= rule.limit:
                 return (
                     f"予想待ち {wait:.0f} 秒 (上限 {rule.limit:g}) / "

@@ -124,7 +124,7 @@ class Turn:
             priority = min(priority, call.kept_priority or priority)
             reasons += (KEPT,)
         place = (priority, since, call.id)
-        wait = None if reconstructed else estimate.wait_s(self.floor, name, place)
+        wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
         self.tell(
             f.VisitBegan(
                 at=at,
@@ -319,6 +319,8 @@ class Turn:
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
             outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
+        if ending.abuse:
+            self.want(e.ProtectRecording(call.id))  # once more: there may have been no file yet
         self.tell(
             f.CallEnded(
                 at=at,

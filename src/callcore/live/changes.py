@@ -291,6 +291,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "network": ", ".join(phone.networks),
             "transport": phone.transport,
             "user_agent": phone.user_agent or "",
+            "digit_keys": "true" if phone.digit_keys else "",
         }
     for agent in centre.agents:
         things["agent", agent.id] = {

@@ -86,6 +86,7 @@ MODULES: Final = (
     "res_pjsip",
     "res_pjsip_authenticator_digest",
     "res_pjsip_caller_id",
+    "res_pjsip_dtmf_info",
     "res_pjsip_endpoint_identifier_ip",
     "res_pjsip_endpoint_identifier_user",
     "res_pjsip_nat",

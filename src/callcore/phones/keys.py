@@ -5,7 +5,9 @@ Rules
 - A code has a lamp where there is a hint of its name to watch.
 - What is keyed inside a talk (`dialplans/keys.conf`) is a key that sends digits, where the model has such keys, and
   beside it a lamp that shows. A lit key opens a call of its own when it is pressed, which would put the citizen on
-  hold: it is there to be looked at, and its label says so. Other models show only; there the code is keyed by hand.
+  hold: it is there to be looked at, and its label says so. Where it is not known of a model whether a key can send
+  digits in a talk, the inventory's line says so (`digit_keys`); without, the code is keyed on the dial pad.
+- A result has the lit key `*20`, which asks for the digit; a key of its own stands last, where there is room.
 """
 
 from __future__ import annotations
@@ -44,12 +46,12 @@ TALK: tuple[Code, ...] = (
 """What is keyed inside a talk."""
 
 CENTRE: tuple[Code, ...] = (
-    Code("*20", "結果未入力", "Result?", "RESULT", lamp=True),
+    Code("*20", "結果入力", "Result", "RESULT", lamp=True),
     Code("*30", "手上げ表示", "Help asked", "HELP?", lamp=True),
     Code("*90", "緊急案内", "Emergency", "EMERG", lamp=True),
 )
-"""Lamps to look at: the agent's own call wants a result (keyed by `*20` and a digit); somebody of the centre asks for
-help; the centre is closed in an emergency (the key begins it, and asks first)."""
+"""The agent's own call wants a result (the key asks for its digit); somebody of the centre asks for help (a lamp to
+look at); the centre is closed in an emergency (the key begins it, or ends it while it is lit, and asks first)."""
 
 CLOSING = Code("*91", "緊急案内終了", "Emerg. end", "EMERG-")
 
@@ -63,7 +65,7 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
 
     found = [key(code) for code in CODES]
     for code in TALK:
-        if model.sends_digits:
+        if model.sends_digits or phone.digit_keys:
             found.append(Key(code.code, code.ja if ja else code.en, code.short, False, digits=True))
         found.append(Key(code.code, f"{code.ja}中" if ja else f"{code.en} (on)", f"{code.short}.", True))
     found += [key(code) for code in CENTRE]
@@ -73,6 +75,9 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
         Key(other.extension or other.id, other.seat, other.extension or other.seat, True)
         for other in centre.phones
         if other.id != phone.id
+    ]
+    found += [
+        Key(f"*20{result.key}", result.name, f"R{result.key}", False) for result in centre.staff.results
     ]
     return tuple(found[: max(0, model.keys - 1)])
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from callcore.phones.keys import TALK
 from callcore.phones.maker import Unprintable
 from callcore.phones.panasonic import maker as panasonic
 from tests.support.desk_phones import COLLEAGUE, desk, file
@@ -40,6 +41,20 @@ def test_every_panasonic_gets_a_file_as_panasonic_publishes_it(model: str) -> No
             assert 0 < len(value) <= panasonic.LABEL_MOST
     if len(buttons) > 2:
         assert (values["FLEX_BUTTON_LABEL3"], values["FLEX_BUTTON_QUICK_DIAL3"]) == ("受付終了", "*12")
+
+
+def test_a_key_that_sends_stands_beside_the_one_that_shows_where_it_was_seen_to_send() -> None:
+    line = desk("panasonic", "KX-HDV230")
+    shown, sent = (file(replace(line, digit_keys=told)).decode() for told in (False, True))
+    for code in TALK:
+        lamp = f'_BLF"\r\nFLEX_BUTTON_FACILITY_ARG{{n}}="{code.code}"'
+        key = f'_ONETOUCH"\r\nFLEX_BUTTON_FACILITY_ARG{{n}}="{code.code}"'
+
+        def there(text: str, what: str) -> list[int]:
+            return [n for n in range(1, 25) if what.format(n=n) in text]
+
+        assert len(there(shown, lamp)) == 1 and there(shown, key) == []
+        assert there(sent, lamp) == [n + 1 for n in there(sent, key)] != []
 
 
 def test_a_quotation_mark_does_not_end_a_panasonics_value() -> None:
