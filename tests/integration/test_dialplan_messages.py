@@ -176,9 +176,10 @@ async def test_who_says_nothing_is_told_so_and_goes_on_as_without_a_key(
         assert not heard(call, "message_taken")
 
 
-@pytest.mark.parametrize("exten", ["nowhere", "s", "7", "X~y"])
+@pytest.mark.parametrize("context", ["callcore-message", "callcore-ask-back", "callcore-callback"])
+@pytest.mark.parametrize("exten", ["nowhere", "s", "7", "X~y", "0312345678"])
 async def test_a_waiting_caller_moved_there_by_mistake_comes_back_to_the_line(
-    tmp_path: Path, exten: str
+    tmp_path: Path, context: str, exten: str
 ) -> None:
     limits = message_centre(ALWAYS, Messages(20, 2))
     async with running_floor(tmp_path, limits, phones=0) as floor, floor.ami.beating():
@@ -186,9 +187,7 @@ async def test_a_waiting_caller_moved_there_by_mistake_comes_back_to_the_line(
         call, channel = await floor.caller()
         await floor.ami.event("CallcoreHeld", Channel=channel)
         await asyncio.sleep(0.2)
-        await floor.ami.action(
-            "Redirect", Channel=channel, Context="callcore-message", Exten=exten, Priority="1"
-        )
+        await floor.ami.action("Redirect", Channel=channel, Context=context, Exten=exten, Priority="1")
         await comes_true(
             lambda: sum(e.get("UserEvent") == "CallcoreHeld" for e in floor.ami.events) >= 2,
             "back in the line",

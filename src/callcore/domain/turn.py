@@ -415,7 +415,8 @@ class Turn:
             self._end_wait(call, Outcome.OVERFLOW_NO_AGENT, Treatment.ANNOUNCE, why, announcement)
         while True:
             now = max(self.at, self.floor.at)
-            for match in routing.in_order(self.floor, self.floor.callbacks_due(now)):
+            backs = self.floor.callbacks_due(now) if self.floor.free else []
+            for match in routing.in_order(self.floor, backs):
                 if isinstance(match, routing.Match):
                     self._offer(match)
                 else:
