@@ -9,6 +9,7 @@ from callcore.demo.phone import SimPhone
 from callcore.domain import facts as f
 from callcore.domain.callback import CallbackState
 from callcore.domain.stages import Device, SideOutcome
+from callcore.runtime.commands import ask_once
 from tests.e2e.test_messages import SHIPPED
 from tests.support import audio, sip
 from tests.support.station import Station, heard, hears_for, rings, station, until, words
@@ -54,6 +55,17 @@ async def asks(s: Station, caller: SimPhone, n: int = 1) -> None:
     await s.ended(n)
 
 
+async def away(s: Station) -> SimPhone:
+    """The agent's phone; the agent is signed in and paused."""
+    (desk,) = await s.staff(1)
+    assert (await ask_once(s.settings.engine_socket, "agent_pause", agent="1001", reason="休憩"))["done"]
+    return desk
+
+
+async def ready(s: Station) -> None:
+    assert (await ask_once(s.settings.engine_socket, "agent_ready", agent="1001"))["done"]
+
+
 def carrier_rung(line: sip.Agent) -> int:
     return sum(call.incoming for call in line.calls)
 
@@ -61,8 +73,9 @@ def carrier_rung(line: sip.Agent) -> int:
 async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_called_and_they_talk() -> None:
     async with station(CENTRE, sidecar=True) as s:
         line = await s.carrier()
+        desk = await away(s)
         await asks(s, await s.caller(1, number=CITIZEN))
-        (desk,) = await s.staff(1)
+        await ready(s)
         ringing = await desk.incoming(15)
         assert carrier_rung(line) == 0, "the citizen is called only when somebody has picked up"
         await ringing.answer()
@@ -88,8 +101,9 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
 async def test_a_citizen_who_is_busy_is_called_again_after_the_distance_and_then_given_up() -> None:
     async with station(CENTRE, sidecar=True) as s:
         line = await s.carrier()
+        desk = await away(s)
         await asks(s, await s.caller(1, number=CITIZEN))
-        (desk,) = await s.staff(1)
+        await ready(s)
         for n in (1, 2):
             ringing = await desk.incoming(15 if n == 1 else 80)
             await ringing.answer()
@@ -108,9 +122,10 @@ async def test_a_citizen_who_is_busy_is_called_again_after_the_distance_and_then
 async def test_who_rings_in_while_the_agents_phone_rings_is_answered_and_nobody_calls_him() -> None:
     async with station(replace(CENTRE, ring_s=30), sidecar=True) as s:
         line = await s.carrier()
+        desk = await away(s)
         caller = await s.caller(1, number=CITIZEN)
         await asks(s, caller)
-        (desk,) = await s.staff(1)
+        await ready(s)
         await desk.incoming(15)
         again = await s.dial_in(caller)
         cancelled = await s.fact(f.CallbackCancelled)
@@ -130,8 +145,9 @@ async def test_who_rings_in_while_the_agents_phone_rings_is_answered_and_nobody_
 async def test_the_engine_is_killed_while_the_citizen_is_called_and_he_is_not_called_twice() -> None:
     async with station(CENTRE, sidecar=True) as s:
         line = await s.carrier()
+        desk = await away(s)
         await asks(s, await s.caller(1, number=CITIZEN))
-        (desk,) = await s.staff(1)
+        await ready(s)
         ringing = await desk.incoming(15)
         await ringing.answer()
         citizen = await line.rings()
@@ -149,8 +165,9 @@ async def test_the_engine_is_killed_while_the_citizen_is_called_and_he_is_not_ca
 async def test_the_engine_is_killed_while_the_agents_phone_rings_and_it_does_not_ring_twice() -> None:
     async with station(CENTRE, sidecar=True) as s:
         line = await s.carrier()
+        desk = await away(s)
         await asks(s, await s.caller(1, number=CITIZEN))
-        (desk,) = await s.staff(1)
+        await ready(s)
         ringing = await desk.incoming(15)
         s.kill("engine")
         await s.start_engine()

@@ -13,7 +13,7 @@ from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.demo.sounds import Silence, Sound
 from callcore.domain import facts as f
 from callcore.domain.message import Message
-from callcore.domain.stages import Choice
+from callcore.domain.stages import Choice, Outcome
 from callcore.installation import message_of
 from callcore.runtime.commands import CommandClient
 from tests.e2e.test_out_of_hours import TOKYO, around
@@ -146,10 +146,9 @@ async def test_who_puts_down_in_the_middle_and_who_says_nothing() -> None:
             lambda: any(x.outcome is not None for x in s.told(f.MessageEmpty)), 30, "nothing was said"
         )
         assert s.outcomes() == ["message_left", "message_left"]
-        assert [r.outcome.value for r in s.books().records.values() if r.outcome] == [
-            "message_left",
-            "abandoned",
-        ]
+        records = s.books().records
+        ends = [records[call].outcome for call in s.call_ids()]
+        assert ends == [Outcome.MESSAGE_LEFT, Outcome.ABANDONED]
         assert len(left(s)) == 1
         third = await quiet_caller(s, 3)
         lasting = await to_the_tone(s, third, 3)
