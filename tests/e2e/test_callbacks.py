@@ -81,7 +81,7 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
         await ringing.answer()
         citizen = await line.rings()
         assert citizen.invite is not None and CITIZEN in citizen.invite.text.splitlines()[0]
-        assert "0975105151" in citizen.invite.get("From")
+        assert "0975105151" in citizen.invite.get("from")
         citizen.answer()
         reached = await s.fact(f.CallbackReached)
         assert reached.same_day

@@ -120,7 +120,7 @@ def test_the_place_is_kept_and_when_the_turn_has_come_an_agent_rings_first_and_t
     assert rung(made) == []
     made.sign_in(10, 1)
     (effect,) = rung(made)
-    assert (effect.phone, effect.number) == ("demo-p1", CITIZEN)
+    assert (effect.phone, effect.number, effect.shown) == ("demo-p1", CITIZEN, "折り返し")
     assert made.floor.agents[AgentId("1001")].work is Work.CALLING_OUT
     assert back(made).attempts == 0
     side = picked_up(made, 15)

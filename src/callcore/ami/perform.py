@@ -29,8 +29,6 @@ In 17,400 calls the first look was always enough or the second, 1 ms later."""
 
 LOOK_EVERY_S = 0.005
 
-CALLBACK_SHOWN = "折り返し"
-"""The name that an agent's phone shows while it rings for a call-back."""
 DIAL_RINGS_S = 30
 """Seconds that a phone rings for its agent to pick up, before it calls the number that was asked for elsewhere."""
 
@@ -265,7 +263,7 @@ class Performer:
                 Exten=effect.number,
                 Priority="1",
                 Timeout=str(effect.ring_s * 1000),
-                CallerID=f'"{CALLBACK_SHOWN}" <{effect.number}>',
+                CallerID=f'"{effect.shown}" <{effect.number}>',
                 Async="true",
             )
         except ActionFailed as error:

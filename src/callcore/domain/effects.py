@@ -90,6 +90,8 @@ class CallBack(Effect):
     phone: PhoneId
     number: str
     ring_s: int
+    shown: str
+    """What the phone's display shows beside the number."""
 
 
 @dataclass(frozen=True, slots=True)

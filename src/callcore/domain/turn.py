@@ -19,6 +19,7 @@ from callcore.domain.centre import (
     Callbacks,
     Centre,
     Configuration,
+    Display,
     Number,
     Overflow,
 )
@@ -405,7 +406,16 @@ class Turn:
                 why="callback",
             ),
         )
-        self.want(e.CallBack(side, agent.phone, national(back.number), queue.ring_s))
+        self.want(
+            e.CallBack(side, agent.phone, national(back.number), queue.ring_s, self._call_back_shown(agent))
+        )
+
+    def _call_back_shown(self, agent: AgentState) -> str:
+        """In the script that the agent's phone shows."""
+        home = self.floor.centres.get(agent.centre)
+        phones = home.phones if home is not None else ()
+        roman = any(each.id == agent.phone and each.display is Display.ROMAN for each in phones)
+        return "call-back" if roman else "折り返し"
 
     def match(self) -> None:
         """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
