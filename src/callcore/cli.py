@@ -55,6 +55,10 @@ messages_app = typer.Typer(
     no_args_is_help=True, help="伝言 / Messages that callers left", rich_markup_mode=None
 )
 app.add_typer(messages_app, name="messages")
+blocked_app = typer.Typer(
+    help="迷惑電話の発信者の一覧 / The list of unwelcome callers.", no_args_is_help=True
+)
+app.add_typer(blocked_app, name="blocked")
 PromptName = Annotated[
     str,
     typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),
@@ -998,6 +1002,68 @@ def emergency_list() -> None:
         say(emergency_line(row))
     if not found:
         say("臨時休止はありません / there is none")
+
+
+@blocked_app.command("add")
+@needs(Right.BLOCK_CALLERS)
+def blocked_add(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    number: Annotated[str, typer.Argument(help="発信番号、例 09012345678 / the caller's number")],
+    reason: Annotated[str, typer.Option(help="理由、100字まで / why, at most 100 characters")],
+    until: Annotated[str, typer.Option(help="終わり、例 30d、2026-12-31T00:00 / the end, at most 365 days")],
+) -> None:
+    """発信者を一覧に載せる、または終わりと理由を改める / List a caller, or change the end and the reason."""
+    from datetime import UTC, datetime
+
+    from callcore.centres.asked import NotUnderstood, until_of
+    from callcore.domain.blocked import noted
+
+    settings = settings_or_fail()
+    try:
+        end = until_of(settings, centre, until)
+    except NotUnderstood as error:
+        raise fail(str(error)) from None
+    except CentreFileErrors as errors:
+        raise fail("\n".join(errors.texts("ja"))) from None
+    why = noted(reason, datetime.fromtimestamp(end, UTC).astimezone())
+    with audited(settings, "blocked_add", centre=centre, why=why) as line:
+        answer = _engine("blocked_add", centre=centre, number=number, reason=reason, until=end)
+        if not answer["done"]:
+            raise fail(f"{centre}: {answer['why']}")
+        line.on = answer["entry"]
+    say(f"{centre}: 一覧に載せました / listed: {answer['entry']}")
+
+
+@blocked_app.command("remove")
+@needs(Right.BLOCK_CALLERS)
+def blocked_remove(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+    entry: Annotated[
+        str, typer.Argument(help="登録の名前。callcore blocked list に出ます / its name in the list")
+    ],
+) -> None:
+    """期限の前に一覧から外す / Take a caller off the list before the end."""
+    with audited(settings_or_fail(), "blocked_remove", on=entry, centre=centre):
+        answer = _engine("blocked_remove", centre=centre, entry=entry)
+        if not answer["done"]:
+            raise fail(f"{entry}: {answer['why']}")
+    say(f"{entry}: 外しました / taken off")
+
+
+@blocked_app.command("list")
+@needs(Right.BLOCK_CALLERS)
+def blocked_list(
+    centre: Annotated[str, typer.Argument(help="センター、例 oita / the centre")],
+) -> None:
+    """一覧を見る / Show the list of unwelcome callers."""
+    from datetime import UTC, datetime
+
+    found = _engine("blocked_list", centre=centre)
+    for row in found:
+        until = datetime.fromtimestamp(row["until"], UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+        say(f"{row['entry']}  {row['number'] or '–'}  {until} まで / until  {row['reason']}  {row['by']}")
+    if not found:
+        say("登録はありません / there is none")
 
 
 def _engine(command: str, **fields: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import typer
 from rich.console import Console
@@ -54,6 +55,13 @@ def invite_first_administrator(settings: Settings, say: Callable[[str], None]) -
         )
 
 
+@dataclass(slots=True)
+class Noted:
+    """What a line of the trail is about; set inside `audited` where the thing is made only there."""
+
+    on: str | None
+
+
 @contextmanager
 def audited(
     settings: Settings,
@@ -62,19 +70,20 @@ def audited(
     on: str | None = None,
     centre: str | None = None,
     why: str | None = None,
-) -> Iterator[None]:
+) -> Iterator[Noted]:
     """What a command changes, with its line in the audit trail; nothing is begun when that cannot be written."""
+    noted = Noted(on)
     trail = trail_of(settings)
 
     def told(result: Result, reason: str | None) -> None:
-        _add(trail, action, on, centre, result, reason)
+        _add(trail, action, noted.on, centre, result, reason)
 
     try:
         trail.check()
     except TrailUnwritable as error:
         raise fail(str(error)) from None
     try:
-        yield
+        yield noted
     except BaseException as error:
         told(Result.FAILED, None if isinstance(error, typer.Exit) else type(error).__name__)
         raise

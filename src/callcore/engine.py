@@ -65,6 +65,7 @@ from callcore.pins import PinFile
 from callcore.recordings import protect
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
+from callcore.runtime.blockdesk import BlockDesk
 from callcore.runtime.callbackdesk import CallbackDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer, Refused
@@ -206,6 +207,8 @@ class Engine:
             self._configuration,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
             emergencies=lambda: self._loop.floor.emergencies,
+            blocked=lambda: self._loop.floor.blocked,
+            salt=secrets.callers,
             now=self._now,
         )
         self._lamps = Lamps(
@@ -235,6 +238,7 @@ class Engine:
                 **AnswerDesk(self._loop, self._now).commands,
                 **MessageDesk(self._loop, self._now).commands,
                 **CallbackDesk(self._loop, self._now).commands,
+                **BlockDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,
@@ -514,7 +518,7 @@ class Engine:
         if isinstance(effect, e.Look):
             self._watch.look_now()
             return None
-        if isinstance(effect, e.PushEmergencies):
+        if isinstance(effect, e.PushEmergencies | e.PushBlocked):
             self._ahead.look_now()
             return None
         return await self._performer.perform(effect)

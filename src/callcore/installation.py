@@ -46,6 +46,7 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         music_dir=settings.prompts / "music",
         ami_port=settings.ami_port,
         ami_secret=secrets.ami,
+        callers_salt=secrets.callers,
         sip_host=settings.sip_host,
         sip_port=settings.sip_port,
         rtp_first=settings.rtp_first,

@@ -469,6 +469,8 @@ class Secrets(msgspec.Struct, frozen=True):
     ami: str
     session: str
     phones: dict[PhoneId, str]
+    callers: str = ""
+    """Salt of the hashes by which the list of unwelcome callers stands in Asterisk."""
 
     def __repr__(self) -> str:
         return "Secrets(***)"
@@ -495,13 +497,14 @@ def load_secrets(settings: Settings, phones: Iterable[PhoneId]) -> Secrets:
         known = msgspec.json.decode(path.read_bytes(), type=Secrets)
     mine = dict(known.phones) if known is not None else {}
     missing = [phone for phone in phones if phone not in mine]
-    if known is not None and not missing:
+    if known is not None and known.callers and not missing:
         return known
     mine |= {phone: _new_secret() for phone in missing}
     made = Secrets(
         ami=known.ami if known is not None else _new_secret(),
         session=known.session if known is not None else _new_secret(),
         phones=mine,
+        callers=known.callers if known is not None and known.callers else _new_secret(),
     )
     write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made

@@ -252,6 +252,34 @@ async def test_gaps_in_the_watch_and_differences_can_be_looked_up(database: Data
     assert differed.call == "node1-3.3" and differed.detail["told_open"] is False
 
 
+async def test_who_listed_a_caller_and_took_him_off_can_be_looked_up_without_the_number(
+    database: Database,
+) -> None:
+    entry, at = CallId("blocked-1"), Instant(MONDAY_NOON)
+    facts: tuple[f.Fact, ...] = (
+        f.CallerListed(
+            at=at,
+            entry=entry,
+            centre=DEMO,
+            number=Personal(entry, DEMO, at, "09012345678"),
+            reason="暴言",
+            until=Instant(at + SECOND),
+            by="user:sato",
+        ),
+        f.CallerUnlisted(at=Instant(at + SECOND), entry=entry, centre=DEMO),
+    )
+    await drained(database, [TestFrame(1, 1, at, facts)])
+    found = await everything(database)
+    assert "09012345678" not in str(found)
+    async with database.reading() as connection:
+        asked = select(facts_noted.c.kind, facts_noted.c.detail).order_by(facts_noted.c.n, facts_noted.c.kind)
+        rows = (await connection.execute(asked)).all()
+    assert [row.kind for row in rows] == ["CallerListed", "CallerUnlisted"]
+    listed, over = (row.detail for row in rows)
+    assert (listed["entry"], listed["reason"], listed["by"]) == (entry, "暴言", "user:sato")
+    assert over["by"] is None
+
+
 async def test_who_was_signed_in_when_and_why_not_any_more(database: Database) -> None:
     day = a_day([("sign_out", 0), ("sign_in", 0)])
     await drained(database, day.frames)

@@ -71,6 +71,7 @@ FILLED = {
     "call": "c1",
     "centre": "demo",
     "agent": "1001",
+    "entry": "blocked-1",
     "version": "0" * 12,
     "name": "board.js",
     "secret": "x",

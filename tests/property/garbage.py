@@ -94,6 +94,8 @@ class Source:
             *(self._natural,) * 25,
             *(self._arrived,) * 5,
             *(self._admitted,) * 2,
+            self._insisted,
+            *(self._listed,) * 2,
             *(self._held,) * 5,
             *(self._menu,) * 3,
             *(self._message,) * 3,
@@ -190,6 +192,8 @@ class Source:
         match call.stage:
             case Stage.ARRIVED:
                 return i.AdmissionDecided(at=self.at, call=call.id, open=True, source="pushed")
+            case Stage.ANNOUNCED if call.refused_as is Outcome.BLOCKED and c % 2:
+                return i.CallerInsisted(at=self.at, call=call.id)
             case Stage.ANNOUNCED if call.refused_as is None:
                 return i.CallerHeld(at=self.at, call=call.id)
             case Stage.WAITING if c % 2:
@@ -232,13 +236,34 @@ class Source:
             caller="0312345678" if c % 3 else None,
         )
 
-    def _admitted(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+    def _admitted(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         return i.AdmissionDecided(
             at=self.at,
             call=self._open_call(floor, a),
             open=b % 4 != 0,
-            source="pushed",
+            source=_pick(("pushed", "listed", "withheld"), c),
             emergency=b % 8 == 0,
+            blocked=b % 8 == 4 or b % 16 == 0,
+        )
+
+    def _insisted(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        """Mostly of callers who were not refused, or were so for another reason."""
+        return i.CallerInsisted(at=self.at, call=self._open_call(floor, a) if b % 4 else self._call(floor, a))
+
+    def _listed(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """The numbers that call, in several spellings, and what is none; for a while, for ever, or until yesterday."""
+        centre = _pick([*sorted(floor.centres), CentreId("nowhere")], a)
+        entries = [*sorted(floor.blocked), CallId("blocked-0")]
+        if b % 3 == 0:
+            return i.UnblockAsked(at=self.at, entry=_pick(entries, c), centre=centre, by="係長")
+        return i.BlockAsked(
+            at=self.at,
+            entry=CallId(f"blocked-{c % 5}"),
+            centre=centre,
+            number=_pick(("0312345678", "+81312345678", "03-1234-5679", "x", ""), b),
+            reason="暴言",
+            until=Instant(self.at + _pick((-1, 0, 10, 600, 400 * 86_400), c) * SECOND + c % 3),
+            by="係長",
         )
 
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
@@ -635,5 +660,7 @@ class Source:
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
             overflow=(self.at, Outcome.OVERFLOW_FULL) if n % 5 == 1 else None,
+            blocked=n % 4 == 2,
+            insisted=some(6) if n % 8 == 2 else None,
             last=Instant(self.at - n % 10 * SECOND),
         )

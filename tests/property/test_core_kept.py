@@ -110,6 +110,12 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
             i.PhoneJudged(at=slow.at(n), phone=phone, policy=policy, user_agent="x", address="192.0.2.7")
         )
     slow.tell(i.PhoneTurnedAway(at=slow.at(10), phone=phone, reason=Policy.EMERGENCY, address="192.0.2.8"))
+    entry, demo, until = CallId("blocked-1"), CentreId("demo"), slow.at(600)
+    asked = i.BlockAsked(
+        at=slow.at(7), entry=entry, centre=demo, number="0312345678", reason="暴言", until=until, by="係長"
+    )
+    slow.tell(asked)
+    slow.tell(i.UnblockAsked(at=slow.at(8), entry=entry, centre=demo, by="係長"))
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
     apart = side_calls()

@@ -23,6 +23,7 @@ from callcore.domain.centre import (
     Phone,
     Queue,
     Rung,
+    Unwelcome,
 )
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
@@ -124,6 +125,8 @@ def rich(agents: int = 4) -> Centre:
         lines=8,
         pause_after_misses=2,
         callers=(ListedCaller("0312345678", 1, "前回切断 / cut off last time"),),
+        blocked=Unwelcome.ANNOUNCE,
+        withheld=Unwelcome.ANNOUNCE,
     )
 
 
@@ -206,8 +209,15 @@ class Desk:
         self.tell(i.DeviceReported(at=self.at(s), phone=PhoneId(f"demo-p{phone}"), device=device))
 
     def arrive(
-        self, s: float, call: str = "c1", *, open: bool = True, caller: str | None = "0312345678"
+        self,
+        s: float,
+        call: str = "c1",
+        *,
+        open: bool = True,
+        caller: str | None = "0312345678",
+        blocked: str | None = None,
     ) -> CallId:
+        """`blocked`: by which rule the dialplan refused the caller, `listed` or `withheld`."""
         self.tell(
             i.ChannelArrived(
                 at=self.at(s),
@@ -218,7 +228,14 @@ class Desk:
                 caller=caller,
             )
         )
-        self.tell(i.AdmissionDecided(at=self.at(s), call=CallId(call), open=open, source="pushed"))
+        decided = i.AdmissionDecided(
+            at=self.at(s),
+            call=CallId(call),
+            open=open and blocked is None,
+            source=blocked or "pushed",
+            blocked=blocked is not None,
+        )
+        self.tell(decided)
         return CallId(call)
 
     def wait(self, s: float, call: str = "c1") -> CallId:

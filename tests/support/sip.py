@@ -369,6 +369,10 @@ class Agent:
         self.habit = Habit.RING
         self.user_agent = AGENT
         """What it calls itself: a simulated phone, unless a test says otherwise."""
+        self.display = ""
+        """The name in `From`."""
+        self.more = ""
+        """Further header lines of its INVITEs."""
         self.speaks = True
         self.keys = Keys.EVENT
         """How digits are sent. Events are offered in the SDP only where they are used."""
@@ -427,7 +431,7 @@ class Agent:
             call.sound = sound
         call.media = await _open(self.host, 0, call.take_sound)
         self.calls.append(call)
-        self._send_invite(call, "")
+        self._send_invite(call, self.more)
         return call
 
     async def rings(self, number: int = 1) -> Call:
@@ -443,7 +447,8 @@ class Agent:
     # ---- the wire ----
 
     def _me(self) -> str:
-        return f"<sip:{self.user}@{self.host}>;tag={random.getrandbits(40):x}"
+        name = f'"{self.display}" ' if self.display else ""
+        return f"{name}<sip:{self.user}@{self.host}>;tag={random.getrandbits(40):x}"
 
     def sdp(self, call: Call, direction: str = "sendrecv") -> str:
         assert call.media is not None

@@ -176,6 +176,7 @@ def test_the_answer_in_an_emergency_names_it_and_when_it_opens_again() -> None:
         ("9:00", "2026-09-25T09:00:00+09:00"),
         ("2h", "2026-09-24T12:00:00+09:00"),
         ("90m", "2026-09-24T11:30:00+09:00"),
+        ("30d", "2026-10-24T10:00:00+09:00"),
         ("2026-09-26T08:30", "2026-09-26T08:30:00+09:00"),
         ("2026-09-26T08:30+00:00", "2026-09-26T17:30:00+09:00"),
     ],
@@ -184,7 +185,7 @@ def test_an_end_is_understood_as_people_say_it_by_the_centres_clock(typed: str, 
     assert instant_of(typed, "Asia/Tokyo", at("2026-09-24T10:00:00+09:00")) == at(meant)
 
 
-@pytest.mark.parametrize("typed", ["", "25:00", "2d", "now", "2026-02-30T10:00", "99999999999h"])
+@pytest.mark.parametrize("typed", ["", "25:00", "2w", "now", "2026-02-30T10:00", "99999999999h", "9999999d"])
 def test_an_end_that_is_no_time_is_refused(typed: str) -> None:
     with pytest.raises(NotUnderstood):
         instant_of(typed, "Asia/Tokyo", at("2026-09-24T10:00:00+09:00"))

@@ -22,6 +22,7 @@ from callcore.domain.centre import (
     Phone,
     Queue,
     Rung,
+    Unwelcome,
 )
 from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
@@ -82,6 +83,8 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "service_level_s": (centre(service_level_s=30), "oita 目標: service_level_s 20 → 30"),
     "short_abandon_s": (centre(short_abandon_s=3), "oita 目標: short_abandon_s 5 → 3"),
     "pause_after_misses": (centre(pause_after_misses=0), "oita 運用: pause_after_misses 3 → 0"),
+    "blocked": (centre(blocked=Unwelcome.ANNOUNCE), "oita 迷惑電話: blocked serve → announce"),
+    "withheld": (centre(withheld=Unwelcome.ANNOUNCE), "oita 迷惑電話: withheld serve → announce"),
     "time_zone": (hours(zone="Asia/Kathmandu"), "oita センター: time_zone Asia/Tokyo → Asia/Kathmandu"),
     "monday": (
         hours(weekly=(HALF_DAY, *OITA.calendar.weekly[1:])),

@@ -21,7 +21,7 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-SHIPPED_MB = 31
+SHIPPED_MB = 34
 
 OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
 CLOSED = "本日は終了しました。"
@@ -241,6 +241,14 @@ READINGS = {
         "オマタセシテオリマス。タントーシャニオツナギシマスノデ、モーシバラクオマチクダサイ。"
     ),
     "ja/recording_notice": SAME["recording_notice"],
+    "ja/blocked": (
+        "オデンワアリガトーゴザイマス。オソレイリマスガ、オカケノデンワバンゴーカラノオデンワワ、オウケシテオリマセン。"
+        "タントーシャトノツーワガヒツヨーナカタワ、キューヲオシテクダサイ。"
+    ),
+    "ja/withheld": (
+        "オデンワアリガトーゴザイマス。オソレイリマスガ、バンゴーノマエニイチハチロクヲツケテ、デンワバンゴーヲツーチシテ、"
+        "オカケナオシクダサイ。ツーチデキナイバアイワ、キューヲオシテクダサイ。"
+    ),
     "ja/wrong_key": "モーシワケゴザイマセン。ソノバンゴーワ、ゴリヨーニナレマセン。",
 }
 

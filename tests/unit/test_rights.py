@@ -48,6 +48,7 @@ def test_each_role_reaches_as_far_as_the_table_in_the_head_of_the_file_says() ->
         "personal values": Right.READ_PERSONAL,
         "act on agents": Right.ACT_AGENTS,
         "emergency": Right.EMERGENCY,
+        "block callers": Right.BLOCK_CALLERS,
         "audit trail": Right.READ_TRAIL,
         "configuration": Right.CONFIGURE,
         "operation": Right.READ_OPERATION,

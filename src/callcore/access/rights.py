@@ -21,6 +21,7 @@ The reaches of the roles, read across:
     personal values    –          centres     –              all         numbers but for three digits, agents' names
     act on agents      own        centres     –              all         pause, ready, sign out
     emergency          –          centres     –              all
+    block callers      –          centres     –              all         the list of unwelcome callers
     audit trail        –          centres     –              all
     configuration      –          –           –              all
     operation          –          –           –              all         metrics, readiness in detail
@@ -50,6 +51,8 @@ class Right(Enum):
     """Numbers but for their last three digits, and agents' names. Without it neither is shown."""
     ACT_AGENTS = "act_agents"
     EMERGENCY = "emergency"
+    BLOCK_CALLERS = "block_callers"
+    """Put callers on a centre's list of unwelcome ones, and take them off."""
     READ_TRAIL = "read_trail"
     CONFIGURE = "configure"
     READ_OPERATION = "read_operation"
@@ -99,6 +102,7 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
         Right.READ_PERSONAL: _CENTRES,
         Right.ACT_AGENTS: _CENTRES,
         Right.EMERGENCY: _CENTRES,
+        Right.BLOCK_CALLERS: _CENTRES,
         Right.READ_TRAIL: _CENTRES,
     },
     Role.VIEWER: {
@@ -116,6 +120,7 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
         Right.READ_PERSONAL: _ALL,
         Right.ACT_AGENTS: _ALL,
         Right.EMERGENCY: _ALL,
+        Right.BLOCK_CALLERS: _ALL,
         Right.READ_TRAIL: _ALL,
         Right.CONFIGURE: _ALL,
         Right.READ_OPERATION: _ALL,
@@ -132,7 +137,12 @@ SCOPES: Final[Mapping[Scope, Mapping[Right, Reach]]] = {
         Right.READ_AGENTS: _CENTRES,
         Right.READ_PERSONAL: _CENTRES,
     },
-    Scope.ACT: {Right.READ_DOCUMENT: _ALL, Right.ACT_AGENTS: _CENTRES, Right.EMERGENCY: _CENTRES},
+    Scope.ACT: {
+        Right.READ_DOCUMENT: _ALL,
+        Right.ACT_AGENTS: _CENTRES,
+        Right.EMERGENCY: _CENTRES,
+        Right.BLOCK_CALLERS: _CENTRES,
+    },
 }
 """What one scope gives. Figures of operation name no centre's callers, and reach over all of them."""
 

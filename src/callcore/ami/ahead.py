@@ -1,5 +1,5 @@
 """What is pushed ahead into Asterisk, so that the dialplan alone does right: the opening hours of weeks, and emergency
-closures with their end."""
+closures and the list of unwelcome callers with their ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import structlog
 
 from callcore.ami.link import Link
 from callcore.ami.wire import AmiError
+from callcore.domain.blocked import Blocked
+from callcore.domain.blocked import pushed as pushed_callers
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency, pushed
 from callcore.domain.hours import policy
-from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +32,15 @@ LOOK_EVERY_S = 60.0
 TIMEOUT_S = 2.0
 FAMILY = "callcore-hours"
 EMERGENCIES = "callcore-emergency"
+BLOCKED = "callcore-blocked"
+"""Keys are `<centre>/<hash of the number>`, values the end in epoch seconds."""
+NOBODY = "nobody"
+"""A key that makes sure that there is something to be told of: Asterisk calls an empty family an error."""
 
 
 class Ahead:
-    """`generation` is the link's when it is up and reconciled, else None; `emergencies` are those of the floor now."""
+    """`generation` is the link's when it is up and reconciled, else None; `emergencies` and `blocked` are
+    those of the floor now. `salt`: the installation's own, for the callers' numbers."""
 
     def __init__(
         self,
@@ -42,15 +49,21 @@ class Ahead:
         *,
         generation: Callable[[], int | None],
         emergencies: Callable[[], Mapping[CentreId, Emergency]],
+        blocked: Callable[[], Mapping[CallId, Blocked]],
+        salt: str,
         now: Callable[[], Instant],
     ) -> None:
         self._link = link
         self._configuration = configuration
         self._generation = generation
         self._emergencies = emergencies
+        self._unwelcome = blocked
+        self._salt = salt
         self._now = now
         self._told: tuple[int | None, dict[CentreId, str]] | None = None
         """The link's generation, and what Asterisk was told of each centre's emergency in it."""
+        self._blocked: tuple[int, dict[str, str]] | None = None
+        """Likewise of unwelcome callers."""
         self._look = asyncio.Event()
         self._pushed: tuple[int | None, str] | None = None
         """The link's generation and the day of the last whole push."""
@@ -67,7 +80,7 @@ class Ahead:
         return True
 
     def look_now(self) -> None:
-        """An emergency closure has begun or ended."""
+        """An emergency closure has begun or ended, or the list of unwelcome callers is another one."""
         self._look.set()
 
     async def run(self) -> None:
@@ -75,6 +88,7 @@ class Ahead:
         while True:
             self._look.clear()
             told = await self._tell_emergencies()
+            told = await self._tell_blocked() and told
             now = self._now()
             wanted = (self._generation(), datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d"))
             if wanted[0] is not None and wanted != self._pushed:
@@ -103,6 +117,38 @@ class Ahead:
             log.warning("emergency closures not pushed", why=str(error))
             return False
         self._told = wanted
+        return True
+
+    async def _tell_blocked(self) -> bool:
+        """Bring the list of unwelcome callers into Asterisk; False: that will be tried again.
+
+        The first time of each link it is asked what stands there: entries may have ended while nobody pushed. What is
+        to stay there is never away."""
+        generation = self._generation()
+        wanted = dict(pushed_callers(self._unwelcome().values(), self._salt))
+        if generation is None or (generation, wanted) == self._blocked:
+            return generation is not None
+        there = self._blocked[1] if self._blocked is not None and self._blocked[0] == generation else None
+        self._blocked = None
+        try:
+            if there is None:
+                await self._put(BLOCKED, NOBODY, "0")
+                asked = {"Action": "DBGetTree", "Family": BLOCKED}
+                rows = await self._link.call_list(asked, timeout=TIMEOUT_S)
+                there = {
+                    (row.get("Key") or "").removeprefix(f"/{BLOCKED}/"): row.get("Val") or "" for row in rows
+                }
+            for key, until in wanted.items():
+                if there.get(key) != until:
+                    await self._put(BLOCKED, key, until)
+            for key in there.keys() - wanted.keys():
+                await self._put(BLOCKED, key, "0")  # to delete what is not there would be an error
+                gone = {"Action": "DBDel", "Family": BLOCKED, "Key": key}
+                await self._link.call(gone, timeout=TIMEOUT_S)
+        except AmiError as error:
+            log.warning("list of callers not pushed", why=str(error))
+            return False
+        self._blocked = (generation, wanted)
         return True
 
     async def _put(self, family: str, key: str, value: str) -> None:

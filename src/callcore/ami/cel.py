@@ -24,7 +24,7 @@ from callcore.runtime import dialplan
 BLOCK = 1 << 20
 """Bytes read at a time while looking backwards for the first line that matters."""
 
-ADMISSIONS = ("callcore-open", "callcore-closed", "callcore-emergency")
+ADMISSIONS = ("callcore-open", "callcore-closed", "callcore-emergency", "callcore-blocked")
 """What the dialplan writes down of its decision about an arrival."""
 
 MARGIN_S = 5
@@ -112,6 +112,8 @@ class _Trace:
     callback: Instant | None = None
     forwarded: bool = False
     """To an outside number, chosen in a menu: no agent is in that bridge."""
+    blocked: bool = False
+    insisted: Instant | None = None
     last: Instant = Instant(0)
 
 
@@ -220,6 +222,9 @@ def _fold(trace: _Trace, line: Line) -> None:
         case "USER_DEFINED" if mine and line.user in ADMISSIONS:
             trace.open = line.user == "callcore-open"
             trace.emergency = line.user == "callcore-emergency"
+            trace.blocked = line.user == "callcore-blocked"
+        case "USER_DEFINED" if mine and line.user == "callcore-insisted":
+            trace.insisted = line.at
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
             if line.user == "callcore-net":
                 trace.net = line.at
@@ -328,5 +333,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         menus=tuple(trace.menus),
         messages=tuple(trace.messages),
         callback=trace.callback,
+        blocked=trace.blocked,
+        insisted=trace.insisted,
         last=trace.last,
     )

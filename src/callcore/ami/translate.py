@@ -263,6 +263,7 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 open=decision == "open",
                 source=event.get("Source") or "",
                 emergency=decision == "emergency",
+                blocked=decision == "blocked",
             )
         case "CallcoreMenu" if call is not None:
             return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
@@ -271,6 +272,8 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
         case "CallcoreMessage" if call is not None:
             said = SAID.get(event.get("Said") or "")
             return None if said is None else i.MessageTold(at=at, call=CallId(call), said=said)
+        case "CallcoreInsisted" if call is not None:
+            return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:
             return i.CallerHeld(at=at, call=CallId(call))
         case "CallcoreNet" if call is not None:

@@ -26,7 +26,7 @@ WIDTH = 84
 
 _WEEKDAYS = {"ja": "月火水木金土日", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 _REIWA = date(2019, 5, 1)
-_LENGTH = re.compile(r"(\d{1,4})([hm])", re.ASCII)
+_LENGTH = re.compile(r"(\d{1,4})([dhm])", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
@@ -48,14 +48,14 @@ def month_of(text: str) -> date:
 
 
 def instant_of(text: str, zone: str, now: Instant) -> Instant:
-    """`2026-09-22T10:00:00` by the centre's clock (or with an offset), `18:00` (the next to come), `2h` or `90m` from
-    now. Raises NotUnderstood."""
+    """`2026-09-22T10:00:00` by the centre's clock (or with an offset), `18:00` (the next to come), `2h`, `90m` or `30d`
+    from now. Raises NotUnderstood."""
     here = ZoneInfo(zone)
     wall = datetime.fromtimestamp(now // SECOND, here)
     length, clock = _LENGTH.fullmatch(text), _CLOCK.fullmatch(text)
     try:
         if length is not None:
-            found = wall + timedelta(minutes=int(length[1]) * (60 if length[2] == "h" else 1))
+            found = wall + timedelta(minutes=int(length[1]) * {"d": 1440, "h": 60, "m": 1}[length[2]])
         elif clock is not None:
             found = wall.replace(hour=int(clock[1]), minute=int(clock[2]), second=0)
             if found <= wall:
@@ -66,8 +66,8 @@ def instant_of(text: str, zone: str, now: Instant) -> Instant:
         return Instant(round(found.timestamp() * SECOND))
     except (ValueError, OverflowError):
         raise NotUnderstood(
-            f"「{text}」は日時として読めません。例: 2026-09-22T10:00:00、18:00、2h / "
-            f'"{text}" is no time; write e.g. 2026-09-22T10:00:00, 18:00 or 2h'
+            f"「{text}」は日時として読めません。例: 2026-09-22T10:00:00、18:00、2h、30d / "
+            f'"{text}" is no time; write e.g. 2026-09-22T10:00:00, 18:00, 2h or 30d'
         ) from None
 
 

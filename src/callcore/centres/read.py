@@ -39,6 +39,7 @@ from callcore.domain.centre import (
     Number,
     Phone,
     Queue,
+    Unwelcome,
 )
 from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
@@ -49,6 +50,8 @@ KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages, its own or the common one."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
+BLOCKED_KIND, WITHHELD_KIND = "blocked", "withheld"
+"""Likewise for a centre that refuses listed callers, and those who withhold their number."""
 RESERVED = (shelf.COMMON, shelf.MUSIC, *LANGUAGES)
 """Folders beside the centres' own below the sounds folder."""
 
@@ -228,8 +231,12 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
+    blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
-    wanted = ((*KINDS, OVERFLOW_KIND) if announces else KINDS) + menus.kinds
+    wanted: tuple[str, ...] = (*KINDS, OVERFLOW_KIND) if announces else KINDS
+    wanted += (BLOCKED_KIND,) if blocked is Unwelcome.ANNOUNCE else ()
+    wanted += (WITHHELD_KIND,) if withheld is Unwelcome.ANNOUNCE else ()
+    wanted += menus.kinds
     told = announcements.read_announcements(
         top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
     )
@@ -258,6 +265,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         keep=sharing.keep,
         lends_to=sharing.lends_to,
         callers=callers,
+        blocked=blocked,
+        withheld=withheld,
         staff=staff,
         test_numbers=test_numbers,
         outgoing=outgoing,
@@ -270,6 +279,16 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         callbacks=callbacks,
     )
     return Page(top.sheet, centre, tuple(reaches))
+
+
+def _unwelcome(table: Table) -> tuple[Unwelcome, Unwelcome]:
+    """What becomes of listed callers, and of those who withhold their number."""
+    rules = tuple(each.value for each in Unwelcome)
+    blocked, withheld = (
+        Unwelcome(table.choice(key, rules, Unwelcome.SERVE.value)) for key in ("blocked", "withheld")
+    )
+    table.close()
+    return blocked, withheld
 
 
 def _zone(head: Table) -> str:

@@ -215,6 +215,8 @@ _NOTED = (
     f.AgentPaused,
     f.AgentResumed,
     f.EmergencyNotCarried,
+    f.CallerListed,
+    f.CallerUnlisted,
     f.PauseOverran,
     f.PinRefused,
     f.AgentLocked,
@@ -312,8 +314,9 @@ class _Batch:
     async def take(self, place: dict[str, int], fact: f.Fact) -> None:
         """The rows that one fact makes or changes; `place` is that of the fact in the journal."""
         if isinstance(fact, _NOTED):
-            told = [each.name for each in fields(fact) if each.name not in _UNTOLD]
-            self._note(place, fact, type(fact).__name__, {name: _plain(getattr(fact, name)) for name in told})
+            told = {each.name: getattr(fact, each.name) for each in fields(fact) if each.name not in _UNTOLD}
+            plain = {name: _plain(value) for name, value in told.items() if not isinstance(value, Personal)}
+            self._note(place, fact, type(fact).__name__, plain)
             if isinstance(fact, f.ClockStepped):
                 await self.write()
                 await _step_clock(self._connection, fact.by)

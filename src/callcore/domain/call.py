@@ -45,6 +45,7 @@ CALL: Table[Stage] = {
         "MessageEmpty": Stage.ANNOUNCED,
         "MessageLeft": Stage.ANNOUNCED,
         "CallbackAsked": Stage.ANNOUNCED,
+        "CallAdmitted": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
@@ -141,6 +142,8 @@ class Call:
     leaving_as: Outcome | None = None
     """On the way to the treatment of an overflow, and not to be offered any more."""
     leaving_since: Instant | None = None
+    listed: CallId | None = None
+    """The entry of the list of unwelcome callers (要注意)."""
     priority: int | None = None
     priority_reason: str | None = None
     been: tuple[QueueId, ...] = ()

@@ -282,6 +282,15 @@ class ListedCaller:
     reason: str
 
 
+class Unwelcome(Enum):
+    """What becomes in hours of a caller who is listed, or who withholds the number."""
+
+    SERVE = "serve"
+    """As with everybody; the agent sees that the caller is listed."""
+    ANNOUNCE = "announce"
+    """An announcement, in which 9 leads to a person; else the end, *blocked*."""
+
+
 class Display(Enum):
     """What a phone can show of a name."""
 
@@ -382,6 +391,10 @@ class Centre:
     """The centre's name on a phone's display; None: `name`."""
     display_roman: str | None = None
     """The same for phones that show no Japanese; None: `id`."""
+    blocked: Unwelcome = Unwelcome.SERVE
+    """Of callers on the centre's list."""
+    withheld: Unwelcome = Unwelcome.SERVE
+    """Of callers who withhold their number (非通知)."""
     phrases: tuple[tuple[str, str], ...] = ()
     """Languages whose callers hear numbers, times and dates in another one: (language, its substitute)."""
     menus: tuple[Menu, ...] = ()

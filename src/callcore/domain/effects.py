@@ -1,7 +1,7 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them but `MoveCaller`, `SwitchRecording` and `PushEmergencies` may be repeated blindly. After a restart the
-snapshot shows which were carried out.
+None of them but `MoveCaller`, `SwitchRecording`, `PushEmergencies` and `PushBlocked` may be repeated blindly.
+After a restart the snapshot shows which were carried out.
 """
 
 from __future__ import annotations
@@ -166,6 +166,13 @@ class ProtectRecording(Effect):
 @dataclass(frozen=True, slots=True)
 class PushEmergencies(Effect):
     """Bring the emergency closures, as the floor has them, into Asterisk, where the dialplan reads them.
+
+    May be repeated, and is until it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushBlocked(Effect):
+    """Bring the list of unwelcome callers, as the floor has it, into Asterisk, where the dialplan reads it.
 
     May be repeated, and is until it is done."""
 

@@ -14,6 +14,7 @@ from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
+from callcore.domain.blocked import Blocked
 from callcore.domain.call import CALL, Call, Leg, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Configuration
@@ -267,6 +268,13 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                     for name, e in floor.emergencies.items()
                 }
             ),
+            blocked=Map(
+                {
+                    name: changed(entry, since=Instant(entry.since + fact.by))
+                    for name, entry in floor.blocked.items()
+                }
+            ),
+            lists_changed=Map({name: Instant(at + fact.by) for name, at in floor.lists_changed.items()}),
         )
     )
 
@@ -338,6 +346,34 @@ def _(fact: f.EmergencyEnded, floor: Floor) -> Floor:
     return changed(floor, emergencies=floor.emergencies.set(fact.centre, over))
 
 
+# -- callers who are listed ----------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.CallerListed, floor: Floor) -> Floor:
+    known = floor.blocked.get(fact.entry)
+    if known is not None and known.centre != fact.centre:
+        raise IllegalTransition(f"entry {fact.entry} is of centre {known.centre}")
+    since = fact.at if known is None else known.since
+    entry = Blocked(fact.entry, fact.centre, fact.number, fact.reason, since, fact.until, fact.by)
+    return changed(
+        floor,
+        blocked=floor.blocked.set(fact.entry, entry),
+        lists_changed=floor.lists_changed.set(fact.centre, fact.at),
+    )
+
+
+@_apply.register
+def _(fact: f.CallerUnlisted, floor: Floor) -> Floor:
+    if fact.entry not in floor.blocked:
+        raise IllegalTransition(f"there is no entry {fact.entry}")
+    return changed(
+        floor,
+        blocked=floor.blocked.delete(fact.entry),
+        lists_changed=floor.lists_changed.set(fact.centre, fact.at),
+    )
+
+
 # -- calls ---------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +394,7 @@ def _(fact: f.CallArrived, floor: Floor) -> Floor:
         legs=(Leg(ChannelId(fact.call), None, None, None),),
         priority=fact.priority,
         priority_reason=fact.priority_reason,
+        listed=fact.listed,
     )
     recent, most = floor.recent, floor.recent_most
     if fact.caller.text is not None:
@@ -383,7 +420,10 @@ def _(fact: f.CallMarkedImprecise, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.CallAdmitted, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact)))
+    # Decided once. Only who was refused as blocked is let in afterwards, by the key 9.
+    if call.stage is not Stage.ARRIVED and call.refused_as is not Outcome.BLOCKED:
+        raise IllegalTransition(f"call {call.id} is {call.stage.value}, and was not refused as blocked")
+    return put_call(floor, changed(call, stage=_stage(call, fact), refused_as=None))
 
 
 @_apply.register

@@ -130,6 +130,32 @@ class EmergencyEnded(Fact):
     by: str | None = None
 
 
+# -- callers who are listed ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerListed(Fact):
+    """A caller stands on a centre's list of unwelcome callers until then; an entry that lasts: another end and reason.
+    `by`: who asked, in words."""
+
+    entry: CallId
+    """Names the entry, and the key of its number; no call bears it."""
+    centre: CentreId
+    number: Personal
+    reason: str
+    until: Instant
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerUnlisted(Fact):
+    """`by` None: its time was over."""
+
+    entry: CallId
+    centre: CentreId
+    by: str | None = None
+
+
 # -- calls ---------------------------------------------------------------------------------------------------
 
 
@@ -151,11 +177,13 @@ class CallArrived(Fact):
     """The same number called this centre within the last 24 hours (再入電)."""
     answer: CallId | None = None
     """The outgoing call that did not reach this number, and on which an answer was put (回答あり)."""
+    listed: CallId | None = None
+    """The entry of the list of unwelcome callers that holds for this one (要注意)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAdmitted(Fact):
-    """Inside opening hours: the caller is due an agent."""
+    """Inside opening hours: the caller is due an agent; also one who was refused as *blocked* and pressed 9."""
 
     call: CallId
     reason: str
@@ -163,7 +191,8 @@ class CallAdmitted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRefused(Fact):
-    """The caller hears an announcement and then the end; the call will end as `outcome`, whatever the caller does."""
+    """The caller hears an announcement and then the end; the call will end as `outcome`, whatever the caller does; of
+    *blocked*, unless the caller presses 9 (`CallAdmitted`)."""
 
     call: CallId
     outcome: Outcome

@@ -19,6 +19,7 @@ from typing import Any
 from immutables import Map
 
 from callcore.domain.agent import AgentState
+from callcore.domain.blocked import Blocked
 from callcore.domain.call import Call, Visit
 from callcore.domain.callback import Callback, CallbackState
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
@@ -141,6 +142,10 @@ class Floor:
     pace: Map[QueueId, Pace] = field(default_factory=Map)
     emergencies: Map[CentreId, Emergency] = field(default_factory=Map)
     """The latest emergency closure of each centre that had one."""
+    blocked: Map[CallId, Blocked] = field(default_factory=Map)
+    """The lists of unwelcome callers, of all centres, by the entries' names."""
+    lists_changed: Map[CentreId, Instant] = field(default_factory=Map)
+    """When each centre's list was last changed: what was pushed of it may be a moment behind."""
     # Indexes: each follows from what stands above.
     lines: Map[Line, tuple[Place, ...]] = field(default_factory=Map)
     """Callers who may be offered, in their order. No line is empty."""
@@ -264,6 +269,8 @@ class Floor:
         for name, emergency in self.emergencies.items():
             if emergency.ended is None:
                 yield Timer(TimerKind.EMERGENCY, name), emergency.until
+        for entry in self.blocked.values():
+            yield Timer(TimerKind.BLOCKED, entry.id), entry.until
         yield from self.closings(self.at)
 
     def closings(self, at: Instant) -> Iterator[tuple[Timer, Instant]]:

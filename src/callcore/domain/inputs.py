@@ -47,6 +47,8 @@ class TimerKind(Enum):
     """The recording of a talk goes on by itself."""
     EMERGENCY = "emergency"
     """A centre's emergency closure ends by itself."""
+    BLOCKED = "blocked"
+    """An entry of the list of unwelcome callers ends by itself."""
     CLOSING = "closing"
     """A centre that closes at once opens or closes by its calendar."""
     CALLBACK = "callback"
@@ -106,6 +108,15 @@ class AdmissionDecided(Input):
     source: str
     emergency: bool = False
     """Not open because of an emergency closure, which was pushed like the hours."""
+    blocked: bool = False
+    """Open, but refused by the centre's rule about this caller. `source`: `listed` or `withheld`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerInsisted(Input):
+    """A caller who hears that he is refused has pressed 9."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -526,6 +537,30 @@ class EmergencyEndAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockAsked(Input):
+    """Put a caller on a centre's list of unwelcome callers until then, or give the entry another end and reason.
+
+    `entry`: how a new one is to be named. `by`: who, in words.
+    """
+
+    entry: CallId
+    centre: CentreId
+    number: str
+    reason: str
+    until: Instant
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnblockAsked(Input):
+    """Take an entry off that list before its time."""
+
+    entry: CallId
+    centre: CentreId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
     """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
@@ -626,6 +661,10 @@ class CallTraced:
     """When the caller confirmed to be called back."""
     messages: tuple[MessageTold, ...] = ()
     """What was told of a message, in order."""
+    blocked: bool = False
+    """It was refused by the centre's rule about this caller."""
+    insisted: Instant | None = None
+    """When the caller pressed 9 all the same."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False

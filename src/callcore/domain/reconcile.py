@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from callcore.domain import closing, messages
+from callcore.domain import closing, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -154,6 +154,7 @@ def _overdue(turn: Turn, at: Instant) -> None:
         if agent.rest_until is not None and agent.rest_until <= bound:
             turn.tell(f.RestEnded(at=at, agent=agent.id))
     closing.end_overdue(turn, at, bound)
+    listing.end_overdue(turn, at, bound)
     for offer in sorted(turn.floor.offers.values(), key=lambda o: o.id):
         if offer.overdue_at <= bound:
             turn.fail_offer(
@@ -220,7 +221,19 @@ def _retrace(
     """
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
-        admit(turn, call, trace.arrived, trace.open, "cel", emergency=trace.emergency, reconstructed=True)
+        admit(
+            turn,
+            call,
+            trace.arrived,
+            trace.open,
+            "cel",
+            emergency=trace.emergency,
+            blocked=trace.blocked,
+            reconstructed=True,
+        )
+    call = turn.floor.calls[name]
+    if trace.insisted is not None:
+        listing.let_through(turn, call, trace.insisted, reconstructed=True)
     for keyed in trace.menus:
         call = turn.floor.calls[name]
         if call.stage is Stage.ANNOUNCED and keyed.at > turn.floor.watched_until:
@@ -419,6 +432,8 @@ def _still_here(
     if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER)):
         admit(turn, call, seen.at, True, "snapshot", reconstructed=True)
         call = turn.floor.calls[name]
+    if together or waits_in in (HOLD, NET, OFFER):
+        call = listing.let_through(turn, call, seen.at, reconstructed=True)
     if call.refused_as is not None:
         return
     if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing, keyed, messages
+from callcore.domain import closing, keyed, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -25,6 +25,7 @@ from callcore.domain.sides import ANSWER_MOST, SideCall
 from callcore.domain.stages import (
     OWN_DOING,
     OfferStage,
+    Outcome,
     Party,
     Presence,
     SideKind,
@@ -128,6 +129,16 @@ def _(told: i.EmergencyEndAsked, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.BlockAsked, turn: Turn) -> None:
+    listing.put(turn, told)
+
+
+@_take.register
+def _(told: i.UnblockAsked, turn: Turn) -> None:
+    listing.take_off(turn, told)
+
+
+@_take.register
 def _(told: i.EventsLate, turn: Turn) -> None:
     if told.late == turn.floor.lagging:
         turn.disregard("変化なし / no change")
@@ -155,12 +166,23 @@ def _(told: i.AdmissionDecided, turn: Turn) -> None:
     if call is None or call.stage is not Stage.ARRIVED:
         turn.disregard("着信中の呼ではない / not an arriving call")
         return
-    admit(turn, call, told.at, told.open, told.source, emergency=told.emergency)
+    admit(turn, call, told.at, told.open, told.source, emergency=told.emergency, blocked=told.blocked)
+
+
+@_take.register
+def _(told: i.CallerInsisted, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.ANNOUNCED or call.refused_as is not Outcome.BLOCKED:
+        turn.disregard("拒否された呼ではない / not a call that was refused as blocked")
+        return
+    listing.let_through(turn, call, told.at)
 
 
 @_take.register
 def _(told: i.MenuKeyed, turn: Turn) -> None:
     call = turn.call(told.call)
+    if call is not None:
+        call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
     if call is None or call.stage is not Stage.ANNOUNCED:
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
@@ -219,6 +241,8 @@ def _(told: i.MessageCloseAsked, turn: Turn) -> None:
 @_take.register
 def _(told: i.CallerHeld, turn: Turn) -> None:
     call = turn.call(told.call)
+    if call is not None:
+        call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
     if call is None or call.refused_as is not None:
         turn.disregard("待てる呼ではない / not a call that may wait")
     elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
@@ -235,6 +259,8 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
 @_take.register
 def _(told: i.CallerInNet, turn: Turn) -> None:
     call = turn.call(told.call)
+    if call is not None:
+        call = listing.let_through(turn, call, told.at)
     if call is None or call.refused_as is not None:
         turn.disregard("待てる呼ではない / not a call that may wait")
         return
@@ -644,6 +670,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         return
     if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
         closing.timer(turn, kind, CentreId(subject), told.at)
+        return
+    if kind is i.TimerKind.BLOCKED:
+        listing.timer(turn, CallId(subject), told.at)
         return
     agent = turn.floor.agents.get(AgentId(subject))
     due = None if agent is None else agent.wrap_up_until if kind is i.TimerKind.WRAP_UP else agent.rest_until

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from callcore.domain import effects as e
 from callcore.domain import estimate, overflow, routing
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
+from callcore.domain.blocked import PUSH_SETTLES_S
+from callcore.domain.blocked import found as unwelcome
 from callcore.domain.call import Call, Leg
 from callcore.domain.callback import SAFE_S, Callback, CallbackState
 from callcore.domain.centre import (
@@ -22,6 +26,7 @@ from callcore.domain.centre import (
     Display,
     Number,
     Overflow,
+    Unwelcome,
 )
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
@@ -566,6 +571,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         return None
     centre, number = found
     priority, why = _priority(number, told.listed)
+    entry = unwelcome(turn.floor.blocked.values(), centre.id, told.caller, told.at)
     turn.tell(
         f.CallArrived(
             at=told.at,
@@ -581,6 +587,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
             test=told.test,
             again=told.again,
             answer=told.answer,
+            listed=None if entry is None else entry.id,
             reconstructed=reconstructed,
         )
     )
@@ -730,15 +737,19 @@ def admit(
     source: str,
     *,
     emergency: bool = False,
+    blocked: bool = False,
     reconstructed: bool = False,
 ) -> None:
     """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival.
 
-    `emergency`: it decided so because of an emergency closure."""
+    `emergency`: it decided so because of an emergency closure; `blocked`: it was open, and the centre's rule about this
+    caller refused (`source`: `listed` or `withheld`). Whether the list agrees is written down as well."""
     centre = turn.floor.centres.get(call.centre)
     known = turn.floor.emergencies.get(call.centre)
     told = f"({source})"
     told_as = None if told_open else Outcome.EMERGENCY_CLOSED if emergency else Outcome.CLOSED
+    if blocked:
+        told_as = Outcome.BLOCKED
     if centre is None:
         judged: tuple[Outcome | None, ...] = (told_as,)
         words = "センター設定なし / no such centre now"
@@ -752,6 +763,7 @@ def admit(
         if known is not None and (emergency or known.on(call.arrived_at)):
             why = known.words
         words = f"{why.ja} / {why.en}"
+    due = None if blocked else told_as
     if told_as is None:
         turn.tell(f.CallAdmitted(at=at, call=call.id, reason=f"{words} {told}", reconstructed=reconstructed))
     else:
@@ -760,16 +772,66 @@ def admit(
                 at=at,
                 call=call.id,
                 outcome=told_as,
-                reason=f"{words} {told}",
+                reason=f"{_REFUSED_BY.get(source, _REFUSED_BY[None]) if blocked else words} {told}",
                 reconstructed=reconstructed,
             )
         )
-    if told_as not in judged:
+    if due not in judged:
         turn.tell(
             f.AdmissionDiffered(
-                at=at, call=call.id, told_open=told_open, calendar=words, reconstructed=reconstructed
+                at=at,
+                call=call.id,
+                told_open=due is None,
+                calendar=words,
+                reconstructed=reconstructed,
             )
         )
+    against = None
+    if centre is not None and due is None and source != "snapshot":  # which does not tell who pressed 9
+        refused_by = source if blocked else None
+        against = _against_the_list(turn.floor, centre, call, refused_by, reconstructed=reconstructed)
+    if against is not None:
+        turn.tell(
+            f.AdmissionDiffered(
+                at=at,
+                call=call.id,
+                told_open=not blocked,
+                calendar=against,
+                reconstructed=reconstructed,
+            )
+        )
+
+
+_REFUSED_BY: Mapping[str | None, str] = {
+    "listed": "迷惑電話の一覧にある発信者 / the caller is on the list of unwelcome callers",
+    "withheld": "非通知 / the number is withheld",
+    None: "発信者による拒否 / refused by the rule about this caller",
+}
+
+
+def _against_the_list(
+    floor: Floor, centre: Centre, call: Call, refused_by: str | None, *, reconstructed: bool
+) -> str | None:
+    """Why what the dialplan did with this caller is not what the centre's rules and list say; None: it is.
+
+    `refused_by`: `listed`, `withheld`, another word where CEL told it; None: it let the caller in. Whether a number is
+    withheld, or there is none at a payphone, the dialplan alone can tell. What is found afterwards (`reconstructed`)
+    may have been refused by an entry that has ended since.
+    """
+    announces = centre.blocked is Unwelcome.ANNOUNCE
+    rules = {"listed": announces, "withheld": centre.withheld is Unwelcome.ANNOUNCE}
+    if refused_by is not None and not rules.get(refused_by, any(rules.values())):
+        return "センターの規則では拒否しない / the centre's rule does not refuse this caller"
+    changed_at = floor.lists_changed.get(centre.id)
+    if changed_at is not None and abs(call.arrived_at - changed_at) <= seconds(PUSH_SETTLES_S):
+        return None
+    ticks = (call.arrived_at, Instant(call.arrived_at - CLOCK_TICK))
+    entries = [unwelcome(floor.blocked.values(), centre.id, call.caller.text, each) for each in ticks]
+    if refused_by == "listed" and not any(entries) and not reconstructed:
+        return "一覧にない発信者を拒否した / refused, but the caller is not on the list"
+    if refused_by is None and announces and all(entries):
+        return "一覧にある発信者を通した / let in, but the caller is on the list"
+    return None
 
 
 _CHOICES = {

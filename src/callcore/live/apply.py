@@ -117,7 +117,7 @@ class Configurator:
         """The secrets as they are, and something for phones that have none: a plan writes nothing."""
         known = load_secrets(self._settings, ())
         wanted = dict.fromkeys(phone_ids(configuration), NOT_YET)
-        return Secrets(known.ami, known.session, {**wanted, **known.phones})
+        return Secrets(known.ami, known.session, {**wanted, **known.phones}, known.callers)
 
     def _draft(self, secrets: Callable[[Configuration], Secrets]) -> Draft:
         """Read, check and render. Raises Refused, with all that is wrong."""

@@ -51,6 +51,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("centre", "display_roman"): (DIALPLAN,),
     # The centre's name is what phones show unless the file has a shorter one.
     ("centre", "name"): (DIALPLAN,),
+    ("unwelcome", "blocked"): (DIALPLAN,),
+    ("unwelcome", "withheld"): (DIALPLAN,),
     **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
     ("outgoing", WHOLE): (DIALPLAN,),
     ("destination", WHOLE): (DIALPLAN,),
@@ -69,6 +71,7 @@ _THINGS: Final = {
     "centre": ("センター", "centre"),
     "targets": ("目標", "targets"),
     "staff": ("運用", "staff"),
+    "unwelcome": ("迷惑電話", "unwelcome callers"),
     "pause": ("離席の理由", "pause"),
     "result": ("通話の結果", "result"),
     "hours": ("営業時間", "hours"),
@@ -228,6 +231,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "attempts": str(centre.callbacks.attempts),
             "distance_s": str(centre.callbacks.distance_s),
         },
+        ("unwelcome", ""): {"blocked": centre.blocked.value, "withheld": centre.withheld.value},
         ("staff", ""): {
             "pause_after_misses": str(centre.pause_after_misses),
             "second_sign_in": centre.staff.second_sign_in.value,

@@ -296,6 +296,8 @@ class PbxSettings:
     rtp_last: int
     phone_secrets: Mapping[PhoneId, str]
     """SIP passwords, one for each phone of the centre files."""
+    callers_salt: str = "0" * 16
+    """Of the hashes by which unwelcome callers stand in AstDB; each installation has its own."""
     trunk_hosts: tuple[str, ...] = ()
     trunk_out: str = ""
     """`address` or `address:port` that calls to outside numbers are sent to; empty: there is none."""
@@ -362,6 +364,8 @@ class _CentreView:
     """(extension, number): with and without the prefix, for nobody thinks of it then."""
     out_lines: tuple[_OutView, ...]
     lamps: tuple[tuple[str, str], ...]
+    blocked: str
+    withheld: str
     menus: tuple[_MenuView, ...]
     closed_menu: str
     messages: str
@@ -557,6 +561,7 @@ def _match(pattern: re.Pattern[str], what: str, value: str) -> str:
 def _check_settings(settings: PbxSettings) -> None:
     _match(_NODE, "node / ノード名", settings.node)
     _match(_SECRET, "AMI secret / AMI の秘密", settings.ami_secret)
+    _match(_SECRET, "salt / ハッシュの塩", settings.callers_salt)
     if not ip_address(settings.ami_host).is_loopback:
         raise RenderError(
             f"AMI must listen on loopback only, not on {settings.ami_host}. / "
@@ -675,6 +680,8 @@ def _centre_view(centre: Centre) -> _CentreView:
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
         closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
         messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
+        blocked=centre.blocked.value,
+        withheld=centre.withheld.value,
     )
 
 

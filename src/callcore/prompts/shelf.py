@@ -75,6 +75,8 @@ CALLERS_KINDS: Final = (
     "apology",
     "overflow",
     "emergency",
+    "blocked",
+    "withheld",
     "please_wait",
     "wrong_key",
     "no_key",

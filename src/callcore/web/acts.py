@@ -120,16 +120,18 @@ class Acts:
         on: str,
         of: CentreId | None,
         why: str | None = None,
+        made: str | None = None,
         **fields: Any,
     ) -> Told:
-        """Have it done. `on` and `of`: the thing and its centre, for the trail; `fields` go with the command."""
+        """Have it done. `on` and `of`: the thing and its centre, for the trail; `made`: the field of the answer that
+        names the thing, where it is made only now; `fields` go with the command."""
         person, trail = person_of(request), self.gate.trail
 
-        def told(result: Result, reason: str | None) -> None:
+        def told(result: Result, reason: str | None, name: str = on) -> None:
             trail.add(
                 person,
                 command,
-                on=on,
+                on=name,
                 centre=of,
                 origin=address_of(request),
                 result=result,
@@ -152,7 +154,7 @@ class Acts:
             if not answer["done"]:
                 told(Result.FAILED, answer["why"])
                 return Told(problems.CONFLICT, answer["why"])
-            told(Result.DONE, why)
+            told(Result.DONE, why, on if made is None else answer[made])
         except TrailUnwritable:
             return Told(problems.TRAIL_UNWRITABLE)
         return Told(answer=answer)

@@ -22,6 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import guard, problems, show
 from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
+from callcore.web.blocked import add_blocked
 from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
@@ -92,6 +93,7 @@ def create_app(
     add_callbacks(app, live, acts)
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
+    add_blocked(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)
     return app

@@ -480,6 +480,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "action.agent_pause": ("オペレーターを離席に", "Paused an agent"),
     "action.agent_ready": ("オペレーターの受付を再開", "Made an agent ready"),
     "action.agent_sign_out": ("オペレーターの受付を終了", "Signed an agent out"),
+    "action.blocked_add": ("迷惑電話の一覧に登録", "Listed an unwelcome caller"),
+    "action.blocked_remove": ("迷惑電話の一覧から削除", "Took a caller off the list"),
     "action.apply": ("設定を適用", "Applied the configuration"),
     "action.pin_set": ("暗証番号を設定", "Set a PIN"),
     "action.phone_policy": ("端末ポリシー違反", "Not the phone of the inventory"),
