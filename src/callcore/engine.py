@@ -69,11 +69,13 @@ from callcore.recordings import protect
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.blockdesk import BlockDesk
+from callcore.runtime.callbackdesk import CallbackDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
+from callcore.runtime.messagedesk import MessageDesk
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
@@ -250,6 +252,8 @@ class Engine:
                 **StaffDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
+                **MessageDesk(self._loop, self._now).commands,
+                **CallbackDesk(self._loop, self._now).commands,
                 **BlockDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },

@@ -32,6 +32,7 @@ from callcore.domain.stages import (
     OfferStage,
     Outcome,
     Party,
+    Said,
     SideKind,
     SideOutcome,
     Stage,
@@ -101,6 +102,9 @@ class Source:
             *(self._back,) * 3,
             self._not_led,
             *(self._menu,) * 3,
+            *(self._message,) * 3,
+            *(self._message_work,) * 2,
+            *(self._callback,) * 4,
             self._in_net,
             self._apologised,
             *(self._dial_began,) * 4,
@@ -291,6 +295,62 @@ class Source:
         language = _pick((None, "en", "xx"), c)
         call = self._open_call(floor, a)
         return i.MenuKeyed(at=self.at, call=call, menu="m", key="1", choice=choice, to=to, language=language)
+
+    def _message(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Told of any call at any time, and measured as loud, silent or missing."""
+        if b % 3:
+            return i.MessageTold(at=self.at, call=self._open_call(floor, a), said=_pick(list(Said), c))
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        return i.MessageMeasured(
+            at=self.at,
+            call=call,
+            file=f"{call}.message.wav",
+            size=44,
+            seconds=c % 3,
+            voice_s=c % 2,
+            sha256=None,
+            problem=_pick((None, "empty", "missing"), c),
+        )
+
+    def _callback(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Asked for by any call at any time; an agent's phone that rings for one, and what becomes of it."""
+        tried = [back for back in floor.callbacks.values() if back.side is not None]
+        if tried and b % 3:
+            back = _pick(sorted(tried, key=lambda each: each.id), a)
+            assert back.side is not None
+            side = floor.sides.get(back.side)
+            return _pick(
+                (
+                    i.CallbackNotPlaced(at=self.at, side=back.side),
+                    i.SideReturned(at=self.at, call=back.side, outcome=_pick(list(SideOutcome), c)),
+                    i.BridgeEntered(at=self.at, bridge="cb", channel=ChannelId(back.side)),
+                    i.ChannelGone(at=self.at, channel=ChannelId(back.side), cause=16),
+                    i.SideCallTold(
+                        at=self.at,
+                        node=back.node,
+                        call=back.side,
+                        centre=back.centre,
+                        kind=SideKind.OUTGOING,
+                        phone=None if side is None else side.phone,
+                        number=NUMBER,
+                        other="0312345678",
+                        why="callback",
+                    ),
+                    i.CallbackDropAsked(at=self.at, call=back.id, by="係長"),
+                ),
+                c,
+            )
+        if c % 5 == 0:
+            call = _pick([*sorted(floor.callbacks), *self._calls(floor)], a)
+            return i.CallbackDropAsked(at=self.at, call=call, by="係長")
+        return i.CallbackTold(at=self.at, call=self._open_call(floor, a))
+
+    def _message_work(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        if b % 2:
+            return i.MessageTakeAsked(at=self.at, call=call, agent=self._agent(floor, c), by="係長")
+        text = _pick(("折り返し済み", "", "あ" * 201), b)
+        return i.MessageCloseAsked(at=self.at, call=call, done=c % 2 == 0, result=text, by="係長")
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))

@@ -192,6 +192,25 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
             language="en",
             reason="r",
         ),
+        f.CallbackAsked(
+            at=at,
+            call=call,
+            centre=d.floor.numbers["0975105151"],
+            queue=QueueId("demo-general"),
+            priority=5,
+            since=at,
+            language=None,
+        ),
+        f.MessageBegan(at=at, call=call),
+        f.MessageEmpty(at=at, call=call),
+        f.MessageLeft(
+            at=at,
+            call=call,
+            centre=d.floor.numbers["0975105151"],
+            queue=QueueId("demo-general"),
+            language=None,
+            due_at=at,
+        ),
         f.CallGivenUp(at=at, call=call, outcome=Outcome.FAILED, reason="r"),
         f.VisitBegan(
             at=at, call=call, visit=VisitId("v"), queue=QueueId("demo-general"), priority=5, since=at

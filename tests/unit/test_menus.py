@@ -40,6 +40,7 @@ def problems(folder: Path, *changes: tuple[str, str]) -> str:
 
 
 LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
+LEAVE = '\n[[menus.keys]]\nkey = "2"\nmessage = true\n'
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,12 @@ LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
         (LOST, LOST.replace('"1"', '"A"'), '"key" can\'t be "A"', "使えません"),
         (LOST, LOST + "end = true\n", "exactly one thing (this one to 2)", "行き先はひとつ"),
         (LOST, '[[menus.keys]]\nkey = "1"\n', "exactly one thing (this one to 0)", "行き先はひとつ"),
-        (LOST, '[[menus.keys]]\nkey = "1"\nmenu = "lost-card"\n', "leads round in the menus", "回るだけ"),
+        (
+            LOST + LEAVE,
+            '[[menus.keys]]\nkey = "1"\nmenu = "lost-card"\n',
+            "leads round in the menus",
+            "回るだけ",
+        ),
         (LOST, '[[menus.keys]]\nkey = "1"\nqueue = "general"\n', "out of hours a key can't lead", "時間外の"),
         (
             'closed_menu = "night-language"',

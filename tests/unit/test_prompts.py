@@ -21,7 +21,7 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-SHIPPED_MB = 31
+SHIPPED_MB = 34
 
 OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
 CLOSED = "本日は終了しました。"
@@ -65,7 +65,7 @@ READINGS = {
         "シュクジツヲノゾクモクヨービワ、ゴゴシチジマデデス。ドヨービ、ニチヨービ、シュクジツワ、オヤスミデス。"
     ),
     "oita/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
-    "oita/ja/lost_card": LOST_CARD,
+    "oita/ja/lost_card": LOST_CARD + "ゴヨーケンヲロクオンシテイタダクカタワ、ニヲオシテクダサイ。",
     "sogo/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
     "sogo/ja/lost_card": LOST_CARD,
     "oita/ja/recording_notice": SAME["recording_notice"],
@@ -233,6 +233,17 @@ READINGS = {
     ),
     "ja/greeting": (
         "オデンワアリガトーゴザイマス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
+    ),
+    "common/ja/callback-call": "オリカエシノデンワデス。コレカラハッシンシマス。",
+    "ja/callback_confirm": "イマオカケノバンゴーニ、コチラカラオデンワイタシマス。ヨロシケレバ、イチヲオシテクダサイ。",
+    "ja/callback_unavailable": (
+        "オソレイリマスガ、イマオカケノバンゴーニワ、コチラカラオデンワスルコトガデキマセン。"
+    ),
+    "ja/message_empty": "オコエガ、キキトレマセンデシタ。",
+    "ja/message_full": "ロクオンデキルジカンガ、オワリマシタ。",
+    "ja/message_invite": (
+        "オナマエトゴヨーケンヲ、ハッシンオンノアトニオハナシシクダサイ。"
+        "オワリマシタラ、シャープヲオスカ、デンワヲオキリクダサイ。"
     ),
     "ja/message_offer": "ゴヨーケンヲロクオンシテイタダクコトモデキマス。ゴキボーノカタワ、ニヲオシテクダサイ。",
     "ja/message_taken": (

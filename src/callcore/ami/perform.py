@@ -119,6 +119,10 @@ class Performer:
                         CallerID=f"<{effect.number}>",
                         Async="true",
                     )
+                case e.CallBack():
+                    return await self._call_back(effect)
+                case e.HangUp():
+                    await self._hang_up(effect.channel)
                 case e.SayInTalk():
                     await self._call(
                         Action="Originate",
@@ -283,10 +287,33 @@ class Performer:
         status = await self._status(effect.channel)
         if status is None or status.get("ChannelState") == CHANNEL_UP:
             return
+        await self._hang_up(effect.channel)
+
+    async def _hang_up(self, channel: str) -> None:
         try:
-            await self._call(Action="Hangup", Channel=effect.channel, Cause=ANSWERED_ELSEWHERE)
+            await self._call(Action="Hangup", Channel=channel, Cause=ANSWERED_ELSEWHERE)
         except ActionFailed:
-            log.debug("the leg was gone already", offer=effect.offer)
+            log.debug("the leg was gone already", channel=channel)
+
+    async def _call_back(self, effect: e.CallBack) -> i.Input | None:
+        """Have the phone rung. Only a plain refusal is told: what came of no answer is seen on Asterisk."""
+        try:
+            await self._call(
+                Action="Originate",
+                Channel=f"PJSIP/{effect.phone}",
+                ChannelId=effect.side,
+                Context=dialplan.CALLBACK,
+                Exten=effect.number,
+                Priority="1",
+                Timeout=str(effect.ring_s * 1000),
+                CallerID=f'"{effect.shown}" <{effect.number}>',
+                Async="true",
+            )
+        except ActionFailed as error:
+            self.refused += 1
+            log.warning("call-back not placed", side=effect.side, why=str(error))
+            return i.CallbackNotPlaced(at=self._now(), side=effect.side)
+        return None
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
         if not await self._entitled():

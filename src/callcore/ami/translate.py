@@ -12,7 +12,7 @@ from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
 from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
-from callcore.domain.stages import Choice, Device, OfferStage, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, OfferStage, Said, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
 
@@ -210,6 +210,7 @@ def side_outcome(result: str, cause: str) -> SideOutcome:
 
 NAMED_KEYS = {"star": "*", "hash": "#"}
 CHOICES = {choice.value: choice for choice in Choice}
+SAID = {said.value: said for said in Said}
 
 
 def menu_keyed(at: Instant, call: str, menu: str | None, key: str, chose: str) -> i.MenuKeyed | None:
@@ -268,6 +269,11 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
             keyed = menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
             withheld = event.get("Withheld") == "yes"
             return keyed if keyed is None or not withheld else replace(keyed, withheld=True)
+        case "CallcoreCallback" if call is not None:
+            return i.CallbackTold(at=at, call=CallId(call))
+        case "CallcoreMessage" if call is not None:
+            said = SAID.get(event.get("Said") or "")
+            return None if said is None else i.MessageTold(at=at, call=CallId(call), said=said)
         case "CallcoreInsisted" if call is not None:
             return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:

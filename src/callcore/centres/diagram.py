@@ -12,6 +12,8 @@ _WORDS = {
     Choice.SAY: "案内して戻る / said, then again",
     Choice.FORWARD: "転送 / forward",
     Choice.END: "終了 / end",
+    Choice.MESSAGE: "伝言 / message",
+    Choice.CALLBACK: "折り返し / call-back",
 }
 
 

@@ -12,13 +12,32 @@ from dataclasses import dataclass
 
 from callcore.centres.names import MENU, QUEUE, known
 from callcore.centres.sheet import Once, Table, nearest
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number, Queue
+from callcore.domain.centre import (
+    CALLBACK_ATTEMPTS,
+    CALLBACK_DISTANCE_S,
+    MENU_TIMEOUT_S,
+    MENU_TRIES,
+    MENU_TRIES_MOST,
+    MESSAGE_DUE_S,
+    MESSAGE_KEEP_DAYS,
+    MESSAGE_LONGEST_S,
+    MESSAGE_SILENCE_S,
+    Callbacks,
+    Menu,
+    MenuKey,
+    Messages,
+    Number,
+    Queue,
+)
 from callcore.domain.ids import CentreId, QueueId
 from callcore.domain.stages import Choice
 
 KEYS = tuple("0123456789*#")
 TIMEOUT_MOST_S = 30
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
+MESSAGE_KINDS = ("message_invite", "message_taken", "message_full", "message_empty")
+"""What is said around the tone."""
+CALLBACK_KINDS = ("callback_confirm", "callback_taken", "callback_unavailable")
 _WHERE = {"queue": Choice.QUEUE, "menu": Choice.MENU, "say": Choice.SAY, "forward": Choice.FORWARD}
 
 
@@ -29,10 +48,16 @@ class Menus:
     menus: tuple[Menu, ...]
     tables: tuple[Table, ...]
 
+    def leads(self, to: Choice) -> bool:
+        """Whether any key leads there."""
+        return any(key.choice is to for menu in self.menus for key in menu.keys)
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """The announcements that they say."""
         said = [menu.say for menu in self.menus]
+        said += [kind for kind in MESSAGE_KINDS if self.leads(Choice.MESSAGE)]
+        said += [kind for kind in CALLBACK_KINDS if self.leads(Choice.CALLBACK)]
         said += [key.to for menu in self.menus for key in menu.keys if key.choice is Choice.SAY]
         return tuple(dict.fromkeys(kind for kind in said if kind))
 
@@ -63,6 +88,30 @@ def read_menus(
         table.close()
         menus.append(Menu(f"{centre}-{short}", say, tuple(keys), choice, timeout_s, tries))
     return Menus(tuple(menus), tuple(tables))
+
+
+def read_messages(top: Table) -> Messages:
+    """`[messages]`: what callers may leave."""
+    table = top.table("messages", required=False)
+    read = Messages(
+        table.integer("longest_s", MESSAGE_LONGEST_S, 10, 600),
+        table.integer("silence_s", MESSAGE_SILENCE_S, 2, 30),
+        table.integer("due_s", MESSAGE_DUE_S, 60, 30 * 86_400),
+        table.integer("keep_days", MESSAGE_KEEP_DAYS, 1, 3660),
+    )
+    table.close()
+    return read
+
+
+def read_callbacks(top: Table) -> Callbacks:
+    """`[callbacks]`: how often who asked for it is tried to be called back."""
+    table = top.table("callbacks", required=False)
+    read = Callbacks(
+        table.integer("attempts", CALLBACK_ATTEMPTS, 1, 10),
+        table.integer("distance_s", CALLBACK_DISTANCE_S, 60, 86_400),
+    )
+    table.close()
+    return read
 
 
 def _kind(table: Table, key: str, example: str) -> str:
@@ -107,6 +156,12 @@ def _key(
     if table.given("wait"):
         table.only_true("wait")
         found.append((Choice.WAIT, ""))
+    if table.given("message"):
+        table.only_true("message")
+        found.append((Choice.MESSAGE, ""))
+    if table.given("callback"):
+        table.only_true("callback")
+        found.append((Choice.CALLBACK, ""))
     if language is not None and not found:
         return MenuKey(sign, Choice.LANGUAGE, "", language)
     if len(found) != 1:
@@ -114,8 +169,8 @@ def _key(
             table.path,
             f"キーひとつに行き先はひとつです(今は {len(found)} つ)",
             f"a key leads to exactly one thing (this one to {len(found)})",
-            "menu、queue、say、forward、wait、end のどれかひとつか、language を書いてください",
-            "write one of menu, queue, say, forward, wait, end, or a language",
+            "menu、queue、say、forward、wait、message、callback、end のどれかひとつか、language を書いてください",
+            "write one of menu, queue, say, forward, wait, message, callback, end, or a language",
         )
         return MenuKey(sign, Choice.END)
     kind, to = found[0]
@@ -196,8 +251,8 @@ def check_menus(
                     table.at("keys", n),
                     "待っている人のメニューでは、言語や待ち行列は選べません",
                     "who waits already can't choose a language or a queue",
-                    "wait、say、forward、menu、end のどれかを書いてください",
-                    "write wait, say, forward, menu or end",
+                    "wait、say、forward、message、callback、menu、end のどれかを書いてください",
+                    "write wait, say, forward, message, callback, menu or end",
                 )
             if name in arriving and key.choice is Choice.WAIT:
                 table.sheet.wrong(
@@ -209,13 +264,13 @@ def check_menus(
                 )
         if name in by_night:
             for n, key in enumerate(menu.keys):
-                if key.choice is Choice.QUEUE:
+                if key.choice in (Choice.QUEUE, Choice.CALLBACK):
                     table.sheet.wrong(
                         table.at("keys", n),
                         "時間外のメニューから、オペレーターにはつなげません",
                         "out of hours a key can't lead to an agent",
-                        "queue の代わりに say、forward、menu、end のどれかを書いてください",
-                        "write say, forward, menu or end instead of queue",
+                        "queue や callback の代わりに say、forward、message、menu、end のどれかを書いてください",
+                        "write say, forward, message, menu or end instead of queue or callback",
                     )
 
 

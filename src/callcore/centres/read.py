@@ -16,7 +16,13 @@ from callcore.centres.between import Page
 from callcore.centres.hours import read_hours
 from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
-from callcore.centres.menus import check_menus, check_speakers, read_menus
+from callcore.centres.menus import (
+    check_menus,
+    check_speakers,
+    read_callbacks,
+    read_menus,
+    read_messages,
+)
 from callcore.centres.names import MENU, PHONE, QUEUE, Taken, known
 from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
@@ -218,6 +224,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken, menu_names)
     menus = read_menus(menu_tables, centre_id, languages, [queue.id for queue in queues], menu_names)
     check_menus(menus, centre_id, numbers, closed_menu, queues)
+    messages, callbacks = read_messages(top), read_callbacks(top)
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
@@ -272,6 +279,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         menus=menus.menus,
         closed_menu=closed_menu,
         remember_language_days=remember,
+        messages=messages,
+        callbacks=callbacks,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

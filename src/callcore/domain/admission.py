@@ -32,6 +32,10 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
         # Nobody put down: Asterisk was stopped, or a leg was taken from under the talk.
         fault = by is Party.SYSTEM or call.last_cause not in (None, NORMAL_CLEARING)
         return Outcome.CUT_OFF if fault else Outcome.COMPLETED
+    if call.callback:
+        return Outcome.CALLBACK_REQUESTED
+    if call.message:
+        return Outcome.MESSAGE_LEFT
     if call.given_up_as is not None:
         return call.given_up_as
     aside = call.aside.outcome if call.aside is not None else None
@@ -78,4 +82,8 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
         where = (
             "あふれのメニューで / in the overflow menu" if call.in_menu else "待ち中の案内で / in a phrase"
         )
+    if call.callback:
+        return f"折り返しを希望 / asked to be called back; {who}"
+    if call.message:
+        return f"伝言を残した / left a message; {who}"
     return f"{who}; {where}"

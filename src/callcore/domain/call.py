@@ -43,6 +43,10 @@ CALL: Table[Stage] = {
     },
     Stage.ANNOUNCED: {
         "MenuAnswered": Stage.ANNOUNCED,
+        "MessageBegan": Stage.ANNOUNCED,
+        "MessageEmpty": Stage.ANNOUNCED,
+        "MessageLeft": Stage.ANNOUNCED,
+        "CallbackAsked": Stage.ANNOUNCED,
         "CallAdmitted": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
@@ -62,6 +66,10 @@ CALL: Table[Stage] = {
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
         "CallGivenUp": Stage.WAITING,
+        "MessageBegan": Stage.WAITING,
+        "MessageEmpty": Stage.WAITING,
+        "MessageLeft": Stage.WAITING,
+        "CallbackAsked": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
     },
@@ -211,6 +219,15 @@ class Call:
     """How many phrases of the round that is going on."""
     comfort_from: Instant | None = None
     """When the last round ended; None: there was none in this visit."""
+    speaks_since: Instant | None = None
+    """Leaves a message: since the tone."""
+    message: bool = False
+    """Has left one."""
+    callback: bool = False
+    """Is to be called back."""
+    kept_since: Instant | None = None
+    """The place that was kept for a call-back, of a caller who rang in first."""
+    kept_priority: int | None = None
 
     @property
     def channel(self) -> ChannelId:
@@ -238,6 +255,9 @@ class Call:
             and self.leaving_as is None
             and not self.in_menu
             and not self.caller_put_down
+            and self.speaks_since is None
+            and not self.message
+            and not self.callback
         )
 
     @property

@@ -59,6 +59,36 @@ class Menu:
     announcement."""
 
 
+MESSAGE_LONGEST_S, MESSAGE_SILENCE_S = 120, 5
+MESSAGE_DUE_S = 4 * 3600
+MESSAGE_KEEP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """What callers may leave, and until when it is to be dealt with."""
+
+    longest_s: int = MESSAGE_LONGEST_S
+    silence_s: int = MESSAGE_SILENCE_S
+    """So much silence ends it."""
+    due_s: int = MESSAGE_DUE_S
+    """Seconds of opening hours within which it is to be dealt with."""
+    keep_days: int = MESSAGE_KEEP_DAYS
+    """How long one that was dealt with stays on the list."""
+
+
+CALLBACK_ATTEMPTS, CALLBACK_DISTANCE_S = 3, 900
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How often a caller who asked for it is tried to be called back."""
+
+    attempts: int = CALLBACK_ATTEMPTS
+    distance_s: int = CALLBACK_DISTANCE_S
+    """Seconds of opening hours from one attempt that did not reach the citizen to the next."""
+
+
 class Destination(Enum):
     """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
 
@@ -398,6 +428,8 @@ class Centre:
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
     remember_language_days: int = 0
     """For so many days a number that chose a language is not asked again; 0: it is asked in each call."""
+    messages: Messages = Messages()
+    callbacks: Callbacks = Callbacks()
 
     @property
     def time_zone(self) -> str:

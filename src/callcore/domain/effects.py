@@ -99,6 +99,26 @@ class DialOut(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class CallBack(Effect):
+    """Ring the phone, on a channel named `side`; who picks it up hears what it is, and the citizen is called. Only a
+    refusal comes back as an input."""
+
+    side: CallId
+    phone: PhoneId
+    number: str
+    ring_s: int
+    shown: str
+    """What the phone's display shows beside the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Effect):
+    """End a channel, whatever it does."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
 class AddMember(Effect):
     """Mirror an agent's presence into the safety net."""
 

@@ -8,6 +8,7 @@ Rules
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any
 
 from immutables import Map
 
@@ -15,6 +16,7 @@ from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
 from callcore.domain.call import CALL, Aside, Call, Leg, Visit
+from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency
 from callcore.domain.floor import (
@@ -30,6 +32,7 @@ from callcore.domain.floor import (
     reindexed,
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.message import MESSAGE, Message, MessageState
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
@@ -252,6 +255,16 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
+            callbacks=Map(
+                {
+                    name: changed(
+                        back,
+                        since=Instant(back.since + fact.by),
+                        not_before=_moved(back.not_before, fact.by),
+                    )
+                    for name, back in floor.callbacks.items()
+                }
+            ),
             # Its end is a time on the wall.
             emergencies=Map(
                 {
@@ -295,6 +308,8 @@ def _call_moved(call: Call, by: int) -> Call:
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
+        speaks_since=_moved(call.speaks_since, by),
+        kept_since=_moved(call.kept_since, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -871,6 +886,187 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+def _callback(floor: Floor, name: CallId) -> Callback:
+    back = floor.callbacks.get(name)
+    if back is None:
+        raise IllegalTransition(f"call {name} has no call-back on the list")
+    return back
+
+
+def _callback_is(floor: Floor, fact: f.Fact, back: Callback, **changes: Any) -> Floor:
+    """The floor with the call-back as it is after a fact; without it when that was its end."""
+    state = advance(CALLBACK, "call-back", back.id, back.state, type(fact).__name__)
+    if state is CallbackState.OVER:
+        return changed(floor, callbacks=floor.callbacks.delete(back.id))
+    after = changed(back, state=state, **changes)
+    return changed(floor, callbacks=floor.callbacks.set(back.id, after))
+
+
+@_apply.register
+def _(fact: f.CallbackAsked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    back = Callback(
+        id=call.id,
+        node=call.node,
+        centre=fact.centre,
+        queue=fact.queue,
+        priority=fact.priority,
+        since=fact.since,
+        language=fact.language,
+        caller=call.caller,
+        asked_at=fact.at,
+        state=advance(CALLBACK, "call-back", call.id, None, "CallbackAsked"),
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), callback=True),
+        callbacks=floor.callbacks.set(call.id, back),
+    )
+
+
+@_apply.register
+def _(fact: f.CallbackTried, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = changed(floor, callbacks_tried=floor.callbacks_tried + 1)
+    return _callback_is(floor, fact, back, side=fact.side, offers=back.offers + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackDialled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    return _callback_is(floor, fact, back, attempts=back.attempts + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackMissed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackFailed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackReached, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackGivenUp, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackCancelled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = _callback_is(floor, fact, back)
+    call = floor.calls.get(fact.by_call) if fact.by_call is not None else None
+    if call is None:
+        return floor
+    kept = min(back.since, call.kept_since or back.since)
+    first = min(back.priority, call.kept_priority or back.priority)
+    return put_call(floor, changed(call, kept_since=kept, kept_priority=first))
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+def _message(floor: Floor, name: CallId) -> Message:
+    message = floor.messages.get(name)
+    if message is None:
+        raise IllegalTransition(f"call {name} has no message on the list")
+    return message
+
+
+def _message_state(message: Message, fact: f.Fact) -> MessageState:
+    return advance(MESSAGE, "message", message.call, message.state, type(fact).__name__)
+
+
+@_apply.register
+def _(fact: f.MessageBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=fact.at))
+
+
+@_apply.register
+def _(fact: f.MessageLeft, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    message = Message(
+        call=call.id,
+        centre=fact.centre,
+        queue=fact.queue,
+        language=fact.language,
+        caller=call.caller,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", call.id, None, "MessageLeft"),
+        state_since=fact.at,
+        otherwise=fact.otherwise,
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), speaks_since=None, message=True),
+        messages=floor.messages.set(call.id, message),
+    )
+
+
+@_apply.register
+def _(fact: f.MessageEmpty, floor: Floor) -> Floor:
+    if fact.call not in floor.messages:
+        call = _call(floor, fact.call)
+        return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=None))
+    _message_state(floor.messages[fact.call], fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
+
+
+@_apply.register
+def _(fact: f.MessageFiled, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    if message.filed:
+        raise IllegalTransition(f"the message of call {fact.call} is filed already")
+    measured = changed(
+        message,
+        state=_message_state(message, fact),
+        filed=True,
+        file=fact.file,
+        seconds=fact.seconds,
+        problem=fact.problem,
+    )
+    return changed(floor, messages=floor.messages.set(fact.call, measured))
+
+
+@_apply.register
+def _(fact: f.MessageTaken, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    return _message_is(floor, message, fact, agent=fact.agent, result=None)
+
+
+@_apply.register
+def _(fact: f.MessageDone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+@_apply.register
+def _(fact: f.MessageUndone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+def _message_is(floor: Floor, message: Message, fact: f.Fact, **changes: Any) -> Floor:
+    state = _message_state(message, fact)
+    after = changed(message, state=state, state_since=fact.at, **changes)
+    return changed(floor, messages=floor.messages.set(message.call, after))
+
+
+@_apply.register
+def _(fact: f.MessageDropped, floor: Floor) -> Floor:
+    _message_state(_message(floor, fact.call), fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
 
 
 # -- calls that are counted apart ------------------------------------------------------------------------------

@@ -448,6 +448,163 @@ class RecordingFiled(Fact):
     problem: str | None = None
 
 
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBegan(Fact):
+    """The caller has heard the tone and speaks."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLeft(Fact):
+    """A message is there: a task for the agents of `queue` until `due_at`. `otherwise` None: the caller was thanked;
+    else put down while speaking, and the call ends as this if it turns out that nothing was said."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    language: str | None
+    due_at: Instant
+    otherwise: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEmpty(Fact):
+    """Nothing was said. Told while the call lasts, the caller hears so and goes on; found out afterwards, there is no
+    message, and the call has ended as `outcome` for `reason`."""
+
+    call: CallId
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFiled(Fact):
+    """Its sound was measured. Fields as in `RecordingFiled`."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken(Fact):
+    """This agent deals with it from now on. `by`: who asked."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDone(Fact):
+    """It was dealt with. `by`: who says so."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUndone(Fact):
+    """It could not be dealt with; the result says why."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDropped(Fact):
+    """One that was dealt with leaves the list: it was kept long enough."""
+
+    call: CallId
+
+
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAsked(Fact):
+    """The caller is to be called back, and keeps the place (`priority`, `since`) in the queue's line. Named by the
+    call, in all of these."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    priority: int
+    since: Instant
+    language: str | None
+    """That the agent must speak, by skill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTried(Fact):
+    """It is this caller's turn: the agent's phone is to ring, and then the citizen is called. `side` is the call that
+    becomes of it, counted apart like every call of an agent's; its beginning is told with this."""
+
+    call: CallId
+    side: CallId
+    agent: AgentId
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDialled(Fact):
+    """The agent has picked up, and the citizen is being called: from here on it is an attempt."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackMissed(Fact):
+    """The agent's phone was not picked up, or could not be rung. The citizen noticed nothing."""
+
+    call: CallId
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed(Fact):
+    """The citizen was called and not reached: `outcome`. Another attempt, not before then."""
+
+    call: CallId
+    outcome: SideOutcome
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReached(Fact):
+    """Citizen and agent are together. `same_day`: on the day of the request, by the centre's clock."""
+
+    call: CallId
+    agent: AgentId | None
+    same_day: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackGivenUp(Fact):
+    """The last attempt did not reach the citizen."""
+
+    call: CallId
+    outcome: SideOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackCancelled(Fact):
+    """`by_call`: the caller rang in, and that call takes over the place. `by`: the person who asked; None: callcore."""
+
+    call: CallId
+    by_call: CallId | None = None
+    by: str | None = None
+
+
 # -- calls that are counted apart ------------------------------------------------------------------------------
 
 

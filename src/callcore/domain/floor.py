@@ -21,6 +21,7 @@ from immutables import Map
 from callcore.domain.agent import AgentState
 from callcore.domain.blocked import Blocked
 from callcore.domain.call import Call, Visit
+from callcore.domain.callback import Callback, CallbackState
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
 from callcore.domain.emergency import Emergency
 from callcore.domain.ids import (
@@ -35,6 +36,7 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.inputs import Timer, TimerKind
+from callcore.domain.message import Message
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
@@ -119,6 +121,12 @@ class Floor:
     """Outgoing calls of the last hours that reached nobody: an answer may be put on them."""
     answers: Map[CallId, Answer] = field(default_factory=Map)
     """By the outgoing call that they were put on."""
+    callbacks: Map[CallId, Callback] = field(default_factory=Map)
+    """Who is to be called back, by the call that asked for it."""
+    callbacks_tried: int = 0
+    """Ever; makes the ids of the calls that come of them."""
+    messages: Map[CallId, Message] = field(default_factory=Map)
+    """What callers left and somebody is to deal with; those that were dealt with stay for a while."""
     recent: Map[CallId, Personal] = field(default_factory=Map)
     """The callers of the last day, and perhaps some more: who calls again is one of them."""
     recent_most: int = 256
@@ -215,7 +223,40 @@ class Floor:
 
     def ahead(self, queue: QueueId, place: Place) -> int:
         """How many callers of the queue, with no phone ringing for them, are served before this place."""
-        return sum(bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue)
+        callers = sum(
+            bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue
+        )
+        return callers + sum(
+            back.queue == queue and back.place < place and back.state is CallbackState.WAITING
+            for back in self.callbacks.values()
+        )
+
+    def callback_of(self, side: CallId) -> Callback | None:
+        """The call-back that this call is an attempt of."""
+        return next((back for back in self.callbacks.values() if back.side == side), None)
+
+    def callback_due(self, back: Callback, at: Instant) -> Instant | None:
+        """When this call-back may be tried next: not before its time, and inside opening hours. None: not within a
+        year, or it is being tried."""
+        centre = self.centres.get(back.centre)
+        if centre is None or back.state is not CallbackState.WAITING:
+            return None
+        first = max(at, back.not_before or at)
+        emergency = self.emergencies.get(back.centre)
+        if emergency is not None and emergency.on(first):
+            first = emergency.until
+        return first if centre.calendar.judge(first)[0] else centre.calendar.decide(first).changes_at
+
+    def callbacks_due(self, at: Instant) -> list[Callback]:
+        """Who may be called back now: with the number free, as far as is known, and nobody calling from it."""
+        found = []
+        for back in self.callbacks.values():
+            if back.id in self.calls or back.number is None or self.callback_due(back, at) != at:
+                continue
+            busy = any(side.other.text == back.number for side in self.sides.values())
+            if not busy and all(call.caller.text != back.number for call in self.calls.values()):
+                found.append(back)
+        return found
 
     def deadlines(self) -> Iterator[tuple[Timer, Instant]]:
         """Every timer the state implies; a restored engine arms these."""
@@ -234,6 +275,10 @@ class Floor:
                 yield Timer(TimerKind.WAIT, call.id), due
             if call.unrecorded_until is not None:
                 yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_until
+        for back in self.callbacks.values():
+            # Openings need none: whoever signs in then, and the look at all channels every 10 s, asks anew.
+            if back.state is CallbackState.WAITING and back.not_before is not None:
+                yield Timer(TimerKind.CALLBACK, back.id), back.not_before
         for name, emergency in self.emergencies.items():
             if emergency.ended is None:
                 yield Timer(TimerKind.EMERGENCY, name), emergency.until

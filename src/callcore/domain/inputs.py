@@ -21,7 +21,17 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Choice, Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import (
+    Choice,
+    Device,
+    OfferStage,
+    Outcome,
+    Party,
+    Said,
+    SideKind,
+    SideOutcome,
+    TalkKey,
+)
 
 
 class TimerKind(Enum):
@@ -43,6 +53,8 @@ class TimerKind(Enum):
     """A prepared answer has been kept long enough."""
     CLOSING = "closing"
     """A centre that closes at once opens or closes by its calendar."""
+    CALLBACK = "callback"
+    """A call-back may be tried (again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,68 @@ class MenuKeyed(Input):
     language: str | None = None
     withheld: bool = False
     """The caller's number is not to be shown: nothing is remembered by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTold(Input):
+    """What became of a caller who leaves a message."""
+
+    call: CallId
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTold(Input):
+    """The caller has confirmed to be called back at the number that is shown."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackNotPlaced(Input):
+    """Asterisk refused to ring the agent's phone for a call-back; `side` as in the fact `CallbackTried`."""
+
+    side: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDropAsked(Input):
+    """Somebody takes a call-back off the list."""
+
+    call: CallId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMeasured(Input):
+    """Fields as in `RecordingMeasured`; `voice_s`: seconds of it that are louder than silence."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    voice_s: float
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTakeAsked(Input):
+    """This agent is to deal with a message."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCloseAsked(Input):
+    """A message was dealt with, or could not be (`done` False). `result`: 1 to 200 characters."""
+
+    call: CallId
+    done: bool
+    result: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -600,6 +674,10 @@ class CallTraced:
     """The way through the menus, in order."""
     held: Instant | None = None
     """When the caller last came to the waiting line."""
+    callback: Instant | None = None
+    """When the caller confirmed to be called back."""
+    messages: tuple[MessageTold, ...] = ()
+    """What was told of a message, in order."""
     blocked: bool = False
     """It was refused by the centre's rule about this caller."""
     insisted: Instant | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from callcore.domain import closing, listing
+from callcore.domain import closing, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -24,6 +24,8 @@ from callcore.domain.turn import (
     Turn,
     admit,
     arrive,
+    callback_dialled,
+    callback_reached,
     device_is,
     give_up,
     menu_answered,
@@ -113,6 +115,7 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
         )
         if trace.call not in turn.floor.sides:
             side_begins(turn, told, over=trace.ended is not None, reconstructed=True)
+        callback_dialled(turn, trace.call, trace.began, reconstructed=True)
         side = turn.floor.sides.get(trace.call)
         if side is not None and side.connected_at is None and trace.connected is not None:
             who = turn.floor.seated.get(trace.with_phone) if trace.with_phone is not None else None
@@ -125,6 +128,7 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
                     reconstructed=True,
                 )
             )
+            callback_reached(turn, side, trace.connected, reconstructed=True)
             side = turn.floor.sides[trace.call]
         if side is not None and trace.ended is not None:
             outcome = trace.outcome or SideOutcome.NO_ANSWER
@@ -290,6 +294,18 @@ def _retrace(
             turn.tell(
                 f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
             )
+    call = turn.floor.calls[name]
+    if (
+        trace.callback is not None
+        and trace.callback > turn.floor.watched_until
+        and call.stage in (Stage.ANNOUNCED, Stage.WAITING)
+        and call.refused_as is None
+        and not call.callback
+    ):
+        turn.ask_back(call, trace.callback, reconstructed=True)
+    for said in trace.messages:
+        if said.at > turn.floor.watched_until:
+            messages.told_of(turn, said, reconstructed=True)
     call = turn.floor.calls[name]
     if call.stage is Stage.WAITING and call.given_up_as is None:
         if trace.apology is not None:
@@ -569,5 +585,6 @@ def _waited_out(turn: Turn, call: Call, at: Instant) -> bool:
     queue = turn.floor.queues.get(call.queue)
     if queue is None or call.visit is None:
         return False
-    began = call.visit.since if call.answered_at is None else call.visit.entered_at
+    first = call.answered_at is None and call.kept_since is None
+    began = call.visit.since if first else call.visit.entered_at
     return at >= began + seconds(queue.longest_wait_s + PAST_LONGEST_WAIT_S)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing, keyed, listing
+from callcore.domain import closing, keyed, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -26,6 +26,7 @@ from callcore.domain.stages import (
     OWN_DOING,
     OfferStage,
     Outcome,
+    Party,
     Presence,
     SideKind,
     SideOutcome,
@@ -37,6 +38,9 @@ from callcore.domain.turn import (
     admit,
     answer_key,
     arrive,
+    callback_dialled,
+    callback_reached,
+    cancel_callback,
     configure,
     device_is,
     drop_answer,
@@ -185,6 +189,55 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
     menu_answered(turn, call, told)
+
+
+@_take.register
+def _(told: i.MessageTold, turn: Turn) -> None:
+    messages.told_of(turn, told)
+
+
+@_take.register
+def _(told: i.CallbackTold, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.callback:
+        turn.disregard("案内中の呼ではない / not a call in a menu")
+    elif call.refused_as is not None or call.caller.text is None:
+        turn.disregard("折り返せる呼ではない / not a call that can be called back")
+    else:
+        turn.ask_back(call, told.at)
+
+
+@_take.register
+def _(told: i.CallbackDropAsked, turn: Turn) -> None:
+    back = turn.floor.callbacks.get(told.call)
+    if back is None:
+        turn.disregard("その折り返しはない / no such call-back")
+        return
+    cancel_callback(turn, back, told.at, by=told.by)
+
+
+@_take.register
+def _(told: i.CallbackNotPlaced, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.side)
+    if side is None:
+        turn.disregard("その発信は終わっている / that attempt is over")
+        return
+    side_ends(turn, side, told.at, SideOutcome.FAILED, Party.SYSTEM)
+
+
+@_take.register
+def _(told: i.MessageMeasured, turn: Turn) -> None:
+    messages.measured(turn, told)
+
+
+@_take.register
+def _(told: i.MessageTakeAsked, turn: Turn) -> None:
+    messages.take(turn, told)
+
+
+@_take.register
+def _(told: i.MessageCloseAsked, turn: Turn) -> None:
+    messages.close(turn, told)
 
 
 @_take.register
@@ -379,6 +432,9 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.SideCallTold, turn: Turn) -> None:
+    if turn.floor.callback_of(told.call) is not None:
+        callback_dialled(turn, told.call, told.at)
+        return
     side_begins(turn, told)
 
 
@@ -463,6 +519,7 @@ def _side_joined(turn: Turn, side: SideCall, told: i.BridgeEntered) -> None:
         return
     agent = turn.floor.seated.get(phone) if phone is not None else None
     turn.tell(f.SideCallConnected(at=told.at, call=side.id, phone=phone, agent=agent))
+    callback_reached(turn, side, told.at)
 
 
 @_take.register
@@ -616,6 +673,11 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         )
         turn.tell(f.Healed(at=told.at, what=f"offer {offer.id} of call {offer.call}: no end was told"))
         return
+    if kind is i.TimerKind.CALLBACK:
+        back = turn.floor.callbacks.get(CallId(subject))
+        if back is None or back.not_before is None or back.not_before > told.at:
+            turn.disregard("そのタイマーは無効 / that timer is void")
+        return  # what is due is done by the matching of this very step
     if kind is i.TimerKind.WAIT:
         _wait_timer(turn, CallId(subject), told.at)
         return

@@ -16,12 +16,15 @@ from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.blocked import PUSH_SETTLES_S
 from callcore.domain.blocked import found as unwelcome
 from callcore.domain.call import Call, Leg
+from callcore.domain.callback import SAFE_S, Callback, CallbackState
 from callcore.domain.centre import (
     OUTCOMES,
     OUTGOING_ACW_S,
     PHRASE_MOST_S,
+    Callbacks,
     Centre,
     Configuration,
+    Display,
     Number,
     Overflow,
     Unwelcome,
@@ -32,6 +35,7 @@ from callcore.domain.ids import (
     SECOND,
     AgentId,
     CallId,
+    CentreId,
     ChannelId,
     Instant,
     OfferId,
@@ -41,6 +45,8 @@ from callcore.domain.ids import (
     after,
     seconds,
 )
+from callcore.domain.message import LEAST_S
+from callcore.domain.numbering import national
 from callcore.domain.personal import Personal
 from callcore.domain.sides import SideCall
 from callcore.domain.stages import (
@@ -124,6 +130,10 @@ class Turn:
             priority = call.priority
             reasons += (call.priority_reason,) if call.priority_reason is not None else ()
         since = call.entered_at or entered or at
+        if call.kept_since is not None:
+            since = min(since, call.kept_since)
+            priority = min(priority, call.kept_priority or priority)
+            reasons += (KEPT,)
         place = (priority, since, call.id)
         wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
         self.tell(
@@ -311,7 +321,12 @@ class Turn:
             self.end_talk(self.floor.calls[call.id], at, reconstructed=reconstructed)
         ending = self.floor.calls[call.id]
         centre = self.floor.centres.get(call.centre)
-        outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
+        short_s = centre.short_abandon_s if centre is not None else 0
+        outcome = outcome_at_end(ending, at, by, short_s)
+        if ending.speaks_since is not None and at >= after(ending.speaks_since, seconds(LEAST_S)):
+            self.leave_message(ending, at, otherwise=outcome, reconstructed=reconstructed)
+            ending = self.floor.calls[call.id]
+            outcome = outcome_at_end(ending, at, by, short_s)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
             outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
@@ -323,10 +338,94 @@ class Turn:
                 call=call.id,
                 outcome=outcome,
                 hung_up_by=by,
-                reason=reason_of_end(call, outcome, by),
+                reason=reason_of_end(ending, outcome, by),
                 reconstructed=reconstructed,
             )
         )
+
+    def leave_message(
+        self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
+    ) -> None:
+        """What the caller said is a task from now on. `otherwise` as in the fact."""
+        centre = self.floor.centres.get(call.centre)
+        due = centre.calendar.after_open(at, centre.messages.due_s) if centre is not None else None
+        self.tell(
+            f.MessageLeft(
+                at=at,
+                call=call.id,
+                centre=call.centre,
+                queue=self.queue_now(call),
+                language=call.language,
+                due_at=at if due is None else due,
+                otherwise=otherwise,
+                reconstructed=reconstructed,
+            )
+        )
+
+    def ask_back(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+        """The caller keeps the place in the line and is called back."""
+        visit = call.visit
+        queue = self.queue_now(call) if visit is None else visit.queue
+        spec = self.floor.queues.get(queue)
+        priority = LAST_PRIORITY if spec is None else spec.priority
+        since = at if call.kept_since is None else call.kept_since
+        self.tell(
+            f.CallbackAsked(
+                at=at,
+                call=call.id,
+                centre=call.centre,
+                queue=queue,
+                priority=(call.priority or priority) if visit is None else visit.priority,
+                since=since if visit is None else visit.since,
+                language=self.language_needed(call),
+                reconstructed=reconstructed,
+            )
+        )
+
+    def watch_callback(self, name: CallId) -> None:
+        """Arm the timer for when a call-back may be tried again."""
+        back = self.floor.callbacks.get(name)
+        if back is not None and back.not_before is not None:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.CALLBACK, name), max(back.not_before, self.at)))
+
+    def _call_back(self, match: routing.Recall) -> None:
+        """It is this caller's turn: write the attempt down, and have the agent's phone rung."""
+        back, agent = match.back, match.agent
+        at = max(self.at, self.floor.at)
+        centre = self.floor.centres[back.centre]
+        assert agent.phone is not None
+        assert back.number is not None
+        outgoing = centre.outgoing
+        shown = outgoing.number if outgoing is not None else min(each.digits for each in centre.numbers)
+        # No unique id of Asterisk's own has a 0 in front behind the dot.
+        side = CallId(f"{back.node}-{at // SECOND}.0{self.floor.callbacks_tried + 1}")
+        queue = self.floor.queues[back.queue]
+        why = routing.recall_reasons(match, queue, at)
+        self.tell(f.CallbackTried(at=at, call=back.id, side=side, agent=agent.id, reasons=why))
+        side_begins(
+            self,
+            i.SideCallTold(
+                at=at,
+                node=back.node,
+                call=side,
+                centre=back.centre,
+                kind=SideKind.OUTGOING,
+                phone=agent.phone,
+                number=shown,
+                other=back.number,
+                why="callback",
+            ),
+        )
+        self.want(
+            e.CallBack(side, agent.phone, national(back.number), queue.ring_s, self._call_back_shown(agent))
+        )
+
+    def _call_back_shown(self, agent: AgentState) -> str:
+        """In the script that the agent's phone shows."""
+        home = self.floor.centres.get(agent.centre)
+        phones = home.phones if home is not None else ()
+        roman = any(each.id == agent.phone and each.display is Display.ROMAN for each in phones)
+        return "call-back" if roman else "折り返し"
 
     def match(self) -> None:
         """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
@@ -335,8 +434,13 @@ class Turn:
         for call, announcement, why in overflow.shut(self.floor, max(self.at, self.floor.at)):
             self._end_wait(call, Outcome.OVERFLOW_NO_AGENT, Treatment.ANNOUNCE, why, announcement)
         while True:
-            for match in routing.matches(self.floor):
-                self._offer(match)
+            now = max(self.at, self.floor.at)
+            backs = self.floor.callbacks_due(now) if self.floor.free else []
+            for match in routing.in_order(self.floor, backs):
+                if isinstance(match, routing.Match):
+                    self._offer(match)
+                else:
+                    self._call_back(match)
             hit = overflow.found(self.floor, max(self.at, self.floor.at))
             if hit is None:
                 return
@@ -574,6 +678,8 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         )
     )
     _show_note(turn, centre, told)
+    for back in _kept_for(turn.floor, centre.id, told.caller):
+        cancel_callback(turn, back, told.at, by_call=name, reconstructed=reconstructed)
     if turn.floor.lagging:
         turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
@@ -592,6 +698,89 @@ def _show_note(turn: Turn, centre: Centre, told: i.ChannelArrived) -> None:
         roman.append("again")
     if words:
         turn.want(e.ShowNote(CallId(told.channel), told.name, " ".join(words), " ".join(roman)))
+
+
+def _kept_for(floor: Floor, centre: CentreId, caller: str | None) -> list[Callback]:
+    """The call-backs that this caller asked for."""
+    if caller is None:
+        return []
+    number = national(caller)
+    return [
+        back
+        for back in floor.callbacks.values()
+        if back.centre == centre and back.number is not None and national(back.number) == number
+    ]
+
+
+KEPT = "折り返し待ちの順番を引き継いだ / takes over the place that was kept for a call-back"
+
+
+def cancel_callback(
+    turn: Turn,
+    back: Callback,
+    at: Instant,
+    *,
+    by_call: CallId | None = None,
+    by: str | None = None,
+    reconstructed: bool = False,
+) -> None:
+    """Nobody is called back any more. A phone that rings for it is let go; a call that goes on is left alone."""
+    side = turn.floor.sides.get(back.side) if back.side is not None else None
+    if back.state is CallbackState.RINGING and side is not None:
+        turn.want(e.HangUp(side.channel))  # also if it is picked up just now: the citizen is not to be called
+        side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.SYSTEM, reconstructed=reconstructed)
+    turn.tell(f.CallbackCancelled(at=at, call=back.id, by_call=by_call, by=by, reconstructed=reconstructed))
+
+
+def callback_dialled(turn: Turn, side: CallId, at: Instant, *, reconstructed: bool = False) -> None:
+    """The agent has picked up: the citizen is being called."""
+    back = turn.floor.callback_of(side)
+    if back is not None and back.state is CallbackState.RINGING:
+        turn.tell(f.CallbackDialled(at=at, call=back.id, reconstructed=reconstructed))
+
+
+def callback_reached(turn: Turn, side: SideCall, at: Instant, *, reconstructed: bool = False) -> None:
+    """Citizen and agent are together, if this call is a call-back."""
+    callback_dialled(turn, side.id, at, reconstructed=reconstructed)
+    back = turn.floor.callback_of(side.id)
+    centre = turn.floor.centres.get(side.centre)
+    if back is not None:
+        same = centre is not None and centre.calendar.local_date(at) == centre.calendar.local_date(
+            back.asked_at
+        )
+        turn.tell(
+            f.CallbackReached(
+                at=at, call=back.id, agent=side.agent, same_day=same, reconstructed=reconstructed
+            )
+        )
+
+
+def _callback_over(
+    turn: Turn, side: SideCall, at: Instant, outcome: SideOutcome, *, reconstructed: bool
+) -> None:
+    """An attempt has ended without an answer: another one, or none any more."""
+    back = turn.floor.callback_of(side.id)
+    if back is None:
+        return
+    centre, queue = turn.floor.centres.get(back.centre), turn.floor.queues.get(back.queue)
+    rules = centre.callbacks if centre is not None else Callbacks()
+    if back.state is CallbackState.RINGING:
+        rest = queue.rest_no_answer_s if queue is not None else 0
+        until = after(at, seconds(max(rest, SAFE_S if reconstructed else 1)))
+        turn.tell(f.CallbackMissed(at=at, call=back.id, not_before=until, reconstructed=reconstructed))
+    elif back.attempts >= rules.attempts:
+        turn.tell(f.CallbackGivenUp(at=at, call=back.id, outcome=outcome, reconstructed=reconstructed))
+    else:
+        again = centre.calendar.after_open(at, rules.distance_s) if centre is not None else None
+        again = again or after(at, seconds(rules.distance_s))
+        if reconstructed:
+            again = max(again, after(turn.at, seconds(SAFE_S)))
+        turn.tell(
+            f.CallbackFailed(
+                at=at, call=back.id, outcome=outcome, not_before=again, reconstructed=reconstructed
+            )
+        )
+    turn.watch_callback(back.id)
 
 
 def drop_answers(turn: Turn, at: Instant, *, reached: SideCall | None = None) -> None:
@@ -752,6 +941,8 @@ _CHOICES = {
     Choice.FORWARD: ("転送", "forward"),
     Choice.WAIT: ("待ちに戻る", "back to the waiting line"),
     Choice.END: ("終了", "end"),
+    Choice.MESSAGE: ("伝言", "message"),
+    Choice.CALLBACK: ("折り返し", "call-back"),
     Choice.WRONG: ("無効なキー", "wrong key"),
     Choice.NONE: ("キーなし", "no key"),
     Choice.UNREACHED: ("転送先につながらない", "outside number not reached"),
@@ -896,10 +1087,12 @@ def side_ends(
     """The call is over. Who made it wraps up as the centre says; an emergency call that reached nobody is an alarm."""
     outcome = SideOutcome.CONNECTED if side.connected_at is not None else outcome
     reason = reason or SIDE_WORDS[outcome]
+    back = turn.floor.callback_of(side.id)
+    unmade = back is not None and back.state is CallbackState.RINGING
     centre = turn.floor.centres.get(side.centre)
     outgoing = centre.outgoing if centre is not None else None
     until = None
-    if side.agent is not None:
+    if side.agent is not None and not unmade:
         acw_s = OUTGOING_ACW_S if outgoing is None else outgoing.acw_s
         until = after(at, seconds(acw_s)) if acw_s else None
         if until is not None and reconstructed and until <= turn.at:
@@ -932,6 +1125,7 @@ def side_ends(
     )
     if until is not None and side.agent is not None:
         turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, side.agent), until))
+    _callback_over(turn, side, at, outcome, reconstructed=reconstructed)
     if side.kind is SideKind.OUTGOING and outcome is SideOutcome.CONNECTED:
         drop_answers(turn, at, reached=side)
 

@@ -53,6 +53,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_record",
     "app_stack",
     "app_userevent",
     "app_waitforcond",
@@ -72,6 +73,7 @@ MODULES: Final = (
     "func_cut",
     "func_db",
     "func_devstate",
+    "func_env",
     "func_logic",
     "func_pjsip_aor",
     "func_pjsip_contact",
@@ -213,6 +215,7 @@ _TEMPLATES: Final = (
     "cdr_custom.conf",
     "cel.conf",
     "cel_custom.conf",
+    "dsp.conf",
     "extensions.conf",
     "features.conf",
     "http.conf",
@@ -226,7 +229,7 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf", "keys.conf", "menu.conf", "phones.conf")
+_STATIC: Final = ("callcore.conf", "keys.conf", "menu.conf", "message.conf", "phones.conf")
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -365,6 +368,8 @@ class _CentreView:
     withheld: str
     menus: tuple[_MenuView, ...]
     closed_menu: str
+    messages: str
+    """Seconds of the longest message, and of the silence that ends one: longest~silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -676,6 +681,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         ),
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
         closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
+        messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
         blocked=centre.blocked.value,
         withheld=centre.withheld.value,
     )

@@ -20,6 +20,10 @@ COMFORT, OVERFLOW_MENU = "callcore-comfort", "callcore-overflow-menu"
 """Where waiting callers are led aside, and from where they come back by themselves."""
 MENU = "callcore-menu"
 PIN = "callcore-pin"
+CALLBACK = "callcore-callback"
+"""Where an agent who has picked up for a call-back is put through to the citizen."""
+MESSAGE_ENDS = ".message.wav"
+"""What stands behind a call's id in the name of its message's file."""
 SIDES = ("callcore-dial", "callcore-contact")
 """Where calls that are no arrivals are dialled."""
 
