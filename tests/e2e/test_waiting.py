@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from callcore.demo.centre import DemoCentre
+from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
@@ -19,6 +19,7 @@ from callcore.domain.stages import Choice, Device
 from tests.e2e.test_menu_walks import desks, walks
 from tests.support import audio
 from tests.support.prompts import SHIPPED, put_prompt
+from tests.support.sip import Agent, sip_agent, tone
 from tests.support.station import (
     PROJECT,
     Station,
@@ -56,8 +57,19 @@ key = "3"
 forward = "0120950178"
 
 [[menus.keys]]
+key = "5"
+callback = true
+
+[[menus.keys]]
+key = "6"
+message = true
+
+[[menus.keys]]
 key = "9"
 end = true
+
+[outgoing]
+acw_s = 0
 
 [announcements.full]
 ja = "{FULL}"
@@ -306,6 +318,68 @@ async def test_each_way_out_of_the_menu_for_callers_beyond_is_one_outcome() -> N
         s.books_agree()
 
 
+async def test_who_is_beyond_asks_to_be_called_back_and_keeps_the_place_or_leaves_a_message() -> None:
+    async with station(Waits(agents=1, acw_s=0, rules=BEYOND, more=MENUS), prompts=prompts) as s:
+        carrier = await s.carrier()
+        desk, talking = await at_work(s)
+        first = await s.dial_in(await s.caller(2))
+        await until(lambda: len(s.told(f.VisitBegan)) == 2)
+        second = await s.dial_in(await s.caller(3, number="0312345678"))
+        await s.fact(f.OverflowMenuBegan)
+        await hears_for(second, 1)
+        await second.dtmf("5")
+        await hears_for(second, 3)
+        await second.dtmf("1")
+        asked = await s.fact(f.CallbackAsked)
+        await second.wait_closed(20)
+        await s.ended(1)
+        third = await s.dial_in(await s.caller(4))
+        await until(lambda: len(s.told(f.OverflowMenuBegan)) == 2)
+        await hears_for(third, 1)
+        await third.dtmf("1")
+        await s.fact(f.LineRejoined)
+        speaks = await sip_agent_of(s)
+        message = await speaks.call(NUMBER, tone(400))
+        await until(lambda: len(s.told(f.OverflowMenuBegan)) == 3)
+        await message.hears(1)
+        message.press("6")
+        began = await s.fact(f.MessageBegan)
+        await asyncio.sleep(3)
+        message.press("#")
+        left = await s.fact(f.MessageLeft)
+        assert left.call == began.call
+        await message.until("bye")
+        await s.ended(2)
+        assert s.outcomes() == ["callback_requested", "message_left"]
+
+        # Served in the order in which they came: who waits, who is called back, who came after that.
+        await talking.hang_up()
+        await (await desk.incoming(20)).answer()
+        await until(lambda: len(s.told(f.CallAnswered)) == 2)
+        await first.hang_up()
+        ringing = await desk.incoming(20)
+        tried = await s.fact(f.CallbackTried)
+        assert tried.call == asked.call
+        await ringing.answer()
+        citizen = await carrier.rings()
+        citizen.answer()
+        await s.fact(f.CallbackReached)
+        assert len(s.told(f.CallAnswered)) == 2, "who came later still waits"
+        citizen.hang_up()
+        await ringing.wait_closed(20)
+        await (await desk.incoming(20)).answer()
+        await until(lambda: len(s.told(f.CallAnswered)) == 3)
+        await third.hang_up()
+        await s.ended(5)
+        assert not s.floor().callbacks
+
+
+async def sip_agent_of(s: Station) -> Agent:
+    """A citizen whose sound a test chooses."""
+    pbx = (f"{s.net}.1", s.settings.sip_port)
+    return await s.stack.enter_async_context(sip_agent(f"{s.net}.139", "0451234567", pbx))
+
+
 @pytest.mark.parametrize("key", ["1", ""])
 async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(key: str) -> None:
     async with station(Waits(agents=1, acw_s=0, rules=BEYOND, more=MENUS), prompts=prompts) as s:
@@ -341,7 +415,7 @@ async def test_whatever_callers_who_wait_key_each_has_one_end_and_no_channel_sta
         if agents:
             await desks(s)
         found = await walks(s, 24, 20261128)
-        allowed = {"abandoned", "abandoned_short", "overflow_full", "overflow_key"}
+        allowed = {"abandoned", "abandoned_short", "overflow_full", "overflow_key", "message_left"}
         assert set(found) <= (allowed | {"completed"} if agents else allowed), found
         assert s.told(f.OverflowMenuBegan) or agents
         assert s.floor().problems() == []
