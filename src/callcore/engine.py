@@ -213,6 +213,7 @@ class Engine:
             self._link,
             floor=lambda: self._loop.floor,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            now=self._now,
         )
         self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
         self._configurator = Configurator(

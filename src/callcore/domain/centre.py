@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
 from callcore.domain.staff import Staff
 from callcore.domain.stages import Choice, Outcome, Treatment
 
@@ -119,6 +119,32 @@ class Contact:
     phones: tuple[PhoneId, ...] = ()
     forward: str | None = None
     """Where to by the trunk, e.g. the number of a FAX."""
+
+
+HEAD_OFFICE = "本庁"
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """所管課: one of the city's departments that agents call (`domain/directory.py`)."""
+
+    id: DepartmentId
+    short: str
+    """What a desk phone dials behind `*5`."""
+    name: str
+    number: str
+    """As the trunk takes it: an outside number, or an extension of the city hall behind it."""
+    calendar: Calendar
+    office: str = HEAD_OFFICE
+    """本庁, or the branch's name."""
+    kana: str | None = None
+    roman: str | None = None
+    """For phones that show no Japanese; None: the short number."""
+    substitute: DepartmentId | None = None
+    """Who is called while this one is closed."""
+    languages: tuple[str, ...] = ("ja",)
+    about: str = ""
+    """What it is for, in words that are searched."""
 
 
 class Order(Enum):
@@ -370,6 +396,7 @@ class Centre:
     menus: tuple[Menu, ...] = ()
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
+    departments: tuple[Department, ...] = ()
 
     @property
     def time_zone(self) -> str:

@@ -63,6 +63,11 @@ COMMON_KINDS: Final = (
     "no-such-code",
     "call-refused",
     "call-failed",
+    "no-such-department",
+    "department-closed",
+    "department-substitute",
+    "department-busy",
+    "department-no-answer",
     "emergency-elsewhere",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""

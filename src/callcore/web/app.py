@@ -24,6 +24,7 @@ from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
 from callcore.web.blocked import add_blocked
 from callcore.web.closures import Closures
+from callcore.web.departments import add_departments
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.paper import Paper
@@ -90,6 +91,7 @@ def create_app(
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)
+    add_departments(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)
     return app
