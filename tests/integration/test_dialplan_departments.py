@@ -189,7 +189,9 @@ async def test_a_phone_watches_its_own_centres_departments_only(tmp_path: Path) 
             name = "DEVICE_STATE(Custom:callcore-dept-oita-shimin)"
             await floor.ami.action("Setvar", Variable=name, Value=state)
             rows = await floor.ami.action("ExtensionState", Exten="*511", Context="callcore-hints-oita")
-            assert rows[0]["StatusText"] == {"NOT_INUSE": "Idle", "INUSE": "InUse", "RINGING": "Ringing"}[state]
+            assert (
+                rows[0]["StatusText"] == {"NOT_INUSE": "Idle", "INUSE": "InUse", "RINGING": "Ringing"}[state]
+            )
         rows = await floor.ami.action("ExtensionState", Exten="*599", Context="callcore-lamps-oita-p1")
         assert rows[0]["Status"] == "-1"
         rows = await floor.ami.action("ExtensionState", Exten="*521", Context="callcore-lamps-oita-p1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -21,6 +22,8 @@ from callcore.web.gate import person_of
 
 PATH = "/api/v1/centres/{centre}/departments"
 ASKED_LONGEST = 100
+YEARS = 1
+"""How many calendar years ahead or back may be asked about."""
 
 Asked = Annotated[
     str | None,
@@ -34,7 +37,7 @@ Language = Annotated[str | None, Query(pattern=r"^[a-z]{2,3}$", examples=["en"])
 At = Annotated[
     AwareDatetime | None,
     Query(
-        description="with its offset: open or closed then; without: now",
+        description="with its offset, of last year to next: open or closed then; without: now",
         examples=["2026-11-30T12:30:00+09:00"],
     ),
 ]
@@ -101,7 +104,11 @@ def add_departments(app: FastAPI, live: LiveSource, acts: Acts) -> None:
         known = floor.centres.get(CentreId(centre))
         if known is None:
             return problems.respond(problems.NOT_FOUND, request.url.path)
-        when = live.now() if at is None else Instant(round(at.timestamp() * SECOND))
+        now = live.now()
+        # Holidays are known of so many years, and a date has an end where arithmetic with it fails.
+        if at is not None and abs(at.year - datetime.fromtimestamp(now / SECOND, UTC).year) > YEARS:
+            return problems.respond(problems.INVALID, request.url.path)
+        when = now if at is None else Instant(round(at.timestamp() * SECOND))
         found = [
             _out(each)
             for each in directory.listings(floor, known, when)
