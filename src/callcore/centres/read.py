@@ -265,11 +265,11 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         test_numbers=test_numbers,
         outgoing=outgoing,
         contacts=contacts,
+        departments=departments,
         display=display,
         display_roman=display_roman,
         menus=menus.menus,
         closed_menu=closed_menu,
-        departments=departments,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

@@ -383,6 +383,7 @@ class Centre:
     """Callers whose calls are left out of the figures, as they arrive in the caller id."""
     outgoing: Outgoing | None = None
     contacts: tuple[Contact, ...] = ()
+    departments: tuple[Department, ...] = ()
     display: str | None = None
     """The centre's name on a phone's display; None: `name`."""
     display_roman: str | None = None
@@ -396,7 +397,6 @@ class Centre:
     menus: tuple[Menu, ...] = ()
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
-    departments: tuple[Department, ...] = ()
 
     @property
     def time_zone(self) -> str:

@@ -28,7 +28,7 @@ from callcore.domain.floor import (
     put_registered,
     reindexed,
 )
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, DepartmentId, Instant, OfferId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
@@ -773,7 +773,7 @@ def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
         agent=fact.agent if fact.holds_agent else None,
         began_at=fact.at,
         stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
-        department=DepartmentId(fact.why) if fact.kind is SideKind.DEPARTMENT else None,
+        why=fact.why,
     )
     floor = changed(floor, sides=floor.sides.set(side.id, side))
     if side.agent is None:

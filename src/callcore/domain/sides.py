@@ -76,12 +76,17 @@ class SideCall:
     connected_at: Instant | None = None
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""
-    department: DepartmentId | None = None
-    """Of the centre's directory, that is called by its short number."""
+    why: str = ""
+    """As in `SideCallBegan`."""
 
     @property
     def channel(self) -> ChannelId:
         return ChannelId(self.id)
+
+    @property
+    def department(self) -> DepartmentId | None:
+        """Of the centre's directory, that is called by its short number."""
+        return DepartmentId(self.why) if self.kind is SideKind.DEPARTMENT and self.why else None
 
     def put_down_by(self) -> Party:
         """Whose receiver was put down first. A phone's is the agent's, the carrier's the other side's."""

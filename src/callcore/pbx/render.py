@@ -362,11 +362,11 @@ class _CentreView:
     """(extension, number): with and without the prefix, for nobody thinks of it then."""
     out_lines: tuple[_OutView, ...]
     lamps: tuple[tuple[str, str], ...]
+    departments: tuple[_DepartmentView, ...]
     blocked: str
     withheld: str
     menus: tuple[_MenuView, ...]
     closed_menu: str
-    departments: tuple[_DepartmentView, ...]
 
 
 @dataclass(frozen=True, slots=True)
