@@ -12,6 +12,7 @@ from callcore.domain import sides
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import Device, Party, SideKind, SideOutcome, Work
 from tests.e2e.test_agents_keys import phone, signs_in
+from tests.e2e.test_live_configuration import callcore, edit
 from tests.support import audio
 from tests.support.people import read_page
 from tests.support.sip import Call, decoded, tone
@@ -204,3 +205,42 @@ async def test_a_consult_in_a_talk_leaves_the_citizen_on_hold_and_the_talk_as_it
         assert work(s) is Work.TALKING
         await citizen.hang_up()
         await talk.until("bye")
+
+
+async def test_a_department_that_is_added_or_closed_by_apply_is_so_at_once_for_who_dials_it() -> None:
+    head, _, directory = DIRECTORY.partition("[[departments]]")
+    async with station(DemoCentre(agents=1, more=head)) as s:
+        desk = await phone(s)
+        carrier = await s.carrier()
+        call = await desk.call("*511", tone(600))
+        await call.until("bye")
+        assert said(s, call, "no-such-department")
+        edit(s, head, f"{head}[[departments]]{directory}")
+        status, told = await callcore(s, "plan")
+        assert "部署 shimin: 追加 市民課" in told and "部署 joho" in told, told
+        status, told = await callcore(s, "apply", "--yes")
+        assert status == 0, told
+        lamp = await desk.watch("*512")
+        await lamp.shows("off")
+        call = await desk.call("*521", tone(600))
+        leg = await carrier.rings()
+        assert leg.invite is not None and f"sip:{HALL}@" in leg.invite.start
+        await lamp.shows("steady")
+        call.hang_up()
+        await leg.until("cancelled")
+        await lamp.shows("off")
+        # A day of the week that closes today's department, and its substitute with it.
+        week = "\n".join(f"{day} = []" for day in DAYS)
+        open_week = '[departments.hours]\nholidays = "open"\n\n[departments.hours.weekly]\n'
+        once = f'{DAYS[0]} = ["00:00:00-00:00:01"]'
+        edit(
+            s,
+            f'number = "{HALL}"\n',
+            f'number = "{HALL}"\n\n{open_week}{week.replace(f"{DAYS[0]} = []", once)}\n',
+        )
+        status, told = await callcore(s, "apply", "--yes")
+        assert status == 0, told
+        await lamp.shows("flashing")
+        call = await desk.call("*521", tone(600))
+        await call.until("bye")
+        assert said(s, call, "department-closed")

@@ -61,13 +61,13 @@ COMMON_KINDS: Final = (
     "emergency-off",
     "not-possible",
     "no-such-code",
-    "call-refused",
-    "call-failed",
     "no-such-department",
     "department-closed",
     "department-substitute",
     "department-busy",
     "department-no-answer",
+    "call-refused",
+    "call-failed",
     "emergency-elsewhere",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
