@@ -49,6 +49,12 @@ emergency_app = typer.Typer(
     help="臨時休止を始める・終える・見る / Begin, end and see emergency closures.", no_args_is_help=True
 )
 app.add_typer(emergency_app, name="emergency")
+callbacks_app = typer.Typer(no_args_is_help=True, help="折り返し / Call-backs", rich_markup_mode=None)
+app.add_typer(callbacks_app, name="callbacks")
+messages_app = typer.Typer(
+    no_args_is_help=True, help="伝言 / Messages that callers left", rich_markup_mode=None
+)
+app.add_typer(messages_app, name="messages")
 blocked_app = typer.Typer(
     help="迷惑電話の発信者の一覧 / The list of unwelcome callers.", no_args_is_help=True
 )
@@ -57,6 +63,7 @@ PromptName = Annotated[
     str,
     typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),
 ]
+MessageCall = Annotated[str, typer.Argument(help="伝言の入電の ID / the id of the call that left it")]
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 
@@ -865,6 +872,83 @@ def agent_talk_key(
 ) -> None:
     """通話中のキーと同じ操作 / The same as that key on the agent's phone in a talk."""
     _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
+
+
+@callbacks_app.command("list")
+@needs(Right.READ_LIVE)
+def callbacks_list(
+    centre: Annotated[str | None, typer.Argument(help="センター、例 oita / the centre; none: all")] = None,
+) -> None:
+    """折り返し待ちの一覧 / Who is to be called back, as they stand in the line."""
+    from callcore.runtime.callbackdesk import line
+
+    rows = _engine("callbacks", centre=centre)
+    for row in rows:
+        say(line(row))
+    if not rows:
+        say("折り返し待ちはありません / there is none")
+
+
+@callbacks_app.command("drop")
+@needs(Right.ACT_AGENTS)
+def callbacks_drop(
+    call: Annotated[str, typer.Argument(help="折り返しを希望した入電の ID / the id of the call that asked")],
+) -> None:
+    """折り返しを取り消す / Take a call-back off the list."""
+    _message_does("callback_drop", call, "取り消しました / taken off the list")
+
+
+@messages_app.command("list")
+@needs(Right.READ_AGENTS)
+def messages_list(
+    centre: Annotated[str | None, typer.Argument(help="センター、例 oita / the centre; none: all")] = None,
+) -> None:
+    """伝言の一覧、期限の早い順 / The messages that callers left: those that wait first, by their deadline."""
+    from callcore.runtime.messagedesk import line
+
+    rows = _engine("messages", centre=centre)
+    for row in rows:
+        say(line(row))
+    if not rows:
+        say("伝言はありません / there is none")
+
+
+@messages_app.command("take")
+@needs(Right.ACT_AGENTS)
+def messages_take(
+    call: MessageCall,
+    agent: Annotated[str, typer.Option(help="受け持つオペレーター番号 / who deals with it")],
+) -> None:
+    """伝言を受け持たせる / Have an agent deal with a message; also with one that was dealt with."""
+    _message_does("message_take", call, "受け持ちました / taken", agent, agent=agent)
+
+
+@messages_app.command("done")
+@needs(Right.ACT_AGENTS)
+def messages_done(
+    call: MessageCall,
+    result: Annotated[str, typer.Option(help="結果、200文字まで / what became of it")],
+    undone: Annotated[
+        bool, typer.Option("--undone", help="対応できなかった / it could not be dealt with")
+    ] = False,
+) -> None:
+    """伝言の対応を終える / Say what became of a message."""
+    _message_does("message_done", call, "記録しました / written down", result=result, done=not undone)
+
+
+@messages_app.command("dial")
+@needs(Right.ACT_AGENTS)
+def messages_dial(call: MessageCall) -> None:
+    """受け持つ人の電話機から相手に発信させる / Ring the phone of whoever has taken it, which then calls the citizen."""
+    _message_does("message_dial", call, "電話機を呼び出しています / the phone rings")
+
+
+def _message_does(command: str, call: str, said: str, why: str | None = None, **fields: str | bool) -> None:
+    with audited(settings_or_fail(), command, on=call, why=why):
+        answer = _engine(command, call=call, **fields)
+        if not answer["done"]:
+            raise fail(f"{call}: {answer['why']}")
+    say(f"{call}: {said}")
 
 
 @emergency_app.command("begin")

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from callcore import __version__
@@ -31,6 +32,7 @@ from callcore.ami.link import Settings as LinkSettings
 from callcore.ami.perform import Performer
 from callcore.ami.phones import PhoneGuard, Violation
 from callcore.ami.reload import reload
+from callcore.ami.tongues import Tongues
 from callcore.ami.translate import TALK_KEYS, FeatureKeyed, KeyPressed, translate
 from callcore.ami.watch import Watch
 from callcore.ami.wire import AmiError, Event
@@ -61,16 +63,19 @@ from callcore.journal import (
 from callcore.live.apply import Configurator, in_force
 from callcore.log import configure
 from callcore.pbx.render import CEL_FILE
+from callcore.phonefiles import TokenFile
 from callcore.pins import PinFile
 from callcore.recordings import protect
 from callcore.runtime import dialplan
 from callcore.runtime.answerdesk import AnswerDesk
 from callcore.runtime.blockdesk import BlockDesk
+from callcore.runtime.callbackdesk import CallbackDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
+from callcore.runtime.messagedesk import MessageDesk
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
@@ -209,13 +214,26 @@ class Engine:
             salt=secrets.callers,
             now=self._now,
         )
+        self._tongues = Tongues(
+            self._link,
+            floor=lambda: self._loop.floor,
+            generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            now=self._now,
+        )
         self._lamps = Lamps(
             self._link,
             floor=lambda: self._loop.floor,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
             now=self._now,
         )
-        self._pins = PinDesk(PinFile(settings.home / "pins.json").verify, self._loop.put, self._now)
+        self._pins = PinDesk(
+            PinFile(settings.home / "pins.json").verify,
+            self._loop.put,
+            self._now,
+            who=self._agent_of,
+            asks=lambda name: self._aside(self._performer.perform(e.AskPin(name))),
+            refuses=lambda name: self._aside(self._performer.perform(e.Reply(name, "refused"))),
+        )
         self._configurator = Configurator(
             settings,
             self._loop,
@@ -235,6 +253,8 @@ class Engine:
                 **StaffDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
+                **MessageDesk(self._loop, self._now).commands,
+                **CallbackDesk(self._loop, self._now).commands,
                 **BlockDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
@@ -304,6 +324,7 @@ class Engine:
             "look": self._watch.run,
             "ahead": self._ahead.run,
             "lamps": self._lamps.run,
+            "tongues": self._tongues.run,
             "checkpoint": self._checkpoints,
         }
         self._tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
@@ -439,7 +460,13 @@ class Engine:
         return await self._ahead.renew(configuration)
 
     async def _phone_rows(self, _: Mapping[str, Any], __: Person) -> list[dict[str, Any]]:
-        return self._phones.rows()
+        rows = self._phones.rows()
+        files = TokenFile(self._settings.phone_tokens)
+        try:  # a phone whose file gives it a name for SIP tells its firmware only when it fetches that file
+            return [{**row, "firmware": row["firmware"] or files.firmware(row["phone"])} for row in rows]
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning("phone-tokens.json not read", why=str(error))
+            return rows
 
     async def _phone_sync(self, request: Mapping[str, Any], _: Person) -> str:
         try:
@@ -501,15 +528,17 @@ class Engine:
             self._loop.put(i.EmergencyKeyed(at=at, phone=phone, channel=channel, on=begins))
         elif (key := TALK_KEYS.get(told.feature)) is not None:
             self._loop.put(i.TalkKeyed(at=at, key=key, phone=phone, channel=channel))
+        elif told.feature == "sign_in_number":
+            self._pins.begin(told.channel, told.channel_name, told.phone)
         elif told.feature == "sign_in":
-            # A phone that keyed no number is asked for the PIN of whoever is fixed to it.
-            agent = told.agent or next(
-                (a.id for a in self._loop.floor.agents.values() if a.seat == told.phone), None
-            )
-            if agent is None:
-                self._aside(self._performer.perform(e.Reply(told.channel_name, "refused")))
-            else:
-                self._pins.begin(told.channel, told.channel_name, AgentId(agent), told.phone)
+            self._pins.begin(told.channel, told.channel_name, told.phone, AgentId(told.agent or ""))
+
+    def _agent_of(self, number: str, phone: PhoneId) -> AgentId | None:
+        """The agent of this number; of none: whoever is fixed to the phone."""
+        agents = self._loop.floor.agents
+        if number:
+            return AgentId(number) if AgentId(number) in agents else None
+        return next((agent.id for agent in agents.values() if agent.seat == phone), None)
 
     async def _perform(self, effect: e.Effect) -> i.Input | None:
         if isinstance(effect, e.Look):
@@ -518,7 +547,27 @@ class Engine:
         if isinstance(effect, e.PushEmergencies | e.PushBlocked):
             self._ahead.look_now()
             return None
+        if isinstance(effect, e.DestroyKey):
+            self._keys.destroy_call(effect.sealed)
+            return None
+        if isinstance(effect, e.NoteInTrail):
+            await asyncio.to_thread(self._note_in_trail, effect)
+            return None
         return await self._performer.perform(effect)
+
+    def _note_in_trail(self, noted: e.NoteInTrail) -> None:
+        try:
+            self._trail.add(
+                noted.by,
+                noted.action,
+                on=noted.phone,
+                centre=noted.centre,
+                origin="phone",
+                result=Result.DONE if noted.done else Result.REFUSED,
+                why=noted.why,
+            )
+        except TrailUnwritable as error:
+            log.error("監査記録に書けません / not in the audit trail", action=noted.action, why=str(error))
 
     def _aside(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something beside the reader and the deciding task."""

@@ -13,6 +13,7 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
+from callcore.runtime.dialplan import MESSAGE_ENDS
 from callcore.settings import Secrets, Settings
 
 ANYWHERE, HERE = "0.0.0.0", "callcore"  # noqa: S104  the address is looked for, not listened on
@@ -94,3 +95,8 @@ def phone_ids(configuration: Configuration) -> list[PhoneId]:
 def recording_of(settings: Settings, call: str) -> Path:
     """Where the dialplan writes a call's recording."""
     return settings.recordings / f"{call}.wav"
+
+
+def message_of(settings: Settings, call: str) -> Path:
+    """Where the dialplan writes the message that a call left."""
+    return settings.recordings / f"{call}{MESSAGE_ENDS}"

@@ -104,6 +104,10 @@ class TokenFile:
                 keep(after)
         return response
 
+    def firmware(self, phone: PhoneId) -> str | None:
+        """What the phone said when it fetched its file last. Raises OSError, msgspec.DecodeError."""
+        return self._read().get(phone, Tokens()).firmware or None
+
     @contextmanager
     def _held(self) -> Iterator[tuple[Store, Callable[[Store], None]]]:
         lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)

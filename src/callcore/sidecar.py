@@ -30,12 +30,12 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.installation import accounts_of, recording_of, trail_of
+from callcore.installation import accounts_of, message_of, recording_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
 from callcore.phonefiles import Shelf
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
-from callcore.recordings import measure
+from callcore.recordings import measure, voice_s
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
 from callcore.runtime.ports import Seq, View
@@ -304,12 +304,15 @@ class Sidecar:
     # -- recordings -------------------------------------------------------------------------------------------
 
     async def _recordings(self) -> None:
-        """Measure the recordings of calls that have ended, and have the engine write that down."""
+        """Measure the recordings of calls that have ended, and messages, and have the engine write that down."""
         while True:
             now = self._live.now()
             for call, ended in sorted(self._live.view().floor.unfiled.items(), key=lambda item: item[1]):
                 if now - ended >= RECORDING_SETTLES_S * SECOND:
                     await self._file(call, now - ended)
+            for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
+                if not message.filed and now - message.left_at >= RECORDING_SETTLES_S * SECOND:
+                    await self._file_message(message.call, now - message.left_at)
             await asyncio.sleep(1.0)
 
     async def _file(self, call: CallId, age: int) -> None:
@@ -329,6 +332,25 @@ class Sidecar:
             )
         except CommandFailed as error:
             log.debug("recording not filed yet", call=call, why=str(error))
+
+    async def _file_message(self, call: CallId, age: int) -> None:
+        path = message_of(self._settings, call)
+        found, voice = await asyncio.to_thread(lambda: (measure(path), voice_s(path)))
+        if found.problem not in (None, "empty") and age < RECORDING_MISSING_S * SECOND:
+            return
+        try:
+            await self._engine.ask(
+                "message",
+                call=call,
+                file=path.name,
+                size=found.size,
+                seconds=found.seconds,
+                voice_s=voice,
+                sha256=found.sha256,
+                problem=found.problem,
+            )
+        except CommandFailed as error:
+            log.debug("message not filed yet", call=call, why=str(error))
 
     # -- reconciliation ---------------------------------------------------------------------------------------
 

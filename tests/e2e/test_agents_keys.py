@@ -6,15 +6,16 @@ import asyncio
 
 import numpy as np
 
+from callcore.access.trail import Result, Wanted
 from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import AgentId, Instant, PhoneId
 from callcore.domain.stages import Device, Mark, Presence, ResultKind
-from callcore.installation import asterisk_process
+from callcore.installation import asterisk_process, trail_of
 from tests.e2e.test_agents_pause import command
 from tests.support import audio
 from tests.support.desk_phones import DESK_PHONE, OneDeskPhone
-from tests.support.sip import RATE, Agent, Call, Lamp, sip_agent, tone
+from tests.support.sip import RATE, Agent, Call, Lamp, decoded, sip_agent, tone
 from tests.support.station import PIN, Station, station, until
 
 AGENT = AgentId("1001")
@@ -60,6 +61,12 @@ async def dials(desk: Agent, code: str) -> Call:
     call = await desk.call(code, tone(600))
     await call.until("bye")
     return call
+
+
+def said(s: Station, call: Call, *prompts: str) -> list[str]:
+    """Which of these common prompts were heard in a call."""
+    sound = np.concatenate([decoded(bytes(call.heard)), audio.silence(3)])
+    return [name for name in prompts if audio.find(s.prompt(name, "common"), sound).score > 0.98]
 
 
 async def keys_after(desk: Agent, code: str, digit: str) -> Call:
@@ -223,4 +230,74 @@ async def test_two_keys_at_once_are_one_after_the_other_and_the_second_finds_wha
         both = await asyncio.gather(one.call("*151", tone(600)), two.call("*151", tone(600)))
         await asyncio.gather(*(call.until("bye") for call in both))
         assert len(s.told(f.AgentPaused)) == 1, "one at once is the most for this reason"
-        assert [call.state for call in both] == ["bye", "bye"], "and both hear what became of it"
+        heard = [said(s, call, "paused", "pause-full") for call in both]
+        assert sorted(heard) == [["pause-full"], ["paused"]], "and both hear what became of it"
+
+
+async def test_colleagues_see_who_rings_who_talks_who_wants_help_and_each_switch_of_the_emergency_is_in_the_trail() -> (
+    None
+):
+    async with station(DemoCentre(agents=2, may_close=(1,), more=STAFF)) as s:
+        one, two = [await phone(s, n) for n in (1, 2)]
+        lit = {
+            name: await two.watch(name)
+            for name in ("*30", "demo-general", s.centre.phone(1), "*90", "policy")
+        }
+        for lamp in lit.values():
+            await lamp.shows("off")
+        colleague, queue = lit[s.centre.phone(1)], lit["demo-general"]
+        await signs_in(one)
+        await s.device(1, Device.FREE)
+        calls = []
+        for n in (1, 2, 3):
+            citizen = await s.stack.enter_async_context(
+                sip_agent(f"{s.net}.{130 + n}", f"031234567{n}", (f"{s.net}.1", s.settings.sip_port))
+            )
+            calls.append(await citizen.call(NUMBER, tone(400)))
+        ringing = await one.rings()
+        await colleague.shows("flashing")
+        rang = await s.fact(f.OfferRang)
+        soon(colleague, "flashing", rang.at)
+        await queue.shows("flashing")
+        ringing.sound = tone(600)
+        ringing.answer()
+        answered = await s.fact(f.CallAnswered)
+        await colleague.shows("steady")
+        soon(colleague, "steady", answered.at)
+        await ringing.hears(2)
+        ringing.press("*31")
+        helped = await s.fact(f.HelpAsked)
+        await lit["*30"].shows("flashing")
+        soon(lit["*30"], "flashing", helped.at)
+        for call in calls:
+            call.hang_up()
+        await ringing.until("bye")
+        for lamp in (queue, lit["*30"], colleague):
+            await lamp.shows("off")
+        await s.device(1, Device.FREE)
+
+        # Two keys at once on one phone: both are answered, one after the other.
+        both = await asyncio.gather(one.call("*152", tone(600)), one.call("*12", tone(600)))
+        await asyncio.gather(*(call.until("bye") for call in both))
+        heard = [
+            said(s, call, "paused", "signed-out", "refused", "not-possible", "key-refused") for call in both
+        ]
+        assert all(len(words) == 1 for words in heard), heard
+        await until(lambda: s.floor().agents[AGENT].presence is Presence.SIGNED_OUT)
+
+        # The emergency key of who may, and of who may not.
+        await signs_in(one)
+        await signs_in(two, agent=s.centre.agent(2))
+        await s.device(2, Device.FREE)
+        await keys_after(two, "*90", "1")
+        await keys_after(one, "*90", "1")
+        await lit["*90"].shows("steady")
+        await dials(one, "*91")
+        await lit["*90"].shows("off")
+        lines = trail_of(s.settings).newest(Wanted(), 50)
+        switched = [(x.action, x.who, x.on, x.result) for x in lines if x.action.startswith("emergency")]
+        assert switched == [
+            ("emergency_end", f"agent:{AGENT}", s.centre.phone(1), Result.DONE),
+            ("emergency_begin", f"agent:{AGENT}", s.centre.phone(1), Result.DONE),
+            ("emergency_begin", f"agent:{s.centre.agent(2)}", s.centre.phone(2), Result.REFUSED),
+        ]

@@ -21,9 +21,9 @@ from callcore.phones.simulated.maker import AGENT
 from callcore.runtime.commands import CommandClient, CommandFailed
 from tests.e2e.test_live_configuration import callcore, edit
 from tests.support.certificates import make
-from tests.support.desk_phones import DESK_PHONE, MAC, OneDeskPhone
+from tests.support.desk_phones import DESK_PHONE, FETCHES_AS, MAC, OneDeskPhone
 from tests.support.linphone import linphone
-from tests.support.load import register_agents
+from tests.support.load import register_agents, stolen_call
 from tests.support.sip import Agent, Habit, sip_agent
 from tests.support.station import Station, station, until
 
@@ -67,6 +67,7 @@ async def test_a_desk_phone_is_served_within_a_second_and_a_stolen_password_cann
             agent(s, 62, 2, AGENT) as colleague,
             agent(s, 63, 1, "MicroSIP/3.21.3") as thief,
             agent(s, 64, 1, DESK_PHONE) as forger,
+            agent(s, 61, 1, "MicroSIP/3.21.3") as neighbour,  # behind the same NAT: the same address
         ):
             colleague.habit = Habit.ANSWER
             await colleague.register()
@@ -93,7 +94,9 @@ async def test_a_desk_phone_is_served_within_a_second_and_a_stolen_password_cann
                 Policy.UNREGISTERED,
             ] * 2
             assert {x.address for x in s.told(f.PhoneAttemptRefused)} == {f"{s.net}.63", f"{s.net}.64"}
-            assert (await status(s))["policy_rejections"]["unregistered"] == 4
+            await cannot_call(neighbour, second)
+            await until(lambda: len(s.told(f.PhoneAttemptRefused)) == 7, what="that is told too")
+            assert (await status(s))["policy_rejections"]["unregistered"] == 5
             assert s.floor().registered[PhoneId(first)].policy is Policy.MATCHED
             assert await lamp(s) == "INUSE"
             await s.device(2, Device.FREE)
@@ -105,7 +108,7 @@ async def test_a_desk_phone_is_served_within_a_second_and_a_stolen_password_cann
                 Wanted(action="phone_policy"), 20
             )
             assert {(x.who, x.on, x.centre, x.origin, x.result) for x in lines} == {
-                ("anonymous", first, "demo", f"{s.net}.{n}", Result.REFUSED) for n in (63, 64)
+                ("anonymous", first, "demo", f"{s.net}.{n}", Result.REFUSED) for n in (61, 63, 64)
             }
             assert {(x.why or "").split(" ")[0] for x in lines} == {"contacts", "unregistered"}
 
@@ -165,7 +168,7 @@ async def fetched(s: Station, url: str) -> tuple[int, str]:
     async with asyncio.timeout(20), httpx.AsyncClient(verify=context) as client:
         while True:
             try:
-                answer = await client.get(url)
+                answer = await client.get(url, headers={"user-agent": FETCHES_AS})
             except httpx.ConnectError:
                 await asyncio.sleep(0.2)
                 continue
@@ -193,19 +196,10 @@ async def test_a_phone_fetches_its_file_and_again_after_a_change_once_it_is_idle
                 "yealink",
                 "SIP-T46U",
             )
-            assert (one["policy"], one["firmware"], one["address"]) == (
-                "matched",
-                "108.86.0.20",
-                f"{s.net}.61",
-            )
+            assert (one["policy"], one["firmware"], one["address"]) == ("matched", None, f"{s.net}.61")
             assert abs(one["seen_at"] / 1e6 - time.time()) < 60
             assert (other["phone"], other["maker"], other["policy"]) == (second, "simulated", "matched")
 
-            code, said = await callcore(s, "phones")
-            assert code == 0, said
-            row = next(line for line in said.splitlines() if first in line)
-            for shown in ("A-1", "yealink SIP-T46U", "108.86.0.20", "台帳と一致", f"{s.net}.61"):
-                assert shown in row, row
             code, url = await callcore(s, "phones", "token", first)
             assert code == 0, url
             code, file = await fetched(s, url.strip())
@@ -220,6 +214,12 @@ async def test_a_phone_fetches_its_file_and_again_after_a_change_once_it_is_idle
             assert (await fetched(s, f"{s.env_more['CALLCORE_PHONES_URL']}/{MAC.replace(':', '')}.cfg"))[
                 0
             ] == 404
+
+            code, said = await callcore(s, "phones")
+            assert code == 0, said
+            row = next(line for line in said.splitlines() if first in line)
+            for shown in ("A-1", "yealink SIP-T46U", "108.86.0.20", "台帳と一致", f"{s.net}.61"):
+                assert shown in row, row
 
             def fetches() -> int:
                 return sum(m.method == "NOTIFY" and m.get("event") == "check-sync" for m in real.messages)
@@ -319,11 +319,21 @@ async def test_sipp_and_baresip_with_the_right_password_get_no_call_not_even_fro
         await soft.unregister()
         await until(lambda: s.floor().registered[first].policy is Policy.ABSENT)
 
-        done = await register_agents(
-            {first: s.secrets.phones[first]}, server=server, address=f"{s.net}.70", port=5070
-        )
+        stolen = {"server": server, "address": f"{s.net}.70", "port": 5070}
+        done = await register_agents({first: s.secrets.phones[first]}, user_agent="SIPp", **stolen)  # type: ignore[arg-type]
         assert not done.failed
-        await s.fact(f.PhoneRefused, lambda x: x.address == f"{s.net}.70")
+        refused = await s.fact(f.PhoneRefused, lambda x: x.address == f"{s.net}.70")
+        assert (refused.user_agent, refused.reason) == ("SIPp", Policy.MAKER)
+        before = len(s.told(f.PhoneAttemptRefused))
+        second = s.centre.phone(2)
+        done = await stolen_call(first, s.secrets.phones[first], second, **stolen)  # type: ignore[arg-type]
+        assert not done.failed, "403, and nothing else"
+        await until(lambda: len(s.told(f.PhoneAttemptRefused)) == before + 1, what="the call is told")
+        async with agent(s, 62, 2, AGENT) as colleague:
+            await colleague.register()
+            await s.device(2, Device.FREE)
+            called = await colleague.call(first)  # nobody listens at SIPp's port, and nothing is sent there
+            await called.until("480", "403", "503")
 
 
 async def test_a_softphone_of_somebody_elses_with_the_right_password_neither_makes_nor_takes_a_call() -> None:

@@ -16,6 +16,8 @@ from tests.support import axe
 from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
 from tests.support.floors import NODE, Desk, centre, configuration
 from tests.support.web import DeskSource, served
+from tests.unit import test_callbacks as callbacks
+from tests.unit import test_messages as messages
 
 PACE = Pace(min_gap_s=0.05, keep_alive_s=1.0, freshness_s=0.1, reconnect_ms=200)
 
@@ -209,6 +211,10 @@ async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser,
     desk.hang_up(40, "c2")
     for n in range(3, 6):
         desk.wait(50 + n, f"c{n}")
+    messages.left(desk, 60, "m1")
+    messages.left(desk, 90, "m2")
+    messages.taken(desk, 130, "m2")
+    callbacks.asks(desk, 140, "b1")
     source.turn()
     source.clock = desk.at(200)
     assert source.clock - desk.at(0) == 200 * SECOND
@@ -218,7 +224,9 @@ async def test_every_word_can_be_read_in_daylight_and_at_night(browser: Browser,
         await expect(page.locator('[data-f="longest-tile"] [data-over]')).to_have_count(1)
         assert await page.evaluate(CONTRAST) == []
         captions = await page.locator("table").evaluate_all("all => all.map(t => Boolean(t.caption))")
-        assert captions == [True, True]
+        assert captions == [True, True, True]
+        await expect(page.locator('[data-f="message-rows"] tr')).to_have_count(2)
+        await expect(page.locator('[data-f="callbacks"]')).to_have_text("折り返し待ち 1 人")
 
 
 def a_busy_source() -> DeskSource:

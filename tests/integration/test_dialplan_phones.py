@@ -37,18 +37,20 @@ async def test_an_agent_signs_in_with_number_and_pin(tmp_path: Path) -> None:
         await until_hears(call, COMMON_HZ["ask-agent-number"], 0.3)
         call.press("101#")
         feature = await floor.ami.event("CallcoreFeature")
-        assert (feature["Feature"], feature["Agent"], feature["Phone"]) == ("sign_in", "101", "oita-p1")
+        assert (feature["Feature"], feature["Agent"], feature["Phone"]) == ("sign_in_number", "", "oita-p1")
+        assert await digits(floor, 4) == "101#"
+        await floor.ami.action("Setvar", Channel=feature["Channel"], Variable="CALLCORE_STEP", Value="pin")
         await until_hears(call, COMMON_HZ["ask-pin"], 0.3)
         call.press("2468#")
-        # The agent's number was keyed in another context: only the PIN's digits came through.
-        assert await digits(floor, 5) == "2468#"
+        assert await digits(floor, 9) == "101#2468#"
         assert {e["Channel"] for e in floor.ami.events if e["Event"] == "DTMFEnd"} == {feature["Channel"]}
         await floor.ami.action(
             "Setvar", Channel=feature["Channel"], Variable="CALLCORE_REPLY", Value="signed-in"
         )
         await heard(call, "signed-in")
         everywhere = floor.pbx.log() + str(floor.pbx.cel()) + str(floor.pbx.cdr())
-        assert "2468" not in everywhere
+        everywhere += str([e for e in floor.ami.events if e["Event"] == "UserEvent"])
+        assert "2468" not in everywhere and "101#" not in everywhere
 
 
 async def test_an_agent_may_dial_the_own_number_behind_the_code_and_key_during_the_prompt(

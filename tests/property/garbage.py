@@ -32,6 +32,7 @@ from callcore.domain.stages import (
     OfferStage,
     Outcome,
     Party,
+    Said,
     SideKind,
     SideOutcome,
     Stage,
@@ -52,6 +53,8 @@ CONTEXTS = (
     "callcore-net",
     "callcore-offer",
     "callcore-overflow",
+    "callcore-comfort",
+    "callcore-menu",
     "callcore-admit",
     "callcore-phones",
 )
@@ -96,7 +99,12 @@ class Source:
             self._insisted,
             *(self._listed,) * 2,
             *(self._held,) * 5,
+            *(self._back,) * 3,
+            self._not_led,
             *(self._menu,) * 3,
+            *(self._message,) * 3,
+            *(self._message_work,) * 2,
+            *(self._callback,) * 4,
             self._in_net,
             self._apologised,
             *(self._dial_began,) * 4,
@@ -265,6 +273,21 @@ class Source:
     def _held(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.CallerHeld(at=self.at, call=self._open_call(floor, a) if b % 8 else self._call(floor, a))
 
+    def _aside(self, floor: Floor, a: int, b: int) -> tuple[CallId, int]:
+        """A call, mostly one that was led aside, and mostly by its number."""
+        led = sorted(c.id for c in floor.calls.values() if c.aside is not None)
+        call = _pick(led, a) if led and b % 8 else self._open_call(floor, a)
+        known = floor.calls.get(call)
+        return call, b % 3 if known is None or known.aside is None or b % 7 == 0 else known.aside.number
+
+    def _back(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        call, number = self._aside(floor, a, b)
+        return i.CallerHeld(at=self.at, call=call, aside=number)
+
+    def _not_led(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call, number = self._aside(floor, a, b)
+        return i.AsideNotBegun(at=self.at, call=call, number=number, reason="x", caller_gone=c % 4 == 0)
+
     def _menu(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         """Any key, to queues of any centre, and in languages that few or none speak."""
         choice = _pick(list(Choice), b)
@@ -272,6 +295,62 @@ class Source:
         language = _pick((None, "en", "xx"), c)
         call = self._open_call(floor, a)
         return i.MenuKeyed(at=self.at, call=call, menu="m", key="1", choice=choice, to=to, language=language)
+
+    def _message(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Told of any call at any time, and measured as loud, silent or missing."""
+        if b % 3:
+            return i.MessageTold(at=self.at, call=self._open_call(floor, a), said=_pick(list(Said), c))
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        return i.MessageMeasured(
+            at=self.at,
+            call=call,
+            file=f"{call}.message.wav",
+            size=44,
+            seconds=c % 3,
+            voice_s=c % 2,
+            sha256=None,
+            problem=_pick((None, "empty", "missing"), c),
+        )
+
+    def _callback(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Asked for by any call at any time; an agent's phone that rings for one, and what becomes of it."""
+        tried = [back for back in floor.callbacks.values() if back.side is not None]
+        if tried and b % 3:
+            back = _pick(sorted(tried, key=lambda each: each.id), a)
+            assert back.side is not None
+            side = floor.sides.get(back.side)
+            return _pick(
+                (
+                    i.CallbackNotPlaced(at=self.at, side=back.side),
+                    i.SideReturned(at=self.at, call=back.side, outcome=_pick(list(SideOutcome), c)),
+                    i.BridgeEntered(at=self.at, bridge="cb", channel=ChannelId(back.side)),
+                    i.ChannelGone(at=self.at, channel=ChannelId(back.side), cause=16),
+                    i.SideCallTold(
+                        at=self.at,
+                        node=back.node,
+                        call=back.side,
+                        centre=back.centre,
+                        kind=SideKind.OUTGOING,
+                        phone=None if side is None else side.phone,
+                        number=NUMBER,
+                        other="0312345678",
+                        why="callback",
+                    ),
+                    i.CallbackDropAsked(at=self.at, call=back.id, by="係長"),
+                ),
+                c,
+            )
+        if c % 5 == 0:
+            call = _pick([*sorted(floor.callbacks), *self._calls(floor)], a)
+            return i.CallbackDropAsked(at=self.at, call=call, by="係長")
+        return i.CallbackTold(at=self.at, call=self._open_call(floor, a))
+
+    def _message_work(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call = _pick([*sorted(floor.messages), *self._calls(floor)], a)
+        if b % 2:
+            return i.MessageTakeAsked(at=self.at, call=call, agent=self._agent(floor, c), by="係長")
+        text = _pick(("折り返し済み", "", "あ" * 201), b)
+        return i.MessageCloseAsked(at=self.at, call=call, done=c % 2 == 0, result=text, by="係長")
 
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))
@@ -581,6 +660,10 @@ class Source:
             entered=Instant(self.at - (n % 20) * SECOND) if n % 2 else None,
         )
 
+    def _keyed(self, call: CallId, n: int) -> i.MenuKeyed:
+        at = Instant(self.at - n % 20 * SECOND)
+        return i.MenuKeyed(at=at, call=call, menu="m", key="1", choice=_pick(list(Choice), n))
+
     def _trace(self, call: CallId, floor: Floor, n: int) -> i.CallTraced:
         def some(k: int) -> Instant | None:
             return Instant(self.at - (n * k % 30) * SECOND) if (n + k) % 3 else None
@@ -600,6 +683,8 @@ class Source:
             ended=some(5),
             hung_up_by=_pick(list(Party), n),
             overflow=(self.at, Outcome.OVERFLOW_FULL) if n % 5 == 1 else None,
+            held=some(6),
+            menus=(self._keyed(call, n),) if n % 3 == 0 else (),
             blocked=n % 4 == 2,
             insisted=some(6) if n % 8 == 2 else None,
             last=Instant(self.at - n % 10 * SECOND),

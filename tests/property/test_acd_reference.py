@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from callcore.domain import facts as f
 from callcore.domain import overflow, routing
 from callcore.domain.agent import AgentState
-from callcore.domain.call import Call, Leg, Visit
+from callcore.domain.call import Aside, Call, Leg, Visit
 from callcore.domain.centre import (
     Agent,
     Cause,
@@ -49,6 +49,7 @@ from tests.support.floors import MONDAY_NOON, NODE
 CENTRES = ("a", "b")
 QUEUES = tuple(QueueId(f"{c}-{n}") for c in CENTRES for n in (0, 1))
 SKILLS = ("en", "zh")
+MENUS = ("m-1", "m-2")
 COUNTED = (Cause.WAITING, Cause.PER_AGENT, Cause.LINES, Cause.NO_AGENT)
 """What is asked again after every input; limits of time come by a timer."""
 
@@ -65,7 +66,9 @@ def rules(draw: st.DrawFn, own: QueueId) -> Overflow:
     treatment = draw(st.sampled_from(Treatment))
     others = [q for q in QUEUES if q != own and (treatment is Treatment.AGENTS or q[0] == own[0])]
     target = draw(st.sampled_from(others)) if treatment in (Treatment.QUEUE, Treatment.AGENTS) else None
-    return Overflow(draw(st.sampled_from(COUNTED)), treatment, draw(st.integers(0, 3)), target)
+    menu = draw(st.sampled_from(MENUS)) if treatment is Treatment.MENU else None
+    again_s = draw(st.sampled_from((0, 1, 5))) if menu is not None else 0
+    return Overflow(draw(st.sampled_from(COUNTED)), treatment, draw(st.integers(0, 3)), target, menu, again_s)
 
 
 @st.composite
@@ -164,9 +167,12 @@ def _calls(draw: st.DrawFn, floor: Floor, n: int) -> Call:
     been = tuple(
         draw(st.lists(st.sampled_from([q for q in QUEUES if q[0] == name[0] and q != name]), max_size=1))
     )
+    led = draw(st.dictionaries(st.sampled_from(MENUS), st.integers(0, 6), max_size=2))
     visit = Visit(
-        VisitId("v"), name, draw(st.integers(1, 2)), at, at, draw(st.integers(0, 2)), draw(some_queues)
+        VisitId("v"), name, draw(st.integers(1, 2)), at, at, draw(st.integers(0, 2)), draw(some_queues),
+        menus=tuple((menu, Instant(MONDAY_NOON - ago * SECOND)) for menu, ago in led.items()),
     )  # fmt: skip
+    aside = draw(st.sampled_from([None, None, None, Aside(1, at), Aside(1, at, menu=MENUS[0])]))
     return Call(
         id=CallId(f"c{n}"),
         node=NODE,
@@ -181,8 +187,10 @@ def _calls(draw: st.DrawFn, floor: Floor, n: int) -> Call:
         been=(*been, name),
         visit=visit,
         entered_at=at,
-        in_net=draw(st.sampled_from([False, False, False, True])),
+        in_net=aside is None and draw(st.sampled_from([False, False, False, True])),
         offers=draw(st.integers(0, 2)),
+        aside=aside,
+        asides=1,
     )
 
 
@@ -302,6 +310,8 @@ def _rule_for(floor: Floor, call: Call) -> Overflow | None:
     ]
     for rule in queue.overflow:
         used = rule.target is not None and (rule.target in call.been or rule.target in call.visit.also)
+        for menu, at in call.visit.menus:
+            used |= menu == rule.menu and (not rule.again_s or MONDAY_NOON - at < rule.again_s * SECOND)
         holds = {
             Cause.WAITING: len(before) >= rule.limit,
             Cause.PER_AGENT: len(before) >= rule.limit * len(duty),
@@ -317,7 +327,8 @@ def _treated(floor: Floor) -> tuple[Floor, list[tuple[str, Overflow]]]:
     """Until nobody overflows; each time the last of those who do."""
     applied: list[tuple[str, Overflow]] = []
     while True:
-        hits = [(call, rule) for call in _waiting(floor) if (rule := _rule_for(floor, call)) is not None]
+        asked = [call for call in _waiting(floor) if call.aside is None]
+        hits = [(call, rule) for call in asked if (rule := _rule_for(floor, call)) is not None]
         if not hits:
             return floor, applied
         call, rule = hits[-1]
@@ -343,6 +354,6 @@ def test_exactly_those_overflow_whom_a_rule_names_the_last_to_have_come_first(fl
     one, applied = _treated(floor)
     other, found = _found(floor)
     assert found == applied
-    assert {n: (c.queue, c.leaving_as) for n, c in one.calls.items()} == {
-        n: (c.queue, c.leaving_as) for n, c in other.calls.items()
+    assert {n: (c.queue, c.leaving_as, c.aside) for n, c in one.calls.items()} == {
+        n: (c.queue, c.leaving_as, c.aside) for n, c in other.calls.items()
     }

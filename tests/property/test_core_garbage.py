@@ -39,6 +39,8 @@ def all_go_home(desk: Watched, at: Instant) -> None:
     at = Instant(max(at, desk.floor.at) + 3600 * SECOND)
     run = desk.floor.run + 1
     desk.tell(i.RunBegins(at=at, run=run, software="test", configuration=CONFIGURATIONS[0]))
+    for name in sorted(desk.floor.callbacks):  # else the agents would go on calling citizens
+        desk.tell(i.CallbackDropAsked(at=at, call=name, by="係長"))
     for phone in sorted(desk.floor.phones):
         desk.tell(i.DeviceReported(at=at, phone=phone, device=Device.FREE))
         desk.tell(i.PhoneJudged(at=at, phone=phone, policy=Policy.MATCHED, contact="seal"))

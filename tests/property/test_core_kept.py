@@ -19,7 +19,7 @@ from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, P
 from callcore.domain.measures import Books
 from callcore.domain.phones import Policy
 from callcore.domain.staff import PauseReason, Staff
-from callcore.domain.stages import Choice, Device, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, Said, SideKind, SideOutcome, TalkKey
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
 from tests.property.test_core_days import LINKS, SEEDS, a_day
@@ -28,7 +28,9 @@ from tests.support.acd import crew, opened, queue, site
 from tests.support.floors import NODE, NUMBER
 from tests.support.sim import Sim
 from tests.support.watched import Watched
+from tests.unit import test_callbacks as callbacks
 from tests.unit import test_core_sides as sides
+from tests.unit import test_messages as messages
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +134,17 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     )
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
+    slow.tell(i.CallerHeld(at=slow.at(9), call=CallId("m")))
+    slow.tell(i.EmergencyAsked(at=slow.at(10), centre=CentreId("demo"), reason="地震", by="係長"))
+    slow.tell(i.WaitNotEnded(at=slow.at(11), call=CallId("m"), reason="not there"))
+    assert kept(codec, slow.facts) == slow.facts
+    seen.update(type(fact).__name__ for fact in slow.facts)
+    asked = callbacks_asked()
+    assert kept(codec, asked) == asked
+    seen.update(type(fact).__name__ for fact in asked)
+    left = messages_left()
+    assert kept(codec, left) == left
+    seen.update(type(fact).__name__ for fact in left)
     keyed = keys_pressed()
     assert kept(codec, keyed) == keyed
     seen.update(type(fact).__name__ for fact in keyed)
@@ -155,6 +168,40 @@ def side_calls() -> list[f.Fact]:
     made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
     for n, refused in enumerate((False, True)):
         sides.dial(made, 300 + n, kind=SideKind.DEPARTMENT, other="2340", why="demo-shimin", refused=refused)
+    return list(made.facts)
+
+
+def messages_left() -> list[f.Fact]:
+    """What is told of messages: one that is dealt with and forgotten, one that could not be, and one that was none."""
+    made = messages.desk()
+    for n in range(3):
+        messages.comes(made, 10 * n, f"c{n}")
+        messages.says(made, 10 * n + 1, f"c{n}", Said.BEGAN)
+        messages.says(made, 10 * n + 5, f"c{n}", (Said.KEPT, Said.KEPT, Said.EMPTY)[n])
+        messages.gone(made, 10 * n + 6, f"c{n}")
+    for n in range(2):
+        messages.measured(made, 40, f"c{n}")
+        messages.taken(made, 41, f"c{n}")
+        messages.closed(made, 42 + n, f"c{n}", done=n == 0)
+    messages.taken(made, 50 + 31 * 86_400, "c1")
+    return list(made.facts)
+
+
+def callbacks_asked() -> list[f.Fact]:
+    """What is told of call-backs: one that nobody picks up for and that is not reached twice, one that is reached, and
+    one whose caller rings in first."""
+    made = callbacks.desk()
+    callbacks.asks(made, 0)
+    made.sign_in(10, 1)
+    callbacks.ends(made, 25, callbacks.rung(made)[-1].side)
+    for s in (50, 700):
+        callbacks.until(made, s)
+        callbacks.ends(made, s + 20, callbacks.picked_up(made, s + 5), SideOutcome.BUSY)
+        made.tell(i.TimerFired(at=made.at(s + 30), timer=i.Timer(i.TimerKind.WRAP_UP, "1001")))
+    callbacks.asks(made, 800, "n")
+    callbacks.talk(made, 815, callbacks.picked_up(made, 810))
+    callbacks.asks(made, 820, "o", "0399999999")
+    callbacks.comes(made, 830, "p", "0399999999")
     return list(made.facts)
 
 

@@ -12,8 +12,10 @@ from callcore.phones.provision import Reach, find, made
 from tests.support.centre import small_centre
 
 MAC = "00:00:5e:00:53:01"
-DESK_PHONE = "Yealink SIP-T46U 108.86.0.20 00005e005301"
+DESK_PHONE = "Yealink SIP-T46U 00005e005301"
 """Its User-Agent, as its own file makes it."""
+FETCHES_AS = "Yealink SIP-T46U 108.86.0.20 00:00:5e:00:53:01"
+"""What it calls itself when it fetches its file."""
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 SECRET = "s3cret-of-this-phone_000000000000"

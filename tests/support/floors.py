@@ -15,6 +15,7 @@ from callcore.domain.centre import (
     Announcement,
     Cause,
     Centre,
+    Comfort,
     Configuration,
     ListedCaller,
     Number,
@@ -90,8 +91,10 @@ def rich(agents: int = 4) -> Centre:
                 order=Order.FEWEST_CALLS,
                 patience_s=60,
                 handling_s=40,
+                comfort=Comfort(every_s=20, first_s=5, say=("documents",)),
                 overflow=(
                     Overflow(Cause.NO_AGENT, Treatment.ANNOUNCE),
+                    Overflow(Cause.WAITING, Treatment.MENU, 3, menu="demo-full", again_s=30),
                     Overflow(Cause.WAITING, Treatment.BUSY, 5),
                     Overflow(Cause.ESTIMATED_WAIT, Treatment.ANNOUNCE, 90),
                     Overflow(Cause.LINES, Treatment.BUSY),
@@ -105,6 +108,7 @@ def rich(agents: int = 4) -> Centre:
                 needs=(("en", 1),),
                 ladder=(Rung(10, level=3), Rung(20, agents_of=(general,))),
                 ring_at_once=2,
+                comfort=Comfort(every_s=10, first_s=10, cut=True),
                 overflow=(
                     Overflow(Cause.PER_AGENT, Treatment.QUEUE, 2, target=last),
                     Overflow(Cause.LONGEST_WAIT, Treatment.AGENTS, 30, target=last),

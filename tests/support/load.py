@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from callcore.phones.simulated.maker import AGENT
 from tests.support import ahead
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -74,7 +75,14 @@ class LoadResult:
 
 
 async def register_agents(
-    users: Mapping[str, str], *, server: str, address: str, port: int, rate: float = 50, expires_s: int = 7200
+    users: Mapping[str, str],
+    *,
+    server: str,
+    address: str,
+    port: int,
+    rate: float = 50,
+    expires_s: int = 7200,
+    user_agent: str = AGENT,
 ) -> LoadResult:
     """Register each user (name: password) at `server` with `address:port` as contact, where `agents` must answer.
 
@@ -82,23 +90,40 @@ async def register_agents(
     again only after three whole rounds.
     """
     for _ in range(REGISTER_ROUNDS):
-        done = await _register(users, server, address, port, rate, expires_s)
+        done = await _register(users, server, address, port, rate, expires_s, user_agent)
         if not done.failed:
             break
     return done
 
 
 async def _register(
-    users: Mapping[str, str], server: str, address: str, port: int, rate: float, expires_s: int
+    users: Mapping[str, str],
+    server: str,
+    address: str,
+    port: int,
+    rate: float,
+    expires_s: int,
+    user_agent: str,
 ) -> LoadResult:
     with _Folder() as folder:
         rows = [f"{user};[authentication username={user} password={word}]" for user, word in users.items()]
         (folder / "users.csv").write_text("\n".join(["SEQUENTIAL", *rows]) + "\n")
         more = ("-inf", str(folder / "users.csv"), "-m", str(len(users)), "-r", str(rate), "-l", "50")
-        run = await _Sipp.start(
-            folder, "register", {"EXPIRES_S": str(expires_s)}, server, address, port, more
-        )
+        values = {"EXPIRES_S": str(expires_s), "USER_AGENT": user_agent}
+        run = await _Sipp.start(folder, "register", values, server, address, port, more)
         return await run.result(len(users) / rate + SLACK_S)
+
+
+async def stolen_call(
+    user: str, password: str, number: str, *, server: str, address: str, port: int
+) -> LoadResult:
+    """One call with a phone's password, under SIPp's own User-Agent: it succeeds as a trial when 403 refuses it."""
+    with _Folder() as folder:
+        row = f"{user};[authentication username={user} password={password}];{number}"
+        (folder / "users.csv").write_text(f"SEQUENTIAL\n{row}\n")
+        more = ("-inf", str(folder / "users.csv"), "-m", "1")
+        run = await _Sipp.start(folder, "stolen", {}, server, address, port, more)
+        return await run.result(SLACK_S)
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ from callcore.domain import effects as e
 from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Stage
+from callcore.domain.stages import Choice, Device, OfferStage, Outcome, Party, Presence, Stage
 from tests.support.floors import MONDAY_NOON, NODE, NUMBER, centre, configuration, rich
 from tests.support.watched import Watched
 
@@ -70,6 +70,8 @@ class Caller:
     legs: list[Leg] = field(default_factory=list)
     """The phones that ring, or the one that talks."""
     since: Instant = Instant(0)
+    would_be: Outcome | None = None
+    """What the call ends as if it ends in the overflow menu where the caller is."""
     moves: int = 0
     """Counts the places it was in: what was planned for an earlier place is void."""
 
@@ -331,6 +333,8 @@ class Sim:
                 self.members[effect.queue, effect.phone] = effect.paused
             case e.RemoveMember() if self.link:
                 self.members.pop((effect.queue, effect.phone), None)
+            case e.LeadAside():
+                self._lead(effect, Instant(self.now + SECOND // 2))
             case e.EndWait():
                 self._end_wait(effect, Instant(self.now + SECOND // 2))
             case e.MoveCaller() if self.link and ChannelId(effect.call) in self.callers:
@@ -344,9 +348,44 @@ class Sim:
                 self._devices()
                 self._bring(0.0005, self._snapshot(first=False))
 
-    def _end_wait(self, effect: e.EndWait, deadline: Instant) -> None:
+    def _lead(self, effect: e.LeadAside, deadline: Instant) -> None:
+        """To a phrase of 3 s, or into a menu where most go on waiting and some end the call by key."""
         caller = self.callers.get(ChannelId(effect.call))
         if not self.link or caller is None or caller.application != "WaitForCondition":
+            if not self.link or caller is None or self.now >= deadline:
+                told = i.AsideNotBegun(
+                    at=self.now,
+                    call=effect.call,
+                    number=effect.number,
+                    reason="not there",
+                    caller_gone=caller is None,
+                )
+                self._bring(0.0, told)
+            else:
+                self._again(lambda: self._lead(effect, deadline))
+            return
+        if effect.menu is None:
+            self._move(caller, "callcore-comfort", "Playback")
+            self.later(3, self._still(caller, lambda: self._hold(caller, aside=effect.number)))
+            return
+        self._move(caller, "callcore-menu", "Read")
+        aside = self.core.floor.calls[effect.call].aside
+        caller.would_be = aside.cause if aside is not None else None
+        if self.chance.random() < 0.2:
+            self.later(5, self._still(caller, lambda: self._ends_by_key(caller)))
+        self.later(9, self._still(caller, lambda: self._hold(caller, aside=effect.number)))
+
+    def _ends_by_key(self, caller: Caller) -> None:
+        call = CallId(caller.id)
+        caller.would_be = Outcome.OVERFLOW_KEY
+        keyed = i.MenuKeyed(at=self.now, call=call, menu="demo-full", key="9", choice=Choice.END)
+        self._trace(caller, menus=(*self.cel[call].menus, keyed))
+        self.emit(keyed)
+        self._caller_goes(caller, Party.SYSTEM)
+
+    def _end_wait(self, effect: e.EndWait, deadline: Instant) -> None:
+        caller = self.callers.get(ChannelId(effect.call))
+        if not self.link or caller is None or not self._may_leave(caller, effect.cut):
             if not self.link or caller is None or self.now >= deadline:
                 gone = caller is None
                 self._bring(
@@ -363,7 +402,7 @@ class Sim:
 
     def _place(self, effect: e.OfferCall, deadline: Instant) -> None:
         caller = self.callers.get(ChannelId(effect.call))
-        if self.link and caller is not None and caller.application == "WaitForCondition":
+        if self.link and caller is not None and self._may_leave(caller, effect.cut):
             self._offer(caller, effect)
         elif not self.link or caller is None or self.now >= deadline:
             self._bring(
@@ -390,6 +429,7 @@ class Sim:
 
     def _move(self, caller: Caller, context: str, application: str) -> None:
         caller.context, caller.application = context, application
+        caller.would_be = None
         caller.since = self.now
         caller.moves += 1
 
@@ -451,14 +491,18 @@ class Sim:
         if traced.talk_ended is not None:
             self._trace(caller, back=traced.back or self.now)
 
-    def _hold(self, caller: Caller) -> None:
+    @staticmethod
+    def _may_leave(caller: Caller, cut: bool) -> bool:
+        return caller.application == "WaitForCondition" or (cut and caller.context == "callcore-comfort")
+
+    def _hold(self, caller: Caller, aside: int | None = None) -> None:
         self._move(caller, "callcore-hold", "StartMusicOnHold")
         caller.offer = None
         if caller.entered is None:
             caller.entered = self.now
-        self._trace(caller, entered=self.cel[CallId(caller.id)].entered or self.now)
+        self._trace(caller, entered=self.cel[CallId(caller.id)].entered or self.now, held=self.now)
         self._back(caller)
-        self.emit(i.CallerHeld(at=self.now, call=CallId(caller.id)))
+        self.emit(i.CallerHeld(at=self.now, call=CallId(caller.id), aside=aside))
 
         def wait() -> None:
             caller.application = "WaitForCondition"
@@ -686,6 +730,8 @@ class Sim:
             truth.outcome = after_talk or Outcome.CUT_OFF
         elif truth.given_up is not None:
             truth.outcome = truth.given_up
+        elif caller.would_be is not None:
+            truth.outcome = caller.would_be
         elif by is Party.CALLER:
             short = self.now - self.cel[call].arrived <= 5 * SECOND
             truth.outcome = Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
@@ -773,6 +819,8 @@ class Sim:
                 right = call.stage is Stage.WAITING and call.in_net
             elif caller.application == "Dial":
                 right = call.stage is Stage.OFFERED and call.offer == caller.offer
+            elif caller.context == "callcore-comfort":
+                right = call.stage in (Stage.WAITING, Stage.OFFERED) and call.aside is not None
             else:
                 right = call.stage in (Stage.ARRIVED, Stage.ANNOUNCED, Stage.WAITING)
             if not right:

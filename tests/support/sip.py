@@ -142,10 +142,10 @@ _DECODED = _decode_table()
 
 def tone(hertz: float, seconds: float = 1.0) -> bytes:
     """A tone as µ-law bytes; `hertz` a whole number makes it go on without a click when repeated each second."""
-    return _encoded(0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE))
+    return encoded(0.4 * np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE))
 
 
-def _encoded(wave: NDArray[np.float64]) -> bytes:
+def encoded(wave: NDArray[np.float64]) -> bytes:
     """Samples of ±1 as the nearest µ-law bytes."""
     order = np.argsort(_DECODED)
     places = np.searchsorted(_DECODED[order], wave).clip(0, 255)
@@ -324,7 +324,7 @@ def _tones(sign: str) -> bytes:
     row, column = divmod("123A456B789C*0#D".index(sign), 4)
     at = np.arange(RATE // 10) / RATE
     wave = sum(np.sin(2 * np.pi * hertz * at) for hertz in (ROWS[row], COLUMNS[column]))
-    return _encoded(0.25 * wave) + b"\xff" * (RATE // 10)
+    return encoded(0.25 * wave) + b"\xff" * (RATE // 10)
 
 
 @dataclass(slots=True)

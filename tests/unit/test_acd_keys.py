@@ -395,6 +395,12 @@ def test_who_may_closes_the_centre_from_the_phone_and_opens_it_again_and_others_
     assert (began.centre, began.by) == ("demo", "agent:1001")
     assert closes(d, 7, False) == "emergency-off"
     assert [x.by for x in d.facts if isinstance(x, f.EmergencyEnded)] == ["agent:1001"]
+    noted = [(x.action, x.by, x.phone, x.done) for x in d.effects if isinstance(x, e.NoteInTrail)]
+    assert noted == [
+        ("emergency_begin", "agent:1002", P2, False),
+        ("emergency_begin", "agent:1001", P1, True),
+        ("emergency_end", "agent:1001", P1, True),
+    ]
     closes(d, 8, True)
     d.until(13 * 3600)
     assert dict(of_emergency(d.floor)) == {"demo": Lamp.OFF}, "it ends by itself at midnight"

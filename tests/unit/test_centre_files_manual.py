@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from callcore import centres
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, Centre, Outgoing
+from callcore.centres.queues import COMFORT_EVERY_S
+from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, Callbacks, Centre, Messages, Outgoing
 from tests.unit.test_holidays import cabinet
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "centre-file.md").read_text(encoding="utf-8")
@@ -50,11 +51,15 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
     apart = MANUAL[MANUAL.index("## `[outgoing]`") : MANUAL.index("## `[[contacts]]`")]
     for name, value in re.findall(pattern, apart):
         assert getattr(Outgoing(""), name) == float(value), name
-    menus = MANUAL[MANUAL.index("## `[[menus]]`") : MANUAL.index("## `[[queues]]`")]
+    messages = MANUAL[MANUAL.index("## `[messages]`") : MANUAL.index("## `[[queues]]`")]
+    for name, value in re.findall(pattern, messages):
+        of = Messages() if hasattr(Messages(), name) else Callbacks()
+        assert getattr(of, name) == int(value), name
+    menus = MANUAL[MANUAL.index("## `[[menus]]`") : MANUAL.index("## `[messages]`")]
     own = {"timeout_s": MENU_TIMEOUT_S, "tries": MENU_TRIES}
     assert {name: int(value) for name, value in re.findall(pattern, menus)} == own
-    rows = re.findall(pattern, MANUAL.replace(apart, "").replace(menus, ""))
-    assert len(rows) == 23
+    rows = re.findall(pattern, MANUAL.replace(apart, "").replace(menus, "").replace(messages, ""))
+    assert len(rows) == 26
     queue = mori(tmp_path).queues[1]  # which is given nothing but its id and name
     centres_own = {name for name, _ in rows if not hasattr(queue, name)}
     found = mori(tmp_path, re.sub(rf"(?m)^({'|'.join(centres_own)}) = .*\n", "", EXAMPLE))
@@ -69,5 +74,8 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         "lock_s": found.staff.lock_s,
         "recording_pause_s": found.staff.recording_pause_s,
         "lamp_waiting": found.staff.lamp_waiting,
+        "remember_language_days": found.remember_language_days,
+        "every_s": COMFORT_EVERY_S,
+        "again_s": found.queues[0].overflow[2].again_s,
     }
     assert held == {name: float(value) for name, value in rows}

@@ -325,6 +325,17 @@ def test_an_answer_goes_when_a_call_reaches_the_number_when_it_is_dropped_and_wh
     made.tell(i.SideReturned(at=made.at(later + 20), call=call, outcome=SideOutcome.NO_ANSWER))
     made.tell(i.AnswerAsked(at=made.at(later + 30), call=call, text="はい"))
     assert set(made.floor.answers) == {call}
+    # Written anew, and by its own timer gone; each time what the text was sealed under is destroyed, and no more.
+    made.tell(i.AnswerAsked(at=made.at(later + 40), call=call, text="いいえ"))
+    assert made.floor.answers[call].text.text == "いいえ"
+    over = i.Timer(i.TimerKind.ANSWER, call)
+    assert dict(made.floor.deadlines())[over] == made.floor.answers[call].until
+    made.tell(i.TimerFired(at=made.floor.answers[call].until, timer=over))
+    assert not made.floor.answers
+    destroyed = [x.sealed for x in made.effects if isinstance(x, e.DestroyKey)]
+    texts = [x.text.call for x in made.facts if isinstance(x, f.AnswerPrepared)]
+    assert sorted(destroyed) == sorted(texts) and not {*destroyed} & {x.id for x in made.floor.sides.values()}
+    assert all("/answer/" in name for name in destroyed)
 
 
 @pytest.mark.parametrize("outcome", [SideOutcome.CONNECTED, SideOutcome.REFUSED])

@@ -257,7 +257,8 @@ def test_a_third_caller_of_izunokuni_finds_both_lines_taken() -> None:
         )
         desk.tell(i.AdmissionDecided(at=at, call=CallId(name), open=True, source="pushed"))
         desk.tell(i.CallerHeld(at=at, call=CallId(name)))
-    ended = [effect for effect in desk.effects if isinstance(effect, e.EndWait)]
-    assert [(end.call, end.outcome, end.announcement) for end in ended] == [
-        ("c3", Outcome.OVERFLOW_FULL, "overflow")
-    ]
+    led = [effect for effect in desk.effects if isinstance(effect, e.LeadAside)]
+    assert [(each.call, each.menu, each.said[0]) for each in led] == [("c3", "izunokuni-full", "place-3")]
+    desk.tell(i.HangupRequested(at=at, channel=ChannelId("c3")))
+    desk.tell(i.ChannelGone(at=at, channel=ChannelId("c3"), cause=16))
+    assert desk.outcomes() == {"c3": Outcome.OVERFLOW_FULL.value}

@@ -10,13 +10,14 @@ import pytest
 
 from callcore.ami import cel
 from callcore.ami.translate import menu_keyed
-from callcore.centres import CentreFileErrors, read
+from callcore.centres import CentreFileErrors, load, read
 from callcore.centres.diagram import drawn
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId, ChannelId, Instant
 from callcore.domain.stages import Choice, Outcome
 from callcore.pbx.render import render
+from callcore.prompts import shelf
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 from tests.unit.test_render import settings, text
 
@@ -39,6 +40,7 @@ def problems(folder: Path, *changes: tuple[str, str]) -> str:
 
 
 LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
+LEAVE = '\n[[menus.keys]]\nkey = "2"\nmessage = true\n'
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,12 @@ LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
         (LOST, LOST.replace('"1"', '"A"'), '"key" can\'t be "A"', "使えません"),
         (LOST, LOST + "end = true\n", "exactly one thing (this one to 2)", "行き先はひとつ"),
         (LOST, '[[menus.keys]]\nkey = "1"\n', "exactly one thing (this one to 0)", "行き先はひとつ"),
-        (LOST, '[[menus.keys]]\nkey = "1"\nmenu = "lost-card"\n', "leads round in the menus", "回るだけ"),
+        (
+            LOST + LEAVE,
+            '[[menus.keys]]\nkey = "1"\nmenu = "lost-card"\n',
+            "leads round in the menus",
+            "回るだけ",
+        ),
         (LOST, '[[menus.keys]]\nkey = "1"\nqueue = "general"\n', "out of hours a key can't lead", "時間外の"),
         (
             'closed_menu = "night-language"',
@@ -68,6 +75,25 @@ LOST = '[[menus.keys]]\nkey = "1"\nforward = "0120950178"\n'
         ("skills = { en = 1, zh = 1 }", "skills = { en = 1 }", "", ""),
         ('say = "lost_card"', 'say = "Lost-Card"', "can't be a kind of announcement", "案内の種類"),
         ('menu = "language"', 'menu = "speech"', 'no menu "speech"', "メニュー"),
+        ('menu = "full"', 'menu = "fully"', 'no menu "fully"', "メニュー"),
+        ('then = "menu"\nmenu = "full"', 'then = "menu"', 'asks for "menu"', "必要です"),
+        ('then = "announce"', 'then = "announce"\nagain_s = 5', '"again_s" goes with', "のときだけ"),
+        (
+            LOST,
+            '[[menus.keys]]\nkey = "1"\nwait = true\n',
+            "for a menu of callers who wait",
+            "待っている人の",
+        ),
+        ("wait = true", 'queue = "general"', "who waits already can't choose", "待っている人の"),
+        ("wait = true", 'language = "en"', "who waits already can't choose", "待っている人の"),
+        (
+            'say = ["have_ready", "hours_info"]',
+            "place = false\nwait = false",
+            "nothing is said to who waits",
+            "言うことがひとつもありません",
+        ),
+        ('say = ["have_ready", "hours_info"]', 'say = ["Ready"]', "can't be a kind of", "案内の種類"),
+        ("every_s = 60", "every_s = 5", '"every_s" must be 10 to 3600', "10 から 3600"),
     ],
 )
 def test_a_menu_that_leads_nowhere_is_refused_in_both_languages(
@@ -110,6 +136,9 @@ def test_the_menus_are_drawn_with_every_key_and_where_they_end() -> None:
     assert 'oita-night-language -->|"3 zh"| oita-lost-card' in chart
     assert '(["転送 / forward 0120950178"])' in chart
     assert 'oita-lost-card -.->|"2 × 5 s"| oita-told' in chart
+    assert 'izunokuni-general-lines["総合案内: lines"] --> izunokuni-full' in chart
+    assert 'izunokuni-full -->|"1"| izunokuni-line' in chart
+    assert 'izunokuni-full -.->|"2 × 5 s"| izunokuni-line' in chart
     assert "ageo" not in chart
 
 
@@ -131,9 +160,12 @@ def test_random_keys_always_come_to_an_end(seed: int) -> None:
     found = read(PROJECT / "centres")
     site = chance.choice([each for each in found.centres if each.menus])
     menus = {menu.id: menu for menu in site.menus}
-    is_open = chance.random() < 0.5
-    name = site.numbers[0].menu if is_open else site.closed_menu
-    assert name is not None
+    starts = [
+        *((number.menu, "agent") for number in site.numbers),
+        (site.closed_menu, "announcement"),
+        *((rule.menu, "line") for queue in site.queues for rule in queue.overflow),
+    ]
+    name, goes_on = chance.choice([(menu, end) for menu, end in starts if menu is not None])
     end, misses = "", 0
     for _ in range(30):
         menu = menus[name]
@@ -141,7 +173,7 @@ def test_random_keys_always_come_to_an_end(seed: int) -> None:
         if key is None:
             misses += 1
             if misses >= menu.tries:
-                end = "agent" if is_open else "announcement"
+                end = goes_on
                 break
         elif key.choice is Choice.MENU:
             name, misses = key.to, 0
@@ -266,3 +298,75 @@ def test_cel_tells_the_way_through_the_menus_and_a_forward_is_no_answer() -> Non
     )
     assert [each.choice for each in trace.menus] == [Choice.FORWARD]
     assert trace.answered is None
+
+
+# -- a language that is remembered -------------------------------------------------------------------------------
+
+
+def chooses(d: Desk, s: float, call: str, language: str | None, *, key: str = "2", **more: object) -> None:
+    told = i.ChannelArrived(
+        at=d.at(s), node=NODE, channel=ChannelId(call), name="x", number=NUMBER, caller="0312345678"
+    )
+    d.tell(replace(told, **{k: v for k, v in more.items() if k == "caller"}))  # type: ignore[arg-type]
+    d.tell(i.AdmissionDecided(at=d.at(s), call=CallId(call), open=True, source="pushed"))
+    keyed = i.MenuKeyed(
+        at=d.at(s), call=CallId(call), menu="demo-l", key=key, choice=Choice.LANGUAGE, language=language
+    )
+    d.tell(replace(keyed, **{k: v for k, v in more.items() if k == "withheld"}))  # type: ignore[arg-type]
+
+
+def remembering(days: int = 30) -> Desk:
+    made = replace(centre(1), languages=("ja", "en"), remember_language_days=days)
+    return Desk().begin(configuration(made))
+
+
+def test_a_chosen_language_is_remembered_for_the_centres_days() -> None:
+    d = remembering()
+    chooses(d, 10, "c1", "en")
+    [known] = d.floor.tongues.values()
+    assert (known.language, known.caller.text) == ("en", "0312345678")
+    assert known.until == d.at(10 + 30 * 86_400)
+
+
+@pytest.mark.parametrize(
+    ("days", "more"),
+    [(0, {}), (30, {"caller": None}), (30, {"withheld": True}), (30, {"key": "known"})],
+    ids=["not wanted", "no number", "withheld", "was known"],
+)
+def test_a_language_is_not_remembered(days: int, more: dict[str, object]) -> None:
+    d = remembering(days)
+    chooses(d, 10, "c1", "en", **more)  # type: ignore[arg-type]
+    assert not d.floor.tongues
+    assert d.floor.calls[CallId("c1")].language == "en", "it holds for this call all the same"
+
+
+def test_the_step_of_a_remembered_language_is_told_in_words() -> None:
+    d = remembering()
+    chooses(d, 10, "c1", "en", key="known")
+    [fact] = d.told(f.MenuAnswered)
+    assert isinstance(fact, f.MenuAnswered) and "remembered" in fact.reason
+
+
+def test_languages_whose_time_is_over_are_let_go() -> None:
+    d = remembering(1)
+    for n in range(256):
+        chooses(d, 10, f"c{n}", "en")
+    chooses(d, 10 + 86_400, "late", "en")
+    assert list(d.floor.tongues) == ["late"]
+
+
+def test_a_phrase_for_who_waits_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    sounds = tmp_path / "prompts"
+    for owner in ("oita", *shelf.LANGUAGES, shelf.COMMON):
+        (sounds / owner).parent.mkdir(exist_ok=True)
+        (sounds / owner).symlink_to(PROJECT / "ivr_prompts" / owner)
+    (tmp_path / "oita.toml").write_text(
+        OITA.replace('say = ["have_ready", "hours_info"]', 'say = ["have_ready", "hours_info", "closed"]'),
+        "utf-8",
+    )
+    with pytest.raises(CentreFileErrors) as raised:
+        load(tmp_path, sounds)
+    said = raised.value.texts("en")
+    assert len(said) == 4 and "the phrase closed (ja) for who waits is" in said[0]
+    (tmp_path / "oita.toml").write_text(OITA, "utf-8")
+    assert load(tmp_path, sounds).centres[0].queues[0].comfort is not None

@@ -21,7 +21,7 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-SHIPPED_MB = 31
+SHIPPED_MB = 34
 
 OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
 CLOSED = "本日は終了しました。"
@@ -49,9 +49,23 @@ LOST_CARD = (
     "マイナンバーカードノフンシツヤトーナンデ、カードノリヨーヲイチジテーシスルカタワ、イチヲオシテクダサイ。"
     "ニジューヨジカンタイオーノマドグチニオツナギシマス。"
 )
+OVERFLOW_MENU = (
+    "コノママオマチニナルカタワ、イチヲ。コチラカラノオデンワヲゴキボーノカタワ、ニヲ。ゴヨーケンヲロクオンシテイタダクカタワ、サンヲ。"
+    "ウケツケジカンノゴアンナイワ、ヨンヲ。マイナンバーソーゴーフリーダイヤルニオツナギスルカタワ、ゴヲオシテクダサイ。"
+)
+HAVE_READY = "カードヲオモチノカタワ、オテモトニゴヨーイクダサイ。"
 READINGS = {
+    "oita/ja/overflow_menu": OVERFLOW_MENU,
+    "izunokuni/ja/overflow_menu": OVERFLOW_MENU,
+    "oita/ja/have_ready": HAVE_READY,
+    "izunokuni/ja/have_ready": HAVE_READY,
+    "oita/ja/hours_info": "ウケツケワ、ヘージツノハチジサンジュップンカラジューハチジマデデス。",
+    "izunokuni/ja/hours_info": (
+        "ウケツケジカンワ、ヘージツノゴゼンハチジサンジュップンカラゴゴゴジジューゴフンマデ、"
+        "シュクジツヲノゾクモクヨービワ、ゴゴシチジマデデス。ドヨービ、ニチヨービ、シュクジツワ、オヤスミデス。"
+    ),
     "oita/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
-    "oita/ja/lost_card": LOST_CARD,
+    "oita/ja/lost_card": LOST_CARD + "ゴヨーケンヲロクオンシテイタダクカタワ、ニヲオシテクダサイ。",
     "sogo/ja/language_choice": "ニホンゴワ、イチヲオシテクダサイ。",
     "sogo/ja/lost_card": LOST_CARD,
     "oita/ja/recording_notice": SAME["recording_notice"],
@@ -225,6 +239,17 @@ READINGS = {
     "ja/greeting": (
         "オデンワアリガトーゴザイマス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
     ),
+    "common/ja/callback-call": "オリカエシノデンワデス。コレカラハッシンシマス。",
+    "ja/callback_confirm": "イマオカケノバンゴーニ、コチラカラオデンワイタシマス。ヨロシケレバ、イチヲオシテクダサイ。",
+    "ja/callback_unavailable": (
+        "オソレイリマスガ、イマオカケノバンゴーニワ、コチラカラオデンワスルコトガデキマセン。"
+    ),
+    "ja/message_empty": "オコエガ、キキトレマセンデシタ。",
+    "ja/message_full": "ロクオンデキルジカンガ、オワリマシタ。",
+    "ja/message_invite": (
+        "オナマエトゴヨーケンヲ、ハッシンオンノアトニオハナシシクダサイ。"
+        "オワリマシタラ、シャープヲオスカ、デンワヲオキリクダサイ。"
+    ),
     "ja/message_offer": "ゴヨーケンヲロクオンシテイタダクコトモデキマス。ゴキボーノカタワ、ニヲオシテクダサイ。",
     "ja/message_taken": (
         "ゴヨーケンヲウケタマワリマシタ。タントーシャカラゴレンラクイタシマス。オデンワアリガトーゴザイマシタ。"
@@ -289,8 +314,10 @@ def test_every_language_of_every_shipped_centre_can_be_heard_and_a_substitute_is
     for centre in configuration.centres:
         kinds = set(shelf.CALLERS_KINDS) - ({"overflow"} if centre.id in ("ageo", "portal") else set())
         menus = {menu.say for menu in centre.menus if menu.say}
-        assert menus == ({"language_choice", "lost_card"} if centre.id in ("oita", "sogo") else set())
-        kinds |= menus
+        asked = {"language_choice", "lost_card"} if centre.id in ("oita", "sogo") else set()
+        waits = centre.id in ("oita", "izunokuni")
+        assert menus == asked | ({"overflow_menu"} if waits else set())
+        kinds |= menus | ({"have_ready", "hours_info"} if waits else set())
         told = {(a.kind, a.language) for a in centre.announcements if a.audio}
         assert told == {(kind, language) for kind in kinds for language in centre.languages}
         assert centre.phrases == ((("tl", "en"),) if centre.id == "sogo" else ())

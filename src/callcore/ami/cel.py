@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from callcore.ami.translate import OVERFLOWS, caller_number, menu_keyed, side_kind, side_outcome
+from callcore.ami.translate import OVERFLOWS, SAID, caller_number, menu_keyed, side_kind, side_outcome
 from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant, PhoneId
-from callcore.domain.inputs import CallTraced, MenuKeyed, SideTraced, TalkTraced
+from callcore.domain.inputs import CallTraced, MenuKeyed, MessageTold, SideTraced, TalkTraced
 from callcore.domain.stages import Choice, Outcome, Party, SideKind, SideOutcome
 from callcore.runtime import dialplan
 
@@ -92,6 +92,7 @@ class _Trace:
     open: bool | None = None
     entered: Instant | None = None
     net: Instant | None = None
+    held: Instant | None = None
     inside: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
@@ -108,6 +109,8 @@ class _Trace:
     overflow: tuple[Instant, Outcome] | None = None
     emergency: bool = False
     menus: list[MenuKeyed] = field(default_factory=list)
+    messages: list[MessageTold] = field(default_factory=list)
+    callback: Instant | None = None
     forwarded: bool = False
     """To an outside number, chosen in a menu: no agent is in that bridge."""
     blocked: bool = False
@@ -226,6 +229,8 @@ def _fold(trace: _Trace, line: Line) -> None:
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
             if line.user == "callcore-net":
                 trace.net = line.at
+            else:
+                trace.held = line.at
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
@@ -240,6 +245,12 @@ def _fold(trace: _Trace, line: Line) -> None:
             if keyed is not None:
                 trace.menus.append(keyed)
                 trace.forwarded = keyed.choice is Choice.FORWARD
+        case "USER_DEFINED" if mine and line.user == "callcore-callback":
+            trace.callback = line.at
+        case "USER_DEFINED" if mine and line.user == "callcore-message":
+            said = SAID.get(_extra(line, "extra"))
+            if said is not None:
+                trace.messages.append(MessageTold(at=line.at, call=CallId(line.unique), said=said))
         case "BRIDGE_ENTER" | "BRIDGE_EXIT" if trace.forwarded:
             pass
         case "BRIDGE_ENTER":
@@ -323,6 +334,9 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         overflow=trace.overflow,
         emergency=trace.emergency,
         menus=tuple(trace.menus),
+        held=trace.held,
+        messages=tuple(trace.messages),
+        callback=trace.callback,
         blocked=trace.blocked,
         insisted=trace.insisted,
         last=trace.last,

@@ -46,6 +46,14 @@ class _NotPlaced(Exception):
         self.caller_gone = caller_gone
 
 
+def _may_leave(status: Event, *, cut: bool) -> bool:
+    """Whether the channel is inside the blocking wait; or, if that may be cut off, a phrase."""
+    application = status.get("Application")
+    if application == dialplan.WAITING_APPLICATION:
+        return True
+    return cut and application == dialplan.SAYING_APPLICATION and status.get("Context") == dialplan.COMFORT
+
+
 class Performer:
     """Carries out one effect at a time per call of `perform`; many may run beside each other."""
 
@@ -81,6 +89,8 @@ class Performer:
                     await self._withdraw(effect)
                 case e.EndWait():
                     return await self._end_wait(effect)
+                case e.LeadAside():
+                    return await self._lead_aside(effect)
                 case e.MoveCaller():
                     await self._set(effect.channel_name, f"__{dialplan.QUEUE}", effect.queue)
                 case e.ReclaimCaller():
@@ -109,6 +119,10 @@ class Performer:
                         CallerID=f"<{effect.number}>",
                         Async="true",
                     )
+                case e.CallBack():
+                    return await self._call_back(effect)
+                case e.HangUp():
+                    await self._hang_up(effect.channel)
                 case e.SayInTalk():
                     await self._call(
                         Action="Originate",
@@ -123,6 +137,8 @@ class Performer:
                     await asyncio.to_thread(self._protect, effect.call)
                 case e.SwitchRecording():
                     return await self._switch_recording(effect)
+                case e.AskPin():
+                    await self._set(effect.channel_name, dialplan.STEP, "pin")
                 case e.Reply():
                     await self._set(effect.channel_name, dialplan.REPLY, effect.word)
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
@@ -148,11 +164,12 @@ class Performer:
             return None
         return next((row for row in rows if row.name == "Status"), None)
 
-    async def _waiting(self, channel_name: str) -> Event | None:
-        """The channel once it is inside the blocking wait, or as it is after `HOLD_WAIT_S`; None: it is gone."""
+    async def _waiting(self, channel_name: str, *, cut: bool = False) -> Event | None:
+        """The channel once it is inside the blocking wait (`cut`: or a phrase), or as it is after `HOLD_WAIT_S`; None:
+        it is gone."""
         status = await self._status(channel_name)
         deadline = time.monotonic() + HOLD_WAIT_S
-        while status is not None and status.get("Application") != dialplan.WAITING_APPLICATION:
+        while status is not None and not _may_leave(status, cut=cut):
             if time.monotonic() >= deadline:
                 break
             await self._sleep(LOOK_EVERY_S)
@@ -166,8 +183,11 @@ class Performer:
                 effect.channel_name,
                 dialplan.OFFER,
                 dialplan.offer_extension(effect.offer, effect.phones, effect.ring_s),
-                phones=dialplan.phone_list(effect.offer, effect.phones) if several else None,
+                first=(dialplan.PHONES, dialplan.phone_list(effect.offer, effect.phones))
+                if several
+                else None,
                 offer=effect.offer,
+                cut=effect.cut,
             )
         except _NotPlaced as why:
             return i.OfferNotPlaced(
@@ -187,10 +207,35 @@ class Performer:
                 effect.channel_name,
                 dialplan.OVERFLOW,
                 dialplan.overflow_extension(effect.outcome.value, said),
+                cut=effect.cut,
             )
         except _NotPlaced as why:
             return i.WaitNotEnded(
                 at=self._now(), call=effect.call, reason=str(why), caller_gone=why.caller_gone
+            )
+        return None
+
+    async def _lead_aside(self, effect: e.LeadAside) -> i.Input | None:
+        """To a phrase; or into a menu, and then what is said in front of it stands on the channel first."""
+        number = effect.number
+        try:
+            if effect.menu is None:
+                extension = dialplan.comfort_extension(number, *effect.said)
+                await self._redirect(effect.channel_name, dialplan.COMFORT, extension)
+            else:
+                await self._redirect(
+                    effect.channel_name,
+                    dialplan.OVERFLOW_MENU,
+                    dialplan.menu_extension(number, effect.menu),
+                    first=(dialplan.SAID, dialplan.said_first(number, effect.said)),
+                )
+        except _NotPlaced as why:
+            return i.AsideNotBegun(
+                at=self._now(),
+                call=effect.call,
+                number=number,
+                reason=str(why),
+                caller_gone=why.caller_gone,
             )
         return None
 
@@ -200,22 +245,24 @@ class Performer:
         context: str,
         extension: str,
         *,
-        phones: str | None = None,
+        first: tuple[str, str] | None = None,
         offer: OfferId | None = None,
+        cut: bool = False,
     ) -> None:
         """Redirect the caller out of the blocking wait. Raises `_NotPlaced` when it was surely not done.
 
-        `phones`: the list that must stand on the channel first. `offer`: what it is done for, if for an offer."""
+        `first`: the variable that must stand on the channel before. `offer`: what it is done for, if for an offer.
+        `cut`: out of a phrase too, which is a blocking application like the wait."""
         if not await self._entitled():
             raise _NotPlaced("心拍が届いていない / no heartbeat of ours has reached Asterisk")
         try:
-            status = await self._waiting(channel_name)
+            status = await self._waiting(channel_name, cut=cut)
             if status is None:
                 raise _NotPlaced("入電者のチャネルがない / the caller's channel is gone", caller_gone=True)
-            if status.get("Application") != dialplan.WAITING_APPLICATION:
+            if not _may_leave(status, cut=cut):
                 raise _NotPlaced(f"待ち行列にいない ({status.get('Application')}) / not on the waiting line")
-            if phones is not None:
-                await self._set(channel_name, dialplan.PHONES, phones)
+            if first is not None:
+                await self._set(channel_name, *first)
         except (ActionTimeout, LinkDown, ActionFailed, WireError) as error:
             raise _NotPlaced(f"Asterisk に確認できない / cannot ask Asterisk: {error}") from None
         if offer is not None:
@@ -240,10 +287,33 @@ class Performer:
         status = await self._status(effect.channel)
         if status is None or status.get("ChannelState") == CHANNEL_UP:
             return
+        await self._hang_up(effect.channel)
+
+    async def _hang_up(self, channel: str) -> None:
         try:
-            await self._call(Action="Hangup", Channel=effect.channel, Cause=ANSWERED_ELSEWHERE)
+            await self._call(Action="Hangup", Channel=channel, Cause=ANSWERED_ELSEWHERE)
         except ActionFailed:
-            log.debug("the leg was gone already", offer=effect.offer)
+            log.debug("the leg was gone already", channel=channel)
+
+    async def _call_back(self, effect: e.CallBack) -> i.Input | None:
+        """Have the phone rung. Only a plain refusal is told: what came of no answer is seen on Asterisk."""
+        try:
+            await self._call(
+                Action="Originate",
+                Channel=f"PJSIP/{effect.phone}",
+                ChannelId=effect.side,
+                Context=dialplan.CALLBACK,
+                Exten=effect.number,
+                Priority="1",
+                Timeout=str(effect.ring_s * 1000),
+                CallerID=f'"{effect.shown}" <{effect.number}>',
+                Async="true",
+            )
+        except ActionFailed as error:
+            self.refused += 1
+            log.warning("call-back not placed", side=effect.side, why=str(error))
+            return i.CallbackNotPlaced(at=self._now(), side=effect.side)
+        return None
 
     async def _reclaim(self, effect: e.ReclaimCaller) -> None:
         if not await self._entitled():

@@ -6,13 +6,13 @@ the desk that knows PINs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
 from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
-from callcore.domain.stages import Choice, Device, OfferStage, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, OfferStage, Said, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
 
@@ -210,6 +210,7 @@ def side_outcome(result: str, cause: str) -> SideOutcome:
 
 NAMED_KEYS = {"star": "*", "hash": "#"}
 CHOICES = {choice.value: choice for choice in Choice}
+SAID = {said.value: said for said in Said}
 
 
 def menu_keyed(at: Instant, call: str, menu: str | None, key: str, chose: str) -> i.MenuKeyed | None:
@@ -265,11 +266,20 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 blocked=decision == "blocked",
             )
         case "CallcoreMenu" if call is not None:
-            return menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
+            keyed = menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
+            withheld = event.get("Withheld") == "yes"
+            return keyed if keyed is None or not withheld else replace(keyed, withheld=True)
+        case "CallcoreCallback" if call is not None:
+            return i.CallbackTold(at=at, call=CallId(call))
+        case "CallcoreMessage" if call is not None:
+            said = SAID.get(event.get("Said") or "")
+            return None if said is None else i.MessageTold(at=at, call=CallId(call), said=said)
         case "CallcoreInsisted" if call is not None:
             return i.CallerInsisted(at=at, call=CallId(call))
         case "CallcoreHeld" if call is not None:
-            return i.CallerHeld(at=at, call=CallId(call))
+            aside = event.get("Aside") or ""
+            known = aside.isascii() and aside.isdigit() and len(aside) < 10
+            return i.CallerHeld(at=at, call=CallId(call), aside=int(aside) if known else None)
         case "CallcoreNet" if call is not None:
             return i.CallerInNet(at=at, call=CallId(call))
         case "CallcoreApology" if call is not None:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from callcore.audit.span import Span, made_at
 from callcore.domain.ids import SECOND
+from callcore.runtime.dialplan import MESSAGE_ENDS
 
 PCM = 1
 """Format tag of plain samples (Multimedia Programming Interface 1.0, "WAVE form data")."""
@@ -70,10 +71,13 @@ def _header(file: BinaryIO) -> tuple[int, int, int] | None:
 
 def shelf(folder: Path, span: Span) -> dict[str, Sound]:
     """The recordings of calls that arrived around the span, by the name that stands before `.wav`; and files that
-    bear no call's name, by when they were last written. Raises OSError when the folder cannot be read.
+    bear no call's name, by when they were last written. Messages are no recordings of talks. Raises OSError when the
+    folder cannot be read.
     """
     found: dict[str, Sound] = {}
     for path in sorted(folder.glob("*.wav")):
+        if path.name.endswith(MESSAGE_ENDS):
+            continue
         made = made_at(path.stem)
         if span.near(made if made is not None else round(path.stat().st_mtime * SECOND)):
             found[path.stem] = look(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from callcore.centres.problems import Problem
 from callcore.centres.sheet import Table
-from callcore.domain.centre import Announcement
+from callcore.domain.centre import PHRASE_MOST_S, Announcement
 from callcore.domain.ids import CentreId
 from callcore.prompts import shelf, spoken
 
@@ -230,6 +230,20 @@ def _warn(top: Table, language: str, other: str, kinds: list[str]) -> None:
             "each takes its place with callcore apply",
         )
     )
+
+
+def check_phrases(top: Table, told: Iterable[Announcement], kinds: tuple[str, ...], sounds: Path) -> None:
+    """Notes what is said to who waits and is too long: an agent may be kept for its end."""
+    for each in told:
+        made = shelf.made_of(sounds, each.sound) if each.kind in kinds else None
+        if made is not None and made.duration_s > PHRASE_MOST_S:
+            top.sheet.wrong(
+                top.at("announcements", each.kind, each.language),
+                f"待ち中の案内「{each.kind}」({each.language})が {made.duration_s:.1f} 秒あります",
+                f"the phrase {each.kind} ({each.language}) for who waits is {made.duration_s:.1f} s long",
+                f"{PHRASE_MOST_S} 秒以内にするか、文を2つに分けてください",
+                f"make it {PHRASE_MOST_S} s at most, or two of it",
+            )
 
 
 def of_phones(sounds: Path, languages: Iterable[str]) -> list[Problem]:

@@ -10,16 +10,34 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from callcore.centres.names import QUEUE, known
+from callcore.centres.names import MENU, QUEUE, known
 from callcore.centres.sheet import Once, Table, nearest
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, MENU_TRIES_MOST, Menu, MenuKey, Number
+from callcore.domain.centre import (
+    CALLBACK_ATTEMPTS,
+    CALLBACK_DISTANCE_S,
+    MENU_TIMEOUT_S,
+    MENU_TRIES,
+    MENU_TRIES_MOST,
+    MESSAGE_DUE_S,
+    MESSAGE_KEEP_DAYS,
+    MESSAGE_LONGEST_S,
+    MESSAGE_SILENCE_S,
+    Callbacks,
+    Menu,
+    MenuKey,
+    Messages,
+    Number,
+    Queue,
+)
 from callcore.domain.ids import CentreId, QueueId
 from callcore.domain.stages import Choice
 
-MENU = ("メニュー", "menu")
 KEYS = tuple("0123456789*#")
 TIMEOUT_MOST_S = 30
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
+MESSAGE_KINDS = ("message_invite", "message_taken", "message_full", "message_empty")
+"""What is said around the tone."""
+CALLBACK_KINDS = ("callback_confirm", "callback_taken", "callback_unavailable")
 _WHERE = {"queue": Choice.QUEUE, "menu": Choice.MENU, "say": Choice.SAY, "forward": Choice.FORWARD}
 
 
@@ -30,10 +48,16 @@ class Menus:
     menus: tuple[Menu, ...]
     tables: tuple[Table, ...]
 
+    def leads(self, to: Choice) -> bool:
+        """Whether any key leads there."""
+        return any(key.choice is to for menu in self.menus for key in menu.keys)
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """The announcements that they say."""
         said = [menu.say for menu in self.menus]
+        said += [kind for kind in MESSAGE_KINDS if self.leads(Choice.MESSAGE)]
+        said += [kind for kind in CALLBACK_KINDS if self.leads(Choice.CALLBACK)]
         said += [key.to for menu in self.menus for key in menu.keys if key.choice is Choice.SAY]
         return tuple(dict.fromkeys(kind for kind in said if kind))
 
@@ -64,6 +88,30 @@ def read_menus(
         table.close()
         menus.append(Menu(f"{centre}-{short}", say, tuple(keys), choice, timeout_s, tries))
     return Menus(tuple(menus), tuple(tables))
+
+
+def read_messages(top: Table) -> Messages:
+    """`[messages]`: what callers may leave."""
+    table = top.table("messages", required=False)
+    read = Messages(
+        table.integer("longest_s", MESSAGE_LONGEST_S, 10, 600),
+        table.integer("silence_s", MESSAGE_SILENCE_S, 2, 30),
+        table.integer("due_s", MESSAGE_DUE_S, 60, 30 * 86_400),
+        table.integer("keep_days", MESSAGE_KEEP_DAYS, 1, 3660),
+    )
+    table.close()
+    return read
+
+
+def read_callbacks(top: Table) -> Callbacks:
+    """`[callbacks]`: how often who asked for it is tried to be called back."""
+    table = top.table("callbacks", required=False)
+    read = Callbacks(
+        table.integer("attempts", CALLBACK_ATTEMPTS, 1, 10),
+        table.integer("distance_s", CALLBACK_DISTANCE_S, 60, 86_400),
+    )
+    table.close()
+    return read
 
 
 def _kind(table: Table, key: str, example: str) -> str:
@@ -105,6 +153,15 @@ def _key(
     if table.given("end"):
         table.only_true("end")
         found.append((Choice.END, ""))
+    if table.given("wait"):
+        table.only_true("wait")
+        found.append((Choice.WAIT, ""))
+    if table.given("message"):
+        table.only_true("message")
+        found.append((Choice.MESSAGE, ""))
+    if table.given("callback"):
+        table.only_true("callback")
+        found.append((Choice.CALLBACK, ""))
     if language is not None and not found:
         return MenuKey(sign, Choice.LANGUAGE, "", language)
     if len(found) != 1:
@@ -112,8 +169,8 @@ def _key(
             table.path,
             f"キーひとつに行き先はひとつです(今は {len(found)} つ)",
             f"a key leads to exactly one thing (this one to {len(found)})",
-            "menu、queue、say、forward、end のどれかひとつか、language を書いてください",
-            "write one of menu, queue, say, forward, end, or a language",
+            "menu、queue、say、forward、wait、message、callback、end のどれかひとつか、language を書いてください",
+            "write one of menu, queue, say, forward, wait, message, callback, end, or a language",
         )
         return MenuKey(sign, Choice.END)
     kind, to = found[0]
@@ -146,12 +203,22 @@ def _target(
             return table.digits(key, "0120950178", 3, 15)
 
 
-def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], closed: str | None) -> None:
-    """Menus that nobody reaches, circles without an end, and keys that lead to an agent out of hours."""
+def check_menus(
+    found: Menus,
+    centre: CentreId,
+    numbers: tuple[Number, ...],
+    closed: str | None,
+    queues: tuple[Queue, ...],
+) -> None:
+    """Menus that nobody reaches, circles without an end, keys that lead to an agent out of hours, and keys that are not
+    for who waits already, or only for them."""
     menus = {menu.id: menu for menu in found.menus}
     tables = dict(zip((menu.id for menu in found.menus), found.tables, strict=True))
     by_night = _reached(menus, [] if closed is None else [closed])
-    reached = by_night | _reached(menus, [number.menu for number in numbers if number.menu is not None])
+    arriving = by_night | _reached(menus, [number.menu for number in numbers if number.menu is not None])
+    rules = [rule.menu for queue in queues for rule in queue.overflow]
+    waiting = _reached(menus, [menu for menu in rules if menu is not None])
+    reached = arriving | waiting
     for name, menu in menus.items():
         table, short = tables[name], name.removeprefix(f"{centre}-")
         if name not in reached:
@@ -160,9 +227,9 @@ def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], clo
                 f"メニュー「{short}」に行く道がありません",
                 f'nobody reaches the menu "{short}"',
                 f'[[numbers]] に menu = "{short}"、[centre] に closed_menu = "{short}"、'
-                "またはほかのメニューのキーから行けるようにしてください",
+                "またはほかのメニューのキーか溢れの規則から行けるようにしてください",
                 f'begin there from [[numbers]] (menu = "{short}") or [centre] (closed_menu = "{short}"), or lead a key '
-                "of another menu to it",
+                "of another menu or an overflow rule to it",
             )
         ends = [
             key
@@ -178,15 +245,32 @@ def check_menus(found: Menus, centre: CentreId, numbers: tuple[Number, ...], clo
                 "どれかのキーを、待ち行列、案内、転送、終了のどれかにつないでください",
                 "lead one key of the circle to a queue, an announcement, an outside number or the end",
             )
+        for n, key in enumerate(menu.keys):
+            if name in waiting and (key.choice is Choice.QUEUE or key.language is not None):
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    "待っている人のメニューでは、言語や待ち行列は選べません",
+                    "who waits already can't choose a language or a queue",
+                    "wait、say、forward、message、callback、menu、end のどれかを書いてください",
+                    "write wait, say, forward, message, callback, menu or end",
+                )
+            if name in arriving and key.choice is Choice.WAIT:
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    "「wait」は、待っている人のメニュー(溢れの規則の menu)だけで使えます",
+                    '"wait" is for a menu of callers who wait (an overflow rule\'s) only',
+                    "queue などを書くか、このメニューに来る道を分けてください",
+                    "write e.g. queue, or make a menu of its own for those",
+                )
         if name in by_night:
             for n, key in enumerate(menu.keys):
-                if key.choice is Choice.QUEUE:
+                if key.choice in (Choice.QUEUE, Choice.CALLBACK):
                     table.sheet.wrong(
                         table.at("keys", n),
                         "時間外のメニューから、オペレーターにはつなげません",
                         "out of hours a key can't lead to an agent",
-                        "queue の代わりに say、forward、menu、end のどれかを書いてください",
-                        "write say, forward, menu or end instead of queue",
+                        "queue や callback の代わりに say、forward、message、menu、end のどれかを書いてください",
+                        "write say, forward, message, menu or end instead of queue or callback",
                     )
 
 

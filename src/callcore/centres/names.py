@@ -10,6 +10,7 @@ from callcore.domain.ids import CentreId
 
 QUEUE = ("待ち行列", "queue")
 PHONE = ("電話機", "phone")
+MENU = ("メニュー", "menu")
 
 
 class Taken:

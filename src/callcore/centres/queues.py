@@ -5,12 +5,13 @@ What names another centre is kept in `Reach`es and looked at by `callcore.centre
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from callcore.centres.lines import Path
-from callcore.centres.names import QUEUE, Taken, known
+from callcore.centres.names import MENU, QUEUE, Taken, known
 from callcore.centres.sheet import Sheet, Table
-from callcore.domain.centre import Cause, Order, Overflow, Queue, Rung
+from callcore.domain.centre import Cause, Comfort, Order, Overflow, Queue, Rung
 from callcore.domain.ids import CentreId, QueueId
 from callcore.domain.stages import Treatment
 
@@ -18,7 +19,10 @@ _DEFAULT = Queue(QueueId(""), "")
 _LONGEST_S = 14400
 _CAUSES = ("waiting", "per_agent", "lines", "longest_wait_s", "estimated_wait_s", "no_agent")
 """As they are written: what counts seconds says so."""
-_TARGETS = {Treatment.QUEUE: "queue", Treatment.AGENTS: "agents_of"}
+_TARGETS = {Treatment.QUEUE: "queue", Treatment.AGENTS: "agents_of", Treatment.MENU: "menu"}
+_KIND = re.compile(r"[a-z][a-z_]{0,31}")
+COMFORT_EVERY_S = 60
+"""Between two rounds of phrases, where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,22 @@ class Reach:
 
 
 def read_queues(
-    tables: list[Table], centre: CentreId, lines: int | None, taken: Taken, reaches: list[Reach]
+    tables: list[Table],
+    centre: CentreId,
+    lines: int | None,
+    taken: Taken,
+    reaches: list[Reach],
+    menus: list[str],
 ) -> tuple[Queue, ...]:
-    """Every queue of a file, each checked against the others."""
+    """Every queue of a file, each checked against the others. `menus`: of all menus of the file, with the centre in
+    front."""
     ids: list[QueueId] = []
     for table in tables:
         short = table.name("id", "general")
         ids.append(QueueId(f"{centre}-{short}"))
         taken.queues.claim(table, "id", ids[-1] if short else "")
     queues = [
-        _Reader(table, name, centre, ids, lines, reaches).queue()
+        _Reader(table, name, centre, ids, lines, reaches, menus).queue()
         for table, name in zip(tables, ids, strict=True)
     ]
     _circles(tables, queues)
@@ -61,8 +71,10 @@ class _Reader:
         ids: list[QueueId],
         lines: int | None,
         reaches: list[Reach],
+        menus: list[str],
     ) -> None:
         self.table = table
+        self.menus = menus
         self.name = name
         self.centre = centre
         self.ids = ids
@@ -101,9 +113,44 @@ class _Reader:
                 f"write {queue.acw_s} or more",
             )
         queue = replace(queue, ladder=self._ladder(queue))
-        queue = replace(queue, overflow=self._overflow(queue))
+        queue = replace(queue, overflow=self._overflow(queue), comfort=self._comfort())
         table.close()
         return queue
+
+    # -- comfort ----------------------------------------------------------------------------------------------
+
+    def _comfort(self) -> Comfort | None:
+        if not self.table.given("comfort"):
+            return None
+        table = self.table.table("comfort", required=False)
+        every_s = table.integer("every_s", COMFORT_EVERY_S, 10, 3600)
+        comfort = Comfort(
+            every_s,
+            table.integer("first_s", every_s, 1, 3600),
+            table.truth("place", True),
+            table.truth("wait", True),
+            table.texts("say", 'say = ["documents"]', ()),
+            table.truth("cut", False),
+        )
+        for n, kind in enumerate(comfort.say):
+            if not _KIND.fullmatch(kind):
+                table.sheet.wrong(
+                    table.at("say", n),
+                    f"「{kind}」は案内の種類になりません。半角の a–z と _ のみ、32文字以内です",
+                    f'"{kind}" can\'t be a kind of announcement: a–z and _ only, at most 32',
+                    '例: say = ["documents"]',
+                    'e.g. say = ["documents"]',
+                )
+        if not (comfort.place or comfort.wait or comfort.say):
+            table.sheet.wrong(
+                table.path,
+                "待っている人に言うことがひとつもありません",
+                "nothing is said to who waits",
+                "place、wait、say のどれかを書くか、この表を消してください",
+                "write place, wait or say, or take the table out",
+            )
+        table.close()
+        return comfort
 
     # -- the ladder -------------------------------------------------------------------------------------------
 
@@ -204,6 +251,7 @@ class _Reader:
         given = table.choice("then", options, Treatment.ANNOUNCE.value, required=True)
         treatment = Treatment(given)
         target: QueueId | None = None
+        menu: str | None = None
         for kind, key in _TARGETS.items():
             name = table.optional_text(key, "second")
             if kind is not treatment and name is not None:
@@ -222,11 +270,27 @@ class _Reader:
                     f'例: {key} = "second"',
                     f'e.g. {key} = "second"',
                 )
+            elif kind is Treatment.MENU is treatment and name:
+                full = f"{self.centre}-{name}"
+                menu = (
+                    full if known(table.sheet, table.at(key), full, self.centre, self.menus, MENU) else None
+                )
             elif kind is treatment and name:
                 target = self._target(table, key, kind, name)
-        if cause is None or (treatment in _TARGETS and target is None):
+        again_s = 0
+        if table.given("again_s"):
+            again_s = table.integer("again_s", 0, 0, _LONGEST_S)
+            if treatment is not Treatment.MENU:
+                table.wrong(
+                    "again_s",
+                    '「again_s」は then = "menu" のときだけ書きます',
+                    '"again_s" goes with then = "menu" only',
+                    "消してください",
+                    "take it out",
+                )
+        if cause is None or (treatment in _TARGETS and target is None and menu is None):
             return None
-        return Overflow(cause, treatment, limit, target)
+        return Overflow(cause, treatment, limit, target, menu, again_s)
 
     def _target(self, table: Table, key: str, kind: Treatment, name: str) -> QueueId | None:
         if kind is Treatment.QUEUE and "/" in name and name.partition("/")[0] != self.centre:
@@ -304,11 +368,12 @@ class _Reader:
 def hides(first: Overflow, later: Overflow) -> bool:
     """Whether the earlier rule holds, and takes the caller away, whenever the later one would.
 
-    Asking other agents too takes nobody away: such a rule is applied once and then passed over.
+    Asking other agents too takes nobody away, nor does a menu: such a rule is applied once and then passed over.
     """
-    if first.treatment is Treatment.AGENTS:
+    if first.treatment in (Treatment.AGENTS, Treatment.MENU):
         return (
             later.target == first.target
+            and later.menu == first.menu
             and later.treatment is first.treatment
             and later.cause is first.cause
             and later.limit >= first.limit

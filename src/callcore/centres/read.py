@@ -17,8 +17,14 @@ from callcore.centres.departments import read_departments
 from callcore.centres.hours import read_hours
 from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
-from callcore.centres.menus import MENU, check_menus, check_speakers, read_menus
-from callcore.centres.names import PHONE, QUEUE, Taken, known
+from callcore.centres.menus import (
+    check_menus,
+    check_speakers,
+    read_callbacks,
+    read_menus,
+    read_messages,
+)
+from callcore.centres.names import MENU, PHONE, QUEUE, Taken, known
 from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
@@ -202,6 +208,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     menu_tables = top.tables("menus")
     menu_names = [f"{centre_id}-{table.name('id', 'language')}" for table in menu_tables]
     closed_menu = _menu(head, "closed_menu", centre_id, menu_names)
+    remember = head.integer("remember_language_days", 0, 0, 366)
     head.close()
 
     targets = top.table("targets", required=False)
@@ -214,10 +221,11 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     calendar = read_hours(top.table("hours"), zone, today)
     staff, pause_after_misses = read_staff(top)
     reaches: list[Reach] = []
-    queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches)
+    queues = read_queues(top.tables("queues", required=True), centre_id, lines, taken, reaches, menu_names)
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken, menu_names)
     menus = read_menus(menu_tables, centre_id, languages, [queue.id for queue in queues], menu_names)
-    check_menus(menus, centre_id, numbers, closed_menu)
+    check_menus(menus, centre_id, numbers, closed_menu, queues)
+    messages, callbacks = read_messages(top), read_callbacks(top)
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
@@ -227,13 +235,16 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     departments = read_departments(top.tables("departments"), centre_id, calendar, phones, taken, today)
     blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
+    comforts = tuple(dict.fromkeys(k for q in queues if q.comfort is not None for k in q.comfort.say))
     wanted: tuple[str, ...] = (*KINDS, OVERFLOW_KIND) if announces else KINDS
     wanted += (BLOCKED_KIND,) if blocked is Unwelcome.ANNOUNCE else ()
     wanted += (WITHHELD_KIND,) if withheld is Unwelcome.ANNOUNCE else ()
-    wanted += menus.kinds
+    wanted += menus.kinds + comforts
     told = announcements.read_announcements(
         top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
     )
+    if sounds is not None:
+        announcements.check_phrases(top, told.announcements, comforts, sounds)
     sharing = between.read_sharing(top, centre_id, queues)
     callers = _callers(top.tables("callers"))
     top.close()
@@ -270,6 +281,9 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         display_roman=display_roman,
         menus=menus.menus,
         closed_menu=closed_menu,
+        remember_language_days=remember,
+        messages=messages,
+        callbacks=callbacks,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

@@ -27,6 +27,7 @@ from callcore.db.sides import fold_sides
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, Instant, OfferId
 from callcore.domain.measures import Record, moved, record
+from callcore.domain.message import MessageState
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage
 from callcore.runtime.ports import Seq
@@ -67,6 +68,14 @@ class Projection:
         What `seal` raises rises before anything is written.
         """
         callers = [row for frame in frames for fact in frame.facts for row in self._sealed(fact)]
+        results = {
+            fact.call: made[0]
+            for frame in frames
+            for fact in frame.facts
+            if isinstance(fact, f.MessageDone | f.MessageUndone)
+            and fact.result.text is not None
+            and (made := self._seal(fact.result)) is not None
+        }
         others = {
             fact.call: made
             for frame in frames
@@ -92,7 +101,7 @@ class Projection:
             arrived = {fact.call for *_, fact in told if isinstance(fact, f.CallArrived)}
             if fit := [row for row in callers if row["call"] in arrived]:
                 await connection.execute(insert(t.callers), fit)
-            batch = _Batch(connection, known, new, apart)
+            batch = _Batch(connection, known, new, apart, results)
             for run, n, k, fact in told:
                 await batch.take({"run": run, "n": n, "k": k}, fact)
             await batch.write()
@@ -201,6 +210,7 @@ _NOTED = (
     f.AgentsAdded,
     f.OverflowBegan,
     f.OverflowUndone,
+    f.OverflowMenuBegan,
     f.CallGivenUp,
     f.MenuAnswered,
     f.AgentPaused,
@@ -218,7 +228,30 @@ _NOTED = (
     f.CallMarked,
     f.RecordingPaused,
     f.RecordingResumed,
+    f.CallbackAsked,
+    f.CallbackTried,
+    f.CallbackDialled,
+    f.CallbackMissed,
+    f.CallbackFailed,
+    f.CallbackReached,
+    f.CallbackGivenUp,
+    f.CallbackCancelled,
 )
+_NO_MESSAGE = dict.fromkeys(
+    (
+        "agent",
+        "taken_at",
+        "closed_at",
+        "closed_by",
+        "result",
+        "file",
+        "size",
+        "seconds",
+        "sha256",
+        "problem",
+    )
+)
+"""The columns of a message that nothing was told of yet."""
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
 
@@ -239,12 +272,14 @@ class _Batch:
         known: Mapping[CallId, Record],
         new: Set[CallId],
         apart: Set[CallId],
+        results: Mapping[CallId, bytes],
     ) -> None:
         """`known`: the calls that have a row; `new`: those of them that have no visit in the table yet; `apart`: the
-        calls that are no arrivals, whose rows are made already."""
+        calls that are no arrivals, whose rows are made already; `results`: what became of messages, sealed."""
         self._connection = connection
         self._known = known
         self._apart = apart
+        self._results = results
         self._begin(new)
 
     def _begin(self, new: Set[CallId] = frozenset()) -> None:
@@ -257,16 +292,20 @@ class _Batch:
         self._offers: dict[OfferId, _Row] = {}
         self._offer_changes: dict[str, _Row] = {}
         self._recordings: list[_Row] = []
+        self._messages: dict[CallId, _Row] = {}
+        self._message_changes: dict[str, _Row] = {}
         self._notes: list[_Row] = []
 
     async def write(self) -> None:
         """What was gathered. What changes goes first: it is about rows that were there before those that are new."""
         await _change(self._connection, _open_visit, self._visit_changes)
         await _change(self._connection, _offer, self._offer_changes)
+        await _change(self._connection, _message, self._message_changes)
         for table, rows in (
             (t.visits, self._visits),
             (t.offers, list(self._offers.values())),
             (t.recordings, self._recordings),
+            (t.messages, list(self._messages.values())),
             (t.facts_noted, self._notes),
         ):
             if rows:
@@ -358,6 +397,47 @@ class _Batch:
                         "filed_at": fact.at,
                     }
                 )
+            case f.MessageLeft():
+                self._messages[fact.call] = _NO_MESSAGE | {
+                    "call": fact.call,
+                    "centre": fact.centre,
+                    "queue": fact.queue,
+                    "language": fact.language,
+                    "left_at": fact.at,
+                    "due_at": fact.due_at,
+                    "state": MessageState.OPEN,
+                    "reconstructed": fact.reconstructed,
+                }
+            case f.MessageEmpty() if fact.outcome is not None:
+                self._change_message(fact.call, state=MessageState.EMPTY, closed_at=fact.at)
+            case f.MessageFiled():
+                self._change_message(
+                    fact.call,
+                    file=fact.file,
+                    size=fact.size,
+                    seconds=fact.seconds,
+                    sha256=fact.sha256,
+                    problem=fact.problem,
+                )
+            case f.MessageTaken():
+                self._change_message(
+                    fact.call,
+                    state=MessageState.TAKEN,
+                    agent=fact.agent,
+                    taken_at=fact.at,
+                    closed_at=None,
+                    closed_by=None,
+                    result=None,
+                )
+            case f.MessageDone() | f.MessageUndone():
+                done = isinstance(fact, f.MessageDone)
+                self._change_message(
+                    fact.call,
+                    state=MessageState.DONE if done else MessageState.UNDONE,
+                    closed_at=fact.at,
+                    closed_by=fact.by,
+                    result=self._results.get(fact.call),
+                )
             case f.AgentSignedIn():
                 row = place | {"agent": fact.agent, "phone": fact.phone, "signed_in_at": fact.at}
                 await self._connection.execute(insert(t.agent_sessions), row)
@@ -368,6 +448,10 @@ class _Batch:
     def _note(self, place: dict[str, int], fact: f.Fact, kind: str, detail: _Row) -> None:
         row = place | {"at": fact.at, "kind": kind, "call": getattr(fact, "call", None), "detail": detail}
         self._notes.append(row)
+
+    def _change_message(self, call: CallId, **values: Any) -> None:
+        row = self._messages.get(call)
+        (self._message_changes.setdefault(call, {}) if row is None else row).update(values)
 
     def _change_offer(self, offer: OfferId, **values: Any) -> None:
         row = self._offers.get(offer)
@@ -390,6 +474,7 @@ class _Batch:
 
 
 _open_visit = update(t.visits).where(t.visits.c.call == bindparam("of"), t.visits.c.ended_at.is_(None))
+_message = update(t.messages).where(t.messages.c.call == bindparam("of"))
 _offer = update(t.offers).where(t.offers.c.id == bindparam("of"))
 _session = update(t.agent_sessions).where(
     t.agent_sessions.c.agent == bindparam("who"), t.agent_sessions.c.signed_out_at.is_(None)

@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 
 from callcore.db.types import At, Document, Word
-from callcore.domain.stages import OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
+from callcore.domain.message import MessageState
+from callcore.domain.stages import CallbackEnd, OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
 metadata = MetaData(
     naming_convention={
@@ -90,6 +91,8 @@ calls = Table(
     Column("unrecorded_us", BigInteger, nullable=False, server_default=text("0")),
     Column("unrecorded_since", At),
     Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
+    Column("message", Boolean, nullable=False, server_default=false(), comment="The caller left a message"),
+    Column("callback", Word(CallbackEnd), comment="What became of a call-back that was asked for"),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )
@@ -146,6 +149,31 @@ recordings = Table(
     Column("sha256", Text),
     Column("problem", Text),
     Column("filed_at", At, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _of_call(key=True),
+    Column("centre", Text, nullable=False),
+    Column("queue", Text, nullable=False, comment="Of the agents who are to deal with it"),
+    Column("language", Text),
+    Column("left_at", At, nullable=False),
+    Column("due_at", At, nullable=False),
+    Column("state", Word(MessageState), nullable=False),
+    Column("agent", Text, comment="Who has taken it"),
+    Column("taken_at", At),
+    Column("closed_at", At),
+    Column("closed_by", Text),
+    Column("result", LargeBinary, comment="What became of it, sealed"),
+    Column("file", Text),
+    Column("size", BigInteger),
+    Column("seconds", Double),
+    Column("sha256", Text),
+    Column("problem", Text),
+    Column("reconstructed", Boolean, nullable=False),
+    Index(None, "centre", "left_at"),
+    comment="What callers left after the tone: tasks with a deadline",
 )
 
 callers = Table(

@@ -32,8 +32,16 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
         # Nobody put down: Asterisk was stopped, or a leg was taken from under the talk.
         fault = by is Party.SYSTEM or call.last_cause not in (None, NORMAL_CLEARING)
         return Outcome.CUT_OFF if fault else Outcome.COMPLETED
+    if call.callback:
+        return Outcome.CALLBACK_REQUESTED
+    if call.message:
+        return Outcome.MESSAGE_LEFT
     if call.given_up_as is not None:
         return call.given_up_as
+    aside = call.aside.outcome if call.aside is not None else None
+    # By key, or put down in the menu. Else nobody did: Asterisk was stopped, or we are at fault.
+    if aside is not None and (by_caller or aside is Outcome.OVERFLOW_KEY):
+        return aside
     if by_caller:
         short = at - call.arrived_at <= short_abandon_s * SECOND
         return Outcome.ABANDONED_SHORT if short else Outcome.ABANDONED
@@ -70,4 +78,12 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
     }[call.stage]
     if call.in_net and outcome is Outcome.FAILED:
         return f"非常時分配で応答なし / nobody answered in the safety net; {who}"
+    if call.aside is not None:
+        where = (
+            "あふれのメニューで / in the overflow menu" if call.in_menu else "待ち中の案内で / in a phrase"
+        )
+    if call.callback:
+        return f"折り返しを希望 / asked to be called back; {who}"
+    if call.message:
+        return f"伝言を残した / left a message; {who}"
     return f"{who}; {where}"

@@ -26,7 +26,7 @@ from callcore.domain.floor import Floor, Line, line_of_visit, place_of
 from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Figures, figures
 from callcore.domain.routing import accepted, pools, skilled
-from callcore.domain.stages import Device, Presence, Stage, Work
+from callcore.domain.stages import Device, Outcome, Presence, Stage, Work
 
 
 class AgentWord(Enum):
@@ -178,6 +178,10 @@ class _Why:
             return ("非常時分配が分配中", "the safety net distributes")
         if call.leaving_as is not None or call.given_up_as is not None:
             return ("あふれの案内中", "is told that nobody can serve")
+        if call.aside is not None and call.in_menu:
+            if call.aside.outcome is Outcome.OVERFLOW_KEY:
+                return ("メニューでほかを選んだ", "chose something else in the overflow menu")
+            return ("あふれのメニューの中", "is in the overflow menu")
         line = line_of_visit(call.visit)
         if line not in self._known:
             self._known[line] = self._counted(line, call.centre)

@@ -8,6 +8,8 @@ Rules
 - An offer that is open is closed by its own fact before the call ends or is answered by somebody else. Several
   phones may ring in one round; the call is offered until the last of them is closed.
 - Another queue is another visit of the same call; the place among callers of equal priority goes along.
+- A waiting caller may be led aside: to a phrase between the music, or into a menu. The place is kept and the wait goes
+  on. During a phrase agents may be reserved, who ring at its end; whoever is in a menu is offered nobody.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ CALL: Table[Stage] = {
     },
     Stage.ANNOUNCED: {
         "MenuAnswered": Stage.ANNOUNCED,
+        "MessageBegan": Stage.ANNOUNCED,
+        "MessageEmpty": Stage.ANNOUNCED,
+        "MessageLeft": Stage.ANNOUNCED,
+        "CallbackAsked": Stage.ANNOUNCED,
         "CallAdmitted": Stage.ANNOUNCED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
@@ -53,9 +59,17 @@ CALL: Table[Stage] = {
         "AgentsAdded": Stage.WAITING,
         "OverflowBegan": Stage.WAITING,
         "OverflowUndone": Stage.WAITING,
+        "ComfortBegan": Stage.WAITING,
+        "OverflowMenuBegan": Stage.WAITING,
+        "MenuAnswered": Stage.WAITING,
+        "LineRejoined": Stage.WAITING,
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
         "CallGivenUp": Stage.WAITING,
+        "MessageBegan": Stage.WAITING,
+        "MessageEmpty": Stage.WAITING,
+        "MessageLeft": Stage.WAITING,
+        "CallbackAsked": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
         "CallEnded": Stage.ENDED,
     },
@@ -65,6 +79,7 @@ CALL: Table[Stage] = {
         "WithdrawalAsked": Stage.OFFERED,
         "NeedsRelaxed": Stage.OFFERED,
         "OfferFailed": Stage.WAITING,
+        "LineRejoined": Stage.OFFERED,
         "NetEntered": Stage.OFFERED,
         "CallAnswered": Stage.TALKING,
     },
@@ -113,6 +128,24 @@ class Visit:
     """That the caller chose, where the agent must speak it by skill."""
     not_before: Instant | None = None
     """An overflow that could not be carried out is not tried again before."""
+    menus: tuple[tuple[str, Instant], ...] = ()
+    """The menus that the caller was led into, and when last there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Where a waiting caller is, off the waiting line, and is to come back from."""
+
+    number: int
+    """The how manieth time of this call; stands on the channel, which tells it on the way back."""
+    since: Instant
+    until: Instant | None = None
+    """Of a phrase: by then it should have been told that the caller is back."""
+    menu: str | None = None
+    cause: Outcome | None = None
+    """Of a menu: what the overflow rule's cause makes of a call that ends there."""
+    outcome: Outcome | None = None
+    """What a call that ends now would end as; None: as any other wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +210,24 @@ class Call:
     """Chosen in a menu; None: none was."""
     served: bool = False
     """Chose by key something that needs no agent, and nothing else since."""
+    aside: Aside | None = None
+    asides: int = 0
+    """How often the caller was led aside."""
+    comfort_round: int = 0
+    """How many rounds of phrases were said in this visit."""
+    comfort_step: int = 0
+    """How many phrases of the round that is going on."""
+    comfort_from: Instant | None = None
+    """When the last round ended; None: there was none in this visit."""
+    speaks_since: Instant | None = None
+    """Leaves a message: since the tone."""
+    message: bool = False
+    """Has left one."""
+    callback: bool = False
+    """Is to be called back."""
+    kept_since: Instant | None = None
+    """The place that was kept for a call-back, of a caller who rang in first."""
+    kept_priority: int | None = None
 
     @property
     def channel(self) -> ChannelId:
@@ -188,15 +239,25 @@ class Call:
         return self.asked_to_end == self.channel
 
     @property
+    def in_menu(self) -> bool:
+        """Led out of the waiting line into a menu."""
+        return self.aside is not None and self.aside.menu is not None
+
+    @property
     def may_be_offered(self) -> bool:
-        """On the waiting line; not in the safety net, not on the way out, not putting down."""
+        """On the waiting line, or hearing a phrase; not in a menu or the safety net, not on the way out, not putting
+        down."""
         return (
             self.stage is Stage.WAITING
             and self.visit is not None
             and not self.in_net
             and self.given_up_as is None
             and self.leaving_as is None
+            and not self.in_menu
             and not self.caller_put_down
+            and self.speaks_since is None
+            and not self.message
+            and not self.callback
         )
 
     @property

@@ -59,6 +59,36 @@ class Menu:
     announcement."""
 
 
+MESSAGE_LONGEST_S, MESSAGE_SILENCE_S = 120, 5
+MESSAGE_DUE_S = 4 * 3600
+MESSAGE_KEEP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """What callers may leave, and until when it is to be dealt with."""
+
+    longest_s: int = MESSAGE_LONGEST_S
+    silence_s: int = MESSAGE_SILENCE_S
+    """So much silence ends it."""
+    due_s: int = MESSAGE_DUE_S
+    """Seconds of opening hours within which it is to be dealt with."""
+    keep_days: int = MESSAGE_KEEP_DAYS
+    """How long one that was dealt with stays on the list."""
+
+
+CALLBACK_ATTEMPTS, CALLBACK_DISTANCE_S = 3, 900
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How often a caller who asked for it is tried to be called back."""
+
+    attempts: int = CALLBACK_ATTEMPTS
+    distance_s: int = CALLBACK_DISTANCE_S
+    """Seconds of opening hours from one attempt that did not reach the citizen to the next."""
+
+
 class Destination(Enum):
     """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
 
@@ -196,6 +226,31 @@ class Overflow:
     """Callers, callers for each agent, or seconds; LINES and NO_AGENT have none."""
     target: QueueId | None = None
     """The other queue (QUEUE), or the queue whose agents are asked too (AGENTS)."""
+    menu: str | None = None
+    """Where the caller is led to (MENU)."""
+    again_s: int = 0
+    """Seconds after the way back from that menu within which the caller is not led there again; 0: never again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comfort:
+    """What callers hear between the music while they wait. Each phrase lasts at most `PHRASE_MOST_S`."""
+
+    every_s: int
+    """Seconds of music between two rounds of phrases."""
+    first_s: int
+    """The same before the first."""
+    place: bool = True
+    wait: bool = True
+    """The estimated wait; while that is not known, the place alone."""
+    say: tuple[str, ...] = ()
+    """Kinds of announcements, one of them in each round, in turn."""
+    cut: bool = False
+    """Whether an offer cuts a phrase off, or waits for its end."""
+
+
+PHRASE_MOST_S = 5
+"""How long one phrase may be: for so long an agent may be kept reserved (requirements, comfort while waiting)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +301,7 @@ class Queue:
     patience_s: int = 180
     """The mean time for which callers are expected to be willing to wait: likewise."""
     overflow: tuple[Overflow, ...] = ()
+    comfort: Comfort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +453,10 @@ class Centre:
     menus: tuple[Menu, ...] = ()
     closed_menu: str | None = None
     """Where a call begins out of hours and in an emergency closure; None: with the announcement, and then it ends."""
+    remember_language_days: int = 0
+    """For so many days a number that chose a language is not asked again; 0: it is asked in each call."""
+    messages: Messages = Messages()
+    callbacks: Callbacks = Callbacks()
 
     @property
     def time_zone(self) -> str:

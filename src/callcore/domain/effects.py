@@ -30,6 +30,8 @@ class OfferCall(Effect):
     channel_name: str
     phones: tuple[PhoneId, ...]
     ring_s: int
+    cut: bool = False
+    """Out of a phrase, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,21 @@ class EndWait(Effect):
     outcome: Outcome
     treatment: Treatment
     announcement: str = "overflow"
+    cut: bool = False
+    """Out of a phrase, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadAside(Effect):
+    """Redirect the waiting caller, out of the blocking wait only, to a phrase, or into a menu with words in front.
+
+    `said`: whole phrases or announcements' kinds; of a phrase exactly one."""
+
+    call: CallId
+    channel_name: str
+    number: int
+    said: tuple[str, ...]
+    menu: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,26 @@ class DialOut(Effect):
 
     phone: PhoneId
     number: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBack(Effect):
+    """Ring the phone, on a channel named `side`; who picks it up hears what it is, and the citizen is called. Only a
+    refusal comes back as an input."""
+
+    side: CallId
+    phone: PhoneId
+    number: str
+    ring_s: int
+    shown: str
+    """What the phone's display shows beside the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Effect):
+    """End a channel, whatever it does."""
+
+    channel: ChannelId
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +157,32 @@ class SwitchRecording(Effect):
     by: str | None = None
     channel: str | None = None
     asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyKey(Effect):
+    """Nobody is to read any more what was sealed under this name."""
+
+    sealed: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class NoteInTrail(Effect):
+    """A line of the audit trail for what was done, or refused, by a phone's key."""
+
+    action: str
+    centre: CentreId
+    by: str
+    phone: PhoneId
+    done: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPin(Effect):
+    """The phone has keyed the agent's number: ask it for the PIN."""
+
+    channel_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from math import fsum
 
+from callcore.domain.callback import CallbackState
 from callcore.domain.centre import Queue
 from callcore.domain.floor import Floor, Pace, Place
 from callcore.domain.ids import AgentId, QueueId
@@ -53,6 +54,11 @@ def wait_s(floor: Floor, name: QueueId, place: Place, language: str | None = Non
         others = serving[spoken]
         if others:
             before.append(bisect_left(places, place) * (len(duty & others) / len(others)))
+    before.extend(
+        1.0
+        for back in floor.callbacks.values()
+        if back.queue == name and back.place < place and back.state is CallbackState.WAITING
+    )
     ahead = fsum(before)  # exact, for the lines come in no order
     if ahead < 0:
         return 0.0

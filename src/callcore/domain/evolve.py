@@ -8,19 +8,22 @@ Rules
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any
 
 from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
-from callcore.domain.call import CALL, Call, Leg, Visit
+from callcore.domain.call import CALL, Aside, Call, Leg, Visit
+from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
     Pace,
+    Tongue,
     drop_call,
     put_agent,
     put_call,
@@ -29,6 +32,7 @@ from callcore.domain.floor import (
     reindexed,
 )
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.message import MESSAGE, Message, MessageState
 from callcore.domain.offer import OFFER, Offer
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
@@ -55,6 +59,9 @@ covers a long list of events replayed by a mistaken adapter."""
 
 AGAIN_S = 86_400
 """Seconds within which a caller calls again (再入電): the last 24 hours."""
+
+NOT_LED_S = 1
+"""Seconds after which a caller who could not be led into a menu is led there again."""
 
 PACE_KEPT = 0.98
 """What an observation of a queue's pace weighs after another one: about the last fifty count."""
@@ -248,6 +255,16 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
+            callbacks=Map(
+                {
+                    name: changed(
+                        back,
+                        since=Instant(back.since + fact.by),
+                        not_before=_moved(back.not_before, fact.by),
+                    )
+                    for name, back in floor.callbacks.items()
+                }
+            ),
             # Its end is a time on the wall.
             emergencies=Map(
                 {
@@ -278,13 +295,21 @@ def _call_moved(call: Call, by: int) -> Call:
             entered_at=Instant(visit.entered_at + by),
             since=Instant(visit.since + by),
             not_before=_moved(visit.not_before, by),
+            menus=tuple((menu, Instant(at + by)) for menu, at in visit.menus),
         )
+    aside = call.aside
+    if aside is not None:
+        aside = changed(aside, since=Instant(aside.since + by), until=_moved(aside.until, by))
     return changed(
         call,
         visit=visit,
+        aside=aside,
+        comfort_from=_moved(call.comfort_from, by),
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
+        speaks_since=_moved(call.speaks_since, by),
+        kept_since=_moved(call.kept_since, by),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -425,16 +450,39 @@ def _(fact: f.AdmissionDiffered, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
+    if call.stage is Stage.WAITING:
+        if call.aside is None or call.aside.menu is None:
+            raise IllegalTransition(f"call {call.id} waits and is in no menu")
+        outcome = _ends_as(call.aside, fact.choice)
+        return put_call(
+            floor, changed(call, stage=_stage(call, fact), aside=changed(call.aside, outcome=outcome))
+        )
+    stage = _stage(call, fact)
+    if fact.remember_until is not None and fact.language is not None and call.caller.text is not None:
+        tongues, most = floor.tongues, floor.tongues_most
+        if len(tongues) >= most:
+            tongues = Map({name: known for name, known in tongues.items() if known.until > fact.at})
+            most = max(256, 2 * len(tongues))
+        chosen = Tongue(call.caller, fact.language, fact.remember_until)
+        floor = changed(floor, tongues=tongues.set(call.id, chosen), tongues_most=most)
     return put_call(
         floor,
         changed(
             call,
-            stage=_stage(call, fact),
+            stage=stage,
             language=fact.language or call.language,
             queue=fact.queue or call.queue,
             served=_served(call.served, fact.choice),
         ),
     )
+
+
+def _ends_as(aside: Aside, choice: Choice) -> Outcome | None:
+    """What a waiting caller's call would end as after this answer in a menu. Who chose something else than to wait
+    ended the wait by key; who is on the way back waits as before."""
+    if choice in (Choice.FORWARD, Choice.END):
+        return Outcome.OVERFLOW_KEY
+    return None if choice in (Choice.WAIT, Choice.UNREACHED) else aside.cause
 
 
 def _served(before: bool, choice: Choice) -> bool:
@@ -467,8 +515,96 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             in_net=call.in_net and call.stage is Stage.WAITING,
             # An agent who put down in the talk before has no part in how this wait ends.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
+            aside=call.aside if call.stage is Stage.WAITING else None,
+            comfort_round=0,
+            comfort_step=0,
+            comfort_from=None,
         ),
     )
+
+
+@_apply.register
+def _(fact: f.ComfortBegan, floor: Floor) -> Floor:
+    call = _on_the_line(floor, fact)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            aside=Aside(fact.number, fact.at, fact.until),
+            asides=fact.number,
+            comfort_round=call.comfort_round + fact.last,
+            comfort_step=0 if fact.last else call.comfort_step + 1,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.OverflowMenuBegan, floor: Floor) -> Floor:
+    call = _on_the_line(floor, fact)
+    _, visit = _visiting(floor, fact.call)
+    led = Aside(fact.number, fact.at, None, fact.menu, fact.outcome, fact.outcome)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            aside=led,
+            asides=fact.number,
+            visit=changed(visit, menus=_led_to(visit, fact.menu, fact.at)),
+        ),
+    )
+
+
+def _on_the_line(floor: Floor, fact: f.ComfortBegan | f.OverflowMenuBegan) -> Call:
+    call = _call(floor, fact.call)
+    if call.aside is not None or call.in_net or fact.number <= call.asides:
+        raise IllegalTransition(f"call {call.id} can't be led aside for the {fact.number}. time")
+    return call
+
+
+def _led_to(visit: Visit, menu: str, at: Instant | None) -> tuple[tuple[str, Instant], ...]:
+    """The menus of a visit with this one as last left at `at`; None: as if it had not been entered."""
+    others = tuple(each for each in visit.menus if each[0] != menu)
+    return others if at is None else (*others, (menu, at))
+
+
+@_apply.register
+def _(fact: f.LineRejoined, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    stage, aside = _stage(call, fact), call.aside
+    if aside is None or aside.number != fact.number:
+        raise IllegalTransition(f"call {call.id} was not led aside for the {fact.number}. time")
+    offers = floor.offers
+    for name in call.ringing:
+        offer = offers[name]
+        ring = offer.rings_until - offer.made_at - _reserved_for(aside, offer.made_at)
+        offers = offers.set(
+            name,
+            changed(
+                offer,
+                rings_until=Instant(fact.at + ring),
+                overdue_at=Instant(fact.at + ring + OFFER_GRACE_S * SECOND),
+            ),
+        )
+    comfort_from, step = call.comfort_from, call.comfort_step
+    if aside.menu is not None:
+        visit = changed(visit, menus=_led_to(visit, aside.menu, fact.at if fact.done else None))
+        comfort_from, step = fact.at, 0
+        if not fact.done:
+            visit = changed(visit, not_before=Instant(fact.at + NOT_LED_S * SECOND))
+    elif not fact.done or not step:
+        comfort_from, step = fact.at, 0
+    return put_call(
+        floor,
+        changed(call, stage=stage, visit=visit, aside=None, comfort_from=comfort_from, comfort_step=step),
+        offers=offers,
+    )
+
+
+def _reserved_for(aside: Aside | None, made_at: Instant) -> int:
+    """Microseconds for which an offer that is made now may have to wait for the end of a phrase."""
+    return 0 if aside is None or aside.until is None else max(0, aside.until - made_at)
 
 
 @_apply.register
@@ -510,7 +646,9 @@ def _(fact: f.OverflowUndone, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.NetEntered, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at))
+    return put_call(
+        floor, changed(call, stage=_stage(call, fact), in_net=True, net_changed_at=fact.at, aside=None)
+    )
 
 
 @_apply.register
@@ -522,7 +660,9 @@ def _(fact: f.NetLeft, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.CallGivenUp, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None))
+    return put_call(
+        floor, changed(call, stage=_stage(call, fact), given_up_as=fact.outcome, leaving_as=None, aside=None)
+    )
 
 
 @_apply.register
@@ -617,6 +757,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             visit=None,
             in_net=False,
             leaving_as=None,
+            aside=None,
             answered_at=call.answered_at or fact.at,
             talking_with=fact.agent,
             talking_leg=fact.channel,
@@ -638,12 +779,14 @@ def _wait_over(floor: Floor, call: Call, fact: f.Fact, *, gave_up: bool) -> Map[
     if visit is None or not visit.watched or fact.reconstructed:
         return floor.pace
     pace = floor.pace.get(visit.queue, Pace())
+    # A talk with the number that was chosen in a menu is no waiting.
+    until = call.aside.since if call.aside is not None and call.in_menu else fact.at
     return floor.pace.set(
         visit.queue,
         changed(
             pace,
             left=pace.left * PACE_KEPT + gave_up,
-            waited=pace.waited * PACE_KEPT + max(0, fact.at - visit.entered_at) / SECOND,
+            waited=pace.waited * PACE_KEPT + max(0, until - visit.entered_at) / SECOND,
         ),
     )
 
@@ -743,6 +886,187 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+
+
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+def _callback(floor: Floor, name: CallId) -> Callback:
+    back = floor.callbacks.get(name)
+    if back is None:
+        raise IllegalTransition(f"call {name} has no call-back on the list")
+    return back
+
+
+def _callback_is(floor: Floor, fact: f.Fact, back: Callback, **changes: Any) -> Floor:
+    """The floor with the call-back as it is after a fact; without it when that was its end."""
+    state = advance(CALLBACK, "call-back", back.id, back.state, type(fact).__name__)
+    if state is CallbackState.OVER:
+        return changed(floor, callbacks=floor.callbacks.delete(back.id))
+    after = changed(back, state=state, **changes)
+    return changed(floor, callbacks=floor.callbacks.set(back.id, after))
+
+
+@_apply.register
+def _(fact: f.CallbackAsked, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    back = Callback(
+        id=call.id,
+        node=call.node,
+        centre=fact.centre,
+        queue=fact.queue,
+        priority=fact.priority,
+        since=fact.since,
+        language=fact.language,
+        caller=call.caller,
+        asked_at=fact.at,
+        state=advance(CALLBACK, "call-back", call.id, None, "CallbackAsked"),
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), callback=True),
+        callbacks=floor.callbacks.set(call.id, back),
+    )
+
+
+@_apply.register
+def _(fact: f.CallbackTried, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = changed(floor, callbacks_tried=floor.callbacks_tried + 1)
+    return _callback_is(floor, fact, back, side=fact.side, offers=back.offers + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackDialled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    return _callback_is(floor, fact, back, attempts=back.attempts + 1)
+
+
+@_apply.register
+def _(fact: f.CallbackMissed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackFailed, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call), side=None, not_before=fact.not_before)
+
+
+@_apply.register
+def _(fact: f.CallbackReached, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackGivenUp, floor: Floor) -> Floor:
+    return _callback_is(floor, fact, _callback(floor, fact.call))
+
+
+@_apply.register
+def _(fact: f.CallbackCancelled, floor: Floor) -> Floor:
+    back = _callback(floor, fact.call)
+    floor = _callback_is(floor, fact, back)
+    call = floor.calls.get(fact.by_call) if fact.by_call is not None else None
+    if call is None:
+        return floor
+    kept = min(back.since, call.kept_since or back.since)
+    first = min(back.priority, call.kept_priority or back.priority)
+    return put_call(floor, changed(call, kept_since=kept, kept_priority=first))
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+def _message(floor: Floor, name: CallId) -> Message:
+    message = floor.messages.get(name)
+    if message is None:
+        raise IllegalTransition(f"call {name} has no message on the list")
+    return message
+
+
+def _message_state(message: Message, fact: f.Fact) -> MessageState:
+    return advance(MESSAGE, "message", message.call, message.state, type(fact).__name__)
+
+
+@_apply.register
+def _(fact: f.MessageBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=fact.at))
+
+
+@_apply.register
+def _(fact: f.MessageLeft, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    message = Message(
+        call=call.id,
+        centre=fact.centre,
+        queue=fact.queue,
+        language=fact.language,
+        caller=call.caller,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", call.id, None, "MessageLeft"),
+        state_since=fact.at,
+        otherwise=fact.otherwise,
+    )
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), speaks_since=None, message=True),
+        messages=floor.messages.set(call.id, message),
+    )
+
+
+@_apply.register
+def _(fact: f.MessageEmpty, floor: Floor) -> Floor:
+    if fact.call not in floor.messages:
+        call = _call(floor, fact.call)
+        return put_call(floor, changed(call, stage=_stage(call, fact), speaks_since=None))
+    _message_state(floor.messages[fact.call], fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
+
+
+@_apply.register
+def _(fact: f.MessageFiled, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    if message.filed:
+        raise IllegalTransition(f"the message of call {fact.call} is filed already")
+    measured = changed(
+        message,
+        state=_message_state(message, fact),
+        filed=True,
+        file=fact.file,
+        seconds=fact.seconds,
+        problem=fact.problem,
+    )
+    return changed(floor, messages=floor.messages.set(fact.call, measured))
+
+
+@_apply.register
+def _(fact: f.MessageTaken, floor: Floor) -> Floor:
+    message = _message(floor, fact.call)
+    return _message_is(floor, message, fact, agent=fact.agent, result=None)
+
+
+@_apply.register
+def _(fact: f.MessageDone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+@_apply.register
+def _(fact: f.MessageUndone, floor: Floor) -> Floor:
+    return _message_is(floor, _message(floor, fact.call), fact, result=fact.result)
+
+
+def _message_is(floor: Floor, message: Message, fact: f.Fact, **changes: Any) -> Floor:
+    state = _message_state(message, fact)
+    after = changed(message, state=state, state_since=fact.at, **changes)
+    return changed(floor, messages=floor.messages.set(message.call, after))
+
+
+@_apply.register
+def _(fact: f.MessageDropped, floor: Floor) -> Floor:
+    _message_state(_message(floor, fact.call), fact)
+    return changed(floor, messages=floor.messages.delete(fact.call))
 
 
 # -- calls that are counted apart ------------------------------------------------------------------------------
@@ -898,6 +1222,7 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
     together = fact.round or fact.offer
     if call.offer not in (None, together):
         raise IllegalTransition(f"offer {fact.offer} of round {together} meets the open round {call.offer}")
+    begins = fact.at + _reserved_for(call.aside, fact.at)
     offer = Offer(
         id=fact.offer,
         call=fact.call,
@@ -905,8 +1230,8 @@ def _(fact: f.OfferMade, floor: Floor) -> Floor:
         agent=fact.agent,
         phone=fact.phone,
         made_at=fact.at,
-        rings_until=Instant(fact.at + fact.ring_s * SECOND),
-        overdue_at=Instant(fact.at + (fact.ring_s + OFFER_GRACE_S) * SECOND),
+        rings_until=Instant(begins + fact.ring_s * SECOND),
+        overdue_at=Instant(begins + (fact.ring_s + OFFER_GRACE_S) * SECOND),
         stage=advance(OFFER, "offer", fact.offer, None, "OfferMade"),
         round=together,
         reasons=fact.reasons,
@@ -949,7 +1274,7 @@ def _(fact: f.OfferRang, floor: Floor) -> Floor:
     ringing = changed(offer, stage=advance(OFFER, "offer", offer.id, offer.stage, "OfferRang"))
     return put_call(
         put_agent(floor, changed(agent, work=_work(agent, fact), state_since=fact.at)),
-        changed(call, stage=_stage(call, fact)),
+        changed(call, stage=_stage(call, fact), aside=None),
         offers=floor.offers.set(offer.id, ringing),
     )
 

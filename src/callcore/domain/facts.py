@@ -215,7 +215,7 @@ class MenuAnswered(Fact):
     call: CallId
     menu: str
     key: str
-    """`0` to `9`, `*`, `#`; empty: none."""
+    """`0` to `9`, `*`, `#`; `known`: none was asked for, the language was remembered; empty: none."""
     choice: Choice
     to: str
     """The menu, the announcement's kind or the outside number."""
@@ -225,6 +225,8 @@ class MenuAnswered(Fact):
     """That was chosen by this key."""
     reason: str
     """In words: the step of the way through the menus."""
+    remember_until: Instant | None = None
+    """So long the language is remembered for the caller's number; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +286,48 @@ class OverflowUndone(Fact):
     call: CallId
     reason: str
     not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComfortBegan(Fact):
+    """A waiting caller is told one phrase. An agent who becomes free meanwhile is reserved, and rings at its end."""
+
+    call: CallId
+    visit: VisitId
+    number: int
+    """Of the times that this call was led off the waiting line."""
+    said: str
+    """A whole phrase (`place-3`, `wait-soon`), or an announcement's kind."""
+    last: bool
+    """Music follows, and not another phrase."""
+    until: Instant
+    """By then the caller must be back on the waiting line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowMenuBegan(Fact):
+    """An overflow rule: the caller is led into a menu, and is offered nobody while there. The place is kept.
+
+    `said`: what is said in front of it, as in `ComfortBegan`."""
+
+    call: CallId
+    visit: VisitId
+    number: int
+    menu: str
+    outcome: Outcome
+    """That the call ends as if the caller puts down there."""
+    said: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRejoined(Fact):
+    """The caller is on the waiting line again after a phrase or a menu. `done` False: never left it."""
+
+    call: CallId
+    number: int
+    reason: str
+    done: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +446,163 @@ class RecordingFiled(Fact):
     seconds: float
     sha256: str | None
     problem: str | None = None
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBegan(Fact):
+    """The caller has heard the tone and speaks."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLeft(Fact):
+    """A message is there: a task for the agents of `queue` until `due_at`. `otherwise` None: the caller was thanked;
+    else put down while speaking, and the call ends as this if it turns out that nothing was said."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    language: str | None
+    due_at: Instant
+    otherwise: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEmpty(Fact):
+    """Nothing was said. Told while the call lasts, the caller hears so and goes on; found out afterwards, there is no
+    message, and the call has ended as `outcome` for `reason`."""
+
+    call: CallId
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFiled(Fact):
+    """Its sound was measured. Fields as in `RecordingFiled`."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken(Fact):
+    """This agent deals with it from now on. `by`: who asked."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDone(Fact):
+    """It was dealt with. `by`: who says so."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUndone(Fact):
+    """It could not be dealt with; the result says why."""
+
+    call: CallId
+    result: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDropped(Fact):
+    """One that was dealt with leaves the list: it was kept long enough."""
+
+    call: CallId
+
+
+# -- call-backs ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAsked(Fact):
+    """The caller is to be called back, and keeps the place (`priority`, `since`) in the queue's line. Named by the
+    call, in all of these."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    priority: int
+    since: Instant
+    language: str | None
+    """That the agent must speak, by skill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTried(Fact):
+    """It is this caller's turn: the agent's phone is to ring, and then the citizen is called. `side` is the call that
+    becomes of it, counted apart like every call of an agent's; its beginning is told with this."""
+
+    call: CallId
+    side: CallId
+    agent: AgentId
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDialled(Fact):
+    """The agent has picked up, and the citizen is being called: from here on it is an attempt."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackMissed(Fact):
+    """The agent's phone was not picked up, or could not be rung. The citizen noticed nothing."""
+
+    call: CallId
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed(Fact):
+    """The citizen was called and not reached: `outcome`. Another attempt, not before then."""
+
+    call: CallId
+    outcome: SideOutcome
+    not_before: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReached(Fact):
+    """Citizen and agent are together. `same_day`: on the day of the request, by the centre's clock."""
+
+    call: CallId
+    agent: AgentId | None
+    same_day: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackGivenUp(Fact):
+    """The last attempt did not reach the citizen."""
+
+    call: CallId
+    outcome: SideOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackCancelled(Fact):
+    """`by_call`: the caller rang in, and that call takes over the place. `by`: the person who asked; None: callcore."""
+
+    call: CallId
+    by_call: CallId | None = None
+    by: str | None = None
 
 
 # -- calls that are counted apart ------------------------------------------------------------------------------

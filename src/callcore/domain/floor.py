@@ -21,6 +21,7 @@ from immutables import Map
 from callcore.domain.agent import AgentState
 from callcore.domain.blocked import Blocked
 from callcore.domain.call import Call, Visit
+from callcore.domain.callback import Callback, CallbackState
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
 from callcore.domain.emergency import Emergency
 from callcore.domain.ids import (
@@ -35,6 +36,7 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.inputs import Timer, TimerKind
+from callcore.domain.message import Message
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
@@ -82,6 +84,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Tongue:
+    """A language that a caller chose, remembered until then."""
+
+    caller: Personal
+    language: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     run: int = 0
     at: Instant = Instant(0)
@@ -110,10 +121,20 @@ class Floor:
     """Outgoing calls of the last hours that reached nobody: an answer may be put on them."""
     answers: Map[CallId, Answer] = field(default_factory=Map)
     """By the outgoing call that they were put on."""
+    callbacks: Map[CallId, Callback] = field(default_factory=Map)
+    """Who is to be called back, by the call that asked for it."""
+    callbacks_tried: int = 0
+    """Ever; makes the ids of the calls that come of them."""
+    messages: Map[CallId, Message] = field(default_factory=Map)
+    """What callers left and somebody is to deal with; those that were dealt with stay for a while."""
     recent: Map[CallId, Personal] = field(default_factory=Map)
     """The callers of the last day, and perhaps some more: who calls again is one of them."""
     recent_most: int = 256
     """So many are kept before those that are old enough are forgotten."""
+    tongues: Map[CallId, Tongue] = field(default_factory=Map)
+    """The languages that callers chose and are not asked for again, by the call in which they did."""
+    tongues_most: int = 256
+    """As `recent_most`."""
     offers: Map[OfferId, Offer] = field(default_factory=Map)
     """Open offers only."""
     offers_made: int = 0
@@ -202,7 +223,40 @@ class Floor:
 
     def ahead(self, queue: QueueId, place: Place) -> int:
         """How many callers of the queue, with no phone ringing for them, are served before this place."""
-        return sum(bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue)
+        callers = sum(
+            bisect_left(places, place) for line, places in self.lines.items() if line.queue == queue
+        )
+        return callers + sum(
+            back.queue == queue and back.place < place and back.state is CallbackState.WAITING
+            for back in self.callbacks.values()
+        )
+
+    def callback_of(self, side: CallId) -> Callback | None:
+        """The call-back that this call is an attempt of."""
+        return next((back for back in self.callbacks.values() if back.side == side), None)
+
+    def callback_due(self, back: Callback, at: Instant) -> Instant | None:
+        """When this call-back may be tried next: not before its time, and inside opening hours. None: not within a
+        year, or it is being tried."""
+        centre = self.centres.get(back.centre)
+        if centre is None or back.state is not CallbackState.WAITING:
+            return None
+        first = max(at, back.not_before or at)
+        emergency = self.emergencies.get(back.centre)
+        if emergency is not None and emergency.on(first):
+            first = emergency.until
+        return first if centre.calendar.judge(first)[0] else centre.calendar.decide(first).changes_at
+
+    def callbacks_due(self, at: Instant) -> list[Callback]:
+        """Who may be called back now: with the number free, as far as is known, and nobody calling from it."""
+        found = []
+        for back in self.callbacks.values():
+            if back.id in self.calls or back.number is None or self.callback_due(back, at) != at:
+                continue
+            busy = any(side.other.text == back.number for side in self.sides.values())
+            if not busy and all(call.caller.text != back.number for call in self.calls.values()):
+                found.append(back)
+        return found
 
     def deadlines(self) -> Iterator[tuple[Timer, Instant]]:
         """Every timer the state implies; a restored engine arms these."""
@@ -221,11 +275,17 @@ class Floor:
                 yield Timer(TimerKind.WAIT, call.id), due
             if call.unrecorded_until is not None:
                 yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_until
+        for back in self.callbacks.values():
+            # Openings need none: whoever signs in then, and the look at all channels every 10 s, asks anew.
+            if back.state is CallbackState.WAITING and back.not_before is not None:
+                yield Timer(TimerKind.CALLBACK, back.id), back.not_before
         for name, emergency in self.emergencies.items():
             if emergency.ended is None:
                 yield Timer(TimerKind.EMERGENCY, name), emergency.until
         for entry in self.blocked.values():
             yield Timer(TimerKind.BLOCKED, entry.id), entry.until
+        for answer in self.answers.values():
+            yield Timer(TimerKind.ANSWER, answer.call), answer.until
         yield from self.closings(self.at)
 
     def closings(self, at: Instant) -> Iterator[tuple[Timer, Instant]]:
@@ -249,17 +309,41 @@ class Floor:
         due: list[int] = []
         if visit.rung < len(queue.ladder):
             due.append(visit.entered_at + queue.ladder[visit.rung].after_s * SECOND)
-        if self.linked and call.may_be_offered:
+        if call.aside is not None:
+            if self.linked and call.aside.until is not None:  # else the first look tells where the caller is
+                due.append(call.aside.until)
+        elif self.linked and call.may_be_offered:
             due.extend(self._overflow_due(queue, visit, call.been, now))
+            comfort = self.comfort_due(queue, call)
+            if comfort is not None:
+                due.append(comfort)
         return Instant(min(due)) if due else None
+
+    @staticmethod
+    def comfort_due(queue: Queue, call: Call) -> Instant | None:
+        """When the next phrase is to be said to a waiting caller; in the past: at once. None: never."""
+        if queue.comfort is None or call.visit is None:
+            return None
+        if call.comfort_step:
+            return call.visit.entered_at  # the round goes on
+        if call.comfort_from is None:
+            return Instant(call.visit.entered_at + queue.comfort.first_s * SECOND)
+        return Instant(call.comfort_from + queue.comfort.every_s * SECOND)
 
     @staticmethod
     def _overflow_due(queue: Queue, visit: Visit, been: tuple[QueueId, ...], now: Instant) -> Iterator[int]:
         not_before = visit.not_before or 0
         if not_before > now:
             yield not_before
+        menus = dict(visit.menus)
         for rule in queue.overflow:
             if rule.target is not None and rule.target in (*visit.also, *been):
+                continue
+            left = menus.get(rule.menu) if rule.menu is not None else None
+            again = 0 if left is None else left + rule.again_s * SECOND
+            if left is not None and (not rule.again_s or again > now):
+                if rule.again_s:
+                    yield again
                 continue
             if rule.cause is Cause.LONGEST_WAIT:
                 yield max(visit.entered_at + round(rule.limit * SECOND), not_before)
@@ -315,6 +399,11 @@ class Floor:
                 yield f"call {call.id} waits without a visit"
             if call.leaving_as is not None and call.stage is not Stage.WAITING:
                 yield f"call {call.id} is leaving its wait and is {call.stage.value}"
+            if call.aside is not None:
+                if call.stage not in (Stage.WAITING, Stage.OFFERED) or call.in_net:
+                    yield f"call {call.id} was led aside and is {call.stage.value}, in the net: {call.in_net}"
+                if call.in_menu and call.stage is Stage.OFFERED:
+                    yield f"call {call.id} is offered in the menu {call.aside.menu}"
             for leg in call.legs:
                 if self.channels.get(leg.channel) != call.id:
                     yield f"channel {leg.channel} of call {call.id} is not known as such"

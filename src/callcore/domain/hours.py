@@ -201,6 +201,20 @@ class Calendar:
         within, reason = self.judge(at)
         return Verdict(within, reason.ja, self._next_change(self.local_date(at), at, within), reason.en)
 
+    def after_open(self, at: Instant, length_s: int) -> Instant | None:
+        """When `length_s` seconds of opening hours will have passed since an instant; None: not within a year."""
+        left = length_s * SECOND
+        end = at
+        for opens, closes in self._ahead(self.local_date(at)):
+            begins = max(opens, end)  # windows may overlap, and the first may have begun
+            if closes <= begins:
+                continue
+            if closes - begins >= left:
+                return Instant(begins + left)
+            left -= closes - begins
+            end = closes
+        return None
+
     def _next_change(self, today: date, at: Instant, within: bool) -> Instant | None:
         """The end of the window that holds `at` (windows that touch are one), or the next opening."""
         end = at

@@ -21,7 +21,17 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Choice, Device, OfferStage, Outcome, Party, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import (
+    Choice,
+    Device,
+    OfferStage,
+    Outcome,
+    Party,
+    Said,
+    SideKind,
+    SideOutcome,
+    TalkKey,
+)
 
 
 class TimerKind(Enum):
@@ -30,7 +40,7 @@ class TimerKind(Enum):
     OFFER = "offer"
     """No end of an offer was told within its bound."""
     WAIT = "wait"
-    """A caller's wait comes to a rung of the ladder, to a limit, or to the next look at the estimate."""
+    """A caller's wait comes to a rung of the ladder, to a limit, to the next look at the estimate, or to a phrase."""
     PAUSE = "pause"
     """An agent's pause becomes longer than its reason may be."""
     RECORDING = "recording"
@@ -39,8 +49,12 @@ class TimerKind(Enum):
     """A centre's emergency closure ends by itself."""
     BLOCKED = "blocked"
     """An entry of the list of unwelcome callers ends by itself."""
+    ANSWER = "answer"
+    """A prepared answer has been kept long enough."""
     CLOSING = "closing"
     """A centre that closes at once opens or closes by its calendar."""
+    CALLBACK = "callback"
+    """A call-back may be tried (again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +131,78 @@ class MenuKeyed(Input):
     choice: Choice
     to: str = ""
     language: str | None = None
+    withheld: bool = False
+    """The caller's number is not to be shown: nothing is remembered by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTold(Input):
+    """What became of a caller who leaves a message."""
+
+    call: CallId
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTold(Input):
+    """The caller has confirmed to be called back at the number that is shown."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackNotPlaced(Input):
+    """Asterisk refused to ring the agent's phone for a call-back; `side` as in the fact `CallbackTried`."""
+
+    side: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDropAsked(Input):
+    """Somebody takes a call-back off the list."""
+
+    call: CallId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMeasured(Input):
+    """Fields as in `RecordingMeasured`; `voice_s`: seconds of it that are louder than silence."""
+
+    call: CallId
+    file: str
+    size: int
+    seconds: float
+    voice_s: float
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTakeAsked(Input):
+    """This agent is to deal with a message."""
+
+    call: CallId
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCloseAsked(Input):
+    """A message was dealt with, or could not be (`done` False). `result`: 1 to 200 characters."""
+
+    call: CallId
+    done: bool
+    result: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerHeld(Input):
-    """The caller came to the waiting line."""
+    """The caller came to the waiting line. `aside`: back from there, by its number."""
 
     call: CallId
+    aside: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +230,16 @@ class WaitNotEnded(Input):
     """The redirect that was to end a wait was not done."""
 
     call: CallId
+    reason: str
+    caller_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsideNotBegun(Input):
+    """The redirect that was to lead a caller to a phrase or into a menu was not done."""
+
+    call: CallId
+    number: int
     reason: str
     caller_gone: bool = False
 
@@ -583,6 +672,12 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     menus: tuple[MenuKeyed, ...] = ()
     """The way through the menus, in order."""
+    held: Instant | None = None
+    """When the caller last came to the waiting line."""
+    callback: Instant | None = None
+    """When the caller confirmed to be called back."""
+    messages: tuple[MessageTold, ...] = ()
+    """What was told of a message, in order."""
     blocked: bool = False
     """It was refused by the centre's rule about this caller."""
     insisted: Instant | None = None

@@ -252,7 +252,11 @@ def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
     may = home is not None and any(
         spec.id == agent.id and spec.emergency for spec in home.agents if agent is not None
     )
+    action = "emergency_begin" if told.on else "emergency_end"
     if agent is None or home is None or not may:
+        if agent is not None and home is not None:
+            why = "緊急案内切替の権限がない / not allowed to"
+            turn.want(e.NoteInTrail(action, home.id, f"agent:{agent.id}", told.phone, False, why))
         _refuse(turn, told.channel, "not-possible", "緊急案内切替の権限がない / not allowed to")
         return
     known = turn.floor.emergencies.get(home.id)
@@ -265,6 +269,8 @@ def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
         )
     else:
         closing.end(turn, i.EmergencyEndAsked(at=told.at, centre=home.id, by=f"agent:{agent.id}"))
+    if turn.facts:
+        turn.want(e.NoteInTrail(action, home.id, f"agent:{agent.id}", told.phone, True, EMERGENCY_REASON))
     reply(turn, told.channel, "emergency-on" if told.on else "emergency-off")
 
 

@@ -23,7 +23,16 @@ from callcore.domain import sides
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
 from callcore.domain.phones import Refusal
 from callcore.domain.sides import SideRecord
-from callcore.domain.stages import ANSWERED, ESCALATED, NOT_OFFERED, Mark, Outcome, Party, ResultKind
+from callcore.domain.stages import (
+    ANSWERED,
+    ESCALATED,
+    NOT_OFFERED,
+    CallbackEnd,
+    Mark,
+    Outcome,
+    Party,
+    ResultKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,10 @@ class Record:
     unrecorded_since: Instant | None = None
     test: bool = False
     """From a listed test number."""
+    message: bool = False
+    """The caller left a message; also out of hours, where the call stays *closed*."""
+    callback: CallbackEnd | None = None
+    """What became of a call-back that was asked for; None: none was, or it is not over."""
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -144,6 +157,10 @@ class Figures:
     open: int
     tests: int = 0
     """Calls from listed test numbers, which no other figure has."""
+
+
+SERVED_LATER = frozenset({Outcome.CALLBACK_REQUESTED, Outcome.MESSAGE_LEFT})
+"""Unanswered, and no hang-up before an answer: such a caller puts down because all is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +235,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
             waiting += not answered
             if not answered and wait is not None:
                 now_waiting.append(wait)
-        elif record.hung_up_by is Party.CALLER and not answered:
+        elif record.hung_up_by is Party.CALLER and not answered and record.outcome not in SERVED_LATER:
             before_answer += 1
         if answered and (wait or 0) <= target:
             in_time += 1
@@ -305,12 +322,19 @@ class Endings:
     """電話リレーの通話."""
     relay_talk: Ratio
     """Microseconds of talk of those that ended ÷ their number."""
+    messages: int = 0
+    """伝言を残した入電, out of hours too."""
+    callbacks: Mapping[CallbackEnd, int] = field(default_factory=dict)
+    """What became of the call-backs that were asked for in these calls; every end is there."""
+    answer_ratio_with_callbacks: Ratio = Ratio(0, 0)
+    """応答率(折り返し含む): (answered + reached by a call-back on the same day) ÷ offered."""
 
 
 def endings(records: Iterable[Record], of: Figures) -> Endings:
     """How these calls ended; `of` are the figures of the same calls."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = 0
+    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = messages = 0
+    callbacks = dict.fromkeys(CallbackEnd, 0)
     results: Counter[str] = Counter()
     kinds: Counter[ResultKind] = Counter()
     for record in records:
@@ -320,6 +344,9 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         helped += record.helped
         abuse += record.abuse
         relay += record.relay
+        messages += record.message
+        if record.callback is not None:
+            callbacks[record.callback] += 1
         if record.result is not None and record.result_kind is not None:
             results[record.result] += 1
             kinds[record.result_kind] += 1
@@ -348,6 +375,9 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         abuse=abuse,
         relay=relay,
         relay_talk=Ratio(relay_talk, relayed),
+        messages=messages,
+        callbacks=callbacks,
+        answer_ratio_with_callbacks=Ratio(of.answered + callbacks[CallbackEnd.REACHED], of.offered),
     )
 
 
@@ -444,6 +474,23 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 over
                 if began is None
                 else replace(over, talk=over.talk + max(0, fact.at - began), talk_since=None)
+            )
+        case f.CallbackReached():
+            end = CallbackEnd.REACHED if fact.same_day else CallbackEnd.REACHED_LATER
+            return replace(known, callback=end)
+        case f.CallbackGivenUp():
+            return replace(known, callback=CallbackEnd.GIVEN_UP)
+        case f.CallbackCancelled():
+            return replace(known, callback=CallbackEnd.CANCELLED)
+        case f.MessageLeft():
+            return replace(known, message=True)
+        case f.MessageEmpty() if fact.outcome is not None:
+            return replace(
+                known,
+                message=False,
+                outcome=fact.outcome,
+                reason=fact.reason,
+                due_agent=fact.outcome not in NOT_OFFERED,
             )
         case f.CallEnded():
             return replace(

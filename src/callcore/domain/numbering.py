@@ -72,3 +72,10 @@ def lines(outgoing: Outgoing | None, departments: Iterable[str] = ()) -> Iterato
         for pattern in patterns:
             if (pattern, True) not in seen:
                 yield Line(pattern, False, kind.value, kind in outgoing.kinds)
+
+
+def national(number: str) -> str:
+    """A caller's number as it is dialled inside Japan: +81 becomes 0, any other country 010 and its code."""
+    if not number.startswith("+"):
+        return number
+    return f"0{number[3:]}" if number.startswith("+81") else f"010{number[1:]}"

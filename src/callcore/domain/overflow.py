@@ -5,6 +5,9 @@ input, for as long as a caller waits, and after matching, so that nobody overflo
 
 - Callers before a caller are those of the same queue who are served first and for whom no phone rings yet.
 - Who came last overflows first: the rules that count callers are asked from the end of each line.
+- Nobody overflows while a phrase is said to him; the rules are asked again at its end.
+- A menu ends nothing by itself: who comes back has the same place, and is led there again after the rule's distance,
+  if it has one; the rules behind it go on to hold.
 - Moving to another queue, and asking other agents too, end nothing. A caller is never moved into a queue where he
   has waited before, so rules cannot send anybody round in a circle.
 """
@@ -93,7 +96,17 @@ def _at_the_end(floor: Floor, at: Instant) -> Iterator[Found]:
 def _passed_over(queue: Queue, call: Call, at: Instant) -> bool:
     """Whether a rule may hold for others of the same line and not for this caller."""
     assert call.visit is not None
-    return _not_yet(call, at) or any(rule.target in call.been for rule in queue.overflow)
+    return (
+        _not_yet(call, at)
+        or call.aside is not None
+        or any(rule.target in call.been or _been_led(rule, call, at) for rule in queue.overflow)
+    )
+
+
+def _been_led(rule: Overflow, call: Call, at: Instant) -> bool:
+    """Whether the caller was in this rule's menu, and is not led there again by now."""
+    left = dict(call.visit.menus).get(rule.menu or "") if call.visit is not None else None
+    return left is not None and (rule.again_s == 0 or at < left + rule.again_s * SECOND)
 
 
 def _beyond_lines(floor: Floor, at: Instant) -> Iterator[Found]:
@@ -111,9 +124,11 @@ def _beyond_lines(floor: Floor, at: Instant) -> Iterator[Found]:
 def first_rule(floor: Floor, queue: Queue, call: Call, at: Instant) -> Found | None:
     """The first of the queue's rules that holds for this caller and has not been applied."""
     visit = call.visit
-    if visit is None or not call.may_be_offered or _not_yet(call, at):
+    if visit is None or not call.may_be_offered or call.aside is not None or _not_yet(call, at):
         return None
     for rule in queue.overflow:
+        if _been_led(rule, call, at):
+            continue
         if rule.target is not None and (rule.target in visit.also or rule.target in call.been):
             continue
         why = _holds(floor, queue, rule, call, at)

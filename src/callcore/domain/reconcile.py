@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from callcore.domain import closing, listing
+from callcore.domain import closing, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -24,6 +24,8 @@ from callcore.domain.turn import (
     Turn,
     admit,
     arrive,
+    callback_dialled,
+    callback_reached,
     device_is,
     give_up,
     menu_answered,
@@ -47,6 +49,7 @@ PAST_LONGEST_WAIT_S = 30
 """Seconds after the queue's longest wait at which the dialplan's waiting line lets a caller go (`CALLCORE_LIMIT_…`)."""
 
 HOLD, NET, OFFER = "callcore-hold", "callcore-net", "callcore-offer"
+COMFORT = "callcore-comfort"
 OVERFLOW = "callcore-overflow"
 
 
@@ -112,6 +115,7 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
         )
         if trace.call not in turn.floor.sides:
             side_begins(turn, told, over=trace.ended is not None, reconstructed=True)
+        callback_dialled(turn, trace.call, trace.began, reconstructed=True)
         side = turn.floor.sides.get(trace.call)
         if side is not None and side.connected_at is None and trace.connected is not None:
             who = turn.floor.seated.get(trace.with_phone) if trace.with_phone is not None else None
@@ -124,6 +128,7 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
                     reconstructed=True,
                 )
             )
+            callback_reached(turn, side, trace.connected, reconstructed=True)
             side = turn.floor.sides[trace.call]
         if side is not None and trace.ended is not None:
             outcome = trace.outcome or SideOutcome.NO_ANSWER
@@ -157,7 +162,8 @@ def _overdue(turn: Turn, at: Instant) -> None:
                 offer.id, at, OfferStage.WITHDRAWN, "終わりの知らせがない / its end was never told"
             )
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
-        due = turn.floor.wait_due(call, at) if call.may_be_offered else None
+        looked_at = call.may_be_offered or call.aside is not None
+        due = turn.floor.wait_due(call, at) if looked_at else None
         if due is not None and due <= bound:
             turn.waited(call, at)
 
@@ -232,8 +238,14 @@ def _retrace(
         listing.let_through(turn, call, trace.insisted, reconstructed=True)
     for keyed in trace.menus:
         call = turn.floor.calls[name]
-        if call.stage is Stage.ANNOUNCED and keyed.at > turn.floor.watched_until:
+        if (call.stage is Stage.ANNOUNCED or call.in_menu) and keyed.at > turn.floor.watched_until:
             menu_answered(turn, call, keyed, reconstructed=True)
+    call = turn.floor.calls[name]
+    aside = call.aside
+    back = trace.held if caller is None else None  # else the channel itself says where it is now
+    if aside is not None and back is not None and back > max(aside.since, turn.floor.watched_until):
+        turn.fail_round(call, back, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        turn.rejoin(turn.floor.calls[name], back, "待ちに戻った / came back", reconstructed=True)
     call = turn.floor.calls[name]
     if (
         call.stage in (Stage.ARRIVED, Stage.ANNOUNCED)
@@ -282,6 +294,18 @@ def _retrace(
             turn.tell(
                 f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
             )
+    call = turn.floor.calls[name]
+    if (
+        trace.callback is not None
+        and trace.callback > turn.floor.watched_until
+        and call.stage in (Stage.ANNOUNCED, Stage.WAITING)
+        and call.refused_as is None
+        and not call.callback
+    ):
+        turn.ask_back(call, trace.callback, reconstructed=True)
+    for said in trace.messages:
+        if said.at > turn.floor.watched_until:
+            messages.told_of(turn, said, reconstructed=True)
     call = turn.floor.calls[name]
     if call.stage is Stage.WAITING and call.given_up_as is None:
         if trace.apology is not None:
@@ -413,14 +437,14 @@ def _still_here(
     waits_in = (
         HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
     )
-    if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER)):
+    if call.stage is Stage.ARRIVED and (together or waits_in in (HOLD, NET, OFFER, COMFORT)):
         admit(turn, call, seen.at, True, "snapshot", reconstructed=True)
         call = turn.floor.calls[name]
     if together or waits_in in (HOLD, NET, OFFER):
         call = listing.let_through(turn, call, seen.at, reconstructed=True)
     if call.refused_as is not None:
         return
-    if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER)):
+    if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER, COMFORT)):
         turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
         call = turn.floor.calls[name]
     if together:
@@ -470,6 +494,9 @@ def _adopt_wait(
         call = turn.floor.calls[call.id]
     if call.ringing and turn.floor.offers[call.ringing[0]].made_at <= old:
         turn.fail_round(call, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
+        call = turn.floor.calls[call.id]
+    if call.aside is not None and call.aside.since <= old:
+        turn.rejoin(call, seen.at, "待ちに戻っている / is back on the waiting line", reconstructed=True)
         call = turn.floor.calls[call.id]
     if call.stage is not Stage.WAITING:
         return
@@ -558,5 +585,6 @@ def _waited_out(turn: Turn, call: Call, at: Instant) -> bool:
     queue = turn.floor.queues.get(call.queue)
     if queue is None or call.visit is None:
         return False
-    began = call.visit.since if call.answered_at is None else call.visit.entered_at
+    first = call.answered_at is None and call.kept_since is None
+    began = call.visit.since if first else call.visit.entered_at
     return at >= began + seconds(queue.longest_wait_s + PAST_LONGEST_WAIT_S)

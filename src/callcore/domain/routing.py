@@ -16,13 +16,15 @@ and the work of a step does not grow with the number of callers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 from heapq import heapify, heappop, heapreplace
+from typing import Protocol
 
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
+from callcore.domain.callback import Callback
 from callcore.domain.centre import Order, Queue
 from callcore.domain.floor import Floor, Line, Place, place_of
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
@@ -80,19 +82,59 @@ class _Shares:
             self.guests[centre] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """One caller whose turn to be called back has come, and who calls."""
+
+    back: Callback
+    agent: AgentState
+
+
+class _Asking(Protocol):
+    """What the choice of agents looks at of who waits."""
+
+    @property
+    def id(self) -> CallId: ...
+    @property
+    def centre(self) -> CentreId: ...
+    @property
+    def offers(self) -> int: ...
+
+
 def matches(floor: Floor) -> list[Match]:
     """Every caller who is to be offered now, the first first; no caller and no agent stands in two."""
-    if not floor.free or not floor.lines:
+    return [match for match in in_order(floor, ()) if isinstance(match, Match)]
+
+
+def in_order(floor: Floor, backs: Sequence[Callback]) -> list[Match | Recall]:
+    """The same, with those who may be called back now at their places among the callers. One agent for each."""
+    if not floor.free or not (floor.lines or backs):
         return []
     free = {name: floor.agents[name] for name in floor.free}
     shares = _Shares(floor, Counter(), Counter())
-    heads: list[tuple[Place, int, int, Line]] = [
+    heads: list[tuple[Place, int, int, Line | Callback]] = [
         (places[0], 0, n, line) for n, (line, places) in enumerate(floor.lines.items())
     ]
+    heads += [(back.place, 0, len(floor.lines) + n, back) for n, back in enumerate(backs)]
     heapify(heads)
-    found: list[Match] = []
+    found: list[Match | Recall] = []
     while heads and free:
         place, at, n, line = heads[0]
+        if isinstance(line, Callback):
+            heappop(heads)
+            asked = floor.queues.get(line.queue)
+            able = (
+                []
+                if asked is None
+                else _fitting(
+                    floor, asked, Line(line.queue, language=line.language), line, free.values(), shares
+                )
+            )
+            if able:
+                found.append(Recall(line, able[0]))
+                shares.took(able[0], line.centre)
+                del free[able[0].id]
+            continue
         queue = floor.queues.get(line.queue)
         call = floor.calls[CallId(place[2])]
         agents = _fitting(floor, queue, line, call, free.values(), shares) if queue is not None else []
@@ -140,7 +182,7 @@ def skilled(agent: AgentState, needs: Iterable[tuple[str, int]]) -> bool:
 
 
 def _fitting(
-    floor: Floor, queue: Queue, line: Line, call: Call, free: Iterable[AgentState], shares: _Shares
+    floor: Floor, queue: Queue, line: Line, call: _Asking, free: Iterable[AgentState], shares: _Shares
 ) -> list[AgentState]:
     """The free agents who may serve this line, the first to be rung first."""
     serving, needs = frozenset(pools(queue, line)), accepted(queue, line.rung, line.language)
@@ -156,13 +198,13 @@ def _fitting(
 
 
 def _rank(
-    queue: Queue, needs: tuple[tuple[str, int], ...], call: Call, agent: AgentState
+    queue: Queue, needs: tuple[tuple[str, int], ...], call: _Asking, agent: AgentState
 ) -> tuple[bool, int, int, AgentId]:
     worst = max(agent.level(skill) or 0 for skill, _ in needs) if needs else 0
     return (queue.id not in agent.queues, worst, _turn(queue, call, agent), agent.id)
 
 
-def _turn(queue: Queue, call: Call, agent: AgentState) -> int:
+def _turn(queue: Queue, call: _Asking, agent: AgentState) -> int:
     match queue.order:
         case Order.LONGEST_IDLE:
             return agent.idle_since or 0
@@ -202,6 +244,17 @@ def reasons(floor: Floor, match: Match, agent: AgentState, at: Instant) -> tuple
         f"priority {call.visit.priority}, waited {waited} s, {ahead} ahead"
     )
     return tuple(words)
+
+
+def recall_reasons(match: Recall, queue: Queue, at: Instant) -> tuple[str, ...]:
+    """Why this agent calls this citizen back now."""
+    back = match.back
+    waited = max(0, at - back.since) // SECOND
+    return (
+        _why_agent(queue, match.agent, at),
+        f"折り返し {back.attempts + 1} 回目・優先度 {back.priority}・待ち {waited} 秒 / "
+        f"call-back, attempt {back.attempts + 1}, priority {back.priority}, waited {waited} s",
+    )
 
 
 def _why_agent(queue: Queue, agent: AgentState, at: Instant) -> str:

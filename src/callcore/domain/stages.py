@@ -127,6 +127,8 @@ class Treatment(Enum):
     """Hears an announcement, then the end."""
     BUSY = "busy"
     """Hears the busy tone, then the end."""
+    MENU = "menu"
+    """Is led into a menu, with the place kept, and comes back unless something else is chosen."""
 
 
 class Choice(Enum):
@@ -142,7 +144,13 @@ class Choice(Enum):
     """Information by voice, and back."""
     FORWARD = "forward"
     """To an outside number."""
+    WAIT = "wait"
+    """Back to the waiting line, in the same place; only in a menu for callers who wait."""
     END = "end"
+    MESSAGE = "message"
+    """Leaves a message after the tone."""
+    CALLBACK = "callback"
+    """Asks to be called back when the turn has come."""
     WRONG = "wrong_key"
     NONE = "no_key"
     UNREACHED = "unreached"
@@ -151,6 +159,29 @@ class Choice(Enum):
 
 SERVED = frozenset({Choice.SAY, Choice.FORWARD, Choice.END})
 """What needs no agent: who ends there is *ivr_only*."""
+
+
+class CallbackEnd(Enum):
+    """What became of a caller who asked to be called back."""
+
+    REACHED = "reached"
+    """On the day of the request, by the centre's clock."""
+    REACHED_LATER = "reached_later"
+    GIVEN_UP = "given_up"
+    """Nobody answered in all the attempts."""
+    CANCELLED = "cancelled"
+    """The caller rang in first, or somebody took it off the list."""
+
+
+class Said(Enum):
+    """What Asterisk tells of a caller who leaves a message, by the dialplan's word."""
+
+    BEGAN = "began"
+    """The tone was heard; what is said from now on is kept."""
+    KEPT = "kept"
+    """The caller is thanked for it."""
+    EMPTY = "empty"
+    """Nothing was said, and the caller is told so."""
 
 
 class Presence(Enum):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing, keyed, listing
+from callcore.domain import closing, keyed, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -26,6 +26,7 @@ from callcore.domain.stages import (
     OWN_DOING,
     OfferStage,
     Outcome,
+    Party,
     Presence,
     SideKind,
     SideOutcome,
@@ -35,9 +36,14 @@ from callcore.domain.stages import (
 from callcore.domain.turn import (
     Turn,
     admit,
+    answer_key,
     arrive,
+    callback_dialled,
+    callback_reached,
+    cancel_callback,
     configure,
     device_is,
+    drop_answer,
     drop_answers,
     give_up,
     joined,
@@ -179,10 +185,59 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
     call = turn.call(told.call)
     if call is not None:
         call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
-    if call is None or call.stage is not Stage.ANNOUNCED:
+    if call is None or not (call.stage is Stage.ANNOUNCED or call.in_menu):
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
     menu_answered(turn, call, told)
+
+
+@_take.register
+def _(told: i.MessageTold, turn: Turn) -> None:
+    messages.told_of(turn, told)
+
+
+@_take.register
+def _(told: i.CallbackTold, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.callback:
+        turn.disregard("案内中の呼ではない / not a call in a menu")
+    elif call.refused_as is not None or call.caller.text is None:
+        turn.disregard("折り返せる呼ではない / not a call that can be called back")
+    else:
+        turn.ask_back(call, told.at)
+
+
+@_take.register
+def _(told: i.CallbackDropAsked, turn: Turn) -> None:
+    back = turn.floor.callbacks.get(told.call)
+    if back is None:
+        turn.disregard("その折り返しはない / no such call-back")
+        return
+    cancel_callback(turn, back, told.at, by=told.by)
+
+
+@_take.register
+def _(told: i.CallbackNotPlaced, turn: Turn) -> None:
+    side = turn.floor.sides.get(told.side)
+    if side is None:
+        turn.disregard("その発信は終わっている / that attempt is over")
+        return
+    side_ends(turn, side, told.at, SideOutcome.FAILED, Party.SYSTEM)
+
+
+@_take.register
+def _(told: i.MessageMeasured, turn: Turn) -> None:
+    messages.measured(turn, told)
+
+
+@_take.register
+def _(told: i.MessageTakeAsked, turn: Turn) -> None:
+    messages.take(turn, told)
+
+
+@_take.register
+def _(told: i.MessageCloseAsked, turn: Turn) -> None:
+    messages.close(turn, told)
 
 
 @_take.register
@@ -192,6 +247,8 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         call = listing.let_through(turn, call, told.at)  # that 9 was pressed has got lost
     if call is None or call.refused_as is not None:
         turn.disregard("待てる呼ではない / not a call that may wait")
+    elif call.aside is not None and call.aside.number == told.aside:
+        turn.rejoin(call, told.at, "待ちに戻った / back on the waiting line")
     elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
         turn.begin_visit(call, told.at)
     elif call.stage is Stage.PARTED:
@@ -201,6 +258,17 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         turn.watch_wait(call.id)
     else:
         turn.disregard("待ちは記録済み / the wait is known")
+
+
+@_take.register
+def _(told: i.AsideNotBegun, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.aside is None or call.aside.number != told.number:
+        turn.disregard("待ちに戻っている / back on the waiting line already")
+    elif told.caller_gone or call.caller_put_down:
+        turn.disregard("入電者が先に切断 / the caller had gone")
+    else:
+        turn.rejoin(call, told.at, told.reason, done=False)
 
 
 @_take.register
@@ -364,6 +432,9 @@ def _(told: i.OfferNotPlaced, turn: Turn) -> None:
 
 @_take.register
 def _(told: i.SideCallTold, turn: Turn) -> None:
+    if turn.floor.callback_of(told.call) is not None:
+        callback_dialled(turn, told.call, told.at)
+        return
     side_begins(turn, told)
 
 
@@ -380,17 +451,21 @@ def _(told: i.AnswerAsked, turn: Turn) -> None:
         centre = turn.floor.centres.get(side.centre)
         kept = centre.outgoing if centre is not None else None
         days = ANSWER_DAYS if kept is None else kept.answers_kept_days
+        until = after(told.at, seconds(days * 86_400))
+        if side.id in turn.floor.answers:
+            drop_answer(turn, side.id, told.at, "書き直した / written anew", told.by)
         turn.tell(
             f.AnswerPrepared(
                 at=told.at,
                 call=side.id,
                 centre=side.centre,
                 number=side.other,
-                text=Personal(side.id, side.centre, side.other.at, text),
-                until=after(told.at, seconds(days * 86_400)),
+                text=Personal(answer_key(side.id, told.at), side.centre, side.other.at, text),
+                until=until,
                 by=told.by,
             )
         )
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.ANSWER, side.id), until))
 
 
 @_take.register
@@ -398,7 +473,7 @@ def _(told: i.AnswerDropAsked, turn: Turn) -> None:
     if told.call not in turn.floor.answers:
         turn.disregard("その回答はない / no such answer")
         return
-    turn.tell(f.AnswerDropped(at=told.at, call=told.call, reason=told.reason, by=told.by))
+    drop_answer(turn, told.call, told.at, told.reason, told.by)
 
 
 @_take.register
@@ -444,6 +519,7 @@ def _side_joined(turn: Turn, side: SideCall, told: i.BridgeEntered) -> None:
         return
     agent = turn.floor.seated.get(phone) if phone is not None else None
     turn.tell(f.SideCallConnected(at=told.at, call=side.id, phone=phone, agent=agent))
+    callback_reached(turn, side, told.at)
 
 
 @_take.register
@@ -597,6 +673,11 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         )
         turn.tell(f.Healed(at=told.at, what=f"offer {offer.id} of call {offer.call}: no end was told"))
         return
+    if kind is i.TimerKind.CALLBACK:
+        back = turn.floor.callbacks.get(CallId(subject))
+        if back is None or back.not_before is None or back.not_before > told.at:
+            turn.disregard("そのタイマーは無効 / that timer is void")
+        return  # what is due is done by the matching of this very step
     if kind is i.TimerKind.WAIT:
         _wait_timer(turn, CallId(subject), told.at)
         return
@@ -608,6 +689,12 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         return
     if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
         closing.timer(turn, kind, CentreId(subject), told.at)
+        return
+    if kind is i.TimerKind.ANSWER:
+        if CallId(subject) in turn.floor.answers:
+            drop_answers(turn, told.at)
+        else:
+            turn.disregard("その回答はない / no such answer")
         return
     if kind is i.TimerKind.BLOCKED:
         listing.timer(turn, CallId(subject), told.at)

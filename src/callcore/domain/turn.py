@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from callcore.domain import comfort, estimate, overflow, routing
 from callcore.domain import effects as e
-from callcore.domain import estimate, overflow, routing
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
@@ -16,11 +16,15 @@ from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.blocked import PUSH_SETTLES_S
 from callcore.domain.blocked import found as unwelcome
 from callcore.domain.call import Call, Leg
+from callcore.domain.callback import SAFE_S, Callback, CallbackState
 from callcore.domain.centre import (
     OUTCOMES,
     OUTGOING_ACW_S,
+    PHRASE_MOST_S,
+    Callbacks,
     Centre,
     Configuration,
+    Display,
     Number,
     Overflow,
     Unwelcome,
@@ -31,6 +35,7 @@ from callcore.domain.ids import (
     SECOND,
     AgentId,
     CallId,
+    CentreId,
     ChannelId,
     Instant,
     OfferId,
@@ -40,6 +45,8 @@ from callcore.domain.ids import (
     after,
     seconds,
 )
+from callcore.domain.message import LEAST_S
+from callcore.domain.numbering import national
 from callcore.domain.personal import Personal
 from callcore.domain.sides import SideCall
 from callcore.domain.stages import (
@@ -64,6 +71,10 @@ LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 STEP_SETTLES_S = 2
 """Seconds after a step of the clock within which the rings that Asterisk ended for it are told. They come at once."""
+PHRASE_GRACE_S = 3
+"""Seconds beyond the longest phrase within which the caller's way back is told; then it is taken for granted."""
+KNOWN_KEY = "known"
+"""The dialplan's word for the key that was not asked for, because the language was remembered."""
 OVERFLOW_AGAIN_S = 1
 """Seconds after which an overflow that was not carried out is tried again."""
 
@@ -119,6 +130,10 @@ class Turn:
             priority = call.priority
             reasons += (call.priority_reason,) if call.priority_reason is not None else ()
         since = call.entered_at or entered or at
+        if call.kept_since is not None:
+            since = min(since, call.kept_since)
+            priority = min(priority, call.kept_priority or priority)
+            reasons += (KEPT,)
         place = (priority, since, call.id)
         wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
         self.tell(
@@ -306,7 +321,12 @@ class Turn:
             self.end_talk(self.floor.calls[call.id], at, reconstructed=reconstructed)
         ending = self.floor.calls[call.id]
         centre = self.floor.centres.get(call.centre)
-        outcome = outcome_at_end(ending, at, by, centre.short_abandon_s if centre is not None else 0)
+        short_s = centre.short_abandon_s if centre is not None else 0
+        outcome = outcome_at_end(ending, at, by, short_s)
+        if ending.speaks_since is not None and at >= after(ending.speaks_since, seconds(LEAST_S)):
+            self.leave_message(ending, at, otherwise=outcome, reconstructed=reconstructed)
+            ending = self.floor.calls[call.id]
+            outcome = outcome_at_end(ending, at, by, short_s)
         if ending.stage is Stage.ARRIVED and centre is not None:
             # Gone before the dialplan's decision was told: the calendar says whether it was due an agent.
             outcome = _due_as(self.floor, centre, ending.arrived_at) or outcome
@@ -318,10 +338,94 @@ class Turn:
                 call=call.id,
                 outcome=outcome,
                 hung_up_by=by,
-                reason=reason_of_end(call, outcome, by),
+                reason=reason_of_end(ending, outcome, by),
                 reconstructed=reconstructed,
             )
         )
+
+    def leave_message(
+        self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
+    ) -> None:
+        """What the caller said is a task from now on. `otherwise` as in the fact."""
+        centre = self.floor.centres.get(call.centre)
+        due = centre.calendar.after_open(at, centre.messages.due_s) if centre is not None else None
+        self.tell(
+            f.MessageLeft(
+                at=at,
+                call=call.id,
+                centre=call.centre,
+                queue=self.queue_now(call),
+                language=call.language,
+                due_at=at if due is None else due,
+                otherwise=otherwise,
+                reconstructed=reconstructed,
+            )
+        )
+
+    def ask_back(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+        """The caller keeps the place in the line and is called back."""
+        visit = call.visit
+        queue = self.queue_now(call) if visit is None else visit.queue
+        spec = self.floor.queues.get(queue)
+        priority = LAST_PRIORITY if spec is None else spec.priority
+        since = at if call.kept_since is None else call.kept_since
+        self.tell(
+            f.CallbackAsked(
+                at=at,
+                call=call.id,
+                centre=call.centre,
+                queue=queue,
+                priority=(call.priority or priority) if visit is None else visit.priority,
+                since=since if visit is None else visit.since,
+                language=self.language_needed(call),
+                reconstructed=reconstructed,
+            )
+        )
+
+    def watch_callback(self, name: CallId) -> None:
+        """Arm the timer for when a call-back may be tried again."""
+        back = self.floor.callbacks.get(name)
+        if back is not None and back.not_before is not None:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.CALLBACK, name), max(back.not_before, self.at)))
+
+    def _call_back(self, match: routing.Recall) -> None:
+        """It is this caller's turn: write the attempt down, and have the agent's phone rung."""
+        back, agent = match.back, match.agent
+        at = max(self.at, self.floor.at)
+        centre = self.floor.centres[back.centre]
+        assert agent.phone is not None
+        assert back.number is not None
+        outgoing = centre.outgoing
+        shown = outgoing.number if outgoing is not None else min(each.digits for each in centre.numbers)
+        # No unique id of Asterisk's own has a 0 in front behind the dot.
+        side = CallId(f"{back.node}-{at // SECOND}.0{self.floor.callbacks_tried + 1}")
+        queue = self.floor.queues[back.queue]
+        why = routing.recall_reasons(match, queue, at)
+        self.tell(f.CallbackTried(at=at, call=back.id, side=side, agent=agent.id, reasons=why))
+        side_begins(
+            self,
+            i.SideCallTold(
+                at=at,
+                node=back.node,
+                call=side,
+                centre=back.centre,
+                kind=SideKind.OUTGOING,
+                phone=agent.phone,
+                number=shown,
+                other=back.number,
+                why="callback",
+            ),
+        )
+        self.want(
+            e.CallBack(side, agent.phone, national(back.number), queue.ring_s, self._call_back_shown(agent))
+        )
+
+    def _call_back_shown(self, agent: AgentState) -> str:
+        """In the script that the agent's phone shows."""
+        home = self.floor.centres.get(agent.centre)
+        phones = home.phones if home is not None else ()
+        roman = any(each.id == agent.phone and each.display is Display.ROMAN for each in phones)
+        return "call-back" if roman else "折り返し"
 
     def match(self) -> None:
         """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
@@ -330,8 +434,13 @@ class Turn:
         for call, announcement, why in overflow.shut(self.floor, max(self.at, self.floor.at)):
             self._end_wait(call, Outcome.OVERFLOW_NO_AGENT, Treatment.ANNOUNCE, why, announcement)
         while True:
-            for match in routing.matches(self.floor):
-                self._offer(match)
+            now = max(self.at, self.floor.at)
+            backs = self.floor.callbacks_due(now) if self.floor.free else []
+            for match in routing.in_order(self.floor, backs):
+                if isinstance(match, routing.Match):
+                    self._offer(match)
+                else:
+                    self._call_back(match)
             hit = overflow.found(self.floor, max(self.at, self.floor.at))
             if hit is None:
                 return
@@ -343,6 +452,9 @@ class Turn:
         assert call.visit is not None
         queue = self.floor.queues[call.visit.queue]
         at = max(self.at, self.floor.at)
+        cut = call.aside is not None and queue.comfort is not None and queue.comfort.cut
+        if cut:
+            self.rejoin(call, at, "呼出のために案内を切る / the phrase is cut off for an offer")
         words = [routing.reasons(self.floor, match, agent, at) for agent in match.agents]
         first = self.floor.offers_made + 1
         together = OfferId(f"{self.floor.run}.{first}")
@@ -365,7 +477,8 @@ class Turn:
                 )
             )
             self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer), self.floor.offers[offer].overdue_at))
-        self.want(e.OfferCall(together, call.id, call.channel_name, tuple(phones), queue.ring_s))
+        if self.floor.calls[call.id].aside is None:  # else at the phrase's end
+            self.want(e.OfferCall(together, call.id, call.channel_name, tuple(phones), queue.ring_s, cut))
 
     def overflow(self, call: Call, rule: Overflow, why: str) -> None:
         """Apply one rule to one caller."""
@@ -377,16 +490,87 @@ class Turn:
             self.tell(
                 f.AgentsAdded(at=at, call=call.id, visit=call.visit.id, agents_of=rule.target, reasons=(why,))
             )
+        elif rule.treatment is Treatment.MENU and rule.menu is not None:
+            place, wait = comfort.standing(self.floor, call.visit.queue, call)
+            said = (place,) if wait is None else (place, wait)
+            number = call.asides + 1
+            self.tell(
+                f.OverflowMenuBegan(
+                    at=at,
+                    call=call.id,
+                    visit=call.visit.id,
+                    number=number,
+                    menu=rule.menu,
+                    outcome=OUTCOMES[rule.cause],
+                    said=said,
+                    reasons=(why,),
+                )
+            )
+            self.want(e.LeadAside(call.id, call.channel_name, number, said, rule.menu))
         else:
             self._end_wait(call, OUTCOMES[rule.cause], rule.treatment, why)
 
     def _end_wait(
         self, call: Call, outcome: Outcome, treatment: Treatment, why: str, announcement: str = "overflow"
     ) -> None:
-        """The caller is sent to what ends the wait."""
+        """The caller is sent to what ends the wait, out of a phrase if one is being said."""
         at = max(self.at, self.floor.at)
+        cut = call.aside is not None
+        if cut:
+            self.rejoin(call, at, "待ちの終わりで案内を切る / the phrase is cut off, the wait ends")
         self.tell(f.OverflowBegan(at=at, call=call.id, outcome=outcome, treatment=treatment, reasons=(why,)))
-        self.want(e.EndWait(call.id, call.channel_name, outcome, treatment, announcement))
+        self.want(e.EndWait(call.id, call.channel_name, outcome, treatment, announcement, cut))
+
+    def comfort(self, call: Call, at: Instant) -> None:
+        """Say the phrase that is due to a caller who stands on the waiting line."""
+        queue = self.floor.queues.get(call.visit.queue) if call.visit is not None else None
+        due = self.floor.comfort_due(queue, call) if queue is not None else None
+        if call.visit is None or queue is None or queue.comfort is None or due is None or due > at:
+            return
+        if not self.floor.linked or not call.may_be_offered or call.aside is not None:
+            return
+        said, last = comfort.phrase(self.floor, queue.id, queue.comfort, call)
+        number = call.asides + 1
+        self.tell(
+            f.ComfortBegan(
+                at=at,
+                call=call.id,
+                visit=call.visit.id,
+                number=number,
+                said=said,
+                last=last,
+                until=after(at, seconds(PHRASE_MOST_S + PHRASE_GRACE_S)),
+            )
+        )
+        self.want(e.LeadAside(call.id, call.channel_name, number, (said,)))
+
+    def rejoin(
+        self, call: Call, at: Instant, reason: str, *, done: bool = True, reconstructed: bool = False
+    ) -> None:
+        """The caller is on the waiting line again. Whoever was reserved during a phrase rings now."""
+        assert call.aside is not None
+        self.tell(
+            f.LineRejoined(
+                at=at,
+                call=call.id,
+                number=call.aside.number,
+                reason=reason,
+                done=done,
+                reconstructed=reconstructed,
+            )
+        )
+        call = self.floor.calls[call.id]
+        offers = [self.floor.offers[name] for name in call.ringing]
+        for offer in offers:
+            self.want(e.SetTimer(i.Timer(i.TimerKind.OFFER, offer.id), max(offer.overdue_at, self.at)))
+        if call.offer is not None:
+            queue = self.floor.queues.get(self.queue_now(call))
+            ring_s = round((offers[0].rings_until - at) / SECOND) if queue is None else queue.ring_s
+            phones = tuple(offer.phone for offer in offers)
+            self.want(e.OfferCall(call.offer, call.id, call.channel_name, phones, ring_s))
+        else:
+            self.house(call, at)
+        self.watch_wait(call.id)
 
     def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
         """The caller waits in another queue from now on; the channel is told, for the safety net."""
@@ -404,6 +588,11 @@ class Turn:
 
     def waited(self, call: Call, at: Instant) -> None:
         """Time has brought this caller to a rung of the ladder, or to a limit."""
+        aside = call.aside
+        if aside is not None and self.floor.linked and aside.until is not None and aside.until <= at:
+            self.rejoin(call, at, "戻ったという知らせがない / the way back was never told")
+            self.tell(f.Healed(at=at, what=f"phrase {aside.number} of call {call.id}: no end was told"))
+            call = self.floor.calls[call.id]
         visit = call.visit
         queue = self.floor.queues.get(visit.queue) if visit is not None else None
         if visit is None or queue is None:
@@ -428,6 +617,7 @@ class Turn:
         hit = overflow.first_rule(self.floor, queue, call, at) if here else None
         if hit is not None and self.floor.linked:
             self.overflow(*hit)
+        self.comfort(self.floor.calls[call.id], at)
         self.watch_wait(call.id)
 
 
@@ -488,6 +678,8 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
         )
     )
     _show_note(turn, centre, told)
+    for back in _kept_for(turn.floor, centre.id, told.caller):
+        cancel_callback(turn, back, told.at, by_call=name, reconstructed=reconstructed)
     if turn.floor.lagging:
         turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
@@ -508,18 +700,114 @@ def _show_note(turn: Turn, centre: Centre, told: i.ChannelArrived) -> None:
         turn.want(e.ShowNote(CallId(told.channel), told.name, " ".join(words), " ".join(roman)))
 
 
+def _kept_for(floor: Floor, centre: CentreId, caller: str | None) -> list[Callback]:
+    """The call-backs that this caller asked for."""
+    if caller is None:
+        return []
+    number = national(caller)
+    return [
+        back
+        for back in floor.callbacks.values()
+        if back.centre == centre and back.number is not None and national(back.number) == number
+    ]
+
+
+KEPT = "折り返し待ちの順番を引き継いだ / takes over the place that was kept for a call-back"
+
+
+def cancel_callback(
+    turn: Turn,
+    back: Callback,
+    at: Instant,
+    *,
+    by_call: CallId | None = None,
+    by: str | None = None,
+    reconstructed: bool = False,
+) -> None:
+    """Nobody is called back any more. A phone that rings for it is let go; a call that goes on is left alone."""
+    side = turn.floor.sides.get(back.side) if back.side is not None else None
+    if back.state is CallbackState.RINGING and side is not None:
+        turn.want(e.HangUp(side.channel))  # also if it is picked up just now: the citizen is not to be called
+        side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.SYSTEM, reconstructed=reconstructed)
+    turn.tell(f.CallbackCancelled(at=at, call=back.id, by_call=by_call, by=by, reconstructed=reconstructed))
+
+
+def callback_dialled(turn: Turn, side: CallId, at: Instant, *, reconstructed: bool = False) -> None:
+    """The agent has picked up: the citizen is being called."""
+    back = turn.floor.callback_of(side)
+    if back is not None and back.state is CallbackState.RINGING:
+        turn.tell(f.CallbackDialled(at=at, call=back.id, reconstructed=reconstructed))
+
+
+def callback_reached(turn: Turn, side: SideCall, at: Instant, *, reconstructed: bool = False) -> None:
+    """Citizen and agent are together, if this call is a call-back."""
+    callback_dialled(turn, side.id, at, reconstructed=reconstructed)
+    back = turn.floor.callback_of(side.id)
+    centre = turn.floor.centres.get(side.centre)
+    if back is not None:
+        same = centre is not None and centre.calendar.local_date(at) == centre.calendar.local_date(
+            back.asked_at
+        )
+        turn.tell(
+            f.CallbackReached(
+                at=at, call=back.id, agent=side.agent, same_day=same, reconstructed=reconstructed
+            )
+        )
+
+
+def _callback_over(
+    turn: Turn, side: SideCall, at: Instant, outcome: SideOutcome, *, reconstructed: bool
+) -> None:
+    """An attempt has ended without an answer: another one, or none any more."""
+    back = turn.floor.callback_of(side.id)
+    if back is None:
+        return
+    centre, queue = turn.floor.centres.get(back.centre), turn.floor.queues.get(back.queue)
+    rules = centre.callbacks if centre is not None else Callbacks()
+    if back.state is CallbackState.RINGING:
+        rest = queue.rest_no_answer_s if queue is not None else 0
+        until = after(at, seconds(max(rest, SAFE_S if reconstructed else 1)))
+        turn.tell(f.CallbackMissed(at=at, call=back.id, not_before=until, reconstructed=reconstructed))
+    elif back.attempts >= rules.attempts:
+        turn.tell(f.CallbackGivenUp(at=at, call=back.id, outcome=outcome, reconstructed=reconstructed))
+    else:
+        again = centre.calendar.after_open(at, rules.distance_s) if centre is not None else None
+        again = again or after(at, seconds(rules.distance_s))
+        if reconstructed:
+            again = max(again, after(turn.at, seconds(SAFE_S)))
+        turn.tell(
+            f.CallbackFailed(
+                at=at, call=back.id, outcome=outcome, not_before=again, reconstructed=reconstructed
+            )
+        )
+    turn.watch_callback(back.id)
+
+
 def drop_answers(turn: Turn, at: Instant, *, reached: SideCall | None = None) -> None:
     """Let go of answers that are too old, and of those for a number that was `reached`."""
     for name, answer in sorted(turn.floor.answers.items()):
         if answer.until <= at:
-            turn.tell(f.AnswerDropped(at=at, call=name, reason="保存期間が過ぎた / kept long enough"))
+            drop_answer(turn, name, at, "保存期間が過ぎた / kept long enough")
         elif (
             reached is not None
             and answer.centre == reached.centre
             and answer.number.text is not None
             and answer.number.text == reached.other.text
         ):
-            turn.tell(f.AnswerDropped(at=at, call=name, reason="発信がつながった / a call reached it"))
+            drop_answer(turn, name, at, "発信がつながった / a call reached it")
+
+
+def answer_key(call: CallId, at: Instant) -> CallId:
+    """What an answer's text is sealed under: a name of its own, so that it is destroyed alone."""
+    return CallId(f"{call}/answer/{at}")
+
+
+def drop_answer(turn: Turn, call: CallId, at: Instant, reason: str, by: str | None = None) -> None:
+    """The answer is kept no longer, and its text can be read by nobody from now on."""
+    sealed = turn.floor.answers[call].text.call
+    turn.tell(f.AnswerDropped(at=at, call=call, reason=reason, by=by))
+    if sealed != call:  # one that was written before answers had keys of their own
+        turn.want(e.DestroyKey(sealed))
 
 
 def _priority(number: Number, listed: tuple[int, str] | None) -> tuple[int | None, str | None]:
@@ -651,7 +939,10 @@ _CHOICES = {
     Choice.QUEUE: ("待ち行列", "queue"),
     Choice.SAY: ("案内", "announcement"),
     Choice.FORWARD: ("転送", "forward"),
+    Choice.WAIT: ("待ちに戻る", "back to the waiting line"),
     Choice.END: ("終了", "end"),
+    Choice.MESSAGE: ("伝言", "message"),
+    Choice.CALLBACK: ("折り返し", "call-back"),
     Choice.WRONG: ("無効なキー", "wrong key"),
     Choice.NONE: ("キーなし", "no key"),
     Choice.UNREACHED: ("転送先につながらない", "outside number not reached"),
@@ -665,7 +956,13 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
         queue = None
     ja, en = _CHOICES[told.choice]
     to = " ".join(part for part in (told.to, told.language or "") if part)
-    key = told.key or "–"
+    key = "覚えていた言語 / remembered" if told.key == KNOWN_KEY else told.key or "–"
+    centre = turn.floor.centres.get(call.centre)
+    days = centre.remember_language_days if centre is not None else 0
+    # What nobody witnessed does not tell whether the number was withheld.
+    chosen = told.language is not None and told.key != KNOWN_KEY
+    remembered = days > 0 and chosen and not told.withheld and not reconstructed
+    remembered = remembered and call.caller.text is not None and call.stage is Stage.ANNOUNCED
     turn.tell(
         f.MenuAnswered(
             at=told.at,
@@ -677,6 +974,7 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
             queue=queue,
             language=told.language,
             reason=f"{told.menu} [{key}] {ja} {to}".rstrip() + f" / {told.menu} [{key}] {en} {to}".rstrip(),
+            remember_until=after(told.at, seconds(days * 86_400)) if remembered else None,
             reconstructed=reconstructed,
         )
     )
@@ -791,10 +1089,12 @@ def side_ends(
     """The call is over. Who made it wraps up as the centre says; an emergency call that reached nobody is an alarm."""
     outcome = SideOutcome.CONNECTED if side.connected_at is not None else outcome
     reason = reason or SIDE_WORDS[outcome]
+    back = turn.floor.callback_of(side.id)
+    unmade = back is not None and back.state is CallbackState.RINGING
     centre = turn.floor.centres.get(side.centre)
     outgoing = centre.outgoing if centre is not None else None
     until = None
-    if side.agent is not None:
+    if side.agent is not None and not unmade:
         acw_s = OUTGOING_ACW_S if outgoing is None else outgoing.acw_s
         until = after(at, seconds(acw_s)) if acw_s else None
         if until is not None and reconstructed and until <= turn.at:
@@ -827,6 +1127,7 @@ def side_ends(
     )
     if until is not None and side.agent is not None:
         turn.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, side.agent), until))
+    _callback_over(turn, side, at, outcome, reconstructed=reconstructed)
     if side.kind is SideKind.OUTGOING and outcome is SideOutcome.CONNECTED:
         drop_answers(turn, at, reached=side)
 
@@ -887,6 +1188,9 @@ def withdraw(turn: Turn, name: OfferId, at: Instant, reason: str) -> None:
     """Take back one ringing: its leg is hung up, now or as soon as it is there. An answer that is quicker counts."""
     offer = turn.floor.offers[name]
     if offer.withdrawn:
+        return
+    if turn.floor.calls[offer.call].aside is not None:
+        turn.fail_offer(name, at, OfferStage.WITHDRAWN, reason)  # it waits for a phrase's end: nothing rings
         return
     turn.tell(f.WithdrawalAsked(at=at, offer=name, call=offer.call, reason=reason))
     for leg in turn.floor.calls[offer.call].legs:

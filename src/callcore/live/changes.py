@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from callcore.domain.centre import Centre, Configuration, Overflow, Queue, Rung
+from callcore.domain.centre import Centre, Comfort, Configuration, Overflow, Queue, Rung
 from callcore.domain.hours import Calendar, Week, Window
 
 Language = Literal["ja", "en"]
@@ -42,6 +42,8 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("centre", "closed_menu"): (DIALPLAN,),
     ("menu", WHOLE): (DIALPLAN,),
     **{("menu", field): (DIALPLAN,) for field in ("say", "languages", "timeout_s", "tries", "keys")},
+    ("messages", "longest_s"): (DIALPLAN,),
+    ("messages", "silence_s"): (DIALPLAN,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("phone", "display"): (PHONES,),
     ("centre", "display"): (DIALPLAN,),
@@ -80,6 +82,8 @@ _THINGS: Final = {
     "queue": ("待ち行列", "queue"),
     "number": ("番号", "number"),
     "menu": ("メニュー", "menu"),
+    "messages": ("伝言", "messages"),
+    "callbacks": ("折り返し", "callbacks"),
     "phone": ("電話機", "phone"),
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
@@ -213,6 +217,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "display": centre.display or "",
             "display_roman": centre.display_roman or "",
             "closed_menu": short(centre.closed_menu or ""),
+            "remember_language_days": str(centre.remember_language_days),
             "phrases": ", ".join(f"{language} = {other}" for language, other in centre.phrases),
         },
         ("targets", ""): {
@@ -220,6 +225,16 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "service_level_s": str(centre.service_level_s),
             "short_abandon_s": str(centre.short_abandon_s),
             "test_numbers": ", ".join(centre.test_numbers),
+        },
+        ("messages", ""): {
+            "longest_s": str(centre.messages.longest_s),
+            "silence_s": str(centre.messages.silence_s),
+            "due_s": str(centre.messages.due_s),
+            "keep_days": str(centre.messages.keep_days),
+        },
+        ("callbacks", ""): {
+            "attempts": str(centre.callbacks.attempts),
+            "distance_s": str(centre.callbacks.distance_s),
         },
         ("unwelcome", ""): {"blocked": centre.blocked.value, "withheld": centre.withheld.value},
         ("staff", ""): {
@@ -385,6 +400,7 @@ def _queue(queue: Queue, short: Short) -> dict[str, str]:
     fields["needs"] = _levels(queue.needs)
     fields["ladder"] = "; ".join(_rung(rung, short) for rung in queue.ladder)
     fields["overflow"] = "; ".join(_rule(rule, short) for rule in queue.overflow)
+    fields["comfort"] = _comfort(queue.comfort)
     return fields
 
 
@@ -399,7 +415,17 @@ def _rung(rung: Rung, short: Short) -> str:
 
 def _rule(rule: Overflow, short: Short) -> str:
     target = f" {short(rule.target)}" if rule.target is not None else ""
-    return f"{rule.cause.value} {rule.limit:g} {rule.treatment.value}{target}"
+    menu = f" {short(rule.menu)}" if rule.menu is not None else ""
+    again = f" again {rule.again_s} s" if rule.again_s else ""
+    return f"{rule.cause.value} {rule.limit:g} {rule.treatment.value}{target}{menu}{again}"
+
+
+def _comfort(comfort: Comfort | None) -> str:
+    if comfort is None:
+        return ""
+    said = [name for name, on in (("place", comfort.place), ("wait", comfort.wait)) if on]
+    cut = " cut" if comfort.cut else ""
+    return f"{comfort.first_s} s, every {comfort.every_s} s: {' '.join([*said, *comfort.say])}{cut}"
 
 
 def _maybe(value: int | None) -> str:

@@ -54,6 +54,7 @@ MODULES: Final = (
     "app_playtones",
     "app_queue",
     "app_read",
+    "app_record",
     "app_stack",
     "app_userevent",
     "app_waitforcond",
@@ -73,6 +74,7 @@ MODULES: Final = (
     "func_cut",
     "func_db",
     "func_devstate",
+    "func_env",
     "func_logic",
     "func_pjsip_aor",
     "func_pjsip_contact",
@@ -214,6 +216,7 @@ _TEMPLATES: Final = (
     "cdr_custom.conf",
     "cel.conf",
     "cel_custom.conf",
+    "dsp.conf",
     "extensions.conf",
     "features.conf",
     "http.conf",
@@ -227,7 +230,14 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf", "departments.conf", "keys.conf", "menu.conf", "phones.conf")
+_STATIC: Final = (
+    "callcore.conf",
+    "departments.conf",
+    "keys.conf",
+    "menu.conf",
+    "message.conf",
+    "phones.conf",
+)
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -367,6 +377,8 @@ class _CentreView:
     withheld: str
     menus: tuple[_MenuView, ...]
     closed_menu: str
+    messages: str
+    """Seconds of the longest message, and of the silence that ends one: longest~silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +402,8 @@ class _MenuView:
     """(language, sounds)."""
     keys: tuple[tuple[str, str], ...]
     """(key, what~to~language)."""
+    spoken: tuple[tuple[str, str], ...]
+    """Of a choice of languages: (language, what~to~language)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -694,6 +708,7 @@ def _centre_view(centre: Centre) -> _CentreView:
         departments=tuple(_department_view(each) for each in centre.departments),
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
         closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
+        messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
         blocked=centre.blocked.value,
         withheld=centre.withheld.value,
     )
@@ -719,8 +734,9 @@ def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
         language = _match(_LANGUAGE, "language / 言語", key.language) if key.language else ""
         named = next(name for name, sign in _KEYS if sign == key.key)
         keys.append((named, _Dialplan(f"{key.choice.value}~{to}~{language}")))
+    spoken = tuple((key.language, what[1]) for key, what in zip(menu.keys, keys, strict=True) if key.language)
     spec = f"{menu.timeout_s}~{menu.tries}~{'languages' if menu.languages else '-'}"
-    return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys))
+    return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys), spoken if menu.languages else ())
 
 
 def _sound_views(centre: Centre, first: str) -> Iterator[_SoundView]:

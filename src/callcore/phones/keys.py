@@ -54,6 +54,9 @@ CENTRE: tuple[Code, ...] = (
 """The agent's own call wants a result (the key asks for its digit); somebody of the centre asks for help (a lamp to
 look at); the centre is closed in an emergency (the key begins it, or ends it while it is lit, and asks first)."""
 
+POLICY = Code("policy", "端末違反", "Phone alarm", "POLICY", lamp=True)
+"""A lamp to look at: something is registered or calls that is no phone of the inventory."""
+
 CLOSING = Code("*91", "緊急案内終了", "Emerg. end", "EMERG-")
 
 
@@ -78,6 +81,7 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
         if other.id != phone.id
     ]
     found += [_department(each) for each in centre.departments]
+    found.append(key(POLICY))
     found += [
         Key(f"*20{result.key}", result.name, f"R{result.key}", False) for result in centre.staff.results
     ]
@@ -103,5 +107,5 @@ def all_codes(centre: Centre) -> tuple[Key, ...]:
     plain += [_department(each) for each in centre.departments]
     plain += [Key(c.code, f"通話中: {c.ja} / In a talk: {c.en}", c.short, c.lamp, digits=True) for c in TALK]
     begin = CENTRE[-1]
-    plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (begin, CLOSING)]
+    plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (begin, CLOSING, POLICY)]
     return tuple(plain)

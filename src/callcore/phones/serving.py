@@ -85,6 +85,8 @@ class Tokens:
     """End of the first token's time; later ones have none."""
     following: str = ""
     """The one in the file that was served last."""
+    firmware: str = ""
+    """As the phone called it when it fetched its file last; "" while it has not said."""
 
 
 Store = Mapping[PhoneId, Tokens]
@@ -96,7 +98,8 @@ def digest(token: str) -> str:
 
 def begun(store: Store, phone: PhoneId, token: str, now: Instant) -> Store:
     """The store with a first token for this phone; whatever it had is void."""
-    return {**store, phone: Tokens(digest(token), Instant(now + FIRST_VALID_S * SECOND))}
+    fresh = Tokens(digest(token), Instant(now + FIRST_VALID_S * SECOND))
+    return {**store, phone: replace(fresh, firmware=store.get(phone, fresh).firmware)}
 
 
 def serve(
@@ -142,7 +145,9 @@ def serve(
     if body is None:
         return nothing(Refusal.NOT_MADE, name)
     kept = known if used is None or used == known.current else Tokens(current=used)
-    after = {**store, name: replace(kept, following=digest(token))}
+    says = named.maker.named(request.user_agent)
+    firmware = (says.firmware if says is not None else None) or known.firmware
+    after = {**store, name: replace(kept, following=digest(token), firmware=firmware)}
     return Response(200, body, "text/plain; charset=utf-8", name, None, note), after
 
 

@@ -68,6 +68,7 @@ COMMON_KINDS: Final = (
     "department-no-answer",
     "call-refused",
     "call-failed",
+    "callback-call",
     "emergency-elsewhere",
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
@@ -85,8 +86,13 @@ CALLERS_KINDS: Final = (
     "wrong_key",
     "no_key",
     "callback_offer",
+    "callback_confirm",
+    "callback_unavailable",
     "callback_taken",
     "message_offer",
+    "message_invite",
+    "message_full",
+    "message_empty",
     "message_taken",
 )
 """What callers hear: each has a text common to all centres, and a centre may have its own."""

@@ -5,8 +5,7 @@ its own language (`tongues`). A place and a waiting time are one whole sentence 
 who becomes free meanwhile waits for its end; times and dates are put together, in the order of the language.
 
 Times are local to the centre, as minutes of the day, and spoken to five minutes: opening hours and times to call back
-are not given more exactly. What lies beyond the vocabulary is rounded so that nobody is promised too much: a place
-beyond 20 is "20 or more before you", a wait is rounded up to the minute, one of more than 30 is "30 minutes or more".
+are not given more exactly. How a place and a waiting time are rounded is the core's (`callcore.domain.phrases`).
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from math import ceil
 from typing import Final
 
+from callcore.domain import phrases
+from callcore.domain.phrases import PLACES, WAITS_MIN
 from callcore.prompts.tongues import TONGUES, Tongue
 
-PLACES: Final = range(1, 21)
-WAITS_MIN: Final = range(1, 31)
 STEP_MIN: Final = 5
 """The other minutes would be a tenth of the audio of all languages, for times that nobody is told."""
 DAY_MIN: Final = 24 * 60
@@ -59,17 +57,12 @@ def vocabulary(language: str) -> dict[str, str]:
 
 def place(language: str, n: int) -> Said:
     """The caller's place in the line, from 1. Raises ValueError below that."""
-    if n < 1:
-        raise ValueError(f"a place counts from 1, not {n}")
-    return _say(language, [f"place-{n}" if n in PLACES else "place-more"])
+    return _say(language, [phrases.place(n)])
 
 
 def wait(language: str, seconds: float) -> Said:
     """About how long it will take. Up to half a minute: soon; then rounded up to whole minutes."""
-    if seconds <= 30:
-        return _say(language, ["wait-soon"])
-    minutes = ceil(seconds / 60)
-    return _say(language, [f"wait-{minutes}" if minutes in WAITS_MIN else "wait-more"])
+    return _say(language, [phrases.wait(seconds)])
 
 
 def choose(language: str, key: str) -> Said:

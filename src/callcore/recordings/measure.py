@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import wave
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,27 @@ class Measured:
     seconds: float
     sha256: str | None
     problem: str | None
+
+
+FRAME_S = 0.02
+LOUD = 256
+"""The mean of a frame's samples above which it is no silence: Asterisk's own bound (dsp.conf, silencethreshold)."""
+
+
+def voice_s(path: Path) -> float:
+    """Seconds of a WAV file of 16-bit samples that are louder than silence; 0 of one that cannot be read."""
+    try:
+        with wave.open(str(path), "rb") as sound:
+            if sound.getsampwidth() != 2:
+                return 0.0
+            samples, rate = array("h", sound.readframes(sound.getnframes())), sound.getframerate()
+    except (wave.Error, EOFError, OSError, ValueError):
+        return 0.0
+    if sys.byteorder == "big":
+        samples.byteswap()
+    step = max(1, round(FRAME_S * rate))
+    frames = (samples[at : at + step] for at in range(0, len(samples) - step + 1, step))
+    return round(sum(sum(map(abs, frame)) > LOUD * step for frame in frames) * FRAME_S, 3)
 
 
 PROBLEMS = {

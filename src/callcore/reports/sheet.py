@@ -15,7 +15,7 @@ from fractions import Fraction
 from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
-from callcore.domain.stages import Outcome
+from callcore.domain.stages import CallbackEnd, Outcome
 from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 
@@ -161,6 +161,11 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield from _ratio(
         "応答率(音声のみを含む)", "answer_ratio_of_arrivals", lambda row: row.endings.answer_ratio_of_arrivals
     )
+    yield from _ratio(
+        "応答率(折り返し含む)",
+        "answer_ratio_with_callbacks",
+        lambda row: row.endings.answer_ratio_with_callbacks,
+    )
     yield from _ratio("サービスレベル", "service_level", lambda row: row.figures.service_level)
     yield "サービスレベルの秒数 service_level_s", lambda row: row.figures.service_level_s
     yield from _ratio("放棄呼率", "abandon_ratio", lambda row: row.figures.abandon_ratio)
@@ -179,6 +184,14 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "手上げ helped", lambda row: row.endings.helped
     yield "悪質・脅迫通報 abuse", lambda row: row.endings.abuse
     yield "電話リレー relay", lambda row: row.endings.relay
+    yield "伝言(時間外も) messages", lambda row: row.endings.messages
+    for ja, end in (
+        ("折り返し到達(当日)", CallbackEnd.REACHED),
+        ("折り返し到達(翌日以降)", CallbackEnd.REACHED_LATER),
+        ("折り返し断念", CallbackEnd.GIVEN_UP),
+        ("折り返し取消", CallbackEnd.CANCELLED),
+    ):
+        yield f"{ja} callbacks_{end.value}", _callbacks(end)
     yield "電話リレー通話 分子(秒) relay_talk_part_s", lambda row: _seconds(row.endings.relay_talk.part)
     yield "電話リレー通話 分母(件) relay_talk_whole", lambda row: row.endings.relay_talk.whole
     yield "平均応答速度(秒) wait_mean_s", lambda row: row.figures.wait_mean_s
@@ -240,6 +253,10 @@ SIDE_WORDS = (
 
 def _side(which: str, word: str) -> Callable[[Row], Cell]:
     return lambda row: int(getattr(getattr(row, which), word))
+
+
+def _callbacks(end: CallbackEnd) -> Callable[[Row], int]:
+    return lambda row: row.endings.callbacks[end]
 
 
 def _result(name: str) -> Callable[[Row], Cell]:

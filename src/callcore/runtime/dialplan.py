@@ -16,13 +16,22 @@ PHONES_DIAL = "callcore-phones"
 ALOUD, OVER, OVER_WHOM = "callcore-aloud", "callcore-over", "CALLCORE_OVER"
 """An announcement in a talk: who speaks it, who lays it over the talk, and over which caller's."""
 OVERFLOW = "callcore-overflow"
+COMFORT, OVERFLOW_MENU = "callcore-comfort", "callcore-overflow-menu"
+"""Where waiting callers are led aside, and from where they come back by themselves."""
 MENU = "callcore-menu"
 PIN = "callcore-pin"
+CALLBACK = "callcore-callback"
+"""Where an agent who has picked up for a call-back is put through to the citizen."""
+MESSAGE_ENDS = ".message.wav"
+"""What stands behind a call's id in the name of its message's file."""
 SIDES = ("callcore-dial", "callcore-contact")
 """Where calls that are no arrivals are dialled."""
 
 WAITING_APPLICATION = "WaitForCondition"
 """The one blocking application of the waiting line; only out of it may a caller be redirected."""
+
+SAYING_APPLICATION = "Playback"
+"""What says a phrase to a waiting caller; blocking, too."""
 
 CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_CALL",
@@ -32,7 +41,13 @@ CALL, CHANNEL_OFFER, NUMBER, ENTERED, SINCE, REPLY = (
     "CALLCORE_SINCE",
     "CALLCORE_REPLY",
 )
+STEP = "CALLCORE_STEP"
+"""Set on a phone's channel when it is to be asked for the PIN."""
 QUEUE, PHONES, NOTE = "CALLCORE_QUEUE", "CALLCORE_PHONES", "CALLCORE_NOTE"
+LANGUAGES, SECRET = "callcore-language", "CALLCORE_SECRET"
+"""AstDB's family of remembered languages, and the global variable without which nobody is known there."""
+SAID = "CALLCORE_SAID"
+"""What is said in front of a menu to who is led there from the waiting line."""
 HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 
 TRUNK = "trunk"
@@ -116,3 +131,18 @@ def phone_list(offer: str, phones: Sequence[str]) -> str:
 def overflow_extension(outcome: str, said: str) -> str:
     """The extension of `callcore-overflow` that ends a wait. `said`: an announcement's kind, or `busy`."""
     return f"{outcome}~{said}"
+
+
+def comfort_extension(number: int, said: str) -> str:
+    """The extension of `callcore-comfort` that says one phrase."""
+    return f"{number}~{said}"
+
+
+def menu_extension(number: int, menu: str) -> str:
+    """The extension of `callcore-overflow-menu` that leads into a menu."""
+    return f"{number}~{menu}"
+
+
+def said_first(number: int, said: Sequence[str]) -> str:
+    """What `CALLCORE_SAID` says: at most two phrases in front of the menu, and that they are for this time."""
+    return "~".join((str(number), *said))

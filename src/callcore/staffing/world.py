@@ -48,6 +48,8 @@ NEVER_H = 1000
 """Virtual hours of run-out after which a caller is taken to wait for ever. Where every seat is busy 99.9 % of the time
 the wait is of the order of a thousand handling times: a hundred hours."""
 NODE = NodeId("sim")
+PHRASE_S, MENU_S = 4, 15
+"""Seconds that a phrase lasts, and that a caller stays in an overflow menu: about what is shipped."""
 CLEARED = 16
 """Q.850: normal clearing."""
 
@@ -318,6 +320,9 @@ class World:
                 self._later(self.now, self._stops_ringing, effect)
             case e.EndWait():
                 self._later(self.now, self._is_sent_away, effect)
+            case e.LeadAside():
+                length = PHRASE_S if effect.menu is None else MENU_S
+                self._later(self.now + length * SECOND, self._comes_back, effect)
             case _:
                 pass  # what mirrors into the safety net, and replies to feature codes, moves nobody here
 
@@ -424,6 +429,12 @@ class World:
         if agent is not None and caller.kind.acw_share:
             acw = caller.handling - self._talk(caller)
             self._later(self.now + acw, self._has_finished, (agent, self.now))
+
+    def _comes_back(self, led: e.LeadAside) -> None:
+        """After a phrase; and out of a menu everybody goes on waiting, for what people choose is not known."""
+        caller = self._callers.get(led.call)
+        if caller is not None and not caller.talks:
+            self._tell(i.CallerHeld(at=self.now, call=led.call, aside=led.number))
 
     def _is_sent_away(self, end: e.EndWait) -> None:
         """The overflow's treatment begins, and ends at once: how long it lasts is no part of any figure's question."""

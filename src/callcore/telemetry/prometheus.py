@@ -256,6 +256,17 @@ def _floor(families: _Families, view: View, centre: Centre, now: Instant) -> Non
     for word, n in agents_by_word(floor, centre.id).items():
         families.add("agents", "Agents by state.", n, centre=centre.id, state=word.value)
     _at_the_keys(families, view, centre, now)
+    waiting = [one for one in floor.messages.values() if one.centre == centre.id and one.open]
+    for name, text, n in (
+        ("messages_open", "Messages that nobody has dealt with.", len(waiting)),
+        ("messages_overdue", "Of these, those past their deadline.", sum(m.overdue(now) for m in waiting)),
+        (
+            "callbacks_open",
+            "Callers who are to be called back, those who are being called included.",
+            sum(back.centre == centre.id for back in floor.callbacks.values()),
+        ),
+    ):
+        families.add(name, text, n, centre=centre.id)
     stages = Counter(call.stage for call in floor.calls.values() if call.centre == centre.id)
     for stage in Stage:
         if stage is not Stage.ENDED:

@@ -23,10 +23,12 @@ from callcore.web import guard, problems, show
 from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
 from callcore.web.blocked import add_blocked
+from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
 from callcore.web.departments import add_departments
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
+from callcore.web.messages import add_messages
 from callcore.web.paper import Paper
 from callcore.web.people import Desk, visible_lines, wanted_of
 from callcore.web.phones import PhoneFiles, add_phones
@@ -88,6 +90,8 @@ def create_app(
     acts = Acts(gate, orders)
     add_agents(app, live, acts)
     add_answers(app, live, acts)
+    add_messages(app, live, acts)
+    add_callbacks(app, live, acts)
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from callcore.access.trail import Line
 from callcore.domain.board import AgentWord
 from callcore.domain.ids import Instant
+from callcore.domain.message import MessageState
 from callcore.domain.phones import Policy
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
 
@@ -203,6 +204,47 @@ class PhoneRefusedOut(BaseModel):
     since: Moment
 
 
+class MessageOut(BaseModel):
+    """What a caller left, and somebody is to deal with."""
+
+    call: str
+    centre: str
+    queue: str
+    language: str | None = Field(description="that the caller chose; null: none was")
+    left_at: Moment
+    due_at: Moment
+    overdue: bool
+    state: MessageState
+    since: Moment = Field(description="of the state")
+    agent: str | None = Field(description="who has taken it")
+    number: str | None = Field(
+        description="the caller's but for its first digits; null: withheld, or not to be seen"
+    )
+    result: str | None = Field(description="what became of it; null: nothing yet, or not to be seen")
+    file: str | None = Field(description="below the recordings' folder; null: not measured yet")
+    seconds: float | None
+    problem: str | None = Field(description="what is wrong with the file; null: nothing")
+
+
+class MessagesOut(BaseModel):
+    open: int = Field(description="that nobody has dealt with, taken ones included")
+    overdue: int = Field(description="of these, those past their deadline")
+    next: list[MessageOut] = Field(description="the open ones of the nearest deadlines, at most 20")
+
+
+class CallbackOut(BaseModel):
+    """Somebody who is to be called back, and keeps the place in the line."""
+
+    call: str
+    queue: str
+    since: Moment = Field(description="what the place in the line goes by")
+    priority: int
+    state: Literal["waiting", "ringing", "dialling"]
+    attempts: int = Field(description="how often the citizen was called in vain")
+    not_before: Moment | None = Field(description="of the next attempt; null: as soon as it is the turn")
+    number: str | None = Field(description="but for its first digits; null: not to be seen")
+
+
 class CentreOut(BaseModel):
     id: str
     name: str
@@ -223,6 +265,10 @@ class CentreOut(BaseModel):
         description="端末ポリシー違反 of today: registrations and calls refused as no phone of the inventory"
     )
     phones_refused: list[PhoneRefusedOut] = Field(description="now")
+    messages: MessagesOut
+    callbacks: list[CallbackOut] = Field(
+        description="who is to be called back, as they stand in the line; at most 50"
+    )
 
 
 class Live(BaseModel):
@@ -546,6 +592,41 @@ EXAMPLE: dict[str, Any] = {
                     "reason": "model",
                     "words": {"ja": "機種が台帳と違う", "en": "another model than in the inventory"},
                     "since": "2026-11-20T01:00:00.000Z",
+                }
+            ],
+            "messages": {
+                "open": 1,
+                "overdue": 0,
+                "next": [
+                    {
+                        "call": "node1-1795100400.3",
+                        "centre": "oita",
+                        "queue": "oita-general",
+                        "language": "ja",
+                        "left_at": "2026-11-19T15:01:20.500Z",
+                        "due_at": "2026-11-20T03:30:00.000Z",
+                        "overdue": False,
+                        "state": "open",
+                        "since": "2026-11-19T15:01:20.500Z",
+                        "agent": None,
+                        "number": "*******678",
+                        "result": None,
+                        "file": "node1-1795100400.3.message.wav",
+                        "seconds": 18.4,
+                        "problem": None,
+                    }
+                ],
+            },
+            "callbacks": [
+                {
+                    "call": "node1-1795136300.7",
+                    "queue": "oita-general",
+                    "since": "2026-11-20T00:58:20.000Z",
+                    "priority": 5,
+                    "state": "waiting",
+                    "attempts": 0,
+                    "not_before": None,
+                    "number": "*******222",
                 }
             ],
         }

@@ -19,15 +19,19 @@ from callcore.domain.board import (
     word_since,
 )
 from callcore.domain.call import Call
+from callcore.domain.callback import Callback
 from callcore.domain.centre import Centre
 from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Figures, Ratio
+from callcore.domain.message import Message
 from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage, SideKind
+from callcore.runtime.callbackdesk import in_line
 from callcore.runtime.detail import CallDetail
+from callcore.runtime.messagedesk import in_order
 from callcore.runtime.ports import View
 from callcore.web import models as m
 
@@ -120,6 +124,60 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
             for phone in centre.phones
             if (state := floor.registered.get(phone.id)) is not None and state.policy in REFUSALS
         ],
+        messages=_messages(floor, centre, at, personal),
+        callbacks=[callback_out(one, personal) for one in in_line(floor, centre.id)[:CALLBACKS_MOST]],
+    )
+
+
+CALLBACKS_MOST = 50
+"""On the board; the list by itself has all."""
+
+
+def callback_out(back: Callback, personal: bool) -> m.CallbackOut:
+    return m.CallbackOut.model_validate(
+        {
+            "call": back.id,
+            "queue": back.queue,
+            "since": m.moment(back.since),
+            "priority": back.priority,
+            "state": back.state.value,
+            "attempts": back.attempts,
+            "not_before": m.moment_or_none(back.not_before),
+            "number": back.caller.masked() if personal else None,
+        }
+    )
+
+
+MESSAGES_MOST = 20
+"""On the board; the list by itself has all."""
+
+
+def _messages(floor: Floor, centre: Centre, at: Instant, personal: bool) -> m.MessagesOut:
+    waiting = in_order(one for one in floor.messages.values() if one.centre == centre.id and one.open)
+    return m.MessagesOut(
+        open=len(waiting),
+        overdue=sum(one.overdue(at) for one in waiting),
+        next=[message_out(one, at, personal) for one in waiting[:MESSAGES_MOST]],
+    )
+
+
+def message_out(message: Message, at: Instant, personal: bool) -> m.MessageOut:
+    return m.MessageOut(
+        call=message.call,
+        centre=message.centre,
+        queue=message.queue,
+        language=message.language,
+        left_at=m.moment(message.left_at),
+        due_at=m.moment(message.due_at),
+        overdue=message.overdue(at),
+        state=message.state,
+        since=m.moment(message.state_since),
+        agent=message.agent,
+        number=message.caller.masked() if personal else None,
+        result=message.result.text if message.result is not None and personal else None,
+        file=message.file,
+        seconds=message.seconds,
+        problem=message.problem,
     )
 
 

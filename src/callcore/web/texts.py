@@ -93,6 +93,17 @@ TABLE: dict[str, tuple[str, str]] = {
     "hidden": ("非表示", "hidden"),
     # agents
     "agents.caption": ("オペレーター", "Agents"),
+    "callbacks": ("折り返し待ち {n} 人", "{n} to be called back"),
+    "messages.caption": ("伝言", "Messages"),
+    "messages.count": (
+        "未対応 {open} 件、うち期限超過 {overdue} 件",
+        "{open} open, {overdue} of them overdue",
+    ),
+    "messages.overdue": ("期限超過", "Overdue"),
+    "message.open": ("未着手", "Open"),
+    "message.taken": ("対応中", "Taken"),
+    "col.due": ("期限", "Due"),
+    "col.length": ("長さ", "Length"),
     "agents.empty": ("登録されたオペレーターがいません", "No agents in the centre file"),
     "agents.out": ("受付終了中のオペレーター({n} 人)", "Signed out ({n})"),
     "agents.none_in": ("受付中のオペレーターはいません", "Nobody is signed in"),

@@ -179,10 +179,17 @@ function centre(section, c) {
   mark(section, "queues", new Set(c.waiting.map((w) => w.queue)).size > 1 ? "many" : null);
   const agents = new Map(c.agents.map((a) => [a.agent, a]));
   text("waiting-count", c.waiting.length);
+  text("callbacks", c.callbacks.length === 0 ? "" : say("callbacks", { n: c.callbacks.length }));
   patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
     waiter(row, w, f.service_level_s, agents);
   });
   part(section, "waiting-empty").hidden = c.waiting.length > 0;
+
+  part(section, "messages").hidden = c.messages.open === 0;
+  text("messages-count", say("messages.count", c.messages));
+  patch(part(section, "message-rows"), c.messages.next, (m) => m.call, () => clone("message-row"), (row, m) => {
+    message(row, m, agents);
+  });
 
   const shown = Object.entries(states).filter(([state, n]) => n > 0 && state !== "signed_out");
   patch(part(section, "states"), shown, ([state]) => state, () => document.createElement("span"), chip);
@@ -196,6 +203,26 @@ function centre(section, c) {
   patch(part(section, "out-rows"), outside, (a) => a.agent, () => document.createElement("li"), (item, a) => {
     put(item, `${a.agent} ${a.name}`);
   });
+}
+
+function message(row, m, agents) {
+  const text = (name, value) => put(part(row, name), value);
+  const due = Date.parse(m.due_at);
+  const near = Math.abs(due - serverNow()) < 43_200_000;
+  text("due", near ? clock(due, false) : `${day(localDay(due))} ${clock(due, false)}`);
+  text("over", m.overdue ? say("messages.overdue") : "");
+  text("number", number(m.number));
+  mark(part(row, "number"), "absent", m.number === null ? "" : null);
+  text("state", say(`message.${m.state}`));
+  text("agent", m.agent === null ? "" : (agents.get(m.agent)?.name ?? m.agent));
+  text("length", m.seconds === null ? "–" : length(m.seconds));
+}
+
+function localDay(ms) {
+  const zone = snapshot?.centres[0]?.window.time_zone;
+  const form = { year: "numeric", month: "2-digit", day: "2-digit" };
+  if (zone) form.timeZone = zone;
+  return new Intl.DateTimeFormat("en-CA", form).format(ms);
 }
 
 function chip(element, [state, n]) {

@@ -44,7 +44,9 @@ def test_every_yealink_gets_a_file_as_yealink_publishes_it(model: str) -> None:
         assert told.index("209") < told.index("*201"), (
             "a colleague; the results, which *20 asks for too, come last"
         )
-        assert values["linekey.25.type"] == "16" and values["linekey.26.type"] == "13"
+        assert (
+            values["linekey.25.type"] == "16" and values["linekey.26.type"] == "16" and told[24] == "policy"
+        )
     # The phone will call itself what the inventory wants.
     contact = Contact("x", "sip:x@192.0.2.7:1;transport=TLS", values["account.1.custom_ua"], True)
     assert judge(desk("yealink", model), [contact]).policy.value == "matched"

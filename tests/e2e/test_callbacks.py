@@ -1,0 +1,199 @@
+"""Call-backs on the whole installation: asked for by key, an agent's phone first, then the citizen's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from callcore.demo.centre import DemoCentre
+from callcore.demo.phone import SimPhone
+from callcore.domain import facts as f
+from callcore.domain.callback import CallbackState
+from callcore.domain.stages import Device, SideOutcome
+from callcore.runtime.commands import ask_once
+from tests.e2e.test_messages import SHIPPED
+from tests.support import audio, sip
+from tests.support.station import Station, hears_for, rings, station, until, words
+
+MENU = """
+[outgoing]
+acw_s = 0
+
+[[menus]]
+id = "subject"
+say = "please_wait"
+timeout_s = 8
+tries = 2
+
+[[menus.keys]]
+key = "1"
+callback = true
+
+[[menus.keys]]
+key = "2"
+queue = "general"
+
+[callbacks]
+attempts = 2
+distance_s = 60
+"""
+CENTRE = DemoCentre(agents=1, acw_s=1, rest_s=1, ring_s=15, menu="subject", more=MENU)
+CITIZEN = "0312345678"
+
+
+async def asks(s: Station, caller: SimPhone, n: int = 1) -> None:
+    """The citizen asks to be called back, hears that it is so, and the call is over."""
+    call = await s.dial_in(caller)
+    await hears_for(call, 1)
+    await call.dtmf("1")
+    await hears_for(call, 3)
+    await call.dtmf("1")
+    await until(lambda: len(s.told(f.CallbackAsked)) >= n, 20, "asked for")
+    await call.wait_closed(20)
+    for kind in ("callback_confirm", "callback_taken"):
+        beginning = audio.read(SHIPPED / f"{kind}.ulaw")[: 2 * audio.RATE]  # 1 is pressed before its end
+        assert audio.find(beginning, words(call)).score > 0.9
+    await s.ended(n)
+
+
+async def away(s: Station) -> SimPhone:
+    """The agent's phone; the agent is signed in and paused."""
+    (desk,) = await s.staff(1)
+    assert (await ask_once(s.settings.engine_socket, "agent_pause", agent="1001", reason="休憩"))["done"]
+    return desk
+
+
+async def ready(s: Station) -> None:
+    assert (await ask_once(s.settings.engine_socket, "agent_ready", agent="1001"))["done"]
+
+
+def carrier_rung(line: sip.Agent) -> int:
+    return sum(call.incoming for call in line.calls)
+
+
+async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_called_and_they_talk() -> None:
+    async with station(CENTRE, sidecar=True) as s:
+        line = await s.carrier()
+        desk = await away(s)
+        await asks(s, await s.caller(1, number=CITIZEN))
+        await ready(s)
+        ringing = await desk.incoming(15)
+        assert carrier_rung(line) == 0, "the citizen is called only when somebody has picked up"
+        await ringing.answer()
+        citizen = await line.rings()
+        assert citizen.invite is not None and CITIZEN in citizen.invite.text.splitlines()[0]
+        assert "0975105151" in citizen.invite.get("from")
+        citizen.answer()
+        reached = await s.fact(f.CallbackReached)
+        assert reached.same_day
+        await until(lambda: sip.loudness(bytes(citizen.heard[-8000:]), 440) > 0.9, 10, "the agent is heard")
+        citizen.hang_up()
+        ended = await s.fact(f.SideCallEnded)
+        await ringing.wait_closed(10)
+        whisper = audio.read(SHIPPED.parent / "common" / "ja" / "callback-call.ulaw")
+        assert audio.find(whisper[: 2 * audio.RATE], words(ringing)).score > 0.9
+        assert ended.outcome is SideOutcome.CONNECTED
+        assert s.outcomes() == ["callback_requested"]
+        assert s.recording(ended.call).exists()
+        assert not s.floor().callbacks
+        await s.available(1, 20)
+        assert rings(desk) == 1
+
+
+async def test_a_citizen_who_is_busy_is_called_again_after_the_distance_and_then_given_up() -> None:
+    async with station(CENTRE, sidecar=True) as s:
+        line = await s.carrier()
+        desk = await away(s)
+        await asks(s, await s.caller(1, number=CITIZEN))
+        await ready(s)
+        for n in (1, 2):
+            ringing = await desk.incoming(15 if n == 1 else 80)
+            await ringing.answer()
+            citizen = await line.rings(n)
+            citizen.hang_up()  # 486
+            await until(lambda n=n: len(s.told(f.SideCallEnded)) == n, 20, "the attempt is over")  # type: ignore[misc]
+        failed = await s.fact(f.CallbackFailed)
+        again = s.told(f.CallbackTried)[1]
+        assert failed.outcome is SideOutcome.BUSY
+        assert again.at - failed.at >= 60_000_000
+        await s.fact(f.CallbackGivenUp)
+        assert not s.floor().callbacks
+        assert carrier_rung(line) == 2
+
+
+async def test_who_rings_in_while_the_agents_phone_rings_is_answered_and_nobody_calls_him() -> None:
+    async with station(replace(CENTRE, ring_s=30), sidecar=True) as s:
+        line = await s.carrier()
+        desk = await away(s)
+        caller = await s.caller(1, number=CITIZEN)
+        await asks(s, caller)
+        await ready(s)
+        await desk.incoming(15)
+        again = await s.dial_in(caller)
+        cancelled = await s.fact(f.CallbackCancelled)
+        assert cancelled.by_call == s.call_ids()[1]
+        await s.device(1, Device.FREE, 20)
+        await hears_for(again, 1)
+        await again.dtmf("2")
+        ringing = await desk.incoming(30)
+        await ringing.answer()
+        await until(lambda: len(s.told(f.CallAnswered)) == 1, 20, "answered")
+        await again.hang_up()
+        await s.ended(2)
+        assert s.outcomes() == ["callback_requested", "completed"]
+        assert carrier_rung(line) == 0
+
+
+async def test_the_engine_is_killed_while_the_citizen_is_called_and_he_is_not_called_twice() -> None:
+    async with station(CENTRE, sidecar=True) as s:
+        line = await s.carrier()
+        desk = await away(s)
+        await asks(s, await s.caller(1, number=CITIZEN))
+        await ready(s)
+        ringing = await desk.incoming(15)
+        await ringing.answer()
+        citizen = await line.rings()
+        s.kill("engine")
+        citizen.answer()
+        await s.start_engine()
+        await s.fact(f.CallbackReached)
+        citizen.hang_up()
+        await s.fact(f.SideCallEnded)
+        await s.available(1, 20)
+        assert not s.floor().callbacks
+        assert (carrier_rung(line), rings(desk)) == (1, 1)
+
+
+async def test_the_engine_is_killed_while_the_agents_phone_rings_and_it_does_not_ring_twice() -> None:
+    async with station(CENTRE, sidecar=True) as s:
+        line = await s.carrier()
+        desk = await away(s)
+        await asks(s, await s.caller(1, number=CITIZEN))
+        await ready(s)
+        ringing = await desk.incoming(15)
+        s.kill("engine")
+        await s.start_engine()
+        assert [b.state for b in s.floor().callbacks.values()] == [CallbackState.RINGING]
+        await ringing.answer()
+        citizen = await line.rings()
+        citizen.answer()
+        await s.fact(f.CallbackReached)
+        citizen.hang_up()
+        await s.fact(f.SideCallEnded)
+        assert (carrier_rung(line), rings(desk)) == (1, 1)
+
+
+async def test_a_withheld_number_is_told_that_it_cannot_be_and_asked_for_another_key() -> None:
+    async with station(CENTRE) as s:
+        caller = await s.caller(1, number="anonymous")
+        call = await s.dial_in(caller)
+        await hears_for(call, 1)
+        await call.dtmf("1")
+        sorry = audio.read(SHIPPED / "callback_unavailable.ulaw")
+        await hears_for(call, len(sorry) / audio.RATE + 2)
+        assert audio.find(sorry, words(call)).score > 0.9
+        await call.dtmf("2")
+        await s.fact(f.VisitBegan)
+        await call.hang_up()
+        await s.ended(1)
+        assert s.outcomes() == ["abandoned"]
+        assert s.told(f.CallbackAsked) == []
