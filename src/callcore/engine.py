@@ -224,6 +224,7 @@ class Engine:
             self._link,
             floor=lambda: self._loop.floor,
             generation=lambda: self._watch.generation if self._loop.floor.linked else None,
+            now=self._now,
         )
         self._pins = PinDesk(
             PinFile(settings.home / "pins.json").verify,

@@ -121,9 +121,9 @@ async def test_an_agent_calls_an_office_and_callcore_dies_and_comes_back_in_the_
         assert (told.outcome, told.hung_up_by) == (SideOutcome.CONNECTED, Party.AGENT)
         await until(lambda: work(s) is Work.IDLE, what="idle")
 
-        made = sides.figures(s.books().sides.values(), contact=False)
+        made = sides.figures(s.books().sides.values(), sides.OUTGOING)
         assert (made.made, made.connected, made.refused, made.failed, made.open) == (5, 3, 1, 1, 0)
-        assert sides.figures(s.books().sides.values(), contact=True).connected == 1
+        assert sides.figures(s.books().sides.values(), sides.CONTACT).connected == 1
         assert s.figures().arrived == 0
         assert not s.told(f.CallArrived)
 

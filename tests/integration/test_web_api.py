@@ -268,6 +268,7 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/messages/{call}/dial",
         "/api/v1/centres/{centre}/blocked",
         "/api/v1/centres/{centre}/blocked/{entry}",
+        "/api/v1/centres/{centre}/departments",
         "/api/v1/centres/{centre}/emergency",
     }
     schemas = document["components"]["schemas"]

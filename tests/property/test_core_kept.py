@@ -152,8 +152,8 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
 
 
 def side_calls() -> list[f.Fact]:
-    """What is told of calls that are no arrivals: one that is answered, one that is not and keeps an answer, and an
-    emergency call that the carrier does not take."""
+    """What is told of calls that are no arrivals: one that is answered, one that is not and keeps an answer, an
+    emergency call that the carrier does not take, and two to departments, of which one is closed."""
     made = sides.desk()
     first = sides.dial(made, 10)
     sides.reach(made, 15, first)
@@ -166,6 +166,8 @@ def side_calls() -> list[f.Fact]:
     made.tell(i.AnswerDropAsked(at=made.at(113), call=second, reason="済み"))
     third = sides.dial(made, 200, kind=SideKind.EMERGENCY, other="119")
     made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
+    for n, refused in enumerate((False, True)):
+        sides.dial(made, 300 + n, kind=SideKind.DEPARTMENT, other="2340", why="demo-shimin", refused=refused)
     return list(made.facts)
 
 

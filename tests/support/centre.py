@@ -13,6 +13,7 @@ from callcore.domain.centre import (
     Centre,
     Configuration,
     Contact,
+    Department,
     Number,
     Outgoing,
     Phone,
@@ -43,6 +44,11 @@ COMMON_HZ = {
     "ask-emergency": 2600,
     "ask-result": 2700,
     "emergency-on": 2800,
+    "no-such-department": 3700,
+    "department-closed": 1400,
+    "department-substitute": 1200,
+    "department-busy": 3300,
+    "department-no-answer": 3500,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 
@@ -60,6 +66,7 @@ def small_centre(
     ring_s: int = 15,
     outgoing: Outgoing | None = None,
     contacts: tuple[Contact, ...] = (),
+    departments: tuple[Department, ...] = (),
 ) -> Configuration:
     """One centre `oita`, open round the clock unless told otherwise, and a second one with one phone."""
 
@@ -80,6 +87,7 @@ def small_centre(
         announcements=announcements("oita"),
         outgoing=outgoing,
         contacts=contacts,
+        departments=departments,
     )
     beppu = Centre(
         id=CentreId("beppu"),

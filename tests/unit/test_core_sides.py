@@ -29,7 +29,13 @@ def desk(acw_s: int = 20) -> Desk:
 
 
 def dial(
-    made: Desk, s: float, *, kind: SideKind = SideKind.OUTGOING, other: str = OFFICE, refused: bool = False
+    made: Desk,
+    s: float,
+    *,
+    kind: SideKind = SideKind.OUTGOING,
+    other: str = OFFICE,
+    refused: bool = False,
+    why: str = "landline",
 ) -> CallId:
     made.device(s, 1, Device.BUSY)
     made.tell(
@@ -42,7 +48,7 @@ def dial(
             phone=PhoneId("demo-p1"),
             number=NUMBER,
             other=other,
-            why="landline",
+            why=why,
             refused=refused,
         )
     )
@@ -70,7 +76,7 @@ def agent_of(made: Desk) -> Work:
 
 
 def outgoing(made: Desk) -> sides.SideFigures:
-    return sides.figures(made.books.sides.values(), contact=False)
+    return sides.figures(made.books.sides.values(), sides.OUTGOING)
 
 
 def test_who_calls_out_gets_no_offer_and_wraps_up_as_the_centre_says() -> None:
@@ -246,7 +252,7 @@ def test_a_call_to_the_contact_number_is_no_arrival_and_takes_no_agent() -> None
     assert (begun.phone, begun.agent) == (PhoneId("demo-p1"), AgentId("1001"))
     assert agent_of(made) is Work.IDLE
     assert made.figures(made.at(30)).arrived == 0
-    assert sides.figures(made.books.sides.values(), contact=True).connected == 1
+    assert sides.figures(made.books.sides.values(), sides.CONTACT).connected == 1
     assert outgoing(made).made == 0
 
 

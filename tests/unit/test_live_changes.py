@@ -14,6 +14,7 @@ from callcore.domain.centre import (
     Cause,
     Centre,
     Configuration,
+    Department,
     Guest,
     ListedCaller,
     Number,
@@ -25,7 +26,7 @@ from callcore.domain.centre import (
     Unwelcome,
 )
 from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
-from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
 from callcore.live.changes import LIVE, Change, between
 from callcore.pbx import loaded
@@ -34,6 +35,9 @@ from tests.support.centre import small_centre
 from tests.unit.test_render import settings
 
 OLD = small_centre()
+CITIZENS = Department(DepartmentId("oita-shimin"), "11", "市民課", "0970000111", OLD.centres[0].calendar)
+INFORMATION = replace(CITIZENS, id=DepartmentId("oita-joho"), short="12", name="情報課")
+OLD = replace(OLD, centres=(replace(OLD.centres[0], departments=(CITIZENS, INFORMATION)), *OLD.centres[1:]))
 OITA = OLD.centres[0]
 Edit = Callable[[Centre], Centre]
 
@@ -56,6 +60,10 @@ def phone(**changes: object) -> Edit:
 
 def number(**changes: object) -> Edit:
     return lambda c: replace(c, numbers=(replace(c.numbers[0], **changes),))  # type: ignore[arg-type]
+
+
+def department(**changes: object) -> Edit:
+    return lambda c: replace(c, departments=(replace(c.departments[0], **changes), *c.departments[1:]))  # type: ignore[arg-type]
 
 
 def announcement(**changes: object) -> Edit:
@@ -161,6 +169,30 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "a phone gone": (lambda c: replace(c, phones=c.phones[:-1]), "oita 電話機 p3: 削除 席3"),
     "a seat": (phone(seat="窓"), "oita 電話機 p1: seat 席1 → 窓"),
+    "a department gone": (
+        lambda c: replace(c, departments=c.departments[:1]),
+        "oita 部署 joho: 削除 情報課",
+    ),
+    "a department's short number": (department(short="13"), "oita 部署 shimin: short 11 → 13"),
+    "a department's number": (department(number="2101"), "oita 部署 shimin: number 0970000111 → 2101"),
+    "a department's substitute": (
+        department(substitute=INFORMATION.id),
+        "oita 部署 shimin: substitute – → joho",
+    ),
+    "a department's words": (department(about="転入"), "oita 部署 shimin: about – → 転入"),
+    "a department's name": (department(name="戸籍課"), "oita 部署 shimin: name 市民課 → 戸籍課"),
+    "a department's week": (
+        department(calendar=replace(OITA.calendar, weekly=(HALF_DAY, *OITA.calendar.weekly[1:]))),
+        "oita 部署 shimin: monday 00:00-24:00 → 08:30-12:00",
+    ),
+    "a department's holiday": (
+        department(calendar=replace(OITA.calendar, holidays=(("2026-11-03", "文化の日"),))),
+        "oita 部署 shimin: holidays as the centre's → 2026-11-03",
+    ),
+    "a department's day": (
+        department(calendar=replace(OITA.calendar, special=(SpecialDay("2026-10-04", HALF_DAY, "開庁"),))),
+        "oita 部署 shimin: days – → 2026-10-04 08:30-12:00 開庁",
+    ),
     "a text": (
         announcement(text="録音します。"),
         "oita 案内 recording_notice ja: text recording_notice → 録音します。",

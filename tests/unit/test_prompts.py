@@ -192,6 +192,11 @@ READINGS = {
     "common/ja/call-failed": (
         "オツナギデキマセンデシタ。カイセンノツゴーカ、バンゴーノアヤマリデス。バンゴーヲタシカメテ、モーイチドオカケクダサイ。"
     ),
+    "common/ja/no-such-department": "コノタンシュクバンゴーノブショワアリマセン。",
+    "common/ja/department-closed": "コノブショワ、ウケツケジカンガイデス。カワリノブショモアリマセン。",
+    "common/ja/department-substitute": "コノブショワ、ウケツケジカンガイデス。カワリノブショニオツナギシマス。",
+    "common/ja/department-busy": "ブショワハナシチューデス。",
+    "common/ja/department-no-answer": "ブショガオートーシマセン。",
     "common/ja/emergency-elsewhere": (
         "コノデンワキデワ、キンキューノツーホーガデキマセン。ケータイデンワナド、ホカノデンワカラ、スグニオカケクダサイ。"
     ),

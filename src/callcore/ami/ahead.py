@@ -17,8 +17,9 @@ from callcore.domain.blocked import Blocked
 from callcore.domain.blocked import pushed as pushed_callers
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency, pushed
-from callcore.domain.hours import policy
+from callcore.domain.hours import Calendar, policy
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
 
@@ -163,6 +164,9 @@ class Ahead:
             for centre in configuration.centres:
                 zone = ZoneInfo(centre.time_zone)
                 first = datetime.fromtimestamp(now / SECOND, zone).date() - timedelta(days=1)
-                for day, windows in policy(centre.calendar, first, DAYS):
-                    await self._put(FAMILY, f"{centre.id}/{day}", windows)
+                calendars: list[tuple[str, Calendar]] = [(centre.id, centre.calendar)]
+                calendars += [(dialplan.hours_of(each.id), each.calendar) for each in centre.departments]
+                for whose, calendar in calendars:
+                    for day, windows in policy(calendar, first, DAYS):
+                        await self._put(FAMILY, f"{whose}/{day}", windows)
             return configuration is self._configuration

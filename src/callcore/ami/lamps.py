@@ -1,7 +1,8 @@
 """Brings the lamps into Asterisk, as device states of the kind `Custom:`, which hints show to the phones.
 
 The floor is looked at ten times a second, and what differs from what was set is set anew; so a burst of changes costs
-no more than one. After each login all of them are set: Asterisk may have been restarted, or missed some.
+no more than one. What the clock changes, as when a department closes, is set at its instant. After each login all of
+them are set: Asterisk may have been restarted, or missed some.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import structlog
 
 from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, LinkDown, WireError
-from callcore.domain import lamps
+from callcore.domain import directory, lamps
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
 from callcore.domain.floor import Floor
-from callcore.domain.ids import PhoneId
+from callcore.domain.ids import DepartmentId, Instant, PhoneId
 from callcore.domain.lamps import Lamp
 from callcore.runtime import dialplan
 
@@ -34,11 +35,21 @@ STATES = {Lamp.OFF: "NOT_INUSE", Lamp.STEADY: "INUSE", Lamp.FLASHING: "RINGING"}
 
 
 class Lamps:
-    def __init__(self, link: Link, floor: Callable[[], Floor], generation: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        floor: Callable[[], Floor],
+        generation: Callable[[], int | None],
+        now: Callable[[], Instant],
+    ) -> None:
         """`generation`: which login this is; None while nobody decides."""
         self._link = link
         self._floor = floor
         self._generation = generation
+        self._now = now
+        self._open: dict[DepartmentId, bool] = {}
+        """Which departments are open; holds until `_open_until`."""
+        self._open_until: Instant | None = None
         self._of: int | None = None
         self._shown: dict[str, Lamp] = {}
         self._seen: Floor | None = None
@@ -61,11 +72,15 @@ class Lamps:
             self._of = generation
             self._shown.clear()
             self._forget()
-        if floor is self._seen:
+        turned = self._open_until is not None and self._now() >= self._open_until
+        if floor is self._seen and not turned:
             return
+        if turned or self._seen is None or floor.centres is not self._seen.centres:
+            self._open, self._open_until = directory.opened(floor, self._now())
+            turned = True
         if self._seen is None or floor.centres is not self._seen.centres:
             self._known.clear()
-        wanted = [pair for pair in self._wanted(floor) if self._shown.get(pair[0]) is not pair[1]]
+        wanted = [pair for pair in self._wanted(floor, turned) if self._shown.get(pair[0]) is not pair[1]]
         self._seen = floor
         self.behind = 0
         for n in range(0, len(wanted), AT_ONCE):
@@ -77,8 +92,9 @@ class Lamps:
         self._seen = None
         self._known.clear()
 
-    def _wanted(self, floor: Floor) -> Iterator[tuple[str, Lamp]]:
-        """Names and states of the lamps that may have changed since the last look."""
+    def _wanted(self, floor: Floor, turned: bool) -> Iterator[tuple[str, Lamp]]:
+        """Names and states of the lamps that may have changed since the last look. `turned`: some department may have
+        opened or closed."""
         before = self._seen
         for phone, where in floor.phone_centre.items():
             name = floor.seated.get(phone)
@@ -95,6 +111,9 @@ class Lamps:
                 yield dialplan.lamp("queue", queue), lamp
             for centre, lamp in lamps.of_help(floor):
                 yield dialplan.lamp(lamps.HELP, centre), lamp
+        if before is None or turned or floor.sides is not before.sides:
+            for department, lamp in directory.lamps(self._open, directory.busy(floor)):
+                yield dialplan.lamp(dialplan.DEPARTMENT, department), lamp
         if (
             before is None
             or floor.emergencies is not before.emergencies

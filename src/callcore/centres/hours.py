@@ -13,8 +13,12 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 CLOSED, OPEN = "closed", "open"
 
 
-def read_hours(hours: Table, zone: str, today: date | None) -> Calendar:
-    """Notes on the sheet what is wrong. `today` (local date; None: now) picks the years of public holidays."""
+def read_hours(
+    hours: Table, zone: str, today: date | None, *, known: tuple[tuple[str, str], ...] = ()
+) -> Calendar:
+    """Notes on the sheet what is wrong. `today` (local date; None: now) picks the years of public holidays.
+
+    `known`: the holidays that hold here unless these hours name a file or days of their own; none: those by law."""
     rule = hours.choice("holidays", (CLOSED, OPEN, "saturday", "sunday"), CLOSED)
     at_once = hours.choice("closing", ("when_served", "at_once"), "when_served") == "at_once"
     week = hours.table("weekly")
@@ -44,7 +48,9 @@ def read_hours(hours: Table, zone: str, today: date | None) -> Calendar:
         special.append(SpecialDay(day, entry.windows("windows"), entry.text("reason", "休日開庁")))
         entry.close()
     year = (today or datetime.now(ZoneInfo(zone)).date()).year
-    holidays = public_holidays(hours, year - 1, year + 2)
+    own = not known or "holiday_file" in hours or "own_holidays" in hours
+    found = public_holidays(hours, year - 1, year + 2)
+    holidays = found if own else known
     hours.close()
     return Calendar(
         zone,

@@ -24,6 +24,7 @@ class Taken:
         self.extensions = Once("内線番号", "the extension")
         self.macs = Once("MAC アドレス", "the MAC address")
         self.agents = Once("オペレーター番号", "the agent number")
+        self.departments = Once("部署 ID", "the department id")
 
 
 def known(

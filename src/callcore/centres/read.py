@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from callcore.centres import announcements, between
 from callcore.centres.between import Page
+from callcore.centres.departments import read_departments
 from callcore.centres.hours import read_hours
 from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
@@ -231,6 +232,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
     outgoing = read_outgoing(top, numbers)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
+    departments = read_departments(top.tables("departments"), centre_id, calendar, phones, taken, today)
     blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     comforts = tuple(dict.fromkeys(k for q in queues if q.comfort is not None for k in q.comfort.say))
@@ -274,6 +276,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         test_numbers=test_numbers,
         outgoing=outgoing,
         contacts=contacts,
+        departments=departments,
         display=display,
         display_roman=display_roman,
         menus=menus.menus,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
 from callcore.domain.staff import Staff
 from callcore.domain.stages import Choice, Outcome, Treatment
 
@@ -149,6 +149,32 @@ class Contact:
     phones: tuple[PhoneId, ...] = ()
     forward: str | None = None
     """Where to by the trunk, e.g. the number of a FAX."""
+
+
+HEAD_OFFICE = "本庁"
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """所管課: one of the city's departments that agents call (`domain/directory.py`)."""
+
+    id: DepartmentId
+    short: str
+    """What a desk phone dials behind `*5`."""
+    name: str
+    number: str
+    """As the trunk takes it: an outside number, or an extension of the city hall behind it."""
+    calendar: Calendar
+    office: str = HEAD_OFFICE
+    """本庁, or the branch's name."""
+    kana: str | None = None
+    roman: str | None = None
+    """For phones that show no Japanese; None: the short number."""
+    substitute: DepartmentId | None = None
+    """Who is called while this one is closed."""
+    languages: tuple[str, ...] = ("ja",)
+    about: str = ""
+    """What it is for, in words that are searched."""
 
 
 class Order(Enum):
@@ -413,6 +439,7 @@ class Centre:
     """Callers whose calls are left out of the figures, as they arrive in the caller id."""
     outgoing: Outgoing | None = None
     contacts: tuple[Contact, ...] = ()
+    departments: tuple[Department, ...] = ()
     display: str | None = None
     """The centre's name on a phone's display; None: `name`."""
     display_roman: str | None = None

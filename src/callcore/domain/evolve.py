@@ -1097,6 +1097,7 @@ def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
         agent=fact.agent if fact.holds_agent else None,
         began_at=fact.at,
         stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
+        why=fact.why,
     )
     floor = changed(floor, sides=floor.sides.set(side.id, side))
     if side.agent is None:

@@ -625,7 +625,8 @@ class SideCallBegan(Fact):
     agent: AgentId | None
     """Who is signed in there."""
     why: str
-    """By which kind of numbers it is allowed, or refused; `listed`: by the very number."""
+    """By which kind of numbers it is allowed, or refused; `listed`: by the very number. Of a call to a department: its
+    id."""
     holds_agent: bool = True
     """Whether the agent does nothing else meanwhile; not beside a talk, nor if the number is refused at once."""
 

@@ -26,6 +26,9 @@ PhoneId = NewType("PhoneId", str)
 """A desk phone's SIP user, and its endpoint's name in Asterisk."""
 
 QueueId = NewType("QueueId", str)
+DepartmentId = NewType("DepartmentId", str)
+"""`<centre>-<name>`."""
+
 CentreId = NewType("CentreId", str)
 
 Instant = NewType("Instant", int)

@@ -4,6 +4,7 @@ Rules
 - A number that no line allows is refused. What is not known (184, 186, 020, short numbers, half-dialled ones) is so.
 - Premium and international numbers are refused unless the centre names those kinds, or the very number. An entry that
   only begins more generally does not open them: in Asterisk the narrower pattern counts, and theirs are narrower.
+- The numbers of the centre's own departments are allowed without standing on its list.
 - 110, 118 and 119 are not on this list: they are never refused.
 
 Source of the kinds: Japan's numbering plan (総務省 電気通信番号計画, 令和元年総務省告示第6号). Patterns are
@@ -12,7 +13,7 @@ Asterisk's: X is a digit, […] one of these, `.` one more digit or any number o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from callcore.domain.centre import Destination, Outgoing
@@ -50,9 +51,18 @@ class Line:
     allowed: bool
 
 
-def lines(outgoing: Outgoing) -> Iterator[Line]:
-    """The patterns of one centre, each once; in Asterisk the narrowest that fits counts."""
+def lines(outgoing: Outgoing | None, departments: Iterable[str] = ()) -> Iterator[Line]:
+    """The patterns of one centre, each once; in Asterisk the narrowest that fits counts.
+
+    `departments`: the numbers of its directory.
+    """
     seen: set[tuple[str, bool]] = set()
+    for digits in departments:
+        if (digits, False) not in seen:
+            seen.add((digits, False))
+            yield Line(digits, True, "listed", True)
+    if outgoing is None:
+        return
     for listed in outgoing.listed:
         pattern = f"{listed.digits}." if listed.begins else listed.digits
         if (pattern, listed.begins) not in seen:

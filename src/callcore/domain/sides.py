@@ -6,17 +6,28 @@ Rules
 - It ends once, as one outcome (`SideOutcome`): by the dialplan's word when nobody was reached, else with its channel.
 - Who dials out while idle or in after-call work does nothing else meanwhile, and gets after-call work as the centre
   says. A call that the list refused, or one made beside a talk, does not change what the agent does.
-- outgoing = connected + busy + no_answer + refused + failed (+ open) (definitions, "call").
+- outgoing = connected + busy + no_answer + refused + failed (+ open) (definitions, "call"). Calls to departments of
+  the directory are counted apart from these, by the same sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, Instant, NodeId, PhoneId
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    DepartmentId,
+    Instant,
+    NodeId,
+    PhoneId,
+)
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Party, SideKind, SideOutcome
 from callcore.domain.transitions import Table
@@ -65,10 +76,17 @@ class SideCall:
     connected_at: Instant | None = None
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""
+    why: str = ""
+    """As in `SideCallBegan`."""
 
     @property
     def channel(self) -> ChannelId:
         return ChannelId(self.id)
+
+    @property
+    def department(self) -> DepartmentId | None:
+        """Of the centre's directory, that is called by its short number."""
+        return DepartmentId(self.why) if self.kind is SideKind.DEPARTMENT and self.why else None
 
     def put_down_by(self) -> Party:
         """Whose receiver was put down first. A phone's is the agent's, the carrier's the other side's."""
@@ -163,6 +181,11 @@ def record(known: SideRecord | None, fact: f.Fact) -> SideRecord | None:
     return known
 
 
+OUTGOING = frozenset({SideKind.OUTGOING, SideKind.EMERGENCY})
+CONTACT = frozenset({SideKind.CONTACT})
+DEPARTMENTS = frozenset({SideKind.DEPARTMENT})
+
+
 @dataclass(frozen=True, slots=True)
 class SideFigures:
     """Counts of calls of one kind, emergency calls among the outgoing ones. `made` is the sum of all the others."""
@@ -178,12 +201,12 @@ class SideFigures:
     """Seconds together, of those that are over."""
 
 
-def figures(records: Iterable[SideRecord], *, contact: bool) -> SideFigures:
-    """The outgoing calls' figures, or those of the calls to 連絡用番号."""
+def figures(records: Iterable[SideRecord], kinds: Collection[SideKind]) -> SideFigures:
+    """Of calls of these kinds: `OUTGOING`, `CONTACT` or `DEPARTMENTS`."""
     ends = dict.fromkeys(SideOutcome, 0)
     made = opened = talk = 0
     for one in records:
-        if (one.kind is SideKind.CONTACT) is not contact:
+        if one.kind not in kinds:
             continue
         made += 1
         talk += one.talk or 0

@@ -81,6 +81,8 @@ class SideKind(Enum):
     """From a desk phone to 110, 118 or 119."""
     CONTACT = "contact"
     """To a number that the centre file marks as 連絡用番号."""
+    DEPARTMENT = "department"
+    """From a desk phone to a department of the centre's directory; `why` of such a call is the department's id."""
 
 
 class SideOutcome(Enum):

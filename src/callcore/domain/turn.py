@@ -1058,7 +1058,9 @@ def side_begins(
             told.at,
             SideOutcome.REFUSED,
             Party.SYSTEM,
-            reason=f"発信先の一覧にない ({told.why}) / not on the centre's list of destinations",
+            reason="受付時間外の部署 / the department is closed"
+            if told.kind is SideKind.DEPARTMENT
+            else f"発信先の一覧にない ({told.why}) / not on the centre's list of destinations",
             reconstructed=reconstructed,
         )
         return None

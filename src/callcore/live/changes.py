@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from callcore.domain.centre import Centre, Comfort, Configuration, Overflow, Queue, Rung
-from callcore.domain.hours import Week, Window
+from callcore.domain.hours import Calendar, Week, Window
 
 Language = Literal["ja", "en"]
 Short = Callable[[str], str]
@@ -59,6 +59,9 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("destination", "number"): (DIALPLAN,),
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
+    ("department", WHOLE): (DIALPLAN,),
+    # Beside the file the hours are pushed again, so that weeks of closings count at once.
+    **{("department", field): (DIALPLAN,) for field in ("short", "number", "substitute", *WEEKDAYS)},
     ("phone", "extension"): (DIALPLAN,),
     ("phone", "transport"): (PHONES,),
     ("announcement", WHOLE): (DIALPLAN,),
@@ -88,6 +91,7 @@ _THINGS: Final = {
     "outgoing": ("発信", "calls out"),
     "destination": ("発信先", "destination"),
     "contact": ("連絡用番号", "contact number"),
+    "department": ("部署", "department"),
     "announcement": ("案内", "announcement"),
     "file": ("Asterisk の設定", "Asterisk's file"),
     "setting": ("環境変数", "environment"),
@@ -243,17 +247,7 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "lamp_waiting": str(centre.staff.lamp_waiting),
         },
         ("hours", ""): {
-            **{day: _windows(windows) for day, windows in zip(WEEKDAYS, calendar.weekly, strict=True)},
-            "holidays": f"{calendar.holidays[0][0]}…{calendar.holidays[-1][0]}" if calendar.holidays else "",
-            "holiday hours": _windows(calendar.holiday_windows),
-            "yearly": ", ".join(
-                f"{each.first[0]:02}-{each.first[1]:02}…{each.last[0]:02}-{each.last[1]:02} "
-                f"{each.reason}{_week(each.weekly)}"
-                for each in calendar.yearly
-            ),
-            "periods": ", ".join(
-                f"{each.first}…{each.last} {each.reason}{_week(each.weekly)}" for each in calendar.periods
-            ),
+            **_calendar(calendar),
             "closing": "at_once" if calendar.close_at_once else "when_served",
         },
         ("sharing", ""): {
@@ -334,6 +328,23 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
     for contact in centre.contacts:
         to = contact.forward or ", ".join(short(phone) for phone in contact.phones)
         things["contact", contact.digits] = {"to": to, "name": contact.name}
+    for each in centre.departments:
+        things["department", short(each.id)] = {
+            "name": each.name,
+            "short": each.short,
+            "number": each.number,
+            "office": each.office,
+            "name_kana": each.kana or "",
+            "name_roman": each.roman or "",
+            "substitute": short(each.substitute or ""),
+            "languages": ", ".join(each.languages),
+            "about": each.about,
+            **_calendar(each.calendar),
+            "holidays": _holidays_of(each.calendar, calendar),
+            "days": ", ".join(
+                f"{day.date} {_windows(day.windows)} {day.reason}" for day in each.calendar.special
+            ),
+        }
     for told in centre.announcements:
         things["announcement", f"{told.kind} {told.language}"] = {
             "text": told.text,
@@ -341,6 +352,29 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "audio": told.audio,
         }
     return things
+
+
+def _holidays_of(calendar: Calendar, centre: Calendar) -> str:
+    """Told in full, for no other line tells of the days that come and go; mostly they are the centre's."""
+    if calendar.holidays == centre.holidays:
+        return "as the centre's"
+    return ", ".join(day for day, _ in calendar.holidays)
+
+
+def _calendar(calendar: Calendar) -> dict[str, str]:
+    return {
+        **{day: _windows(windows) for day, windows in zip(WEEKDAYS, calendar.weekly, strict=True)},
+        "holidays": f"{calendar.holidays[0][0]}…{calendar.holidays[-1][0]}" if calendar.holidays else "",
+        "holiday hours": _windows(calendar.holiday_windows),
+        "yearly": ", ".join(
+            f"{each.first[0]:02}-{each.first[1]:02}…{each.last[0]:02}-{each.last[1]:02} "
+            f"{each.reason}{_week(each.weekly)}"
+            for each in calendar.yearly
+        ),
+        "periods": ", ".join(
+            f"{each.first}…{each.last} {each.reason}{_week(each.weekly)}" for each in calendar.periods
+        ),
+    }
 
 
 def _queue(queue: Queue, short: Short) -> dict[str, str]:

@@ -23,13 +23,14 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain import lamps, numbering
+from callcore.domain import directory, lamps, numbering
 from callcore.domain.centre import (
     EMERGENCY,
     TONGUES,
     Announcement,
     Centre,
     Configuration,
+    Department,
     Display,
     Menu,
     Outgoing,
@@ -229,7 +230,14 @@ _TEMPLATES: Final = (
     "queues.conf",
     "rtp.conf",
 )
-_STATIC: Final = ("callcore.conf", "keys.conf", "menu.conf", "message.conf", "phones.conf")
+_STATIC: Final = (
+    "callcore.conf",
+    "departments.conf",
+    "keys.conf",
+    "menu.conf",
+    "message.conf",
+    "phones.conf",
+)
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
 
@@ -364,12 +372,26 @@ class _CentreView:
     """(extension, number): with and without the prefix, for nobody thinks of it then."""
     out_lines: tuple[_OutView, ...]
     lamps: tuple[tuple[str, str], ...]
+    departments: tuple[_DepartmentView, ...]
     blocked: str
     withheld: str
     menus: tuple[_MenuView, ...]
     closed_menu: str
     messages: str
     """Seconds of the longest message, and of the silence that ends one: longest~silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DepartmentView:
+    id: str
+    short: str
+    number: str
+    instead: str
+    """Its substitute, or empty."""
+    whose: str
+    """Under which its hours stand: `dept~<id>`."""
+    zone: str
+    weekly: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -675,10 +697,15 @@ def _centre_view(centre: Centre) -> _CentreView:
         outgoing_ring_s=60 if outgoing is None else outgoing.ring_s,
         emergency=() if outgoing is None else tuple(sorted(set(outgoing.emergency) & set(EMERGENCY))),
         emergencies=_emergencies("" if outgoing is None else outgoing.prefix),
-        out_lines=() if outgoing is None else tuple(_out_views(outgoing)),
-        lamps=tuple(
-            (_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)
+        out_lines=tuple(_out_views(outgoing, [each.number for each in centre.departments])),
+        lamps=(
+            *((_Dialplan(code), dialplan.lamp(code, centre.id)) for code in (lamps.HELP, lamps.EMERGENCY)),
+            *(
+                (_Dialplan(directory.code(each)), dialplan.lamp(dialplan.DEPARTMENT, each.id))
+                for each in centre.departments
+            ),
         ),
+        departments=tuple(_department_view(each) for each in centre.departments),
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
         closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
         messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
@@ -767,13 +794,27 @@ def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _out_views(outgoing: Outgoing) -> Iterator[_OutView]:
+def _department_view(department: Department) -> _DepartmentView:
+    name = _match(_ID_LONG, "department / 部署", department.id)
+    instead = department.substitute
+    return _DepartmentView(
+        id=name,
+        short=_match(_DIGITS, "short number / 短縮番号", department.short),
+        number=_match(_DIGITS, "number / 電話番号", department.number),
+        instead="" if instead is None else _match(_ID_LONG, "department / 部署", instead),
+        whose=dialplan.hours_of(department.id),
+        zone=_posix_zone(department.calendar.zone),
+        weekly=tuple(_windows(day) for day in department.calendar.weekly),
+    )
+
+
+def _out_views(outgoing: Outgoing | None, departments: Iterable[str]) -> Iterator[_OutView]:
     """One extension for each pattern. The prefix is taken off before the number goes on."""
-    prefix = outgoing.prefix
+    prefix = "" if outgoing is None else outgoing.prefix
     if prefix:
         _match(_DIGITS, "prefix / 外線番号", prefix)
     number = _Dialplan(f"${{EXTEN:{len(prefix)}}}" if prefix else "${EXTEN}")
-    for line in numbering.lines(outgoing):
+    for line in numbering.lines(outgoing, departments):
         if re.fullmatch(r"[0-9X.\[\]-]+", line.pattern) is None:
             raise RenderError(f"number / 電話番号: {line.pattern!r}")
         to = "callcore-dial" if line.allowed else "callcore-denied"

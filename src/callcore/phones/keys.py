@@ -1,5 +1,5 @@
 """What the programmable keys of a desk phone do: the feature codes of `dialplans/callcore.conf`, the centre's lamps,
-then the colleagues.
+then the colleagues and the city's departments.
 
 Rules
 - A code has a lamp where there is a hint of its name to watch.
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.centre import Centre, Phone
+from callcore.domain import directory
+from callcore.domain.centre import Centre, Department, Phone
 from callcore.phones.maker import Key, Model
 
 
@@ -79,11 +80,17 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
         for other in centre.phones
         if other.id != phone.id
     ]
+    found += [_department(each) for each in centre.departments]
     found.append(key(POLICY))
     found += [
         Key(f"*20{result.key}", result.name, f"R{result.key}", False) for result in centre.staff.results
     ]
     return tuple(found[: max(0, model.keys - 1)])
+
+
+def _department(each: Department) -> Key:
+    """Called by its short number; the lamp says whether it is closed, or somebody of the centre talks with it."""
+    return Key(directory.code(each), each.name, each.roman or each.short, True)
 
 
 def all_codes(centre: Centre) -> tuple[Key, ...]:
@@ -97,6 +104,7 @@ def all_codes(centre: Centre) -> tuple[Key, ...]:
         Key(f"*20{each.key}", f"結果: {each.name} / Result: {each.name}", "", False)
         for each in centre.staff.results
     ]
+    plain += [_department(each) for each in centre.departments]
     plain += [Key(c.code, f"通話中: {c.ja} / In a talk: {c.en}", c.short, c.lamp, digits=True) for c in TALK]
     begin = CENTRE[-1]
     plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (begin, CLOSING, POLICY)]

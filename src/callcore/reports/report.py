@@ -57,6 +57,7 @@ class Row:
     staffing: Staffing
     outgoing: SideFigures
     contact: SideFigures
+    departments: SideFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +231,9 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
             endings=endings(mine, told),
             handling=handling(mine, acw, ledger.roster),
             staffing=there,
-            outgoing=sides.figures(beside, contact=False),
-            contact=sides.figures(beside, contact=True),
+            outgoing=sides.figures(beside, sides.OUTGOING),
+            contact=sides.figures(beside, sides.CONTACT),
+            departments=sides.figures(beside, sides.DEPARTMENTS),
         )
 
     days: list[Day] = []

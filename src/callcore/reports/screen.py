@@ -85,7 +85,7 @@ def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableTyp
     yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
     yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
     yield _queues(report)
-    if report.total.outgoing.made or report.total.contact.made:
+    if any(each.made for each in (report.total.outgoing, report.total.contact, report.total.departments)):
         yield _table("発信と連絡用番号 / Calls out and contact numbers", report, list(_apart()), half_hours)
     yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
 
@@ -209,6 +209,8 @@ def _apart() -> Iterator[Column]:
     yield "通話時間\ntalk", lambda row: clock(row.outgoing.talk_s)
     yield "連絡用\ncontact", lambda row: str(row.contact.made)
     yield "うち通話\nconnected", lambda row: str(row.contact.connected)
+    yield "部署\ndepartments", lambda row: str(row.departments.made)
+    yield "うち通話\nconnected", lambda row: str(row.departments.connected)
 
 
 def _handling(report: Report) -> Iterator[Column]:

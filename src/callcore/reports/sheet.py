@@ -232,6 +232,8 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "発信 通話(秒) outgoing_talk_s", lambda row: row.outgoing.talk_s
     for ja, word in SIDE_WORDS:
         yield f"連絡用番号 {ja} contact_{word}", _side("contact", word)
+    for ja, word in SIDE_WORDS:
+        yield f"部署への発信 {ja} departments_{word}", _side("departments", word)
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from callcore.domain.ids import PhoneId
+from callcore.domain.ids import DepartmentId, PhoneId
 from callcore.domain.stages import TalkKey
 
 ARRIVALS = "callcore-in"
@@ -96,6 +96,14 @@ POLICY = "callcore-policy"
 def lamp(what: str, of: str) -> str:
     """The device state that a lamp hangs on: of a code on a phone, of a queue, of a centre."""
     return f"Custom:callcore-{what.removeprefix('*')}-{of}"
+
+
+DEPARTMENT = "dept"
+
+
+def hours_of(department: DepartmentId) -> str:
+    """Under which name a department's hours stand in Asterisk; a centre's stand under its id, which has no `~`."""
+    return f"{DEPARTMENT}~{department}"
 
 
 def phone_of(device_or_channel: str) -> PhoneId | None:

@@ -337,11 +337,20 @@ def _sides(families: _Families, view: View, centre: Centre, now: Instant) -> Non
     """Calls that are no arrivals, today."""
     window = today(centre, now)
     records = view.books.sides_of(centre.id, window.first, window.before)
-    for name, text, contact in (
-        ("today_outgoing_calls", "Calls that agents made today, by outcome; open ones among them.", False),
-        ("today_contact_calls", "Today's calls to the contact numbers, by outcome; open ones too.", True),
+    for name, text, kinds in (
+        (
+            "today_outgoing_calls",
+            "Calls that agents made today, by outcome; open ones among them.",
+            sides.OUTGOING,
+        ),
+        (
+            "today_contact_calls",
+            "Today's calls to the contact numbers, by outcome; open ones too.",
+            sides.CONTACT,
+        ),
+        ("today_department_calls", "Today's calls to the city's departments, by outcome.", sides.DEPARTMENTS),
     ):
-        told = sides.figures(records, contact=contact)
+        told = sides.figures(records, kinds)
         for outcome in SIDE_OUTCOMES:
             families.add(name, text, getattr(told, outcome), centre=centre.id, outcome=outcome)
     families.add(

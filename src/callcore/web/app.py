@@ -25,6 +25,7 @@ from callcore.web.acts import Acts, add_agents, add_answers
 from callcore.web.blocked import add_blocked
 from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
+from callcore.web.departments import add_departments
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
 from callcore.web.messages import add_messages
@@ -94,6 +95,7 @@ def create_app(
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)
+    add_departments(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)
     return app

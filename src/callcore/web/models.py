@@ -259,6 +259,7 @@ class CentreOut(BaseModel):
     open_calls: list[OpenCallOut]
     outgoing: SideFiguresOut = Field(description="calls that desk phones made, emergency calls included")
     contact: SideFiguresOut = Field(description="calls to 連絡用番号")
+    departments: SideFiguresOut = Field(description="calls to the city's departments by their short numbers")
     emergencies_not_carried: list[EmergencyOut] = Field(description="today's; show them until the day ends")
     policy_rejections: int = Field(
         description="端末ポリシー違反 of today: registrations and calls refused as no phone of the inventory"
@@ -571,6 +572,16 @@ EXAMPLE: dict[str, Any] = {
                 "failed": 0,
                 "open": 0,
                 "talk_s": 0.0,
+            },
+            "departments": {
+                "made": 2,
+                "connected": 1,
+                "busy": 0,
+                "no_answer": 0,
+                "refused": 1,
+                "failed": 0,
+                "open": 0,
+                "talk_s": 61.0,
             },
             "emergencies_not_carried": [],
             "policy_rejections": 1,

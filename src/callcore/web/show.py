@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 from callcore.access.rights import Person, Right
@@ -28,7 +28,7 @@ from callcore.domain.measures import Figures, Ratio
 from callcore.domain.message import Message
 from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
-from callcore.domain.stages import OfferStage
+from callcore.domain.stages import OfferStage, SideKind
 from callcore.runtime.callbackdesk import in_line
 from callcore.runtime.detail import CallDetail
 from callcore.runtime.messagedesk import in_order
@@ -98,8 +98,9 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
         waiting=_waiting(floor, centre, at, personal),
         agents=[_agent(floor, centre, a, seats, personal) for a in agents_of(floor, centre.id)],
         open_calls=[_open_call(c, personal) for c in calls],
-        outgoing=_sides(apart, contact=False),
-        contact=_sides(apart, contact=True),
+        outgoing=_sides(apart, sides.OUTGOING),
+        contact=_sides(apart, sides.CONTACT),
+        departments=_sides(apart, sides.DEPARTMENTS),
         emergencies_not_carried=[
             m.EmergencyOut(
                 call=one.call,
@@ -180,8 +181,8 @@ def message_out(message: Message, at: Instant, personal: bool) -> m.MessageOut:
     )
 
 
-def _sides(records: Sequence[SideRecord], *, contact: bool) -> m.SideFiguresOut:
-    told = sides.figures(records, contact=contact)
+def _sides(records: Sequence[SideRecord], kinds: Collection[SideKind]) -> m.SideFiguresOut:
+    told = sides.figures(records, kinds)
     return m.SideFiguresOut(**{each.name: getattr(told, each.name) for each in fields(told)})
 
 
