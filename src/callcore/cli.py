@@ -20,7 +20,7 @@ from callcore.cli_people import audit_app, tokens_app, users_app
 from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
 from callcore.domain.centre import Announcement, Configuration
 from callcore.domain.ids import AgentId, PhoneId
-from callcore.installation import asterisk_process, pbx_settings, phone_ids
+from callcore.installation import asterisk_process, pbx_settings, phone_ids, without_certificate
 from callcore.log import configure
 from callcore.pbx.process import AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
@@ -111,6 +111,17 @@ def check(
     found, warnings = look(folder, settings.prompts)
     for warning in warnings:
         err.print(warning.text(language), markup=False, style="yellow")
+    bare = without_certificate(settings, found)
+    if bare:
+        err.print(
+            f"証明書を持つ電話機 {len(bare)} 台({bare[0]} など)に、証明書を求めていません。"
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS を設定してください"
+            if language == "ja"
+            else f"{len(bare)} phones that bear a certificate ({bare[0]} and others) are not asked for it: "
+            "set CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS",
+            markup=False,
+            style="yellow",
+        )
     names = "、".join(f"{c.id} ({c.name})" for c in found.centres)
     say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found.centres)}")
 

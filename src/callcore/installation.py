@@ -13,6 +13,7 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
+from callcore.phones import MAKERS
 from callcore.runtime.dialplan import MESSAGE_ENDS
 from callcore.settings import Secrets, Settings
 
@@ -90,6 +91,19 @@ def trail_of(settings: Settings) -> Trail:
 
 def phone_ids(configuration: Configuration) -> list[PhoneId]:
     return [phone.id for centre in configuration.centres for phone in centre.phones]
+
+
+def without_certificate(settings: Settings, configuration: Configuration) -> list[PhoneId]:
+    """The phones whose model bears its maker's certificate, and which are not asked for it."""
+    if settings.sip_tls_certificate_port:
+        return []
+    return [
+        phone.id
+        for centre in configuration.centres
+        for phone in centre.phones
+        if phone.transport == "tls" and phone.maker in MAKERS
+        if MAKERS[phone.maker].model(phone.model).certificate
+    ]
 
 
 def recording_of(settings: Settings, call: str) -> Path:

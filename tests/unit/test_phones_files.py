@@ -11,6 +11,7 @@ import pytest
 from callcore.domain.centre import Configuration, Phone
 from callcore.domain.ids import Instant, PhoneId
 from callcore.domain.lamps import EMERGENCY, HELP, PHONE_LAMPS
+from callcore.installation import without_certificate
 from callcore.phonefiles import TokenFile
 from callcore.phones import MAKERS
 from callcore.phones.keys import CENTRE, CODES, TALK
@@ -18,6 +19,7 @@ from callcore.phones.maker import Unprintable
 from callcore.phones.provision import Named, changed, made, phones
 from callcore.phones.serving import FIRST_VALID_S, Refusal, Request, digest
 from callcore.runtime.dialplan import TALK_CODES
+from callcore.settings import Settings
 from tests.support.desk_phones import NOW, REACH, SECRET, centre_of, desk, file
 
 MAKERS_WITH_FILES = ("yealink", "panasonic")
@@ -170,3 +172,15 @@ def test_a_change_of_the_centre_files_touches_the_files_of_those_phones_whose_ke
     assert after(first, replace(second, seat="a\nb"), paper)[-1] == "oita-p2", (
         "what cannot be made is another one"
     )
+
+
+def test_check_names_the_phones_that_bear_a_certificate_and_are_not_asked_for_it(tmp_path: Path) -> None:
+    _, configuration = centre_of(
+        desk("yealink", "SIP-T46U", 1),
+        desk("yealink", "SIP-T46U", 2, transport="udp"),
+        desk("panasonic", "KX-HDV230", 3),
+    )
+    home = Settings(home=tmp_path)
+    assert without_certificate(home, configuration) == ["oita-p1"]
+    asked = home.model_copy(update={"sip_tls_certificate_port": 5062})
+    assert without_certificate(asked, configuration) == []
