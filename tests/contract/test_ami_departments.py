@@ -78,7 +78,7 @@ async def test_each_departments_hours_are_pushed_beside_the_centres_and_another_
         assert len(pushed()) == DAYS * (1 + len(ALL))
         lunch = pushed()["dept~demo-kita/20261124"].split(",")
         assert len(lunch) == 2 and lunch[0].endswith(f"-{at('2026-11-24T12:00') // 1_000_000}")
-        assert pushed()["dept~demo-shimin/20261123"] == "closed", "a holiday"
+        assert pushed()["dept~demo-shimin/20261123"] == "closed~holiday"
         fewer = replace(centre, departments=(replace(ALL[0], id=DepartmentId("demo-neu")),))
         assert await ahead.renew(replace(configuration, centres=(fewer,)))
         assert "dept~demo-neu/20261124" in pushed()

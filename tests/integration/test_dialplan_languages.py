@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -55,6 +57,13 @@ async def one(citizen: Agent, centre: Centre, kind: str, language: str, key: str
     while like(words, decoded(bytes(call.heard))) < 0.9:
         assert not call.over and time.monotonic() < end, f"{kind} in {language} was not heard"
         await call.hears(1.0)
+    if kind.startswith("closed_"):  # the reason first, then the announcement itself
+        beginning = said(centre, "closed", language)[: 3 * audio.RATE]
+        while like(beginning, decoded(bytes(call.heard))) < 0.9:
+            assert not call.over and time.monotonic() < end, f"closed in {language} was not heard"
+            await call.hears(1.0)
+        heard = decoded(bytes(call.heard))
+        assert audio.find(words, heard).at < audio.find(beginning, heard).at
     call.hang_up()
     heard = decoded(bytes(call.heard))
     for other in centre.languages:
@@ -63,9 +72,10 @@ async def one(citizen: Agent, centre: Centre, kind: str, language: str, key: str
             assert like(words_too, heard) < 0.5, f"{kind} in {other}, not only in {language}"
 
 
-@pytest.mark.parametrize("kind", ["closed", "emergency"])
+@pytest.mark.parametrize("kind", ["closed", "emergency", "closed_holiday", "closed_year_end", "closed_day"])
 async def test_why_nobody_answers_is_heard_in_each_language_of_each_shipped_centre(kind: str) -> None:
     weekly = NEVER if kind == "closed" else ALWAYS
+    because = kind.removeprefix("closed_") if kind.startswith("closed_") else ""
     centres = [
         replace(centre, calendar=replace(centre.calendar, weekly=weekly)) for centre in shipped().centres
     ]
@@ -79,6 +89,10 @@ async def test_why_nobody_answers_is_heard_in_each_language_of_each_shipped_cent
         now = int(time.time())
         calls = []
         for centre in centres:
+            if because:
+                today = datetime.now(ZoneInfo(centre.calendar.zone)).strftime("%Y%m%d")
+                pushed = f"closed~{because}"
+                await ami.action("DBPut", Family="callcore-hours", Key=f"{centre.id}/{today}", Val=pushed)
             if kind == "emergency":
                 until = f"{now - 60}-{now + 600}"
                 await ami.action("DBPut", Family="callcore-emergency", Key=centre.id, Val=until)

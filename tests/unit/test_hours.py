@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -38,7 +39,7 @@ def pushed_open(entries: tuple[tuple[str, str], ...], at: Instant, zone: str) ->
     second = at // SECOND
     key = datetime.fromtimestamp(second, ZoneInfo(zone)).strftime("%Y%m%d")
     value = dict(entries)[key]
-    if value == "closed":
+    if value.partition("~")[0] == "closed":
         return False
     return any(int(a) <= second < int(b) for a, b in (part.split("-") for part in value.split(",")))
 
@@ -230,6 +231,30 @@ def test_the_policy_is_keyed_by_local_date_and_counts_in_epoch_seconds() -> None
         ("20261120", "1795132800-1795143600,1795147200-1795161600"),
         ("20261121", "closed"),
     )
+
+
+@pytest.mark.parametrize(
+    ("day", "value"),
+    [
+        ("2026-11-28", "closed"),  # a Saturday
+        ("2026-11-23", "closed~holiday"),
+        ("2026-12-29", "closed~year_end"),
+        ("2027-01-01", "closed~year_end"),  # a holiday too
+        ("2027-01-02", "closed~year_end"),  # a Saturday
+        ("2027-01-04", None),
+    ],
+)
+def test_the_policy_says_why_a_day_is_closed_where_it_is_worth_saying(day: str, value: str | None) -> None:
+    [(_, pushed)] = policy(CITY, date.fromisoformat(day), 1)
+    assert (pushed if pushed.startswith("closed") else None) == value
+
+
+def test_a_day_off_by_agreement_is_said_to_be_one() -> None:
+    off = replace(
+        Calendar("Asia/Tokyo", ((Window(9 * H, 17 * H),),) * 7),
+        special=(SpecialDay("2026-11-20", (), "点検"),),
+    )
+    assert policy(off, date(2026, 11, 20), 1) == (("20261120", "closed~day"),)
 
 
 @pytest.mark.parametrize(

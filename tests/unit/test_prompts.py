@@ -21,7 +21,7 @@ CENTRES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
     for path in (PROJECT / "centres").glob("*.toml")
 }
-SHIPPED_MB = 34
+SHIPPED_MB = 36
 
 OWN = [each for centre in read(PROJECT / "centres").centres for each in centre.announcements]
 CLOSED = "本日は終了しました。"
@@ -55,6 +55,9 @@ OVERFLOW_MENU = (
 )
 HAVE_READY = "カードヲオモチノカタワ、オテモトニゴヨーイクダサイ。"
 READINGS = {
+    "ja/closed_holiday": "ホンジツワシュクジツノタメ、オヤスミヲイタダイテオリマス。",
+    "ja/closed_year_end": "ネンマツネンシノタメ、オヤスミヲイタダイテオリマス。",
+    "ja/closed_day": "ホンジツワ、リンジノオヤスミヲイタダイテオリマス。",
     "oita/ja/overflow_menu": OVERFLOW_MENU,
     "izunokuni/ja/overflow_menu": OVERFLOW_MENU,
     "oita/ja/have_ready": HAVE_READY,

@@ -239,16 +239,35 @@ class Calendar:
 def policy(calendar: Calendar, first: date, days: int) -> tuple[tuple[str, str], ...]:
     """The calendar of `days` local dates from `first` as Asterisk's dialplan reads it.
 
-    Each entry is (`yyyymmdd`, `open-close[,open-close…]` in epoch seconds UTC, or `closed`). The dialplan is
+    Each entry is (`yyyymmdd`, `open-close[,open-close…]` in epoch seconds UTC, or `closed`, or `closed~<because>`: see
+    `because`). The dialplan is
     open at epoch second s iff open <= s < close; openings fall on whole seconds, so it agrees with `decide`.
     """
     entries = []
     for n in range(days):
         day = first + timedelta(days=n)
         spans = calendar.windows(day)
-        value = ",".join(f"{opens // SECOND}-{closes // SECOND}" for opens, closes in spans) or "closed"
-        entries.append((day.strftime("%Y%m%d"), value))
+        value = ",".join(f"{opens // SECOND}-{closes // SECOND}" for opens, closes in spans)
+        entries.append(
+            (day.strftime("%Y%m%d"), value or "~".join(filter(None, ("closed", because(calendar, day)))))
+        )
     return tuple(entries)
+
+
+YEAR_END = ((12, 29), (1, 3))
+"""First and last day on which offices are closed for it (Act on Holidays of Administrative Organs, article 1)."""
+
+
+def because(calendar: Calendar, day: date) -> str | None:
+    """Why a centre is closed all day, in the word by which the announcement `closed_<word>` says it; None: it is the
+    day of the week, or it is not closed all day."""
+    found = calendar.day(day)
+    if found.windows or found.rule not in (Rule.SPECIAL, Rule.CLOSING, Rule.HOLIDAY):
+        return None
+    begins, ends = YEAR_END
+    if (day.month, day.day) >= begins or (day.month, day.day) <= ends:
+        return "year_end"
+    return "holiday" if found.rule is Rule.HOLIDAY else "day"
 
 
 def _of_week(weekly: Week, day: date, rule: Rule, name: str | None) -> Day:
