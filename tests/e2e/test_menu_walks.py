@@ -151,9 +151,9 @@ async def walk(citizen: Agent, chance: random.Random) -> Call:
     return call
 
 
-async def walks(s: Station, count: int, seed: int) -> Counter[str]:
-    """So many ways, eight at a time; the calls' outcomes."""
-    people = await citizens(s, 8)
+async def walks(s: Station, count: int, seed: int, at_once: int = 8) -> Counter[str]:
+    """So many ways; the calls' outcomes."""
+    people = await citizens(s, at_once)
     carrier = await s.carrier()
     chance = random.Random(seed)
     carrier.habit = Habit.ANSWER
@@ -212,7 +212,7 @@ async def test_five_hundred_random_ways_through_the_menus(closed: bool) -> None:
     async with station(centre(closed)) as s:
         if not closed:
             await desks(s)
-        found = await walks(s, 500, seed)
+        found = await walks(s, 500, seed, at_once=24)
     evidence(
         f"500 random ways through the menus, {'out of' if closed else 'in'} hours",
         {"calls": sum(found.values()), "without one ending": 0, "channels left": 0, **dict(found)},
