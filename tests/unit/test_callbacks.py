@@ -330,3 +330,57 @@ def test_somebody_takes_it_off_the_list() -> None:
     assert [x.by for x in made.told(f.CallbackCancelled)] == ["user:sup"]
     made.sign_in(10, 1)
     assert rung(made) == []
+
+
+def test_two_calls_of_one_number_at_once_are_one_call_back_in_the_better_place() -> None:
+    """An office behind one main number: both callers ask before either has put down."""
+    made = desk(2)
+    for s, name, caller in ((0, "m", CITIZEN), (10, "n", "+81312345678")):
+        comes(made, s, name, caller)
+        keyed = i.MenuKeyed(at=made.at(s), call=CallId(name), menu="demo-m", key="1", choice=Choice.CALLBACK)
+        made.tell(keyed)
+    for s, name in ((20, "m"), (21, "n")):
+        made.tell(i.CallbackTold(at=made.at(s), call=CallId(name)))
+    for s, name in ((30, "m"), (31, "n")):
+        gone(made, s, name)
+    [kept] = made.floor.callbacks.values()
+    assert (kept.id, kept.since) == ("n", made.at(20)), "the place of who asked first"
+    assert [x.call for x in made.told(f.CallbackCancelled)] == ["m"]
+    made.sign_in(40, 1)
+    made.sign_in(40, 2)
+    assert len(rung(made)) == 1, "one phone rings, not two"
+
+
+def test_a_number_is_called_back_once_at_a_time_however_it_is_written() -> None:
+    made = desk(1)
+    asks(made, 0, caller="+81312345678")
+    made.tell(
+        i.SideCallTold(
+            at=made.at(20),
+            node=NODE,
+            call=CallId("side"),
+            centre=made.floor.configuration.centres[0].id,  # type: ignore[union-attr]
+            kind=SideKind.OUTGOING,
+            phone=None,
+            number=NUMBER,
+            other=CITIZEN,
+            why="landline",
+        )
+    )
+    made.sign_in(30, 1)
+    assert rung(made) == [], "the number is in a call with us"
+    ends(made, 60, CallId("side"), SideOutcome.BUSY)
+    until(made, 61)
+    assert len(rung(made)) == 1
+
+
+def test_an_emergency_closure_takes_the_phone_back_before_the_citizen_is_called() -> None:
+    made = desk(1)
+    asks(made, 0)
+    made.sign_in(10, 1)
+    assert back(made).state is CallbackState.RINGING
+    made.tell(i.EmergencyAsked(at=made.at(15), centre=back(made).centre, reason="地震", by="user:sato"))
+    assert back(made).state is CallbackState.WAITING, "the place stays"
+    assert [x for x in made.effects if isinstance(x, e.HangUp)]
+    until(made, 120)
+    assert len(rung(made)) == 1, "and nobody is called while it lasts"

@@ -11,7 +11,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.emergency import LONGEST_S, default_until
 from callcore.domain.ids import CentreId, Instant, after, seconds
-from callcore.domain.turn import Turn, withdraw
+from callcore.domain.turn import Turn, let_go, withdraw
 
 
 def begin(turn: Turn, told: i.EmergencyAsked) -> None:
@@ -33,6 +33,9 @@ def begin(turn: Turn, told: i.EmergencyAsked) -> None:
     for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
         for offer in call.ringing if call.centre == told.centre else ():
             withdraw(turn, offer, told.at, "臨時休止 / an emergency closure")
+    for back in sorted(turn.floor.callbacks.values(), key=lambda each: each.place):
+        if back.centre == told.centre:
+            let_go(turn, back, told.at)
 
 
 def end(turn: Turn, told: i.EmergencyEndAsked) -> None:

@@ -37,6 +37,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.inputs import Timer, TimerKind
 from callcore.domain.message import Message
+from callcore.domain.numbering import national
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
@@ -248,15 +249,24 @@ class Floor:
         return first if centre.calendar.judge(first)[0] else centre.calendar.decide(first).changes_at
 
     def callbacks_due(self, at: Instant) -> list[Callback]:
-        """Who may be called back now: with the number free, as far as is known, and nobody calling from it."""
-        found = []
-        for back in self.callbacks.values():
-            if back.id in self.calls or back.number is None or self.callback_due(back, at) != at:
-                continue
-            busy = any(side.other.text == back.number for side in self.sides.values())
-            if not busy and all(call.caller.text != back.number for call in self.calls.values()):
-                found.append(back)
-        return found
+        """Who may be called back now: with the number free, as far as is known, and nobody calling from it; of one
+        number, which may have asked two centres, who has the better place."""
+        due = [
+            back
+            for back in self.callbacks.values()
+            if back.id not in self.calls and back.number is not None and self.callback_due(back, at) == at
+        ]
+        if not due:
+            return []
+        busy = {national(side.other.text) for side in self.sides.values() if side.other.text is not None}
+        busy |= {national(call.caller.text) for call in self.calls.values() if call.caller.text is not None}
+        found: dict[str, Callback] = {}
+        for back in sorted(due, key=lambda each: each.place):
+            assert back.number is not None
+            number = national(back.number)
+            if number not in busy:
+                found.setdefault(number, back)
+        return list(found.values())
 
     def deadlines(self) -> Iterator[tuple[Timer, Instant]]:
         """Every timer the state implies; a restored engine arms these."""

@@ -369,14 +369,21 @@ class Turn:
         spec = self.floor.queues.get(queue)
         priority = LAST_PRIORITY if spec is None else spec.priority
         since = at if call.kept_since is None else call.kept_since
+        priority = (call.priority or priority) if visit is None else visit.priority
+        since = since if visit is None else visit.since
+        # Two calls of one number at once: it is called back once, in the better place.
+        for other in _kept_for(self.floor, call.centre, call.caller.text):
+            if other.state is CallbackState.WAITING and other.id != call.id:
+                priority, since = min((priority, since), (other.priority, other.since))
+                cancel_callback(self, other, at, by_call=call.id, reconstructed=reconstructed)
         self.tell(
             f.CallbackAsked(
                 at=at,
                 call=call.id,
                 centre=call.centre,
                 queue=queue,
-                priority=(call.priority or priority) if visit is None else visit.priority,
-                since=since if visit is None else visit.since,
+                priority=priority,
+                since=since,
                 language=self.language_needed(call),
                 reconstructed=reconstructed,
             )
@@ -725,11 +732,16 @@ def cancel_callback(
     reconstructed: bool = False,
 ) -> None:
     """Nobody is called back any more. A phone that rings for it is let go; a call that goes on is left alone."""
+    let_go(turn, back, at, reconstructed=reconstructed)
+    turn.tell(f.CallbackCancelled(at=at, call=back.id, by_call=by_call, by=by, reconstructed=reconstructed))
+
+
+def let_go(turn: Turn, back: Callback, at: Instant, *, reconstructed: bool = False) -> None:
+    """A phone that rings for this call-back rings no more, and the citizen is not called; the place stays."""
     side = turn.floor.sides.get(back.side) if back.side is not None else None
     if back.state is CallbackState.RINGING and side is not None:
-        turn.want(e.HangUp(side.channel))  # also if it is picked up just now: the citizen is not to be called
+        turn.want(e.HangUp(side.channel))  # also if it is picked up just now
         side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.SYSTEM, reconstructed=reconstructed)
-    turn.tell(f.CallbackCancelled(at=at, call=back.id, by_call=by_call, by=by, reconstructed=reconstructed))
 
 
 def callback_dialled(turn: Turn, side: CallId, at: Instant, *, reconstructed: bool = False) -> None:
