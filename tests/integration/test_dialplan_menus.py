@@ -101,10 +101,11 @@ async def hears(call: Call, kind: str, language: str) -> None:
 
 async def chosen(floor: Floor, channel: str, *choices: str) -> None:
     """What Asterisk told of this channel's way through the menus."""
-    told = [
+    await told(floor, len(choices))  # a caller may hear of the end before it is told here
+    found = [
         event["Chose"].split("~")[0] for event in floor.ami.events if event.get("UserEvent") == "CallcoreMenu"
     ]
-    assert told == list(choices), told
+    assert found == list(choices), found
 
 
 async def told(floor: Floor, count: int) -> None:

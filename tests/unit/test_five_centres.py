@@ -129,7 +129,7 @@ def by_the_policy(entries: dict[str, str], at: Instant) -> bool:
     """The dialplan's arithmetic on what was pushed."""
     second = at // SECOND
     value = entries[datetime.fromtimestamp(second, TOKYO).strftime("%Y%m%d")]
-    spans = [] if value == "closed" else [part.split("-") for part in value.split(",")]
+    spans = [] if value.partition("~")[0] == "closed" else [part.split("-") for part in value.split(",")]
     return any(int(opens) <= second < int(closes) for opens, closes in spans)
 
 
