@@ -13,6 +13,7 @@ from callcore.demo.phone import PhoneCall
 from callcore.domain import facts as f
 from callcore.domain.ids import Instant
 from tests.support import audio
+from tests.support.prompts import SHIPPED
 from tests.support.station import Station, hears_for, rings, station, until, words
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -53,7 +54,7 @@ async def test_out_of_hours_the_whole_announcement_is_heard_then_the_end_and_nob
         ended = await s.ended(2)
         assert s.outcomes() == ["closed", "closed"]
         assert [x.hung_up_by.value for x in ended] == ["caller", "system"]
-        heard_whole_announcement(s, call)
+        heard_whole_announcement(s, call, because="closed_day")
         assert rings(desk) == 0
         assert s.told(f.OfferMade) == [] and s.told(f.VisitBegan) == []
         assert not any(s.settings.recordings.glob("*"))
@@ -62,11 +63,17 @@ async def test_out_of_hours_the_whole_announcement_is_heard_then_the_end_and_nob
         assert (figures.arrived, figures.closed, figures.offered) == (2, 2, 0)
 
 
-def heard_whole_announcement(s: Station, call: PhoneCall) -> None:
+def heard_whole_announcement(s: Station, call: PhoneCall, because: str = "") -> None:
+    """From its beginning to the end of the call; with the reason in front, on a day that is closed as a whole."""
     prompt, sound = s.prompt("closed"), words(call)
     found = audio.find(prompt, sound)
     assert found.score >= 0.99
-    assert found.at < 1
+    before_s = 0.0
+    if because:
+        reason = audio.read(SHIPPED / "ja" / f"{because}.ulaw")
+        assert audio.find(reason, sound).at < 1
+        before_s = len(reason) / audio.RATE
+    assert before_s <= found.at < before_s + 1
     assert len(sound) / audio.RATE - found.at - len(prompt) / audio.RATE < 1, (
         "not ended after the announcement"
     )
