@@ -49,7 +49,8 @@ async def test_a_caller_hears_notice_greeting_music_and_then_the_agent_who_was_i
         for other in ("closed", "apology"):
             assert audio.find(s.prompt(other), sound).score < 0.3
 
-        voice = audio.hears(sound, 440, share=0.9)
+        # A frame that is late under load splits off the last tenth; a real interruption leaves two long pieces.
+        voice = [each for each in audio.hears(sound, 440, share=0.9) if each.length > 0.2]
         assert len(voice) == 1, "the agent's voice was interrupted"
         talk = voice[0].start + 0.1
         assert share_of_music(part(sound, music_begins + 0.5, talk - 1)) > 0.98
