@@ -461,12 +461,12 @@ class Engine:
 
     async def _phone_rows(self, _: Mapping[str, Any], __: Person) -> list[dict[str, Any]]:
         rows = self._phones.rows()
-        files = TokenFile(self._settings.phone_tokens)
         try:  # a phone whose file gives it a name for SIP tells its firmware only when it fetches that file
-            return [{**row, "firmware": row["firmware"] or files.firmware(row["phone"])} for row in rows]
+            told = TokenFile(self._settings.phone_tokens).firmware()
         except (OSError, msgspec.DecodeError) as error:
             log.warning("phone-tokens.json not read", why=str(error))
-            return rows
+            told = {}
+        return [{**row, "firmware": row["firmware"] or told.get(row["phone"])} for row in rows]
 
     async def _phone_sync(self, request: Mapping[str, Any], _: Person) -> str:
         try:

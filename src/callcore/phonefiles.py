@@ -104,9 +104,9 @@ class TokenFile:
                 keep(after)
         return response
 
-    def firmware(self, phone: PhoneId) -> str | None:
-        """What the phone said when it fetched its file last. Raises OSError, msgspec.DecodeError."""
-        return self._read().get(phone, Tokens()).firmware or None
+    def firmware(self) -> dict[PhoneId, str]:
+        """What phones said when they fetched their file last. Raises OSError, msgspec.DecodeError."""
+        return {phone: known.firmware for phone, known in self._read().items() if known.firmware}
 
     @contextmanager
     def _held(self) -> Iterator[tuple[Store, Callable[[Store], None]]]:

@@ -63,7 +63,7 @@ async def dials(desk: Agent, code: str) -> Call:
     return call
 
 
-def said(s: Station, call: Call, *prompts: str) -> list[str]:
+def heard_prompts(s: Station, call: Call, *prompts: str) -> list[str]:
     """Which of these common prompts were heard in a call."""
     sound = np.concatenate([decoded(bytes(call.heard)), audio.silence(3)])
     return [name for name in prompts if audio.find(s.prompt(name, "common"), sound).score > 0.98]
@@ -230,7 +230,7 @@ async def test_two_keys_at_once_are_one_after_the_other_and_the_second_finds_wha
         both = await asyncio.gather(one.call("*151", tone(600)), two.call("*151", tone(600)))
         await asyncio.gather(*(call.until("bye") for call in both))
         assert len(s.told(f.AgentPaused)) == 1, "one at once is the most for this reason"
-        heard = [said(s, call, "paused", "pause-full") for call in both]
+        heard = [heard_prompts(s, call, "paused", "pause-full") for call in both]
         assert sorted(heard) == [["pause-full"], ["paused"]], "and both hear what became of it"
 
 
@@ -280,7 +280,8 @@ async def test_colleagues_see_who_rings_who_talks_who_wants_help_and_each_switch
         both = await asyncio.gather(one.call("*152", tone(600)), one.call("*12", tone(600)))
         await asyncio.gather(*(call.until("bye") for call in both))
         heard = [
-            said(s, call, "paused", "signed-out", "refused", "not-possible", "key-refused") for call in both
+            heard_prompts(s, call, "paused", "signed-out", "refused", "not-possible", "key-refused")
+            for call in both
         ]
         assert all(len(words) == 1 for words in heard), heard
         await until(lambda: s.floor().agents[AGENT].presence is Presence.SIGNED_OUT)

@@ -20,7 +20,7 @@ from callcore.domain.stages import Device, Mark, Presence, SideOutcome, Work
 from callcore.installation import accounts_of, trail_of
 from callcore.prompts import shelf
 from callcore.settings import PROJECT
-from tests.e2e.test_agents_keys import dials, keys_after, phone, signs_in, soon
+from tests.e2e.test_agents_keys import dials, heard_prompts, keys_after, phone, signs_in, soon
 from tests.e2e.test_people import signed_in
 from tests.support import audio
 from tests.support.people import first_administrator, user
@@ -118,8 +118,7 @@ def share_heard(words: audio.Samples, heard: audio.Samples) -> float:
 
 def said(s: Station, call: Call) -> set[str]:
     """The common prompts that were heard in a call."""
-    sound = np.concatenate([decoded(bytes(call.heard)), audio.silence(3)])
-    return {name for name in ANSWERS if audio.find(s.prompt(name, "common"), sound).score > 0.98}
+    return set(heard_prompts(s, call, *ANSWERS))
 
 
 async def test_keys_in_the_wrong_state_are_refused_aloud_and_change_nothing_also_while_callcore_is_dead() -> (

@@ -12,14 +12,13 @@ from callcore.domain import facts as f
 from callcore.domain.ids import PhoneId
 from callcore.domain.phones import Policy
 from callcore.domain.stages import Device
+from tests.e2e.test_only_desk_phones import VERDICT_S
 from tests.integration.test_sip_strangers import authority
 from tests.support.asterisk import free_port
 from tests.support.desk_phones import DESK_PHONE, OneDeskPhone
 from tests.support.sip import Habit, sip_agent, tone
 from tests.support.sip_tls import tls_agent
 from tests.support.station import PIN, Station, station, until
-
-VERDICT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

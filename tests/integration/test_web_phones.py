@@ -88,7 +88,7 @@ async def test_a_phone_fetches_its_file_and_the_next_one_by_what_stands_in_it(tm
         found = re.search(rf"{URL}/([A-Za-z0-9_-]+)/", answer.text)
         assert found is not None and found[1] != first
         assert (await s.get(f"{found[1]}/{FILE}")).status_code == 200  # without a word of itself
-        assert TokenFile(s.settings.phone_tokens).firmware(PhoneId("demo-p1")) == "108.86.0.20"
+        assert TokenFile(s.settings.phone_tokens).firmware() == {"demo-p1": "108.86.0.20"}
         used = await s.get(f"{first}/{FILE}")
         assert (used.status_code, used.content) == (404, b"")
         assert [x[:3] for x in s.lines(Result.DONE)] == [("phone:demo-p1", "demo-p1", "demo")] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from callcore.domain.centre import Outgoing
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.shifts import Doing, Roster
 from callcore.domain.stages import Device, OfferStage, Party, SideKind, SideOutcome, Work
+from callcore.journal import Codec, Frame, KeyStore
 from callcore.runtime.known import KnownCallers
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
@@ -368,3 +370,21 @@ def test_who_calls_again_within_a_day_is_known_by_the_fingerprint_also_over_a_mo
     anew = KnownCallers(fingerprint)
     anew.remember(made.floor)
     assert anew.arrived(made.floor, NUMBER, "0312345678", at(50 * hour)) == (True, None)
+
+
+def test_what_an_answer_was_sealed_under_is_destroyed_alone_and_the_journal_has_its_text_no_more(
+    tmp_path: Path,
+) -> None:
+    made = desk()
+    call = dial(made, 10)
+    made.tell(i.SideReturned(at=made.at(40), call=call, outcome=SideOutcome.NO_ANSWER))
+    made.tell(i.AnswerAsked(at=made.at(60), call=call, text="本人確認書類は窓口でお預かりします。"))
+    made.tell(i.AnswerDropAsked(at=made.at(90), call=call, reason="伝えた"))
+    [destroyed] = [x for x in made.effects if isinstance(x, e.DestroyKey)]
+    with KeyStore.open(tmp_path / "journal", tmp_path / "keys", write=True) as keys:
+        codec = Codec(f.KINDS, {}, keys)
+        payload = codec.encode(Frame(1, 1, made.at(90), tuple(made.told(f.AnswerPrepared))))
+        assert keys.destroy_call(destroyed.sealed)
+        [prepared] = codec.decode(payload).facts
+    assert isinstance(prepared, f.AnswerPrepared)
+    assert prepared.text.text is None and prepared.number.text == OFFICE
