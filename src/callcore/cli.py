@@ -114,14 +114,16 @@ def check(
     bare = without_certificate(settings, found)
     if bare:
         err.print(
-            f"証明書を持つ電話機 {len(bare)} 台({bare[0]} など)に、証明書を求めていません。"
-            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS を設定してください"
+            f"メーカーの証明書を見せるべき電話機 {len(bare)} 台({bare[0]} など)が、見せる先がなく使えません。"
+            "CALLCORE_SIP_TLS_CERTIFICATE_PORT と CALLCORE_SIP_CLIENT_CAS を設定するか、"
+            "証明書を求めないと決めた電話機に certificate = false を書いてください"
             if language == "ja"
-            else f"{len(bare)} phones that bear a certificate ({bare[0]} and others) are not asked for it: "
-            "set CALLCORE_SIP_TLS_CERTIFICATE_PORT and CALLCORE_SIP_CLIENT_CAS",
+            else f"{len(bare)} phones ({bare[0]} and others) have to show their maker's certificate and have no port "
+            "to show it at, so they are not served: set CALLCORE_SIP_TLS_CERTIFICATE_PORT and "
+            "CALLCORE_SIP_CLIENT_CAS, or write certificate = false for phones of which it was decided not to ask",
             markup=False,
-            style="yellow",
         )
+        raise typer.Exit(1)
     names = "、".join(f"{c.id} ({c.name})" for c in found.centres)
     say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found.centres)}")
 

@@ -13,7 +13,6 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
-from callcore.phones import MAKERS
 from callcore.runtime.dialplan import MESSAGE_ENDS
 from callcore.settings import Secrets, Settings
 
@@ -94,16 +93,10 @@ def phone_ids(configuration: Configuration) -> list[PhoneId]:
 
 
 def without_certificate(settings: Settings, configuration: Configuration) -> list[PhoneId]:
-    """The phones whose model bears its maker's certificate, and which are not asked for it."""
+    """The phones that have to show their maker's certificate while there is no port to show it at: none is served."""
     if settings.sip_tls_certificate_port:
         return []
-    return [
-        phone.id
-        for centre in configuration.centres
-        for phone in centre.phones
-        if phone.transport == "tls" and phone.maker in MAKERS
-        if MAKERS[phone.maker].model(phone.model).certificate
-    ]
+    return [phone.id for centre in configuration.centres for phone in centre.phones if phone.certificate]
 
 
 def recording_of(settings: Settings, call: str) -> Path:

@@ -24,7 +24,9 @@ from tests.support.station import PIN, Station, station, until
 @dataclass(frozen=True, slots=True)
 class ByTls(OneDeskPhone):
     def toml(self) -> str:
-        return OneDeskPhone.toml(self).replace('transport = "udp"', 'transport = "tls"', 1)
+        return OneDeskPhone.toml(self).replace(
+            'transport = "udp"\ncertificate = false', 'transport = "tls"', 1
+        )
 
 
 async def test_a_phone_whose_model_has_a_certificate_is_served_with_it_and_not_without(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from callcore.demo.centre import DemoCentre
 from callcore.domain.centre import Centre, Configuration, Phone
 from callcore.domain.ids import PhoneId
+from callcore.phones.makers import MAKERS
 from callcore.phones.provision import Reach, find, made
 from tests.support.centre import small_centre
 
@@ -32,6 +33,8 @@ HERE = ("192.0.2.0/24",)
 
 
 def desk(maker: str, model: str, n: int = 1, **more: object) -> Phone:
+    """As a centre file has it: with its maker's certificate where the model bears one."""
+    more = {"certificate": MAKERS[maker].model(model).certificate} | more
     return Phone(
         PhoneId(f"oita-p{n}"),
         f"窓口{n}",
@@ -65,7 +68,7 @@ class OneDeskPhone(DemoCentre):
     """The first seat has a desk phone of a maker; the others are simulated."""
 
     def toml(self) -> str:
-        line = f'maker = "yealink"\nmodel = "SIP-T46U"\nmac = "{MAC}"\ntransport = "udp"'
+        line = f'maker = "yealink"\nmodel = "SIP-T46U"\nmac = "{MAC}"\ntransport = "udp"\ncertificate = false'
         networks = '[[networks]]\nid = "here"\naddresses = ["127.0.0.0/8"]\n\n'
         told = DemoCentre.toml(self).replace('maker = "simulated"\nmodel = "baresip"', line, 1)
         first, last = told.split("[[phones]]", 1)

@@ -289,10 +289,12 @@ def test_a_relay_call_has_no_limit_of_after_call_work_and_its_own_count() -> Non
     assert presses(d, 3, TalkKey.RELAY, leg) == "undone"
     assert presses(d, 4, TalkKey.RELAY, leg) == "relay-marked"
     d.goes(101)
-    for s in (102, 103, 104):
-        d.until(s)
-        assert says(d, i.WrapUpExtendAsked(at=d.at(s), phone=P1, channel="x")) == "extended"
-    assert d.agent(1).wrap_up_until == d.at(101 + 20 + 3 * 60), "beyond the queue's longest"
+    d.until(102)
+    assert says(d, i.WrapUpExtendAsked(at=d.at(102), phone=P1, channel="x")) == "extended"
+    d.until(101 + 8 * 3600)
+    assert d.agent(1).work is Work.WRAPPING_UP, "it does not end by itself"
+    d.until(101 + 86_400)
+    assert d.agent(1).work is Work.IDLE, "a phone that everybody left"
     records = list(d.books.records.values())
     told = endings(records, figures(records, at=d.at(110), service_level_s=20))
     assert (told.relay, told.relay_talk.part, told.relay_talk.whole) == (1, 100_000_000, 1)

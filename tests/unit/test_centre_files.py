@@ -222,6 +222,18 @@ WRONG = {
         "yealink SIP-T46U では使いません",
         "消して",
     ),
+    "a certificate shown over UDP": (
+        'maker = "panasonic"\nmodel = "KX-HDV230"',
+        'maker = "yealink"\nmodel = "SIP-T46U"\ntransport = "udp"',
+        "証明書",
+        "certificate = false",
+    ),
+    "a certificate of a model that bears none": (
+        'seat = "A-1"',
+        'seat = "A-1"\ncertificate = true',
+        "証明書を持っていません",
+        "消して",
+    ),
     "a network that is not in the file": (
         'seat = "A-1"',
         'seat = "A-1"\nnetwork = "honchou"',

@@ -177,7 +177,7 @@ def test_a_change_of_the_centre_files_touches_the_files_of_those_phones_whose_ke
 def test_check_names_the_phones_that_bear_a_certificate_and_are_not_asked_for_it(tmp_path: Path) -> None:
     _, configuration = centre_of(
         desk("yealink", "SIP-T46U", 1),
-        desk("yealink", "SIP-T46U", 2, transport="udp"),
+        desk("yealink", "SIP-T46U", 2, certificate=False),
         desk("panasonic", "KX-HDV230", 3),
     )
     home = Settings(home=tmp_path)

@@ -28,6 +28,7 @@ LINE = Phone(
     maker="yealink",
     networks=("192.0.2.0/24",),
     transport="tls",
+    certificate=True,
 )
 GOOD = Contact("oita-p1;@1", "sip:oita-p1@192.0.2.7:40000;transport=TLS", DESK, True)
 
@@ -70,7 +71,10 @@ def test_what_differs_from_the_inventory_is_refused_with_its_reason(
 def test_two_contacts_are_refused_and_a_model_with_a_certificate_must_have_shown_it() -> None:
     assert verdict(LINE, GOOD, replace(GOOD, id="oita-p1;@2")) is Policy.CONTACTS
     assert verdict(LINE, GOOD, certificate=False) is Policy.CERTIFICATE
-    panasonic = replace(LINE, maker="panasonic", model="KX-HDV230")
+    assert verdict(replace(LINE, certificate=False), GOOD, certificate=False) is Policy.MATCHED, (
+        "it is waived"
+    )
+    panasonic = replace(LINE, maker="panasonic", model="KX-HDV230", certificate=False)
     named = replace(GOOD, user_agent="Panasonic_KX-HDV230N/05.016 (00005e005301)")
     assert verdict(panasonic, named, certificate=False) is Policy.MATCHED, "this model has no certificate"
 

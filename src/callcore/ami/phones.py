@@ -331,7 +331,9 @@ class PhoneGuard:
             if seen.answered == contact.id:
                 contacts = [replace(contact, answers=True)]
             port = dict(seen.ports).get(contact.source)
-            if self._certificate_port and not (before and port is None):
+            if not self._certificate_port:
+                shown = False
+            elif not (before and port is None):
                 shown = port == self._certificate_port
         return judge(self._lines[name], contacts, certificate_seen=shown)
 

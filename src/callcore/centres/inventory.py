@@ -84,6 +84,7 @@ def _phone(table: Table, centre: CentreId, networks: Networks, taken: Taken) -> 
     taken.extensions.claim(table, "extension", extension or "")
     where = _where(table, networks) if real else LOOPBACK
     transport = table.choice("transport", TRANSPORTS, "tls") if real else "udp"
+    certificate = _certificate(table, maker, model, transport)
     agent = _user_agent(table, maker)
     usual = Display.JAPANESE if MAKERS[maker].japanese else Display.ROMAN
     digits = _digit_keys(table, maker, model)
@@ -99,6 +100,7 @@ def _phone(table: Table, centre: CentreId, networks: Networks, taken: Taken) -> 
         networks=where,
         transport=transport,
         user_agent=agent,
+        certificate=certificate,
         digit_keys=digits,
         display=Display(shows),
     )
@@ -130,6 +132,31 @@ def _user_agent(table: Table, maker: str) -> str | None:
             "take this line out",
         )
     return None
+
+
+def _certificate(table: Table, maker: str, model: str, transport: str) -> bool:
+    """Whether the phone has to show its maker's certificate: where its model bears one, unless the line waives it."""
+    known = MAKERS[maker]
+    bears = model in known.models and known.model(model).certificate
+    asked = table.truth("certificate", bears)
+    if asked and not bears:
+        table.wrong(
+            "certificate",
+            f"{maker} {model} はメーカーの証明書を持っていません",
+            f"{maker} {model} bears no certificate of its maker",
+            "この行を消してください",
+            "take this line out",
+        )
+        return False
+    if asked and transport != "tls":
+        table.wrong(
+            "transport",
+            f"{maker} {model} はメーカーの証明書を見せる必要がありますが、{transport} では見せられません",
+            f"{maker} {model} has to show its maker's certificate, and cannot over {transport}",
+            'transport = "tls" にするか、証明書を求めないと決めたなら certificate = false',
+            'transport = "tls"; or certificate = false, if it was decided not to ask for it',
+        )
+    return asked
 
 
 def _digit_keys(table: Table, maker: str, model: str) -> bool:

@@ -93,7 +93,7 @@ class AgentState:
     result: str | None = None
     """What was keyed as its result."""
     relayed: bool = False
-    """It was a relay-service call: no limit of after-call work."""
+    """It was a relay-service call: after-call work does not end by itself."""
 
     def level(self, skill: str) -> int | None:
         """1 (best) to 9; None: does not have it."""

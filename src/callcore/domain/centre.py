@@ -385,6 +385,8 @@ class Phone:
     """How it registers: `tls` or `udp`."""
     user_agent: str | None = None
     """How its User-Agent begins, where callcore does not know the maker's own way (`generic`)."""
+    certificate: bool = False
+    """It has to show its maker's certificate: every phone whose model bears one, unless its line says otherwise."""
     digit_keys: bool = False
     """A key that dials was found to send digits inside a talk, of a model of which its maker does not publish it."""
     display: Display = Display.JAPANESE

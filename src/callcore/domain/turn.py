@@ -71,6 +71,8 @@ LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 STEP_SETTLES_S = 2
 """Seconds after a step of the clock within which the rings that Asterisk ended for it are told. They come at once."""
+RELAY_ACW_S = 86_400
+"""After-call work of a relay-service call has no end of its own; a phone that everybody left is free after a day."""
 PHRASE_GRACE_S = 3
 """Seconds beyond the longest phrase within which the caller's way back is told; then it is taken for granted."""
 KNOWN_KEY = "known"
@@ -261,6 +263,8 @@ class Turn:
         if agent is not None:
             queue = self.floor.queues.get(call.queue)
             acw = queue.acw_s if queue is not None else 0
+            if acw and call.relay:
+                acw = RELAY_ACW_S
             until = after(at, seconds(acw)) if acw else None
             if until is not None and reconstructed and until <= self.at:
                 until = None  # over meanwhile: how long it really took is not known, and is not made up

@@ -7,7 +7,7 @@ Rules, in this order; the first that does not hold is the reason:
 4. a User-Agent of the line's maker;
 5. of its model;
 6. with its MAC address;
-7. through the port that requires a certificate, where the model has one and the installation asks for it;
+7. through the port that requires a certificate, where the model has one (unless its line waives it);
 8. it answers Asterisk's OPTIONS.
 
 What is found is sealed: the seal names the contact and its User-Agent, stands in AstDB, and the dialplan makes it anew
@@ -83,7 +83,8 @@ def printable(text: str, most: int = 120) -> str:
 
 
 def judge(line: Phone, contacts: Sequence[Contact], *, certificate_seen: bool | None = None) -> Verdict:
-    """`certificate_seen`: whether the registration came through the port that requires one; None: nobody asks."""
+    """`certificate_seen`: whether the registration came through the port that requires one; None: it is not known any
+    more, and the contact is one that matched."""
     if not contacts:
         return Verdict(Policy.ABSENT)
     contact = contacts[0]
@@ -97,8 +98,7 @@ def judge(line: Phone, contacts: Sequence[Contact], *, certificate_seen: bool | 
     wrong = _named(line, contact)
     if wrong is not None:
         return Verdict(wrong, contact)
-    maker = MAKERS[line.maker]
-    if certificate_seen is False and maker.model(line.model).certificate:
+    if certificate_seen is False and line.certificate:
         return Verdict(Policy.CERTIFICATE, contact)
     return Verdict(Policy.MATCHED if contact.answers else Policy.UNANSWERED, contact)
 

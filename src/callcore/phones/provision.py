@@ -84,7 +84,7 @@ def changed(old: Configuration, new: Configuration) -> list[PhoneId]:
 def _alike(named: Named) -> bytes | None:
     """The file with everything the same that is not of the centre files; None: there is none."""
     try:
-        return made(named, "-" * 32, Reach("pbx.invalid", 1, 2, 0), datetime(2026, 1, 1, tzinfo=UTC))
+        return made(named, "-" * 32, Reach("pbx.invalid", 1, 2, 3), datetime(2026, 1, 1, tzinfo=UTC))
     except Unprintable:
         return None
 
@@ -96,7 +96,8 @@ def _sheet(named: Named, secret: str, reach: Reach, now: datetime) -> Sheet:
     assert offset is not None
     port = reach.udp_port
     if phone.transport == "tls":
-        port = reach.certificate_port if reach.certificate_port and model.certificate else reach.tls_port
+        # With no port for certificates it is refused (`phones.policy`); it is told where the others go.
+        port = reach.certificate_port if phone.certificate and reach.certificate_port else reach.tls_port
     language = "ja" if centre.languages[0] == "ja" else "en"
     return Sheet(
         phone=phone,
