@@ -9,7 +9,7 @@ import pytest
 
 from callcore import centres
 from callcore.centres.queues import COMFORT_EVERY_S
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, Callbacks, Centre, Messages, Outgoing
+from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, Callbacks, Centre, Hold, Messages, Outgoing
 from tests.unit.test_holidays import cabinet
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "centre-file.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         assert getattr(Outgoing(""), name) == float(value), name
     messages = MANUAL[MANUAL.index("## `[messages]`") : MANUAL.index("## `[[queues]]`")]
     for name, value in re.findall(pattern, messages):
-        of = Messages() if hasattr(Messages(), name) else Callbacks()
+        of = next(each for each in (Messages(), Callbacks(), Hold()) if hasattr(each, name))
         assert getattr(of, name) == int(value), name
     menus = MANUAL[MANUAL.index("## `[[menus]]`") : MANUAL.index("## `[messages]`")]
     own = {"timeout_s": MENU_TIMEOUT_S, "tries": MENU_TRIES}

@@ -16,6 +16,7 @@ from callcore.domain.centre import (
     Configuration,
     Department,
     Guest,
+    Hold,
     ListedCaller,
     Number,
     Order,
@@ -37,8 +38,13 @@ from tests.unit.test_render import settings
 OLD = small_centre()
 CITIZENS = Department(DepartmentId("oita-shimin"), "11", "市民課", "0970000111", OLD.centres[0].calendar)
 INFORMATION = replace(CITIZENS, id=DepartmentId("oita-joho"), short="12", name="情報課")
-OLD = replace(OLD, centres=(replace(OLD.centres[0], departments=(CITIZENS, INFORMATION)), *OLD.centres[1:]))
-OITA = OLD.centres[0]
+ON_HOLD = Announcement("on_hold", "ja", "お待ちください。", "oita/ja/on_hold")
+OITA = replace(
+    OLD.centres[0],
+    departments=(CITIZENS, INFORMATION),
+    announcements=(*OLD.centres[0].announcements, ON_HOLD),
+)
+OLD = replace(OLD, centres=(OITA, *OLD.centres[1:]))
 Edit = Callable[[Centre], Centre]
 
 
@@ -204,6 +210,12 @@ EDITS: dict[str, tuple[Edit, str]] = {
         ),
         "oita 案内 overflow ja: 追加 混雑",
     ),
+    "the phrase on hold": (
+        lambda c: replace(c, announcements=(*c.announcements[:-1], replace(ON_HOLD, audio="0" * 16))),
+        f"oita 案内 on_hold ja: audio – → {'0' * 16}",
+    ),
+    "phrase_every_s": (centre(hold=Hold(phrase_every_s=45)), "oita 保留: phrase_every_s 30 → 45"),
+    "warn_after_s": (centre(hold=Hold(warn_after_s=0)), "oita 保留: warn_after_s 60 → 0"),
 }
 
 

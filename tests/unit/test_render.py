@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
+import wave
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from callcore.domain.centre import Announcement, Cause, Configuration, Number, Overflow, Phone, Queue
+from callcore.domain.centre import (
+    Announcement,
+    Cause,
+    Centre,
+    Configuration,
+    Hold,
+    Number,
+    Overflow,
+    Phone,
+    Queue,
+)
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import CentreId, NodeId, PhoneId, QueueId
 from callcore.domain.stages import Treatment
+from callcore.pbx import pieces
 from callcore.pbx.render import EVENTS, UNMADE_EVENTS, PbxSettings, RenderError, render, write
+from callcore.prompts import sound
 from tests.support.centre import small_centre
 
 EVIL = (
@@ -158,6 +172,61 @@ def test_each_language_has_its_announcements_and_phrases_by_name_and_the_first_o
     spoken = "CALLCORE_SPOKEN_oita"
     assert told[spoken] == told[f"{spoken}_ja"] == "callcore/ja/spoken"
     assert told[f"{spoken}_en"] == told[f"{spoken}_tl"] == "callcore/en/spoken"
+
+
+def test_who_is_held_hears_pieces_of_the_music_with_the_phrase_of_his_language_between_them() -> None:
+    found = small_centre()
+    oita = replace(
+        found.centres[0],
+        languages=("ja", "en", "ko"),
+        announcements=(
+            *found.centres[0].announcements,
+            Announcement("on_hold", "ja", "お待ちください。", "ja/on_hold", "0123456789abcdef"),
+            Announcement("on_hold", "en", "Please wait.", "oita/en/on_hold"),
+        ),
+        hold=Hold(phrase_every_s=100),
+    )
+
+    def classes(centre: Centre) -> dict[str, list[str]]:
+        files = render(replace(found, centres=(centre,)), settings())
+        return {
+            language: section(files, "musiconhold.conf", f"callcore-hold-oita-{language}").splitlines()[1:]
+            for language in centre.languages
+        }
+
+    pieces, sounds = "/opt/callcore/lib/pieces/100", "/opt/callcore/lib/sounds"
+    plain = ["mode = files", "directory = /opt/callcore/music", "sort = alpha"]
+    told = classes(oita)
+    assert told["ja"][:5] == [
+        "mode = playlist",
+        f"entry = {pieces}/000",
+        f"entry = {sounds}/callcore-kept/0123456789abcdef",
+        f"entry = {pieces}/001",
+        f"entry = {sounds}/callcore-kept/0123456789abcdef",
+    ]
+    assert told["en"][2] == f"entry = {sounds}/callcore/oita/en/on_hold"
+    assert [line for line in told["ko"] if line] == plain, "no such phrase: the music alone"
+    alone = classes(replace(oita, hold=Hold(phrase_every_s=0)))
+    assert [[line for line in lines if line] for lines in alone.values()] == [plain] * 3
+
+
+def test_the_pieces_follow_one_another_through_all_of_the_music_and_begin_anew_at_its_end(
+    tmp_path: Path,
+) -> None:
+    samples = np.arange(8000 * 90, dtype="<i2")  # 90 s, in two files
+    for name, part in (("a", samples[: 8000 * 50]), ("b", samples[8000 * 50 :])):
+        (tmp_path / f"{name}.wav").write_bytes(sound.wav_of(part.tobytes()))
+    (tmp_path / "c.wav").write_bytes(b"no sound")
+    pieces.cut(tmp_path, tmp_path / "cut", 60)
+    found = []
+    for path in pieces.names(tmp_path / "cut", 60):
+        with wave.open(str(path.with_suffix(".wav")), "rb") as file:
+            assert file.getnframes() == 8000 * 60
+            found.append(file.readframes(file.getnframes()))
+    assert b"".join(found) == (samples.tobytes() * 3)[: 240 * 8000 * 2]
+    assert (pieces.count(30), pieces.count(300)) == (8, 1)
+    with pytest.raises(pieces.NoMusic):
+        pieces.cut(tmp_path / "nothing", tmp_path / "cut", 60)
 
 
 def test_a_zone_with_summer_time_keeps_its_name() -> None:

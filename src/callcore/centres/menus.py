@@ -15,6 +15,8 @@ from callcore.centres.sheet import Once, Table, nearest
 from callcore.domain.centre import (
     CALLBACK_ATTEMPTS,
     CALLBACK_DISTANCE_S,
+    HOLD_PHRASE_EVERY_S,
+    HOLD_WARN_AFTER_S,
     MENU_TIMEOUT_S,
     MENU_TRIES,
     MENU_TRIES_MOST,
@@ -23,6 +25,7 @@ from callcore.domain.centre import (
     MESSAGE_LONGEST_S,
     MESSAGE_SILENCE_S,
     Callbacks,
+    Hold,
     Menu,
     MenuKey,
     Messages,
@@ -101,6 +104,17 @@ def read_messages(top: Table) -> Messages:
     )
     table.close()
     return read
+
+
+def read_hold(top: Table) -> Hold:
+    """`[hold]`: what callers hear on hold, and when it is too long."""
+    table = top.table("hold", required=False)
+    found = Hold(
+        phrase_every_s=table.integer("phrase_every_s", HOLD_PHRASE_EVERY_S, 0, 600),
+        warn_after_s=table.integer("warn_after_s", HOLD_WARN_AFTER_S, 0, 3600),
+    )
+    table.close()
+    return found
 
 
 def read_callbacks(top: Table) -> Callbacks:

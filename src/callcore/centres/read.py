@@ -21,6 +21,7 @@ from callcore.centres.menus import (
     check_menus,
     check_speakers,
     read_callbacks,
+    read_hold,
     read_menus,
     read_messages,
 )
@@ -225,7 +226,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     numbers = _numbers(top.tables("numbers", required=True), centre_id, queues, taken, menu_names)
     menus = read_menus(menu_tables, centre_id, languages, [queue.id for queue in queues], menu_names)
     check_menus(menus, centre_id, numbers, closed_menu, queues)
-    messages, callbacks = read_messages(top), read_callbacks(top)
+    messages, callbacks, hold = read_messages(top), read_callbacks(top), read_hold(top)
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
@@ -284,6 +285,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         remember_language_days=remember,
         messages=messages,
         callbacks=callbacks,
+        hold=hold,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

@@ -89,6 +89,19 @@ class Callbacks:
     """Seconds of opening hours from one attempt that did not reach the citizen to the next."""
 
 
+HOLD_PHRASE_EVERY_S, HOLD_WARN_AFTER_S = 30, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What callers hear while an agent's phone holds them, and when it is too long."""
+
+    phrase_every_s: int = HOLD_PHRASE_EVERY_S
+    """Seconds of music before each comfort phrase; 0: music alone."""
+    warn_after_s: int = HOLD_WARN_AFTER_S
+    """Seconds after which agent and supervisor are warned; 0: never."""
+
+
 class Destination(Enum):
     """Kinds of numbers that may be called, by Japan's numbering plan (総務省 電気通信番号計画)."""
 
@@ -459,6 +472,7 @@ class Centre:
     """For so many days a number that chose a language is not asked again; 0: it is asked in each call."""
     messages: Messages = Messages()
     callbacks: Callbacks = Callbacks()
+    hold: Hold = Hold()
 
     @property
     def time_zone(self) -> str:

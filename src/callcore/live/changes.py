@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from callcore.domain.centre import Centre, Comfort, Configuration, Overflow, Queue, Rung
 from callcore.domain.hours import Calendar, Week, Window
+from callcore.prompts import shelf
 
 Language = Literal["ja", "en"]
 Short = Callable[[str], str]
@@ -30,7 +31,7 @@ WHOLE: Final = ""
 _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("centre", WHOLE): LIVE,
     ("centre", "time_zone"): (DIALPLAN,),
-    ("centre", "languages"): (PHONES, DIALPLAN),
+    ("centre", "languages"): (MUSIC, PHONES, DIALPLAN),
     **{("hours", day): (DIALPLAN,) for day in WEEKDAYS},
     ("queue", WHOLE): (QUEUES, DIALPLAN),
     ("queue", "ring_s"): (QUEUES,),
@@ -44,6 +45,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     **{("menu", field): (DIALPLAN,) for field in ("say", "languages", "timeout_s", "tries", "keys")},
     ("messages", "longest_s"): (DIALPLAN,),
     ("messages", "silence_s"): (DIALPLAN,),
+    ("hold", "phrase_every_s"): (MUSIC,),
     ("phone", WHOLE): (PHONES, DIALPLAN),
     ("phone", "display"): (PHONES,),
     ("centre", "display"): (DIALPLAN,),
@@ -84,6 +86,7 @@ _THINGS: Final = {
     "menu": ("メニュー", "menu"),
     "messages": ("伝言", "messages"),
     "callbacks": ("折り返し", "callbacks"),
+    "hold": ("保留", "hold"),
     "phone": ("電話機", "phone"),
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
@@ -186,7 +189,10 @@ def _holidays(was: Centre, now: Centre) -> Iterable[Change]:
 
 
 def _change(centre: str, thing: str, name: str, field: str, before: str | None, after: str | None) -> Change:
-    return Change(centre, thing, name, field, before, after, _FILES.get((thing, field), ()))
+    files = _FILES.get((thing, field), ())
+    if files and thing == "announcement" and name.startswith(f"{shelf.ON_HOLD} "):
+        files = (MUSIC, *files)
+    return Change(centre, thing, name, field, before, after, files)
 
 
 def _summary(fields: dict[str, str]) -> str:
@@ -231,6 +237,10 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "silence_s": str(centre.messages.silence_s),
             "due_s": str(centre.messages.due_s),
             "keep_days": str(centre.messages.keep_days),
+        },
+        ("hold", ""): {
+            "phrase_every_s": str(centre.hold.phrase_every_s),
+            "warn_after_s": str(centre.hold.warn_after_s),
         },
         ("callbacks", ""): {
             "attempts": str(centre.callbacks.attempts),

@@ -38,6 +38,7 @@ from callcore.domain.centre import (
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
+from callcore.pbx import pieces
 from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
 from callcore.runtime import dialplan
@@ -244,6 +245,9 @@ _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf"
 KEPT_SOUNDS: Final = "callcore-kept"
 """Below Asterisk's sounds folder: `kept_dir`."""
 
+MUSIC_PIECES: Final = "pieces"
+"""Below `lib_dir`: the music on hold, cut."""
+
 VERSION_FILE: Final = "callcore.version"
 """Beside Asterisk's files: the version of the configuration that they were rendered from."""
 
@@ -356,6 +360,13 @@ class _ContactView:
 
 
 @dataclass(frozen=True, slots=True)
+class _HoldView:
+    language: str
+    entries: tuple[str, ...]
+    """What is played in turn, by absolute path without ending; empty: the music alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class _CentreView:
     id: str
     zone: str
@@ -379,6 +390,7 @@ class _CentreView:
     closed_menu: str
     messages: str
     """Seconds of the longest message, and of the silence that ends one: longest~silence."""
+    holds: tuple[_HoldView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +466,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "unmade_events": _Dialplan(",".join(UNMADE_EVENTS)),
         "advanced_filters": _filters_by_name(settings.asterisk_version),
         "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
-        "centres": [_centre_view(centre) for centre in centres],
+        "centres": [_centre_view(centre, settings) for centre in centres],
         "numbers": _number_views(centres),
         "contacts": _contact_views(centres),
         "tongues": [(language, _shown(name)) for language, name in TONGUES.items()],
@@ -490,6 +502,7 @@ def write(configuration: Configuration, settings: PbxSettings) -> dict[str, byte
     files = render(configuration, settings)
     _make_folders(settings)
     _keep_sounds(configuration, settings)
+    _cut_music(configuration, settings)
     for name, content in (*files.items(), (VERSION_FILE, configuration.version.encode())):
         target = settings.etc_dir / name
         aside = settings.etc_dir / f".{name}.new"
@@ -503,6 +516,7 @@ def stage(configuration: Configuration, files: Mapping[str, bytes], settings: Pb
     """Put rendered files into a folder beside `etc_dir`, all of them on the disk before this returns."""
     _make_folders(settings)
     _keep_sounds(configuration, settings)
+    _cut_music(configuration, settings)
     folder = settings.etc_dir.with_name(f"{settings.etc_dir.name}.new")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -668,7 +682,7 @@ def _check_phones(centres: Iterable[Centre], settings: PbxSettings) -> None:
             )
 
 
-def _centre_view(centre: Centre) -> _CentreView:
+def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     announced = any(
@@ -711,7 +725,20 @@ def _centre_view(centre: Centre) -> _CentreView:
         messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
         blocked=centre.blocked.value,
         withheld=centre.withheld.value,
+        holds=tuple(_hold_views(centre, settings)),
     )
+
+
+def _hold_views(centre: Centre, settings: PbxSettings) -> Iterator[_HoldView]:
+    """The music of each of the centre's languages for who is on hold: a piece, the phrase, the next piece, …"""
+    phrases = {told.language: told for told in centre.announcements if told.kind == shelf.ON_HOLD}
+    for language in centre.languages:
+        entries: list[str] = []
+        if language in phrases and centre.hold.phrase_every_s:
+            phrase = str(settings.lib_dir / "sounds" / _sound_path(phrases[language]))
+            for piece in pieces.names(settings.lib_dir / MUSIC_PIECES, centre.hold.phrase_every_s):
+                entries += (str(piece), phrase)
+        yield _HoldView(_match(_LANGUAGE, "language / 言語", language), tuple(entries))
 
 
 def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
@@ -959,6 +986,24 @@ def _keep_sounds(configuration: Configuration, settings: PbxSettings) -> None:
     """What these announcements play is there before Asterisk is told of it."""
     told = (each for centre in configuration.centres for each in centre.announcements if each.audio)
     shelf.keep(settings.prompts_dir, settings.kept_dir, ((each.sound, each.audio) for each in told))
+
+
+def _cut_music(configuration: Configuration, settings: PbxSettings) -> None:
+    """Likewise the pieces of music between the phrases for who is on hold."""
+    lengths = {
+        centre.hold.phrase_every_s
+        for centre in configuration.centres
+        if any(told.kind == shelf.ON_HOLD for told in centre.announcements)
+    }
+    for every_s in sorted(lengths - {0}):
+        try:
+            pieces.cut(settings.music_dir, settings.lib_dir / MUSIC_PIECES, every_s)
+        except pieces.NoMusic as error:
+            raise RenderError(
+                f"{settings.music_dir} holds no music as 8 kHz mono 16 bit wav; put some there, or write "
+                f"phrase_every_s = 0 under [hold]. / {settings.music_dir} に 8 kHz モノラル 16 ビットの wav の"
+                "保留音がありません。置くか、[hold] に phrase_every_s = 0 と書いてください。"
+            ) from error
 
 
 def _make_folders(settings: PbxSettings) -> None:

@@ -33,6 +33,9 @@ G722: Final = ".g722"
 COMMON: Final = "common"
 """The folder of the desk phones' prompts."""
 
+ON_HOLD: Final = "on_hold"
+"""The announcement that is spoken between the music to who is on hold."""
+
 COMMON_KINDS: Final = (
     "ask-agent-number",
     "ask-pin",
@@ -86,6 +89,7 @@ CALLERS_KINDS: Final = (
     "blocked",
     "withheld",
     "please_wait",
+    ON_HOLD,
     "wrong_key",
     "no_key",
     "callback_offer",
