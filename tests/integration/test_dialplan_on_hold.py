@@ -7,15 +7,17 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from callcore.domain.centre import Announcement, Configuration, Hold
+from callcore.domain.centre import Announcement, Configuration, Destination, Hold, Outgoing
+from callcore.runtime import dialplan
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_net import add_member
-from tests.support.centre import APOLOGY_HZ, CLOSED_HZ, MUSIC_HZ, small_centre
+from tests.support.centre import APOLOGY_HZ, CLOSED_HZ, MUSIC_HZ, NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, running_floor
 from tests.support.sip import RATE, Call, loudness, tone
 
 JAPANESE_HZ, ENGLISH_HZ = CLOSED_HZ, APOLOGY_HZ
 EVERY_S, PHRASE_S = 2, 1.0
+TONE_HZ = 1400
 
 
 def two_languages(every_s: int = EVERY_S) -> Configuration:
@@ -85,3 +87,36 @@ async def test_who_is_held_hears_the_phrase_of_his_language_between_the_music_in
         second.answer()
         await until_hears(other, AGENT_HZ)
         await held(other, second, ENGLISH_HZ)
+
+
+async def test_a_long_hold_is_told_by_a_tone_in_the_consult_that_the_agent_alone_hears(
+    tmp_path: Path,
+) -> None:
+    centre = small_centre(outgoing=Outgoing(NUMBER, kinds=(Destination.LANDLINE,)))
+    async with running_floor(tmp_path, centre) as floor, floor.ami.beating():
+        _, _, leg = await floor.talk(1)
+        await leg.hold()
+        consult = await floor.desks[0].call("0312345678")
+        began = await floor.ami.event("CallcoreSide")
+        office = await floor.trunk.rings()
+        office.answer()
+        await consult.until("up")
+        await consult.hears(0.5)
+        told, heard = len(consult.heard), len(office.heard)
+        answer = await floor.ami.action(
+            "Originate",
+            Channel=f"Local/s@{dialplan.TONE}/n",
+            Context=dialplan.WHISPER,
+            Exten="s",
+            Priority="1",
+            Variable=f"{dialplan.OVER_WHOM}={began['Call']}",
+            Async="true",
+        )
+        assert answer[0]["Response"] == "Success", answer
+        await consult.hears(2)
+        heard_by = [
+            max(loudness(bytes(side[n : n + 800]), TONE_HZ) for n in range(since, len(side) - 800, 800))
+            for side, since in ((consult.heard, told), (office.heard, heard))
+        ]
+        assert heard_by[0] > 0.9 and heard_by[1] < 0.1, heard_by
+        assert not [row for row in floor.pbx.cdr() if "Local" in row["channel"]]

@@ -224,8 +224,10 @@ def keys_pressed() -> list[f.Fact]:
         made.tell(
             i.RecordingSwitched(at=made.at(14), call=CallId("c1"), paused=paused, done=True, channel="x")
         )
-    made.goes(20)
-    made.tell(i.ResultAsked(at=made.at(21), key=1, phone=phone, channel="x"))
+    made.tell(i.HoldChanged(at=made.at(15), channel=leg, held=True))
+    made.until(80)
+    made.goes(81)
+    made.tell(i.ResultAsked(at=made.at(82), key=1, phone=phone, channel="x"))
     return list(made.facts)
 
 

@@ -259,6 +259,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
         ),
         f.CallAnswered(at=at, call=call, agent=None, phone=None, offer=state.offer if state else None),
         f.CallHeld(at=at, call=call, agent=talking),
+        f.HoldOverran(at=at, call=call, agent=talking),
         f.CallResumed(at=at, call=call, agent=talking),
         f.TalkEnded(at=at, call=call, agent=talking, wrap_up_until=None),
         f.CallEnded(at=at, call=call, outcome=Outcome.FAILED, hung_up_by=Party.UNKNOWN, reason="r"),

@@ -14,7 +14,7 @@ from callcore.domain.lamps import EMERGENCY, HELP, PHONE_LAMPS
 from callcore.installation import without_certificate
 from callcore.phonefiles import TokenFile
 from callcore.phones import MAKERS
-from callcore.phones.keys import CENTRE, CODES, TALK
+from callcore.phones.keys import CENTRE, CODES, HOLD, TALK
 from callcore.phones.maker import Unprintable
 from callcore.phones.provision import Named, changed, made, phones
 from callcore.phones.serving import FIRST_VALID_S, Refusal, Request, digest
@@ -57,9 +57,9 @@ def test_the_keys_dial_codes_that_the_dialplan_has() -> None:
     for code in CODES:
         assert re.search(rf"(?m)^exten => {re.escape(code.code)},1,", dialplan), code
     assert {code.code.removeprefix("*") for code in TALK} == set(TALK_CODES.values())
-    own = {code.code for code in (*CODES, *TALK, *CENTRE) if code.lamp}
+    own = {code.code for code in (*CODES, *TALK, *CENTRE, HOLD) if code.lamp}
     assert own <= {*PHONE_LAMPS, HELP, EMERGENCY}, "a lamp hangs on a hint of that name"
-    assert all(code.short.isascii() and len(code.short) <= 9 for code in (*CODES, *TALK, *CENTRE))
+    assert all(code.short.isascii() and len(code.short) <= 9 for code in (*CODES, *TALK, *CENTRE, HOLD))
 
 
 def test_no_phone_rings_without_being_held_against_the_inventory() -> None:
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_made_is_no_answer_and_uses_no_token(tmp_path: Pat
 
 
 def test_a_change_of_the_centre_files_touches_the_files_of_those_phones_whose_keys_it_changes() -> None:
-    first, second = desk("yealink", "SIP-T46U", 1), desk("panasonic", "KX-HDV230", 2)
+    first, second = desk("yealink", "SIP-T48U", 1), desk("panasonic", "KX-HDV230", 2)
     paper = desk("generic", "DT900", 3, user_agent="NEC-DT900")
 
     def after(*lines: Phone) -> list[str]:

@@ -133,6 +133,16 @@ class Performer:
                         Variable=f"{dialplan.OVER_WHOM}={effect.channel_name}",
                         Async="true",
                     )
+                case e.WarnOfHold():
+                    await self._call(
+                        Action="Originate",
+                        Channel=f"Local/s@{dialplan.TONE}/n",
+                        Context=dialplan.WHISPER,
+                        Exten="s",
+                        Priority="1",
+                        Variable=f"{dialplan.OVER_WHOM}={effect.channel}",
+                        Async="true",
+                    )
                 case e.ProtectRecording():
                     await asyncio.to_thread(self._protect, effect.call)
                 case e.SwitchRecording():

@@ -219,6 +219,7 @@ _NOTED = (
     f.CallerListed,
     f.CallerUnlisted,
     f.PauseOverran,
+    f.HoldOverran,
     f.PinRefused,
     f.AgentLocked,
     f.AgentUnlocked,

@@ -85,6 +85,7 @@ CALL: Table[Stage] = {
     },
     Stage.TALKING: {
         "CallHeld": Stage.TALKING,
+        "HoldOverran": Stage.TALKING,
         "CallResumed": Stage.TALKING,
         "TalkEnded": Stage.PARTED,
     },
@@ -193,6 +194,9 @@ class Call:
     parted_at: Instant | None = None
     """When the last talk ended."""
     held_since: Instant | None = None
+    hold_due: Instant | None = None
+    """When it becomes too long."""
+    hold_overran: bool = False
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""
     last_cause: int | None = None

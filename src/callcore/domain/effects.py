@@ -198,6 +198,13 @@ class SayInTalk(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class WarnOfHold(Effect):
+    """Let an agent hear a tone on that channel of the phone, for a caller is held too long. Nobody else hears it."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
 class ProtectRecording(Effect):
     """Keep the recording of a reported call apart, so that deleting it among the others does not lose it.
 

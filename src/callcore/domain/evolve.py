@@ -314,6 +314,7 @@ def _call_moved(call: Call, by: int) -> Call:
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
         held_since=_moved(call.held_since, by),
+        hold_due=_moved(call.hold_due, by),
         help_since=_moved(call.help_since, by),
         unrecorded_since=_moved(call.unrecorded_since, by),
         unrecorded_until=_moved(call.unrecorded_until, by),
@@ -764,6 +765,8 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             talk_since=fact.at,
             talk_watched=not fact.reconstructed,
             held_since=None,
+            hold_due=None,
+            hold_overran=False,
             # A caller may have put down in the instant in which the phone was picked up.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
             last_cause=None,
@@ -809,13 +812,24 @@ def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
 @_apply.register
 def _(fact: f.CallHeld, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), held_since=fact.at))
+    return put_call(
+        floor, changed(call, stage=_stage(call, fact), held_since=fact.at, hold_due=fact.too_long_at)
+    )
+
+
+@_apply.register
+def _(fact: f.HoldOverran, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, stage=_stage(call, fact), hold_due=None, hold_overran=True))
 
 
 @_apply.register
 def _(fact: f.CallResumed, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), held_since=None))
+    return put_call(
+        floor,
+        changed(call, stage=_stage(call, fact), held_since=None, hold_due=None, hold_overran=False),
+    )
 
 
 @_apply.register
@@ -846,7 +860,16 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
         )
     return put_call(
         floor,
-        changed(call, stage=stage, talking_with=None, talk_since=None, parted_at=fact.at, help_since=None),
+        changed(
+            call,
+            stage=stage,
+            talking_with=None,
+            talk_since=None,
+            parted_at=fact.at,
+            help_since=None,
+            hold_due=None,
+            hold_overran=False,
+        ),
         pace=pace,
     )
 

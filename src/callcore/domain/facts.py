@@ -411,6 +411,16 @@ class CallAnswered(Fact):
 class CallHeld(Fact):
     call: CallId
     agent: AgentId | None
+    too_long_at: Instant | None = None
+    """When agent and supervisor are warned, if it lasts until then; None: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOverran(Fact):
+    """The caller is held for longer than the centre wants."""
+
+    call: CallId
+    agent: AgentId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

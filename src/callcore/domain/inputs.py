@@ -55,6 +55,8 @@ class TimerKind(Enum):
     """A centre that closes at once opens or closes by its calendar."""
     CALLBACK = "callback"
     """A call-back may be tried (again)."""
+    HOLD = "hold"
+    """A caller is held for too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ class Lamp(Enum):
     FLASHING = "flashing"
 
 
-PHONE_LAMPS = ("*11", "*13", "*14", "*15", "*20", "*31", "*32", "*33", "*34")
+HOLD = "hold"
+"""To look at, no code."""
+PHONE_LAMPS = ("*11", "*13", "*14", "*15", "*20", "*31", "*32", "*33", "*34", HOLD)
 """What every phone has; beside these `*15` with each reason's digit."""
 HELP = "*30"
 """The centre's: somebody asks for help."""
@@ -48,6 +50,7 @@ def of_phone(centre: Centre, agent: AgentState | None, call: Call | None) -> Ite
     yield "*32", _on(talk is not None and talk.abuse)
     yield "*33", _on(talk is not None and talk.relay)
     yield "*34", _on(talk is not None and talk.unrecorded_since is not None)
+    yield HOLD, _hold(call)
 
 
 def _on(on: bool) -> Lamp:
@@ -59,6 +62,13 @@ def _pause(agent: AgentState | None) -> Lamp:
     if agent is None or agent.presence is not Presence.PAUSED:
         return Lamp.OFF
     return Lamp.FLASHING if agent.pause_overran or agent.pause == NO_ANSWER_PAUSE else Lamp.STEADY
+
+
+def _hold(call: Call | None) -> Lamp:
+    """Steady: a caller is held; flashing: for too long."""
+    if call is None or call.held_since is None:
+        return Lamp.OFF
+    return Lamp.FLASHING if call.hold_overran else Lamp.STEADY
 
 
 def _result(centre: Centre, agent: AgentState | None) -> Lamp:

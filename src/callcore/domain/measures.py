@@ -152,6 +152,12 @@ class Figures:
     wait_max_s: float | None
     longest_waiting_s: float | None
     """Of those who wait now."""
+    held: int
+    """Of the answered calls that ended, those that were on hold; none that nobody watched (`Record.held`)."""
+    hold_median_s: float | None
+    """How long these were on hold, each in sum. Likewise P90 and maximum."""
+    hold_p90_s: float | None
+    hold_max_s: float | None
     reconstructed: int
     imprecise: int
     open: int
@@ -205,6 +211,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     in_time = missed_or_met = 0
     waits: list[int] = []
     now_waiting: list[int] = []
+    holds: list[int] = []
     target = service_level_s * SECOND
     for record in records:
         if record.test:
@@ -230,6 +237,8 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         answered = record.answered_at is not None
         if answered and wait is not None:
             waits.append(wait)
+        if record.outcome is not None and record.held:
+            holds.append(record.held)
         if record.outcome is None:
             talking += answered
             waiting += not answered
@@ -245,6 +254,7 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
     answered_n = sum(ends[o] for o in ANSWERED) + talking
     unanswered_abandoned = ends[Outcome.ABANDONED] + ends[Outcome.ABANDONED_SHORT]
     waits.sort()
+    holds.sort()
     return Figures(
         at=at,
         arrived=arrived,
@@ -281,6 +291,10 @@ def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> 
         wait_p90_s=nearest_rank_s(waits, 0.9),
         wait_max_s=nearest_rank_s(waits, 1.0),
         longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
+        held=len(holds),
+        hold_median_s=nearest_rank_s(holds, 0.5),
+        hold_p90_s=nearest_rank_s(holds, 0.9),
+        hold_max_s=nearest_rank_s(holds, 1.0),
         reconstructed=reconstructed,
         imprecise=imprecise,
         open=opened,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import singledispatch
 
-from callcore.domain import closing, keyed, listing, messages
+from callcore.domain import closing, hold, keyed, listing, messages
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -540,7 +540,7 @@ def _(told: i.HoldChanged, turn: Turn) -> None:
     if call is None or call.stage is not Stage.TALKING or told.channel != call.talking_leg:
         turn.disregard("通話中の電話機ではない / not the phone of a talk")
     elif told.held and call.held_since is None:
-        turn.tell(f.CallHeld(at=told.at, call=call.id, agent=call.talking_with))
+        hold.begins(turn, call, told.at)
     elif not told.held and call.held_since is not None:
         turn.tell(f.CallResumed(at=told.at, call=call.id, agent=call.talking_with))
     else:
@@ -683,6 +683,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         return
     if kind is i.TimerKind.PAUSE:
         keyed.pause_timer(turn, AgentId(subject), told.at)
+        return
+    if kind is i.TimerKind.HOLD:
+        hold.timer(turn, CallId(subject), told.at)
         return
     if kind is i.TimerKind.RECORDING:
         keyed.recording_timer(turn, CallId(subject), told.at)

@@ -38,7 +38,7 @@ from callcore.domain.centre import (
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.stages import Treatment
-from callcore.pbx import pieces
+from callcore.pbx import pieces, tone
 from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
 from callcore.runtime import dialplan
@@ -1019,6 +1019,7 @@ def _make_folders(settings: PbxSettings) -> None:
     _link(settings.lib_dir / "documentation", settings.data_dir / "documentation")
     _link(settings.lib_dir / "sounds" / "callcore", settings.prompts_dir)
     _link(settings.lib_dir / "sounds" / KEPT_SOUNDS, settings.kept_dir)
+    tone.write(settings.lib_dir / "sounds")
 
 
 def _link(link: Path, target: Path) -> None:

@@ -54,6 +54,9 @@ CENTRE: tuple[Code, ...] = (
 """The agent's own call wants a result (the key asks for its digit); somebody of the centre asks for help (a lamp to
 look at); the centre is closed in an emergency (the key begins it, or ends it while it is lit, and asks first)."""
 
+HOLD = Code("hold", "保留表示", "Held", "HELD", lamp=True)
+"""A lamp to look at: a caller is held by this phone, and flashing, for too long."""
+
 POLICY = Code("policy", "端末違反", "Phone alarm", "POLICY", lamp=True)
 """A lamp to look at: something is registered or calls that is no phone of the inventory."""
 
@@ -72,7 +75,7 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
         if model.sends_digits or phone.digit_keys:
             found.append(Key(code.code, code.ja if ja else code.en, code.short, False, digits=True))
         found.append(Key(code.code, f"{code.ja}中" if ja else f"{code.en} (on)", f"{code.short}.", True))
-    found += [key(code) for code in CENTRE]
+    found += [key(code) for code in (*CENTRE, HOLD)]
     found += [Key(queue.id, queue.name, queue.id, True) for queue in centre.queues]
     found += [Key(f"*15{reason.key}", reason.name, f"P{reason.key}", True) for reason in centre.staff.pauses]
     found += [
@@ -107,5 +110,5 @@ def all_codes(centre: Centre) -> tuple[Key, ...]:
     plain += [_department(each) for each in centre.departments]
     plain += [Key(c.code, f"通話中: {c.ja} / In a talk: {c.en}", c.short, c.lamp, digits=True) for c in TALK]
     begin = CENTRE[-1]
-    plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (begin, CLOSING, POLICY)]
+    plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (HOLD, begin, CLOSING, POLICY)]
     return tuple(plain)

@@ -73,6 +73,8 @@ class Sheet:
     """Of the centre's time zone: minutes east of UTC."""
     ntp: str
     expires_s: int
+    hold_tone_s: int
+    """Seconds of hold after which the phone itself is to sound a tone; 0: never."""
     url: str
     """Where the phone fetches its file, without the file's name; "" where it is not served."""
     ca_url: str

@@ -112,6 +112,7 @@ def _sheet(named: Named, secret: str, reach: Reach, now: datetime) -> Sheet:
         utc_offset_min=round(offset.total_seconds() / 60),
         ntp=reach.ntp,
         expires_s=EXPIRES_S,
+        hold_tone_s=centre.hold.warn_after_s,
         url=reach.url,
         ca_url=reach.ca_url,
     )

@@ -222,11 +222,19 @@ def _handling(report: Report) -> Iterator[Column]:
     yield "中央値\nmedian", lambda row: clock(row.figures.wait_median_s)
     yield "90%値\nP90", lambda row: clock(row.figures.wait_p90_s)
     yield "最大\nmax", lambda row: clock(row.figures.wait_max_s)
+    yield "保留(中央/90%/最大)\nhold", _hold
     yield "平均処理\nAHT", _aht
     yield "完了率\ncompletion", lambda row: percent(row.endings.completion_ratio)
     yield "転送率\ntransfer", lambda row: percent(row.endings.transfer_ratio)
     yield "苦情\ncomplaints", lambda row: str(row.endings.complaints)
     yield "予約\nbookings", lambda row: str(row.endings.bookings)
+
+
+def _hold(row: Row) -> str:
+    of = row.figures
+    if not of.held:
+        return NOTHING
+    return f"{clock(of.hold_median_s)}/{clock(of.hold_p90_s)}/{clock(of.hold_max_s)} ({of.held}件)"
 
 
 def _aht(row: Row) -> str:
@@ -372,7 +380,9 @@ def _people(centre: m.CentreOut, zone: ZoneInfo) -> Table:
     )
     for one in centre.agents:
         caller = one.caller
-        held = " (保留 held)" if caller is not None and caller.on_hold else ""
+        held = (
+            "" if caller is None or not caller.on_hold else f" (保留 held {_wall(caller.held_since, zone)})"
+        )
         table.add_row(
             one.agent,
             Text(one.name),

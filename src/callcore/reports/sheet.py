@@ -198,6 +198,10 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "待ち時間中央値(秒) wait_median_s", lambda row: row.figures.wait_median_s
     yield "待ち時間P90(秒) wait_p90_s", lambda row: row.figures.wait_p90_s
     yield "最大待ち時間(秒) wait_max_s", lambda row: row.figures.wait_max_s
+    yield "保留のあった入電 held", lambda row: row.figures.held
+    yield "保留時間中央値(秒) hold_median_s", lambda row: row.figures.hold_median_s
+    yield "保留時間P90(秒) hold_p90_s", lambda row: row.figures.hold_p90_s
+    yield "最長保留時間(秒) hold_max_s", lambda row: row.figures.hold_max_s
     yield "平均処理時間(秒) aht_s", lambda row: row.handling.mean_s
     yield "処理時間 分子(秒) aht_part_s", lambda row: _seconds(row.handling.time.part)
     yield "処理時間 分母(件) aht_whole", lambda row: row.handling.time.whole

@@ -233,6 +233,11 @@ def _at_the_keys(families: _Families, view: View, centre: Centre, now: Instant) 
             sum(c.help_since is not None for c in calls),
         ),
         (
+            "calls_held_too_long",
+            "Callers on hold for longer than the centre wants.",
+            sum(c.hold_overran for c in calls),
+        ),
+        (
             "recordings_paused",
             "Talks whose recording is paused.",
             sum(c.unrecorded_since is not None for c in calls),
@@ -318,6 +323,13 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         ("today_wait_mean_seconds", "Mean wait of today's answered calls (ASA).", of.wait_mean_s),
         ("today_wait_p90_seconds", "Wait that 90 % of today's answered calls did not exceed.", of.wait_p90_s),
         ("today_wait_max_seconds", "Longest wait of today's answered calls.", of.wait_max_s),
+        (
+            "today_hold_median_seconds",
+            "Median hold of today's ended calls that were on hold.",
+            of.hold_median_s,
+        ),
+        ("today_hold_p90_seconds", "Hold that 90 % of these did not exceed.", of.hold_p90_s),
+        ("today_hold_max_seconds", "Longest hold of these.", of.hold_max_s),
     ):
         if value is not None:
             families.add(name, text, value, **label)

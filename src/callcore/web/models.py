@@ -94,6 +94,10 @@ class FiguresOut(BaseModel):
     wait_p90_s: float | None
     wait_max_s: float | None
     longest_waiting_s: float | None = Field(description="of those who wait now")
+    held: int = Field(description="of the answered calls that ended, those that were on hold (保留)")
+    hold_median_s: float | None = Field(description="how long these were on hold, each in sum")
+    hold_p90_s: float | None
+    hold_max_s: float | None
     reconstructed: int = Field(description="of these calls, how many were not witnessed in full")
     imprecise: int = Field(description="of these calls, how many were told late: their times are not exact")
     open: int = Field(description="calls that have not ended; until it is 0 the day is not final")
@@ -125,6 +129,8 @@ class CallerOut(BaseModel):
     call: str
     number: str | None
     on_hold: bool
+    held_since: Moment | None = Field(description="null: not on hold")
+    hold_overran: bool = Field(description="on hold for longer than the centre wants")
     help: bool = Field(description="the agent asks for help (手上げ)")
     abuse: bool = Field(description="reported (悪質・脅迫)")
     relay: bool = Field(description="a relay-service call (電話リレー)")
@@ -161,6 +167,8 @@ class OpenCallOut(BaseModel):
     answered_at: Moment | None
     agent: str | None
     on_hold: bool
+    held_since: Moment | None = Field(description="null: not on hold")
+    hold_overran: bool = Field(description="on hold for longer than the centre wants")
     in_net: bool
 
 
@@ -471,6 +479,10 @@ EXAMPLE: dict[str, Any] = {
                 "wait_p90_s": 15.0,
                 "wait_max_s": 31.4,
                 "longest_waiting_s": 3.456,
+                "held": 4,
+                "hold_median_s": 38.2,
+                "hold_p90_s": 95.0,
+                "hold_max_s": 95.0,
                 "reconstructed": 0,
                 "imprecise": 0,
                 "open": 2,
@@ -532,6 +544,8 @@ EXAMPLE: dict[str, Any] = {
                         "call": "node1-1795136400.9",
                         "number": "********321",
                         "on_hold": False,
+                        "held_since": None,
+                        "hold_overran": False,
                         "help": False,
                         "abuse": False,
                         "relay": False,
@@ -550,6 +564,8 @@ EXAMPLE: dict[str, Any] = {
                     "answered_at": "2026-11-20T01:00:12.100Z",
                     "agent": "1001",
                     "on_hold": False,
+                    "held_since": None,
+                    "hold_overran": False,
                     "in_net": False,
                 }
             ],

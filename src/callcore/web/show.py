@@ -277,6 +277,8 @@ def _agent(
             call=call.id,
             number=_number(call, personal),
             on_hold=call.held_since is not None,
+            held_since=m.moment_or_none(call.held_since),
+            hold_overran=call.hold_overran,
             help=call.help_since is not None,
             abuse=call.abuse,
             relay=call.relay,
@@ -296,6 +298,8 @@ def _open_call(call: Call, personal: bool) -> m.OpenCallOut:
         answered_at=m.moment_or_none(call.answered_at),
         agent=call.talking_with,
         on_hold=call.held_since is not None,
+        held_since=m.moment_or_none(call.held_since),
+        hold_overran=call.hold_overran,
         in_net=call.in_net,
     )
 

@@ -128,7 +128,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "guest": ("兼務", "guest"),
     "misses": ("不応答 {n} 回", "{n} missed"),
     "rung": ("条件緩和 {n}", "relaxed {n}"),
-    "held": ("保留中", "on hold"),
+    "held": ("保留中 {time}から", "on hold since {time}"),
+    "held_long": ("⚠ 保留超過 {time}から", "⚠ on hold too long, since {time}"),
     "outgoing": ("発信", "Calls out"),
     "emergency": (
         "警報: {time} 席 {seat} から {digits} に通報できませんでした。すぐに本人に確かめてください",
@@ -147,6 +148,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "relay": ("電話リレー", "relay call"),
     "recording_paused": ("録音停止中", "not recorded"),
     "alarm.help": ("手上げ: 席 {seat} {name}", "Help: seat {seat} {name}"),
+    "alarm.held": (
+        "保留超過: 席 {seat} {name}({time} から)",
+        "On hold too long: seat {seat} {name} (since {time})",
+    ),
     "alarm.locked": (
         "警報: {agent} は暗証番号の誤りで停止中({time} まで)",
         "Alarm: {agent} is locked out for wrong PINs (until {time})",

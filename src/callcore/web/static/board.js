@@ -131,6 +131,10 @@ function centre(section, c) {
   alarms.push(...c.phones_refused.map((p) => say("phone_refused", { seat: p.seat, why: p.words[language] })));
   for (const a of c.agents) {
     if (a.caller?.help) alarms.push(say("alarm.help", { seat: a.seat ?? "–", name: a.name }));
+    if (a.caller?.hold_overran)
+      alarms.push(
+        say("alarm.held", { seat: a.seat ?? "–", name: a.name, time: clock(Date.parse(a.caller.held_since)) }),
+      );
     if (a.locked_until !== null)
       alarms.push(say("alarm.locked", { agent: a.agent, time: clock(Date.parse(a.locked_until), false) }));
   }
@@ -263,7 +267,8 @@ function remarks(a) {
   const found = [];
   if (a.pause !== null) found.push(a.pause_overran ? say("overran", { reason: a.pause }) : a.pause);
   for (const sign of ["help", "abuse", "relay", "recording_paused"]) if (a.caller?.[sign]) found.push(say(sign));
-  if (a.caller?.on_hold) found.push(say("held"));
+  if (a.caller?.on_hold)
+    found.push(say(a.caller.hold_overran ? "held_long" : "held", { time: clock(Date.parse(a.caller.held_since)) }));
   if (a.result !== null) found.push(a.result);
   if (a.misses > 0) found.push(say("misses", { n: a.misses }));
   if (a.guest) found.push(say("guest"));

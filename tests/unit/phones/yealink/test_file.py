@@ -45,8 +45,9 @@ def test_every_yealink_gets_a_file_as_yealink_publishes_it(model: str) -> None:
             "a colleague; the results, which *20 asks for too, come last"
         )
         assert (
-            values["linekey.25.type"] == "16" and values["linekey.26.type"] == "16" and told[24] == "policy"
+            values["linekey.26.type"] == "16" and values["linekey.27.type"] == "16" and told[25] == "policy"
         )
+    assert (values["features.play_hold_tone.enable"], values["features.play_hold_tone.delay"]) == ("1", "60")
     # The phone will call itself what the inventory wants.
     contact = Contact("x", "sip:x@192.0.2.7:1;transport=TLS", values["account.1.custom_ua"], True)
     assert judge(desk("yealink", model), [contact]).policy.value == "matched"
