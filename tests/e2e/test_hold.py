@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import struct
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
+from callcore.settings import PROJECT
+from tests.support import audio
 from tests.support.station import Station, hears_for, hears_now, music, station, until, voice_of
 
 AGENT_HZ = 440
@@ -62,7 +65,8 @@ def told(words: list[str], text: str) -> list[str]:
 async def test_hold_gives_music_resume_gives_the_agent_back_and_the_carrier_learns_no_name_or_number() -> (
     None
 ):
-    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+    hold = "[hold]\nphrase_every_s = 3\nwarn_after_s = 3\n"
+    async with station(DemoCentre(agents=1, acw_s=1, more=hold)) as s:
         pcap = s.settings.home / "sip.pcap"
         for more in (f"pcap {pcap}", "verbose off", "on"):
             await s.asterisk.command(f"pjsip set logger {more}")
@@ -76,11 +80,17 @@ async def test_hold_gives_music_resume_gives_the_agent_back_and_the_carrier_lear
         await hears_now(call, voice_of(AGENT_HZ), 1)
 
         await ringing.hold(10)
-        await s.fact(f.CallHeld)
+        held = await s.fact(f.CallHeld)
         await hears_now(call, music)
+        phrase = audio.read(PROJECT / "ivr_prompts/ja/on_hold.ulaw")[: 3 * audio.RATE]
+        await hears_now(call, lambda sound: audio.find(phrase, sound).score > 0.9, 5)
+        warned = await s.fact(f.HoldOverran)
+        assert 2.9e6 < warned.at - held.at < 5e6
+        await until_lamp(s, "demo-p1", "Ringing")
 
         await ringing.resume(10)
         await s.fact(f.CallResumed)
+        await until_lamp(s, "demo-p1", "Idle")
         await hears_now(call, voice_of(AGENT_HZ))
         assert call.closed is None
 
@@ -109,6 +119,21 @@ async def test_hold_gives_music_resume_gives_the_agent_back_and_the_carrier_lear
 
         await s.asterisk.command("pjsip set logger off")
         nothing_inner_reached_the_trunk(s, list(sip_messages(pcap)))
+
+
+async def until_lamp(s: Station, phone: str, state: str) -> None:
+    """The lamp `hold` as Asterisk tells the phone."""
+
+    async def shown() -> bool:
+        hints = await s.asterisk.command("core show hints")
+        return any(
+            f"hold@callcore-lamps-{phone}" in line.replace(" ", "") and f"State:{state}" in line
+            for line in hints.splitlines()
+        )
+
+    async with asyncio.timeout(10):
+        while not await shown():
+            await asyncio.sleep(0.1)
 
 
 def nothing_inner_reached_the_trunk(s: Station, messages: list[Packet]) -> None:
