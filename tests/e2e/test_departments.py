@@ -15,12 +15,13 @@ from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_live_configuration import callcore, edit
 from tests.support import audio
 from tests.support.people import read_page
-from tests.support.sip import Call, decoded, tone
+from tests.support.sip import Call, comes_true, decoded, loudness, tone
 from tests.support.station import Station, station, until
 
 AGENT = AgentId("1001")
 CITIZENS, HALL = "0970000111", "2340"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOLD_TONE_HZ = 1400
 DIRECTORY = f"""
 [outgoing]
 number = "{NUMBER}"
@@ -180,7 +181,7 @@ async def test_an_agent_asks_departments_that_answer_are_busy_or_closed_while_ca
 
 
 async def test_a_consult_in_a_talk_leaves_the_citizen_on_hold_and_the_talk_as_it_was() -> None:
-    async with station(DemoCentre(agents=1, more=DIRECTORY)) as s:
+    async with station(DemoCentre(agents=1, more=f"[hold]\nwarn_after_s = 3\n{DIRECTORY}")) as s:
         desk = await phone(s)
         carrier = await s.carrier()
         await signs_in(desk)
@@ -191,6 +192,7 @@ async def test_a_consult_in_a_talk_leaves_the_citizen_on_hold_and_the_talk_as_it
         talk.sound = tone(600)
         talk.answer()
         answered = await s.fact(f.CallAnswered)
+        await talk.hold()
         consult = await desk.call("*511", tone(600))
         leg = await carrier.rings()
         leg.answer()
@@ -198,6 +200,10 @@ async def test_a_consult_in_a_talk_leaves_the_citizen_on_hold_and_the_talk_as_it
         side = s.floor().sides[connected.call]
         assert (side.department, side.phone, side.agent) == ("demo-shimin", "demo-p1", None)
         assert work(s) is Work.TALKING
+        await s.fact(f.HoldOverran)
+        await comes_true(
+            lambda: loudness(bytes(consult.heard[-800:]), HOLD_TONE_HZ) > 0.9, "the tone of a long hold"
+        )
         consult.hang_up()
         await leg.until("bye")
         await s.fact(f.SideCallEnded, lambda x: x.call == connected.call)
