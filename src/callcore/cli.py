@@ -887,6 +887,19 @@ def agent_talk_key(
     _agent_does("agent_talk_key", agent, "受け付けました / done", key=key)
 
 
+@agent_app.command("transfer")
+@needs(Right.ACT_AGENTS)
+def agent_transfer(
+    agent: AgentNumber,
+    department: Annotated[
+        str | None,
+        typer.Option(help="短縮番号。なければ相談中の相手 / its short number; none: who is being consulted"),
+    ] = None,
+) -> None:
+    """入電者を部署へ取り次ぐ / Put the agent's caller through to a department, as `*35` does."""
+    _agent_does("agent_transfer", agent, "受け付けました / done", department=department or "")
+
+
 @callbacks_app.command("list")
 @needs(Right.READ_LIVE)
 def callbacks_list(

@@ -55,6 +55,7 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
         trunk_hosts=settings.trunks,
         trunk_out=settings.trunk_out,
         trunk_dtmf=settings.trunk_dtmf,
+        trunk_shows_caller=settings.trunk_shows_caller,
         asterisk_version=toolchain.version,
         tls_port=settings.sip_tls_port,
         tls_certificate_port=settings.sip_tls_certificate_port,

@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     """Addresses or networks that the carrier's calls come from, with commas between."""
     trunk_out: str = ""
     """`address` or `address:port` of the carrier that desk phones' calls to the outside go to; empty: none go out."""
+    trunk_shows_caller: bool = False
     trunk_dtmf: Literal["rfc4733", "info", "inband", "auto"] = "rfc4733"
     """How the carrier sends what callers key: RFC 4733 events, SIP INFO, tones, or whichever of the first and the last
     the call offers."""

@@ -257,6 +257,7 @@ async def test_the_documentation_names_every_door_with_models_and_examples() -> 
         "/api/v1/agents/{agent}/extend",
         "/api/v1/agents/{agent}/result",
         "/api/v1/agents/{agent}/talk-key",
+        "/api/v1/agents/{agent}/transfer",
         "/api/v1/agents/{agent}/dial",
         "/api/v1/calls/{call}/answer",
         "/api/v1/centres/{centre}/answers",

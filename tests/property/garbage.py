@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from callcore.domain import inputs as i
+from callcore.domain.call import Call
 from callcore.domain.centre import Agent, Configuration, Guest, Number, Phone, Queue
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
@@ -19,6 +20,7 @@ from callcore.domain.ids import (
     CallId,
     CentreId,
     ChannelId,
+    DepartmentId,
     Instant,
     NodeId,
     OfferId,
@@ -129,6 +131,8 @@ class Source:
             *(self._bridge_left,) * 2,
             *(self._hold,) * 2,
             self._hangup_requested,
+            *(self._moves,) * 2,
+            self._asks_to_move,
             *(self._gone,) * 3,
             *(self._device,) * 3,
             *(self._judged,) * 2,
@@ -224,9 +228,46 @@ class Source:
                     ),
                     c,
                 )
+            case Stage.TALKING if b % 3:
+                return self._consult(floor, call, b)
+            case Stage.PARTED | Stage.TRANSFERRED if c % 3 and len(call.legs) > 1:
+                far = call.legs[-1]
+                channel = call.channel if far.bridge is not None else far.channel
+                if call.stage is Stage.TRANSFERRED:
+                    return i.BridgeLeft(at=self.at, bridge=call.bridge or "b", channel=channel)
+                return i.BridgeEntered(at=self.at, bridge=far.bridge or f"far-{far.channel}", channel=channel)
             case Stage.PARTED if c % 2:
                 return i.CallerHeld(at=self.at, call=call.id)
+            case Stage.PARTED if call.moving_to is not None:
+                return i.DialBegan(at=self.at, call=call.id, channel=self._leg(c), phone=None, offer=None)
+            case Stage.PARTED if b % 2:
+                return self._moves(floor, self._calls(floor).index(call.id), b, c)
         return i.ChannelGone(at=self.at, channel=call.channel, cause=16)
+
+    def _consult(self, floor: Floor, call: Call, n: int) -> i.Input:
+        """The next step of what an agent asks about a held caller."""
+        side = next((each for each in floor.sides.values() if each.beside == call.id), None)
+        if side is not None and not side.legs:
+            return i.SideDialBegan(at=self.at, call=side.id, channel=self._leg(n), phone=None)
+        if side is not None:
+            far = side.legs[0][0]
+            known = call.leg(far)
+            joined = known is not None and known.bridge is not None
+            channel = call.channel if joined and n % 5 == 1 else side.channel if joined else far
+            return i.BridgeEntered(at=self.at, bridge=f"far-{far}", channel=channel)
+        agent = floor.agents.get(call.talking_with) if call.talking_with is not None else None
+        return i.SideCallTold(
+            at=self.at,
+            node=call.node,
+            call=CallId(f"k{len(floor.ended) + len(floor.sides):05}"),
+            centre=call.centre,
+            kind=SideKind.DEPARTMENT,
+            phone=None if agent is None else agent.phone,
+            number=NUMBER,
+            other="0970000111",
+            why="demo-shimin",
+            beside=call.id,
+        )
 
     def _arrived(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         fresh = self._calls(floor)[-self._fresh :]
@@ -549,6 +590,16 @@ class Source:
             other=_pick(("0975346111", "119", None), c),
             why="landline",
             refused=b % 7 == 0,
+            beside=self._call(floor, c) if b % 2 else None,
+        )
+
+    def _moves(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        department = _pick((DepartmentId("demo-shimin"), DepartmentId("x")), b)
+        return i.TransferTold(at=self.at, call=self._call(floor, a), department=department)
+
+    def _asks_to_move(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
+        return i.TransferAsked(
+            at=self.at, agent=self._agent(floor, a), short=_pick((None, "11", "99"), b), by="x"
         )
 
     def _side_dialled(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
@@ -638,6 +689,7 @@ class Source:
             ended=Instant(self.at - (n % 30) * SECOND) if n % 4 else None,
             hung_up_by=_pick(list(Party), n),
             refused=n % 9 == 0,
+            beside=self._call(floor, n) if n % 5 < 2 else None,
         )
 
     def _seen(
@@ -687,5 +739,8 @@ class Source:
             menus=(self._keyed(call, n),) if n % 3 == 0 else (),
             blocked=n % 4 == 2,
             insisted=some(6) if n % 8 == 2 else None,
+            moved=some(5) if n % 6 == 1 else None,
+            moved_to=self._leg(n) if n % 4 == 1 else None,
+            moved_ended=some(7) if n % 3 == 1 else None,
             last=Instant(self.at - n % 10 * SECOND),
         )

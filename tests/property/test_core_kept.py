@@ -15,7 +15,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, DepartmentId, Instant, PhoneId
 from callcore.domain.measures import Books
 from callcore.domain.phones import Policy
 from callcore.domain.staff import PauseReason, Staff
@@ -31,6 +31,7 @@ from tests.support.watched import Watched
 from tests.unit import test_callbacks as callbacks
 from tests.unit import test_core_sides as sides
 from tests.unit import test_messages as messages
+from tests.unit.test_core_transfer import Moves
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,19 @@ def side_calls() -> list[f.Fact]:
     made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
     for n, refused in enumerate((False, True)):
         sides.dial(made, 300 + n, kind=SideKind.DEPARTMENT, other="2340", why="demo-shimin", refused=refused)
-    return list(made.facts)
+    transferred = Moves().begin()
+    transferred.tell(
+        i.BridgeLeft(at=transferred.d.at(10), bridge=transferred.bridge, channel=ChannelId("c1")),
+        i.TransferTold(at=transferred.d.at(10), call=CallId("c1"), department=DepartmentId("demo-shimin")),
+        i.DialBegan(
+            at=transferred.d.at(10), call=CallId("c1"), channel=ChannelId("d"), phone=None, offer=None
+        ),
+        i.BridgeEntered(at=transferred.d.at(11), bridge="city", channel=ChannelId("d")),
+        i.BridgeEntered(at=transferred.d.at(11), bridge="city", channel=ChannelId("c1")),
+    )
+    transferred.city_puts_down(20, ChannelId("d"), "city")
+    transferred.over(20)
+    return [*made.facts, *transferred.d.facts]
 
 
 def messages_left() -> list[f.Fact]:

@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import cast
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +196,8 @@ class Call:
     incoming: bool = False
     remote_media: tuple[str, int] | None = None
     cseq: int = 1
+    far: str = ""
+    """The other side with its tag, as soon as it is known: of a call that rings, too."""
     task: asyncio.Task[None] | None = None
     _digits: list[str] = field(default_factory=list)
 
@@ -241,6 +244,25 @@ class Call:
 
     async def resume(self) -> None:
         await self._offer_again("sendrecv")
+
+    async def refer(self, target: str, consult: Call | None = None) -> Message:
+        """The transfer key: REFER to `target`, a number (RFC 3515); with `consult` what it replaces (RFC 3891), which
+        may be ringing still. Returns the answer to the REFER; what became of it is told by NOTIFY (`referred`)."""
+        uri = f"sip:{target}@{self.agent.pbx[0]}:{self.agent.pbx[1]}"
+        if consult is not None:
+            tags = [part.partition(";tag=")[2] for part in (consult.far, consult.local)]
+            uri += "?Replaces=" + quote(f"{consult.ident};to-tag={tags[0]};from-tag={tags[1]}", safe="")
+        self.cseq += 1
+        self.agent.request(
+            "REFER", self, f"Refer-To: <{uri}>\r\nReferred-By: {self.local.partition(';')[0]}\r\n"
+        )
+        return await self.agent.answer_to(self)
+
+    @property
+    def referred(self) -> list[int]:
+        """The status codes that NOTIFY told of the transfer, one after the other."""
+        told = [m for m in self.agent.messages if m.method == "NOTIFY" and m.get("call-id") == self.ident]
+        return [int(m.body.split()[1]) for m in told if m.body.startswith("SIP/2.0")]
 
     async def _offer_again(self, direction: str) -> None:
         self.cseq += 1
@@ -574,9 +596,9 @@ class Agent:
         if call is None or message.method != "INVITE":
             return
         if 100 < message.status < 200:
-            call.state = "ringing"
+            call.state, call.far = "ringing", message.get("to")
         elif message.status >= 200:
-            call.remote = message.get("to")
+            call.remote = call.far = message.get("to")
             if message.status == 200:
                 call.target = message.get("contact").strip("<>")
             self.request("ACK", call, branch=message.get("via").split("branch=")[1].split(";")[0])

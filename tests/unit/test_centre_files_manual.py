@@ -59,7 +59,7 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
     own = {"timeout_s": MENU_TIMEOUT_S, "tries": MENU_TRIES}
     assert {name: int(value) for name, value in re.findall(pattern, menus)} == own
     rows = re.findall(pattern, MANUAL.replace(apart, "").replace(menus, "").replace(messages, ""))
-    assert len(rows) == 26
+    assert len(rows) == 27
     queue = mori(tmp_path).queues[1]  # which is given nothing but its id and name
     centres_own = {name for name, _ in rows if not hasattr(queue, name)}
     found = mori(tmp_path, re.sub(rf"(?m)^({'|'.join(centres_own)}) = .*\n", "", EXAMPLE))
@@ -73,6 +73,7 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         "wrong_pins": found.staff.wrong_pins,
         "lock_s": found.staff.lock_s,
         "recording_pause_s": found.staff.recording_pause_s,
+        "back_s": found.transfers.back_s,
         "lamp_waiting": found.staff.lamp_waiting,
         "remember_language_days": found.remember_language_days,
         "every_s": COMFORT_EVERY_S,

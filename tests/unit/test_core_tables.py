@@ -13,7 +13,17 @@ from callcore.domain.agent import WORK
 from callcore.domain.call import CALL, Aside
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor, put_call
-from callcore.domain.ids import AgentId, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId, VisitId
+from callcore.domain.ids import (
+    AgentId,
+    CallId,
+    ChannelId,
+    DepartmentId,
+    Instant,
+    OfferId,
+    PhoneId,
+    QueueId,
+    VisitId,
+)
 from callcore.domain.offer import OFFER
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OPEN_OFFER, Choice, OfferStage, Outcome, Party, Stage, Treatment, Work
@@ -144,6 +154,17 @@ def _parted(d: Desk) -> None:
     d.tell(i.BridgeLeft(at=d.at(3), bridge=call.bridge, channel=call.talking_leg))
 
 
+def _transferred(d: Desk) -> None:
+    _parted(d)
+    for told in (
+        i.TransferTold(at=d.at(4), call=CallId("c1"), department=DepartmentId("demo-shimin")),
+        i.DialBegan(at=d.at(4), call=CallId("c1"), channel=ChannelId("d"), phone=None, offer=None),
+        i.BridgeEntered(at=d.at(4), bridge="city", channel=ChannelId("d")),
+        i.BridgeEntered(at=d.at(4), bridge="city", channel=ChannelId("c1")),
+    ):
+        d.tell(told)
+
+
 def _ended(d: Desk) -> None:
     d.wait(1)
     d.hang_up(2)
@@ -156,6 +177,7 @@ WAYS: dict[Stage, Callable[[Desk], None]] = {
     Stage.OFFERED: _offered,
     Stage.TALKING: _talking,
     Stage.PARTED: _parted,
+    Stage.TRANSFERRED: _transferred,
     Stage.ENDED: _ended,
 }
 
@@ -262,6 +284,9 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
         f.HoldOverran(at=at, call=call, agent=talking),
         f.CallResumed(at=at, call=call, agent=talking),
         f.TalkEnded(at=at, call=call, agent=talking, wrap_up_until=None),
+        f.TransferBegan(at=at, call=call, agent=None, department=DepartmentId("demo-shimin")),
+        f.CallTransferred(at=at, call=call, agent=None, department=None, channel=ChannelId("d"), blind=True),
+        f.TransferEnded(at=at, call=call),
         f.CallEnded(at=at, call=call, outcome=Outcome.FAILED, hung_up_by=Party.UNKNOWN, reason="r"),
     ]
 

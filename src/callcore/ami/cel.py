@@ -16,7 +16,7 @@ import msgspec
 from callcore.ami.translate import OVERFLOWS, SAID, caller_number, menu_keyed, side_kind, side_outcome
 from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
-from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant, PhoneId
+from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, DepartmentId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced, MenuKeyed, MessageTold, SideTraced, TalkTraced
 from callcore.domain.stages import Choice, Outcome, Party, SideKind, SideOutcome
 from callcore.runtime import dialplan
@@ -115,6 +115,11 @@ class _Trace:
     """To an outside number, chosen in a menu: no agent is in that bridge."""
     blocked: bool = False
     insisted: Instant | None = None
+    moved: Instant | None = None
+    moved_to: ChannelId | None = None
+    moved_bridge: str = ""
+    moved_ended: Instant | None = None
+    sent_to: DepartmentId | None = None
     last: Instant = Instant(0)
 
 
@@ -144,6 +149,7 @@ class _Side:
     centre: CentreId
     number: str
     why: str
+    beside: CallId | None = None
     refused: bool = False
     connected: Instant | None = None
     with_phone: PhoneId | None = None
@@ -161,10 +167,12 @@ def sides(lines: Iterable[Line]) -> tuple[SideTraced, ...]:
     for line in lines:
         mine = found.get(line.linked)
         if line.user == SIDE and line.unique not in found:
-            kind, centre, number, why, *_ = (*_extra(line, "extra").split("~"), "", "", "", "")
+            kind, centre, number, why, beside, *_ = (*_extra(line, "extra").split("~"), "", "", "", "", "")
             known = side_kind(kind)
             if known is not None and centre:
-                found[line.unique] = _Side(line, known, CentreId(centre), number, why)
+                found[line.unique] = _Side(
+                    line, known, CentreId(centre), number, why, CallId(beside) if beside else None
+                )
         elif mine is not None:
             _fold_side(mine, line)
     return tuple(_side_traced(side) for side in found.values())
@@ -206,11 +214,12 @@ def _side_traced(side: _Side) -> SideTraced:
         why=side.why,
         began=begun.at,
         connected=side.connected,
-        with_phone=side.with_phone if contact else None,
+        with_phone=side.with_phone if contact or side.kind is SideKind.COLLEAGUE else None,
         outcome=side.outcome,
         ended=side.over or side.ended,
         hung_up_by=by if side.over is None or side.connected else Party.SYSTEM,
         refused=side.refused,
+        beside=side.beside,
     )
 
 
@@ -224,6 +233,8 @@ def _fold(trace: _Trace, line: Line) -> None:
             trace.open = line.user == "callcore-open"
             trace.emergency = line.user == "callcore-emergency"
             trace.blocked = line.user == "callcore-blocked"
+        case "USER_DEFINED" if mine and line.user == "callcore-transfer":
+            trace.sent_to = DepartmentId(_extra(line, "extra"))
         case "USER_DEFINED" if mine and line.user == "callcore-insisted":
             trace.insisted = line.at
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
@@ -234,6 +245,7 @@ def _fold(trace: _Trace, line: Line) -> None:
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
+                trace.moved = trace.moved_to = trace.moved_ended = trace.sent_to = None
         case "USER_DEFINED" if mine and line.user == "callcore-apology":
             trace.apology = line.at
         case "USER_DEFINED" if mine and line.user == "callcore-overflow":
@@ -260,6 +272,8 @@ def _fold(trace: _Trace, line: Line) -> None:
             if trace.answered is not None and trace.first_out is None:
                 trace.first_out = line.unique
                 trace.talk_ended = line.at
+            elif trace.moved is not None and _extra(line, "bridge_id") == trace.moved_bridge:
+                trace.moved_ended = trace.moved_ended or line.at
             trace.inside.pop(line.unique, None)
         case "HANGUP" if not mine and trace.talk_ended is not None and _put_down(trace, line):
             trace.put_down = ChannelId(line.unique)
@@ -273,15 +287,22 @@ def _answered(trace: _Trace, line: Line) -> None:
     own = trace.inside.get(trace.arrival.unique)
     if own is None:
         return
-    for unique, (bridge, channel) in trace.inside.items():
-        if unique != trace.arrival.unique and bridge == own[0]:
-            trace.answered = trace.answered or line.at
-            if trace.talk_since is not None and trace.talk_ended is not None:
-                trace.earlier.append(TalkTraced(trace.phone, trace.talk_since, trace.talk_ended, trace.back))
-            if trace.talk_since is None or trace.talk_ended is not None:
-                trace.talk_since = line.at
-            trace.phone = dialplan.phone_of(channel)
-            trace.first_out = trace.talk_ended = trace.back = trace.put_down = None
+    others = [(u, at) for u, at in trace.inside.items() if u != trace.arrival.unique and at[0] == own[0]]
+    if trace.talk_ended is not None and all(dialplan.phone_of(at[1]) is None for _, at in others):
+        # With nobody of ours: put through. A department that an agent had asked came into that bridge under the name of
+        # the agent's call, so it may not be seen here.
+        trace.moved = trace.moved or line.at
+        trace.moved_bridge = own[0]
+        trace.moved_to = ChannelId(others[0][0]) if others else trace.moved_to
+        return
+    for _, (_, channel) in others:
+        trace.answered = trace.answered or line.at
+        if trace.talk_since is not None and trace.talk_ended is not None:
+            trace.earlier.append(TalkTraced(trace.phone, trace.talk_since, trace.talk_ended, trace.back))
+        if trace.talk_since is None or trace.talk_ended is not None:
+            trace.talk_since = line.at
+        trace.phone = dialplan.phone_of(channel)
+        trace.first_out = trace.talk_ended = trace.back = trace.put_down = None
 
 
 def _extra(line: Line, key: str) -> str:
@@ -307,6 +328,8 @@ def _who(trace: _Trace, line: Line) -> Party:
         return Party.CALLER
     if dialplan.phone_of(source) is not None:
         return Party.AGENT
+    if trace.moved is not None and source.startswith("PJSIP/"):
+        return Party.CALLED
     return Party.SYSTEM if source.startswith("dialplan/") else Party.UNKNOWN
 
 
@@ -339,5 +362,9 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         callback=trace.callback,
         blocked=trace.blocked,
         insisted=trace.insisted,
+        moved=trace.moved,
+        moved_to=trace.moved_to,
+        moved_ended=trace.moved_ended,
+        sent_to=trace.sent_to,
         last=trace.last,
     )

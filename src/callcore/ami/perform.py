@@ -91,6 +91,12 @@ class Performer:
                     return await self._end_wait(effect)
                 case e.LeadAside():
                     return await self._lead_aside(effect)
+                case e.MarkHeld():
+                    await self._set(effect.channel_name, dialplan.ON_HOLD, "yes" if effect.held else "")
+                case e.PutThrough():
+                    await self._put_through(effect)
+                case e.MarkTransferred():
+                    await self._set(effect.channel_name, dialplan.MOVED, str(effect.at // SECOND))
                 case e.MoveCaller():
                     await self._set(effect.channel_name, f"__{dialplan.QUEUE}", effect.queue)
                 case e.ReclaimCaller():
@@ -338,6 +344,20 @@ class Performer:
                 Action="Redirect", Channel=effect.channel_name, Context=dialplan.HOLD, Exten="s", Priority="1"
             )
             await self._waiting(effect.channel_name)
+
+    async def _put_through(self, effect: e.PutThrough) -> None:
+        """Out of the talk, which is a blocking place: the dialplan sees to it that the caller gets to a good end."""
+        if effect.leg is not None:
+            far = await self._status(effect.leg)
+            name = far.get("Channel") if far is not None else None
+            if name is None:
+                return
+            context, extension = dialplan.JOIN, name.removeprefix("PJSIP/")
+        else:
+            context, extension = dialplan.TRANSFER, f"*5{effect.short}"
+        await self._call(
+            Action="Redirect", Channel=effect.channel_name, Context=context, Exten=extension, Priority="1"
+        )
 
     async def _switch_recording(self, effect: e.SwitchRecording) -> i.Input:
         """A muted recording goes on with silence, so that its length stays that of the talk."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
-from callcore.domain.ids import CallId, CentreId, ChannelId, Instant, NodeId, OfferId, PhoneId
+from callcore.domain.ids import CallId, CentreId, ChannelId, DepartmentId, Instant, NodeId, OfferId, PhoneId
 from callcore.domain.stages import Choice, Device, OfferStage, Said, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
@@ -235,7 +235,7 @@ def side_kind(word: str | None) -> SideKind | None:
 
 def _side_told(event: Event, at: Instant, node: NodeId) -> Told | None:
     call, centre, kind = event.get("Call"), event.get("Centre"), side_kind(event.get("Kind"))
-    phone = event.get("Phone")
+    phone, beside = event.get("Phone"), event.get("Beside")
     if call is None or centre is None or kind is None:
         return None
     return i.SideCallTold(
@@ -249,6 +249,7 @@ def _side_told(event: Event, at: Instant, node: NodeId) -> Told | None:
         other=caller_number(event.get("Other")),
         why=event.get("Why") or "",
         refused=event.get("Refused") == "yes",
+        beside=CallId(beside) if beside else None,
     )
 
 
@@ -293,6 +294,13 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
                 return None
             stage = RETURNED_RESULTS.get(result, OfferStage.WITHDRAWN)
             return i.OfferReturned(at=at, call=CallId(call), offer=OfferId(offer), result=stage)
+        case "CallcoreTransfer" if call is not None:
+            department = event.get("Department")
+            return (
+                None
+                if department is None
+                else i.TransferTold(at=at, call=CallId(call), department=DepartmentId(department))
+            )
         case "CallcoreSide":
             return _side_told(event, at, node)
         case "CallcoreSideEnded" if call is not None:

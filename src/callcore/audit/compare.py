@@ -375,7 +375,9 @@ class _Call:
         if bool(talks) != bool(theirs):
             self._tell(Kind.ANSWERED, Source.CDR, bool(talks), bool(theirs))
             return
-        if len(talks) != len(theirs):
+        if record.transferred_at is not None or record.second:
+            pass  # one row for the caller's whole way, or none of its own: CDR does not know who was put through when
+        elif len(talks) != len(theirs):
             self._tell(Kind.TALKS, Source.CDR, len(talks), len(theirs))
         else:
             for talk, row in zip(talks, theirs, strict=True):
@@ -451,22 +453,21 @@ class _Call:
 
     def _against_recording(self) -> None:
         account = self._account
-        talk = account.record.talk / SECOND
+        together = account.record.talk + account.record.away
+        talk = together / SECOND
         sound = self._work.sound(account.record.call)
         slack = SLACK_S + talk * SLACK_SHARE
         if sound is None:
             if account.talks:
-                self._told_of_sound(Kind.RECORDING_MISSING, _seconds(account.record.talk), None)
+                self._told_of_sound(Kind.RECORDING_MISSING, _seconds(together), None)
             return
         there = f"{sound.seconds:.1f} s"
         filed = account.filed
         if not sound.readable:
-            self._told_of_sound(
-                Kind.RECORDING_UNREADABLE, _seconds(account.record.talk), f"{sound.size} bytes"
-            )
+            self._told_of_sound(Kind.RECORDING_UNREADABLE, _seconds(together), f"{sound.size} bytes")
         elif not sound.whole:
             promised = f"{there} of {sound.promised:.1f} s"
-            self._told_of_sound(Kind.RECORDING_CUT, _seconds(account.record.talk), promised)
+            self._told_of_sound(Kind.RECORDING_CUT, _seconds(together), promised)
         elif filed is not None and filed.problem is None and filed.size != sound.size:
             self._told_of_sound(Kind.RECORDING_CHANGED, f"{filed.size} bytes", f"{sound.size} bytes")
         elif not account.talks:
@@ -480,7 +481,7 @@ class _Call:
                 cause = Cause.UNWATCHED
             kind = Kind.RECORDING_LONG if sound.seconds > talk else Kind.RECORDING_SHORT
             kind = Kind.RECORDING_EMPTY if sound.seconds == 0 else kind
-            self._told_of_sound(kind, _seconds(account.record.talk), there, cause)
+            self._told_of_sound(kind, _seconds(together), there, cause)
 
     def _told_of_sound(self, kind: Kind, journal: str, other: str | None, cause: Cause | None = None) -> None:
         self._tell(kind, Source.RECORDING, journal, other, cause)

@@ -8,7 +8,15 @@ from datetime import date
 from callcore.centres.hours import read_hours
 from callcore.centres.names import Taken, known
 from callcore.centres.sheet import Once, Table
-from callcore.domain.centre import EMERGENCY, HEAD_OFFICE, TONGUES, Department, Phone
+from callcore.domain.centre import (
+    EMERGENCY,
+    HEAD_OFFICE,
+    TONGUES,
+    TRANSFER_BACK_S,
+    Department,
+    Phone,
+    Transfers,
+)
 from callcore.domain.hours import Calendar
 from callcore.domain.ids import CentreId, DepartmentId
 
@@ -60,6 +68,14 @@ def read_departments(
     if len(set(names)) == len(names):  # else nobody knows who is meant
         _circles(tables, found, centre)
     return tuple(found)
+
+
+def read_transfers(top: Table) -> Transfers:
+    """`[transfers]`: how callers are put through to departments."""
+    table = top.table("transfers", required=False)
+    read = Transfers(table.truth("blind", False), table.integer("back_s", TRANSFER_BACK_S, 0, 60))
+    table.close()
+    return read
 
 
 def _short(table: Table, once: Once, extensions: set[str | None]) -> str:

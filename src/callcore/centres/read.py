@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from callcore.centres import announcements, between
 from callcore.centres.between import Page
-from callcore.centres.departments import read_departments
+from callcore.centres.departments import read_departments, read_transfers
 from callcore.centres.hours import read_hours
 from callcore.centres.inventory import read_networks, read_phones
 from callcore.centres.lines import Lines
@@ -232,6 +232,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
     check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
     outgoing = read_outgoing(top, numbers)
+    transfers = read_transfers(top)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     departments = read_departments(top.tables("departments"), centre_id, calendar, phones, taken, today)
     blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
@@ -284,6 +285,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         closed_menu=closed_menu,
         remember_language_days=remember,
         messages=messages,
+        transfers=transfers,
         callbacks=callbacks,
         hold=hold,
     )

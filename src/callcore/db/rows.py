@@ -9,7 +9,13 @@ from typing import Any
 from callcore.db import tables as t
 from callcore.domain.measures import Record
 
-_NAMED = {"call": "id", "talk": "talk_us", "hold": "hold_us", "unrecorded": "unrecorded_us"}
+_NAMED = {
+    "call": "id",
+    "talk": "talk_us",
+    "hold": "hold_us",
+    "unrecorded": "unrecorded_us",
+    "away": "away_us",
+}
 """Where a column says more than the field."""
 _FIELDS = [(each.name, _NAMED.get(each.name, each.name)) for each in fields(Record)]
 

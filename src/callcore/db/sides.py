@@ -35,6 +35,7 @@ async def fold_sides(
     """Folds the facts into the table; gives the calls among them that are no arrivals. `sealed`: the other sides'
     numbers of those that begin here."""
     named = {call for fact in facts if (call := getattr(fact, "call", None)) is not None}
+    named |= {fact.side for fact in facts if isinstance(fact, f.CallTransferred) and fact.side is not None}
     wanted: ColumnElement[bool] = t.side_calls.c.id.in_(named)
     if any(isinstance(fact, f.ClockStepped) for fact in facts):
         wanted = wanted | t.side_calls.c.outcome.is_(None)
@@ -68,6 +69,8 @@ def _folded(
         call = CallId(getattr(fact, "call", ""))
         if isinstance(fact, f.ClockStepped):
             after |= {name: _moved(one, fact.by) for name, one in after.items() if one.outcome is None}
+        elif isinstance(fact, f.CallTransferred) and fact.side in after:
+            after[fact.side] = replace(after[fact.side], put_through=True)
         elif call in after or isinstance(fact, f.SideCallBegan):
             folded = record(after.get(call), fact)
             assert folded is not None

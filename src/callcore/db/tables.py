@@ -93,6 +93,11 @@ calls = Table(
     Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Column("message", Boolean, nullable=False, server_default=false(), comment="The caller left a message"),
     Column("callback", Word(CallbackEnd), comment="What became of a call-back that was asked for"),
+    Column("second", Boolean, nullable=False, server_default=false(), comment="Taken over by a colleague"),
+    Column("department", Text, comment="The last that the caller was put through to"),
+    Column("transferred_at", At),
+    Column("away_us", BigInteger, nullable=False, server_default=text("0"), comment="With departments"),
+    Column("away_since", At),
     Index(None, "centre", "arrived_at"),
     Index(None, "arrived_at"),
 )
@@ -206,6 +211,8 @@ side_calls = Table(
     Column("reason", Text),
     Column("hung_up_by", Word(Party)),
     Column("not_carried", Text, comment="110, 118 or 119, if the phone had to say where else to call"),
+    Column("beside", Text, comment="The call about which it was a consult"),
+    Column("put_through", Boolean, nullable=False, server_default=false(), comment="That call's caller was"),
     Column("reconstructed", Boolean, nullable=False),
     Column("other_period", Text, comment="Of the key that wraps the call's key"),
     Column("other_fingerprint", Text, comment="HMAC of the other side's number"),
@@ -217,6 +224,7 @@ side_calls = Table(
     Column("recording_problem", Text),
     Index(None, "centre", "began_at"),
     Index(None, "other_fingerprint"),
+    Index(None, "beside"),
     comment="Calls that are no arrivals: outgoing, emergency, to a contact number",
 )
 

@@ -27,8 +27,16 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
     if call.answered_at is not None:
         if call.stage is Stage.WAITING:
             return Outcome.CUT_OFF  # back in the queue and not answered again
+        if call.transfer is not None:
+            # Nobody put down in what lasted till the end: Asterisk was stopped.
+            if by is Party.SYSTEM and not call.transfer.ended:
+                return Outcome.CUT_OFF
+            blind = call.transfer.blind
+            return Outcome.TRANSFERRED_BLIND if blind else Outcome.TRANSFERRED_ATTENDED
         if by_caller:
-            return Outcome.LOST_ON_HOLD if call.held_since is not None else Outcome.COMPLETED
+            # Who is kept waiting for a department that the agent has left the caller to is still held by us.
+            lost = call.held_since is not None or call.passed_on
+            return Outcome.LOST_ON_HOLD if lost else Outcome.COMPLETED
         # Nobody put down: Asterisk was stopped, or a leg was taken from under the talk.
         fault = by is Party.SYSTEM or call.last_cause not in (None, NORMAL_CLEARING)
         return Outcome.CUT_OFF if fault else Outcome.COMPLETED
@@ -55,7 +63,9 @@ def who_hung_up(call: Call) -> Party:
     asked = call.asked_to_end
     if asked is None:
         return Party.SYSTEM
-    return Party.CALLER if asked == call.channel else Party.AGENT
+    if asked == call.channel:
+        return Party.CALLER
+    return Party.CALLED if call.transfer is not None and asked == call.transfer.channel else Party.AGENT
 
 
 def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
@@ -74,6 +84,7 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
         Stage.OFFERED: "呼出中 / while a phone rang",
         Stage.TALKING: "通話中 / talking",
         Stage.PARTED: "通話後 / after the talk",
+        Stage.TRANSFERRED: "取り次ぎ先と通話中 / talking with a department",
         Stage.ENDED: "終了後 / ended",
     }[call.stage]
     if call.in_net and outcome is Outcome.FAILED:
@@ -82,6 +93,8 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
         where = (
             "あふれのメニューで / in the overflow menu" if call.in_menu else "待ち中の案内で / in a phrase"
         )
+    if call.passed_on:
+        where = "取り次ぎ先の呼出中 / while a department rang"
     if call.callback:
         return f"折り返しを希望 / asked to be called back; {who}"
     if call.message:

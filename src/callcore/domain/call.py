@@ -8,6 +8,8 @@ Rules
 - An offer that is open is closed by its own fact before the call ends or is answered by somebody else. Several
   phones may ring in one round; the call is offered until the last of them is closed.
 - Another queue is another visit of the same call; the place among callers of equal priority goes along.
+- A transfer is caller and department in one bridge, and nothing else. Until then the caller whom the agent has left is
+  parted. A department's leg is known by the agent's consult (`Leg.side`), or by the dialplan's word for a blind one.
 - A waiting caller may be led aside: to a phrase between the music, or into a menu. The place is kept and the wait goes
   on. During a phrase agents may be reserved, who ring at its end; whoever is in a menu is offered nobody.
 """
@@ -21,6 +23,7 @@ from callcore.domain.ids import (
     CallId,
     CentreId,
     ChannelId,
+    DepartmentId,
     Instant,
     NodeId,
     OfferId,
@@ -90,8 +93,14 @@ CALL: Table[Stage] = {
         "TalkEnded": Stage.PARTED,
     },
     Stage.PARTED: {
+        "TransferBegan": Stage.PARTED,
+        "CallTransferred": Stage.TRANSFERRED,
         "VisitBegan": Stage.WAITING,
         "CallAnswered": Stage.TALKING,
+        "CallEnded": Stage.ENDED,
+    },
+    Stage.TRANSFERRED: {
+        "TransferEnded": Stage.PARTED,
         "CallEnded": Stage.ENDED,
     },
 }
@@ -108,6 +117,24 @@ class Leg:
     bridge: str | None = None
     since: Instant = Instant(0)
     """When it began, as far as that was told."""
+    side: CallId | None = None
+    """The consult that the agent began, whose far end this is."""
+    department: DepartmentId | None = None
+    asked: bool = False
+    """The agent has spoken with that end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A caller who was put through to a department."""
+
+    department: DepartmentId | None
+    channel: ChannelId
+    """The department's."""
+    blind: bool
+    """Nobody there was asked before."""
+    since: Instant
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +220,12 @@ class Call:
     """The beginning of the last talk was witnessed, so that its length is right."""
     parted_at: Instant | None = None
     """When the last talk ended."""
+    parted_from: AgentId | None = None
+    """With whom."""
+    moving_to: DepartmentId | None = None
+    """The department that is rung for the caller, whom nobody else is with."""
+    transfer: Transfer | None = None
+    """The last one, unless the caller came back."""
     held_since: Instant | None = None
     hold_due: Instant | None = None
     """When it becomes too long."""
@@ -263,6 +296,12 @@ class Call:
             and not self.message
             and not self.callback
         )
+
+    @property
+    def passed_on(self) -> bool:
+        """Left by the agent while a department is being rung, or was asked."""
+        unmet = self.transfer is None and self.stage is Stage.PARTED
+        return unmet and (self.moving_to is not None or any(leg.side is not None for leg in self.legs))
 
     @property
     def bridge(self) -> str | None:

@@ -135,6 +135,19 @@ EMERGENCY = ("110", "118", "119")
 """Police, coast guard, fire and ambulance (電気通信番号計画)."""
 
 
+TRANSFER_BACK_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """How callers are put through to departments."""
+
+    blind: bool = False
+    """Also without asking the department before."""
+    back_s: int = TRANSFER_BACK_S
+    """A department that puts down within so many seconds was no help: the caller comes back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """What desk phones may call outside. All lengths in whole seconds, `answers_kept_days` in days."""
@@ -473,6 +486,7 @@ class Centre:
     messages: Messages = Messages()
     callbacks: Callbacks = Callbacks()
     hold: Hold = Hold()
+    transfers: Transfers = Transfers()
 
     @property
     def time_zone(self) -> str:

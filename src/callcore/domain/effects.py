@@ -112,6 +112,35 @@ class CallBack(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class MarkHeld(Effect):
+    """Tell a caller's channel that an agent's phone holds it, or does not any more. So a caller who is put down while
+    held comes back to the line."""
+
+    call: CallId
+    channel_name: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PutThrough(Effect):
+    """Send a caller to the far end of the agent's consult (`leg`), or to ring a department (`short`)."""
+
+    call: CallId
+    channel_name: str
+    leg: ChannelId | None = None
+    short: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkTransferred(Effect):
+    """Tell a caller's channel since when it is with a department."""
+
+    call: CallId
+    channel_name: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp(Effect):
     """End a channel, whatever it does."""
 

@@ -15,7 +15,7 @@ from immutables import Map
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
-from callcore.domain.call import CALL, Aside, Call, Leg, Visit
+from callcore.domain.call import CALL, Aside, Call, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Configuration
 from callcore.domain.emergency import Emergency
@@ -300,10 +300,14 @@ def _call_moved(call: Call, by: int) -> Call:
     aside = call.aside
     if aside is not None:
         aside = changed(aside, since=Instant(aside.since + by), until=_moved(aside.until, by))
+    transfer = call.transfer
+    if transfer is not None:
+        transfer = changed(transfer, since=Instant(transfer.since + by))
     return changed(
         call,
         visit=visit,
         aside=aside,
+        transfer=transfer,
         comfort_from=_moved(call.comfort_from, by),
         arrived_at=Instant(call.arrived_at + by),
         leaving_since=_moved(call.leaving_since, by),
@@ -520,6 +524,9 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             comfort_round=0,
             comfort_step=0,
             comfort_from=None,
+            held_since=None,
+            moving_to=None,
+            transfer=None,
         ),
     )
 
@@ -671,7 +678,15 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if fact.channel in floor.channels:
         raise IllegalTransition(f"channel {fact.channel} is a leg already")
-    leg = Leg(fact.channel, fact.phone, fact.agent, fact.offer, since=fact.at)
+    leg = Leg(
+        fact.channel,
+        fact.phone,
+        fact.agent,
+        fact.offer,
+        since=fact.at,
+        side=fact.side,
+        department=fact.department,
+    )
     return put_call(
         floor,
         changed(call, legs=(*call.legs, leg)),
@@ -869,9 +884,43 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
             help_since=None,
             hold_due=None,
             hold_overran=False,
+            parted_from=fact.agent,
+            moving_to=None,
+            transfer=None,
         ),
         pace=pace,
     )
+
+
+@_apply.register
+def _(fact: f.TransferBegan, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(floor, changed(call, stage=_stage(call, fact), moving_to=fact.department))
+
+
+@_apply.register
+def _(fact: f.CallTransferred, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            transfer=Transfer(fact.department, fact.channel, fact.blind, fact.at),
+            moving_to=None,
+            held_since=None,
+            # Who had asked for the end of the talk has no part in how this one ends.
+            asked_to_end=call.asked_to_end if call.caller_put_down else None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.TransferEnded, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    stage, transfer = _stage(call, fact), call.transfer
+    assert transfer is not None
+    return put_call(floor, changed(call, stage=stage, transfer=changed(transfer, ended=True)))
 
 
 @_apply.register
@@ -1121,6 +1170,7 @@ def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
         began_at=fact.at,
         stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
         why=fact.why,
+        beside=fact.beside,
     )
     floor = changed(floor, sides=floor.sides.set(side.id, side))
     if side.agent is None:
@@ -1169,7 +1219,12 @@ def _(fact: f.SideCallConnected, floor: Floor) -> Floor:
         phone=fact.phone or side.phone,
         asked_to_end=None,
     )
-    return changed(floor, sides=floor.sides.set(side.id, after))
+    floor = changed(floor, sides=floor.sides.set(side.id, after))
+    call = floor.calls.get(side.beside) if side.beside is not None else None
+    if call is None or all(leg.side != side.id for leg in call.legs):
+        return floor
+    legs = tuple(changed(leg, asked=True) if leg.side == side.id else leg for leg in call.legs)
+    return put_call(floor, changed(call, legs=legs))
 
 
 @_apply.register

@@ -14,6 +14,7 @@ from callcore.domain.ids import (
     CallId,
     CentreId,
     ChannelId,
+    DepartmentId,
     Instant,
     NodeId,
     OfferId,
@@ -355,13 +356,16 @@ class CallGivenUp(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegBegan(Fact):
-    """A phone's channel was called for this call."""
+    """A phone's channel was called for this call, or a department's."""
 
     call: CallId
     channel: ChannelId
     phone: PhoneId | None
     agent: AgentId | None
     offer: OfferId | None
+    side: CallId | None = None
+    """The consult for which it was called, beside this call."""
+    department: DepartmentId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,6 +407,8 @@ class CallAnswered(Fact):
     phone: PhoneId | None
     offer: OfferId | None
     by_net: bool = False
+    escalated: bool = False
+    """By a colleague whom the agent before had asked (二次対応)."""
     channel: ChannelId | None = None
     """The phone's own channel; None: not known, as when CEL tells of a talk that is over."""
 
@@ -436,6 +442,38 @@ class TalkEnded(Fact):
     call: CallId
     agent: AgentId | None
     wrap_up_until: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferBegan(Fact):
+    """A department is rung for a caller whom the agent has left, without having been asked."""
+
+    call: CallId
+    agent: AgentId | None
+    """Who talked last."""
+    department: DepartmentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred(Fact):
+    """Caller and department are in one bridge. `side`: the agent's consult before; None: there was none."""
+
+    call: CallId
+    agent: AgentId | None
+    """Who talked last."""
+    department: DepartmentId | None
+    """None: found afterwards, and not known which."""
+    channel: ChannelId
+    blind: bool
+    """The department was not spoken with before; also if the transfer key was pressed while it still rang."""
+    side: CallId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferEnded(Fact):
+    """The department has left, and the caller is still there."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -639,6 +677,8 @@ class SideCallBegan(Fact):
     id."""
     holds_agent: bool = True
     """Whether the agent does nothing else meanwhile; not beside a talk, nor if the number is refused at once."""
+    beside: CallId | None = None
+    """The call whose caller the same phone holds: this is a consult about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from callcore.domain.ids import (
     CallId,
     CentreId,
     ChannelId,
+    DepartmentId,
     Instant,
     NodeId,
     OfferId,
@@ -303,6 +304,15 @@ class SideCallTold(Input):
     other: str | None
     why: str
     refused: bool = False
+    beside: CallId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTold(Input):
+    """The dialplan rings a department for a caller whom nobody else is with."""
+
+    call: CallId
+    department: DepartmentId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +520,16 @@ class TalkKeyed(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAsked(Input):
+    """Put the agent's caller through: to whom the agent speaks with beside the talk (`short` None), or unasked to the
+    department of that short number."""
+
+    agent: AgentId
+    short: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmergencyKeyed(Input):
     """緊急案内切替: whoever is signed in at this phone begins the centre's emergency closure (`on`), or ends it."""
 
@@ -684,6 +704,12 @@ class CallTraced:
     """It was refused by the centre's rule about this caller."""
     insisted: Instant | None = None
     """When the caller pressed 9 all the same."""
+    moved: Instant | None = None
+    """When the caller, after the last talk, was in one bridge with somebody outside: a department."""
+    moved_to: ChannelId | None = None
+    moved_ended: Instant | None = None
+    sent_to: DepartmentId | None = None
+    """The department that was rung for the caller unasked."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False
@@ -709,6 +735,7 @@ class SideTraced:
     ended: Instant | None
     hung_up_by: Party
     refused: bool = False
+    beside: CallId | None = None
 
 
 @dataclass(frozen=True, slots=True)

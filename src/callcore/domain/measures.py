@@ -20,7 +20,7 @@ from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain import sides
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.phones import Refusal
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import (
@@ -86,6 +86,15 @@ class Record:
     """The caller left a message; also out of hours, where the call stays *closed*."""
     callback: CallbackEnd | None = None
     """What became of a call-back that was asked for; None: none was, or it is not over."""
+
+    second: bool = False
+    """A colleague took it over from the agent who had asked him or her (二次対応)."""
+    department: DepartmentId | None = None
+    """The last that the caller was put through to."""
+    transferred_at: Instant | None = None
+    away: int = 0
+    """How long the caller was with departments: no agent's talk."""
+    away_since: Instant | None = None
 
     def waited(self, now: Instant) -> int | None:
         """The wait in microseconds: first entry into a queue to the answer or the end; `now` while it lasts."""
@@ -309,7 +318,8 @@ class Endings:
     by_outcome: Mapping[Outcome, int]
     """Ended calls only; every outcome is there."""
     completion_ratio: Ratio
-    """センター内完了率: completed and not escalated ÷ answered. Escalated: by its result, 取り次ぎ or 折り返し."""
+    """センター内完了率: completed and not escalated ÷ answered. Escalated: by 二次対応, or
+    by its result, 取り次ぎ or 折り返し."""
     transfer_ratio: Ratio
     """転送率: both kinds ÷ answered; each is in `by_outcome`."""
     answer_ratio_without_short: Ratio
@@ -367,7 +377,9 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         if record.outcome is not None:
             ends[record.outcome] += 1
             without += record.outcome in ANSWERED and record.result is None
-            escalated += record.outcome is Outcome.COMPLETED and record.result_kind in ESCALATED
+            escalated += record.outcome is Outcome.COMPLETED and (
+                record.second or record.result_kind in ESCALATED
+            )
             if record.relay:
                 relayed += 1
                 relay_talk += record.talk
@@ -463,6 +475,7 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 answered_at=known.answered_at or fact.at,
                 agent=fact.agent,
                 by_net=known.by_net or fact.by_net,
+                second=known.second or fact.escalated,
                 talk_since=fact.at,
             )
         case f.ResultKeyed():
@@ -489,6 +502,10 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 if began is None
                 else replace(over, talk=over.talk + max(0, fact.at - began), talk_since=None)
             )
+        case f.CallTransferred():
+            return replace(known, department=fact.department, transferred_at=fact.at, away_since=fact.at)
+        case f.TransferEnded():
+            return _back(known, fact.at)
         case f.CallbackReached():
             end = CallbackEnd.REACHED if fact.same_day else CallbackEnd.REACHED_LATER
             return replace(known, callback=end)
@@ -508,7 +525,7 @@ def _changed(known: Record, fact: f.Fact) -> Record:
             )
         case f.CallEnded():
             return replace(
-                known,
+                _back(known, fact.at),
                 ended_at=fact.at,
                 outcome=fact.outcome,
                 reason=fact.reason,
@@ -529,6 +546,8 @@ def moved(known: Record, by: int) -> Record:
         talk_since=_later(known.talk_since, by),
         held_since=_later(known.held_since, by),
         unrecorded_since=_later(known.unrecorded_since, by),
+        transferred_at=_later(known.transferred_at, by),
+        away_since=_later(known.away_since, by),
     )
 
 
@@ -543,6 +562,12 @@ def _recorded_again(known: Record, at: Instant) -> Record:
     return replace(
         known, unrecorded=known.unrecorded + max(0, at - known.unrecorded_since), unrecorded_since=None
     )
+
+
+def _back(known: Record, at: Instant) -> Record:
+    if known.away_since is None:
+        return known
+    return replace(known, away=known.away + max(0, at - known.away_since), away_since=None)
 
 
 def _hold_over(known: Record, at: Instant) -> Record:
@@ -576,11 +601,15 @@ class Books:
             return self if side is None else replace(self, sides=self.sides.set(call, side))
         known = self.records.get(call)
         changed = record(known, fact)
-        return (
-            self
-            if changed is None or changed is known
-            else replace(self, records=self.records.set(call, changed))
+        if changed is None or changed is known:
+            return self
+        consult = self.sides.get(fact.side) if isinstance(fact, f.CallTransferred) and fact.side else None
+        apart = (
+            self.sides
+            if consult is None
+            else self.sides.set(consult.call, replace(consult, put_through=True))
         )
+        return replace(self, records=self.records.set(call, changed), sides=apart)
 
     def _sides_moved(self, by: int) -> Map[CallId, SideRecord]:
         went_on = {

@@ -18,8 +18,9 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.call import Call, Leg
-from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, seconds
-from callcore.domain.stages import OfferStage, Party, Presence, SideOutcome, Stage
+from callcore.domain.ids import CallId, ChannelId, DepartmentId, Instant, PhoneId, seconds
+from callcore.domain.stages import OfferStage, Party, Presence, SideKind, SideOutcome, Stage
+from callcore.domain.transfer import put_through
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -41,6 +42,9 @@ SETTLED_S = 2.0
 OVERDUE_S = 5.0
 """Seconds after its time at which a state that a timer should have ended is ended by the next look. Timers were
 at most tens of milliseconds late; a machine that hardly runs for some seconds shall not be called a fault."""
+
+NO_CHANNEL = ChannelId("")
+"""Of a leg that is over and whose channel CEL does not tell."""
 
 NOT_KNOWN = 0
 """No Q.850 cause: nobody told why the leg ended. Not a normal end, so that the call counts as cut off."""
@@ -112,6 +116,7 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
             other=trace.other,
             why=trace.why,
             refused=trace.refused,
+            beside=trace.beside,
         )
         if trace.call not in turn.floor.sides:
             side_begins(turn, told, over=trace.ended is not None, reconstructed=True)
@@ -171,7 +176,7 @@ def _overdue(turn: Turn, at: Instant) -> None:
 def _gone(turn: Turn, call: Call, trace: i.CallTraced | None, seen: i.Snapshot) -> None:
     """A call on the floor whose channel does not exist any more."""
     if trace is not None:
-        _retrace(turn, call.id, trace)
+        _retrace(turn, call.id, trace, seen)
     _over(turn, call.id, trace, seen)
 
 
@@ -210,12 +215,17 @@ def _lived_unseen(turn: Turn, trace: i.CallTraced, seen: i.Snapshot) -> None:
     )
     if arrive(turn, arrived, reconstructed=True) is None:
         return
-    _retrace(turn, trace.call, trace)
+    _retrace(turn, trace.call, trace, seen)
     _over(turn, trace.call, trace, seen)
 
 
 def _retrace(
-    turn: Turn, name: CallId, trace: i.CallTraced, caller: i.ChannelSeen | None = None, beside: _Beside = ()
+    turn: Turn,
+    name: CallId,
+    trace: i.CallTraced,
+    seen: i.Snapshot,
+    caller: i.ChannelSeen | None = None,
+    beside: _Beside = (),
 ) -> None:
     """Write down, in their order, the steps of a call that CEL tells and the floor does not know yet.
 
@@ -294,6 +304,8 @@ def _retrace(
             turn.tell(
                 f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
             )
+    if trace.moved is not None and trace.back is None:
+        _transferred(turn, turn.floor.calls[name], trace, seen)
     call = turn.floor.calls[name]
     if (
         trace.callback is not None
@@ -312,6 +324,84 @@ def _retrace(
             give_up(turn, call, trace.apology, reconstructed=True)
         elif trace.overflow is not None:
             give_up(turn, call, *trace.overflow, reconstructed=True)
+
+
+def _transferred(turn: Turn, call: Call, trace: i.CallTraced, seen: i.Snapshot) -> None:
+    """CEL tells that the caller was put through to somebody outside after the last talk."""
+    assert trace.moved is not None
+    if call.stage is Stage.PARTED and call.transfer is None:
+        far = _outside(seen, call.channel)
+        there = far.id if far is not None else NO_CHANNEL
+        leg = _far_leg(turn, call, trace.moved_to or there, trace.moved, seen, trace.sent_to)
+        if far is not None and leg.channel == far.id:
+            _take_on_far(turn, call, leg, far, trace.moved)
+        if leg.phone is None:
+            put_through(turn, turn.floor.calls[call.id], trace.moved, leg, reconstructed=True)
+        else:
+            turn.answer(call, trace.moved, leg, reconstructed=True)
+        call = turn.floor.calls[call.id]
+        if trace.moved_ended is not None and call.stage is Stage.TALKING:
+            turn.end_talk(call, trace.moved_ended, reconstructed=True)
+            call = turn.floor.calls[call.id]
+    if trace.moved_ended is not None and call.stage is Stage.TRANSFERRED:
+        turn.tell(f.TransferEnded(at=trace.moved_ended, call=call.id, reconstructed=True))
+
+
+def _outside(seen: i.Snapshot, caller: ChannelId) -> i.ChannelSeen | None:
+    """Somebody who is no phone of ours and in one bridge with the caller."""
+    own = next((c for c in seen.channels if c.id == caller), None)
+    if own is None or own.bridge is None:
+        return None
+    return next(
+        (c for c in seen.channels if c.id != caller and c.bridge == own.bridge and c.phone is None), None
+    )
+
+
+def _take_on_far(turn: Turn, call: Call, leg: Leg, far: i.ChannelSeen, at: Instant) -> None:
+    """A department's channel whose beginning was not told: without it, its end would go unnoticed."""
+    if far.id in turn.floor.channels or far.bridge is None:
+        return
+    turn.tell(
+        f.LegBegan(
+            at=at,
+            call=call.id,
+            channel=far.id,
+            phone=None,
+            agent=None,
+            offer=None,
+            side=leg.side,
+            department=leg.department,
+            reconstructed=True,
+        )
+    )
+    for channel in (far.id, call.channel):
+        turn.tell(f.LegJoined(at=at, call=call.id, channel=channel, bridge=far.bridge, reconstructed=True))
+
+
+def _far_leg(
+    turn: Turn,
+    call: Call,
+    channel: ChannelId,
+    at: Instant,
+    seen: i.Snapshot,
+    sent_to: DepartmentId | None = None,
+) -> Leg:
+    """The far end of a transfer that was found afterwards: by the agent's consult beside the talk, else by the
+    dialplan's word."""
+    known = call.leg(channel)
+    if known is not None:
+        return known
+    asked = [side for side in seen.sides if side.beside == call.id and side.began <= at]
+    if sent_to is None and asked:
+        last = max(asked, key=lambda side: (side.began, side.call))
+        to = DepartmentId(last.why) if last.kind is SideKind.DEPARTMENT and last.why else None
+        spoken = last.connected is not None and last.connected <= at
+        who = turn.floor.seated.get(last.with_phone) if last.with_phone is not None else None
+        return Leg(channel, last.with_phone, who, None, side=last.call, department=to, asked=spoken)
+    consult = next((leg for leg in call.legs if leg.side is not None), None)
+    if sent_to is None and consult is not None:
+        return consult
+    return Leg(channel, None, None, None, department=sent_to or call.moving_to)
 
 
 def _relive(turn: Turn, call: Call, talk: i.TalkTraced) -> None:
@@ -425,6 +515,7 @@ def _still_here(
         for c in phones
         if channel.bridge is not None
         and c.bridge == channel.bridge
+        and c.phone is not None
         and _ours(turn, turn.floor.calls[name], c)
     ]
     for phone in phones:
@@ -432,7 +523,7 @@ def _still_here(
         if seen.first and phone.phone is not None:
             _take_on(turn, turn.floor.calls[name], channel, phone, seen.at)
     if trace is not None and seen.first:
-        _retrace(turn, name, trace, channel, together)
+        _retrace(turn, name, trace, seen, channel, together)
     call = turn.floor.calls[name]
     waits_in = (
         HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
@@ -447,8 +538,11 @@ def _still_here(
     if call.stage is Stage.ANNOUNCED and (together or waits_in in (HOLD, NET, OFFER, COMFORT)):
         turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
         call = turn.floor.calls[name]
+    outside = _outside(seen, channel.id)
     if together:
         _adopt_talk(turn, call, channel, together[0], seen, old)
+    elif outside is not None and call.answered_at is not None:
+        _adopt_transfer(turn, call, outside, seen, old)
     elif waits_in in (HOLD, NET):
         _adopt_wait(turn, call, waits_in, phones, seen, old)
     elif waits_in == OVERFLOW and call.leaving_as is not None and _left_before(call, old):
@@ -479,6 +573,17 @@ def _adopt_talk(
         turn.end_talk(call, seen.at, reconstructed=True)  # with a phone that is gone; this is another talk
     leg = _together(turn, turn.floor.calls[call.id], channel, phone, seen.at)
     turn.answer(turn.floor.calls[call.id], seen.at, leg, reconstructed=True)
+
+
+def _adopt_transfer(turn: Turn, call: Call, far: i.ChannelSeen, seen: i.Snapshot, old: Instant) -> None:
+    """The caller is in one bridge with somebody outside, and no phone of ours is in it."""
+    if call.stage is Stage.TALKING and call.talk_since is not None and call.talk_since <= old:
+        turn.end_talk(call, seen.at, reconstructed=True)
+        call = turn.floor.calls[call.id]
+    if call.stage is Stage.PARTED and call.transfer is None and _parted_before(call, old):
+        leg = _far_leg(turn, call, far.id, seen.at, seen)
+        _take_on_far(turn, call, leg, far, seen.at)
+        put_through(turn, turn.floor.calls[call.id], seen.at, leg, reconstructed=True)
 
 
 def _adopt_wait(

@@ -78,6 +78,8 @@ class SideCall:
     """The channel whose far end put down first."""
     why: str = ""
     """As in `SideCallBegan`."""
+    beside: CallId | None = None
+    """As in `SideCallBegan`."""
 
     @property
     def channel(self) -> ChannelId:
@@ -135,6 +137,10 @@ class SideRecord:
     reconstructed: bool = False
     not_carried: str | None = None
     """110, 118 or 119, if the phone had to say where else to call."""
+    beside: CallId | None = None
+    """The call about which it was a consult; None: it was none."""
+    put_through: bool = False
+    """The caller of that call was put through to it."""
 
     @property
     def talk(self) -> int | None:
@@ -158,6 +164,7 @@ def record(known: SideRecord | None, fact: f.Fact) -> SideRecord | None:
                 agent=fact.agent,
                 began_at=fact.at,
                 reconstructed=fact.reconstructed,
+                beside=fact.beside,
             )
         case f.SideCallConnected() if known is not None:
             return replace(
@@ -199,6 +206,39 @@ class SideFigures:
     open: int
     talk_s: float
     """Seconds together, of those that are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consults:
+    """What agents asked departments beside a talk: made = put_through + came_back + unanswered (+ open)."""
+
+    made: int
+    put_through: int
+    """The caller went on to that department, also if the transfer key was pressed while it rang."""
+    came_back: int
+    """Answered, and the agent went on with the caller."""
+    unanswered: int
+    open: int
+    answer_s: list[float]
+    """Seconds until a department answered, each."""
+
+
+def consults(records: Iterable[SideRecord]) -> Consults:
+    """Of the calls to departments among these that were made beside a talk."""
+    asked = [one for one in records if one.kind is SideKind.DEPARTMENT and one.beside is not None]
+    through = [one for one in asked if one.put_through]
+    others = [one for one in asked if not one.put_through]
+    over = [one for one in others if one.outcome is not None]
+    return Consults(
+        made=len(asked),
+        put_through=len(through),
+        came_back=sum(one.connected_at is not None for one in over),
+        unanswered=sum(one.connected_at is None for one in over),
+        open=len(others) - len(over),
+        answer_s=sorted(
+            (one.connected_at - one.began_at) / SECOND for one in asked if one.connected_at is not None
+        ),
+    )
 
 
 def figures(records: Iterable[SideRecord], kinds: Collection[SideKind]) -> SideFigures:

@@ -20,7 +20,10 @@ class Stage(Enum):
     """One agent's phone is asked to ring for it."""
     TALKING = "talking"
     PARTED = "parted"
-    """The talk is over and the caller's channel is still up."""
+    """The talk is over and the caller's channel is still up: on the way to a department or back to the line, or to its
+    end."""
+    TRANSFERRED = "transferred"
+    """Talks with a department of the city; no agent is there any more."""
     ENDED = "ended"
 
 
@@ -82,7 +85,10 @@ class SideKind(Enum):
     CONTACT = "contact"
     """To a number that the centre file marks as 連絡用番号."""
     DEPARTMENT = "department"
-    """From a desk phone to a department of the centre's directory; `why` of such a call is the department's id."""
+    """From a desk phone to a department of the centre's directory; `why` of such a call is the department's id. Beside
+    a talk it is a consult (相談)."""
+    COLLEAGUE = "colleague"
+    """From a desk phone, beside a talk, to another of the same centre (二次対応)."""
 
 
 class SideOutcome(Enum):

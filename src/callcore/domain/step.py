@@ -33,6 +33,7 @@ from callcore.domain.stages import (
     Stage,
     Work,
 )
+from callcore.domain.transfer import consulted_for, joined, pass_on, release_held, transfer_ends
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -46,7 +47,6 @@ from callcore.domain.turn import (
     drop_answer,
     drop_answers,
     give_up,
-    joined,
     menu_answered,
     resume,
     side_begins,
@@ -329,6 +329,7 @@ def _(told: i.DialBegan, turn: Turn) -> None:
     if told.offer is not None and told.offer == call.offer:
         offer = turn.floor.offer_at(call, told.phone)
     agent = offer.agent if offer is not None else None
+    department = call.moving_to if told.phone is None else None
     if agent is None and told.phone is not None:
         agent = turn.floor.seated.get(told.phone)
     turn.tell(
@@ -339,6 +340,7 @@ def _(told: i.DialBegan, turn: Turn) -> None:
             phone=told.phone,
             agent=agent,
             offer=told.offer if offer is None else offer.id,
+            department=department,
         )
     )
     if offer is None:
@@ -483,6 +485,7 @@ def _(told: i.SideDialBegan, turn: Turn) -> None:
         turn.disregard("その通話は終わっている / that call is over, or its leg is known")
         return
     turn.tell(f.SideLegBegan(at=told.at, call=side.id, channel=told.channel, phone=told.phone))
+    consulted_for(turn, side, told)
 
 
 @_take.register
@@ -497,10 +500,10 @@ def _(told: i.SideReturned, turn: Turn) -> None:
 @_take.register
 def _(told: i.BridgeEntered, turn: Turn) -> None:
     side = turn.floor.side_of(told.channel)
-    if side is not None:
+    call = turn.floor.call_of(told.channel)
+    if side is not None and call is None:
         _side_joined(turn, side, told)
         return
-    call = turn.floor.call_of(told.channel)
     leg = call.leg(told.channel) if call is not None else None
     if call is None or leg is None or leg.bridge == told.bridge:
         turn.disregard("知らないチャネル / no channel of ours")
@@ -532,6 +535,16 @@ def _(told: i.BridgeLeft, turn: Turn) -> None:
     turn.tell(f.LegLeft(at=told.at, call=call.id, channel=told.channel))
     if call.stage is Stage.TALKING and told.channel in (call.channel, call.talking_leg):
         turn.end_talk(turn.floor.calls[call.id], told.at)
+    transfer_ends(turn, turn.floor.calls[call.id], told.channel, told.at)
+
+
+@_take.register
+def _(told: i.TransferTold, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or call.stage is not Stage.PARTED or call.answered_at is None:
+        turn.disregard("取り次げる通話ではない / not a call that may be passed on")
+        return
+    turn.tell(f.TransferBegan(at=told.at, call=call.id, agent=call.parted_from, department=told.department))
 
 
 @_take.register
@@ -541,8 +554,10 @@ def _(told: i.HoldChanged, turn: Turn) -> None:
         turn.disregard("通話中の電話機ではない / not the phone of a talk")
     elif told.held and call.held_since is None:
         hold.begins(turn, call, told.at)
+        turn.want(e.MarkHeld(call.id, call.channel_name, True))
     elif not told.held and call.held_since is not None:
         turn.tell(f.CallResumed(at=told.at, call=call.id, agent=call.talking_with))
+        turn.want(e.MarkHeld(call.id, call.channel_name, False))
     else:
         turn.disregard("保留の状態は同じ / no change of hold")
 
@@ -553,12 +568,14 @@ def _(told: i.HangupRequested, turn: Turn) -> None:
     if side is not None:
         if side.asked_to_end is None:
             turn.tell(f.SideHangupAsked(at=told.at, call=side.id, channel=told.channel))
-        return
+        if turn.floor.call_of(told.channel) is None:
+            return
     call = turn.floor.call_of(told.channel)
     if call is None or call.asked_to_end is not None:
         turn.disregard("切断側は記録済みか対象外 / who hung up is known, or no channel of ours")
         return
-    if told.channel not in (call.channel, call.talking_leg):
+    with_city = call.transfer.channel if call.stage is Stage.TRANSFERRED and call.transfer else None
+    if told.channel not in (call.channel, with_city or call.talking_leg):
         turn.disregard("通話の相手ではない / not a party to the talk")
         return
     turn.tell(f.HangupAsked(at=told.at, call=call.id, channel=told.channel))
@@ -570,7 +587,8 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     if side is not None:
         if told.channel == side.channel:
             side_ends(turn, side, told.at, SideOutcome.NO_ANSWER, side.put_down_by())
-        return
+        if turn.floor.call_of(told.channel) is None:
+            return
     call = turn.floor.call_of(told.channel)
     if call is None:
         turn.disregard("知らないチャネル / no channel of ours")
@@ -586,6 +604,7 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     if call.stage is Stage.TALKING and told.channel == call.talking_leg:
         turn.end_talk(call, told.at)
         call = turn.floor.calls[call.id]
+    transfer_ends(turn, call, told.channel, told.at)
     leg = call.leg(told.channel)
     if leg is not None and leg.offer is not None and leg.offer in call.ringing:
         cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
@@ -617,6 +636,7 @@ def _(told: i.PhoneJudged, turn: Turn) -> None:
             turn.disregard("変化なし / no change")
         else:
             turn.tell(f.PhoneLeft(at=told.at, phone=told.phone))
+            release_held(turn, told.phone)
     elif told.policy is Policy.MATCHED:
         turn.tell(
             f.PhoneMatched(
@@ -794,6 +814,11 @@ def _(told: i.ResultAsked, turn: Turn) -> None:
 @_take.register
 def _(told: i.TalkKeyed, turn: Turn) -> None:
     keyed.talk_keyed(turn, told)
+
+
+@_take.register
+def _(told: i.TransferAsked, turn: Turn) -> None:
+    pass_on(turn, told)
 
 
 @_take.register

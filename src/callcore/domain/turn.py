@@ -36,7 +36,6 @@ from callcore.domain.ids import (
     AgentId,
     CallId,
     CentreId,
-    ChannelId,
     Instant,
     OfferId,
     PhoneId,
@@ -295,7 +294,8 @@ class Turn:
                 agent=agent,
                 phone=leg.phone,
                 offer=offer,
-                by_net=offer is None,
+                by_net=offer is None and leg.side is None,
+                escalated=leg.side is not None,
                 channel=None if call.leg(leg.channel) is None else leg.channel,
                 reconstructed=reconstructed,
             )
@@ -1020,17 +1020,6 @@ def give_up(
     )
 
 
-def joined(turn: Turn, name: CallId, channel: ChannelId, at: Instant) -> None:
-    """If this channel has come to where the caller and a phone are now, and no talk is on, this is the answer."""
-    call = turn.floor.calls[name]
-    if call.bridge is None or call.stage is Stage.TALKING or call.refused_as is not None:
-        return
-    for leg in call.legs[1:]:
-        if leg.bridge == call.bridge and channel in (call.channel, leg.channel):
-            turn.answer(call, at, leg)
-            return
-
-
 def side_begins(
     turn: Turn, told: i.SideCallTold, *, over: bool = False, reconstructed: bool = False
 ) -> SideCall | None:
@@ -1063,6 +1052,7 @@ def side_begins(
             agent=name,
             why=told.why,
             holds_agent=holds,
+            beside=told.beside if told.beside in turn.floor.calls else None,
             reconstructed=reconstructed,
         )
     )

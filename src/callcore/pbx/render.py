@@ -47,6 +47,7 @@ MODULES: Final = (
     "bridge_simple",
     "bridge_softmix",
     "app_celgenuserevent",
+    "app_channelredirect",
     "app_chanspy",
     "app_dial",
     "app_exec",
@@ -96,6 +97,7 @@ MODULES: Final = (
     "res_pjsip_registrar",
     "res_pjsip_rfc3326",
     "res_pjsip_sdp_rtp",
+    "res_pjsip_refer",
     "res_pjsip_session",
     "res_rtp_asterisk",
     "res_sorcery_astdb",
@@ -238,6 +240,7 @@ _STATIC: Final = (
     "menu.conf",
     "message.conf",
     "phones.conf",
+    "transfer.conf",
 )
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
@@ -316,6 +319,8 @@ class PbxSettings:
     """Addresses or networks that the carrier's calls come from."""
     trunk_dtmf: str = "rfc4733"
     """PJSIP's `dtmf_mode`: `rfc4733`, `info`, `inband`, `auto`."""
+    trunk_shows_caller: bool = False
+    """Whether the carrier lets a call to a department show the number of the citizen who is put through."""
     ami_host: str = "127.0.0.1"
     sip_host: str = "0.0.0.0"  # noqa: S104  a desk phone must reach it; the demo and the tests give a loopback address
     asterisk_version: str = "22.0.0"
@@ -386,6 +391,8 @@ class _CentreView:
     departments: tuple[_DepartmentView, ...]
     blocked: str
     withheld: str
+    blind: str
+    back_s: int
     menus: tuple[_MenuView, ...]
     closed_menu: str
     messages: str
@@ -474,6 +481,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "queues": _queue_views(centres),
         "phones": _phone_views(centres, settings),
         "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
+        "connect": _Dialplan(dialplan.CONNECT_CODE),
         "talk_keys": [(code, key.value) for key, code in dialplan.TALK_CODES.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
@@ -726,6 +734,8 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
         blocked=centre.blocked.value,
         withheld=centre.withheld.value,
         holds=tuple(_hold_views(centre, settings)),
+        blind="yes" if centre.transfers.blind else "no",
+        back_s=centre.transfers.back_s,
     )
 
 

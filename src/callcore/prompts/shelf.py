@@ -104,9 +104,9 @@ CALLERS_KINDS: Final = (
 )
 """What callers hear: each has a text common to all centres, and a centre may have its own."""
 
-AGENTS_KINDS: Final = ("whisper", "no_emergency_call")
-"""What agents hear at a desk phone if their centre has words for it: before a caller is put through, and when 110, 118
-or 119 was dialled in vain."""
+AGENTS_KINDS: Final = ("whisper", "no_emergency_call", "put_through")
+"""What is said at the other end if the centre has words for it: to an agent before a caller is put through, and when
+110, 118 or 119 was dialled in vain; to a department before a caller is put through unasked."""
 
 OWN_KINDS: Final = (*AGENTS_KINDS, "abuse")
 """What is said only where a centre has words of its own for it, in the languages in which it has them. `abuse`: over a

@@ -26,7 +26,11 @@ CALLBACK = "callcore-callback"
 """Where an agent who has picked up for a call-back is put through to the citizen."""
 MESSAGE_ENDS = ".message.wav"
 """What stands behind a call's id in the name of its message's file."""
-SIDES = ("callcore-dial", "callcore-contact")
+TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"
+"""Where a caller is sent to ring a department, or to be in one bridge with it; and since when they are."""
+ON_HOLD = "CALLCORE_ONHOLD"
+"""`yes` on the channel of a caller whom an agent's phone holds."""
+SIDES = ("callcore-dial", "callcore-contact", "callcore-internal")
 """Where calls that are no arrivals are dialled."""
 
 WAITING_APPLICATION = "WaitForCondition"
@@ -63,6 +67,9 @@ TALK_CODES = {
 }
 """What an agent keys inside a talk behind `*`. The same codes may be dialled, as on a phone whose lit keys can't send
 digits during a call."""
+
+CONNECT_CODE = "35"
+"""What an agent keys behind `*` in a consult, to put the held caller through."""
 
 CALL_EVENTS = (
     "Newchannel",

@@ -21,6 +21,7 @@ from callcore.runtime.loop import Loop
 REASON_LONGEST = 20
 """Characters of a pause's reason."""
 _NUMBER = re.compile(r"\d{2,20}")
+_SHORT = re.compile(r"[0-9]{2,4}", re.ASCII)
 DECIDED_WITHIN_S = 2.0
 """Seconds. A decision takes a millisecond; it waits while the journal cannot be written."""
 
@@ -43,6 +44,7 @@ class StaffDesk:
             "agent_unlock": Command(Right.ACT_AGENTS, self._unlock, self._about),
             "agent_result": Command(Right.ACT_AGENTS, self._result, self._about),
             "agent_talk_key": Command(Right.ACT_AGENTS, self._talk_key, self._about),
+            "agent_transfer": Command(Right.ACT_AGENTS, self._transfer, self._about),
         }
 
     def _about(self, told: Mapping[str, Any]) -> About:
@@ -121,6 +123,16 @@ class StaffDesk:
             known = ", ".join(each.value for each in TalkKey)
             raise Refused(f"key は {known} のいずれかです / key is one of {known}") from None
         return await self._ask(i.TalkKeyed(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
+    async def _transfer(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`department`: its short number; none: who is being consulted. Done: Asterisk is asked; the board shows what
+        came of it."""
+        short = told.get("department") or None
+        if short is not None and not (isinstance(short, str) and _SHORT.fullmatch(short)):
+            raise Refused("部署は短縮番号で指定してください / give the department as its short number")
+        return await self._ask(
+            i.TransferAsked(at=self._now(), agent=self._agent(told), short=short, by=person.id)
+        )
 
     def _agent(self, told: Mapping[str, Any]) -> AgentId:
         name = str(told.get("agent") or "")

@@ -66,6 +66,15 @@ class TalkKeyIn(BaseModel):
     )
 
 
+class TransferIn(BaseModel):
+    department: str | None = Field(
+        None,
+        pattern=r"^[0-9]{2,4}$",
+        description="its short number, to be rung unasked where the centre allows it; null: who is being consulted",
+        examples=["11"],
+    )
+
+
 class DialIn(BaseModel):
     number: str = Field(
         pattern=r"^[0-9]{2,20}$", description="as it would be dialled", examples=["0975346111"]
@@ -267,6 +276,13 @@ def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     async def talk_key(request: Request, agent: AgentPath, body: TalkKeyIn) -> Response:
         """The same as that key on the agent's phone. What Asterisk makes of a recording is seen on the board."""
         return await on_agent(request, agent, "agent_talk_key", body.key, key=body.key)
+
+    @act("transfer", "取り次ぐ / Put the caller through")
+    @needs(Right.ACT_AGENTS)
+    async def transfer(request: Request, agent: AgentPath, body: TransferIn | None = None) -> Response:
+        """To the department that the agent is speaking with beside the talk, as *35 does; or unasked to another."""
+        department = None if body is None else body.department
+        return await on_agent(request, agent, "agent_transfer", department, department=department)
 
     @act("dial", "発信させる / Have an agent's phone call out")
     @needs(Right.ACT_AGENTS)

@@ -1,0 +1,226 @@
+"""What a citizen lives through who is held, and put through to a department, on a real Asterisk whose callcore is dead
+or, where the test beats its heart, alive: the phone's own transfer key sends REFER."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from callcore.domain.centre import Configuration, Outgoing, Transfers
+from tests.integration.test_dialplan_call import until_hears
+from tests.integration.test_dialplan_departments import files as departments
+from tests.integration.test_dialplan_outgoing import nothing_of_the_inside, ours
+from tests.support.centre import NUMBER
+from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
+from tests.support.sip import Call, comes_true, loudness, silent, tone
+
+CITY_HZ = 1000
+BLIND = Transfers(blind=True)
+
+
+def files(transfers: Transfers | None = None) -> Configuration:
+    found = departments(Outgoing(NUMBER, ring_s=5))
+    return replace(
+        found, centres=tuple(replace(each, transfers=transfers or Transfers()) for each in found.centres)
+    )
+
+
+@asynccontextmanager
+async def held(folder: Path, transfers: Transfers | None = None, **more: object) -> AsyncIterator[_Held]:
+    """A caller whom the first desk phone talks with, and holds."""
+    async with running_floor(folder, files(transfers), **more) as floor, floor.ami.beating():  # type: ignore[arg-type]
+        call, channel, leg = await floor.talk()
+        await leg.hold()
+        await floor.ami.event("Hold")
+        yield _Held(floor, call, channel, leg)
+
+
+class _Held:
+    def __init__(self, floor: Floor, call: Call, channel: str, leg: Call) -> None:
+        self.floor, self.call, self.channel, self.leg = floor, call, channel, leg
+
+    async def consult(self, code: str = "*511", *, answered: bool = True) -> tuple[Call, Call]:
+        """The phone's second leg, and the department's."""
+        asked = await self.floor.desks[0].call(code, tone(AGENT_HZ))
+        city = await self.floor.trunk.rings(1)
+        city.sound = tone(CITY_HZ)
+        await asked.until("ringing")
+        if answered:
+            city.answer()
+            await until_hears(asked, CITY_HZ)
+        return asked, city
+
+    async def back(self, after: int) -> None:
+        """In the waiting line again."""
+        await self.floor.ami.event("CallcoreHeld", after=after, Channel=self.channel)
+        await self.floor.ami.waiting(self.channel)
+        assert self.call.state == "up"
+
+    @property
+    def now(self) -> int:
+        return len(self.floor.ami.events)
+
+    async def together(self, city: Call) -> None:
+        await until_hears(self.call, CITY_HZ)
+        await until_hears(city, CALLER_HZ)
+
+
+async def test_a_caller_is_put_through_after_the_department_was_asked_and_ends_when_it_puts_down(
+    tmp_path: Path,
+) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult()
+        begun = await h.floor.ami.event("CallcoreSide")
+        assert begun["Beside"] == await h.floor.variable(h.channel, "CALLCORE_CALL")
+        answer = await h.leg.refer("*511", asked)
+        assert answer.status == 202
+        await h.together(city)
+        await comes_true(lambda: h.leg.referred == [100, 200], "NOTIFY 200")
+        for leg in (h.leg, asked):  # the phone puts down what Asterisk left it
+            if not leg.over:
+                leg.hang_up()
+        city.hang_up()
+        await h.call.until("bye")
+
+
+@pytest.mark.parametrize("ago", [1, 30])
+async def test_a_department_that_puts_down_at_once_was_no_help_and_the_caller_comes_back(
+    tmp_path: Path, ago: int
+) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult()
+        await h.leg.refer("*511", asked)
+        await h.together(city)
+        epoch = (await h.floor.ami.action("Getvar", Variable="EPOCH", Channel=h.channel))[0]["Value"]
+        await h.floor.ami.action(  # as callcore does
+            "Setvar", Channel=h.channel, Variable="CALLCORE_MOVED", Value=str(int(epoch) - ago)
+        )
+        seen = h.now
+        city.hang_up()
+        if ago == 1:
+            await h.back(seen)
+        else:
+            await h.call.until("bye")
+
+
+@pytest.mark.parametrize("end", ["answers", "busy", "rejects", "silent", "caller"])
+async def test_a_caller_who_is_passed_on_while_the_department_still_rings(tmp_path: Path, end: str) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult(answered=False)
+        assert (await h.leg.refer("*511", asked)).status == 202
+        await comes_true(lambda: h.leg.referred == [100, 200], "NOTIFY 200 while it rings")
+        # Not silence: the ringing tone of Japan, 400 Hz modulated by 15 Hz, 1 s on, 2 s off.
+        heard = await h.call.hears(3)
+        tones = [loudness(heard[at : at + 1600], 400) > 0.8 for at in range(0, len(heard), 1600)]
+        assert 4 <= sum(tones) <= 8, tones
+        seen = h.now
+        if end == "caller":
+            h.call.hang_up()
+            await city.until("cancelled")
+        elif end == "answers":
+            city.answer()
+            await h.together(city)
+            city.hang_up()
+            await h.back(seen)  # within back_s
+        else:
+            city.hang_up()
+            await h.back(seen)
+
+
+@pytest.mark.parametrize("end", ["answers", "busy", "silent", "closed", "nowhere", "not allowed", "caller"])
+async def test_a_caller_who_is_passed_on_unasked_reaches_the_department_or_comes_back(
+    tmp_path: Path, end: str
+) -> None:
+    transfers = Transfers() if end == "not allowed" else BLIND
+    async with held(tmp_path, transfers) as h:
+        seen = h.now
+        code = {"closed": "*521", "nowhere": "*599"}.get(end, "*511")
+        assert (await h.leg.refer(code)).status == 202
+        if code != "*511" or end == "not allowed":
+            await h.back(seen)
+            return
+        told = await h.floor.ami.event("CallcoreTransfer", after=seen)
+        assert told["Department"] == "oita-shimin"
+        city = await h.floor.trunk.rings(1)
+        assert city.invite is not None
+        assert f"sip:{NUMBER}@" in city.invite.get("from"), city.invite.get("from")
+        nothing_of_the_inside(ours(h.floor.trunk.messages))
+        assert not silent(await h.call.hears(1)), "the music goes on"
+        city.sound = tone(CITY_HZ)
+        if end == "answers":
+            city.answer()
+            await h.together(city)
+            assert h.leg.referred == [100, 183, 200]
+            city.hang_up()
+            await h.back(seen)  # within back_s
+        elif end == "busy":
+            city.hang_up()
+            await h.back(seen)
+            assert h.leg.referred == [100, 183, 200], "to the phone it looks like a success"
+        elif end == "silent":
+            await city.until("cancelled")
+            await h.back(seen)
+        else:
+            h.call.hang_up()
+            await city.until("cancelled")
+
+
+@pytest.mark.parametrize("end", ["department", "caller", "twice"])
+async def test_a_code_in_the_consult_puts_the_caller_through(tmp_path: Path, end: str) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult()
+        asked.press("*35")
+        await h.together(city)
+        for leg in (h.leg, asked):
+            await leg.until("bye")
+        if end == "caller":
+            h.call.hang_up()
+            await city.until("bye")
+            return
+        seen = h.now
+        city.hang_up()
+        await h.back(seen)  # within back_s
+        if end == "twice":
+            await h.floor.offer(h.channel, "2.1", "oita-p1")
+            leg = await h.floor.desks[0].rings(2)
+            leg.answer()
+            await until_hears(leg, CALLER_HZ)
+
+
+async def test_a_phone_that_puts_the_held_caller_down_in_a_consult_sends_the_caller_to_the_head_of_the_line(
+    tmp_path: Path,
+) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult()
+        seen = h.now
+        h.leg.hang_up()
+        await h.back(seen)
+        assert asked.state == city.state == "up", "the consult goes on"
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_phone_that_puts_down_a_held_caller_with_no_consult(tmp_path: Path, told: bool) -> None:
+    async with held(tmp_path) as h:
+        if told:  # by callcore
+            await h.floor.ami.action("Setvar", Channel=h.channel, Variable="CALLCORE_ONHOLD", Value="yes")
+        seen = h.now
+        h.leg.hang_up()
+        if told:
+            await h.back(seen)
+        else:
+            await h.call.until("bye")
+
+
+async def test_a_department_that_puts_down_in_the_consult_leaves_the_caller_held(tmp_path: Path) -> None:
+    async with held(tmp_path) as h:
+        asked, city = await h.consult()
+        city.hang_up()
+        await asked.until("bye")
+        await h.leg.resume()
+        await until_hears(h.call, AGENT_HZ)
+        h.leg.hang_up()
+        await h.call.until("bye")
