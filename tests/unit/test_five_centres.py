@@ -19,7 +19,7 @@ import pytest
 from callcore.centres import load, read
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain.centre import Cause, Centre, Choice, Configuration
 from callcore.domain.hours import policy
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.stages import Device, Outcome
@@ -236,6 +236,45 @@ def test_the_year_that_begins_today_agrees_with_two_holiday_libraries(name: str)
         assert jpholiday.is_holiday(day) is (day in other), day
         if name != "ageo":
             assert (day.isoformat() in kept) is (day in other), day
+
+
+@pytest.mark.parametrize("name", CENTRES)
+def test_who_waits_in_any_of_the_five_hears_place_and_wait_and_beyond_the_agents_may_choose(
+    name: str,
+) -> None:
+    centre = centre_of(name)
+    (queue,) = centre.queues
+    assert queue.comfort is not None and queue.comfort.place and queue.comfort.wait
+    (menu,) = (menu for menu in centre.menus if menu.id == f"{name}-full")
+    assert menu.keys[0].choice is Choice.WAIT
+    beyond = [(rule.cause, rule.limit) for rule in queue.overflow if rule.menu == menu.id]
+    lines = [(Cause.LINES, 0)]
+    assert beyond == (lines if name == "izunokuni" else [(Cause.NO_AGENT, 0), (Cause.PER_AGENT, 1)])
+
+
+@pytest.mark.parametrize("on_duty", [0, 1, 3])
+def test_oita_answers_by_voice_who_comes_when_as_many_wait_as_agents_are_on_duty(on_duty: int) -> None:
+    desk = Desk()
+    at = instant(date(2026, 11, 20), "10:00:00")
+    desk.tell(
+        i.RunBegins(at=at, run=1, software="t", configuration=Configuration("oita", (centre_of("oita"),)))
+    )
+    desk.tell(i.Snapshot(at=at, node=NODE, first=True, channels=(), devices=(), members=()))
+    for n in range(1, on_duty + 1):
+        phone = PhoneId(f"oita-p{n}")
+        desk.tell(i.SignInAsked(at=at, agent=AgentId(f"100{n}"), phone=phone, channel="x", verified=True))
+        desk.tell(i.DeviceReported(at=at, phone=phone, device=Device.BUSY))
+    for n in range(1, on_duty + 2):
+        name = f"c{n}"
+        desk.tell(
+            i.ChannelArrived(
+                at=at, node=NODE, channel=ChannelId(name), name=name, number="0975105151", caller=None
+            )
+        )
+        desk.tell(i.AdmissionDecided(at=at, call=CallId(name), open=True, source="pushed"))
+        desk.tell(i.CallerHeld(at=at, call=CallId(name)))
+    led = [effect for effect in desk.effects if isinstance(effect, e.LeadAside)]
+    assert [(each.call, each.menu) for each in led] == [(f"c{on_duty + 1}", "oita-full")]
 
 
 def test_a_third_caller_of_izunokuni_finds_both_lines_taken() -> None:
