@@ -28,7 +28,9 @@ from tests.support import audio
 from tests.support.floor import Floor, running_floor
 from tests.support.sip import Call, decoded
 
-REFUSALS = {kind: audio.speech_like(91 + n, 1.2) for n, kind in enumerate(("blocked", "withheld"))}
+REFUSALS = {
+    kind: audio.speech_like(91 + n, 1.2) for n, kind in enumerate(("blocked", "withheld", "outsider"))
+}
 SALT = "0" * 16
 CALLER = "09012345678"
 
@@ -38,6 +40,7 @@ def centre_file(
     *,
     blocked: Unwelcome = Unwelcome.ANNOUNCE,
     withheld: Unwelcome = Unwelcome.ANNOUNCE,
+    only_from: tuple[str, ...] = (),
     menus: bool = False,
 ) -> Configuration:
     configuration = menu_centre(weekly)
@@ -46,6 +49,7 @@ def centre_file(
     oita = replace(
         oita, announcements=(*oita.announcements, *told), blocked=blocked, withheld=withheld, closed_menu=None
     )
+    oita = replace(oita, only_from=only_from)
     if not menus:
         oita = replace(oita, menus=(), numbers=(replace(oita.numbers[0], menu=None),))
     return replace(configuration, centres=(oita, beppu))
@@ -280,6 +284,30 @@ async def test_without_words_for_it_nobody_is_refused(tmp_path: Path) -> None:
         await list_caller(floor, time.time() + 600)
         _, channel = await floor.caller()
         assert (await decision(floor, channel))[0] == "open"
+
+
+async def test_a_line_for_few_takes_their_calls_and_tells_others_twice_without_a_key_to_a_person(
+    tmp_path: Path,
+) -> None:
+    configuration = centre_file(only_from=("09087654321", CALLER))
+    async with running_floor(tmp_path, configuration, phones=0) as floor, floor.ami.beating():
+        make_sounds(tmp_path)
+        for number in (CALLER, "+819087654321"):
+            floor.trunk.user = number
+            call, channel = await floor.waiting_caller()
+            assert (await decision(floor, channel))[0] == "open", number
+            call.hang_up()
+        floor.trunk.user = CALLER[1:]  # a part of one that may call
+        call, channel = await floor.caller()
+        assert await decision(floor, channel) == ("blocked", "outsider")
+        withholds(floor, "Coin line/payphone")
+        _, other = await floor.caller()
+        assert await decision(floor, other) == ("blocked", "outsider")
+        await call.until("up")
+        call.press("9")
+        await call.until("bye")
+        assert refusals(call, "outsider") == 2
+        assert "callcore-insisted" not in str(floor.pbx.cel())
 
 
 async def test_out_of_hours_and_in_an_emergency_a_listed_caller_hears_what_everybody_hears(

@@ -286,7 +286,7 @@ class Source:
             at=self.at,
             call=self._open_call(floor, a),
             open=b % 4 != 0,
-            source=_pick(("pushed", "listed", "withheld"), c),
+            source=_pick(("pushed", "listed", "withheld", "outsider"), c),
             emergency=b % 8 == 0,
             blocked=b % 8 == 4 or b % 16 == 0,
         )

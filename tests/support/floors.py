@@ -221,7 +221,7 @@ class Desk:
         caller: str | None = "0312345678",
         blocked: str | None = None,
     ) -> CallId:
-        """`blocked`: by which rule the dialplan refused the caller, `listed` or `withheld`."""
+        """`blocked`: by which rule the dialplan refused the caller: `listed`, `withheld` or `outsider`."""
         self.tell(
             i.ChannelArrived(
                 at=self.at(s),

@@ -252,6 +252,17 @@ def test_who_waits_in_any_of_the_five_hears_place_and_wait_and_beyond_the_agents
     assert beyond == (lines if name == "izunokuni" else [(Cause.NO_AGENT, 0), (Cause.PER_AGENT, 1)])
 
 
+def test_the_portal_takes_calls_from_the_free_dial_alone_which_dials_it_by_a_short_number_in_its_hours() -> (
+    None
+):
+    portal, sogo = centre_of("portal"), centre_of("sogo")
+    assert sogo.outgoing is not None
+    assert portal.only_from == (sogo.outgoing.number,)
+    (desk,) = sogo.departments
+    assert (desk.short, desk.number) == ("90", portal.numbers[0].digits)
+    assert [desk.calendar.windows(day) for day in YEAR] == [portal.calendar.windows(day) for day in YEAR]
+
+
 @pytest.mark.parametrize("on_duty", [0, 1, 3])
 def test_oita_answers_by_voice_who_comes_when_as_many_wait_as_agents_are_on_duty(on_duty: int) -> None:
     desk = Desk()

@@ -99,6 +99,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "pause_after_misses": (centre(pause_after_misses=0), "oita 運用: pause_after_misses 3 → 0"),
     "blocked": (centre(blocked=Unwelcome.ANNOUNCE), "oita 迷惑電話: blocked serve → announce"),
     "withheld": (centre(withheld=Unwelcome.ANNOUNCE), "oita 迷惑電話: withheld serve → announce"),
+    "only_from": (centre(only_from=("0312345678",)), "oita 迷惑電話: only_from – → 0312345678"),
     "time_zone": (hours(zone="Asia/Kathmandu"), "oita センター: time_zone Asia/Tokyo → Asia/Kathmandu"),
     "monday": (
         hours(weekly=(HALF_DAY, *OITA.calendar.weekly[1:])),

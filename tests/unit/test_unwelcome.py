@@ -294,6 +294,23 @@ def test_whether_a_number_is_withheld_the_dialplan_alone_tells() -> None:
     assert len(differed(other)) == 1, "that centre serves them"
 
 
+def test_a_line_for_few_refuses_others_and_whoever_was_judged_wrongly_is_noticed() -> None:
+    d = Desk().begin(configuration(replace(centre(1), only_from=("0500000178",))))
+    d.arrive(10, "c1", caller="+81500000178")
+    d.arrive(11, "c2", blocked="outsider")
+    d.arrive(12, "c3", blocked="outsider", caller=None)
+    assert differed(d) == []
+    d.hang_up(13, "c2")
+    d.tell(i.ChannelGone(at=d.at(14), channel=ChannelId("c3"), cause=16))
+    assert d.outcomes() == {"c2": "blocked", "c3": "blocked"}
+    d.arrive(20, "c4")
+    d.arrive(21, "c5", blocked="outsider", caller="0500000178")
+    assert [open_ for open_, _ in differed(d)] == [True, False]
+    other = desk()
+    other.arrive(10, blocked="outsider")
+    assert len(differed(other)) == 1, "that centre serves everybody"
+
+
 @pytest.mark.parametrize("blocked", [None, "listed"])
 def test_just_around_a_change_of_the_list_either_is_right(blocked: str | None) -> None:
     d = desk()

@@ -240,6 +240,8 @@ def problems(folder: Path, table: str) -> str:
         ('[unwelcome]\nwithheld = ""\n', '"withheld" is empty'),
         ("[unwelcome]\nblocked = true\n", '"blocked"'),
         ('[unwelcome]\nblocket = "announce"\n', '"blocket"'),
+        ('[unwelcome]\nonly_from = "0312345678"\n', '"only_from"'),
+        ('[unwelcome]\nonly_from = ["sogo"]\n', '"sogo" can\'t be read as a telephone number'),
         ('[[unwelcome]]\nblocked = "announce"\n', "unwelcome"),
     ],
 )
@@ -250,7 +252,8 @@ def test_a_wrong_rule_about_callers_is_shown_with_its_line(tmp_path: Path, table
 
 
 def test_a_centre_that_says_nothing_serves_everybody_and_needs_no_words() -> None:
-    for centre in read(PROJECT / "centres").centres:
+    for centre in (each for each in read(PROJECT / "centres").centres if each.id != "portal"):
+        assert centre.only_from == ()
         assert (centre.blocked, centre.withheld) == (Unwelcome.SERVE, Unwelcome.SERVE)
         assert not {"blocked", "withheld"} & {each.kind for each in centre.announcements}
 
@@ -261,6 +264,15 @@ def test_a_centre_that_announces_has_the_common_words_in_each_of_its_languages(t
     told = {each.language: each.sound for each in centre.announcements if each.kind == "blocked"}
     assert told == {language: f"{language}/blocked" for language in centre.languages}
     assert "withheld" not in {each.kind for each in centre.announcements}
+
+
+def test_a_line_for_few_needs_words_of_its_own_for_everybody_else(tmp_path: Path) -> None:
+    (tmp_path / "oita.toml").write_text(
+        OITA + '[unwelcome]\nonly_from = ["+81312345678"]\n', encoding="utf-8"
+    )
+    with pytest.raises(CentreFileErrors, match="the announcement outsider has no text"):
+        load(tmp_path, PROJECT / "ivr_prompts")
+    assert read(tmp_path).centres[0].only_from == ("0312345678",)
 
 
 def test_filipino_has_the_english_words_until_it_is_recorded(tmp_path: Path) -> None:
@@ -281,6 +293,7 @@ def announcing() -> Configuration:
     configuration = small_centre()
     oita, beppu = configuration.centres
     words = Announcement("blocked", "ja", "…", "ja/blocked")
+    oita = replace(oita, only_from=("0312345678", "110"))
     oita = replace(oita, blocked=Unwelcome.ANNOUNCE, announcements=(*oita.announcements, words))
     return replace(configuration, centres=(oita, beppu))
 
@@ -290,6 +303,7 @@ def test_the_rules_the_salt_and_the_words_are_rendered() -> None:
     for wanted in (
         "CALLCORE_BLOCKED_oita = announce",
         "CALLCORE_WITHHELD_oita = serve",
+        "CALLCORE_ONLYFROM_oita = ,0312345678,110,",
         "CALLCORE_BLOCKED_beppu = serve",
         "CALLCORE_SOUND_oita_blocked_ja = callcore/ja/blocked",
         f"CALLCORE_SALT = {'0' * 16}",

@@ -31,6 +31,7 @@ from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
 from callcore.centres.staff import read_staff
+from callcore.domain.blocked import plain
 from callcore.domain.centre import (
     TONGUES,
     Agent,
@@ -51,8 +52,8 @@ KINDS = ("recording_notice", "greeting", "closed", "apology")
 """The announcements that each centre must have in each of its languages, its own or the common one."""
 OVERFLOW_KIND = "overflow"
 """One more, for a centre with a rule that announces."""
-BLOCKED_KIND, WITHHELD_KIND = "blocked", "withheld"
-"""Likewise for a centre that refuses listed callers, and those who withhold their number."""
+BLOCKED_KIND, WITHHELD_KIND, OUTSIDER_KIND = "blocked", "withheld", "outsider"
+"""Likewise for a centre that refuses listed callers, those who withhold their number, and all but a few numbers."""
 RESERVED = (shelf.COMMON, shelf.MUSIC, *LANGUAGES)
 """Folders beside the centres' own below the sounds folder."""
 
@@ -235,12 +236,13 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     transfers = read_transfers(top)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     departments = read_departments(top.tables("departments"), centre_id, calendar, phones, taken, today)
-    blocked, withheld = _unwelcome(top.table("unwelcome", required=False))
+    blocked, withheld, only_from = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
     comforts = tuple(dict.fromkeys(k for q in queues if q.comfort is not None for k in q.comfort.say))
     wanted: tuple[str, ...] = (*KINDS, OVERFLOW_KIND) if announces else KINDS
     wanted += (BLOCKED_KIND,) if blocked is Unwelcome.ANNOUNCE else ()
     wanted += (WITHHELD_KIND,) if withheld is Unwelcome.ANNOUNCE else ()
+    wanted += (OUTSIDER_KIND,) if only_from else ()
     wanted += menus.kinds + comforts
     told = announcements.read_announcements(
         top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
@@ -274,6 +276,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         callers=callers,
         blocked=blocked,
         withheld=withheld,
+        only_from=only_from,
         staff=staff,
         test_numbers=test_numbers,
         outgoing=outgoing,
@@ -292,14 +295,27 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     return Page(top.sheet, centre, tuple(reaches))
 
 
-def _unwelcome(table: Table) -> tuple[Unwelcome, Unwelcome]:
-    """What becomes of listed callers, and of those who withhold their number."""
+def _unwelcome(table: Table) -> tuple[Unwelcome, Unwelcome, tuple[str, ...]]:
+    """What becomes of listed callers, and of those who withhold their number; and the only numbers that are served."""
     rules = tuple(each.value for each in Unwelcome)
     blocked, withheld = (
         Unwelcome(table.choice(key, rules, Unwelcome.SERVE.value)) for key in ("blocked", "withheld")
     )
+    served = []
+    for n, written in enumerate(table.texts("only_from", 'only_from = ["0500000178"]', ())):
+        number = plain(written) if _CALLER.fullmatch(written) else None
+        if number is None:
+            table.sheet.wrong(
+                table.at("only_from", n),
+                f"「{written}」は電話番号として読めません",
+                f'"{written}" can\'t be read as a telephone number',
+                '半角数字 3～20 桁、先頭に + も使えます。例: only_from = ["0500000178"]',
+                '3 to 20 digits, + may stand first, e.g. only_from = ["0500000178"]',
+            )
+        else:
+            served.append(number)
     table.close()
-    return blocked, withheld
+    return blocked, withheld, tuple(dict.fromkeys(served))
 
 
 def _zone(head: Table) -> str:

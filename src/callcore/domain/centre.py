@@ -476,6 +476,8 @@ class Centre:
     """Of callers on the centre's list."""
     withheld: Unwelcome = Unwelcome.SERVE
     """Of callers who withhold their number (非通知)."""
+    only_from: tuple[str, ...] = ()
+    """The callers' numbers, as `domain.blocked.plain` gives them, that are served; none: everybody's."""
     phrases: tuple[tuple[str, str], ...] = ()
     """Languages whose callers hear numbers, times and dates in another one: (language, its substitute)."""
     menus: tuple[Menu, ...] = ()

@@ -13,7 +13,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import outcome_at_end, reason_of_end
 from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
-from callcore.domain.blocked import PUSH_SETTLES_S
+from callcore.domain.blocked import PUSH_SETTLES_S, plain
 from callcore.domain.blocked import found as unwelcome
 from callcore.domain.call import Call, Leg
 from callcore.domain.callback import SAFE_S, Callback, CallbackState
@@ -858,7 +858,7 @@ def admit(
     """Write down what the dialplan decided, and whether the calendar agrees for the instant of arrival.
 
     `emergency`: it decided so because of an emergency closure; `blocked`: it was open, and the centre's rule about this
-    caller refused (`source`: `listed` or `withheld`). Whether the list agrees is written down as well."""
+    caller refused (`source`: `listed`, `withheld` or `outsider`). Whether the list agrees is written down as well."""
     centre = turn.floor.centres.get(call.centre)
     known = turn.floor.emergencies.get(call.centre)
     told = f"({source})"
@@ -920,6 +920,7 @@ def admit(
 _REFUSED_BY: Mapping[str | None, str] = {
     "listed": "迷惑電話の一覧にある発信者 / the caller is on the list of unwelcome callers",
     "withheld": "非通知 / the number is withheld",
+    "outsider": "この番号を利用できる発信者ではない / the caller is none of those who may call this number",
     None: "発信者による拒否 / refused by the rule about this caller",
 }
 
@@ -929,14 +930,23 @@ def _against_the_list(
 ) -> str | None:
     """Why what the dialplan did with this caller is not what the centre's rules and list say; None: it is.
 
-    `refused_by`: `listed`, `withheld`, another word where CEL told it; None: it let the caller in. Whether a number is
-    withheld, or there is none at a payphone, the dialplan alone can tell. What is found afterwards (`reconstructed`)
-    may have been refused by an entry that has ended since.
+    `refused_by`: `listed`, `withheld`, `outsider`, another word where CEL told it; None: it let the caller in. Whether
+    a number is withheld, or there is none at a payphone, the dialplan alone can tell. What is found afterwards
+    (`reconstructed`) may have been refused by an entry that has ended since.
     """
     announces = centre.blocked is Unwelcome.ANNOUNCE
-    rules = {"listed": announces, "withheld": centre.withheld is Unwelcome.ANNOUNCE}
+    rules = {
+        "listed": announces,
+        "withheld": centre.withheld is Unwelcome.ANNOUNCE,
+        "outsider": bool(centre.only_from),
+    }
     if refused_by is not None and not rules.get(refused_by, any(rules.values())):
         return "センターの規則では拒否しない / the centre's rule does not refuse this caller"
+    of_few = not centre.only_from or plain(call.caller.text) in centre.only_from
+    if refused_by == "outsider" and of_few and not reconstructed:
+        return "利用できる発信者を拒否した / refused, but the caller may call this number"
+    if refused_by is None and not of_few and not reconstructed:
+        return "利用できない発信者を通した / let in, but the caller may not call this number"
     changed_at = floor.lists_changed.get(centre.id)
     if changed_at is not None and abs(call.arrived_at - changed_at) <= seconds(PUSH_SETTLES_S):
         return None

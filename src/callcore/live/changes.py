@@ -55,6 +55,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("centre", "name"): (DIALPLAN,),
     ("unwelcome", "blocked"): (DIALPLAN,),
     ("unwelcome", "withheld"): (DIALPLAN,),
+    ("unwelcome", "only_from"): (DIALPLAN,),
     **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
     ("outgoing", WHOLE): (DIALPLAN,),
     ("destination", WHOLE): (DIALPLAN,),
@@ -246,7 +247,11 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "attempts": str(centre.callbacks.attempts),
             "distance_s": str(centre.callbacks.distance_s),
         },
-        ("unwelcome", ""): {"blocked": centre.blocked.value, "withheld": centre.withheld.value},
+        ("unwelcome", ""): {
+            "blocked": centre.blocked.value,
+            "withheld": centre.withheld.value,
+            "only_from": ", ".join(centre.only_from),
+        },
         ("staff", ""): {
             "pause_after_misses": str(centre.pause_after_misses),
             "second_sign_in": centre.staff.second_sign_in.value,

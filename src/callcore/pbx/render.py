@@ -393,6 +393,8 @@ class _CentreView:
     withheld: str
     blind: str
     back_s: int
+    only_from: _Dialplan
+    """A comma before each number; empty: everybody is served."""
     menus: tuple[_MenuView, ...]
     closed_menu: str
     messages: str
@@ -736,6 +738,9 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
         holds=tuple(_hold_views(centre, settings)),
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
+        only_from=_Dialplan(
+            "".join(f",{_match(_DIGITS, 'caller / 発信番号', each)}" for each in centre.only_from)
+        ),
     )
 
 
