@@ -295,6 +295,122 @@ def test_periods_yearly_hours_and_holidays_like_sundays_are_understood(desk: Des
     assert (plain.holiday_windows, plain.periods, plain.close_at_once) == ((), (), False)
 
 
+FRAME = """\
+[hours.frame]
+monday = ["08:00-20:00"]
+tuesday = ["08:00-20:00"]
+wednesday = ["08:00-20:00"]
+thursday = ["08:00-20:00"]
+friday = ["08:00-20:00"]
+sunday = ["09:00-17:00"]
+
+[hours.weekly]
+"""
+
+
+def framed(more: str, holidays: str = "sunday") -> str:
+    """`GOOD` with a frame in which Saturdays are closed."""
+    hours = f'[hours]\nholidays = "{holidays}"\n\n{more}\n{FRAME}sunday = ["09:00-17:00"]\n'
+    return GOOD.replace('saturday = ["22:00-24:00"]\n', "").replace("[hours.weekly]\n", hours)
+
+
+@pytest.mark.parametrize(
+    ("more", "when", "frame"),
+    [
+        ('[[hours.days]]\ndate = 2026-10-05\nreason = "r"\nwindows = ["08:00-20:00"]', None, None),
+        (
+            '[[hours.days]]\ndate = 2026-10-05\nreason = "r"\nwindows = ["08:00-20:30"]',
+            "2026-10-05: 08:00-20:30",
+            "08:00-20:00",
+        ),
+        (
+            '[[hours.days]]\ndate = 2026-10-12\nreason = "r"\nwindows = ["09:00-18:00"]',  # a holiday
+            "2026-10-12: 09:00-18:00",
+            "09:00-17:00",
+        ),
+        (
+            '[[hours.days]]\ndate = 2026-10-03\nreason = "r"\nwindows = ["09:00-10:00"]',
+            "2026-10-03: 09:00-10:00",
+            "closed",
+        ),
+        # Monday to Friday, a holiday among them
+        (
+            '[[hours.periods]]\nfirst = 2026-10-05\nlast = 2026-10-09\nreason = "r"\nwindows = ["08:00-20:00"]',
+            None,
+            None,
+        ),
+        (
+            '[[hours.periods]]\nfirst = 2026-10-05\nlast = 2026-10-11\nreason = "r"\nwindows = ["09:00-17:00"]',
+            "saturday: 09:00-17:00",
+            "closed",
+        ),
+        (
+            '[[hours.periods]]\nfirst = 2026-10-05\nlast = 2026-12-31\nreason = "r"\n'
+            'weekly = { friday = ["07:00-12:00"] }',
+            "friday: 07:00-12:00",
+            "08:00-20:00",
+        ),
+        (
+            '[[hours.yearly]]\nfirst = "01-04"\nlast = "03-31"\nreason = "r"\nweekly = { sunday = ["09:00-17:30"] }',
+            "sunday: 09:00-17:30",
+            "09:00-17:00",
+        ),
+    ],
+)
+def test_what_opens_outside_the_contracts_frame_is_refused(
+    desk: Desk, more: str, when: str | None, frame: str | None
+) -> None:
+    desk.write(framed(more))
+    if when is None:
+        centres.read(desk.folder, today=TODAY)
+        return
+    with pytest.raises(centres.CentreFileErrors) as raised:
+        centres.read(desk.folder, today=TODAY)
+    (told,) = raised.value.texts("en")
+    assert f"{when} is outside the contract's frame ({frame})" in told
+    assert "契約の枠" in raised.value.texts("ja")[0]
+
+
+def test_the_week_itself_must_lie_in_the_frame_and_on_a_closed_holiday_there_is_none(desk: Desk) -> None:
+    narrow = framed("").replace("08:00-20:00", "08:30-17:00")
+    desk.write(narrow)
+    with pytest.raises(centres.CentreFileErrors, match="monday: 13:00-18:00:30 is outside"):
+        centres.read(desk.folder, today=TODAY)
+    holiday = '[[hours.days]]\ndate = 2026-10-12\nreason = "r"\nwindows = ["09:00-10:00"]'
+    desk.write(framed(holiday, "closed"))
+    with pytest.raises(centres.CentreFileErrors, match="2026-10-12: 09:00-10:00 is outside"):
+        centres.read(desk.folder, today=TODAY)
+
+
+def test_a_holiday_that_opens_inside_a_closing_is_pointed_out(desk: Desk) -> None:
+    days = '[[hours.days]]\ndate = 2027-01-01\nreason = "元日"\n'
+
+    def warned(text: str) -> list[str]:
+        desk.write(text)
+        return [each.what_en for each in centres.look(desk.folder, desk.sounds, today=TODAY)[1]]
+
+    told = warned(framed(""))
+    assert told == ['2027-01-01 (元日) lies in "年末年始" and opens with the hours of a public holiday']
+    assert warned(framed("", "closed")) == []
+    assert warned(framed(days))[0].startswith("2028-01-01")
+
+
+def test_staffing_levels_are_in_order_and_the_phones_that_they_lack_are_told(desk: Desk) -> None:
+    def level(name: str, seats: int, first: str) -> str:
+        return f'\n[[staffing]]\nname = "{name}"\nseats = {seats}\nfirst = {first}\n'
+
+    desk.write(GOOD + level("体制2", 9, "2027-01-01") + level("体制1", 1, "2026-04-01"))
+    found, warnings = centres.look(desk.folder, desk.sounds, today=TODAY)
+    assert [each.name for each in found.centres[0].staffing] == ["体制1", "体制2"]
+    assert [each.what_en for each in warnings] == ['"体制2" has 9 seats, and there are 1 phones']
+    over = centres.look(desk.folder, desk.sounds, today=date(2030, 1, 1))[1]
+    assert len(over) == 1, "what is over needs no phones"
+    desk.write(GOOD + level("体制1", 9, "2026-04-01") + level("体制1", 0, "2026-04-01"))
+    with pytest.raises(centres.CentreFileErrors) as raised:
+        centres.read(desk.folder, today=TODAY)
+    assert len(raised.value.texts("en")) == 3, "the name, the day and the seats"
+
+
 SEASONS_WRONG = {
     "a rule that is not": (
         'holidays = "sunday"',

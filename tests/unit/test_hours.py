@@ -73,7 +73,7 @@ def test_a_caller_a_tenth_of_a_second_around_opening_and_closing(
         ("2026-05-06T10:00:00", "祝日: 憲法記念日 振替休日", "2026-05-07T08:30:00"),
         ("2026-12-29T10:00:00", "年末年始", "2027-01-04T08:30:00"),
         ("2026-12-31T23:59:59", "年末年始", "2027-01-04T08:30:00"),
-        ("2027-01-01T10:00:00", "年末年始", "2027-01-04T08:30:00"),
+        ("2027-01-01T10:00:00", "祝日: 元日", "2027-01-04T08:30:00"),
         ("2029-01-03T10:00:00", "年末年始", "2029-01-04T08:30:00"),
         ("2026-11-21T10:00:00", "定休日", "2026-11-24T08:30:00"),
         ("2026-11-23T10:00:00", "祝日: 勤労感謝の日", "2026-11-24T08:30:00"),
@@ -140,7 +140,8 @@ RANKED = Calendar(
     ("day", "rule", "opens"),
     [
         ("2027-02-11", Rule.SPECIAL, 9),  # a one-off day goes before the holiday and the period
-        ("2027-01-01", Rule.CLOSING, None),  # closed at the year's end, although holidays have hours
+        ("2027-01-01", Rule.HOLIDAY, 10),  # a holiday goes before the closing at the year's end
+        ("2027-01-02", Rule.CLOSING, None),  # which goes before the busy season
         ("2027-01-20", Rule.CLOSING, None),  # a closing of some days goes before the period that holds them
         ("2027-01-11", Rule.HOLIDAY, 10),  # a holiday goes before the busy season
         ("2027-01-15", Rule.PERIOD, 17),  # this year's period goes before the season of every year

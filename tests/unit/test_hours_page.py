@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from callcore.centres import read
-from callcore.centres.month import WIDTH, NotUnderstood, answer, instant_of, month_of, page
+from callcore.centres.month import WIDTH, NotUnderstood, answer, instant_of, month_json, month_of, page
 from callcore.centres.problems import Language
 from callcore.cli import app
 from callcore.domain.centre import Centre, Configuration
@@ -78,6 +78,17 @@ def test_the_page_is_there_in_english() -> None:
     assert "Open on 30 days, closed on 0" in text
 
 
+def test_the_staffing_levels_of_the_month_stand_below_with_their_first_days() -> None:
+    assert "体制: 体制1(100 席) 9月1日から" in printed("sogo") and "体制2" not in printed("sogo")
+    assert "Staffing level: 体制2 (150 seats) from 01 Jan" in printed("sogo", date(2027, 1, 1), "en")
+    assert "体制:" not in printed("sogo", date(2026, 3, 1)), "before the first"
+    configuration, sogo = shipped("sogo")
+    sogo = replace(sogo, staffing=(*sogo.staffing[:1], replace(sogo.staffing[1], first="2026-09-16")))
+    found = [day["staffing"]["seats"] for day in month_json(sogo, SEPTEMBER)["days"]]
+    assert found == [100] * 15 + [150] * 15
+    assert configuration.centres[0].staffed(SEPTEMBER) is None, "a centre without"
+
+
 def test_a_break_both_openings_and_an_end_at_once_are_shown() -> None:
     lunch = ((Window(30_600, 43_200), Window(46_800, 64_800)),) * 7
     text = printed("oita", weekly=lunch, close_at_once=True)
@@ -133,6 +144,7 @@ def test_a_year_far_ahead_has_its_own_holidays(city: CliRunner) -> None:
         "windows": [],
         "rule": "holiday",
         "reason": {"ja": "祝日: 憲法記念日", "en": "public holiday: 憲法記念日"},
+        "staffing": None,
     }
     assert month["days"][0]["windows"] == ["08:30-18:00"]
 

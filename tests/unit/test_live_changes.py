@@ -24,6 +24,7 @@ from callcore.domain.centre import (
     Phone,
     Queue,
     Rung,
+    StaffingLevel,
     Unwelcome,
 )
 from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
@@ -100,6 +101,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "blocked": (centre(blocked=Unwelcome.ANNOUNCE), "oita 迷惑電話: blocked serve → announce"),
     "withheld": (centre(withheld=Unwelcome.ANNOUNCE), "oita 迷惑電話: withheld serve → announce"),
     "only_from": (centre(only_from=("0312345678",)), "oita 迷惑電話: only_from – → 0312345678"),
+    "staffing": (centre(staffing=(StaffingLevel("体制1", 12, "2026-04-01"),)), "oita 体制 体制1: 追加 12"),
     "time_zone": (hours(zone="Asia/Kathmandu"), "oita センター: time_zone Asia/Tokyo → Asia/Kathmandu"),
     "monday": (
         hours(weekly=(HALF_DAY, *OITA.calendar.weekly[1:])),

@@ -158,7 +158,7 @@ def test_random_keys_always_come_to_an_end(seed: int) -> None:
     """The rendered menus, walked as the dialplan walks them: every way ends within the bound of all questions."""
     chance = random.Random(seed)
     found = read(PROJECT / "centres")
-    site = chance.choice([each for each in found.centres])
+    site = chance.choice(found.centres)
     menus = {menu.id: menu for menu in site.menus}
     starts = [
         *((number.menu, "agent") for number in site.numbers),

@@ -218,17 +218,14 @@ def _missing(top: Table, language: str, lacking: list[tuple[str, shelf.Fault]], 
 
 def _warn(top: Table, language: str, other: str, kinds: list[str]) -> None:
     listed = ", ".join(kinds)
-    top.sheet.warnings.append(
-        Problem(
-            top.sheet.file,
-            top.sheet.lines.of(("centre", "substitutes", language)),
-            f"言語「{language}」は、次の案内を「{other}」の音声で流します: {listed}",
-            f'callers of the language "{language}" hear "{other}" for: {listed}',
-            f"録音を callcore prompts use で入れ、callcore apply で切り替えます"
-            f"(名前は callcore prompts list --language {language})",
-            f"bring recordings in with callcore prompts use (names: callcore prompts list --language {language}); "
-            "each takes its place with callcore apply",
-        )
+    top.sheet.warn(
+        ("centre", "substitutes", language),
+        f"言語「{language}」は、次の案内を「{other}」の音声で流します: {listed}",
+        f'callers of the language "{language}" hear "{other}" for: {listed}',
+        f"録音を callcore prompts use で入れ、callcore apply で切り替えます"
+        f"(名前は callcore prompts list --language {language})",
+        f"bring recordings in with callcore prompts use (names: callcore prompts list --language {language}); "
+        "each takes its place with callcore apply",
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from callcore.centres.holidays import public_holidays
-from callcore.centres.sheet import Once, Table
-from callcore.domain.hours import Calendar, Period, SpecialDay, Week, Window, YearlyRange
+from callcore.centres.sheet import Once, Table, shown
+from callcore.domain.hours import Calendar, Period, Rule, SpecialDay, Week, Window, YearlyRange
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CLOSED, OPEN = "closed", "open"
@@ -32,17 +34,20 @@ def read_hours(
             'e.g. monday = ["08:30-18:00"]',
         )
     yearly = []
-    for entry in hours.tables("yearly"):
+    yearly_tables = hours.tables("yearly")
+    for entry in yearly_tables:
         first, last = entry.month_day("first", "12-29"), entry.month_day("last", "01-03")
         yearly.append(YearlyRange(first, last, entry.text("reason", "年末年始"), _own_hours(entry)))
         entry.close()
     periods: list[Period] = []
-    for entry in hours.tables("periods"):
+    period_tables = hours.tables("periods")
+    for entry in period_tables:
         periods.append(_period(entry, periods))
         entry.close()
     once = Once("特別日", "the day")
     special = []
-    for entry in hours.tables("days"):
+    day_tables = hours.tables("days")
+    for entry in day_tables:
         day = entry.day("date")
         once.claim(entry, "date", day)
         special.append(SpecialDay(day, entry.windows("windows"), entry.text("reason", "休日開庁")))
@@ -51,8 +56,9 @@ def read_hours(
     own = not known or "holiday_file" in hours or "own_holidays" in hours
     found = public_holidays(hours, year - 1, year + 2)
     holidays = found if own else known
+    frame = _week(hours.table("frame", required=False)) if hours.given("frame") else None
     hours.close()
-    return Calendar(
+    calendar = Calendar(
         zone,
         weekly,
         holidays if rule != OPEN else (),
@@ -62,6 +68,82 @@ def read_hours(
         tuple(periods),
         at_once,
     )
+    _warn_of_holidays(hours, calendar, today or datetime.now(ZoneInfo(zone)).date())
+    if frame is not None and not hours.sheet.problems:  # else a date may be none
+        holiday = frame[WEEKDAYS.index(rule)] if rule in WEEKDAYS else ()
+        limits = _Frame(frame, holiday, {day for day, _ in calendar.holidays})
+        limits.check_week(week, weekly, range(7))
+        for table, each in zip(yearly_tables, yearly, strict=True):
+            limits.check_week(table, each.weekly, range(7))
+        for table, period in zip(period_tables, periods, strict=True):
+            limits.check_week(table, period.weekly, limits.weekdays(period))
+        for table, one in zip(day_tables, special, strict=True):
+            limits.check(table, "windows", one.windows, limits.of(date.fromisoformat(one.date)), one.date)
+    return calendar
+
+
+def _warn_of_holidays(hours: Table, calendar: Calendar, today: date) -> None:
+    """The next public holiday that opens in the middle of a closing, which somebody may not have meant."""
+    for iso, name in calendar.holidays if calendar.holiday_windows else ():
+        day = date.fromisoformat(iso)
+        if day < today or calendar.day(day).rule is not Rule.HOLIDAY:
+            continue
+        for reason in calendar.closings(day):
+            hours.sheet.warn(
+                hours.at("holidays"),
+                f"{iso}({name})は「{reason}」の中ですが、祝日の時間で開きます",
+                f'{iso} ({name}) lies in "{reason}" and opens with the hours of a public holiday',
+                f"休むなら、[[hours.days]] に date = {iso} を windows なしで書いてください",
+                f"to be closed, write a [[hours.days]] with date = {iso} and no windows",
+            )
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """契約の枠: the hours within which the centre may open."""
+
+    weekly: Week
+    holiday: tuple[Window, ...]
+    holidays: set[str]
+
+    def of(self, day: date) -> tuple[Window, ...]:
+        return self.holiday if day.isoformat() in self.holidays else self.weekly[day.weekday()]
+
+    def weekdays(self, period: Period) -> Iterable[int]:
+        """The days of the week to which the period gives hours; a holiday keeps its own."""
+        day, last = date.fromisoformat(period.first), date.fromisoformat(period.last)
+        found: set[int] = set()
+        while day <= last and len(found) < len(WEEKDAYS):
+            found |= set() if day.isoformat() in self.holidays else {day.weekday()}
+            day += timedelta(days=1)
+        return sorted(found)
+
+    def check_week(self, table: Table, weekly: Week, weekdays: Iterable[int]) -> None:
+        """`table`: the week itself, or a range with `windows` or a week of its own."""
+        for n in weekdays if any(weekly) else ():
+            key = next(
+                (each for each in (WEEKDAYS[n], "windows", "weekly") if each in table and weekly[n]), None
+            )
+            if key is not None and not self.check(table, key, weekly[n], self.weekly[n], WEEKDAYS[n]):
+                return  # one line of a range is enough
+
+    def check(
+        self, table: Table, key: str, windows: tuple[Window, ...], allowed: tuple[Window, ...], when: str
+    ) -> bool:
+        """Notes the first window that lies outside; whether there is none."""
+        for window in windows:
+            if not any(each.opens <= window.opens and window.closes <= each.closes for each in allowed):
+                told, frame = shown((window,)), shown(allowed)
+                table.wrong(
+                    key,
+                    f"{when} の {told} は、契約の枠({frame or '休み'})の外です",
+                    f"{when}: {told} is outside the contract's frame ({frame or 'closed'})",
+                    "枠の中の時間にしてください。枠を変えるときは、発注者と取り決めてから [hours.frame] を直します",
+                    "keep within the frame; once the client has agreed to another one, change [hours.frame]",
+                )
+                return False
+        return True
 
 
 def _week(table: Table) -> Week:

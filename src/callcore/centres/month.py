@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from callcore.centres.problems import Language
-from callcore.domain.centre import Centre, Configuration
+from callcore.centres.sheet import clock
+from callcore.domain.centre import Centre, Configuration, StaffingLevel
 from callcore.domain.emergency import Emergency, decide
 from callcore.domain.hours import Calendar, Day, Rule, Window
 from callcore.domain.ids import SECOND, Instant
@@ -135,9 +136,12 @@ def month_json(centre: Centre, month: date) -> dict[str, Any]:
         "days": [
             {
                 "date": day.isoformat(),
-                "windows": [f"{_clock(w.opens)}-{_clock(w.closes)}" for w in told.windows],
+                "windows": [f"{clock(w.opens)}-{clock(w.closes)}" for w in told.windows],
                 "rule": told.rule.value,
                 "reason": {"ja": told.reason.ja, "en": told.reason.en},
+                "staffing": None
+                if (level := centre.staffed(day)) is None
+                else {"name": level.name, "seats": level.seats},
             }
             for day, told in days(centre.calendar, month)
         ],
@@ -180,7 +184,7 @@ def page(
             Text(_title(month, language), style="bold", justify="center"),
             Text(),
             table,
-            *_foot(configuration, centre, made, (opened, shut, total), language),
+            *_foot(configuration, centre, month, made, (opened, shut, total), language),
         ),
         (1, 1),
         expand=False,
@@ -203,11 +207,13 @@ def _remark(told: Day, language: Language) -> str:
 def _foot(
     configuration: Configuration,
     centre: Centre,
+    month: date,
     made: date,
     sums: tuple[int, int, int],
     language: Language,
 ) -> list[Text]:
     opened, shut, total = sums
+    levels = _levels(centre, month, language)
     version = configuration.version[:12]
     at_once = centre.calendar.close_at_once
     if language == "ja":
@@ -218,6 +224,7 @@ def _foot(
         )
         lines = (
             f"営業 {opened} 日、休業 {shut} 日、受付時間の合計 {_length(total)}",
+            *levels,
             f"時刻は{_zone_name(centre.time_zone)}。開始時刻から受け付け、終了時刻からは時間外です。",
             ending,
             "災害などによる臨時休止は、この表に含みません。",
@@ -237,6 +244,7 @@ def _foot(
         )
         lines = (
             f"Open on {opened} days, closed on {shut}; {_length(total)} hours in all",
+            *levels,
             f"Times are {centre.time_zone}: open at the opening time, closed at the closing time.",
             ending,
             "Emergency closures (disasters and the like) are not shown here.",
@@ -251,18 +259,29 @@ def _foot(
     return [Text(f" {line}" if line else "") for line in lines]
 
 
+def _levels(centre: Centre, month: date, language: Language) -> list[str]:
+    """The staffing levels of the month, each with its first day there."""
+    firsts: dict[StaffingLevel, date] = {}
+    for day, _ in days(centre.calendar, month):
+        level = centre.staffed(day)
+        if level is not None:
+            firsts.setdefault(level, day)
+    if language == "ja":
+        return [
+            f"体制: {each.name}({each.seats} 席) {day.month}月{day.day}日から" for each, day in firsts.items()
+        ]
+    return [
+        f"Staffing level: {each.name} ({each.seats} seats) from {day:%d %b}" for each, day in firsts.items()
+    ]
+
+
 def _zone_name(zone: str) -> str:
     return "日本標準時" if zone == "Asia/Tokyo" else zone
 
 
 def _spoken(windows: tuple[Window, ...], language: Language) -> str:
     between = "、" if language == "ja" else ", "
-    return between.join(f"{_clock(w.opens).removeprefix('0')}–{_clock(w.closes)}" for w in windows)
-
-
-def _clock(second: int) -> str:
-    hours, rest = divmod(second, 3600)
-    return f"{hours:02}:{rest // 60:02}" + (f":{rest % 60:02}" if rest % 60 else "")
+    return between.join(f"{clock(w.opens).removeprefix('0')}–{clock(w.closes)}" for w in windows)
 
 
 def _length(seconds: int) -> str:

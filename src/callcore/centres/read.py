@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import tomllib
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -30,7 +30,7 @@ from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
 from callcore.centres.sheet import Once, Sheet, Table, nearest
-from callcore.centres.staff import read_staff
+from callcore.centres.staff import read_staff, read_staffing
 from callcore.domain.blocked import plain
 from callcore.domain.centre import (
     TONGUES,
@@ -249,6 +249,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     )
     if sounds is not None:
         announcements.check_phrases(top, told.announcements, comforts, sounds)
+    local = today or datetime.now(ZoneInfo(zone)).date()
+    staffing = read_staffing(top.tables("staffing"), len(phones), local)
     sharing = between.read_sharing(top, centre_id, queues)
     callers = _callers(top.tables("callers"))
     top.close()
@@ -291,6 +293,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         transfers=transfers,
         callbacks=callbacks,
         hold=hold,
+        staffing=staffing,
     )
     return Page(top.sheet, centre, tuple(reaches))
 

@@ -46,6 +46,9 @@ class Sheet:
     def wrong(self, path: Path, ja: str, en: str, instead_ja: str, instead_en: str) -> None:
         self.problems.append(Problem(self.file, self.lines.of(path), ja, en, instead_ja, instead_en))
 
+    def warn(self, path: Path, ja: str, en: str, instead_ja: str, instead_en: str) -> None:
+        self.warnings.append(Problem(self.file, self.lines.of(path), ja, en, instead_ja, instead_en))
+
 
 class Table:
     """One table of a sheet. Each method reads one key, notes what is wrong, gives a value to go on with."""
@@ -363,8 +366,8 @@ class Table:
             if other.opens < one.closes:
                 self.sheet.wrong(
                     self.at(key, n),
-                    f"「{key}」の時間帯が重なっています({_clock(other.opens)} は {_clock(one.closes)} の前)",
-                    f'two windows of "{key}" overlap ({_clock(other.opens)} is before {_clock(one.closes)})',
+                    f"「{key}」の時間帯が重なっています({clock(other.opens)} は {clock(one.closes)} の前)",
+                    f'two windows of "{key}" overlap ({clock(other.opens)} is before {clock(one.closes)})',
                     "重ならないように分けるか、ひとつにまとめてください",
                     "keep them apart, or write them as one",
                 )
@@ -446,6 +449,11 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, str]:
     return f"使えるもの: {listed}", f"there are: {listed}"
 
 
-def _clock(second: int) -> str:
+def shown(windows: Iterable[Window]) -> str:
+    """As they are written."""
+    return ", ".join(f"{clock(each.opens)}-{clock(each.closes)}" for each in windows)
+
+
+def clock(second: int) -> str:
     hours, rest = divmod(second, 3600)
     return f"{hours:02}:{rest // 60:02}" + (f":{rest % 60:02}" if rest % 60 else "")

@@ -1,11 +1,15 @@
-"""`[staff]`, `[[pauses]]` and `[[results]]` of a centre file: what agents may do at their phones.
+"""`[staff]`, `[[pauses]]` and `[[results]]` of a centre file: what agents may do at their phones; `[[staffing]]`:
+how many seats there are to be.
 
 A digit or a name that stands in the file takes the place of the one that every centre has; the others stay.
 """
 
 from __future__ import annotations
 
+from datetime import date
+
 from callcore.centres.sheet import Once, Table
+from callcore.domain.centre import StaffingLevel
 from callcore.domain.staff import CallResult, PauseReason, Staff
 from callcore.domain.stages import ResultKind, SecondSignIn
 
@@ -38,6 +42,32 @@ def read_staff(top: Table) -> tuple[Staff, int]:
         ),
         misses,
     )
+
+
+def read_staffing(tables: list[Table], phones: int, today: date) -> tuple[StaffingLevel, ...]:
+    """`[[staffing]]`: 体制. Warns of a level, in force or to come on the local date `today`, that has more seats than
+    there are `phones`."""
+    names, days = Once("体制", "the staffing level"), Once("最初の日", "the first day")
+    found = []
+    for table in tables:
+        name = _name(table, "体制1")
+        names.claim(table, "name", name)
+        seats = table.required_integer("seats", 100, 1, 999)
+        first = table.day("first")
+        days.claim(table, "first", first)
+        found.append(StaffingLevel(name, seats, first))
+        table.close()
+    for table, level in zip(tables, found, strict=True):
+        over = any(level.first < other.first <= today.isoformat() for other in found)
+        if level.seats > phones and not over:
+            table.sheet.warn(
+                table.at("seats"),
+                f"「{level.name}」は {level.seats} 席ですが、電話機は {phones} 台です",
+                f'"{level.name}" has {level.seats} seats, and there are {phones} phones',
+                f"{level.first} までに [[phones]] と [[agents]] を足してください",
+                f"add [[phones]] and [[agents]] by {level.first}",
+            )
+    return tuple(sorted(found, key=lambda level: level.first))
 
 
 def _pauses(tables: list[Table], plain: tuple[PauseReason, ...]) -> tuple[PauseReason, ...]:

@@ -7,6 +7,7 @@ years later under the rules that it was lived under.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import Enum
 
 from callcore.domain.hours import Calendar
@@ -434,6 +435,16 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffingLevel:
+    """体制: how many seats the contract asks for, from a day on until the next level begins."""
+
+    name: str
+    seats: int
+    first: str
+    """ISO date, local to the centre."""
+
+
+@dataclass(frozen=True, slots=True)
 class Centre:
     """One contract. Ratios are 0 to 1, lengths in seconds."""
 
@@ -489,10 +500,17 @@ class Centre:
     callbacks: Callbacks = Callbacks()
     hold: Hold = Hold()
     transfers: Transfers = Transfers()
+    staffing: tuple[StaffingLevel, ...] = ()
+    """In the order of their first days."""
 
     @property
     def time_zone(self) -> str:
         return self.calendar.zone
+
+    def staffed(self, day: date) -> StaffingLevel | None:
+        """The level of a local date; None: before the first, or the file has none."""
+        begun = (each for each in self.staffing if each.first <= day.isoformat())
+        return max(begun, key=lambda each: each.first, default=None)
 
 
 @dataclass(frozen=True, slots=True)

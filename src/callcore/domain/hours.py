@@ -2,12 +2,12 @@
 
 Precedence, first that speaks (docs/adr/0024-calendar-precedence.md):
 
-    emergency > one-off day > closing > public holiday > period > yearly range > weekly hours
+    emergency > one-off day > public holiday > closing > period > yearly range > weekly hours
 
 An emergency closure is a state of the floor, not of the calendar (`domain/emergency.py`). A period or yearly range
-without hours is a closing and goes before the holidays, so that a line that opens on holidays stays closed on New
-Year's Day. A yearly range with hours is a period that comes again each year; the dated one, which was written for
-this year, goes before it. Of several of one kind the first in the file counts.
+without hours is a closing and goes before those that have hours. A yearly range with hours is a period that comes again
+each year; the dated one, which was written for this year, goes before it. Of several of one kind the first in the file
+counts.
 
 A window is half open: at the instant of opening it is open, at the instant of closing it is closed. Between two
 windows of one day is a break (lunch).
@@ -115,8 +115,8 @@ class Rule(Enum):
     """Which rule gave a day its hours, in the order of precedence."""
 
     SPECIAL = "special"
-    CLOSING = "closing"
     HOLIDAY = "holiday"
+    CLOSING = "closing"
     PERIOD = "period"
     YEARLY = "yearly"
     WEEKLY = "weekly"
@@ -157,21 +157,24 @@ class Calendar:
             if special.date == iso:
                 words = Reason(f"特別日: {special.reason}", f"special day: {special.reason}")
                 return Day(_in_order(special.windows), Rule.SPECIAL, words)
-        periods = [each for each in self.periods if each.covers(day)]
-        yearly = [each for each in self.yearly if each.covers(day)]
-        closings = [each.reason for each in periods if not any(each.weekly)]
-        closings += [each.reason for each in yearly if not any(each.weekly)]
-        for reason in closings:
-            return Day((), Rule.CLOSING, Reason(reason, f"closed: {reason}"))
         for holiday, name in self.holidays:
             if holiday == iso:
                 words = Reason(f"祝日: {name}", f"public holiday: {name}")
                 return Day(_in_order(self.holiday_windows), Rule.HOLIDAY, words)
+        periods = [each for each in self.periods if each.covers(day)]
+        yearly = [each for each in self.yearly if each.covers(day)]
+        for reason in self.closings(day):
+            return Day((), Rule.CLOSING, Reason(reason, f"closed: {reason}"))
         for period in periods:
             return _of_week(period.weekly, day, Rule.PERIOD, period.reason)
         for each in yearly:
             return _of_week(each.weekly, day, Rule.YEARLY, each.reason)
         return _of_week(self.weekly, day, Rule.WEEKLY, None)
+
+    def closings(self, day: date) -> Iterator[str]:
+        """The reasons of the periods and yearly ranges without hours that a local date lies in."""
+        ranges: tuple[Period | YearlyRange, ...] = (*self.periods, *self.yearly)
+        return (each.reason for each in ranges if each.covers(day) and not any(each.weekly))
 
     def windows(self, day: date) -> tuple[Span, ...]:
         """The opening windows of a local date, in order. One that summer time leaves out whole is dropped."""

@@ -80,6 +80,7 @@ _THINGS: Final = {
     "unwelcome": ("迷惑電話", "unwelcome callers"),
     "pause": ("離席の理由", "pause"),
     "result": ("通話の結果", "result"),
+    "staffing": ("体制", "staffing level"),
     "hours": ("営業時間", "hours"),
     "sharing": ("貸し借り", "sharing"),
     "queue": ("待ち行列", "queue"),
@@ -323,6 +324,8 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         }
     for result in centre.staff.results:
         things["result", str(result.key)] = {"name": result.name, "counts_as": result.kind.value}
+    for level in centre.staffing:
+        things["staffing", level.name] = {"seats": str(level.seats), "first": level.first}
     for guest in centre.guests:
         things["guest", guest.agent] = {"queues": queues(guest.queues)}
     for caller in centre.callers:
