@@ -28,6 +28,17 @@ PACE = Pace(min_gap_s=0.05, keep_alive_s=1.0, freshness_s=0.1, reconnect_ms=200)
 pytestmark = pytest.mark.timeout(240)
 
 
+LISTED = {
+    "entry": "blocked-1",
+    "number": "*******678",
+    "reason": "暴言を繰り返す",
+    "since": datetime(2026, 11, 20, tzinfo=UTC).timestamp(),
+    "until": datetime(2026, 12, 20, tzinfo=UTC).timestamp(),
+    "by": "user:sato",
+}
+"""An entry of the list of unwelcome callers, as the engine tells it."""
+
+
 def a_source() -> DeskSource:
     small = centre(2)
     second = replace(
@@ -400,6 +411,7 @@ async def test_every_page_can_be_read_heard_and_reached(
         user(server.accounts, "mori", Role.SUPERVISOR)
         server.accounts.disable("mori")
         secret = server.accounts.reset("tanaka", "user:chief")
+        server.orders.answers["blocked_list"] = [LISTED]
         nobody = await seat(browser, server, scheme=scheme, width=320)
         chief = await seat(browser, server, who="chief", scheme=scheme, width=320)
         for taken, path in (
@@ -408,6 +420,7 @@ async def test_every_page_can_be_read_heard_and_reached(
             (nobody, "/welcome/none"),
             (chief, "/account?done=password_changed"),
             (chief, "/emergency?done=emergency_begun"),
+            (chief, "/blocked?done=blocked_added"),
             (chief, "/users"),
             (chief, "/users/mori"),
             (chief, "/users/nobody"),
@@ -470,6 +483,64 @@ async def test_the_emergency_closure_is_switched_by_keyboard_and_without_scripts
         await own.goto(f"{server.url}/emergency?lang=en")
         await expect(own.get_by_role("region", name="North centre")).to_have_count(0)
         await expect(own.get_by_role("region", name="Test centre")).to_have_count(1)
+
+
+async def test_a_caller_is_listed_and_taken_off_without_scripts_and_a_refusal_keeps_what_was_typed(
+    browser: Browser,
+) -> None:
+    async with served(a_source(), pace=PACE) as server:
+        first_administrator(server.accounts)
+        user(server.accounts, "mori", Role.SUPERVISOR, ("demo",))
+        server.orders.answers["blocked_list"] = [LISTED, {**LISTED, "entry": "blocked-2", "number": None}]
+        page = (await seat(browser, server, who="chief", scripts=False)).page
+        await page.goto(f"{server.url}/?lang=en")
+        await page.get_by_role("link", name="Unwelcome callers").click()
+        await page.get_by_role("link", name="North centre").click()
+        [row, erased] = await page.get_by_role("row").filter(has=page.get_by_role("rowheader")).all()
+        for part in ("*******678", "暴言を繰り返す", "2026-11-20 09:00", "2026-12-20 09:00", "user:sato"):
+            await expect(row).to_contain_text(part)
+        await expect(erased).to_contain_text("hidden, or erased")
+
+        form = page.get_by_role("region", name="List a caller")
+        server.orders.answer = {
+            "done": False,
+            "why": "終わりは今より後 / the end must be later",
+            "entry": None,
+        }
+        await form.get_by_label("Caller").fill("090-1234-5678")
+        await form.get_by_label("Reason").fill("threats")
+        await form.get_by_label("Until").fill("2026-12-24T18:00")
+        await form.get_by_role("button", name="List a caller").click()
+        await expect(page.get_by_role("alert")).to_contain_text("the end must be later")
+        await expect(form.get_by_label("Caller")).to_have_value("090-1234-5678")
+        await expect(form.get_by_label("Until")).to_have_value("2026-12-24T18:00")
+        server.orders.answer = {"done": True, "entry": "blocked-3"}
+        await form.get_by_role("button", name="List a caller").click()
+        await expect(page.get_by_role("status").first).to_have_text("The caller is listed.")
+        added = [fields for command, _, fields in server.orders.orders if command == "blocked_add"]
+        assert added[-1] == {
+            "centre": "north",
+            "number": "090-1234-5678",
+            "reason": "threats",
+            "until": datetime(2026, 12, 24, 9, tzinfo=UTC).timestamp(),
+        }
+        await page.get_by_role("button", name="Take *******678 off").click()
+        await expect(page.get_by_role("status").first).to_have_text("The caller is off the list.")
+        assert (
+            "blocked_remove",
+            "user:chief",
+            {"centre": "north", "entry": "blocked-1"},
+        ) in server.orders.orders
+        await page.get_by_role("link", name="The audit trail of this list").click()
+        await expect(page.get_by_role("row")).to_have_count(1 + 3)
+        assert "5678" not in await page.content()
+
+        own = (await seat(browser, server, who="mori")).page
+        await own.goto(f"{server.url}/blocked?centre=north")
+        await expect(own.get_by_role("heading", level=1)).not_to_have_text("迷惑電話の一覧")
+        await own.goto(f"{server.url}/blocked")
+        await expect(own.get_by_role("main")).to_contain_text("試験センター")
+        await expect(own.get_by_role("link", name="北センター")).to_have_count(0)
 
 
 async def test_who_may_not_see_numbers_is_told_so_on_the_board(browser: Browser) -> None:

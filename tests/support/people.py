@@ -38,13 +38,15 @@ class Asked:
 
     orders: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"done": True, "why": None})
+    answers: dict[str, Any] = field(default_factory=dict)
+    """Of single commands."""
     failure: Exception | None = None
 
     async def ask(self, command: str, *, by: str | None = None, **fields: Any) -> Any:
         self.orders.append((command, by, fields))
         if self.failure is not None:
             raise self.failure
-        return self.answer
+        return self.answers.get(command, self.answer)
 
 
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:

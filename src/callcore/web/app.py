@@ -22,7 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import guard, problems, show
 from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
-from callcore.web.blocked import add_blocked
+from callcore.web.blocked import BlockedPage, add_blocked
 from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
 from callcore.web.departments import add_departments
@@ -95,6 +95,7 @@ def create_app(
     _add_pages(app, paper)
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)
+    BlockedPage(app, live, acts, paper)
     add_departments(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)

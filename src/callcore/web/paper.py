@@ -23,6 +23,7 @@ YEAR_S: Final = 31_536_000
 NAV: Final = (
     ("/", "nav.board", Right.READ_LIVE),
     ("/emergency", "nav.emergency", Right.EMERGENCY),
+    ("/blocked", "nav.blocked", Right.BLOCK_CALLERS),
     ("/users", "nav.users", Right.MANAGE_USERS),
     ("/audit", "nav.audit", Right.READ_TRAIL),
     ("/account", "nav.account", Right.OWN_ACCOUNT),

@@ -183,10 +183,49 @@ TABLE: dict[str, tuple[str, str]] = {
     "emergency.change": ("理由と終わりを変える", "Change reason and end"),
     "emergency.end": ("臨時休止を終える", "End the emergency closure"),
     "emergency.none": ("切り替えられるセンターがありません", "There is no centre that you may switch"),
+    # unwelcome callers
+    "blocked.title": ("迷惑電話の一覧", "Unwelcome callers"),
+    "blocked.why": (
+        "発信者を、理由と終わりを付けて載せます。だれがいつ載せ、外したかは監査記録に残ります(番号は残りません)。",
+        "A caller is listed with a reason and an end. Who listed and took off whom is kept in the audit trail, without "
+        "the number.",
+    ),
+    "blocked.rule.serve": (
+        "一覧にある方も、ふつうにおつなぎします。取る前の電話機に「要注意」と出ます。",
+        "Listed callers are served as everybody; the phone shows 要注意 before it is answered.",
+    ),
+    "blocked.rule.announce": (
+        "一覧にある方には、お受けしていない旨の案内が流れます。9 を押した方だけオペレーターにつながります。",
+        "Listed callers hear that their calls are not taken; only who presses 9 reaches an agent.",
+    ),
+    "blocked.caption": ("載っている発信者(新しい順)", "Listed callers, the newest first"),
+    "blocked.since": ("登録", "Listed"),
+    "blocked.until": ("終わり", "Until"),
+    "blocked.until.hint": (
+        "{zone}。365日以内。近くにして、毎月見直します",
+        "{zone}. At most 365 days ahead; a near one is better",
+    ),
+    "blocked.by": ("登録した人", "By"),
+    "blocked.gone": ("非表示または消去済み", "hidden, or erased"),
+    "blocked.none": ("載っている発信者はいません", "Nobody is listed"),
+    "blocked.nowhere": ("一覧を扱えるセンターがありません", "There is no centre whose list you may see"),
+    "blocked.add": ("発信者を載せる", "List a caller"),
+    "blocked.number.hint": (
+        "例: 09012345678。すでにある番号は、理由と終わりが改まります",
+        "E.g. 09012345678. A number that is listed already gets the new reason and end",
+    ),
+    "blocked.reason.hint": (
+        "一覧と監査記録に残ります。例: 暴言を繰り返す",
+        "Kept in the list and the audit trail",
+    ),
+    "blocked.remove": ("外す", "Take off"),
+    "blocked.remove.this": ("{number} を外す", "Take {number} off"),
+    "blocked.trail": ("この一覧の監査記録", "The audit trail of this list"),
     # every page about people
     "nav.label": ("メニュー", "Menu"),
     "nav.board": ("ライブ状況", "Live status"),
     "nav.emergency": ("臨時休止", "Emergency"),
+    "nav.blocked": ("迷惑電話", "Unwelcome callers"),
     "nav.users": ("利用者", "Users"),
     "nav.audit": ("監査記録", "Audit trail"),
     "nav.account": ("アカウント", "Account"),
@@ -232,6 +271,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "The emergency closure has begun.",
     ),
     "done.emergency_ended": ("臨時休止を終えました。", "The emergency closure has ended."),
+    "done.blocked_added": ("一覧に載せました。", "The caller is listed."),
+    "done.blocked_removed": ("一覧から外しました。", "The caller is off the list."),
     "done.token_revoked": ("トークンを取り消しました。", "The token is revoked."),
     # signing in
     "user": ("利用者名", "User name"),
