@@ -780,17 +780,18 @@ def prompts_approve(
     """聞いて確かめた人を記録する / Note who has listened to prompts and lets them go out."""
     from datetime import datetime
 
-    from callcore.prompts import build
+    from callcore.prompts import build, desk
+    from callcore.prompts.voices import PromptsUnavailable
 
     settings = settings_or_fail()
     told = _announcements(_centre_files(settings))
     today = datetime.now().astimezone().date().isoformat()
     for name in names:
         with audited(settings, "prompt_approved", on=name, centre=_owner(told, name), why=by):
-            if build.approve(settings.prompts, name, by, today) is None:
-                raise fail(
-                    f"{name}: 音声がありません / there is no such prompt (callcore prompts list --all)"
-                )
+            try:
+                build.approve(settings.prompts, desk.found(settings.prompts, told, name), by, today)
+            except PromptsUnavailable as error:
+                raise fail(str(error)) from None
         say(f"{name}: {by} {today}")
 
 

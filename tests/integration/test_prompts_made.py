@@ -185,6 +185,38 @@ def test_a_machine_without_the_tools_is_told_what_to_run(monkeypatch: pytest.Mon
             voices.speak(language, "1")
 
 
+def test_what_is_missing_of_another_text_silent_or_clipped_is_not_approved(
+    small: Path, tmp_path: Path
+) -> None:
+    want = build.Wanted(CLOSED.sound, "ja", CLOSED.text)
+
+    def refused(each: build.Wanted = want) -> str:
+        with pytest.raises(voices.PromptsUnavailable) as raised:
+            build.approve(small, each, "市 担当", "2026-11-28")
+        made = shelf.made_of(small, each.name)
+        assert made is None or made.approved_by is None
+        return str(raised.value)
+
+    assert "がありません" in refused() and "is missing" in refused()
+    build.build(small, [CLOSED])
+    assert "made from another text" in refused(build.Wanted(want.name, "ja", "本日は休業です。"))
+    spoken = shelf.ulaw_of(small, want.name).read_bytes()
+    shelf.ulaw_of(small, want.name).write_bytes(SILENCE)
+    assert "was not made by callcore" in refused()
+    put_prompt(small, want.name, CLOSED.text, SILENCE * 12)
+    assert "it is silent" in refused()
+    for loud, clipped in ((0.9, False), (3.0, True)):
+        heard = sound.samples(spoken)
+        again = np.clip(heard / np.abs(heard).max() * loud, -1, 1) * 32767
+        file = tmp_path / "spoken.wav"
+        file.write_bytes(sound.wav_of(again.astype("<i2").tobytes()))
+        build.use(small, want, file)
+        if clipped:
+            assert "音が割れています" in refused() and "it is clipped" in refused()
+        else:
+            assert build.approve(small, want, "市 担当", "2026-11-28").approved_by == "市 担当"
+
+
 def test_the_list_shows_length_loudness_and_state_and_an_approval_lasts_until_the_audio_changes(
     small: Path,
 ) -> None:
@@ -196,10 +228,10 @@ def test_the_list_shows_length_loudness_and_state_and_an_approval_lasts_until_th
     assert lines[0] == "mori/ja/closed  仮の音声 / placeholder  1.2 s  -70.0 LUFS  本日は終了しました。"
     assert lines[2] == "mori/tl/greeting  代用 / substitute  –  Salamat po."
     assert lines[3] == "common/ja/ready  なし / missing  –  はい。"
-    assert build.approve(small, "mori/ja/nothing", "市 担当", "2026-11-28") is None
-    assert build.approve(small, "mori/ja/closed", "市 担当", "2026-11-28") is not None
-    assert "承認済み / approved  1.2 s  -70.0 LUFS  市 担当 2026-11-28" in desk.items(small, told)[0].line()
-    assert build.build(small, [CLOSED]).made == ("common/ja/ready", "common/ja/paused")
+    build.build(small, [CLOSED], again=True)
+    build.approve(small, desk.found(small, told, "mori/ja/closed"), "市 担当", "2026-11-28")
+    assert "  市 担当 2026-11-28" in desk.items(small, told)[0].line()
+    assert build.build(small, [CLOSED]).made == ()
     assert desk.items(small, told)[0].state is desk.State.APPROVED
     build.build(small, [CLOSED], again=True)
     assert desk.items(small, told)[0].state is desk.State.PLACEHOLDER

@@ -15,21 +15,11 @@ from callcore.centres.problems import Problem
 from callcore.centres.sheet import Table
 from callcore.domain.centre import PHRASE_MOST_S, Announcement
 from callcore.domain.ids import CentreId
-from callcore.prompts import shelf, spoken
+from callcore.prompts import faults, shelf, spoken
 
 OPTIONAL_KINDS = (*shelf.CALLERS_KINDS, *shelf.OWN_KINDS)
 """A centre may have words of its own for them. What callers hear (but `overflow`, which is for centres with a rule that
 announces) every centre says by the common text where it has none."""
-
-_BUILD = ("callcore prompts build で作ってください", "make it: callcore prompts build")
-_RECORD = (
-    "新しい文で録音し直して callcore prompts use で入れるか、録音を消して作り直してください",
-    "record the new text and bring it in with callcore prompts use, or take the recording away and build",
-)
-_BY_HAND = (
-    "人の録音なら callcore prompts use で入れてください。そうでなければ消して callcore prompts build",
-    "if a person spoke it, bring it in with callcore prompts use; else delete it, then callcore prompts build",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +121,9 @@ def _one(
         if fault is None:
             return _with_audio(own, sounds)
         if other is None or fault != "missing":
-            table.wrong(language, *_said(fault, sounds, own.sound), *_mend(fault, sounds, own.sound))
+            table.wrong(
+                language, *faults.said(fault, sounds, own.sound), *faults.mend(fault, sounds, own.sound)
+            )
             return own
     instead = None if other is None else _candidate(kind, other, centre, texts, sounds)
     if instead is None:
@@ -139,7 +131,9 @@ def _one(
         return None
     fault = shelf.fault(sounds, instead.sound, instead.text)
     if fault is not None:
-        table.wrong(language, *_said(fault, sounds, instead.sound), *_mend(fault, sounds, instead.sound))
+        table.wrong(
+            language, *faults.said(fault, sounds, instead.sound), *faults.mend(fault, sounds, instead.sound)
+        )
     told = Announcement(kind, language, instead.text, instead.sound)
     return told if fault is not None else _with_audio(told, sounds)
 
@@ -206,13 +200,13 @@ def absent(sounds: Path, language: str) -> list[tuple[str, shelf.Fault]]:
 
 def _missing(top: Table, language: str, lacking: list[tuple[str, shelf.Fault]], sounds: Path) -> None:
     name, fault = lacking[0]
-    ja, en = _said(fault, sounds, name)
+    ja, en = faults.said(fault, sounds, name)
     more = len(lacking) - 1
     top.sheet.wrong(
         top.at(),
         f"言語「{language}」: {ja}" + (f"(ほか {more} 件)" if more else ""),
         f'language "{language}": {en}' + (f" (and {more} more)" if more else ""),
-        *_mend(fault, sounds, name),
+        *faults.mend(fault, sounds, name),
     )
 
 
@@ -251,36 +245,6 @@ def of_phones(sounds: Path, languages: Iterable[str]) -> list[Problem]:
             name = shelf.sound(shelf.COMMON, language, kind)
             fault = shelf.fault(sounds, name, shelf.text(sounds, name))
             if fault is not None:
-                path = shelf.ulaw_of(sounds, name)
-                problems.append(Problem(path, None, *_said(fault, sounds, name), *_mend(fault, sounds, name)))
+                words = (*faults.said(fault, sounds, name), *faults.mend(fault, sounds, name))
+                problems.append(Problem(shelf.ulaw_of(sounds, name), None, *words))
     return problems
-
-
-def _said(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
-    path = shelf.ulaw_of(sounds, name)
-    text = shelf.text_of(sounds, name)
-    return {
-        "missing": (f"音声 {path} がありません", f"the prompt {path} is missing"),
-        "not_made_here": (
-            f"音声 {path} は callcore が作ったものではありません",
-            f"the prompt {path} was not made by callcore",
-        ),
-        "text_missing": (f"文 {text} がありません", f"the text {text} is missing"),
-        "text_differs": (
-            f"音声 {path} は別の文から作られています",
-            f"the prompt {path} was made from another text",
-        ),
-    }[fault]
-
-
-def _mend(fault: shelf.Fault, sounds: Path, name: str) -> tuple[str, str]:
-    """What to do about it, in both languages."""
-    if fault == "text_missing":
-        return (
-            "1行で文を書き、callcore prompts build",
-            "write the text on one line, then callcore prompts build",
-        )
-    if fault == "not_made_here":
-        return _BY_HAND
-    made = shelf.made_of(sounds, name)
-    return _RECORD if fault == "text_differs" and made is not None and made.source == "recorded" else _BUILD

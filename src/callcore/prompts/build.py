@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from callcore.domain.centre import Announcement
-from callcore.prompts import music, shelf, sound, spoken, voices
+from callcore.prompts import faults, music, shelf, sound, spoken, voices
 from callcore.prompts.voices import PromptsUnavailable
 
 Why = Literal["recorded_for_another_text", "put_there_by_hand", "no_voice", "text_missing"]
@@ -167,13 +167,34 @@ def use(sounds: Path, each: Wanted, file: Path) -> shelf.Made:
     return made
 
 
-def approve(sounds: Path, name: str, by: str, on: str) -> shelf.Made | None:
-    """Notes who has listened to a prompt and lets it go out (`on`: ISO date). None: there is no such prompt."""
-    made = shelf.made_of(sounds, name)
-    if made is None:
-        return None
+def approve(sounds: Path, each: Wanted, by: str, on: str) -> shelf.Made:
+    """Notes who has listened to a prompt and lets it go out (`on`: ISO date). Raises `PromptsUnavailable` for one that
+    must not: missing, of another text, silent, of another level, or clipped."""
+    fault = shelf.fault(sounds, each.name, each.text)
+    if fault is not None:
+        (ja, en), (mend_ja, mend_en) = (told(fault, sounds, each.name) for told in (faults.said, faults.mend))
+        raise PromptsUnavailable(f"{ja} → {mend_ja} / {en} → {mend_en}")
+    made = shelf.made_of(sounds, each.name)
+    assert made is not None  # else it had a fault
+    if made.loudness_lufs <= sound.SILENT_LUFS:
+        raise PromptsUnavailable(
+            f"{each.name}: 無音です。録音し直してください / it is silent: record it again"
+        )
+    if abs(made.loudness_lufs - sound.TARGET_LUFS) > sound.TOLERANCE_LU:
+        raise PromptsUnavailable(
+            f"{each.name}: 音量が {made.loudness_lufs:.1f} LUFS です({sound.TARGET_LUFS:g} ± {sound.TOLERANCE_LU:g})。"
+            f"録音し直してください / its level is {made.loudness_lufs:.1f} LUFS, not {sound.TARGET_LUFS:g} ± "
+            f"{sound.TOLERANCE_LU:g}: record it again"
+        )
+    recording = shelf.recording_of(sounds, each.name)
+    share = 0.0 if recording is None else sound.clipped(recording)
+    if share > sound.CLIPPED_MOST:
+        raise PromptsUnavailable(
+            f"{each.name}: 録音の {share:.2%} が最大に達し、音が割れています。小さめに録音し直してください / "
+            f"{share:.2%} of the recording is at full scale, so it is clipped: record it again, not so loud"
+        )
     approved = replace(made, approved_by=by, approved_on=on)
-    shelf.note(sounds, {name: approved})
+    shelf.note(sounds, {each.name: approved})
     return approved
 
 

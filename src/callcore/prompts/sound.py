@@ -33,6 +33,11 @@ PEAK_DBFS: Final = -1.0
 """No sample comes nearer to full scale than this: what stands out is rounded off above `KNEE_DBFS`."""
 KNEE_DBFS: Final = -4.0
 
+SILENT_LUFS: Final = -60.0
+"""Nobody hears what is not louder."""
+CLIPPED_MOST: Final = 0.0005
+"""Share of a recording's samples at full scale beyond which it is heard to be clipped; a clean one has next to none."""
+
 MARGIN_MS: Final = 150
 """Silence before and after a prompt."""
 PHRASE_MARGIN_MS: Final = 40
@@ -64,6 +69,14 @@ def of_recording(file: Path, *, margin_ms: int = MARGIN_MS, wide: bool = False) 
     if not any(narrow):
         raise PromptsUnavailable(f"{file}: 無音です / it is silent")
     return _made(_segment(narrow, RATE), _segment(full, WIDE_RATE) if wide else None, margin_ms)
+
+
+def clipped(file: Path) -> float:
+    """Share of a recording's samples, of all its channels, that are at full scale. Raises `PromptsUnavailable`."""
+    import numpy as np
+
+    raw = _ffmpeg(("-i", str(file), "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"), None)
+    return float(np.mean(np.abs(np.frombuffer(raw, "<i2").astype(int)) >= 32_700)) if raw else 0.0
 
 
 def of_voices(said: Sequence[Spoken], *, margin_ms: int = MARGIN_MS, wide: bool = False) -> list[Audio]:
