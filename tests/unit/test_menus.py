@@ -117,7 +117,9 @@ def test_the_shipped_menus_are_rendered_with_their_keys_and_sounds() -> None:
     files = render(found, replace(settings(configuration=found), tls_port=5061))
     lines = text(files, "extensions.conf").splitlines()
     assert "CALLCORE_MENU_oita-language = 4~2~languages" in lines
-    assert "CALLCORE_MENUKEY_oita-language_2 = language~~en" in lines
+    assert "CALLCORE_MENUKEY_oita-language_2 = menu~oita-city~en" in lines
+    assert "CALLCORE_MENU_oita-city = 3~1~-" in lines
+    assert "CALLCORE_MENUKEY_oita-city_7 = forward~0970000110~" in lines
     assert "CALLCORE_MENUKEY_oita-night-language_4 = menu~oita-lost-card~ko" in lines
     assert "CALLCORE_MENUKEY_sogo-language_star = language~~ne" in lines
     assert "CALLCORE_CLOSEDMENU_oita = oita-night-language" in lines
@@ -132,7 +134,8 @@ def test_the_menus_are_drawn_with_every_key_and_where_they_end() -> None:
     chart = drawn(read(PROJECT / "centres"))
     assert chart.startswith("flowchart TD\n")
     assert 'n0975105151["0975105151"] --> oita-language' in chart
-    assert 'oita-language -->|"2 en"| oita-agent' in chart
+    assert 'oita-language -->|"2 en"| oita-city' in chart
+    assert 'oita-city -.->|"1 × 3 s"| oita-agent' in chart
     assert 'oita-night-language -->|"3 zh"| oita-lost-card' in chart
     assert '(["転送 / forward 0120950178"])' in chart
     assert 'oita-lost-card -.->|"2 × 5 s"| oita-told' in chart

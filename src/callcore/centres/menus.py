@@ -300,12 +300,15 @@ def _reached(menus: dict[str, Menu], start: list[str]) -> set[str]:
     return found
 
 
-def check_speakers(found: Menus, first: str, spoken: set[str]) -> None:
-    """Notes a language that callers may choose and that no agent has. `spoken`: the agents' skills."""
+def check_speakers(found: Menus, numbers: tuple[Number, ...], first: str, spoken: set[str]) -> None:
+    """Notes a language that callers may choose in hours, when every menu goes on to an agent, and that no agent has.
+    `spoken`: the agents' skills."""
+    by_day = _reached(
+        {menu.id: menu for menu in found.menus}, [n.menu for n in numbers if n.menu is not None]
+    )
     for menu, table in zip(found.menus, found.tables, strict=True):
-        for n, key in enumerate(menu.keys):
-            to_agent = key.choice in (Choice.LANGUAGE, Choice.QUEUE)
-            if to_agent and key.language not in (None, first, *spoken):
+        for n, key in enumerate(menu.keys if menu.id in by_day else ()):
+            if key.language not in (None, first, *spoken):
                 table.sheet.wrong(
                     table.at("keys", n),
                     f"言語「{key.language}」を話すオペレーターがいません",

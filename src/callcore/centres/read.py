@@ -231,7 +231,9 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
-    check_speakers(menus, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills})
+    check_speakers(
+        menus, numbers, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills}
+    )
     outgoing = read_outgoing(top, numbers)
     transfers = read_transfers(top)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
