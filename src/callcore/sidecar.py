@@ -20,6 +20,7 @@ import structlog
 
 from callcore import audit
 from callcore.access.rights import SIDECAR_PERSON
+from callcore.announced import Announced
 from callcore.certificate import Certificate, until_usable
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
@@ -199,6 +200,7 @@ class Sidecar:
             orders=self._engine,
             calls=self,
             phones=self._phones,
+            told=Announced(settings),
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,
         )

@@ -4,7 +4,7 @@ live through them. Fields are found by their label and controls by their role an
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from playwright.async_api import Browser, Locator, Page, expect
 from callcore.access.rights import ALL_CENTRES, Role
 from callcore.access.trail import Result, Wanted
 from callcore.domain import inputs as i
-from callcore.domain.ids import CentreId, QueueId
+from callcore.domain.centre import Announcement
+from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
+from callcore.prompts.sound import wav
 from callcore.web import Pace
 from tests.support import axe
 from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
@@ -28,6 +30,34 @@ PACE = Pace(min_gap_s=0.05, keep_alive_s=1.0, freshness_s=0.1, reconnect_ms=200)
 pytestmark = pytest.mark.timeout(240)
 
 
+@dataclass
+class Spoken:
+    """Keeps the port of the page of announcements: a changed greeting, one that comes, and a past of the closed."""
+
+    def written(self, centre: CentreId) -> list[Announcement]:
+        return [
+            replace(SAID[0], text="お電話ありがとうございます。北センターです。", audio=""),
+            SAID[1],
+            Announcement(
+                "lost_card", "ja", "カードの紛失は、1を押してください。", "north/ja/lost_card", "c" * 16
+            ),
+        ]
+
+    def history(self, centre: CentreId, kind: str) -> list[tuple[Announcement, Instant, Instant | None]]:
+        first, second = (
+            Instant(round(datetime(2026, month, 1, tzinfo=UTC).timestamp()) * SECOND) for month in (4, 10)
+        )
+        old = replace(SAID[1], text="本日の受付は終了しました。", audio="d" * 16)
+        return [(old, first, second), (SAID[1], second, None)]
+
+    def wav(self, audio: str) -> bytes | None:
+        return wav(bytes([255]) * 8000)
+
+
+SAID = (
+    Announcement("greeting", "ja", "お電話ありがとうございます。", "north/ja/greeting", "a" * 16),
+    Announcement("closed", "ja", "ただいまは、受付時間外です。", "north/ja/closed", "b" * 16),
+)
 LISTED = {
     "entry": "blocked-1",
     "number": "*******678",
@@ -50,6 +80,7 @@ def a_source() -> DeskSource:
         queues=(replace(small.queues[0], id=QueueId("north-general")),),
         agents=(),
         phones=(),
+        announcements=SAID,
     )
     return DeskSource(Desk().begin(configuration(small, second)))
 
@@ -404,7 +435,7 @@ async def test_every_page_can_be_read_heard_and_reached(
     browser: Browser, language: str, scheme: Scheme
 ) -> None:
     """Axe finds nothing, every word stands out from its ground, and 320 pixels are wide enough (400 % of 1280)."""
-    async with served(closed_source(), pace=PACE) as server:
+    async with served(closed_source(), pace=PACE, told=Spoken()) as server:
         first_administrator(server.accounts)
         a_trail(server)
         server.accounts.add("tanaka", "田中 太郎", Role.VIEWER, [ALL_CENTRES], None, "user:chief")
@@ -421,6 +452,7 @@ async def test_every_page_can_be_read_heard_and_reached(
             (chief, "/account?done=password_changed"),
             (chief, "/emergency?done=emergency_begun"),
             (chief, "/blocked?done=blocked_added"),
+            (chief, "/announcements?centre=north&kind=closed"),
             (chief, "/users"),
             (chief, "/users/mori"),
             (chief, "/users/nobody"),
@@ -494,7 +526,7 @@ async def test_a_caller_is_listed_and_taken_off_without_scripts_and_a_refusal_ke
         server.orders.answers["blocked_list"] = [LISTED, {**LISTED, "entry": "blocked-2", "number": None}]
         page = (await seat(browser, server, who="chief", scripts=False)).page
         await page.goto(f"{server.url}/?lang=en")
-        await page.get_by_role("link", name="Unwelcome callers").click()
+        await page.get_by_role("link", name="Unwelcome", exact=True).click()
         await page.get_by_role("link", name="North centre").click()
         [row, erased] = await page.get_by_role("row").filter(has=page.get_by_role("rowheader")).all()
         for part in ("*******678", "暴言を繰り返す", "2026-11-20 09:00", "2026-12-20 09:00", "user:sato"):
@@ -541,6 +573,35 @@ async def test_a_caller_is_listed_and_taken_off_without_scripts_and_a_refusal_ke
         await own.goto(f"{server.url}/blocked")
         await expect(own.get_by_role("main")).to_contain_text("試験センター")
         await expect(own.get_by_role("link", name="北センター")).to_have_count(0)
+
+
+async def test_the_city_reads_and_hears_what_is_said_what_will_be_and_what_was(browser: Browser) -> None:
+    async with served(a_source(), pace=PACE, told=Spoken()) as server:
+        user(server.accounts, "city", Role.VIEWER, ("north",))
+        taken = await seat(browser, server, who="city")
+        page = taken.page
+        await page.goto(f"{server.url}/?lang=en")
+        await page.get_by_role("link", name="Announcements").click()
+        now = page.get_by_role("group", name="In force now").get_by_role("row")
+        await expect(now).to_have_count(1 + 2)
+        await expect(now.nth(1)).to_contain_text("お電話ありがとうございます。")
+        waits = page.get_by_role("group", name="Changed, not yet applied").get_by_role("row")
+        await expect(waits).to_have_count(1 + 2)
+        await expect(waits.nth(1)).to_contain_text("北センターです。")
+        await expect(waits.nth(1)).to_contain_text("no audio")
+        await expect(waits.nth(2)).to_contain_text("Lost card")
+        await page.get_by_role("link", name="Out of hours: what was said, and when").click()
+        before = page.get_by_role("region", name="Out of hours: what was said, and when").get_by_role("row")
+        await expect(before.nth(1)).to_contain_text("now")
+        await expect(before.nth(2)).to_contain_text("本日の受付は終了しました。")
+        await expect(before.nth(2)).to_contain_text("01/04/2026, 09:00")
+        sound = before.nth(2).get_by_label("Listen to 2026-04-01 09:00")
+        await sound.evaluate("e => e.play()")
+        await expect(sound).to_have_js_property("paused", True)
+        assert await sound.evaluate("e => e.ended && e.error === null")
+        taken.told_nothing_wrong(server)
+        await page.goto(f"{server.url}/announcements?centre=demo")
+        await expect(page.get_by_role("heading", name="Announcements")).to_have_count(0)
 
 
 async def test_who_may_not_see_numbers_is_told_so_on_the_board(browser: Browser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -13,6 +13,8 @@ from fastapi import FastAPI
 
 from callcore.access.rights import ROLES, SCOPES, Reach, Right, Role, Scope
 from callcore.access.trail import Line, Result, Wanted
+from callcore.domain.centre import Announcement
+from callcore.domain.ids import CentreId, Instant
 from callcore.phones import serving
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.web.app import routes
@@ -30,6 +32,19 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     cheap_hashes(monkeypatch)
 
 
+class Silent:
+    """Has no announcement; keeps the port's contract."""
+
+    def written(self, centre: CentreId) -> Sequence[Announcement]:
+        return ()
+
+    def history(self, centre: CentreId, kind: str) -> list[tuple[Announcement, Instant, Instant | None]]:
+        return []
+
+    def wav(self, audio: str) -> bytes | None:
+        return None
+
+
 class Shut:
     """Gives no phone anything; keeps the port's contract."""
 
@@ -42,7 +57,7 @@ class Shut:
 
 @pytest.fixture
 async def server(_quick: None) -> AsyncIterator[Served]:
-    async with served(a_source(), calls=Shelf(), phones=Shut(), limits=MANY) as running:
+    async with served(a_source(), calls=Shelf(), phones=Shut(), told=Silent(), limits=MANY) as running:
         await asyncio.to_thread(everybody, running.accounts)
         yield running
 
@@ -74,6 +89,7 @@ FILLED = {
     "entry": "blocked-1",
     "version": "0" * 12,
     "name": "board.js",
+    "audio": "0" * 16,
     "secret": "x",
     "session": "x",
     "user": "ope",

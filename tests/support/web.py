@@ -23,6 +23,7 @@ from callcore.runtime.detail import CallReader
 from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, View
 from callcore.telemetry import Exposition
 from callcore.web import LOOPBACK_NAMES, Bounds, Pace, Traffic, create_app, listen, serve
+from callcore.web.announcements import Told
 from callcore.web.gate import Limits
 from callcore.web.phones import PhoneFiles
 from callcore.web.stream import Streams
@@ -92,6 +93,7 @@ async def served(
     health: Sequence[HealthCheck] = (),
     calls: CallReader | None = None,
     phones: PhoneFiles | None = None,
+    told: Told | None = None,
     gauges: Callable[[], dict[str, float]] = dict,
     by_centre: CentreGauges = dict,
     pace: Pace = QUICK,
@@ -125,6 +127,7 @@ async def served(
             metrics=Exposition(live, gauges, by_centre),
             calls=calls,
             phones=phones,
+            told=told,
             pace=pace,
             hosts=hosts,
             plain=plain,

@@ -17,7 +17,7 @@ import hashlib
 import struct
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -62,11 +62,16 @@ class Codec:
     """Built once for all kinds of facts. Not for use by two threads at once."""
 
     def __init__(
-        self, kinds: Mapping[str, type], upcasts: Mapping[tuple[str, int], Upcast], keys: KeyStore
+        self,
+        kinds: Mapping[str, type],
+        upcasts: Mapping[tuple[str, int], Upcast],
+        keys: KeyStore,
+        only: Collection[str] = (),
     ) -> None:
-        """`kinds`: every name that ever stood in a journal, with its class of today. CodecError: a field
-        can't be kept.
+        """`kinds`: every name that ever stood in a journal, with its class of today. `only`: what is read of a
+        frame, its other facts are passed over; none: all. CodecError: a field can't be kept.
         """
+        self._only = frozenset(only)
         for kind in kinds.values():
             shape(kind)
         self._keys = keys
@@ -119,7 +124,8 @@ class Codec:
         facts = []
         try:
             for name, version, raw in self._facts.decode(memoryview(payload)[PREFIX.size :]):
-                facts.append(self._decode_fact(name, version, raw))
+                if not self._only or name in self._only:
+                    facts.append(self._decode_fact(name, version, raw))
         except _Unknown as unknown:
             raise CodecError(
                 f"{where} seq ({run}, {n}): 事実「{unknown}」はこの callcore では読めません。"

@@ -81,7 +81,7 @@ def said(
 ) -> tuple[list[Said], ZoneInfo]:
     """What the command shows. `at`: local to the centre, ISO. Raises CannotTell."""
     try:
-        with Tape(settings.journal, settings.keys) as tape:
+        with Tape(settings.journal, settings.keys, f.Configured) as tape:
             found, name = history(tape.frames(), centre, kind)
     except JournalError as error:
         raise CannotTell(str(error)) from None

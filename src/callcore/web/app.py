@@ -22,6 +22,7 @@ from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
 from callcore.web import guard, problems, show
 from callcore.web import models as m
 from callcore.web.acts import Acts, add_agents, add_answers
+from callcore.web.announcements import Announcements, Told
 from callcore.web.blocked import BlockedPage, add_blocked
 from callcore.web.callbacks import add_callbacks
 from callcore.web.closures import Closures
@@ -54,6 +55,7 @@ def create_app(
     orders: Orders,
     calls: CallReader | None = None,
     phones: PhoneFiles | None = None,
+    told: Told | None = None,
     limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
     plain: bool = False,
@@ -62,7 +64,8 @@ def create_app(
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
     `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
-    adds `/api/v1/calls/{call}`, `phones` what desk phones fetch below `/phones`. Raises TypeError when a route names
+    adds `/api/v1/calls/{call}`, `phones` what desk phones fetch below `/phones`, `told` the page of
+    announcements. Raises TypeError when a route names
     no right.
     """
     app = FastAPI(
@@ -96,6 +99,8 @@ def create_app(
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)
     BlockedPage(app, live, acts, paper)
+    if told is not None:
+        Announcements(app, live, gate, paper, told)
     add_departments(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)

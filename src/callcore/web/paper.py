@@ -24,6 +24,7 @@ NAV: Final = (
     ("/", "nav.board", Right.READ_LIVE),
     ("/emergency", "nav.emergency", Right.EMERGENCY),
     ("/blocked", "nav.blocked", Right.BLOCK_CALLERS),
+    ("/announcements", "nav.announcements", Right.READ_LIVE),
     ("/users", "nav.users", Right.MANAGE_USERS),
     ("/audit", "nav.audit", Right.READ_TRAIL),
     ("/account", "nav.account", Right.OWN_ACCOUNT),
