@@ -13,6 +13,7 @@ from callcore.domain.blocked import hashed, plain
 from callcore.domain.centre import Announcement, Configuration, Unwelcome
 from callcore.domain.hours import Window
 from callcore.domain.ids import CentreId
+from callcore.pbx.render import write
 from tests.integration.test_dialplan_call import shown
 from tests.integration.test_dialplan_menus import (
     ALWAYS,
@@ -308,6 +309,10 @@ async def test_a_line_for_few_takes_their_calls_and_tells_others_twice_without_a
         await call.until("bye")
         assert refusals(call, "outsider") == 2
         assert "callcore-insisted" not in str(floor.pbx.cel())
+        write(centre_file(withheld=Unwelcome.SERVE), floor.pbx.settings)
+        await floor.pbx.process.command("dialplan reload")
+        _, channel = await floor.caller()
+        assert (await decision(floor, channel))[0] == "open", "the file no longer says for whom the line is"
 
 
 async def test_out_of_hours_and_in_an_emergency_a_listed_caller_hears_what_everybody_hears(

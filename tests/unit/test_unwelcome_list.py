@@ -304,6 +304,7 @@ def test_the_rules_the_salt_and_the_words_are_rendered() -> None:
         "CALLCORE_BLOCKED_oita = announce",
         "CALLCORE_WITHHELD_oita = serve",
         "CALLCORE_ONLYFROM_oita = ,0312345678,110,",
+        "CALLCORE_ONLYFROM_beppu = ",  # a global that is left out keeps its value over a reload
         "CALLCORE_BLOCKED_beppu = serve",
         "CALLCORE_SOUND_oita_blocked_ja = callcore/ja/blocked",
         f"CALLCORE_SALT = {'0' * 16}",

@@ -394,9 +394,9 @@ class _CentreView:
     blind: str
     back_s: int
     only_from: _Dialplan
-    """A comma before each number; empty: everybody is served."""
     menus: tuple[_MenuView, ...]
-    closed_menu: str
+    closed_menu: _Dialplan
+    """Empty, and not left out, where there is none: a global that is left out keeps its value over a reload."""
     messages: str
     """Seconds of the longest message, and of the silence that ends one: longest~silence."""
     holds: tuple[_HoldView, ...]
@@ -731,16 +731,16 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
         ),
         departments=tuple(_department_view(each) for each in centre.departments),
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
-        closed_menu=_match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else "",
+        closed_menu=_Dialplan(
+            _match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else ""
+        ),
         messages=_Dialplan(f"{centre.messages.longest_s}~{centre.messages.silence_s}"),
         blocked=centre.blocked.value,
         withheld=centre.withheld.value,
         holds=tuple(_hold_views(centre, settings)),
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
-        only_from=_Dialplan(
-            "".join(f",{_match(_DIGITS, 'caller / 発信番号', each)}" for each in centre.only_from)
-        ),
+        only_from=_Dialplan(_few(centre.only_from)),
     )
 
 
@@ -754,6 +754,12 @@ def _hold_views(centre: Centre, settings: PbxSettings) -> Iterator[_HoldView]:
             for piece in pieces.names(settings.lib_dir / MUSIC_PIECES, centre.hold.phrase_every_s):
                 entries += (str(piece), phrase)
         yield _HoldView(_match(_LANGUAGE, "language / 言語", language), tuple(entries))
+
+
+def _few(numbers: tuple[str, ...]) -> str:
+    """`,<number>,<number>,`, so that a whole number is found between two commas; empty: everybody is served."""
+    named = [_match(_DIGITS, "caller / 発信番号", each) for each in numbers]
+    return f",{','.join(named)}," if named else ""
 
 
 def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
