@@ -54,7 +54,7 @@ class Stop:
 class Tape:
     """The synced frames of an installation's journal. Close it, or use it as a context.
 
-    `only`: of each frame the facts of these kinds, which is much faster; none: all."""
+    `only`: of each frame the facts of these kinds, which spares reading the others; none: all."""
 
     def __init__(self, journal: Path, keys: Path, *only: type[f.Fact]) -> None:
         self._journal = journal
