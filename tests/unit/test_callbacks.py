@@ -10,10 +10,12 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.callback import SAFE_S, Callback, CallbackState
-from callcore.domain.centre import Callbacks, Outgoing
+from callcore.domain.centre import Callbacks, Guest, Messages, Number, Outgoing
+from callcore.domain.evolve import evolve
 from callcore.domain.hours import Calendar, Window
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, QueueId
 from callcore.domain.measures import endings
+from callcore.domain.message import Message, MessageState
 from callcore.domain.stages import CallbackEnd, Choice, Device, Outcome, SideKind, SideOutcome, Work
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
@@ -34,14 +36,14 @@ def asks(made: Desk, s: float, name: str = "m", caller: str | None = CITIZEN) ->
     gone(made, s + 2, name)
 
 
-def comes(made: Desk, s: float, name: str, caller: str | None = CITIZEN) -> None:
+def comes(made: Desk, s: float, name: str, caller: str | None = CITIZEN, number: str = NUMBER) -> None:
     made.tell(
         i.ChannelArrived(
             at=made.at(s),
             node=NODE,
             channel=ChannelId(name),
             name=f"PJSIP/trunk-{name}",
-            number=NUMBER,
+            number=number,
             caller=caller,
         )
     )
@@ -120,7 +122,8 @@ def test_the_place_is_kept_and_when_the_turn_has_come_an_agent_rings_first_and_t
     assert rung(made) == []
     made.sign_in(10, 1)
     (effect,) = rung(made)
-    assert (effect.phone, effect.number, effect.shown) == ("demo-p1", CITIZEN, "折り返し")
+    assert (effect.phone, effect.number, effect.language, effect.attempt) == ("demo-p1", CITIZEN, "ja", 1)
+    assert effect.shown == f"折り返し 試験センター 日本語 {CITIZEN} 待ち9秒"
     assert made.floor.agents[AgentId("1001")].work is Work.CALLING_OUT
     assert back(made).attempts == 0
     side = picked_up(made, 15)
@@ -176,10 +179,12 @@ def test_a_citizen_who_is_not_reached_is_called_again_after_the_distance_and_the
     until(made, 620)
     assert len(rung(made)) == 2
     assert rung(made)[0].side != rung(made)[1].side
+    assert (rung(made)[1].attempt, rung(made)[1].shown.split()[0]) == (2, "折り返し2回目")
     ends(made, 660, picked_up(made, 630), SideOutcome.NO_ANSWER)
     assert M not in made.floor.callbacks
     assert [x.outcome for x in made.told(f.CallbackGivenUp)] == [SideOutcome.NO_ANSWER]
     assert made.books.records[M].callback is CallbackEnd.GIVEN_UP
+    assert not made.books.records[M].message, "no message was left"
     until(made, 5000)
     assert len(rung(made)) == 2
 
@@ -384,3 +389,106 @@ def test_an_emergency_closure_takes_the_phone_back_before_the_citizen_is_called(
     assert [x for x in made.effects if isinstance(x, e.HangUp)]
     until(made, 120)
     assert len(rung(made)) == 1, "and nobody is called while it lasts"
+
+
+def given_up(made: Desk) -> Message:
+    asks(made, 0)
+    made.sign_in(10, 1)
+    ends(made, 20, picked_up(made, 12), SideOutcome.NO_ANSWER)
+    return made.floor.messages[M]
+
+
+def test_who_is_given_up_is_a_task_with_a_deadline_that_an_agent_takes_and_ends() -> None:
+    made = desk(callbacks=Callbacks(1, 600), messages=Messages(due_s=3600))
+    task = given_up(made)
+    assert (task.callback, task.state, task.due_at) == (True, MessageState.OPEN, made.at(20 + 3600))
+    assert (task.queue, task.caller.text) == ("demo-general", CITIZEN)
+    assert task.filed, "there is no sound to be looked for"
+    made.tell(i.MessageTakeAsked(at=made.at(30), call=M, agent=AgentId("1001"), by="user:sup"))
+    assert made.floor.messages[M].agent == "1001"
+    made.tell(i.MessageCloseAsked(at=made.at(40), call=M, done=True, result="電話できた", by="user:sup"))
+    assert made.floor.messages[M].state is MessageState.DONE
+
+
+def test_what_was_given_up_before_it_became_a_task_stays_none() -> None:
+    made = desk()
+    asks(made, 0)
+    made.sign_in(10, 1)
+    picked_up(made, 12)
+    old = f.CallbackGivenUp(at=made.at(20), call=M, outcome=SideOutcome.BUSY)
+    assert not evolve(made.floor, old).messages
+
+
+def test_a_phone_that_is_picked_up_when_the_centre_has_closed_costs_no_attempt_and_the_place_is_kept() -> (
+    None
+):
+    """The dialplan calls nobody then, and the phone's channel ends."""
+    day = Calendar("Asia/Tokyo", ((Window(8 * 3600, 12 * 3600 + 60),),) * 7)  # it is noon
+    made = desk(calendar=day)
+    asks(made, 0)
+    made.sign_in(50, 1)
+    assert len(rung(made)) == 1
+    ends(made, 75, rung(made)[0].side)
+    assert (back(made).attempts, back(made).state) == (0, CallbackState.WAITING)
+    until(made, 20 * 3600 - 1)
+    assert len(rung(made)) == 1
+    until(made, 20 * 3600)
+    assert len(rung(made)) == 2
+
+
+def test_the_agent_sees_what_is_known_of_the_citizen_as_of_one_who_calls() -> None:
+    made = desk()
+    comes(made, 0, "earlier")
+    gone(made, 5, "earlier")
+    asks(made, 100)
+    made.tell(
+        i.BlockAsked(
+            at=made.at(110),
+            entry=CallId("entry"),
+            centre=back(made).centre,
+            number=CITIZEN,
+            reason="脅迫",
+            until=made.at(9000),
+            by="user:sup",
+        )
+    )
+    made.sign_in(101 + 900, 1)
+    (effect,) = rung(made)
+    assert effect.listed
+    assert effect.shown == f"要注意 折り返し 再入電 試験センター 日本語 {CITIZEN} 待ち15分"
+
+
+def test_a_lent_agent_calls_back_for_the_centre_that_the_citizen_called() -> None:
+    there, queue = centre(1), QueueId("kawa-general")
+    kawa = replace(
+        there,
+        id=CentreId("kawa"),
+        name="川市",
+        numbers=(Number("0977211111", queue),),
+        queues=(replace(there.queues[0], id=queue),),
+        agents=(),
+        phones=(),
+        guests=(Guest(AgentId("1001"), (queue,)),),
+    )
+    made = Desk().begin(configuration(centre(1), kawa))
+    comes(made, 0, "m", number="0977211111")
+    made.tell(i.CallbackTold(at=made.at(1), call=M))
+    gone(made, 2, "m")
+    made.sign_in(10, 1)
+    (effect,) = rung(made)
+    assert (effect.phone, effect.centre) == ("demo-p1", "kawa")
+    assert effect.shown.startswith("折り返し 川市 ")
+    assert (made.floor.sides[effect.side].centre, made.told(f.SideCallBegan)[0].number) == (
+        "kawa",
+        "0977211111",
+    )
+
+
+def test_who_rang_in_and_asks_again_before_he_waits_has_the_kept_place_whole() -> None:
+    made = desk()
+    waits(made, 0, "m", CITIZEN)
+    made.tell(i.CallbackTold(at=made.at(30), call=M))
+    gone(made, 31, "m")
+    asks(made, 100, "n")
+    kept = back(made, CallId("n"))
+    assert (kept.priority, kept.since) == (made.told(f.CallbackAsked)[0].priority, made.at(0))

@@ -262,7 +262,22 @@ READINGS = {
     "ja/greeting": (
         "オデンワアリガトーゴザイマス。タントーシャニオツナギシマスノデ、ソノママオマチクダサイ。"
     ),
-    "common/ja/callback-call": "オリカエシノデンワデス。コレカラハッシンシマス。",
+    "common/ja/callback-call": "オリカエシノデンワデス。",
+    "common/ja/callback-attempt": "カイメデス。",
+    "common/ja/callback-caution": "ヨーチューイノカタデス。",
+    "common/ja/callback-number": "バンゴーノオワリワ、",
+    "common/ja/callback-closed": "ウケツケジカンガイニナッタタメ、ハッシンシマセンデシタ。",
+    "common/ja/language-ja": "ニホンゴデス。",
+    "common/ja/language-en": "エーゴデス。",
+    "common/ja/language-zh": "チューゴクゴデス。",
+    "common/ja/language-ko": "カンコクゴデス。",
+    "common/ja/language-es": "スペインゴデス。",
+    "common/ja/language-pt": "ポルトガルゴデス。",
+    "common/ja/language-vi": "ベトナムゴデス。",
+    "common/ja/language-th": "タイゴデス。",
+    "common/ja/language-id": "インドネシアゴデス。",
+    "common/ja/language-tl": "タガログゴデス。",
+    "common/ja/language-ne": "ネパールゴデス。",
     "ja/callback_confirm": "イマオカケノバンゴーニ、コチラカラオデンワイタシマス。ヨロシケレバ、イチヲオシテクダサイ。",
     "ja/callback_unavailable": (
         "オソレイリマスガ、イマオカケノバンゴーニワ、コチラカラオデンワスルコトガデキマセン。"

@@ -162,7 +162,7 @@ class Performer:
             log.warning("effect not carried out", effect=type(effect).__name__, why=str(error))
         return None
 
-    async def _call(self, **fields: str) -> None:
+    async def _call(self, **fields: str | list[str]) -> None:
         await self._link.call(fields, timeout=ACTION_TIMEOUT_S)
 
     async def _set(self, channel_name: str, variable: str, value: str) -> None:
@@ -322,7 +322,15 @@ class Performer:
                 Exten=effect.number,
                 Priority="1",
                 Timeout=str(effect.ring_s * 1000),
-                CallerID=f'"{effect.shown}" <{effect.number}>',
+                CallerID=f"<{effect.number}>",
+                Variable=[
+                    "CONNECTEDLINE(name-charset,i)=utf8",
+                    f"CONNECTEDLINE(name,i)={effect.shown}",
+                    f"{dialplan.SITE}={effect.centre}",
+                    f"{dialplan.LANGUAGE}={effect.language}",
+                    f"{dialplan.ATTEMPT}={effect.attempt}",
+                    f"{dialplan.LISTED}={'yes' if effect.listed else ''}",
+                ],
                 Async="true",
             )
         except ActionFailed as error:

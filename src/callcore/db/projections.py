@@ -398,7 +398,7 @@ class _Batch:
                         "filed_at": fact.at,
                     }
                 )
-            case f.MessageLeft():
+            case f.MessageLeft() | f.CallbackGivenUp() if fact.due_at is not None:
                 self._messages[fact.call] = _NO_MESSAGE | {
                     "call": fact.call,
                     "centre": fact.centre,

@@ -262,9 +262,8 @@ class Call:
     """Has left one."""
     callback: bool = False
     """Is to be called back."""
-    kept_since: Instant | None = None
-    """The place that was kept for a call-back, of a caller who rang in first."""
-    kept_priority: int | None = None
+    kept: tuple[int, Instant] | None = None
+    """The place (priority, since) that was kept for a call-back, of a caller who rang in first."""
 
     @property
     def channel(self) -> ChannelId:

@@ -8,6 +8,8 @@ Rules
 - Each attempt is written down before anything is done, as a call that is counted apart (`sides.py`), by an id that its
   channel will bear. So after a crash it is found on Asterisk, or in CEL, or surely never was.
 - Tried inside opening hours only; between two attempts the centre's distance, in opening hours; up to its attempts.
+  Whether the centre is open the dialplan asks once more when the citizen is about to be called.
+- Who is given up is a task from then on, as who left a message (`message.py`).
 - Who rings in is not called back: that call takes over the place. Nor is anybody whose number is in a call with us.
 """
 
@@ -62,6 +64,7 @@ class Callback:
     priority: int
     since: Instant
     language: str | None
+    """That the agent must speak, by skill."""
     caller: Personal
     asked_at: Instant
     state: CallbackState = CallbackState.WAITING

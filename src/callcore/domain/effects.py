@@ -100,15 +100,23 @@ class DialOut(Effect):
 
 @dataclass(frozen=True, slots=True)
 class CallBack(Effect):
-    """Ring the phone, on a channel named `side`; who picks it up hears what it is, and the citizen is called. Only a
-    refusal comes back as an input."""
+    """Ring the phone, on a channel named `side`; who picks it up hears who it is, and the citizen is called, if the
+    centre is open then. Only a refusal comes back as an input.
+
+    `shown`: on the phone's display. What it says is that of an arriving caller of that centre and language."""
 
     side: CallId
     phone: PhoneId
     number: str
     ring_s: int
+    centre: CentreId
+    """That the citizen called: its number is shown to the citizen."""
+    language: str
+    attempt: int
+    """The how manieth, from 1."""
     shown: str
-    """What the phone's display shows beside the number."""
+    listed: bool = False
+    """On the list of unwelcome callers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,7 @@ def _call_moved(call: Call, by: int) -> Call:
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
         speaks_since=_moved(call.speaks_since, by),
-        kept_since=_moved(call.kept_since, by),
+        kept=None if call.kept is None else (call.kept[0], Instant(call.kept[1] + by)),
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
@@ -1031,7 +1031,24 @@ def _(fact: f.CallbackReached, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.CallbackGivenUp, floor: Floor) -> Floor:
-    return _callback_is(floor, fact, _callback(floor, fact.call))
+    back = _callback(floor, fact.call)
+    floor = _callback_is(floor, fact, back)
+    if fact.due_at is None:
+        return floor
+    task = Message(
+        call=back.id,
+        centre=back.centre,
+        queue=back.queue,
+        language=back.language,
+        caller=back.caller,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", back.id, None, "CallbackGivenUp"),
+        state_since=fact.at,
+        filed=True,
+        callback=True,
+    )
+    return changed(floor, messages=floor.messages.set(back.id, task))
 
 
 @_apply.register
@@ -1041,9 +1058,8 @@ def _(fact: f.CallbackCancelled, floor: Floor) -> Floor:
     call = floor.calls.get(fact.by_call) if fact.by_call is not None else None
     if call is None:
         return floor
-    kept = min(back.since, call.kept_since or back.since)
-    first = min(back.priority, call.kept_priority or back.priority)
-    return put_call(floor, changed(call, kept_since=kept, kept_priority=first))
+    kept = (back.priority, back.since)
+    return put_call(floor, changed(call, kept=kept if call.kept is None else min(kept, call.kept)))
 
 
 # -- messages ------------------------------------------------------------------------------------------------

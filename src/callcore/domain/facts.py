@@ -638,10 +638,15 @@ class CallbackReached(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackGivenUp(Fact):
-    """The last attempt did not reach the citizen."""
+    """The last attempt did not reach the citizen: somebody is to deal with it until `due_at`, as with a message.
+    `queue` and `language` are the call-back's. None in facts of before there was such a task."""
 
     call: CallId
     outcome: SideOutcome
+    centre: CentreId | None = None
+    queue: QueueId | None = None
+    language: str | None = None
+    due_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""A message that a caller left: a task with a deadline, named by its call.
+"""A message that a caller left, or a call-back that was given up: a task with a deadline, named by its call.
 
 Rules
 - It begins with the tone and is one when the dialplan has thanked for it, or when the caller put down while speaking.
   What was said is measured afterwards: where the caller put down without having said anything, there is no message.
   Who was thanked gets a task, whatever the measure says.
+- A call-back that was given up is a task without sound: who asked for it is still to be dealt with.
 - The deadline counts opening hours of the centre: `due_s` seconds of them, from when it was left.
 - Open, taken by an agent, then done or not done with a result. Who takes it from somebody else has it from then on. One
   that was dealt with may be taken up again.
@@ -42,7 +43,7 @@ OPEN_MESSAGE = frozenset({MessageState.OPEN, MessageState.TAKEN})
 """Somebody still has to do something about it."""
 
 MESSAGE: Table[MessageState] = {
-    None: {"MessageLeft": MessageState.OPEN},
+    None: {"MessageLeft": MessageState.OPEN, "CallbackGivenUp": MessageState.OPEN},
     MessageState.OPEN: {
         "MessageFiled": MessageState.OPEN,
         "MessageEmpty": MessageState.EMPTY,
@@ -97,6 +98,8 @@ class Message:
     """Of sound; None: not measured yet."""
     problem: str | None = None
     """What is wrong with the file; None: nothing."""
+    callback: bool = False
+    """Of a call-back that was given up: there is no sound."""
 
     @property
     def open(self) -> bool:

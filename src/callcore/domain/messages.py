@@ -22,7 +22,7 @@ HEARD_NOTHING = "伝言の録音に声がなかった / nothing was said after t
 def told_of(turn: Turn, told: i.MessageTold, *, reconstructed: bool = False) -> None:
     """What the dialplan tells of a caller who leaves a message."""
     call = turn.call(told.call)
-    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.message:
+    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.message or call.callback:
         turn.disregard("案内中の呼ではない / not a call in a menu")
     elif told.said is Said.BEGAN:
         turn.tell(f.MessageBegan(at=told.at, call=call.id, reconstructed=reconstructed))

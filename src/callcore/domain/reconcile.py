@@ -313,6 +313,7 @@ def _retrace(
         and call.stage in (Stage.ANNOUNCED, Stage.WAITING)
         and call.refused_as is None
         and not call.callback
+        and not call.message
     ):
         turn.ask_back(call, trace.callback, reconstructed=True)
     for said in trace.messages:
@@ -690,6 +691,6 @@ def _waited_out(turn: Turn, call: Call, at: Instant) -> bool:
     queue = turn.floor.queues.get(call.queue)
     if queue is None or call.visit is None:
         return False
-    first = call.answered_at is None and call.kept_since is None
+    first = call.answered_at is None and call.kept is None
     began = call.visit.since if first else call.visit.entered_at
     return at >= began + seconds(queue.longest_wait_s + PAST_LONGEST_WAIT_S)

@@ -199,7 +199,7 @@ def _(told: i.MessageTold, turn: Turn) -> None:
 @_take.register
 def _(told: i.CallbackTold, turn: Turn) -> None:
     call = turn.call(told.call)
-    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.callback:
+    if call is None or call.stage not in (Stage.ANNOUNCED, Stage.WAITING) or call.callback or call.message:
         turn.disregard("案内中の呼ではない / not a call in a menu")
     elif call.refused_as is not None or call.caller.text is None:
         turn.disregard("折り返せる呼ではない / not a call that can be called back")

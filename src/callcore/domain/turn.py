@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from callcore.domain import comfort, estimate, overflow, routing
+from callcore.domain import comfort, estimate, overflow, routing, shown
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -29,7 +29,7 @@ from callcore.domain.centre import (
     Overflow,
     Unwelcome,
 )
-from callcore.domain.evolve import evolve
+from callcore.domain.evolve import AGAIN_S, evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
     SECOND,
@@ -47,7 +47,7 @@ from callcore.domain.ids import (
 from callcore.domain.message import LEAST_S
 from callcore.domain.numbering import national
 from callcore.domain.personal import Personal
-from callcore.domain.sides import SideCall
+from callcore.domain.sides import Answer, SideCall
 from callcore.domain.stages import (
     OWN_DOING,
     Choice,
@@ -131,9 +131,8 @@ class Turn:
             priority = call.priority
             reasons += (call.priority_reason,) if call.priority_reason is not None else ()
         since = call.entered_at or entered or at
-        if call.kept_since is not None:
-            since = min(since, call.kept_since)
-            priority = min(priority, call.kept_priority or priority)
+        if call.kept is not None:
+            priority, since = min((priority, since), call.kept)
             reasons += (KEPT,)
         place = (priority, since, call.id)
         wait = None if reconstructed else estimate.wait_s(self.floor, name, place, self.language_needed(call))
@@ -351,8 +350,6 @@ class Turn:
         self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
     ) -> None:
         """What the caller said is a task from now on. `otherwise` as in the fact."""
-        centre = self.floor.centres.get(call.centre)
-        due = centre.calendar.after_open(at, centre.messages.due_s) if centre is not None else None
         self.tell(
             f.MessageLeft(
                 at=at,
@@ -360,26 +357,31 @@ class Turn:
                 centre=call.centre,
                 queue=self.queue_now(call),
                 language=call.language,
-                due_at=at if due is None else due,
+                due_at=self.due_at(call.centre, at),
                 otherwise=otherwise,
                 reconstructed=reconstructed,
             )
         )
 
+    def due_at(self, name: CentreId, at: Instant) -> Instant:
+        """Until when somebody of the centre is to deal with what a caller leaves now."""
+        centre = self.floor.centres.get(name)
+        due = centre.calendar.after_open(at, centre.messages.due_s) if centre is not None else None
+        return at if due is None else due
+
     def ask_back(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
         """The caller keeps the place in the line and is called back."""
-        visit = call.visit
-        queue = self.queue_now(call) if visit is None else visit.queue
-        spec = self.floor.queues.get(queue)
-        priority = LAST_PRIORITY if spec is None else spec.priority
-        since = at if call.kept_since is None else call.kept_since
-        priority = (call.priority or priority) if visit is None else visit.priority
-        since = since if visit is None else visit.since
         # Two calls of one number at once: it is called back once, in the better place.
         for other in _kept_for(self.floor, call.centre, call.caller.text):
             if other.state is CallbackState.WAITING and other.id != call.id:
-                priority, since = min((priority, since), (other.priority, other.since))
                 cancel_callback(self, other, at, by_call=call.id, reconstructed=reconstructed)
+        call = self.floor.calls[call.id]
+        visit = call.visit
+        queue = self.queue_now(call) if visit is None else visit.queue
+        spec = self.floor.queues.get(queue)
+        own = call.priority or (LAST_PRIORITY if spec is None else spec.priority), at
+        place = own if visit is None else (visit.priority, visit.since)
+        priority, since = place if call.kept is None else min(place, call.kept)
         self.tell(
             f.CallbackAsked(
                 at=at,
@@ -407,7 +409,7 @@ class Turn:
         assert agent.phone is not None
         assert back.number is not None
         outgoing = centre.outgoing
-        shown = outgoing.number if outgoing is not None else min(each.digits for each in centre.numbers)
+        ours = outgoing.number if outgoing is not None else min(each.digits for each in centre.numbers)
         # No unique id of Asterisk's own has a 0 in front behind the dot.
         side = CallId(f"{back.node}-{at // SECOND}.0{self.floor.callbacks_tried + 1}")
         queue = self.floor.queues[back.queue]
@@ -422,21 +424,32 @@ class Turn:
                 centre=back.centre,
                 kind=SideKind.OUTGOING,
                 phone=agent.phone,
-                number=shown,
+                number=ours,
                 other=back.number,
                 why="callback",
             ),
         )
-        self.want(
-            e.CallBack(side, agent.phone, national(back.number), queue.ring_s, self._call_back_shown(agent))
-        )
-
-    def _call_back_shown(self, agent: AgentState) -> str:
-        """In the script that the agent's phone shows."""
+        language, attempt = back.language or centre.languages[0], back.attempts + 1
+        listed = unwelcome(self.floor.blocked.values(), centre.id, back.number, at) is not None
         home = self.floor.centres.get(agent.centre)
         phones = home.phones if home is not None else ()
         roman = any(each.id == agent.phone and each.display is Display.ROMAN for each in phones)
-        return "call-back" if roman else "折り返し"
+        note = _callback_note(self.floor, centre, back, attempt, at)[roman]
+        waited_s = max(0, at - back.since) // SECOND
+        number = national(back.number)
+        self.want(
+            e.CallBack(
+                side,
+                agent.phone,
+                number,
+                queue.ring_s,
+                centre=centre.id,
+                language=language,
+                attempt=attempt,
+                shown=shown.citizen(centre, language, number, waited_s, note, listed=listed, roman=roman),
+                listed=listed,
+            )
+        )
 
     def match(self) -> None:
         """Offer every waiting caller for whom somebody fits; then let overflow whoever must; until neither is left."""
@@ -699,16 +712,46 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
 def _show_note(turn: Turn, centre: Centre, told: i.ChannelArrived) -> None:
     """What the phone of whoever is offered this caller shows besides: that an answer waits, and that he calls again."""
     answer = turn.floor.answers.get(told.answer) if told.answer is not None else None
+    note, roman = _note(centre, answer, again=told.again)
+    if note:
+        turn.want(e.ShowNote(CallId(told.channel), told.name, note, roman))
+
+
+def _note(centre: Centre, answer: Answer | None, *, again: bool) -> tuple[str, str]:
+    """In Japanese, and romanised."""
     words, roman = [], []
     if answer is not None:
         day = centre.calendar.local_date(answer.at)
         words.append(f"回答あり{day.month}/{day.day}")
         roman.append(f"answer {day.month}/{day.day}")
-    if told.again:
+    if again:
         words.append("再入電")
         roman.append("again")
-    if words:
-        turn.want(e.ShowNote(CallId(told.channel), told.name, " ".join(words), " ".join(roman)))
+    return " ".join(words), " ".join(roman)
+
+
+def _callback_note(
+    floor: Floor, centre: Centre, back: Callback, attempt: int, at: Instant
+) -> tuple[str, str]:
+    """That it is a call-back, and what a phone shows besides of who calls; in Japanese, and romanised."""
+
+    def same(other: Personal) -> bool:
+        assert back.number is not None
+        return (
+            other.centre == centre.id
+            and other.text is not None
+            and national(other.text) == national(back.number)
+        )
+
+    answers = (each for each in floor.answers.values() if each.until > at and same(each.number))
+    day_ago = at - AGAIN_S * SECOND
+    again = any(name != back.id and one.at >= day_ago and same(one) for name, one in floor.recent.items())
+    note, roman = _note(centre, max(answers, key=lambda each: each.at, default=None), again=again)
+    first = attempt == 1
+    return (
+        f"折り返し{'' if first else f'{attempt}回目'} {note}".strip(),
+        f"call-back{'' if first else f' {attempt}'} {roman}".strip(),
+    )
 
 
 def _kept_for(floor: Floor, centre: CentreId, caller: str | None) -> list[Callback]:
@@ -785,7 +828,18 @@ def _callback_over(
         until = after(at, seconds(max(rest, SAFE_S if reconstructed else 1)))
         turn.tell(f.CallbackMissed(at=at, call=back.id, not_before=until, reconstructed=reconstructed))
     elif back.attempts >= rules.attempts:
-        turn.tell(f.CallbackGivenUp(at=at, call=back.id, outcome=outcome, reconstructed=reconstructed))
+        turn.tell(
+            f.CallbackGivenUp(
+                at=at,
+                call=back.id,
+                outcome=outcome,
+                centre=back.centre,
+                queue=back.queue,
+                language=back.language,
+                due_at=turn.due_at(back.centre, at),
+                reconstructed=reconstructed,
+            )
+        )
     else:
         again = centre.calendar.after_open(at, rules.distance_s) if centre is not None else None
         again = again or after(at, seconds(rules.distance_s))

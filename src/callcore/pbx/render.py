@@ -23,7 +23,7 @@ from zoneinfo import TZPATH
 
 import jinja2
 
-from callcore.domain import directory, lamps, numbering
+from callcore.domain import directory, lamps, numbering, shown
 from callcore.domain.centre import (
     EMERGENCY,
     TONGUES,
@@ -711,8 +711,8 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
         weekly=tuple(_windows(day) for day in centre.calendar.weekly),
         sounds=tuple(_sound_views(centre, language)),
         phrases=tuple(_phrase_views(centre, language)),
-        display=_shown(centre.display or _NO_DISPLAY.sub("", centre.name)[:DISPLAY_MOST] or centre.id),
-        display_roman=_shown(centre.display_roman or centre.id, roman=True),
+        display=_shown(shown.centre_name(centre, roman=False)),
+        display_roman=_shown(shown.centre_name(centre, roman=True), roman=True),
         shown=_match(
             _DIGITS,
             "number / 電話番号",
@@ -827,11 +827,11 @@ def _sound_path(told: Announcement) -> str:
 
 def _shown(text: str, *, roman: bool = False) -> _Dialplan:
     """A text for a phone's display: letters and digits of any script, and signs that no format takes for its own."""
-    fits = re.fullmatch(r"[A-Za-z0-9 .-]+", text) if roman else text and not _NO_DISPLAY.search(text)
-    if len(text) > DISPLAY_MOST or not fits:
+    fits = re.fullmatch(r"[A-Za-z0-9 .-]+", text) if roman else text and not shown.NOT_SHOWN.search(text)
+    if len(text) > shown.MOST or not fits:
         raise RenderError(
-            f"display: {text!r} cannot be shown; letters and digits, at most {DISPLAY_MOST}. / "
-            f"電話機に表示できません: {text!r}。文字と数字で {DISPLAY_MOST} 字まで"
+            f"display: {text!r} cannot be shown; letters and digits, at most {shown.MOST}. / "
+            f"電話機に表示できません: {text!r}。文字と数字で {shown.MOST} 字まで"
         )
     return _Dialplan(text)
 

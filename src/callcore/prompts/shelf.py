@@ -35,6 +35,7 @@ COMMON: Final = "common"
 
 ON_HOLD: Final = "on_hold"
 """The announcement that is spoken between the music to who is on hold."""
+LANGUAGES: Final = ("ja", "en", "zh", "ko", "es", "pt", "vi", "th", "id", "tl", "ne")
 
 COMMON_KINDS: Final = (
     "ask-agent-number",
@@ -72,7 +73,12 @@ COMMON_KINDS: Final = (
     "call-refused",
     "call-failed",
     "callback-call",
+    "callback-attempt",
+    "callback-caution",
+    "callback-number",
+    "callback-closed",
     "emergency-elsewhere",
+    *(f"language-{each}" for each in LANGUAGES),
 )
 """What the desk phones' own context speaks. The `.txt` files below `common` are the source of their texts."""
 
@@ -117,8 +123,6 @@ MUSIC: Final = "music"
 
 SPOKEN: Final = "spoken"
 """The folder, below a language's own, of numbers, times and dates."""
-
-LANGUAGES: Final = ("ja", "en", "zh", "ko", "es", "pt", "vi", "th", "id", "tl", "ne")
 
 MANIFEST: Final = "manifest.json"
 RECORDED: Final = ".recorded"

@@ -24,6 +24,13 @@ MENU = "callcore-menu"
 PIN = "callcore-pin"
 CALLBACK = "callcore-callback"
 """Where an agent who has picked up for a call-back is put through to the citizen."""
+SITE, LANGUAGE, ATTEMPT, LISTED = (
+    "CALLCORE_SITE",
+    "CALLCORE_LANGUAGE",
+    "CALLCORE_ATTEMPT",
+    "CALLCORE_LISTED",
+)
+"""Of a call-back: the centre whose number the citizen sees, and what the agent hears."""
 MESSAGE_ENDS = ".message.wav"
 """What stands behind a call's id in the name of its message's file."""
 TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"

@@ -151,6 +151,7 @@ def row(floor: Floor, message: Message, now: Instant, person: Person) -> dict[st
         "file": message.file,
         "seconds": message.seconds,
         "problem": message.problem,
+        "callback": message.callback,
     }
 
 
@@ -165,6 +166,7 @@ def line(of: Mapping[str, Any]) -> str:
     )
     state = _WORDS[of["state"]] + (" 期限超過 overdue" if of["overdue"] else "")
     length = "–" if of["seconds"] is None else f"{of['seconds']:.0f} s"
+    length = "折り返し不達 call-back given up" if of["callback"] else length
     parts = [of["call"], of["queue"], left, f"→ {due}", state, of["agent"] or "", of["number"] or "–", length]
     return "  ".join(part for part in [*parts, of["file"] or "", of["result"] or ""] if part)
 

@@ -213,7 +213,7 @@ class PhoneRefusedOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """What a caller left, and somebody is to deal with."""
+    """What a caller left, or a call-back that was given up, and somebody is to deal with."""
 
     call: str
     centre: str
@@ -232,6 +232,7 @@ class MessageOut(BaseModel):
     file: str | None = Field(description="below the recordings' folder; null: not measured yet")
     seconds: float | None
     problem: str | None = Field(description="what is wrong with the file; null: nothing")
+    callback: bool = Field(description="a call-back that was given up: there is no sound")
 
 
 class MessagesOut(BaseModel):
@@ -630,6 +631,7 @@ EXAMPLE: dict[str, Any] = {
                         "file": "node1-1795100400.3.message.wav",
                         "seconds": 18.4,
                         "problem": None,
+                        "callback": False,
                     }
                 ],
             },

@@ -178,6 +178,7 @@ def message_out(message: Message, at: Instant, personal: bool) -> m.MessageOut:
         file=message.file,
         seconds=message.seconds,
         problem=message.problem,
+        callback=message.callback,
     )
 
 

@@ -102,6 +102,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "messages.overdue": ("期限超過", "Overdue"),
     "message.open": ("未着手", "Open"),
     "message.taken": ("対応中", "Taken"),
+    "message.callback": ("折り返し不達", "Not reached"),
     "col.due": ("期限", "Due"),
     "col.length": ("長さ", "Length"),
     "agents.empty": ("登録されたオペレーターがいません", "No agents in the centre file"),

@@ -219,7 +219,7 @@ function message(row, m, agents) {
   mark(part(row, "number"), "absent", m.number === null ? "" : null);
   text("state", say(`message.${m.state}`));
   text("agent", m.agent === null ? "" : (agents.get(m.agent)?.name ?? m.agent));
-  text("length", m.seconds === null ? "–" : length(m.seconds));
+  text("length", m.callback ? say("message.callback") : m.seconds === null ? "–" : length(m.seconds));
 }
 
 function localDay(ms) {
