@@ -380,8 +380,9 @@ async def sip_agent_of(s: Station) -> Agent:
     return await s.stack.enter_async_context(sip_agent(f"{s.net}.139", "0451234567", pbx))
 
 
-@pytest.mark.parametrize("key", ["1", ""])
-async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(key: str) -> None:
+@pytest.mark.parametrize("asked", [False, True])
+async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(asked: bool) -> None:
+    """`asked`: in its question whether to call back, whose answer is no: the menu once more."""
     async with station(Waits(agents=1, acw_s=0, rules=BEYOND, more=MENUS), prompts=prompts) as s:
         desk, talking = await at_work(s)
         first = await s.dial_in(await s.caller(2))
@@ -389,10 +390,15 @@ async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(key: 
         second = await s.dial_in(await s.caller(3))
         await s.fact(f.OverflowMenuBegan)
         await hears_for(second, 1)
+        if asked:
+            await second.dtmf("5")
+            await s.fact(f.MenuAnswered)
+            await hears_for(second, 1)
         s.kill("engine")
-        if key:
-            await second.dtmf(key)
-            await hears_now(second, music)
+        if asked:
+            await second.dtmf("2")
+        await second.dtmf("1")
+        await hears_now(second, music)
         await s.start_engine()
         await talking.hang_up()
         for n, call in enumerate((first, second), 2):
@@ -402,8 +408,9 @@ async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(key: 
             await call.hang_up()
         await s.ended(3)
         assert s.outcomes() == ["completed"] * 3
-        keyed = [x.choice for x in s.told(f.MenuAnswered)]
-        assert keyed == [Choice.WAIT] if key else Choice.WAIT not in keyed
+        chosen = [x.choice for x in s.told(f.MenuAnswered)]
+        assert (chosen[0], chosen[-1]) == (Choice.CALLBACK if asked else Choice.WAIT, Choice.WAIT)
+        assert not s.told(f.CallbackAsked)
         s.books_agree()
 
 
