@@ -9,10 +9,12 @@ from sqlalchemy import select
 
 from callcore.db import Database, Projection, Queries
 from callcore.db.tables import messages as table
+from callcore.domain.centre import Callbacks, Messages
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.domain.message import MessageState
-from callcore.domain.stages import Outcome, Said
+from callcore.domain.stages import CallbackEnd, Outcome, Said
 from tests.support.days import TestFrame, seal
+from tests.unit import test_callbacks as callbacks
 from tests.unit import test_messages as messages
 
 
@@ -64,3 +66,16 @@ async def test_a_message_has_a_row_with_its_state_and_its_sound_and_what_became_
         CallId("again"): (Outcome.MESSAGE_LEFT, True),
         CallId("none"): (Outcome.ABANDONED, False),
     }
+
+
+async def test_a_call_back_that_was_given_up_has_a_row_as_a_task_without_sound(database: Database) -> None:
+    made = callbacks.desk(callbacks=Callbacks(1, 600), messages=Messages(due_s=3600))
+    task = callbacks.given_up(made)
+    frames = [TestFrame(1, n, fact.at, (fact,)) for n, fact in enumerate(made.facts, 1)]
+    await Projection(database, seal).apply(frames)
+    async with database.reading() as connection:
+        [row] = (await connection.execute(select(table))).mappings()
+    assert (row["call"], row["state"], row["due_at"]) == (task.call, MessageState.OPEN, task.due_at)
+    assert (row["centre"], row["queue"], row["file"]) == (task.centre, task.queue, None)
+    [record] = await Queries(database).records(CentreId("demo"), Instant(0), Instant(made.at(1000)))
+    assert (record.message, record.callback) == (False, CallbackEnd.GIVEN_UP)

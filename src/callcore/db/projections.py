@@ -322,7 +322,8 @@ class _Batch:
             if isinstance(fact, f.ClockStepped):
                 await self.write()
                 await _step_clock(self._connection, fact.by)
-            return
+            if not isinstance(fact, f.CallbackGivenUp):
+                return
         call = getattr(fact, "call", None)
         if call in self._apart:
             return
