@@ -13,8 +13,8 @@ from pathlib import Path
 
 from callcore.ami.link import Link, Settings
 from callcore.ami.perform import Performer
-from callcore.domain.centre import Announcement, Configuration
-from callcore.domain.effects import CallBack
+from callcore.domain.centre import Announcement, Configuration, Destination, Outgoing
+from callcore.domain.effects import CallBack, DialOut, Effect
 from callcore.domain.ids import CallId, CentreId, Instant, PhoneId
 from tests.integration.test_dialplan_menus import nobody_left
 from tests.support import audio
@@ -58,7 +58,8 @@ def lent() -> Configuration:
     files = small_centre()
     oita, beppu = files.centres
     words = (*beppu.announcements, Announcement("whisper", "ja", "whisper", "beppu/ja/whisper"))
-    return replace(files, centres=(oita, replace(beppu, announcements=words)))
+    out = Outgoing("0977211111", kinds=(Destination.LANDLINE,))
+    return replace(files, centres=(oita, replace(beppu, announcements=words, outgoing=out)))
 
 
 def effect(n: int, **changes: object) -> CallBack:
@@ -76,7 +77,7 @@ def effect(n: int, **changes: object) -> CallBack:
 
 
 @asynccontextmanager
-async def performing(floor: Floor) -> AsyncIterator[Callable[[CallBack], Awaitable[object]]]:
+async def performing(floor: Floor) -> AsyncIterator[Callable[[Effect], Awaitable[object]]]:
     pbx = floor.pbx.settings
     async with Link(
         Settings(pbx.ami_host, pbx.ami_port, "callcore", pbx.ami_secret, events=frozenset())
@@ -145,6 +146,14 @@ async def test_the_agent_sees_and_hears_who_it_is_and_the_citizen_sees_the_centr
         await floor.trunk.rings(2)
         desk.hang_up()
         await nobody_left(floor)
+
+        await perform(DialOut(PhoneId("oita-p1"), CITIZEN, CentreId("beppu")))
+        (await floor.desks[0].rings(3)).answer()
+        citizen = await floor.trunk.rings(3)
+        assert citizen.invite is not None
+        assert "0977211111" in citizen.invite.get("from"), (
+            "what the same agent is made to dial about a message, too"
+        )
 
 
 async def test_nobody_is_called_back_when_the_centre_has_closed_while_the_phone_rang(tmp_path: Path) -> None:

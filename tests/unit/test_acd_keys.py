@@ -472,7 +472,9 @@ def test_a_phone_is_made_to_dial_only_while_its_agent_has_nothing_else_in_hand()
     assert "受付していない" in (dial_asked(d, 0) or "")
     d.comes(1, 1)
     assert dial_asked(d, 2) is None
-    assert [x for x in d.effects if isinstance(x, e.DialOut)] == [e.DialOut(P1, "0975346111")]
+    assert [x for x in d.effects if isinstance(x, e.DialOut)] == [
+        e.DialOut(P1, "0975346111", CentreId("demo"))
+    ]
     d.device(3, 1, Device.BUSY)
     assert "空いていない" in (dial_asked(d, 4) or "")
     d.device(5, 1, Device.FREE)

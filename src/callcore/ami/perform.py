@@ -123,6 +123,7 @@ class Performer:
                         Priority="1",
                         Timeout=str(DIAL_RINGS_S * 1000),
                         CallerID=f"<{effect.number}>",
+                        Variable=f"{dialplan.SITE}={effect.centre}",
                         Async="true",
                     )
                 case e.CallBack():

@@ -92,10 +92,12 @@ class ReclaimCaller(Effect):
 
 @dataclass(frozen=True, slots=True)
 class DialOut(Effect):
-    """Ring the phone; who picks it up calls the number, by the same rules as if it had been dialled."""
+    """Ring the phone; who picks it up calls the number, by the same rules as if it had been dialled at a phone of that
+    centre, whose number is shown."""
 
     phone: PhoneId
     number: str
+    centre: CentreId
 
 
 @dataclass(frozen=True, slots=True)

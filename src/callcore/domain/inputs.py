@@ -431,11 +431,13 @@ class SignInAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialAsked(Input):
-    """Somebody has the agent's phone ring, and then call a number, as if it had been dialled there."""
+    """Somebody has the agent's phone ring, and then call a number, as if it had been dialled there; `centre`: at a
+    phone of that centre, whose number is shown. None: the phone's own."""
 
     agent: AgentId
     number: str
     by: str
+    centre: CentreId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

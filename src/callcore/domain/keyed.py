@@ -117,7 +117,7 @@ def dial_asked(turn: Turn, told: i.DialAsked) -> None:
     elif not turn.floor.may_ring(agent.phone):
         turn.disregard("台帳に合う電話機が登録されていない / what is registered does not match the inventory")
     else:
-        turn.want(e.DialOut(agent.phone, told.number))
+        turn.want(e.DialOut(agent.phone, told.number, told.centre or turn.floor.phone_centre[agent.phone]))
 
 
 def _wrong_pin(turn: Turn, agent: AgentState, told: i.SignInAsked) -> None:

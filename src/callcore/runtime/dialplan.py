@@ -30,7 +30,7 @@ SITE, LANGUAGE, ATTEMPT, LISTED = (
     "CALLCORE_ATTEMPT",
     "CALLCORE_LISTED",
 )
-"""Of a call-back: the centre whose number the citizen sees, and what the agent hears."""
+"""The centre whose number the citizen sees; and of a call-back, what the agent hears."""
 MESSAGE_ENDS = ".message.wav"
 """What stands behind a call's id in the name of its message's file."""
 TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"

@@ -78,7 +78,9 @@ class MessageDesk:
         number = dialled(floor, message)
         if number is None:
             raise Refused("番号が分からない伝言です(非通知など) / the number of this message is not known")
-        wish = i.DialAsked(at=self._now(), agent=message.agent, number=number, by=person.id)
+        wish = i.DialAsked(
+            at=self._now(), agent=message.agent, number=number, by=person.id, centre=message.centre
+        )
         return await asked(self._loop, wish)
 
     async def _measured(self, told: Mapping[str, Any], _: Person) -> bool:
