@@ -10,6 +10,8 @@ import asyncio
 import statistics
 import time
 
+import pytest
+
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
@@ -44,6 +46,7 @@ async def gauge(s: Station, name: str, value: float, within: float = 10.0) -> No
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.alone
 async def test_flood_of_events_delays_no_call_and_fills_no_inbox() -> None:
     """All events of an earlier call, again and again, 5,000 a second, beside the calls of now."""
     async with station(DemoCentre(agents=1, acw_s=1), engine=False) as s, rig.through_proxy(s) as proxy:

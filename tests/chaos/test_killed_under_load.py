@@ -22,6 +22,7 @@ def _nothing_lost(found: Account) -> None:
     assert found.never_came <= found.calls // 100, "a stalled load generator proves nothing"
 
 
+@pytest.mark.alone
 async def test_two_kills_in_a_full_house_lose_no_call_no_place_and_no_record() -> None:
     async with house(25) as s:
         phase = Phase(rate=6, seconds=34, open_calls=70)

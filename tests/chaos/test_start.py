@@ -6,6 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import PhoneId
@@ -28,6 +30,7 @@ def _kept_waiting_s(pid: int) -> float:
     return sum(int((each / "schedstat").read_text().split()[1]) for each in threads) / 1e9
 
 
+@pytest.mark.alone
 async def test_engine_is_back_and_decides_within_seconds_on_a_full_floor() -> None:
     async with station(
         DemoCentre(agents=AGENTS, acw_s=1),

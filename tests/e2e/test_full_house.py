@@ -27,6 +27,7 @@ def _all_well(found: House, calls: int) -> None:
     assert race.answered + race.abandoned == race.calls
 
 
+@pytest.mark.alone
 async def test_in_a_full_house_every_call_has_one_end_and_the_longest_waiting_is_served_first() -> None:
     phases = [Phase(rate=8, seconds=15, open_calls=80)]
     async with house(40) as s:
