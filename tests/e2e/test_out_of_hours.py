@@ -140,9 +140,11 @@ async def test_asterisk_has_a_month_of_opening_hours_ahead_that_agree_with_the_c
         calendar = s.configuration.centres[0].calendar
         assert pushed[today + timedelta(days=3)] == "closed~day"
         assert pushed[today + timedelta(days=2)].count("-") == 2
+        assert pushed[today + timedelta(days=2)].endswith("~changed")
         boundaries = 0
         for day in days:
-            spans = [] if pushed[day].startswith("closed") else [w.split("-") for w in pushed[day].split(",")]
+            value = pushed[day].partition("~")[0]
+            spans = [] if value == "closed" else [w.split("-") for w in value.split(",")]
             windows = [(int(opens), int(closes)) for opens, closes in spans]
             for edge in {edge for window in windows for edge in window}:
                 boundaries += 1

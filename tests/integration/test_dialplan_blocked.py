@@ -15,6 +15,7 @@ from callcore.domain.hours import Window
 from callcore.domain.ids import CentreId
 from callcore.pbx.render import write
 from tests.integration.test_dialplan_call import shown
+from tests.integration.test_dialplan_language import known, later
 from tests.integration.test_dialplan_menus import (
     ALWAYS,
     KINDS,
@@ -27,11 +28,13 @@ from tests.integration.test_dialplan_menus import (
 )
 from tests.support import audio
 from tests.support.floor import Floor, running_floor
-from tests.support.sip import Call, decoded
+from tests.support.sip import Call, comes_true, decoded
 
 REFUSALS = {
-    kind: audio.speech_like(91 + n, 1.2) for n, kind in enumerate(("blocked", "withheld", "outsider"))
+    kind: audio.speech_like(91 + n, 1.2)
+    for n, kind in enumerate(("blocked", "withheld", "outsider", "en/blocked"))
 }
+"""In Japanese, and the one in English."""
 SALT = "0" * 16
 CALLER = "09012345678"
 
@@ -43,10 +46,13 @@ def centre_file(
     withheld: Unwelcome = Unwelcome.ANNOUNCE,
     only_from: tuple[str, ...] = (),
     menus: bool = False,
+    english: bool = False,
 ) -> Configuration:
     configuration = menu_centre(weekly)
     oita, beppu = configuration.centres
-    told = tuple(Announcement(kind, "ja", kind, f"oita/ja/{kind}") for kind in REFUSALS)
+    told = tuple(Announcement(kind, "ja", kind, f"oita/ja/{kind}") for kind in REFUSALS if "/" not in kind)
+    if english:
+        told += (Announcement("blocked", "en", "blocked", "oita/en/blocked"),)
     oita = replace(
         oita, announcements=(*oita.announcements, *told), blocked=blocked, withheld=withheld, closed_menu=None
     )
@@ -59,7 +65,8 @@ def centre_file(
 def make_sounds(folder: Path) -> None:
     make_prompts(folder)
     for kind, samples in REFUSALS.items():
-        audio.write(folder / "prompts" / "oita" / "ja" / f"{kind}.wav", samples)
+        name = kind if "/" in kind else f"ja/{kind}"
+        audio.write(folder / "prompts" / "oita" / f"{name}.wav", samples)
 
 
 async def list_caller(
@@ -337,15 +344,52 @@ async def test_out_of_hours_and_in_an_emergency_a_listed_caller_hears_what_every
         assert (await decision(floor, channel))[0] == "emergency"
 
 
-async def test_wrong_keys_do_not_end_the_call_before_the_announcement_was_heard_whole(tmp_path: Path) -> None:
+async def test_each_wrong_key_is_told_to_be_one_and_9_counts_to_the_end(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, centre_file(), phones=0) as floor, floor.ami.beating():
+        make_sounds(tmp_path)
+        await list_caller(floor, time.time() + 600)
+        call, channel = await floor.caller()
+        await call.until("up")
+        call.press("#5*5")
+        await comes_true(lambda: refusals(call) == 1, "after four wrong keys it is said whole")
+        assert heard(call, "wrong_key", "ja") is not None
+        await comes_true(lambda: refusals(call) == 2, "and a second time")
+        call.press("9")  # in the last seconds, in which nothing is said
+        await floor.ami.event("CallcoreHeld", Channel=channel)
+        call.hang_up()
+        await nobody_left(floor)
+
+
+async def test_the_thirtieth_wrong_key_is_the_last_and_ends_with_an_apology(tmp_path: Path) -> None:
     async with running_floor(tmp_path, centre_file(), phones=0) as floor:
         make_sounds(tmp_path)
         await list_caller(floor, time.time() + 600)
         call, _ = await floor.caller()
         await call.until("up")
-        call.press("#5*")
+        call.press("5" * 30)
         await call.until("bye")
-        assert refusals(call) == 1
+        assert heard(call, "apology", "ja") is not None
+        assert refusals(call) == 0
+        await nobody_left(floor)
+
+
+async def test_a_listed_caller_hears_each_language_of_the_centre_or_the_one_that_is_remembered(
+    tmp_path: Path,
+) -> None:
+    async with running_floor(tmp_path, centre_file(english=True), phones=0) as floor:
+        make_sounds(tmp_path)
+        await list_caller(floor, time.time() + 600)
+        unknown, channel = await floor.caller()
+        await decision(floor, channel)
+        await comes_true(lambda: refusals(unknown, "en/blocked") == 1, "in English")
+        assert refusals(unknown) == 1, "and in Japanese before"
+        unknown.press("5")
+        await hears(unknown, "wrong_key", "en")
+        unknown.hang_up()
+        await known(floor, f"en~{later()}")
+        speaks, _ = await floor.caller()
+        await speaks.until("bye")
+        assert (refusals(speaks, "en/blocked"), refusals(speaks)) == (2, 0)
         await nobody_left(floor)
 
 

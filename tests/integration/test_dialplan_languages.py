@@ -72,7 +72,9 @@ async def one(citizen: Agent, centre: Centre, kind: str, language: str, key: str
             assert like(words_too, heard) < 0.5, f"{kind} in {other}, not only in {language}"
 
 
-@pytest.mark.parametrize("kind", ["closed", "emergency", "closed_holiday", "closed_year_end", "closed_day"])
+@pytest.mark.parametrize(
+    "kind", ["closed", "emergency", "closed_holiday", "closed_year_end", "closed_day", "closed_changed"]
+)
 async def test_why_nobody_answers_is_heard_in_each_language_of_each_shipped_centre(kind: str) -> None:
     weekly = NEVER if kind == "closed" else ALWAYS
     because = kind.removeprefix("closed_") if kind.startswith("closed_") else ""
@@ -91,7 +93,8 @@ async def test_why_nobody_answers_is_heard_in_each_language_of_each_shipped_cent
         for centre in centres:
             if because:
                 today = datetime.now(ZoneInfo(centre.calendar.zone)).strftime("%Y%m%d")
-                pushed = f"closed~{because}"
+                windows = f"{now - 7200}-{now - 60}" if because == "changed" else "closed"
+                pushed = f"{windows}~{because}"
                 await ami.action("DBPut", Family="callcore-hours", Key=f"{centre.id}/{today}", Val=pushed)
             if kind == "emergency":
                 until = f"{now - 60}-{now + 600}"

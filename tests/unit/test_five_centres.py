@@ -128,8 +128,8 @@ def edges(centre: str, days: list[date]) -> list[tuple[Instant, bool]]:
 def by_the_policy(entries: dict[str, str], at: Instant) -> bool:
     """The dialplan's arithmetic on what was pushed."""
     second = at // SECOND
-    value = entries[datetime.fromtimestamp(second, TOKYO).strftime("%Y%m%d")]
-    spans = [] if value.partition("~")[0] == "closed" else [part.split("-") for part in value.split(",")]
+    value = entries[datetime.fromtimestamp(second, TOKYO).strftime("%Y%m%d")].partition("~")[0]
+    spans = [] if value == "closed" else [part.split("-") for part in value.split(",")]
     return any(int(opens) <= second < int(closes) for opens, closes in spans)
 
 

@@ -38,8 +38,8 @@ def pushed_open(entries: tuple[tuple[str, str], ...], at: Instant, zone: str) ->
     """The dialplan's arithmetic: whole epoch seconds, the key of the local date."""
     second = at // SECOND
     key = datetime.fromtimestamp(second, ZoneInfo(zone)).strftime("%Y%m%d")
-    value = dict(entries)[key]
-    if value.partition("~")[0] == "closed":
+    value = dict(entries)[key].partition("~")[0]
+    if value == "closed":
         return False
     return any(int(a) <= second < int(b) for a, b in (part.split("-") for part in value.split(",")))
 
@@ -250,12 +250,26 @@ def test_the_policy_says_why_a_day_is_closed_where_it_is_worth_saying(day: str, 
     assert (pushed if pushed.startswith("closed") else None) == value
 
 
-def test_a_day_off_by_agreement_is_said_to_be_one() -> None:
-    off = replace(
-        Calendar("Asia/Tokyo", ((Window(9 * H, 17 * H),),) * 7),
-        special=(SpecialDay("2026-11-20", (), "点検"),),
-    )
-    assert policy(off, date(2026, 11, 20), 1) == (("20261120", "closed~day"),)
+@pytest.mark.parametrize(
+    ("windows", "value"),
+    [
+        ((), "closed~day"),
+        ((Window(9 * H, 12 * H),), "1795132800-1795143600~changed"),
+        ((Window(9 * H, 17 * H),), "1795132800-1795161600"),
+    ],
+)
+def test_of_a_one_off_day_it_is_said_that_it_is_off_or_that_its_hours_are_others_than_usual(
+    windows: tuple[Window, ...], value: str
+) -> None:
+    week = Calendar("Asia/Tokyo", ((Window(9 * H, 17 * H),),) * 7)
+    one_off = replace(week, special=(SpecialDay("2026-11-20", windows, "点検"),))
+    assert policy(one_off, date(2026, 11, 20), 1) == (("20261120", value),)
+
+
+def test_a_holiday_with_hours_of_its_own_is_said_to_have_others_than_usual() -> None:
+    sundays = replace(CITY, holiday_windows=(Window(10 * H, 15 * H),))
+    [(_, pushed)] = policy(sundays, date(2026, 11, 23), 1)
+    assert pushed.endswith("~changed")
 
 
 @pytest.mark.parametrize(

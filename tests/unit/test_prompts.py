@@ -63,6 +63,7 @@ READINGS = {
     "ja/closed_holiday": "ホンジツワシュクジツノタメ、オヤスミヲイタダイテオリマス。",
     "ja/closed_year_end": "ネンマツネンシノタメ、オヤスミヲイタダイテオリマス。",
     "ja/closed_day": "ホンジツワ、リンジノオヤスミヲイタダイテオリマス。",
+    "ja/closed_changed": "ホンジツワ、ウケツケジカンヲヘンコーシテオリマス。",
     "oita/ja/overflow_menu": OVERFLOW_MENU,
     "oita/ja/city": (
         "マイナンバーカードノオトイアワセワ、コノママオマチクダサイ。"

@@ -242,18 +242,17 @@ class Calendar:
 def policy(calendar: Calendar, first: date, days: int) -> tuple[tuple[str, str], ...]:
     """The calendar of `days` local dates from `first` as Asterisk's dialplan reads it.
 
-    Each entry is (`yyyymmdd`, `open-close[,open-close…]` in epoch seconds UTC, or `closed`, or `closed~<because>`: see
-    `because`). The dialplan is
-    open at epoch second s iff open <= s < close; openings fall on whole seconds, so it agrees with `decide`.
+    Each entry is (`yyyymmdd`, `open-close[,open-close…]` in epoch seconds UTC, or `closed`; behind either perhaps
+    `~<because>`: see `because`). The dialplan is open at epoch second s iff open <= s < close; openings fall on whole
+    seconds, so it agrees with `decide`.
     """
     entries = []
     for n in range(days):
         day = first + timedelta(days=n)
         spans = calendar.windows(day)
-        value = ",".join(f"{opens // SECOND}-{closes // SECOND}" for opens, closes in spans)
-        entries.append(
-            (day.strftime("%Y%m%d"), value or "~".join(filter(None, ("closed", because(calendar, day)))))
-        )
+        value = ",".join(f"{opens // SECOND}-{closes // SECOND}" for opens, closes in spans) or "closed"
+        why = because(calendar, day)
+        entries.append((day.strftime("%Y%m%d"), value if why is None else f"{value}~{why}"))
     return tuple(entries)
 
 
@@ -262,11 +261,13 @@ YEAR_END = ((12, 29), (1, 3))
 
 
 def because(calendar: Calendar, day: date) -> str | None:
-    """Why a centre is closed all day, in the word by which the announcement `closed_<word>` says it; None: it is the
-    day of the week, or it is not closed all day."""
+    """What who comes when it is closed is told of the day, in the word by which the announcement `closed_<word>` says it:
+    why it is closed all day, or that a day's own hours are not those of its day of the week; None: nothing."""
     found = calendar.day(day)
-    if found.windows or found.rule not in (Rule.SPECIAL, Rule.CLOSING, Rule.HOLIDAY):
+    if found.rule not in (Rule.SPECIAL, Rule.CLOSING, Rule.HOLIDAY):
         return None
+    if found.windows:
+        return None if found.windows == _in_order(calendar.weekly[day.weekday()]) else "changed"
     begins, ends = YEAR_END
     if (day.month, day.day) >= begins or (day.month, day.day) <= ends:
         return "year_end"

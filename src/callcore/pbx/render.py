@@ -203,6 +203,7 @@ CDR_FILE: Final = Path("cdr-custom/callcore.csv")
 SOUND_KINDS: Final = ("recording_notice", "greeting", "closed", "apology")
 DISPLAY_MOST: Final = 40
 """Characters of a centre's name on a display; the rest of the line is the caller's."""
+REFUSAL_KINDS: Final = ("blocked", "withheld", "outsider")
 OVERFLOW_SOUND: Final = "overflow"
 """What a caller hears whose wait is ended by an overflow rule; needed by a centre that has such a rule only."""
 
@@ -394,6 +395,8 @@ class _CentreView:
     blind: str
     back_s: int
     only_from: _Dialplan
+    refusals: tuple[tuple[str, str], ...]
+    """(`blocked`, `withheld` or `outsider`, the languages in which it is said one after the other)."""
     menus: tuple[_MenuView, ...]
     closed_menu: _Dialplan
     """Empty, and not left out, where there is none: a global that is left out keeps its value over a reload."""
@@ -741,6 +744,7 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
         only_from=_Dialplan(_few(centre.only_from)),
+        refusals=tuple(_refusals(centre)),
     )
 
 
@@ -760,6 +764,18 @@ def _few(numbers: tuple[str, ...]) -> str:
     """`,<number>,<number>,`, so that a whole number is found between two commas; empty: everybody is served."""
     named = [_match(_DIGITS, "caller / 発信番号", each) for each in numbers]
     return f",{','.join(named)}," if named else ""
+
+
+def _refusals(centre: Centre) -> Iterator[tuple[str, str]]:
+    """In the centre's order; of several that share one sound (a substitute), the first. Empty, and not left out, where
+    there are no words for it: a global that is left out keeps its value over a reload."""
+    for kind in REFUSAL_KINDS:
+        said = {told.language: _sound_path(told) for told in centre.announcements if told.kind == kind}
+        heard: dict[str, str] = {}
+        for language in centre.languages:
+            if language in said:
+                heard.setdefault(said[language], _match(_LANGUAGE, "language / 言語", language))
+        yield kind, _Dialplan(",".join(heard.values()))
 
 
 def _menu_view(centre: Centre, menu: Menu) -> _MenuView:

@@ -92,6 +92,7 @@ CALLERS_KINDS: Final = (
     "closed_holiday",
     "closed_year_end",
     "closed_day",
+    "closed_changed",
     "blocked",
     "withheld",
     "please_wait",
