@@ -4,21 +4,18 @@ menu for callers beyond, and a language that is remembered. With the engine aliv
 from __future__ import annotations
 
 import asyncio
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from callcore.demo.centre import NUMBER, DemoCentre
+from callcore.demo.centre import NUMBER
 from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import Choice, Device
-from tests.e2e.test_menu_walks import desks, walks
 from tests.support import audio
-from tests.support.prompts import SHIPPED, put_prompt
+from tests.support.menus import BEYOND, Waits, comfort, full, languages, prompts, says
+from tests.support.prompts import SHIPPED
 from tests.support.sip import Agent, sip_agent, tone
 from tests.support.station import (
     PROJECT,
@@ -34,101 +31,8 @@ from tests.support.station import (
     words,
 )
 
-FULL, CHOICE = "満員です。", {"ja": "日本語は1です。", "en": "For English, press 2."}
-"""What the manifest says; the audio is other prompts' of the shipped ones."""
-
-MENUS = f"""
-[[menus]]
-id = "full"
-say = "full"
-timeout_s = 4
-tries = 3
-
-[[menus.keys]]
-key = "1"
-wait = true
-
-[[menus.keys]]
-key = "2"
-say = "wrong_key"
-
-[[menus.keys]]
-key = "3"
-forward = "0120950178"
-
-[[menus.keys]]
-key = "5"
-callback = true
-
-[[menus.keys]]
-key = "6"
-message = true
-
-[[menus.keys]]
-key = "9"
-end = true
-
-[outgoing]
-acw_s = 0
-
-[announcements.full]
-ja = "{FULL}"
-"""
-LANGUAGES = f"""
-[[menus]]
-id = "language"
-say = "language_choice"
-languages = true
-timeout_s = 4
-tries = 1
-
-[[menus.keys]]
-key = "1"
-language = "ja"
-
-[[menus.keys]]
-key = "2"
-language = "en"
-
-[announcements.language_choice]
-ja = "{CHOICE["ja"]}"
-en = "{CHOICE["en"]}"
-"""
-COMFORT = "[queues.comfort]\nevery_s = 30\nfirst_s = {first}\nplace = {place}\nwait = false\ncut = {cut}\n"
-BEYOND = '[[queues.overflow]]\nwaiting = 1\nthen = "menu"\nmenu = "full"\n'
-
-
-@dataclass(frozen=True, slots=True)
-class Waits(DemoCentre):
-    """With `rules` in its queue's table, and perhaps a choice of two languages."""
-
-    rules: str = ""
-    two: bool = False
-
-    def toml(self) -> str:
-        told = DemoCentre.toml(self)
-        first, last = told.split("[[phones]]", 1)
-        if self.two:
-            first = first.replace(
-                'languages = ["ja"]', 'languages = ["ja", "en"]\nremember_language_days = 30'
-            )
-            last = last.replace('queues = ["general"]', 'queues = ["general"]\nskills = { en = 1 }')
-        return f"{first}{self.rules}\n[[phones]]{last}"
-
-
-def comfort(first: int = 2, *, cut: bool = False, more: str = "") -> str:
-    return COMFORT.format(first=first, place="true", cut=str(cut).lower()) + more
-
-
-def prompts(home: Path) -> Path:
-    """All that is shipped, and words for the menus of these tests."""
-    folder = home / "prompts"
-    shutil.copytree(SHIPPED, folder)
-    put_prompt(folder, "demo/ja/full", FULL, (SHIPPED / "ja" / "no_key.ulaw").read_bytes())
-    for language, text in CHOICE.items():
-        sound = (SHIPPED / language / "wrong_key.ulaw").read_bytes()
-        put_prompt(folder, f"demo/{language}/language_choice", text, sound)
-    return folder
+MENUS = full() + "[outgoing]\nacw_s = 0\n" + says("full", "ja")
+LANGUAGES = languages("language", timeout_s=4, tries=1) + says("language_choice", "ja", "en")
 
 
 def phrase(name: str, language: str = "ja") -> audio.Samples:
@@ -412,48 +316,3 @@ async def test_the_engine_is_killed_in_the_menu_and_the_caller_is_answered(asked
         assert (chosen[0], chosen[-1]) == (Choice.CALLBACK if asked else Choice.WAIT, Choice.WAIT)
         assert not s.told(f.CallbackAsked)
         s.books_agree()
-
-
-@pytest.mark.parametrize("agents", [0, 2])
-async def test_whatever_callers_who_wait_key_each_has_one_end_and_no_channel_stays(agents: int) -> None:
-    """Eight at a time, of whom one may wait: phrases, menus, forwards and agents all at once."""
-    rules = comfort(3) + BEYOND
-    async with station(Waits(agents=2, acw_s=0, rules=rules, more=MENUS), prompts=prompts) as s:
-        if agents:
-            await desks(s)
-        found = await walks(s, 24, 20261128)
-        allowed = {"abandoned", "abandoned_short", "overflow_full", "overflow_key", "message_left"}
-        assert set(found) <= (allowed | {"completed"} if agents else allowed), found
-        assert s.told(f.OverflowMenuBegan) or agents
-        assert s.floor().problems() == []
-
-
-async def test_a_number_that_chose_a_language_is_not_asked_again_also_without_the_engine() -> None:
-    centre = Waits(agents=1, acw_s=0, two=True, menu="language", more=LANGUAGES)
-    async with station(centre, prompts=prompts) as s:
-        caller, other = await s.caller(1), await s.caller(2)
-        asked = audio.read(SHIPPED / "ja" / "wrong_key.ulaw")
-        english = audio.read(SHIPPED / "en" / "greeting.ulaw")
-        call = await s.dial_in(caller)
-        await hears_for(call, 0.5)
-        await call.dtmf("2")
-        await s.fact(f.VisitBegan)
-        await call.hang_up()
-        await s.ended(1)
-        assert len(s.floor().tongues) == 1
-        await asyncio.sleep(2.5)  # pushed within a second: nothing tells when
-        again = await s.dial_in(caller)
-        await hears(again, english)
-        assert likeness(again, asked) < 0.5
-        known = await s.fact(f.MenuAnswered, lambda x: x.key == "known")
-        assert (known.language, known.remember_until) == ("en", None)
-        await again.hang_up()
-        await s.ended(2)
-        s.kill("engine")
-        third = await s.dial_in(caller)
-        await hears(third, english)
-        assert likeness(third, asked) < 0.5
-        stranger = await s.dial_in(other)
-        await hears(stranger, asked)
-        for each in (third, stranger):
-            await each.hang_up()

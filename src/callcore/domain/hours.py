@@ -261,8 +261,8 @@ YEAR_END = ((12, 29), (1, 3))
 
 
 def because(calendar: Calendar, day: date) -> str | None:
-    """What who comes when it is closed is told of the day, in the word by which the announcement `closed_<word>` says it:
-    why it is closed all day, or that a day's own hours are not those of its day of the week; None: nothing."""
+    """What is told of a day to who comes when it is closed, in the word by which the announcement `closed_<word>` says
+    it: why it is closed all day, or that its hours are not those of its day of the week; None: nothing."""
     found = calendar.day(day)
     if found.rule not in (Rule.SPECIAL, Rule.CLOSING, Rule.HOLIDAY):
         return None
