@@ -14,6 +14,7 @@ from callcore.centres import CentreFileErrors, load, read
 from callcore.centres.diagram import drawn
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Unwelcome
 from callcore.domain.ids import CallId, ChannelId, Instant
 from callcore.domain.stages import Choice, Outcome
 from callcore.pbx.render import render
@@ -71,7 +72,7 @@ LEAVE = '\n[[menus.keys]]\nkey = "2"\nmessage = true\n'
             '"fr" is no language',
             "言語ではありません",
         ),
-        ("tries = 2", "tries = 4", '"tries" must be 1 to 3', "1 から 3"),
+        ("tries = 3", "tries = 4", '"tries" must be 1 to 3', "1 から 3"),
         ("skills = { en = 1, zh = 1 }", "skills = { en = 1 }", "", ""),
         ('say = "lost_card"', 'say = "Lost-Card"', "can't be a kind of announcement", "案内の種類"),
         ('menu = "language"', 'menu = "speech"', 'no menu "speech"', "メニュー"),
@@ -116,7 +117,7 @@ def test_the_shipped_menus_are_rendered_with_their_keys_and_sounds() -> None:
     found = read(PROJECT / "centres")
     files = render(found, replace(settings(configuration=found), tls_port=5061))
     lines = text(files, "extensions.conf").splitlines()
-    assert "CALLCORE_MENU_oita-language = 4~2~languages" in lines
+    assert "CALLCORE_MENU_oita-language = 4~3~languages" in lines
     assert "CALLCORE_MENUKEY_oita-language_2 = menu~oita-city~en" in lines
     assert "CALLCORE_MENU_oita-city = 3~1~-" in lines
     assert "CALLCORE_MENUKEY_oita-city_7 = forward~0970000110~" in lines
@@ -127,22 +128,58 @@ def test_the_shipped_menus_are_rendered_with_their_keys_and_sounds() -> None:
     assert said.partition(" = ")[2].split("&") == [
         f"callcore/oita/{language}/language_choice" for language in ("ja", "en", "zh", "ko")
     ]
-    assert "CALLCORE_MENU_portal-full = 5~2~-" in lines
+    assert "CALLCORE_MENU_portal-full = 5~3~-" in lines
 
 
-def test_the_menus_are_drawn_with_every_key_and_where_they_end() -> None:
-    chart = drawn(read(PROJECT / "centres"))
+def test_the_menus_are_drawn_with_every_way_that_a_caller_can_take() -> None:
+    found = read(PROJECT / "centres")
+    refusing = [
+        replace(each, blocked=Unwelcome.ANNOUNCE) if each.id == "oita" else each for each in found.centres
+    ]
+    chart = drawn(replace(found, centres=tuple(refusing)))
     assert chart.startswith("flowchart TD\n")
-    assert 'n0975105151["0975105151"] --> oita-language' in chart
-    assert 'oita-language -->|"2 en"| oita-city' in chart
-    assert 'oita-city -.->|"1 × 3 s"| oita-agent' in chart
-    assert 'oita-night-language -->|"3 zh"| oita-lost-card' in chart
-    assert '(["転送 / forward 0120950178"])' in chart
-    assert 'oita-lost-card -.->|"2 × 5 s"| oita-told' in chart
-    assert 'izunokuni-general-lines["総合案内: lines"] --> izunokuni-full' in chart
-    assert 'izunokuni-full -->|"1"| izunokuni-line' in chart
-    assert 'izunokuni-full -.->|"2 × 5 s"| izunokuni-line' in chart
-    assert 'ageo-general-no_agent["総合案内: no_agent"] --> ageo-full' in chart
+    for line in (
+        'n0975105151["0975105151"] --> oita-language',
+        'n0975105151 -.->|"一覧の番号 / listed"| n0975105151-blocked(["案内 / announcement blocked"])',
+        'n0975105151-blocked -->|"9"| oita-language',
+        'oita-closed["時間外・臨時休止 / closed, emergency"] --> oita-night-language',
+        'oita-language -->|"2 en"| oita-city',
+        'oita-night-language -->|"3 zh"| oita-lost-card',
+        'oita-lost-card-0(["転送 / forward 0120950178"])',
+        'oita-lost-card-0 -.->|"つながらない / not reached"| oita-told',
+        'oita-lost-card-1 -.->|"無言 / nothing said"| oita-told',
+        'oita-lost-card -.->|"3 × 5 s"| oita-told',
+        'oita-agent -.-> oita-rule-0["総合案内: waiting ≥ 16"]',
+        'oita-rule-0 --> oita-rule-0-to(["案内して終了 / announcement, then the end"])',
+        "oita-rule-1 --> oita-full",
+        'oita-full -->|"1"| oita-line',
+        'oita-full-1 -->|"1"| oita-over',
+        'oita-full-1 -.->|"ほか / anything else"| oita-full',
+        "oita-full-3 --> oita-full",
+        'oita-full -.->|"3 × 5 s"| oita-line',
+    ):
+        assert f"    {line}\n" in chart, line
+    assert 'ageo-agent -.-> ageo-rule-0["総合案内: no_agent"]\n    ageo-rule-0 --> ageo-full\n' in chart
+
+
+def test_each_rendered_key_and_overflow_rule_is_drawn() -> None:
+    found = read(PROJECT / "centres")
+    chart = drawn(found)
+    lines = text(
+        render(found, replace(settings(configuration=found), tls_port=5061)), "extensions.conf"
+    ).splitlines()
+    keys = [line for line in lines if line.startswith("CALLCORE_MENUKEY_")]
+    assert len(keys) == sum(len(menu.keys) for each in found.centres for menu in each.menus) > 40
+    for line in keys:
+        name, _, chosen = line.removeprefix("CALLCORE_MENUKEY_").partition(" = ")
+        menu, _, key = name.rpartition("_")
+        label = {"star": "＊", "hash": "＃"}.get(key, key)
+        language = chosen.split("~")[2]
+        assert f'{menu} -->|"{label} {language}"|' in chart or f'{menu} -->|"{label}"|' in chart, line
+    for each in found.centres:
+        if each.menus:
+            drawn_rules = chart.count(f"{each.id}-agent -.-> {each.id}-rule-")
+            assert drawn_rules == sum(len(queue.overflow) for queue in each.queues)
 
 
 @pytest.mark.parametrize("mode", ["rfc4733", "info", "inband", "auto"])
