@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from callcore.demo.centre import DemoCentre
+from datetime import datetime
+from pathlib import Path
+
+from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Choice
+from tests.e2e.test_out_of_hours import TOKYO, around
+from tests.support.menus import NATIONAL, brief_prompts, menu
+from tests.support.prompts import put_prompt
+from tests.support.sip import RATE, comes_true, loudness, sip_agent, tone
 from tests.support.station import hears_for, station, until
 
-MENU = """
-[[menus]]
-id = "subject"
-say = "please_wait"
-timeout_s = 8
-tries = 2
-
-[[menus.keys]]
-key = "1"
-queue = "general"
-
-[[menus.keys]]
-key = "2"
-say = "emergency"
-"""
-CENTRE = DemoCentre(agents=1, acw_s=1, menu="subject", more=MENU)
+DAY = menu("subject", "please_wait", {"1": 'queue = "general"', "2": 'say = "emergency"'}, timeout_s=8)
+NIGHT = menu(
+    "night",
+    "please_wait",
+    {"1": f'forward = "{NATIONAL}"', "2": 'say = "overflow"', "6": "message = true"},
+    timeout_s=5,
+    tries=3,
+)
+CENTRE = DemoCentre(agents=1, acw_s=1, menu="subject", more=DAY)
+INFORMATION_HZ = 700
 
 
 async def test_each_way_out_of_a_menu_is_one_outcome_and_no_channel_is_left() -> None:
@@ -68,3 +69,59 @@ async def test_the_engine_is_killed_while_a_caller_chooses_and_an_agent_still_an
         (told,) = s.told(f.MenuAnswered)
         assert (told.key, told.choice, told.reconstructed) == ("1", Choice.QUEUE, True)
         s.books_agree()
+
+
+def with_information(home: Path) -> Path:
+    """Brief prompts, of which the information is another sound."""
+    folder = brief_prompts(home)
+    put_prompt(
+        folder, "ja/overflow", (folder / "ja" / "overflow.txt").read_text().strip(), tone(INFORMATION_HZ)
+    )
+    return folder
+
+
+async def test_the_engine_is_killed_while_callers_choose_out_of_hours_and_each_choice_does_what_it_says() -> (
+    None
+):
+    centre = DemoCentre(
+        agents=1, closed_menu="night", days=around(datetime.now(TOKYO).date(), {}), more=NIGHT
+    )
+    async with station(centre, prompts=with_information) as s:
+        await until(lambda: "opening hours pushed" in s.log("engine"), what="the hours are in Asterisk")
+        carrier = await s.carrier()
+        pbx = (f"{s.net}.1", s.settings.sip_port)
+        people = [
+            await s.stack.enter_async_context(sip_agent(f"{s.net}.{140 + n}", f"03{n:08}", pbx))
+            for n in (1, 2, 3)
+        ]
+        forwarded, informed, speaks = [await each.call(NUMBER, tone(400)) for each in people]
+        for call in (forwarded, informed, speaks):
+            await call.until("up")
+            await call.hears(0.5)
+        s.kill("engine")
+        for call, key in ((forwarded, "1"), (informed, "2"), (speaks, "6")):
+            call.press(key)
+        line = await carrier.rings()
+        line.sound = tone(600)
+        line.answer()
+        await comes_true(lambda: loudness(bytes(forwarded.heard[-RATE // 2 :]), 600) > 0.9, "the other side")
+        await comes_true(
+            lambda: loudness(bytes(informed.heard[-RATE // 2 :]), INFORMATION_HZ) > 0.9, "it is said"
+        )
+        await comes_true(
+            lambda: any(x.stat().st_size > 4 * RATE for x in s.settings.recordings.glob("*.message.wav")),
+            "two seconds are recorded",
+        )
+        speaks.press("#")
+        await speaks.until("bye")
+        line.hang_up()
+        await forwarded.until("bye")
+        informed.hang_up()
+        await s.start_engine()
+        await s.ended(3)
+        assert s.outcomes() == ["closed"] * 3
+        chosen = [(x.choice, x.reconstructed) for x in s.told(f.MenuAnswered) if x.key]
+        assert chosen == [(Choice.FORWARD, True), (Choice.SAY, True), (Choice.MESSAGE, True)]
+        [left] = s.told(f.MessageLeft)
+        assert left.call == s.call_ids()[2]
+        assert "0 active channels" in await s.asterisk.command("core show channels count")
