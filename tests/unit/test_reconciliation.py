@@ -212,6 +212,14 @@ def test_every_kind_of_difference_has_been_made_once_and_has_words() -> None:
     assert set(KINDS) == set(Kind) and set(CAUSES) == set(Cause)
 
 
+def test_who_was_refused_and_pressed_9_is_no_difference_and_who_did_not_is_one(books: Books) -> None:
+    books.put("cel", "callcore-open", "callcore-blocked", f'"{SHORT}"')
+    assert {(d.call, d.kind) for d in books.compare().differences} == {(SHORT, Kind.OUTCOME)}
+    [row] = [row for row in books.cel.splitlines() if SHORT in row and "callcore-blocked" in row]
+    books.cel = books.cel.replace(row, f"{row}\n{row.replace('callcore-blocked', 'callcore-insisted')}")
+    assert books.compare().differences == ()
+
+
 def test_half_a_second_between_the_books_is_no_difference_and_more_than_one_is(books: Books) -> None:
     books.shift("cdr", 11, 0.99, RANG)
     assert books.faults() == set()

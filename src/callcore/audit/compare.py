@@ -436,11 +436,12 @@ class _Call:
         outcome = self._account.record.outcome
         assert outcome is not None
         theirs: str | None = None
-        if trace.open is False and outcome not in NOT_OFFERED:
+        opened = trace.open if trace.insisted is None else True  # refused, and let in by the caller's 9
+        if opened is False and outcome not in NOT_OFFERED:
             theirs = "closed"
-        elif trace.open is True and outcome is Outcome.CLOSED:
+        elif opened is True and outcome in (Outcome.CLOSED, Outcome.BLOCKED):
             theirs = "open"
-        elif trace.open is True and not self._account.talks and trace.answered is None:
+        elif opened is True and not self._account.talks and trace.answered is None:
             by = trace.hung_up_by
             if by is Party.CALLER and outcome is Outcome.FAILED and trace.apology is None:
                 theirs = "ended by caller"
