@@ -234,16 +234,33 @@ async def dial(citizen: Agent, way: str, *, again: bool = False) -> Call:
     return await citizen.call(NUMBER, tone(400))
 
 
-def beyond(s: Station, number: str) -> bool:
-    """Whether who calls by this number is in the menu for who is beyond the agents, or past it, or gone."""
-    [*_, call] = [fact.call for fact in s.told(f.CallArrived) if fact.caller.text == number] or [CallId("")]
-    led = (*s.told(f.OverflowMenuBegan), *s.told(f.CallAnswered), *s.told(f.CallEnded))
-    return call in {fact.call for fact in led}
+@dataclass(slots=True)
+class Aside:
+    """Who has been led into the menu for who is beyond the agents, or was answered, or is gone; looked at four times a
+    second for all callers together: the journal read by each of them would keep their sound from being sent in time."""
+
+    s: Station
+    numbers: dict[str, CallId] = field(default_factory=dict)
+    """Of each number the latest call."""
+    calls: set[CallId] = field(default_factory=set)
+
+    async def look(self) -> None:
+        seen = 0
+        while True:
+            facts = self.s.facts()
+            for fact in facts[seen:]:
+                if isinstance(fact, f.CallArrived) and fact.caller.text is not None:
+                    self.numbers[fact.caller.text] = fact.call
+                elif isinstance(fact, f.OverflowMenuBegan | f.CallAnswered | f.CallEnded):
+                    self.calls.add(fact.call)
+            seen = len(facts)
+            await asyncio.sleep(0.25)
+
+    def led(self, number: str) -> bool:
+        return self.numbers.get(number) in self.calls
 
 
-async def go(
-    s: Station, citizen: Agent, call: Call, way: str, pause: float = 0.3, patience_s: float = 15
-) -> None:
+async def go(call: Call, way: str, aside: Aside, pause: float = 0.3, patience_s: float = 15) -> None:
     """As far as the call and the patience last."""
     now = asyncio.get_running_loop().time
     for sign in way.lstrip("^"):
@@ -253,21 +270,21 @@ async def go(
             await asyncio.sleep(1)
         elif sign == "@":
             end = now() + patience_s
-            while not call.over and now() < end and not beyond(s, citizen.user):
+            while not call.over and now() < end and not aside.led(call.agent.user):
                 await asyncio.sleep(0.1)
         else:
             call.press(sign)
             await asyncio.sleep(pause)
 
 
-async def walk(s: Station, citizen: Agent, chance: random.Random, ways: Sequence[str]) -> None:
+async def walk(citizen: Agent, chance: random.Random, ways: Sequence[str], aside: Aside) -> None:
     """One caller's way, often along a known one; at its end the call is over."""
     way = chance.choice(ways) if chance.random() < 0.7 else ""
     call = await dial(citizen, way, again=not way and chance.random() < 0.5)
     now = asyncio.get_running_loop().time
     while call.state in ("new", "ringing"):
         await asyncio.sleep(0.02)
-    await go(s, citizen, call, way, chance.choice((0.2, 0.5)), chance.uniform(2, 8))
+    await go(call, way, aside, chance.choice((0.2, 0.5)), chance.uniform(2, 8))
     if way and chance.random() < 0.6:
         await asyncio.sleep(chance.uniform(0.1, 0.9))
     else:
@@ -300,17 +317,18 @@ async def walks(
     s: Station, count: int, ways: Sequence[str], staff: Sequence[Agent], at_once: int = 8
 ) -> Counter[str]:
     """So many ways; the calls' outcomes."""
-    people = await citizens(s, at_once)
+    people, aside = await citizens(s, at_once), Aside(s)
     chance = random.Random(seed())
 
     async def one(citizen: Agent, share: list[int]) -> None:
         for own in share:
-            await walk(s, citizen, random.Random(own), ways)
+            await walk(citizen, random.Random(own), ways, aside)
 
     seeds = [chance.getrandbits(32) for _ in range(count)]
     meanwhile = [
         asyncio.create_task(others(await s.carrier(), random.Random(seed()))),
         asyncio.create_task(stays(staff)),
+        asyncio.create_task(aside.look()),
     ]
     try:
         await asyncio.gather(*(one(each, seeds[n :: len(people)]) for n, each in enumerate(people)))
@@ -394,9 +412,11 @@ async def test_who_puts_down_at_any_step_of_any_menu_has_one_ending(closed: bool
         first, *people = await citizens(s, 12)
         carrier = await s.carrier()
         carrier.habit = Habit.RING
+        aside = Aside(s)
+        look = asyncio.create_task(aside.look())
         waits = await dial(first, "11")  # so that who comes to the line is one too many
         await waits.until("up")
-        await go(s, first, waits, "11")
+        await go(waits, "11", aside)
         places, count = Places(s), 1
 
         async def some(citizen: Agent, share: list[tuple[str, float]]) -> None:
@@ -404,7 +424,7 @@ async def test_who_puts_down_at_any_step_of_any_menu_has_one_ending(closed: bool
                 call = await dial(citizen, way)
                 await call.until("up")
                 await call.hears(0.3)
-                await go(s, citizen, call, way)
+                await go(call, way, aside)
                 await asyncio.sleep(pause)
                 if not call.over:
                     call.hang_up()
@@ -418,6 +438,7 @@ async def test_who_puts_down_at_any_step_of_any_menu_has_one_ending(closed: bool
             if not todo:
                 break
         assert not todo, f"never put down on {places.missing(steps)}, but on {places.found}"
+        look.cancel()
         if not waits.over:
             waits.hang_up()
         await over(s, count)
