@@ -120,8 +120,10 @@ async def test_the_engine_is_killed_while_callers_choose_out_of_hours_and_each_c
         await s.start_engine()
         await s.ended(3)
         assert s.outcomes() == ["closed"] * 3
-        chosen = [(x.choice, x.reconstructed) for x in s.told(f.MenuAnswered) if x.key]
-        assert chosen == [(Choice.FORWARD, True), (Choice.SAY, True), (Choice.MESSAGE, True)]
+        by_call = {x.call: x.caller.text for x in s.told(f.CallArrived)}
+        chosen = {(by_call[x.call], x.choice, x.reconstructed) for x in s.told(f.MenuAnswered) if x.key}
+        choices = (Choice.FORWARD, Choice.SAY, Choice.MESSAGE)
+        assert chosen == {(each.user, what, True) for each, what in zip(people, choices, strict=True)}
         [left] = s.told(f.MessageLeft)
-        assert left.call == s.call_ids()[2]
+        assert by_call[left.call] == people[2].user
         assert "0 active channels" in await s.asterisk.command("core show channels count")
