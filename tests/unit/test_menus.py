@@ -152,6 +152,7 @@ def test_the_menus_are_drawn_with_every_way_that_a_caller_can_take() -> None:
         'oita-agent -.-> oita-rule-0["総合案内: waiting ≥ 16"]',
         'oita-rule-0 --> oita-rule-0-to(["案内して終了 / announcement, then the end"])',
         "oita-rule-1 --> oita-full",
+        "n0500000179-outsider --> portal-over",
         'oita-full -->|"1"| oita-line',
         'oita-full-1 -->|"1"| oita-over',
         'oita-full-1 -.->|"ほか / anything else"| oita-full',

@@ -56,6 +56,11 @@ def _centre(centre: Centre) -> Iterator[str]:
                 yield f'    n{number.digits} -.->|"{_REFUSED[kind]}"| {refused}(["案内 / announcement {kind}"])'
                 yield f'    {refused} -->|"9"| {number.menu or agent}'
                 yield f"    {refused} -.-> {end}"
+        if centre.only_from:
+            refused = f"n{number.digits}-outsider"
+            elsewhere = f'{refused}(["案内 / announcement outsider"])'
+            yield f'    n{number.digits} -.->|"ほかの発信者 / other callers"| {elsewhere}'
+            yield f"    {refused} --> {end}"
     yield f'    {centre.id}-closed["時間外・臨時休止 / closed, emergency"] --> {centre.closed_menu or told}'
     for n, (queue, rule) in enumerate(rules):
         yield from _rule(f"{centre.id}-rule-{n}", agent, queue, rule)
