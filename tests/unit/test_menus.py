@@ -119,7 +119,7 @@ def test_the_shipped_menus_are_rendered_with_their_keys_and_sounds() -> None:
     lines = text(files, "extensions.conf").splitlines()
     assert "CALLCORE_MENU_oita-language = 4~3~languages" in lines
     assert "CALLCORE_MENUKEY_oita-language_2 = menu~oita-city~en" in lines
-    assert "CALLCORE_MENU_oita-city = 3~1~-" in lines
+    assert "CALLCORE_MENU_oita-city = 3~3~-" in lines
     assert "CALLCORE_MENUKEY_oita-city_7 = forward~0970000110~" in lines
     assert "CALLCORE_MENUKEY_oita-night-language_4 = menu~oita-lost-card~ko" in lines
     assert "CALLCORE_MENUKEY_sogo-language_star = language~~ne" in lines

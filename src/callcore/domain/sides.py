@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from statistics import median
 
 from callcore.domain import facts as f
 from callcore.domain.ids import (
@@ -220,7 +221,12 @@ class Consults:
     unanswered: int
     open: int
     answer_s: list[float]
-    """Seconds until a department answered, each."""
+    """Seconds until a department answered, each, the shortest first."""
+
+    @property
+    def answer_median_s(self) -> float | None:
+        """None where none answered."""
+        return median(self.answer_s) if self.answer_s else None
 
 
 def consults(records: Iterable[SideRecord]) -> Consults:

@@ -34,7 +34,7 @@ from callcore.domain.shifts import (
     together,
     wrap_ups,
 )
-from callcore.domain.sides import SideFigures
+from callcore.domain.sides import Consults, SideFigures
 from callcore.domain.visits import QueueFigures, Visits, by_queue
 from callcore.reports.replay import unknown_centre
 from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
@@ -58,6 +58,7 @@ class Row:
     outgoing: SideFigures
     contact: SideFigures
     departments: SideFigures
+    consults: Consults
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
             outgoing=sides.figures(beside, sides.OUTGOING),
             contact=sides.figures(beside, sides.CONTACT),
             departments=sides.figures(beside, sides.DEPARTMENTS),
+            consults=sides.consults(beside),
         )
 
     days: list[Day] = []

@@ -238,6 +238,9 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
         yield f"連絡用番号 {ja} contact_{word}", _side("contact", word)
     for ja, word in SIDE_WORDS:
         yield f"部署への発信 {ja} departments_{word}", _side("departments", word)
+    for ja, word in CONSULT_WORDS:
+        yield f"相談 {ja} consults_{word}", _side("consults", word)
+    yield "相談 応答まで中央値(秒) consults_answer_median_s", lambda row: row.consults.answer_median_s
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
@@ -251,6 +254,15 @@ SIDE_WORDS = (
     ("応答なし", "no_answer"),
     ("拒否", "refused"),
     ("失敗", "failed"),
+    ("未終了", "open"),
+)
+
+
+CONSULT_WORDS = (
+    ("件数", "made"),
+    ("取り次ぎ", "put_through"),
+    ("戻った", "came_back"),
+    ("応答なし", "unanswered"),
     ("未終了", "open"),
 )
 
