@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from callcore.ami import cel
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -492,3 +493,29 @@ def test_who_rang_in_and_asks_again_before_he_waits_has_the_kept_place_whole() -
     asks(made, 100, "n")
     kept = back(made, CallId("n"))
     assert (kept.priority, kept.since) == (made.told(f.CallbackAsked)[0].priority, made.at(0))
+
+
+def test_a_call_back_asked_for_while_nobody_watched_is_read_from_cel() -> None:
+    def told(kind: str, at: float, user: str = "", extra: str = "") -> cel.Line:
+        said = f'{{"extra":"{extra}"}}' if extra else ""
+        return cel.Line(
+            kind, user, made.at(at), "m", "m", "PJSIP/trunk-m", "callcore-in", NUMBER, CITIZEN, said
+        )
+
+    made = desk()
+    made.tell(i.LinkDropped(at=made.at(1), node=NODE))
+    (trace,) = cel.traces(
+        [
+            told("CHAN_START", 10),
+            told("USER_DEFINED", 10, "callcore-open", "pushed"),
+            told("USER_DEFINED", 12, "callcore-menu", "demo-m~1~callback~~"),
+            told("USER_DEFINED", 20, "callcore-callback"),
+            told("CHAN_END", 25),
+        ]
+    )
+    made.snapshot(60, traces=(trace,))
+    (asked,) = made.told(f.CallbackAsked)
+    assert (asked.call, asked.at, asked.reconstructed) == ("m", made.at(20), True)
+    assert made.told(f.CallEnded)[0].outcome is Outcome.CALLBACK_REQUESTED
+    made.sign_in(70, 1)
+    assert [each.call for each in made.told(f.CallbackTried)] == ["m"]

@@ -248,8 +248,8 @@ def test_who_waits_in_any_of_the_five_hears_place_and_wait_and_beyond_the_agents
     (menu,) = (menu for menu in centre.menus if menu.id == f"{name}-full")
     assert menu.keys[0].choice is Choice.WAIT
     beyond = [(rule.cause, rule.limit) for rule in queue.overflow if rule.menu == menu.id]
-    lines = [(Cause.LINES, 0)]
-    assert beyond == (lines if name == "izunokuni" else [(Cause.NO_AGENT, 0), (Cause.PER_AGENT, 1)])
+    third = (Cause.LINES, 0) if name == "izunokuni" else (Cause.PER_AGENT, 1)
+    assert beyond == [(Cause.NO_AGENT, 0), third]
 
 
 def test_the_portal_takes_calls_from_the_free_dial_alone_which_dials_it_by_a_short_number_in_its_hours() -> (

@@ -47,6 +47,7 @@ LEAVE = '\n[[menus.keys]]\nkey = "2"\nmessage = true\n'
 @pytest.mark.parametrize(
     ("old", "new", "english", "japanese"),
     [
+        (LOST, LOST.replace('"0120950178"', '"0975105151"'), "own number", "自身の番号"),
         ('menu = "lost-card"', 'menu = "lost"', 'no menu "lost"', "メニュー"),
         (LOST, LOST.replace("forward", "queue"), 'no queue "0120950178"', "待ち行列"),
         (LOST, LOST + LOST, "the key", "キー「1」"),

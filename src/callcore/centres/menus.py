@@ -259,7 +259,16 @@ def check_menus(
                 "どれかのキーを、待ち行列、案内、転送、終了のどれかにつないでください",
                 "lead one key of the circle to a queue, an announcement, an outside number or the end",
             )
+        own = {number.digits for number in numbers}
         for n, key in enumerate(menu.keys):
+            if key.choice is Choice.FORWARD and key.to in own:
+                table.sheet.wrong(
+                    table.at("keys", n),
+                    f"転送先 {key.to} はこのセンター自身の番号です。かけた人がまたここに着きます",
+                    f"{key.to} is this centre's own number: who is forwarded arrives here again",
+                    "ほかの番号を書いてください",
+                    "write another number",
+                )
             if name in waiting and (key.choice is Choice.QUEUE or key.language is not None):
                 table.sheet.wrong(
                     table.at("keys", n),

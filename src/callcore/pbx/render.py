@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import ip_address, ip_network
@@ -416,6 +416,8 @@ class _DepartmentView:
     """Under which its hours stand: `dept~<id>`."""
     zone: str
     weekly: tuple[str, ...]
+    ours: str
+    """`yes`: its number is a centre's of this installation, which knows callers by it: it is not shown another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,6 +471,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
     centres = sorted(configuration.centres, key=lambda centre: centre.id)
     _check_unique(centres)
     _check_phones(centres, settings)
+    ours = {number.digits for centre in centres for number in centre.numbers}
     context = {
         "pbx": settings,
         "entity": _entity(settings.node),
@@ -478,7 +481,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "unmade_events": _Dialplan(",".join(UNMADE_EVENTS)),
         "advanced_filters": _filters_by_name(settings.asterisk_version),
         "trunk_hosts": tuple(sorted(settings.trunk_hosts)),
-        "centres": [_centre_view(centre, settings) for centre in centres],
+        "centres": [_centre_view(centre, settings, ours) for centre in centres],
         "numbers": _number_views(centres),
         "contacts": _contact_views(centres),
         "tongues": [(language, _shown(name)) for language, name in TONGUES.items()],
@@ -695,7 +698,7 @@ def _check_phones(centres: Iterable[Centre], settings: PbxSettings) -> None:
             )
 
 
-def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
+def _centre_view(centre: Centre, settings: PbxSettings, ours: Set[str]) -> _CentreView:
     _match(_ID, "centre / センター", centre.id)
     language = _match(_LANGUAGE, "language / 言語", centre.languages[0])
     announced = any(
@@ -732,7 +735,7 @@ def _centre_view(centre: Centre, settings: PbxSettings) -> _CentreView:
                 for each in centre.departments
             ),
         ),
-        departments=tuple(_department_view(each) for each in centre.departments),
+        departments=tuple(_department_view(each, ours) for each in centre.departments),
         menus=tuple(_menu_view(centre, menu) for menu in centre.menus),
         closed_menu=_Dialplan(
             _match(_ID_LONG, "menu / メニュー", centre.closed_menu) if centre.closed_menu else ""
@@ -858,7 +861,7 @@ def _emergencies(prefix: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _department_view(department: Department) -> _DepartmentView:
+def _department_view(department: Department, ours: Set[str]) -> _DepartmentView:
     name = _match(_ID_LONG, "department / 部署", department.id)
     instead = department.substitute
     return _DepartmentView(
@@ -869,6 +872,7 @@ def _department_view(department: Department) -> _DepartmentView:
         whose=dialplan.hours_of(department.id),
         zone=_posix_zone(department.calendar.zone),
         weekly=tuple(_windows(day) for day in department.calendar.weekly),
+        ours="yes" if department.number in ours else "no",
     )
 
 
