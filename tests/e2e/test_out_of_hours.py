@@ -106,7 +106,7 @@ async def test_the_second_of_opening_and_the_second_of_closing_decide_who_is_adm
         # Who heard the announcement begin hears it out, although the centre has opened meanwhile.
         await asyncio.gather(too_early.wait_closed(30), too_late.wait_closed(30))
         for call in (too_early, too_late):
-            heard_whole_announcement(s, call)
+            heard_whole_announcement(s, call, "closed_changed")  # hours of its own, of this day
         # Who was admitted waits on, although the centre has closed.
         for call in (in_time, just_in_time):
             assert call.closed is None

@@ -9,7 +9,7 @@ from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Mark
 from tests.e2e.test_agents_keys import phone, signs_in
-from tests.e2e.test_menus import MENU
+from tests.e2e.test_menus import DAY
 from tests.support.sip import sip_agent, tone
 from tests.support.station import station
 
@@ -18,7 +18,7 @@ QUIET_S = 5
 
 
 async def test_a_relay_call_keys_nothing_is_silent_for_long_and_is_never_cut() -> None:
-    centre = DemoCentre(agents=1, acw_s=30, menu="subject", more=MENU)
+    centre = DemoCentre(agents=1, acw_s=30, menu="subject", more=DAY)
     async with station(centre, phone_rtp_timeout_s=QUIET_S) as s:
         desk = await phone(s)
         await signs_in(desk)

@@ -198,14 +198,13 @@ def extend_asked(turn: Turn, told: i.WrapUpExtendAsked) -> None:
     if agent is None or agent.wrap_up_until is None or agent.talk_ended_at is None or queue is None:
         _refuse(turn, told.channel, "not-possible", "後処理中ではない / not in after-call work")
         return
-    if agent.relayed:
-        reply(turn, told.channel, "extended")  # it has no end that could come nearer
-        return
     until = min(
         after(agent.wrap_up_until, seconds(queue.acw_extend_s)),
         after(agent.talk_ended_at, seconds(queue.acw_most_s)),
     )
-    if until <= agent.wrap_up_until:
+    if agent.relayed:
+        until = agent.wrap_up_until  # it has no end that could come nearer
+    elif until <= agent.wrap_up_until:
         _refuse(
             turn,
             told.channel,
