@@ -4,7 +4,7 @@ or, where the test beats its heart, alive: the phone's own transfer key sends RE
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,16 +32,17 @@ def files(transfers: Transfers | None = None) -> Configuration:
 @asynccontextmanager
 async def held(folder: Path, transfers: Transfers | None = None, **more: object) -> AsyncIterator[_Held]:
     """A caller whom the first desk phone talks with, and holds."""
-    async with running_floor(folder, files(transfers), **more) as floor, floor.ami.beating():  # type: ignore[arg-type]
+    async with running_floor(folder, files(transfers), **more) as floor, AsyncExitStack() as heart:  # type: ignore[arg-type]
+        await heart.enter_async_context(floor.ami.beating())
         call, channel, leg = await floor.talk()
         await leg.hold()
         await floor.ami.event("Hold")
-        yield _Held(floor, call, channel, leg)
+        yield _Held(floor, call, channel, leg, heart)
 
 
 class _Held:
-    def __init__(self, floor: Floor, call: Call, channel: str, leg: Call) -> None:
-        self.floor, self.call, self.channel, self.leg = floor, call, channel, leg
+    def __init__(self, floor: Floor, call: Call, channel: str, leg: Call, heart: AsyncExitStack) -> None:
+        self.floor, self.call, self.channel, self.leg, self.heart = floor, call, channel, leg, heart
 
     async def consult(self, code: str = "*511", *, answered: bool = True) -> tuple[Call, Call]:
         """The phone's second leg, and the department's."""
@@ -53,6 +54,11 @@ class _Held:
             city.answer()
             await until_hears(asked, CITY_HZ)
         return asked, city
+
+    async def forgotten(self) -> None:
+        """callcore's heart has stopped for more than the 5 s that the dialplan allows."""
+        await self.heart.aclose()
+        await self.floor.ami.action("Setvar", Variable="CALLCORE_HEARTBEAT", Value="1")
 
     async def back(self, after: int) -> None:
         """In the waiting line again."""
@@ -197,9 +203,10 @@ async def test_a_phone_that_puts_the_held_caller_down_in_a_consult_sends_the_cal
     async with held(tmp_path) as h:
         asked, city = await h.consult()
         seen = h.now
+        await h.forgotten()  # callcore, which would know that the caller is held, is dead
         h.leg.hang_up()
-        await h.back(seen)
-        assert asked.state == city.state == "up", "the consult goes on"
+        await h.floor.ami.event("CallcoreHeld", after=seen, Channel=h.channel)
+        assert h.call.state == asked.state == city.state == "up", "the consult goes on"
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -224,3 +231,30 @@ async def test_a_department_that_puts_down_in_the_consult_leaves_the_caller_held
         await until_hears(h.call, AGENT_HZ)
         h.leg.hang_up()
         await h.call.until("bye")
+
+
+async def test_a_caller_who_is_passed_on_while_the_phone_hears_that_a_department_is_closed_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with held(tmp_path) as h:
+        asked = await h.floor.desks[0].call("*521", tone(AGENT_HZ))
+        await asked.until("up")
+        seen = h.now
+        assert (await h.leg.refer("*521", asked)).status == 202
+        await h.back(seen)
+
+
+async def test_a_citizens_own_keys_put_nobody_through(tmp_path: Path) -> None:
+    """The caller's channel has taken the phone's place in the consult, and its code *35 with it."""
+    async with held(tmp_path) as h:
+        other, _ = await h.floor.waiting_caller()
+        asked, city = await h.consult(answered=False)
+        await h.leg.refer("*511", asked)
+        city.answer()
+        await h.together(city)
+        h.call.press("*35")
+        await h.call.hears(2)
+        await h.together(city)
+        assert other.state == "up"
+        heard = await other.hears(1)
+        assert loudness(heard, CITY_HZ) < 0.5 and loudness(heard, CALLER_HZ) < 0.5

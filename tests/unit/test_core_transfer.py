@@ -12,11 +12,11 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Department, Outgoing, Transfers
 from callcore.domain.hours import Calendar, Window
-from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, DepartmentId, PhoneId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, DepartmentId, PhoneId, QueueId
 from callcore.domain.measures import endings, figures
 from callcore.domain.phones import Policy
 from callcore.domain.sides import consults
-from callcore.domain.stages import OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, Work
+from callcore.domain.stages import OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, TalkKey, Work
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
 CITY = Department(
@@ -405,3 +405,85 @@ def test_a_command_puts_through_to_who_is_consulted_or_unasked_where_the_centre_
     assert asks(23, "99"), "no such department"
     assert asks(24, "11") is None
     assert wanted() == [(far, None), (None, "11")]
+
+
+@pytest.mark.parametrize("then", ["waits", "net", "answered", "ended"])
+def test_a_caller_who_came_back_from_a_department_while_nobody_watched_is_found(m: Moves, then: str) -> None:
+    m.d.sign_in(5, 2)
+    m.answers(20, m.ask(12))
+    m.passes_on(30)
+    m.tell(i.LinkDropped(at=m.d.at(40), node=NODE))
+    again = then in ("answered", "ended")
+
+    def seen(
+        channel: str, context: str, phone: str | None = None, bridge: str | None = None
+    ) -> i.ChannelSeen:
+        return i.ChannelSeen(
+            id=ChannelId(channel),
+            name=f"PJSIP/{channel}",
+            context=context,
+            application={"callcore-hold": "WaitForCondition", "callcore-net": "Queue"}.get(context, "Dial"),
+            bridge=bridge,
+            call=CallId("c1"),
+            offer=None,
+            phone=None if phone is None else PhoneId(phone),
+            number=NUMBER,
+            caller=None,
+            created=m.d.at(1),
+            entered=m.d.at(1),
+        )
+
+    first = i.TalkTraced(PhoneId("demo-p1"), m.d.at(3), m.d.at(30), m.d.at(45))
+    trace = i.CallTraced(
+        call=CallId("c1"),
+        number=NUMBER,
+        caller=None,
+        name="x",
+        arrived=m.d.at(1),
+        open=True,
+        entered=m.d.at(1),
+        net=m.d.at(46) if then != "waits" else None,
+        answered=m.d.at(3),
+        phone=PhoneId("demo-p2" if again else "demo-p1"),
+        talk_ended={"answered": None, "ended": m.d.at(60)}.get(then, m.d.at(30)),
+        ended=m.d.at(60) if then == "ended" else None,
+        hung_up_by=Party.CALLER,
+        talk_since=m.d.at(50 if again else 3),
+        held=m.d.at(45),
+        earlier=(first,) if again else (),
+        back=None if again else m.d.at(45),
+    )
+    net = seen("c1", "callcore-net", None, "b9"), seen("other", "callcore-from-phone", "demo-p2", "b9")
+    here = {
+        "waits": (seen("c1", "callcore-hold"),),
+        "net": (seen("c1", "callcore-net"),),
+        "answered": net,
+        "ended": (),
+    }
+    m.d.snapshot(70, *here[then], traces=(trace,))
+    assert m.d.floor.linked
+    assert m.d.floor.problems() == []
+    if then == "ended":
+        assert m.outcome is Outcome.COMPLETED
+        assert m.d.books.records[CallId("c1")].talk == 37_000_000
+    elif then == "answered":
+        assert m.call.talking_with == "1002"
+    else:
+        assert m.call.stage in (Stage.WAITING, Stage.OFFERED)
+        assert m.call.in_net is (then == "net")
+
+
+def test_a_citizen_who_puts_down_in_a_talk_beside_which_a_consult_is_still_open_has_completed(
+    m: Moves,
+) -> None:
+    m.hold(10)
+    m.answers(20, m.ask(12))
+    m.tell(i.HoldChanged(at=m.d.at(25), channel=m.leg, held=False))
+    m.caller_puts_down(40)
+    assert m.ended().outcome is Outcome.COMPLETED
+
+
+def test_a_relay_call_does_not_spoil_the_queues_pace(m: Moves) -> None:
+    m.tell(i.TalkKeyed(at=m.d.at(5), key=TalkKey.RELAY, leg=m.leg, channel="x"))
+    m.d.hang_up(63)
+    assert m.d.floor.pace[QueueId("demo-general")].handling == 60

@@ -222,6 +222,8 @@ class Call:
     """When the last talk ended."""
     parted_from: AgentId | None = None
     """With whom."""
+    given_over: bool = False
+    """The agent was seen to leave the caller, and not the other way round."""
     moving_to: DepartmentId | None = None
     """The department that is rung for the caller, whom nobody else is with."""
     transfer: Transfer | None = None
@@ -300,7 +302,11 @@ class Call:
     def passed_on(self) -> bool:
         """Left by the agent while a department is being rung, or was asked."""
         unmet = self.transfer is None and self.stage is Stage.PARTED
-        return unmet and (self.moving_to is not None or any(leg.side is not None for leg in self.legs))
+        return (
+            unmet
+            and self.given_over
+            and (self.moving_to is not None or any(leg.side is not None for leg in self.legs))
+        )
 
     @property
     def bridge(self) -> str | None:

@@ -813,7 +813,8 @@ def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
     if call.talk_since is None or not call.talk_watched or fact.reconstructed:
         return floor.pace
     pace = floor.pace.get(call.queue, Pace())
-    until = fact.wrap_up_until or fact.at
+    # A relay call's after-call work has no end of its own: how long it will be nobody knows.
+    until = fact.at if call.relay else fact.wrap_up_until or fact.at
     return floor.pace.set(
         call.queue,
         changed(
@@ -885,6 +886,7 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
             hold_due=None,
             hold_overran=False,
             parted_from=fact.agent,
+            given_over=not call.caller_put_down and not fact.reconstructed,
             moving_to=None,
             transfer=None,
         ),

@@ -20,7 +20,7 @@ from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.call import Call, Leg
 from callcore.domain.ids import CallId, ChannelId, DepartmentId, Instant, PhoneId, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, SideKind, SideOutcome, Stage
-from callcore.domain.transfer import put_through
+from callcore.domain.transfer import put_through, transfer_ends
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -84,6 +84,11 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     if not seen.first:
         _overdue(turn, seen.at)
     if seen.first:
+        for call in turn.floor.calls.values():
+            if call.held_since is not None:
+                # Whether the phone still holds is not known, and who is thought to be held must not come back to the
+                # line from the end of a talk.
+                turn.want(e.MarkHeld(call.id, call.channel_name, False))
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
         for name in sorted(turn.floor.calls):
             turn.watch_wait(name)
@@ -231,6 +236,12 @@ def _retrace(
 
     `beside`: the phones that are in the caller's bridge now; the one that answered is taken on with its channel.
     """
+    call = turn.floor.calls[name]
+    back = trace.back or trace.held
+    transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
+    if transfer is not None and back is not None and back > transfer.since:
+        turn.tell(f.TransferEnded(at=back, call=name, reconstructed=True))
+        turn.begin_visit(turn.floor.calls[name], back, reconstructed=True)
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
         admit(
@@ -540,6 +551,11 @@ def _still_here(
         turn.begin_visit(call, seen.at, entered=channel.entered, reconstructed=True)
         call = turn.floor.calls[name]
     outside = _outside(seen, channel.id)
+    left = outside is None and (together or waits_in in (HOLD, NET, OFFER))
+    transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
+    if left and transfer is not None and transfer.since <= old:
+        turn.tell(f.TransferEnded(at=seen.at, call=call.id, reconstructed=True))
+        call = turn.floor.calls[call.id]
     if together:
         _adopt_talk(turn, call, channel, together[0], seen, old)
     elif outside is not None and call.answered_at is not None:
@@ -633,6 +649,9 @@ def _phones_gone(turn: Turn, present: dict[ChannelId, i.ChannelSeen], old: Insta
                 if now.talk_since is not None and now.talk_since > old and not seen.first:
                     continue
                 turn.end_talk(now, seen.at, reconstructed=True)
+                now = turn.floor.calls[call.id]
+            if now.transfer is not None and now.transfer.channel == leg.channel:
+                transfer_ends(turn, now, leg.channel, seen.at, reconstructed=True)
                 now = turn.floor.calls[call.id]
             if leg.offer is not None and leg.offer in now.ringing:
                 turn.fail_offer(leg.offer, seen.at, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)

@@ -251,8 +251,9 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
         turn.rejoin(call, told.at, "待ちに戻った / back on the waiting line")
     elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
         turn.begin_visit(call, told.at)
-    elif call.stage is Stage.PARTED:
-        turn.begin_visit(call, told.at)  # the talk was lost, the caller is still there
+    elif call.stage in (Stage.PARTED, Stage.TRANSFERRED):
+        transfer_ends(turn, call, call.channel, told.at)
+        turn.begin_visit(turn.floor.calls[call.id], told.at)  # the talk was lost, the caller is still there
     elif call.stage is Stage.WAITING and call.in_net:
         turn.tell(f.NetLeft(at=told.at, call=call.id))
         turn.watch_wait(call.id)

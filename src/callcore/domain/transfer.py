@@ -75,12 +75,14 @@ def pass_on(turn: Turn, told: i.TransferAsked) -> None:
         turn.want(e.PutThrough(call.id, call.channel_name, short=told.short))
 
 
-def transfer_ends(turn: Turn, call: Call, channel: ChannelId, at: Instant) -> None:
+def transfer_ends(
+    turn: Turn, call: Call, channel: ChannelId, at: Instant, *, reconstructed: bool = False
+) -> None:
     """If this is one of the two who were together, they are not any more."""
     if call.stage is not Stage.TRANSFERRED or call.transfer is None:
         return
     if channel in (call.channel, call.transfer.channel):
-        turn.tell(f.TransferEnded(at=at, call=call.id))
+        turn.tell(f.TransferEnded(at=at, call=call.id, reconstructed=reconstructed))
 
 
 def release_held(turn: Turn, phone: PhoneId) -> None:
