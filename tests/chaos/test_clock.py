@@ -35,6 +35,7 @@ async def own_clock(folder: Path, centre: DemoCentre) -> AsyncIterator[tuple[Sta
         yield s, clock
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S], ids=["ahead", "back"])
 async def test_clock_set_under_calls_that_talk_wait_and_rest_costs_none_of_them(
     tmp_path: Path, step_s: int
