@@ -19,7 +19,8 @@ esac
 export CALLCORE_HOME CALLCORE_CACHE
 
 # Another project's Python settings must not reach into this environment.
-unset PYTHONHOME PYTHONPATH
+# Without compiled files each of the many processes would compile the project anew.
+unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
 # say JAPANESE ENGLISH
@@ -163,7 +164,7 @@ ensure_toolchain() {
 
 # Browser, database, load generator and what else the tests need of the system (test-packages.txt).
 install_test_packages() {
-    local package probe fresh_prometheus=0 missing=()
+    local package probe missing=()
     while read -r package probe; do
         case $package in '' | '#'*) continue ;; esac
         compgen -G "$probe" >/dev/null || command -v "$probe" >/dev/null || missing+=("$package")
@@ -178,9 +179,11 @@ install_test_packages() {
             echo 'create_main_cluster = false' | "${as[@]}" tee $quiet >/dev/null
         fi ;;
     esac
-    case " ${missing[*]} " in *' prometheus '*) fresh_prometheus=1 ;; esac
     install_packages "${missing[@]}"
-    if [ $fresh_prometheus = 1 ] && command -v systemctl >/dev/null; then
-        "${as[@]}" systemctl disable prometheus >/dev/null 2>&1 || true
-    fi
+    # The tests start what they need; these would start with the machine.
+    for package in prometheus prometheus-alertmanager; do
+        case " ${missing[*]} " in *" $package "*)
+            ! command -v systemctl >/dev/null || "${as[@]}" systemctl disable "$package" >/dev/null 2>&1 || true ;;
+        esac
+    done
 }

@@ -8,8 +8,10 @@ Order, unless CALLCORE_ASTERISK_SOURCE names one of them:
 
 2 and 3 install nothing: a private apt resolves and downloads, each archive is checked against the signed
 index, and all are unpacked into ``CALLCORE_HOME/asterisk-tree``, whose programs are started by the tree's own
-loader. Neither root nor a compiler is needed. An Asterisk of the system is never touched, only asked for its
-version. Archives and the list of what was taken stay in ``CALLCORE_CACHE``: the next clone needs no network.
+loader. Neither root nor a compiler is needed. The unpacked Asterisk is mended where it drops the media of whom a
+caller is put through to (src/callcore/pbx/late_frames.py); a host's that does so is not taken. An Asterisk of the
+system is never touched, only read and asked for its version. Archives and the list of what was taken stay in
+``CALLCORE_CACHE``: the next clone needs no network.
 
 The result is ``CALLCORE_HOME/toolchain.json`` (or the file CALLCORE_TOOLCHAIN names; the tree is beside it)::
 
@@ -26,6 +28,7 @@ All paths are absolute. Only the standard library is used: this runs before anyt
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -37,7 +40,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from archives import SUITE, Apt, SetupError, collect, held, output_of, read_taken, say, unpack, write_json
 
@@ -60,6 +63,18 @@ ASTERISK_MODULES: Final = (
 # What those stand on: with autoload=no Asterisk loads nothing that is not named.
 MODULE_HELPERS: Final = ("res_sorcery_", "res_pjproject", "res_timing_", "res_pjsip_pubsub", "res_cdrel")
 BARESIP_MODULES: Final = ("account", "aufile", "ctrl_tcp", "g711", "menu", "sndfile", "uuid")
+
+
+def _late_frames() -> Any:
+    path = Path(__file__).resolve().parents[2] / "src/callcore/pbx/late_frames.py"
+    spec = importlib.util.spec_from_file_location("late_frames", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+LATE_FRAMES: Final = _late_frames()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,13 @@ def find_host_asterisk(shared_data: Path | None) -> Asterisk | None:
         say(
             f"このマシンの Asterisk ({program}, {seen}) は使いません。{LOWEST_MAJOR} 以上が必要です。",
             f"The Asterisk of this machine ({program}, {seen}) is not taken: at least {LOWEST_MAJOR}.",
+        )
+        return None
+    if LATE_FRAMES.drops_late_frames(Path(program)):
+        say(
+            f"このマシンの Asterisk ({program}) は使いません。転送の後、録音から相手の声が落ちる版です。",
+            f"The Asterisk of this machine ({program}) is not taken: it drops the voice of whom a caller is put "
+            "through to from the recording (docs/adr/0057-late-frames.md).",
         )
         return None
     named = host_directories()
@@ -193,6 +215,13 @@ def describe_tree(tree: Path) -> tuple[Asterisk | None, Baresip]:
     asterisk = None
     program = tree / "usr/sbin/asterisk"
     if program.exists():
+        try:
+            LATE_FRAMES.mend(program)
+        except ValueError as error:
+            raise SetupError(
+                f"展開した Asterisk の不具合 (録音) を直せません ({error}): docs/adr/0057-late-frames.md",
+                f"The unpacked Asterisk loses voices, and cannot be mended ({error}): docs/adr/0057-late-frames.md.",
+            ) from error
         argv = (*start, str(program))
         version = asterisk_version(argv)
         if version is None or version[0] < LOWEST_MAJOR:
@@ -354,6 +383,8 @@ def still_good(path: Path, wanted: str) -> Asterisk | None:
         return None
     version = asterisk_version(asterisk.argv)
     if version is None or version[1] != asterisk.version or not Path(baresip.argv[-1]).exists():
+        return None
+    if LATE_FRAMES.drops_late_frames(Path(asterisk.argv[-1])):
         return None
     return asterisk
 

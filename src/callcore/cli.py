@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ from callcore.access.rights import Right, needs
 from callcore.centres import LANGUAGES, CentreFileErrors, load, look, read
 from callcore.centres import check as check_centres
 from callcore.centres.diagram import drawn
+from callcore.cli_erase import erase, erasures
 from callcore.cli_people import audit_app, tokens_app, users_app
+from callcore.cli_recordings import recordings_app
 from callcore.console import audited, err, fail, invite_first_administrator, out, say, settings_or_fail
 from callcore.domain.centre import Announcement, Configuration
 from callcore.domain.ids import AgentId, PhoneId
@@ -45,6 +48,7 @@ app.add_typer(phones_app, name="phones")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(audit_app, name="audit")
+app.add_typer(recordings_app, name="recordings")
 emergency_app = typer.Typer(
     help="臨時休止を始める・終える・見る / Begin, end and see emergency closures.", no_args_is_help=True
 )
@@ -59,11 +63,16 @@ blocked_app = typer.Typer(
     help="迷惑電話の発信者の一覧 / The list of unwelcome callers.", no_args_is_help=True
 )
 app.add_typer(blocked_app, name="blocked")
+app.command("erase")(erase)
+app.command("erasures")(erasures)
 PromptName = Annotated[
     str,
     typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),
 ]
-MessageCall = Annotated[str, typer.Argument(help="伝言の入電の ID / the id of the call that left it")]
+MessageCall = Annotated[
+    str,
+    typer.Argument(help="伝言の入電の ID、または task-… / the id of the call that left it, or a task's name"),
+]
 AgentNumber = Annotated[str, typer.Argument(help="オペレーター番号 / the agent's number")]
 
 
@@ -126,6 +135,34 @@ def check(
         raise typer.Exit(1)
     names = "、".join(f"{c.id} ({c.name})" for c in found.centres)
     say(f"問題なし: {names}" if language == "ja" else f"no problem: {', '.join(c.id for c in found.centres)}")
+
+
+@app.command()
+@needs(Right.READ_OPERATION)
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON で / as JSON")] = False,
+) -> None:
+    """動作を支えるものを調べ、直し方を示す / Look at all it rests on and say how to mend it; status 0, 1 or 2."""
+    import msgspec
+
+    from callcore.doctor import Level, judge, look, status
+
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise fail(str(error), 2) from None
+    found = judge(asyncio.run(look(settings)))
+    if as_json:
+        say(msgspec.json.encode(found).decode())
+    else:
+        styles = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+        for each in found:
+            out.print(
+                f"{each.level.value:<5} {each.check:<13} {each.what}", markup=False, style=styles[each.level]
+            )
+            if each.mend is not None:
+                out.print(f"      → {each.mend}", markup=False)
+    raise typer.Exit(status(found))
 
 
 @app.command()
@@ -415,17 +452,24 @@ def replay(
 @app.command()
 @needs(Right.READ_CALLS)
 def report(
-    kind: Annotated[Literal["day", "month"], typer.Argument(help="day | month")],
+    kind: Annotated[Literal["day", "month", "range"], typer.Argument(help="day | month | range")],
     centre: Annotated[str, typer.Option(help="センター、例 oita / the centre")],
     date: Annotated[str | None, typer.Option(help="日付、例 2026-11-20 / the day; none: the latest")] = None,
     month: Annotated[str | None, typer.Option(help="月、例 2026-11 / the month; none: the latest")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="range の最初の日 / the first day of a range")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="range の最後の日 / its last day")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="CSV (UTF-8、BOM 付き) / as CSV with BOM")] = False,
     half_hours: Annotated[bool, typer.Option("--half-hours", help="30分ごと / by half hour")] = False,
     queues: Annotated[
         bool, typer.Option("--queues", help="--csv を待ち行列ごとにする / with --csv: by queue")
     ] = False,
+    departments: Annotated[
+        bool, typer.Option("--departments", help="--csv を部署ごとにする / with --csv: by department")
+    ] = False,
 ) -> None:
-    """日次・月次の集計を表示する / Print a day's or a month's figures of a centre."""
+    """日次・月次・期間の集計を表示する / Print the figures of a centre for a day, a month or a range of days."""
     from callcore.reports.commands import CannotTell, reported
 
     try:
@@ -435,9 +479,12 @@ def report(
             centre=centre,
             day=date,
             month=month,
+            first=first,
+            last=last,
             csv=csv,
             half_hours=half_hours,
             queues=queues,
+            departments=departments,
             out=out,
         )
     except CannotTell as error:
@@ -446,8 +493,10 @@ def report(
 
 def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
     from callcore.runtime.process import run_process
+    from callcore.service import Service
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
+    service = Service.taken_from(os.environ)
     configure(settings.log_level, "supervisor")
     _certified(settings)
 
@@ -455,7 +504,8 @@ def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | 
         with alone(settings.home):
             say(addresses(settings, with_pbx=toolchain is not None))
             invite_first_administrator(settings, say)
-            return await supervise([child("engine"), child("sidecar")], make, stop, say=say)  # type: ignore[arg-type]
+            children = [child("engine"), child("sidecar")]
+            return await supervise(children, make, stop, say=say, service=service)  # type: ignore[arg-type]
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 
@@ -938,6 +988,62 @@ def messages_list(
         say(line(row))
     if not rows:
         say("伝言はありません / there is none")
+
+
+@messages_app.command("add")
+@needs(Right.ACT_AGENTS)
+def messages_add(
+    subject: Annotated[str, typer.Option(help="件名、100文字まで / what it is about")],
+    call: Annotated[
+        str | None,
+        typer.Argument(help="入電の ID、古くてもよい / the id of a call, however old; none: give --centre"),
+    ] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="入電がないとき、センター / without a call: the centre")
+    ] = None,
+    number: Annotated[
+        str | None, typer.Option(help="入電がないとき、相手の番号 / without a call: the citizen's number")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="メモ、500文字まで / what else is to be known")] = None,
+    department: Annotated[
+        str | None,
+        typer.Option(help="折り返す部署の短縮番号 / the department that calls back: its short number"),
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="受け持つオペレーター番号 / who deals with it")] = None,
+    due: Annotated[
+        datetime | None, typer.Option(help="期限、この機械の時刻 / until when, by this machine's clock")
+    ] = None,
+) -> None:
+    """エスカレーションを残す / Keep an escalation, about a call or about none: on the list with a deadline."""
+    from callcore.archived import of_call
+
+    if (call is None) == (centre is None) or (call is not None and number is not None):
+        raise fail(
+            "入電の ID か --centre のどちらかを指定してください。--number は --centre と使います / "
+            "give a call or --centre; --number goes with --centre"
+        )
+    settings, unknown = settings_or_fail(), ""
+    if call is not None:
+        try:
+            centre, number = asyncio.run(of_call(settings, call)) or (None, None)
+        except OSError as error:
+            unknown = f"\n古い入電は調べられません / older calls cannot be looked up: {error}"
+    with audited(settings, "task_keep", on=call or centre, centre=centre) as noted:
+        answer = _engine(
+            "task_keep",
+            call=call,
+            centre=centre,
+            number=number,
+            subject=subject,
+            note=note,
+            department=department,
+            agent=agent,
+            due=None if due is None else due.timestamp(),
+        )
+        if not answer["done"]:
+            raise fail(f"{call or centre}: {answer['why']}{unknown}")
+        noted.on = call or answer["task"]
+    say(f"{answer['task']}: 残しました / kept")
 
 
 @messages_app.command("take")

@@ -102,7 +102,8 @@ def users_add(
     centre: Centres = None,
     display: Annotated[str, typer.Option("--name", help="表示名 / the name to show")] = "",
     agent: Annotated[
-        str | None, typer.Option(help="オペレーター番号 (役割 operator) / agent's number, for operators")
+        str | None,
+        typer.Option(help="オペレーター番号 / agent's number: of operators; of supervisors, to listen in"),
     ] = None,
 ) -> None:
     """利用者を加え、パスワード設定のリンクを表示する / Add a user and show the link that sets the password."""

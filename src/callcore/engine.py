@@ -43,10 +43,10 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, Instant, Micros, PhoneId
+from callcore.domain.ids import SECOND, AgentId, Instant, Micros, PhoneId
 from callcore.domain.phones import WORDS, PhoneState, Policy
 from callcore.domain.staff import AWAY
-from callcore.installation import accounts_of, phone_ids, recording_of, trail_of
+from callcore.installation import accounts_of, phone_ids, recordings_of, trail_of
 from callcore.journal import (
     Codec,
     JournalDamaged,
@@ -73,14 +73,18 @@ from callcore.runtime.callbackdesk import CallbackDesk
 from callcore.runtime.clockwatch import ClockWatch
 from callcore.runtime.commands import Command, CommandServer, Refused
 from callcore.runtime.emergencydesk import EmergencyDesk
+from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
+from callcore.runtime.markdesk import MarkDesk
 from callcore.runtime.messagedesk import MessageDesk
 from callcore.runtime.offertimes import OfferTimes
 from callcore.runtime.pindesk import PinDesk
 from callcore.runtime.ports import Seq
 from callcore.runtime.process import run_process
+from callcore.runtime.recordingdesk import RecordingDesk
 from callcore.runtime.staffdesk import StaffDesk
+from callcore.runtime.supervisordesk import SupervisorDesk
 from callcore.settings import Settings, load_secrets, owner_only
 
 log = structlog.get_logger(__name__)
@@ -172,7 +176,7 @@ class Engine:
             now=self._now,
             sleep=asyncio.sleep,
             redirecting=offers.sent,
-            protect=lambda call: protect(recording_of(settings, call), settings.protected),
+            protect=lambda call: protect(recordings_of(settings), call, settings.protected),
         )
         self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
         self._clock_watch = ClockWatch(clock, self._clock_stepped)
@@ -247,15 +251,18 @@ class Engine:
             settings.engine_socket,
             {
                 "status": Command(Right.READ_OPERATION, self._status),
-                "recording": Command(Right.SERVICE, self._recording_measured),
+                **RecordingDesk(self._loop, self._now).commands,
                 "phones": Command(Right.READ_OPERATION, self._phone_rows),
                 "phone_sync": Command(Right.CONFIGURE, self._phone_sync),
                 **StaffDesk(self._loop, self._now).commands,
+                **SupervisorDesk(self._loop, self._now).commands,
                 **EmergencyDesk(self._loop, self._now).commands,
                 **AnswerDesk(self._loop, self._now).commands,
                 **MessageDesk(self._loop, self._now).commands,
                 **CallbackDesk(self._loop, self._now).commands,
                 **BlockDesk(self._loop, self._now).commands,
+                **EraseDesk(self._loop, self._now).commands,
+                **MarkDesk(self._loop, self._now).commands,
                 **self._configurator.commands,
             },
             accounts_of(settings).person,
@@ -388,6 +395,13 @@ class Engine:
                     if await self._watch.listed(item):
                         self._canary.anew()  # the first look takes its time; nothing was decided meanwhile
                         self._loop.put(self._beat_once)  # who is taken back from the net must find a beat
+                        self._loop.put(self._first_look_taken)
+
+    async def _first_look_taken(self) -> None:
+        """Done by the deciding task, behind the first look: if the core could not take it, another is taken, for
+        without one nothing is decided."""
+        if not self._loop.floor.linked:
+            self._watch.look_first_again()
 
     def _watched_until(self, lost: Instant) -> Instant:
         """When a link that was found lost just now was last watched.
@@ -644,26 +658,13 @@ class Engine:
                 "engine_lamps_behind": self._lamps.behind,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
+                **self._phones.gauges(),
                 **self._loop.offers.gauges(),
             },
             "offer_times": self._loop.offers.counts(),
             "policy_rejections": dict(self._phones.rejections),
             "sip_refused": dict(self._phones.refused),
         }
-
-    async def _recording_measured(self, told: Mapping[str, Any], _: Person) -> bool:
-        self._loop.put(
-            i.RecordingMeasured(
-                at=self._now(),
-                call=CallId(str(told["call"])),
-                file=str(told["file"]),
-                size=int(told["size"]),
-                seconds=float(told["seconds"]),
-                sha256=told.get("sha256"),
-                problem=told.get("problem"),
-            )
-        )
-        return True
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

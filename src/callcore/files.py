@@ -40,6 +40,56 @@ def write_whole(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def append_line(path: Path, line: bytes) -> int:
+    """Adds a line (its end is added here) to an owner-only file, on the disk before this returns, or not at all.
+
+    A last line without its end was never confirmed to anybody, and is cut off first. Gives the file's new size.
+    OSError: the disk takes no more, and nothing of the line is left.
+    """
+    new = not path.exists()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        size = _whole_lines(fd)
+        try:
+            os.ftruncate(fd, size)
+            os.lseek(fd, size, os.SEEK_SET)
+            write_all(fd, line + b"\n")
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+    finally:
+        os.close(fd)
+    if new:
+        sync_folder(path.parent)
+    return size + len(line) + 1
+
+
+def _whole_lines(fd: int) -> int:
+    """Bytes up to the end of the last whole line."""
+    end = os.fstat(fd).st_size
+    while end:
+        begin = max(0, end - (1 << 16))
+        found = os.pread(fd, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def shred(path: Path) -> None:
+    """Overwrites before unlinking: no promise on a flash disk, and costs nothing. What is not there is left alone."""
+    try:
+        with path.open("r+b") as file:
+            file.write(os.urandom(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    path.unlink()
+    sync_folder(path.parent)
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Writes all of `data`; OSError when the disk takes no more."""
     view = memoryview(data)

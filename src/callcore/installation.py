@@ -13,9 +13,11 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import PhoneId
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, Port
 from callcore.pbx.render import PbxSettings
+from callcore.recordings import KeyRing, Recordings
 from callcore.runtime.dialplan import MESSAGE_ENDS
 from callcore.settings import Secrets, Settings
 
+LOOPBACK = "127.0.0.1"
 ANYWHERE, HERE = "0.0.0.0", "callcore"  # noqa: S104  the address is looked for, not listened on
 """All of a machine's addresses, and what the certificate says when nobody has said how phones reach it."""
 
@@ -64,17 +66,23 @@ def pbx_settings(settings: Settings, secrets: Secrets, toolchain: AsteriskToolch
     )
 
 
-def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> AsteriskProcess:
-    ports = (
-        Port("AMI", pbx.ami_host, pbx.ami_port, udp=False),
-        Port("SIP", pbx.sip_host, pbx.sip_port, udp=True),
-        *(Port("SIP_TLS", pbx.sip_host, port, udp=False) for port in (pbx.tls_port,) if port),
-        *(
-            Port("SIP_TLS_CERTIFICATE", pbx.sip_host, port, udp=False)
-            for port in (pbx.tls_certificate_port,)
-            if port
-        ),
+def ports_of(settings: Settings) -> tuple[Port, ...]:
+    """Where this installation's Asterisk listens."""
+    tls, certificate = settings.sip_tls_port, settings.sip_tls_certificate_port
+    return _ports(settings.ami_port, settings.sip_host, settings.sip_port, tls, certificate)
+
+
+def _ports(ami: int, host: str, sip: int, tls: int, certificate: int) -> tuple[Port, ...]:
+    return (
+        Port("AMI", LOOPBACK, ami, udp=False),
+        Port("SIP", host, sip, udp=True),
+        *(Port("SIP_TLS", host, port, udp=False) for port in (tls,) if port),
+        *(Port("SIP_TLS_CERTIFICATE", host, port, udp=False) for port in (certificate,) if port),
     )
+
+
+def asterisk_process(pbx: PbxSettings, toolchain: AsteriskToolchain) -> AsteriskProcess:
+    ports = _ports(pbx.ami_port, pbx.sip_host, pbx.sip_port, pbx.tls_port, pbx.tls_certificate_port)
     return AsteriskProcess(toolchain, pbx.etc_dir, pbx.run_dir, pbx.log_dir, ports=ports)
 
 
@@ -100,11 +108,16 @@ def without_certificate(settings: Settings, configuration: Configuration) -> lis
     return [phone.id for centre in configuration.centres for phone in centre.phones if phone.certificate]
 
 
+def recordings_of(settings: Settings) -> Recordings:
+    """Where its recordings lie, and the door through which they are read."""
+    return Recordings(settings.recordings, settings.store, KeyRing(settings.recordings_keys))
+
+
 def recording_of(settings: Settings, call: str) -> Path:
-    """Where the dialplan writes a call's recording."""
+    """Where the dialplan writes a call's recording. It lies there until it is sealed: see `recordings_of`."""
     return settings.recordings / f"{call}.wav"
 
 
 def message_of(settings: Settings, call: str) -> Path:
-    """Where the dialplan writes the message that a call left."""
+    """Where the dialplan writes the message that a call left; as above."""
     return settings.recordings / f"{call}{MESSAGE_ENDS}"

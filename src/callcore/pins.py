@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -64,9 +65,11 @@ class PinFile:
         stored = self._read().get(agent)
         try:
             # An unknown agent costs the same time as a wrong PIN.
-            return _hasher.verify(stored or _NOBODY, pin) and stored is not None
+            return _hasher.verify(stored or _nobody(), pin) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 
 
-_NOBODY = _hasher.hash(secrets.token_hex(8))
+@cache
+def _nobody() -> str:
+    return _hasher.hash(secrets.token_hex(8))

@@ -13,7 +13,9 @@ import time as clock
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from callcore.ami import cel as cel_file
@@ -22,11 +24,14 @@ from callcore.audit import (
     Journal,
     Kept,
     Reconciliation,
+    Sealed,
+    Sound,
     Span,
     compare,
     fold,
     keep,
     kept,
+    look_into,
     prune,
     read_cdr,
     shelf,
@@ -36,8 +41,14 @@ from callcore.domain import facts as f
 from callcore.domain.board import day_of
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.domain.recording import SoundFormat
+from callcore.installation import recordings_of
 from callcore.journal import Codec, JournalError, KeyStore, began, read_since
 from callcore.pbx.render import CDR_FILE, CEL_FILE
+from callcore.recordings import RecordingError, Recordings
+from callcore.recordings.chain import erased_of
+from callcore.recordings.formats import NoSound, seconds_of
+from callcore.recordings.library import PLAIN_ENDS
 from callcore.settings import Settings, owner_only
 
 LONGEST_CALL_S = 86_400
@@ -68,8 +79,9 @@ def reconcile(
             _journal(settings, span),
             read_cdr(_with_rotated(log / CDR_FILE), span),
             _cel(_with_rotated(log / CEL_FILE), span),
-            shelf(_there(settings.recordings), span),
+            shelf(_there(settings.recordings), span, _sealed(settings, span)),
             at=at,
+            erased=erased_of(settings.store, span.centre),
         )
     except JournalError as error:
         raise CannotReconcile(str(error)) from error
@@ -116,6 +128,39 @@ def by_hand(
                 keep(owner_only(settings.reconciliations), result)
             results.append(result)
     return results
+
+
+def _sealed(settings: Settings, span: Span) -> Iterator[Sealed]:
+    """What was sealed on the day or since; nothing is sealed before it was captured."""
+    recordings = recordings_of(settings)
+    if (settings.recordings_keys / "heads" / f"{span.centre}.json").exists():
+        _there(settings.store / span.centre)
+    since = date.fromisoformat(span.day) - timedelta(days=1)
+
+    for path in recordings.sealed(since.isoformat()):
+        at = round(path.stat().st_mtime * SECOND)
+        yield Sealed(path.stem, at, partial(_looked_at, recordings, path))
+
+
+def _looked_at(recordings: Recordings, path: Path) -> Sound:
+    """A kept recording, beside the journal's figures of it as Asterisk wrote it."""
+
+    def opened() -> BinaryIO:
+        try:
+            return recordings.opened(path)
+        except RecordingError as error:
+            raise OSError(str(error)) from error
+
+    file = f"{path.stem}{PLAIN_ENDS}"
+    try:
+        with recordings.unsealed(path) as sealed:
+            form, captured = SoundFormat(sealed.head.form), sealed.head.captured
+            if captured is not None:
+                seconds = seconds_of(cast("BinaryIO", sealed), form)
+                return Sound(file, captured.size, seconds, seconds)
+    except (OSError, ValueError, NoSound, RecordingError):
+        return Sound(file, 0, 0.0, 0.0, readable=False)
+    return look_into(file, opened)
 
 
 def _there(folder: Path) -> Path:

@@ -119,11 +119,27 @@ class Settings(BaseSettings):
     """After so long everybody must sign in again."""
     second_factor: str = ""
     """Roles that may do nothing before they have set up a second factor, with commas between."""
+    recordings_store: Path | None = None
+    """The folder of sealed recordings; None: `store` in `home`."""
+    recordings_keys_folder: Path | None = None
+    """The folder of their keys, which must lie outside the store; None: `keys/recordings` in `home`."""
+    recordings_plain_s: int = Field(default=30, ge=5, le=60)
+    """So long after its call's end a recording lies unencrypted, for what still reads it."""
+    backups: str = ""
+    """Folders of back-ups that this machine reaches, with commas between: what is erased is erased there, too."""
     reconcile_at: str = "02:30"
     """When the day before is reconciled, hh:mm by each centre's own clock."""
 
     @field_validator(
-        "home", "centres", "prompts", "toolchain", "sip_client_cas", "web_tls_certificate", "web_tls_key"
+        "home",
+        "centres",
+        "prompts",
+        "toolchain",
+        "sip_client_cas",
+        "web_tls_certificate",
+        "web_tls_key",
+        "recordings_store",
+        "recordings_keys_folder",
     )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -158,6 +174,14 @@ class Settings(BaseSettings):
     def _a_time_of_day(cls, value: str) -> str:
         if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value) is None:
             raise ValueError("時刻を hh:mm で。例 02:30 / a time of day as hh:mm, e.g. 02:30")
+        return value
+
+    @field_validator("backups")
+    @classmethod
+    def _folders(cls, value: str) -> str:
+        for part in _parts(value):
+            if not Path(part).is_absolute():
+                raise ValueError(f"{part}: 絶対パスで書いてください / write an absolute path")
         return value
 
     @field_validator("phones_url")
@@ -262,6 +286,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keys_outside_the_store(self) -> Self:
+        if self.recordings_keys.is_relative_to(self.store):
+            raise ValueError(
+                "CALLCORE_RECORDINGS_KEYS_FOLDER は CALLCORE_RECORDINGS_STORE の外に置いてください / "
+                "CALLCORE_RECORDINGS_KEYS_FOLDER must lie outside CALLCORE_RECORDINGS_STORE"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:
         if (self.web_tls_certificate is None) != (self.web_tls_key is None):
             raise ValueError(
@@ -362,12 +395,44 @@ class Settings(BaseSettings):
 
     @property
     def recordings(self) -> Path:
+        """Where Asterisk writes them; sealed ones are in `store`."""
         return self.home / "recordings"
+
+    @property
+    def store(self) -> Path:
+        """Recordings, sealed."""
+        return self.recordings_store or self.home / "store"
+
+    @property
+    def recordings_keys(self) -> Path:
+        """The keys that open and that sign them."""
+        return self.recordings_keys_folder or self.keys / "recordings"
 
     @property
     def protected(self) -> Path:
         """A second link to each recording of a call that was reported (悪質・脅迫)."""
         return self.home / "protected"
+
+    @property
+    def erasures(self) -> Path:
+        """Reports of what was erased, and what is being erased."""
+        return self.home / "erasures"
+
+    @property
+    def backup_folders(self) -> tuple[Path, ...]:
+        return tuple(Path(part) for part in _parts(self.backups))
+
+    @property
+    def places(self) -> tuple[tuple[str, Path], ...]:
+        """Every folder in which something of a call may lie, by name; those that are there."""
+        named = [
+            ("home", self.home),
+            ("store", self.store),
+            ("keys", self.recordings_keys),
+            ("run", self.run),
+            *((f"backup {folder}", folder) for folder in self.backup_folders),
+        ]
+        return tuple((name, folder) for name, folder in named if folder.exists())
 
     @property
     def reconciliations(self) -> Path:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -22,29 +24,35 @@ from callcore import audit
 from callcore.access.rights import SIDECAR_PERSON
 from callcore.announced import Announced
 from callcore.certificate import Certificate, until_usable
-from callcore.db import CallDetail as StoredDetail
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.evolve import evolve
+from callcore.domain.findings import WORDS
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.installation import accounts_of, message_of, recording_of, trail_of
+from callcore.erasing.plan import Busy
+from callcore.erasure import Erasure, Reports
+from callcore.installation import accounts_of, message_of, recording_of, recordings_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure
+from callcore.monthly import MonthSoFar
 from callcore.phonefiles import Shelf
+from callcore.phones.serving import Refusal
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
-from callcore.recordings import measure, voice_s
+from callcore.recorded import Recorded
+from callcore.recordings import PROBLEMS, UNCUT, Keeper, Teller, cut, filed, measure, voices
 from callcore.runtime.commands import CommandClient, CommandFailed
-from callcore.runtime.detail import CallDetail, NoteDetail, OfferDetail, RecordingDetail, VisitDetail
-from callcore.runtime.ports import Seq, View
+from callcore.runtime.ports import Beside, Health, HealthCheck, Seq, View
 from callcore.runtime.process import run_process
 from callcore.settings import PLAIN, Settings, owner_only
+from callcore.stored import Stored
 from callcore.telemetry.health import engine_check, link_check, space_check, written_check
 from callcore.telemetry.prometheus import Exposition
-from callcore.web import LOOPBACK_NAMES, CannotListen, Traffic, create_app, listen, serve
+from callcore.unassigned import NO_CENTRE, is_there
+from callcore.web import LOOPBACK_NAMES, CannotListen, Once, Traffic, create_app, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +67,8 @@ KEEP_DAYS = 2
 """Days of records kept for the live figures; the database keeps the rest."""
 RECORDING_SETTLES_S = 2.0
 """Seconds after a call's end within which Asterisk has closed its recording."""
-RECORDING_MISSING_S = 60.0
-"""Seconds after which a recording that is not there is filed as missing."""
+RECORDING_MISSING_S = 45.0
+"""Seconds after which a recording that is not there is filed as missing: within a minute all is said."""
 NAMED = 10
 """Differences of one night that stand in the log; all of them stand in the kept result."""
 LEAST_FREE_BYTES = 1 << 30
@@ -70,6 +78,16 @@ RECONCILE_LOOK_S = 20.0
 """Between two looks whether a day is due to be reconciled."""
 RECONCILE_RETRY_S = 3600.0
 """After a night's run that could not be done: a disk or a file must be put back by somebody."""
+ERASE_LOOK_S = 10.0
+"""Between two looks whether something is to be erased, and at the clocks."""
+ERASE_AGAIN_S = 1800.0
+"""Between two looks at what is due, once nothing is."""
+ERASE_RETRY_S = 60.0
+"""After an erasure that could not be done."""
+LOOK_EVERY_S = 5.0
+"""Between two looks at the disks, and at whether the month's earlier days are to be asked for."""
+MONTH_RETRY_S = 600.0
+"""After a month that could not be made for a reason that nobody foresaw."""
 DATABASE_RETRY_S = 2.0
 """Seconds between tries while the database is away at the start."""
 
@@ -121,6 +139,11 @@ class Live:
         if beat is not None and beat < STALE_AFTER_S:
             self._heard_at = time.monotonic()
 
+    def caught_up(self) -> bool:
+        """Whether the engine lives, and the view is as far as it said last."""
+        told = self._engine.get("seq")
+        return told is not None and self.stale_s() is None and self._view.seq >= Seq(*told)
+
     def engine_gauges(self) -> Mapping[str, float]:
         return dict(self._engine.get("gauges", {}))
 
@@ -144,6 +167,15 @@ class Sidecar:
         self._live = Live(self._restore())
         self._database = Database(settings.database)
         self._queries = Queries(self._database)
+        self._tables_there = asyncio.Event()
+        self._month = MonthSoFar(self._queries)
+        self._health: tuple[Health, ...] = ()
+        """As it was looked at last."""
+        self._free: dict[str, float] = {}
+        """Bytes, by the gauge's name."""
+        self._began = self._live.now()
+        self._results = dict.fromkeys(("ok", *PROBLEMS), 0)
+        """Recordings filed since the start; one with several findings counts at each."""
         self._drain = Drain(
             lambda after: Follower(settings.journal, self._codec, after),
             Projection(self._database, self._seal),
@@ -153,6 +185,21 @@ class Sidecar:
         self._accounts = accounts_of(settings)
         self._trail = trail_of(settings)
         self._nightly = Nightly(settings)
+        self._erasure = Erasure(
+            settings, self._database, self._keys, self._engine, lambda: self._configuration().centres
+        )
+        self._unerased = 0
+        """Erasures that were begun and are not finished."""
+        self._recordings = recordings_of(settings)
+        self._keeper = Keeper(
+            self._recordings,
+            settings.protected,
+            self._live,
+            settings.recordings_plain_s,
+            self._live.caught_up,
+            self._queries.centre_of,
+        )
+        self._teller = Teller(settings.store, self._live, self._kept)
         self._phones: Shelf | None = None
         """What phones fetch; None: it is carried by hand."""
         if settings.phones_url:
@@ -160,6 +207,8 @@ class Sidecar:
         self._certificate: Certificate | None = None
         self._traffic = Traffic()
         self._reconciled = audit.newest(settings.reconciliations)
+        self._uncut: set[Path] = set()
+        """Recordings that were cut, and were perhaps not filed yet."""
 
     def _restore(self) -> View:
         kept = checkpoint.load(self._folder, shape(World)).checkpoint
@@ -181,29 +230,44 @@ class Sidecar:
     async def run(self, stop: asyncio.Event) -> None:
         settings = self._settings
         listener = listen(settings.web_host, settings.web_port, beyond=settings.web_beyond)
+        checks = (
+            engine_check(self._live),
+            link_check(self._live),
+            self._queries.health,
+            space_check("recordings", owner_only(settings.recordings), LEAST_FREE_BYTES),
+            space_check("store", owner_only(settings.store), LEAST_FREE_BYTES),
+            written_check(
+                "journal",
+                lambda: self._live.engine_gauges().get("engine_journal_stuck_seconds", 0.0),
+                space_check("journal", settings.journal, LEAST_FREE_BYTES),
+            ),
+        )
         app = create_app(
             self._live,
-            health=(
-                engine_check(self._live),
-                link_check(self._live),
-                self._queries.health,
-                space_check("recordings", owner_only(settings.recordings), LEAST_FREE_BYTES),
-                written_check(
-                    "journal",
-                    lambda: self._live.engine_gauges().get("engine_journal_stuck_seconds", 0.0),
-                    space_check("journal", settings.journal, LEAST_FREE_BYTES),
-                ),
-            ),
-            metrics=Exposition(self._live, self._gauges, self._reconciled_gauges, self._counts),
+            health=checks,
+            beside=self._beside,
+            metrics=Exposition(self._live, self._gauges, self._centre_gauges, self._counts),
             accounts=self._accounts,
             trail=self._trail,
             orders=self._engine,
-            calls=self,
+            calls=Stored(
+                settings,
+                self._queries,
+                self._keys,
+                lambda: tuple(self._live.view().floor.centres),
+                self._live.now,
+            ),
+            once=Once(settings.access / "once.jsonl", time.time),
             phones=self._phones,
             told=Announced(settings),
+            erasures=Reports(settings),
+            recordings=Recorded(
+                settings, self._database, self._keys, lambda: tuple(self._live.view().floor.centres)
+            ),
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,
         )
+        await self._look_at_disks()  # before the first scrape: their alarm looks back for hours
         web_stop = asyncio.Event()
 
         async def served() -> None:
@@ -220,13 +284,19 @@ class Sidecar:
             listener.close()
 
         web = asyncio.create_task(served(), name="web")
-        parts = {
+        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "fold": self._fold,
             "drain": self._store,
             "ask": self._ask,
-            "recordings": self._recordings,
+            "recordings": self._measure,
+            "keep": self._keeper.run,
+            "tell": self._teller.run,
             "reconcile": self._reconcile,
+            "erase": self._erase,
             "checkpoint": self._checkpoints,
+            "disks": self._disks,
+            "month": self._months,
+            "health": partial(self._looks, checks),
         }
         tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
         asked = asyncio.create_task(stop.wait())
@@ -274,6 +344,7 @@ class Sidecar:
                         assert isinstance(fact, f.Fact)
                         floor = evolve(floor, fact)
                         books = books.after(fact)
+                        self._noted(fact)
                 if floor.at - pruned > 3600 * SECOND:
                     pruned = floor.at
                     day = datetime.fromtimestamp(pruned / SECOND, UTC) - timedelta(days=KEEP_DAYS)
@@ -284,11 +355,28 @@ class Sidecar:
         finally:
             follower.close()
 
+    def _noted(self, fact: f.Fact) -> None:
+        match fact:
+            case f.RecordingFiled() if fact.at >= self._began:
+                for result in [each.value for each in fact.findings] or ["ok"]:
+                    self._results[result] += 1
+                if fact.findings:
+                    log.warning(
+                        "録音に問題 / something is wrong with a recording",
+                        call=fact.call,
+                        file=fact.file,
+                        findings=[WORDS[each] for each in fact.findings],
+                        seconds=fact.seconds,
+                        talk=fact.talk,
+                        sent=fact.sent,
+                    )
+
     async def _store(self) -> None:
         """Bring the database to its newest form as soon as it is there, then drain the journal into it."""
         while True:
             try:
                 await migrate.upgrade(self._settings.database)
+                self._tables_there.set()
                 break
             except DatabaseAway as error:
                 log.warning("database away; calls go on", why=str(error))
@@ -305,10 +393,14 @@ class Sidecar:
 
     # -- recordings -------------------------------------------------------------------------------------------
 
-    async def _recordings(self) -> None:
+    async def _measure(self) -> None:
         """Measure the recordings of calls that have ended, and messages, and have the engine write that down."""
+        self._uncut = set(self._settings.recordings.glob(f"*{UNCUT}"))
         while True:
             now = self._live.now()
+            for done in [each for each in self._uncut if each.stem not in self._live.view().floor.unfiled]:
+                filed(done)
+                self._uncut.discard(done)
             for call, ended in sorted(self._live.view().floor.unfiled.items(), key=lambda item: item[1]):
                 if now - ended >= RECORDING_SETTLES_S * SECOND:
                     await self._file(call, now - ended)
@@ -319,7 +411,21 @@ class Sidecar:
 
     async def _file(self, call: CallId, age: int) -> None:
         path = recording_of(self._settings, call)
-        found = await asyncio.to_thread(measure, path)
+        tape = self._live.view().floor.tapes.get(call)
+        if tape is not None:
+            try:
+                for side in tape.unheld:
+                    recording_of(self._settings, side).unlink(missing_ok=True)
+                if await asyncio.to_thread(cut, path, tape, self._settings.protected / path.name):
+                    self._uncut.add(path)
+            except OSError as error:
+                log.error("recording not cut, and not filed yet", call=call, why=str(error))
+                return
+
+        def opened() -> BinaryIO:
+            return self._recordings.open(path.stem)
+
+        found, heard = await asyncio.to_thread(lambda: (measure(opened), voices(opened)))
         if found.problem is not None and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -331,13 +437,19 @@ class Sidecar:
                 seconds=found.seconds,
                 sha256=found.sha256,
                 problem=found.problem,
+                voice_s=list(heard.voice_s),
+                clipped_s=heard.clipped_s,
             )
         except CommandFailed as error:
             log.debug("recording not filed yet", call=call, why=str(error))
 
     async def _file_message(self, call: CallId, age: int) -> None:
         path = message_of(self._settings, call)
-        found, voice = await asyncio.to_thread(lambda: (measure(path), voice_s(path)))
+
+        def opened() -> BinaryIO:
+            return self._recordings.open(path.stem)
+
+        found, heard = await asyncio.to_thread(lambda: (measure(opened), voices(opened)))
         if found.problem not in (None, "empty") and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -347,12 +459,21 @@ class Sidecar:
                 file=path.name,
                 size=found.size,
                 seconds=found.seconds,
-                voice_s=voice,
+                voice_s=max(heard.voice_s, default=0.0),
                 sha256=found.sha256,
                 problem=found.problem,
             )
         except CommandFailed as error:
             log.debug("message not filed yet", call=call, why=str(error))
+
+    async def _kept(self, line: Mapping[str, Any]) -> bool:
+        """Have the engine write down that a recording is kept; False: it is away."""
+        try:
+            await self._engine.ask("recording_kept", **line)
+        except CommandFailed as error:
+            log.debug("a kept recording is not told yet", name=line["name"], why=str(error))
+            return False
+        return True
 
     # -- reconciliation ---------------------------------------------------------------------------------------
 
@@ -380,71 +501,90 @@ class Sidecar:
             self._reconciled = await asyncio.to_thread(audit.newest, self._settings.reconciliations)
             await asyncio.sleep(RECONCILE_LOOK_S)
 
+    # -- erasing ----------------------------------------------------------------------------------------------
+
+    async def _erase(self) -> None:
+        """Go on with an erasure that was cut off; in the quiet hours, erase what the centres' rules make due."""
+        await self._tables_there.wait()
+        not_before: dict[CentreId, float] = {}
+        while True:
+            try:
+                await asyncio.to_thread(self._erasure.witness.look)
+                self._unerased = len(self._erasure.shelf.unfinished())
+                await self._erasure.finish()
+                self._unerased = 0
+                nobodys = (NO_CENTRE,) if is_there(self._settings.store) else ()
+                for centre in (*self._configuration().centres, *nobodys):
+                    now = self._live.now()
+                    if time.monotonic() < not_before.get(centre.id, 0.0):
+                        continue
+                    if self._erasure.quiet(centre, now) and await self._erasure.nightly(centre, now) is None:
+                        not_before[centre.id] = time.monotonic() + ERASE_AGAIN_S
+            except Busy:
+                log.debug("somebody erases by hand")
+            except Exception as error:  # page and metrics go on; what was begun is gone on with
+                log.exception(
+                    "消去できません。また試します / cannot erase; it is tried again", why=str(error)
+                )
+                await asyncio.sleep(ERASE_RETRY_S)
+            await asyncio.sleep(ERASE_LOOK_S)
+
     def _configuration(self) -> Configuration:
         """What the engine runs with."""
         return Configuration("", tuple(self._live.view().floor.centres.values()))
 
     def _counts(self) -> Mapping[str, Mapping[str, int]]:
-        served = {} if self._phones is None else {"phone_files_refused": dict(self._phones.refused)}
-        return {**self._live.engine_counts(), **served}
+        refused = dict.fromkeys((why.value for why in Refusal), 0)
+        served = {"phone_files_refused": refused if self._phones is None else dict(self._phones.refused)}
+        return {**self._live.engine_counts(), **served, "recordings": dict(self._results)}
 
-    def _reconciled_gauges(self) -> Mapping[CentreId, Mapping[str, float]]:
-        return {centre: told_of(kept) for centre, kept in self._reconciled.items()}
+    def _centre_gauges(self) -> Mapping[CentreId, Mapping[str, float]]:
+        month = self._month.gauges(self._live.view(), self._live.now())
+        nights = {centre: told_of(kept) for centre, kept in self._reconciled.items()}
+        return {centre: {**nights.get(centre, {}), **month.get(centre, {})} for centre in {**nights, **month}}
+
+    # -- looking around ---------------------------------------------------------------------------------------
+
+    async def _disks(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self._look_at_disks()
+
+    async def _look_at_disks(self) -> None:
+        for name, folder in (
+            ("sidecar_journal_free_bytes", self._settings.journal),
+            ("sidecar_recordings_free_bytes", self._settings.recordings),
+            ("sidecar_store_free_bytes", self._settings.store),
+        ):
+            try:
+                self._free[name] = float((await asyncio.to_thread(shutil.disk_usage, folder)).free)
+            except OSError:
+                self._free[name] = 0.0
+
+    async def _looks(self, checks: Sequence[HealthCheck]) -> None:
+        """How each dependency is, for the boards; what asks for itself at /readyz is asked anew."""
+        while True:
+            self._health = tuple(await asyncio.gather(*(check() for check in checks)))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _beside(self) -> Beside:
+        return Beside(self._month.ratios(self._live.view(), self._live.now()), self._health)
+
+    async def _months(self) -> None:
+        await self._tables_there.wait()
+        while True:
+            pause_s = LOOK_EVERY_S
+            try:
+                for centre in self._configuration().centres:
+                    await self._month.look(centre, self._live.now())
+            except DatabaseAway as error:
+                log.debug("the month is not known yet", why=str(error))
+            except Exception:  # as with the reconciliation: page and metrics go on
+                log.exception("今月の応答率を計算できません / the month's answer ratio cannot be made")
+                pause_s = MONTH_RETRY_S
+            await asyncio.sleep(pause_s)
 
     # -- what web and metrics ask -----------------------------------------------------------------------------
-
-    async def call(self, call: CallId) -> CallDetail | None:
-        """One call's stored detail. Raises OSError when the database cannot be asked."""
-        try:
-            stored = await self._queries.call(call)
-        except DatabaseAway as error:
-            raise OSError(str(error)) from error
-        return None if stored is None else self._detail(stored)
-
-    def _detail(self, of: StoredDetail) -> CallDetail:
-        record = of.call.record
-        caller: Personal | None = None
-        if of.caller is not None:
-            opened = self._keys.unseal(record.call, of.caller.centre, of.caller.at, of.caller.sealed)
-            text = None if opened is None else opened[0]
-            caller = Personal(record.call, of.caller.centre, of.caller.at, text, of.caller.fingerprint)
-        recording = of.recording
-        return CallDetail(
-            record=record,
-            caller=caller,
-            visits=tuple(
-                VisitDetail(
-                    v.id,
-                    v.queue,
-                    v.entered_at,
-                    v.priority,
-                    v.position,
-                    v.estimate_s,
-                    v.reasons,
-                    v.ended_at,
-                    v.outcome,
-                )
-                for v in of.visits
-            ),
-            notes=tuple(NoteDetail(n.at, n.kind, n.reasons) for n in of.notes),
-            offers=tuple(
-                OfferDetail(
-                    o.id,
-                    o.visit,
-                    o.agent,
-                    o.phone,
-                    o.made_at,
-                    o.ended_at,
-                    o.result.value,
-                    o.reasons,
-                    o.reason,
-                )
-                for o in of.offers
-            ),
-            recording=None
-            if recording is None
-            else RecordingDetail(recording.size, recording.seconds, recording.sha256, recording.problem),
-        )
 
     def _gauges(self) -> Mapping[str, float]:
         lag = self._drain.lag()
@@ -455,6 +595,9 @@ class Sidecar:
             "sidecar_database_away_seconds": lag.away_s or 0.0,
             "sidecar_database_failures": float(lag.failures),
             "sidecar_recordings_unfiled": float(len(self._live.view().floor.unfiled)),
+            **self._keeper.gauges(),
+            "sidecar_erasures_unfinished": float(self._unerased),
+            **self._free,
             **self._traffic.gauges(),
             **(self._certificate.gauges() if self._certificate is not None else {}),
         }

@@ -21,6 +21,7 @@ import structlog
 
 from callcore.pbx.process import AsteriskProcess, PbxError
 from callcore.runtime.process import FINAL_STATUS
+from callcore.service import READY, STOPPING, Service
 
 log = structlog.get_logger(__name__)
 
@@ -153,6 +154,7 @@ async def supervise(
     *,
     say: Say,
     started: Callable[[], Awaitable[None]] | None = None,
+    service: Service | None = None,
 ) -> int:
     """Run all of them until `stop`. `started` runs beside them; when it returns, everything is stopped. 0: clean."""
     current: list[AsteriskProcess] = []
@@ -162,6 +164,9 @@ async def supervise(
         await current[0].start()
         tasks.append(asyncio.create_task(keep_asterisk(make_asterisk, current), name="asterisk"))
     tasks += [asyncio.create_task(each.keep(), name=each.name) for each in children]
+    service = service or Service()
+    tasks.append(asyncio.create_task(service.alive(), name="service"))
+    service.tell(READY)
     ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
     if started is not None:
         ends.append(asyncio.create_task(_whole(started)))
@@ -169,6 +174,7 @@ async def supervise(
     done, _ = await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         problem = problem or task.exception()
+    service.tell(STOPPING)
     say("停止しています… / stopping…")
     for task in [*tasks, *ends]:
         task.cancel()

@@ -35,7 +35,7 @@ async def own_clock(folder: Path, centre: DemoCentre) -> AsyncIterator[tuple[Sta
         yield s, clock
 
 
-@pytest.mark.alone
+@pytest.mark.few
 @pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S], ids=["ahead", "back"])
 async def test_clock_set_under_calls_that_talk_wait_and_rest_costs_none_of_them(
     tmp_path: Path, step_s: int
@@ -83,7 +83,7 @@ async def test_clock_set_under_calls_that_talk_wait_and_rest_costs_none_of_them(
             assert wait is not None
             assert -3 < wait / SECOND - waited < 10, "as long as it was, greeting to answer"
         calls = [first.id, second.id, third.id]
-        await until(lambda: len(s.told(f.CallEnded)) == 3, 20)
+        await until(lambda: len(s.told(f.CallEnded)) == 3)
         await rig.available(s, 1)
         assert {x.call: x.outcome for x in s.told(f.CallEnded)} == dict.fromkeys(calls, Outcome.COMPLETED)
         assert [x.call for x in s.told(f.CallAnswered)] == calls, "in the order of waiting"
@@ -117,14 +117,14 @@ async def test_clock_set_back_while_a_phone_rings_and_an_agent_wraps_up_ends_bot
         wraps = time.monotonic()
         clock.set(-HOUR_S)
         await s.fact(f.ClockStepped)
-        failed = await s.fact(f.OfferFailed, lambda x: x.call == second.id, 20)
+        failed = await s.fact(f.OfferFailed, lambda x: x.call == second.id)
         assert failed.agent == s.centre.agent(2)
         # The phone of the second agent rings once more, and in vain; then the first one's after-call work is over.
         talk = await rig.take(one, 40)
         assert 10 < time.monotonic() - wraps < 40
         await rig.both_hear(second.line, talk, 1)
         await second.line.hang_up()
-        await until(lambda: len(s.told(f.CallEnded)) == 2, 20)
+        await until(lambda: len(s.told(f.CallEnded)) == 2)
         assert {x.call: x.outcome for x in s.told(f.CallEnded)} == dict.fromkeys(
             [first.id, second.id], Outcome.COMPLETED
         )

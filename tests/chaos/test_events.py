@@ -195,6 +195,7 @@ async def test_lost_events_are_found_by_the_next_look() -> None:
         s.figures()
 
 
+@pytest.mark.few
 async def test_caller_whom_a_living_engine_forgot_is_found_by_its_own_look() -> None:
     async with station(DemoCentre(agents=1, acw_s=1), engine=False) as s, rig.through_proxy(s) as proxy:
         await s.start_engine()

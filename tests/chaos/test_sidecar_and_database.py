@@ -70,7 +70,7 @@ async def caught_up(s: Station, url: str, within: float = 30.0) -> None:
         await asyncio.sleep(0.2)
 
 
-@pytest.mark.alone
+@pytest.mark.few
 async def test_stalled_sidecar_delays_no_call_and_catches_up() -> None:
     async with station(DemoCentre(agents=1, acw_s=1)) as s:
         url = s.settings.database

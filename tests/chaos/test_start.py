@@ -92,7 +92,7 @@ async def test_engine_is_back_and_decides_within_seconds_on_a_full_floor() -> No
             assert gauges["engine_cpu_seconds"] < BACK_WITHIN_S
             done = await calling
         assert done.calls == WAITING
-        await until(lambda: len(s.told(f.CallEnded)) == WAITING, 20)
+        await until(lambda: len(s.told(f.CallEnded)) == WAITING)
         s.figures()
         assert s.floor().problems() == []
         assert s.told(f.Healed) == []

@@ -23,8 +23,10 @@ STAFF = """
 [staff]
 wrong_pins = 2
 lock_s = 3600
-recording_pause_s = 4
 lamp_waiting = 2
+
+[recording]
+pause_s = 5
 
 [[pauses]]
 key = 1
@@ -195,7 +197,7 @@ async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_
         [record] = s.books().records.values()
         assert (record.abuse, record.helped, record.result) == (True, True, "苦情")
         assert 4 <= record.unrecorded / 1e6 < 15
-        sound = audio.read(s.recording(answered.call))
+        sound = audio.read(await s.recording(answered.call))
         began = (stopped.at - answered.at) / 1e6
         silence = sound[round((began + 1) * RATE) : round((began + 3) * RATE)]
         assert np.abs(silence).max() < 0.01, "nothing is recorded while it is paused"
@@ -206,7 +208,7 @@ async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_
         await s.asterisk.stop()
         s.asterisk = asterisk_process(s.pbx, s.toolchain)
         await s.asterisk.start()
-        await until(lambda: len(s.told(f.LinkGained)) > links, 20)
+        await until(lambda: len(s.told(f.LinkGained)) > links)
         await desk.register()
         again = await lamps(s, desk)
         for code, shown in (

@@ -31,8 +31,8 @@ from tests.support.station import Station, station, until
 AGENT = AgentId("1001")
 OFFICE = "0975346111"
 RULES = f"""
-[staff]
-recording_pause_s = 4
+[recording]
+pause_s = 5
 
 [[pauses]]
 key = 1
@@ -327,7 +327,7 @@ async def test_a_reported_talk_hears_the_centres_words_in_the_callers_language_o
             await dials(desk, "*13")
 
             # Deleted among the others, the recording is still there, whole.
-            recording = s.recording(answered.call)
+            recording = await s.recording(answered.call)
             whole = recording.read_bytes()
             recording.unlink()
             assert (s.settings.protected / recording.name).read_bytes() == whole

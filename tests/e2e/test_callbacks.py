@@ -94,9 +94,9 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
             assert audio.find(whisper, words(ringing)).score > 0.9
         assert ended.outcome is SideOutcome.CONNECTED
         assert s.outcomes() == ["callback_requested"]
-        assert s.recording(ended.call).exists()
+        assert (await s.recording(ended.call)).exists()
         assert not s.floor().callbacks
-        await s.available(1, 20)
+        await s.available(1)
         assert rings(desk) == 1
 
 
@@ -132,11 +132,11 @@ async def test_who_rings_in_while_the_agents_phone_rings_is_answered_and_nobody_
         await ready(s)
         await desk.incoming(15)
         again = await s.dial_in(caller)
-        cancelled = await s.fact(f.CallbackCancelled)
-        assert cancelled.by_call == s.call_ids()[1]
-        await s.device(1, Device.FREE, 20)
+        await s.device(1, Device.FREE)
         await hears_for(again, 1)
         await again.dtmf("2")
+        cancelled = await s.fact(f.CallbackCancelled)
+        assert cancelled.by_call == s.call_ids()[1]
         ringing = await desk.incoming(30)
         await ringing.answer()
         await until(lambda: len(s.told(f.CallAnswered)) == 1, 20, "answered")
@@ -146,11 +146,23 @@ async def test_who_rings_in_while_the_agents_phone_rings_is_answered_and_nobody_
         assert carrier_rung(line) == 0
 
 
-async def test_the_engine_is_killed_while_each_phone_rings_and_neither_rings_twice() -> None:
+async def test_the_engine_is_killed_as_the_citizen_confirms_and_while_each_phone_rings_and_neither_rings_twice() -> (
+    None
+):
     async with station(CENTRE, sidecar=True) as s:
         line = await s.carrier()
         desk = await away(s)
-        await asks(s, await s.caller(1, number=CITIZEN))
+        call = await s.dial_in(await s.caller(1, number=CITIZEN))
+        await hears_for(call, 1)
+        await call.dtmf("1")
+        await hears_for(call, 3)
+        s.kill("engine")
+        await call.dtmf("1")
+        await call.wait_closed(20)
+        await s.start_engine()
+        await s.ended(1)
+        assert s.outcomes() == ["callback_requested"]
+        assert s.told(f.CallbackAsked)[0].reconstructed
         await ready(s)
         ringing = await desk.incoming(15)
         s.kill("engine")
@@ -164,7 +176,7 @@ async def test_the_engine_is_killed_while_each_phone_rings_and_neither_rings_twi
         await s.fact(f.CallbackReached)
         citizen.hang_up()
         await s.fact(f.SideCallEnded)
-        await s.available(1, 20)
+        await s.available(1)
         assert not s.floor().callbacks
         assert (carrier_rung(line), rings(desk)) == (1, 1)
 

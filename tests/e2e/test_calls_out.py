@@ -57,7 +57,7 @@ async def test_an_agent_calls_an_office_and_callcore_dies_and_comes_back_in_the_
         assert (ended.outcome, ended.hung_up_by) == (SideOutcome.CONNECTED, Party.CALLED)
         assert ended.at - connected.at > 1_500_000
         assert ended.wrap_up_until == ended.at + 2_000_000
-        filed = await s.fact(f.RecordingFiled, within=20)
+        filed = await s.fact(f.RecordingFiled, within=60)
         assert (filed.call, filed.problem) == (begun.call, None)
         assert filed.seconds > 1
         await until(lambda: work(s) is Work.IDLE, what="after-call work is over")

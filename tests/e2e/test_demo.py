@@ -18,7 +18,7 @@ from tests.support.asterisk import free_port
 from tests.support.station import PROJECT, toolchain_path
 
 
-@pytest.mark.alone
+@pytest.mark.few
 def test_a_demo_day_is_played_to_its_end_and_journal_database_and_cdr_agree_call_by_call() -> None:
     home = Path(tempfile.mkdtemp(prefix="cc-"))
     try:

@@ -67,16 +67,16 @@ async def test_a_caller_hears_notice_greeting_music_and_then_the_agent_who_was_i
         assert len(agent_heard) == 1
         assert agent_heard[0].start < 0.3 and agent_heard[0].length > 3
 
-        check_recording(s, call_id := s.call_ids()[0])
-        assert s.recording(call_id).stem == call_id
+        await check_recording(s, call_id := s.call_ids()[0])
+        assert (await s.recording(call_id)).stem == call_id
         s.books_agree()
         assert s.figures().answered == 1
 
 
-def check_recording(s: Station, call: str) -> None:
+async def check_recording(s: Station, call: str) -> None:
     """Both voices for as long as the talk was, and nothing of the music."""
     talk = s.told(f.TalkEnded)[0].at - s.told(f.CallAnswered)[0].at
-    sound = audio.read(s.recording(call))
+    sound = audio.read(await s.recording(call))
     assert abs(len(sound) / audio.RATE - talk / 1e6) < 1
     both = audio.tone_over_time(sound, 440), audio.tone_over_time(sound, CALLER_HZ)
     for voice in both:

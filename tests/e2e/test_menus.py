@@ -9,7 +9,7 @@ from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Choice
 from tests.e2e.test_out_of_hours import TOKYO, around
-from tests.support.menus import NATIONAL, brief_prompts, menu
+from tests.support.menus import NATIONAL, Waits, brief_prompts, languages, menu, says
 from tests.support.prompts import put_prompt
 from tests.support.sip import RATE, comes_true, loudness, sip_agent, tone
 from tests.support.station import hears_for, station, until
@@ -69,6 +69,55 @@ async def test_the_engine_is_killed_while_a_caller_chooses_and_an_agent_still_an
         (told,) = s.told(f.MenuAnswered)
         assert (told.key, told.choice, told.reconstructed) == ("1", Choice.QUEUE, True)
         s.books_agree()
+
+
+async def test_the_engine_is_killed_in_the_choice_of_languages_and_while_a_menu_forwards_in_hours() -> None:
+    """Both by keys that nobody but Asterisk heard: one is answered in English, the other talks outside."""
+    keys = {"1": 'queue = "general"', "3": f'forward = "{NATIONAL}"'}
+    more = (
+        languages("language", "subject", timeout_s=8)
+        + menu("subject", "please_wait", keys, timeout_s=8)
+        + says("language_choice", "ja", "en")
+    )
+    async with station(
+        Waits(agents=1, acw_s=1, menu="language", two=True, more=more), prompts=brief_prompts
+    ) as s:
+        (desk,) = await s.staff(1)
+        carrier = await s.carrier()
+        pbx = (f"{s.net}.1", s.settings.sip_port)
+        chooser, forwarded = [
+            await (await s.stack.enter_async_context(sip_agent(f"{s.net}.{140 + n}", f"03{n:08}", pbx))).call(
+                NUMBER, tone(400)
+            )
+            for n in (1, 2)
+        ]
+        for call in (chooser, forwarded):
+            await call.until("up")
+            await call.hears(1)
+        forwarded.press("1")
+        await s.fact(f.MenuAnswered, lambda x: x.language is not None)
+        forwarded.press("3")
+        line = await carrier.rings()
+        s.kill("engine")
+        chooser.press("2")
+        line.sound = tone(600)
+        line.answer()
+        await comes_true(lambda: loudness(bytes(forwarded.heard[-RATE // 2 :]), 600) > 0.9, "the other side")
+        chooser.press("1")
+        ringing = await desk.incoming(40)
+        await ringing.answer()
+        await s.start_engine()
+        answered = await s.fact(f.CallAnswered)
+        line.hang_up()
+        await forwarded.until("bye")
+        chooser.hang_up()
+        await s.ended(2)
+        assert s.outcomes() == ["ivr_only", "completed"]
+        [chosen] = [x for x in s.told(f.MenuAnswered) if x.call == answered.call and x.language]
+        assert (chosen.language, chosen.reconstructed) == ("en", True)
+        [out] = [x for x in s.told(f.MenuAnswered) if x.choice is Choice.FORWARD]
+        assert out.call != answered.call
+        assert "0 active channels" in await s.asterisk.command("core show channels count")
 
 
 def with_information(home: Path) -> Path:

@@ -78,8 +78,8 @@ def left(s: Station) -> list[Message]:
     return sorted(s.floor().messages.values(), key=lambda m: m.left_at)
 
 
-def sound_of(s: Station, message: Message) -> audio.Samples:
-    return audio.read(message_of(s.settings, message.call))
+async def sound_of(s: Station, message: Message) -> audio.Samples:
+    return audio.read(await s.recording(f"{message.call}.message"))
 
 
 async def speaks_for(s: Station, seconds: float, n: int) -> None:
@@ -108,7 +108,7 @@ async def test_a_message_is_kept_as_it_was_said_and_an_agent_calls_back() -> Non
         assert hears_prompt(call, "message_invite") and hears_prompt(call, "message_taken")
         await s.fact(f.MessageFiled)
         (message,) = left(s)
-        assert is_said(sound_of(s, message))
+        assert is_said(await sound_of(s, message))
         assert message_of(s.settings, message.call).stat().st_mode & 0o077 == 0
         assert s.outcomes() == ["message_left"]
         engine = CommandClient(s.settings.engine_socket)
@@ -137,7 +137,7 @@ async def test_who_puts_down_in_the_middle_and_who_says_nothing() -> None:
         await speaks_for(s, 3, 1)
         await call.hang_up()
         await s.fact(f.MessageFiled)
-        assert audio.find(WORDS[4000:12_000], sound_of(s, left(s)[0])).score > 0.9
+        assert audio.find(WORDS[4000:12_000], await sound_of(s, left(s)[0])).score > 0.9
         silent = await quiet_caller(s, 2)
         mute = await to_the_tone(s, silent, 2)
         await speaks_for(s, 1.5, 2)
@@ -181,9 +181,10 @@ async def test_the_engine_is_dead_while_a_message_is_left_and_the_task_is_there_
         await other.hang_up()
         await s.start_engine()
         await until(lambda: len(s.told(f.MessageFiled)) == 2, 30, "both are measured")
+        await s.ended(2)
         assert [m.otherwise is None for m in left(s)] == [True, False]
         assert all(fact.reconstructed for fact in s.told(f.MessageLeft))
-        assert all(is_said(sound_of(s, m)) for m in left(s)[:1])
+        assert is_said(await sound_of(s, left(s)[0]))
         assert s.outcomes() == ["message_left", "message_left"]
         assert [x.choice for x in s.told(f.MenuAnswered)] == [Choice.MESSAGE] * 2
         s.books_agree()
@@ -199,7 +200,8 @@ async def test_the_engine_is_killed_while_a_caller_speaks_and_learns_the_rest_by
         await call.wait_closed(30)
         message = (await s.fact(f.MessageLeft)).call
         await s.fact(f.MessageFiled, lambda x: x.call == message)
-        assert is_said(sound_of(s, left(s)[0]))
+        assert is_said(await sound_of(s, left(s)[0]))
+        await s.ended(1)
         assert s.outcomes() == ["message_left"]
 
 

@@ -165,7 +165,7 @@ async def fetched(s: Station, url: str) -> tuple[int, str]:
     """What is served at one of the URLs that a phone is given, once the sidecar is up."""
     context = ssl.create_default_context(cafile=s.env_more["CALLCORE_WEB_TLS_CERTIFICATE"])
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    async with asyncio.timeout(20), httpx.AsyncClient(verify=context) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(verify=context, timeout=30) as client:
         while True:
             try:
                 answer = await client.get(url, headers={"user-agent": FETCHES_AS})

@@ -52,7 +52,7 @@ async def test_a_phone_that_is_gone_dies_ringing_or_dies_talking_loses_no_caller
 
         await dies_ringing.incoming(30)
         await dies_ringing.kill()
-        failed = await s.fact(f.OfferFailed, within=20)
+        failed = await s.fact(f.OfferFailed, within=60)
         assert (failed.agent, failed.result) == (s.centre.agent(2), OfferStage.NO_ANSWER)
 
         ringing = await dies_talking.incoming(15)

@@ -18,9 +18,13 @@ from callcore.audit import newest
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Device, Outcome
+from callcore.installation import recordings_of
 from callcore.pbx.render import CDR_FILE, CEL_FILE
+from callcore.recordings.signing import public_keys
+from callcore.recordings.verify import verify
 from tests.chaos import rig
 from tests.e2e.test_out_of_hours import TOKYO, open_between, past
+from tests.support import audio
 from tests.support.station import Station, hears_for, station, until
 
 SETTLES_S = 30.0
@@ -87,7 +91,13 @@ async def test_an_operator_finds_a_day_without_differences_and_then_exactly_the_
     opens = int(time.time()) + 15
     centre = open_between(opens, opens + 600)
     today = f"{datetime.now(TOKYO):%Y%m%d}"
-    async with station(DemoCentre(agents=1, acw_s=1, days=centre.days), sidecar=True) as s:
+
+    def sealed_soon(made: Station) -> None:
+        made.env_more["CALLCORE_RECORDINGS_PLAIN_S"] = "5"
+
+    async with station(
+        DemoCentre(agents=1, acw_s=1, days=centre.days), sidecar=True, prepare=sealed_soon
+    ) as s:
         caller = await s.caller(hz=rig.CALLER_HZ)
         assert time.time() < opens - 4, "the installation took longer to start than this test allows for"
         while f"callcore-hours/demo/{today}" not in await rig.console(s, "database show callcore-hours"):
@@ -146,14 +156,30 @@ async def test_an_operator_finds_a_day_without_differences_and_then_exactly_the_
         ]
         assert records[unseen.id].by_net and records[unseen.id].reconstructed
 
+        # The recordings are sealed by now, of the call that the dead engine did not see, too.
+        recordings = recordings_of(s.settings)
+        await until(lambda: not list(s.settings.recordings.iterdir()), 60, "every recording sealed")
+        for call in (held.id, unseen.id):
+            assert audio.read(await s.recording(call)).any()
+        said = await settled(s, 4)
+        assert (said.named, said.status) == (set(), 0), said
+        public = public_keys([s.settings.recordings_keys / "signing.pub"])
+        proven = verify(s.settings.store, public)
+        kept = {d.centre: d.kept for d in proven.days}
+        assert proven.found == [] and kept == {"demo": len(list(s.settings.store.rglob("*.ccr")))}
+
         log = s.pbx.log_dir
         edit(log / CDR_FILE, lambda line: None if f'"{impatient.id}"' in line else line)
-        sound = s.recording(held.id)
+        sound = recordings.find(held.id)
+        assert sound is not None
         os.truncate(sound, sound.stat().st_size // 2)
+        assert [(x.fault.value, x.name) for x in verify(s.settings.store, public).found] == [
+            ("truncated", f"{held.id}.ccr")
+        ]
         edit(log / CEL_FILE, lambda line: later(line, unseen.id))
         wanted = {
             (impatient.id, "missing_in_cdr", "cdr", None),
-            (held.id, "recording_cut", "recording", None),
+            (held.id, "recording_unreadable", "recording", None),
             (unseen.id, "answer_time", "cel", None),
         }
         said = await reconcile(s, "--json")

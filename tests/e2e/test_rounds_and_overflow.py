@@ -14,7 +14,7 @@ from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage, Outcome
 from tests.support import audio
 from tests.support.prompts import put_prompt, shipped_prompts
-from tests.support.station import PROJECT, hears_now, station, until, voice_of, words
+from tests.support.station import PROJECT, hears_for, hears_now, station, until, voice_of, words
 
 SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.ulaw"
 TEXT = "申し訳ございません。ただいま、電話が混み合っております。"
@@ -86,7 +86,9 @@ async def test_of_two_agents_who_pick_up_together_one_has_the_call_and_the_other
         s.books_agree()
 
 
-async def test_a_caller_beyond_the_agents_hears_the_announcement_and_counts_as_overflown() -> None:
+async def test_a_caller_beyond_the_agents_hears_the_announcement_with_callcore_killed_too_and_counts_as_overflown() -> (
+    None
+):
     rules = '[[queues.overflow]]\nwaiting = 1\nthen = "announce"'
     async with station(Busy(agents=2, rules=rules), prompts=with_overflow) as s:
         first = await s.dial_in(await s.caller(1))
@@ -103,6 +105,15 @@ async def test_a_caller_beyond_the_agents_hears_the_announcement_and_counts_as_o
         assert audio.find(s.prompt("apology"), sound).score < 0.5
         assert first.closed is None
         assert s.figures().offered == 2
+        third = await s.dial_in(await s.caller(3))
+        await until(lambda: len(s.told(f.OverflowBegan)) == 2)
+        await hears_for(third, 1)
+        s.kill("engine")
+        await third.wait_closed(40)
+        assert audio.find(said, np.concatenate([words(third), audio.silence(3)])).score > 0.99
+        await s.start_engine()
+        ends = await s.ended(2)
+        assert [x.outcome for x in ends] == [Outcome.OVERFLOW_FULL] * 2
 
 
 async def test_a_caller_with_nobody_on_duty_moves_to_the_other_queue_and_its_agent_answers() -> None:

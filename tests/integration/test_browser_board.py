@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from callcore.web import Pace
 from tests.support import axe
 from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
 from tests.support.floors import NODE, Desk, centre, configuration
-from tests.support.web import DeskSource, served
+from tests.support.web import DeskSource, Stream, served
 from tests.unit import test_callbacks as callbacks
 from tests.unit import test_messages as messages
 
@@ -40,8 +41,8 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         desk.wait(5, "c1")
         source.turn()
         await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(1)
-        await expect(page.locator('[data-f="waiting-rows"] th')).to_have_text("…678")
-        await expect(page.locator('dd[data-f="waiting"]')).to_have_text("1")
+        await expect(page.locator('[data-f="waiting-rows"] [data-f="number"]')).to_have_text("…678")
+        await expect(page.locator('[data-f="waiting"]')).to_have_text("1")
 
         desk.sign_in(9, 1)
         desk.ring(9, "c1")
@@ -100,16 +101,50 @@ async def test_a_lost_connection_is_said_and_what_is_old_never_looks_new(
         await expect(page.locator("#notice")).to_have_text("")
 
 
+async def test_a_board_that_comes_back_to_a_server_that_still_reads_is_not_shown_the_past_as_new(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = a_source()
+    source.desk.wait(5, "c1")
+    source.turn()
+    source.turn()
+    async with served(source, pace=PACE, folder=tmp_path) as server:
+        port = server.port
+        page = (await board(browser, server)).page
+        await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(1)
+        await server.stop()
+        await expect(page.locator("body")).to_have_attribute("data-state", "lost")
+    behind = a_source()  # started again, and before the first caller in its journal
+    async with served(behind, pace=replace(PACE, keep_alive_s=600), port=port, folder=tmp_path) as server:
+        async with asyncio.timeout(20):
+            while server.streams.open == 0:
+                await asyncio.sleep(0.05)
+        newcomer = await Stream.open(server.port, server.machine)
+        assert (await newcomer.next()).id == "1.1"
+        behind.turn()
+        assert (await newcomer.next()).id == "1.2"
+        await newcomer.close()
+        assert await page.locator("body").get_attribute("data-state") == "lost"
+        await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(1)
+        behind.desk.wait(5, "c1")
+        behind.desk.wait(9, "c2")
+        behind.turn()
+        await expect(page.locator("body")).to_have_attribute("data-state", "live")
+        await expect(page.locator('[data-f="waiting-rows"] tr')).to_have_count(2)
+
+
 async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser: Browser) -> None:
     source = a_source()
     async with served(source, pace=replace(PACE, keep_alive_s=600)) as server:
-        page = (await seat(browser, server, who="sup")).page
+        taken = await seat(browser, server, who="sup")
+        page = taken.page
         await page.clock.install()
         await page.goto(server.url)
         await expect(page.locator("body")).to_have_attribute("data-state", "live")
         await page.clock.fast_forward(13_000)
         await expect(page.locator("body")).to_have_attribute("data-state", "lost")
         await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
+        assert taken.asked[-1].endswith("/live/stream?after=1.1"), "it says what it has seen already"
 
 
 async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(browser: Browser) -> None:

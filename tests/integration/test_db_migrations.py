@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import insert, inspect, select, text
 
 from callcore.db import Database, DatabaseAway, UnknownDatabase, migrate
-from callcore.db.tables import drain_position, metadata
+from callcore.db.tables import calls, drain_position, messages, metadata
+from callcore.domain.ids import Instant
+from callcore.domain.message import MessageState
 
 
 async def tables(url: str) -> set[str]:
@@ -93,3 +95,37 @@ def test_a_setting_that_names_no_database_of_ours_is_refused_with_what_to_write(
 async def test_a_folder_that_is_not_there_is_a_database_away(tmp_path: Path) -> None:
     with pytest.raises(DatabaseAway, match=r"確認してください.*See whether it runs"):
         await migrate.upgrade(f"sqlite:///{tmp_path}/missing/callcore.db")
+
+
+async def test_what_stood_on_the_list_stays_there_and_a_task_without_a_call_goes_with_the_way_back(
+    empty_url: str,
+) -> None:
+    await migrate.upgrade(empty_url)
+    at = Instant(1_795_100_400_000_000)
+    call = dict.fromkeys(("node", "centre", "queue", "number"), "x") | {"id": "c1", "arrived_at": at}
+    counts = dict.fromkeys(("talk_us", "hold_us", "visits", "offers"), 0)
+    row = {"centre": "x", "queue": "x", "left_at": at, "due_at": at, "state": MessageState.OPEN}
+    database = Database(empty_url)
+    try:
+        async with database.writing() as connection:
+            await connection.execute(
+                insert(calls), call | counts | {"by_net": False, "reconstructed": False, "second": False}
+            )
+            for name in ("c1", "task-1"):
+                await connection.execute(
+                    insert(messages), row | {"call": name, "reconstructed": False, "subject": b"sealed"}
+                )
+    finally:
+        await database.close()
+    await migrate.downgrade(empty_url, "0020")
+    await migrate.upgrade(empty_url)
+    assert await migrate.check(empty_url) == []
+    database = Database(empty_url)
+    try:
+        async with database.writing() as connection:
+            found = (await connection.execute(select(messages.c.call, messages.c.about))).all()
+            assert found == [("c1", "c1")]
+            await connection.execute(calls.delete())
+            assert len((await connection.execute(select(messages.c.call))).all()) == 1
+    finally:
+        await database.close()

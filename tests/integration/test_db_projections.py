@@ -23,6 +23,7 @@ from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, Queue
 from callcore.domain.measures import figures, imbalance
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OfferStage, Outcome, Party
+from callcore.runtime.detail import CallSearch
 from callcore.runtime.ports import Seq
 from tests.support.days import ORDINARY, VERBS, Choice, TestFrame, a_day, books, seal
 from tests.support.floors import MONDAY_NOON
@@ -234,6 +235,7 @@ async def test_facts_of_a_call_that_nobody_saw_arrive_make_no_row_and_are_writte
     await drained(database, without)
     found = await everything(database)
     assert found["calls"] == found["visits"] == found["offers"] == found["recordings"] == []
+    assert found["recording_agents"] == []
     async with database.reading() as connection:
         asked = select(facts_noted.c.detail).where(facts_noted.c.kind == "CallUnknown")
         told = {row["fact"] for row in (await connection.execute(asked)).scalars()}
@@ -297,18 +299,18 @@ async def test_a_list_of_calls_is_paged_newest_first_without_gap_or_double(datab
     queries = Queries(database)
     seen, after = list[str](), None
     while True:
-        page = await queries.calls(centre=DEMO, limit=5, after=after)
-        seen += [row.record.call for row in page.calls]
+        page = await queries.calls(CallSearch(centres=[DEMO]), limit=5, after=after)
+        seen += [row.record.call for row, _ in page.calls]
         after = page.after
         if after is None:
             break
     newest_first = sorted(books(day.frames).of(DEMO, *DAY), key=lambda r: r.arrived_at, reverse=True)
     assert seen == [r.call for r in newest_first] and len(seen) == 24
-    nobody = await queries.calls(centre=CentreId("other"))
+    nobody = await queries.calls(CallSearch(centres=[CentreId("other")]))
     assert nobody.calls == () and nobody.after is None
-    some = await queries.calls(first=day.at(0), before=newest_first[3].arrived_at, outcome=None, limit=500)
+    some = await queries.calls(CallSearch(first=day.at(0), before=newest_first[3].arrived_at), limit=500)
     assert len(some.calls) == 20
-    waiting_end = await queries.calls(outcome=Outcome.ABANDONED)
+    waiting_end = await queries.calls(CallSearch(outcomes=[Outcome.ABANDONED]))
     assert waiting_end.calls == ()
 
 
@@ -367,12 +369,15 @@ async def test_a_kill_in_the_middle_of_a_transaction_leaves_position_and_rows_ag
     )
 
 
-async def test_a_call_s_rows_go_with_the_call(database: Database) -> None:
+async def test_a_call_s_rows_go_with_the_call_and_what_is_known_of_its_sound_stays_as_long_as_that(
+    database: Database,
+) -> None:
     await drained(database, a_day(ORDINARY).frames)
     async with database.writing() as connection:
         await connection.execute(calls.delete())
     found = await everything(database)
-    assert found["visits"] == found["offers"] == found["recordings"] == found["callers"] == []
+    assert found["visits"] == found["offers"] == found["callers"] == []
+    assert len(found["recordings"]) == 3
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])

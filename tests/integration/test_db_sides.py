@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select
 
-from callcore.db import Database, Projection
+from callcore.db import Database, Projection, Queries
 from callcore.db.sides import COLUMNS, side_of
 from callcore.db.tables import calls, facts_noted, side_calls
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId, ChannelId
+from callcore.domain.recording import RecordingKind
 from callcore.domain.stages import SideKind, SideOutcome
 from tests.support.days import TestFrame, seal
+from tests.unit.test_core_recording import asked, moves
 from tests.unit.test_core_sides import OFFICE, desk, dial, end, reach
 
 
@@ -61,3 +63,35 @@ async def test_a_call_that_an_agent_made_has_a_row_with_its_recording_and_is_no_
         noted = [row.kind for row in await connection.execute(select(facts_noted))]
     assert "EmergencyNotCarried" in noted
     assert "CallUnknown" not in noted
+
+
+async def test_all_recordings_of_a_call_are_found_by_its_id_in_the_order_in_which_they_began(
+    database: Database,
+) -> None:
+    m = moves()
+    far = asked(m)
+    m.tell(i.RecordingStopTold(at=m.d.at(30.1), call=CallId("c1")))
+    m.city_puts_down(90, far)
+    m.over(90)
+    for call, seconds in (("c1", 27.0), ("k1", 10.0)):
+        m.tell(
+            i.RecordingMeasured(
+                at=m.d.at(95),
+                call=CallId(call),
+                file=f"{call}.wav",
+                size=9,
+                seconds=seconds,
+                sha256=call,
+                problem=None,
+            )
+        )
+    frames = [TestFrame(1, n, fact.at, (fact,)) for n, fact in enumerate(m.d.facts, 1)]
+    await Projection(database, seal).apply(frames)
+    found = await Queries(database).call(CallId("c1"))
+    assert found is not None
+    talk, consult = found.segments
+    assert (talk.kind, talk.call, talk.file, talk.seconds) == (RecordingKind.CALL, "c1", "c1.wav", 27.0)
+    assert (talk.began_at, talk.ended_at) == (m.d.at(3), m.d.at(30)), "until the agent left"
+    assert (consult.kind, consult.call, consult.file) == (RecordingKind.CONSULT, "k1", "k1.wav")
+    assert (consult.began_at, consult.ended_at) == (m.d.at(20), m.d.at(30))
+    assert [note.kind for note in found.notes if note.kind == "RecordingStopped"] == ["RecordingStopped"]

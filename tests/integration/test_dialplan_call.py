@@ -228,6 +228,7 @@ async def test_a_leg_lost_after_a_long_talk_gives_the_caller_a_whole_new_wait(tm
         ("callcore-phones", "oita-p3"),
         ("callcore-internal", "beppu~beppu-p1"),
         ("callcore-internal", "oita~oita-p3"),
+        ("callcore-supervisors", "nowhere"),
     ],
 )
 async def test_a_caller_moved_to_a_wrong_place_comes_back_to_the_line(

@@ -20,6 +20,8 @@ from tests.support import audio
 from tests.support.asterisk import manager, running_asterisk
 from tests.support.sip import Agent, decoded, sip_agent, tone
 
+pytestmark = pytest.mark.few
+
 PROMPTS = PROJECT / "ivr_prompts"
 ALWAYS = ((Window(0, 86_400),),) * 7
 NEVER = ((),) * 7

@@ -140,6 +140,27 @@ async def test_a_hash_ends_it(tmp_path: Path) -> None:
         assert audio.find(WORDS[:8000], kept(floor)).score > 0.9
 
 
+@pytest.mark.parametrize("number", ["05012345678", "+815012345678"])
+async def test_a_relay_services_message_is_ended_neither_by_silence_nor_at_the_usual_length(
+    tmp_path: Path, number: str
+) -> None:
+    """They call from 050 numbers, and the operator is silent while signing."""
+    async with running_floor(tmp_path, message_centre(NEVER, Messages(10, 2)), phones=0) as floor:
+        make_prompts(tmp_path)
+        floor.trunk.user = number
+        call, channel = await floor.caller()
+        await to_the_tone(call, floor, "closed")
+        await says(call, WORDS)
+        await asyncio.sleep(12)
+        await says(call, WORDS)
+        assert said(floor) == ["began"], "nothing ended it"
+        call.hang_up()
+        await floor.ami.event("Hangup", Channel=channel)
+        found = kept(floor)
+        assert len(found) > 17 * audio.RATE
+        assert audio.find(WORDS[:8000], found[-4 * audio.RATE :]).score > 0.9
+
+
 async def test_who_puts_down_in_the_middle_has_left_what_was_said(tmp_path: Path) -> None:
     async with running_floor(tmp_path, message_centre(NEVER, Messages(60, 20)), phones=0) as floor:
         make_prompts(tmp_path)

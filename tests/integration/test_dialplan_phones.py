@@ -17,8 +17,12 @@ from tests.support.sip import RATE, Call, loudness, sip_agent
 async def heard(call: Call, prompt: str) -> None:
     """Wait for that common prompt and the end of the call after it."""
     await call.until("bye")
-    place = RATE * 4 // 10
-    assert loudness(bytes(call.heard[-place:]), COMMON_HZ[prompt]) > 0.8, prompt
+    # On a busy machine the last packets may be late: a fifth of a second of it, within the last second.
+    step = RATE // 5
+    parts = [
+        bytes(call.heard[at : at + step]) for at in range(len(call.heard) - 5 * step, len(call.heard), step)
+    ]
+    assert max(loudness(part, COMMON_HZ[prompt]) for part in parts) > 0.8, prompt
 
 
 async def digits(floor: Floor, count: int) -> str:

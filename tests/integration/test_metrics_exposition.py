@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,12 +17,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from callcore.audit import Kept
+from callcore.domain.asks import AskEnd
 from callcore.domain.board import AgentWord, todays_figures
-from callcore.domain.ids import SECOND, CentreId
+from callcore.domain.centre import Centre
+from callcore.domain.ids import SECOND, AgentId, CentreId, PhoneId, QueueId
 from callcore.reconciliation import told_of
-from callcore.telemetry.prometheus import HELP, OUTCOMES, Exposition
-from tests.support.floors import MONDAY_NOON, Desk
+from callcore.settings import PROJECT
+from callcore.telemetry.prometheus import COUNTED, HELP, OUTCOMES, Exposition
+from tests.support.exposition import labels_of
+from tests.support.floors import MONDAY_NOON, Desk, centre, configuration
 from tests.support.web import DEADLINE_S, DeskSource, Served, served
+from tests.unit.test_core_transfer import Moves
 
 GAUGES = {"engine_timers": 4.0, "sidecar_drain_behind_seconds": 0.25, "made_up_by_nobody": 1.0}
 
@@ -97,6 +104,18 @@ async def test_the_scraped_figures_are_the_measures_own() -> None:
     assert told["callcore_longest_wait_seconds"][of] == 5
 
 
+async def test_what_became_of_calls_to_departments_is_told_by_centre() -> None:
+    moves = Moves().begin()
+    moves.answers(20, moves.ask(12))
+    moves.passes_on(30)
+    async with served(DeskSource(moves.d)) as server:
+        told = parsed((await scrape(server)).text)
+    asks = {dict(labels)["end"]: n for labels, n in told["callcore_today_department_asks"].items()}
+    assert asks == {end.value: float(end is AskEnd.PUT_THROUGH) for end in AskEnd}
+    for name in ("median", "p90", "max"):
+        assert told[f"callcore_today_department_answer_{name}_seconds"] == {(("centre", "demo"),): 8.0}
+
+
 async def test_the_last_reconciled_day_of_each_centre_can_raise_an_alarm() -> None:
     night = told_of(
         Kept(CentreId("demo"), "2026-11-22", MONDAY_NOON, 312, 1, 2, unsettled=False, complete=True)
@@ -112,12 +131,81 @@ async def test_the_last_reconciled_day_of_each_centre_can_raise_an_alarm() -> No
     assert set(night) <= set(HELP)
 
 
-async def test_a_ratio_of_no_calls_is_left_out_and_never_0_or_1() -> None:
+async def test_a_ratio_of_no_calls_is_no_number_and_never_0_or_1() -> None:
     async with served(DeskSource(Desk().begin())) as server:
         told = parsed((await scrape(server)).text)
-    assert "callcore_today_answer_ratio" not in told
-    assert told["callcore_today_answer_whole"][("centre", "demo"),] == 0
-    assert not any(math.isnan(v) for samples in told.values() for v in samples.values())
+    of_demo = (("centre", "demo"),)
+    assert math.isnan(told["callcore_today_answer_ratio"][of_demo])
+    assert told["callcore_today_answer_whole"][of_demo] == 0
+    assert math.isnan(told["callcore_month_answer_ratio"][of_demo]), "the database has not been asked yet"
+    assert math.isnan(told["callcore_month_answer_whole"][of_demo]), "which is not: nobody called"
+    assert math.isnan(told["callcore_engine_trunk_reachable"][()])
+    assert math.isnan(told["callcore_sidecar_certificate_seconds_left"][()])
+
+
+async def test_no_series_of_a_level_comes_or_goes_while_calls_come_and_go() -> None:
+    def names(desk: Desk) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+        text = Exposition(DeskSource(desk), dict)("text/plain")[0].decode()
+        return {(name, labels) for name, samples in parsed(text).items() for labels in samples}
+
+    desk = Desk().begin()
+    first = names(desk)
+    desk.sign_in(1, 1)
+    desk.wait(10, "c1")
+    desk.pick_up(15, "c1")
+    desk.hang_up(60, "c1")
+    assert names(desk) == first
+    moves = Moves().begin()
+    moves.answers(20, moves.ask(12))
+    moves.passes_on(30)
+    assert names(moves.d) == first
+
+
+def test_a_count_of_the_engine_is_not_told_as_nothing_before_the_engine_told_it() -> None:
+    text = Exposition(a_source(), dict)("text/plain")[0].decode()
+    assert not {f"callcore_{name}" for name in COUNTED} & set(parsed(text))
+    assert set(HELP) > COUNTED
+    text = Exposition(a_source(), lambda: {"engine_faults": 2.0})("text/plain")[0].decode()
+    assert parsed(text)["callcore_engine_faults"][()] == 2.0
+
+
+def test_five_centres_with_fifty_queues_and_150_agents_are_few_series_whoever_calls() -> None:
+    def centre_of(name: str, queues: int) -> Centre:
+        made = centre(30)
+        more = tuple(replace(made.queues[0], id=QueueId(f"{name}-q{n}")) for n in range(1, queues))
+        if name == "demo":
+            return replace(made, queues=made.queues + more)
+        queue = replace(made.queues[0], id=QueueId(f"{name}-q0"))
+        return replace(
+            made,
+            id=CentreId(name),
+            numbers=(),
+            queues=(queue, *more),
+            agents=tuple(
+                replace(a, id=AgentId(f"9{name[1]}{a.id}"), queues=(queue.id,)) for a in made.agents
+            ),
+            phones=tuple(replace(p, id=PhoneId(f"{name}-{p.id}")) for p in made.phones),
+        )
+
+    house = Desk().begin(configuration(*(centre_of(name, 10) for name in ("demo", "z1", "z2", "z3", "z4"))))
+    before = size_of(house)
+    for n in range(200):
+        house.wait(10 + n, f"c{n}")
+    for n in range(200):
+        house.hang_up(300 + n, f"c{n}")
+    assert size_of(house) == before
+    assert before < 1000
+    assert not re.search(r'"[^"]*(c1\d\d|1001|0975|678)"', text_of(house)), (
+        "no call, agent or number in a label"
+    )
+
+
+def text_of(desk: Desk) -> str:
+    return Exposition(DeskSource(desk), dict)("text/plain")[0].decode()
+
+
+def size_of(desk: Desk) -> int:
+    return sum(len(samples) for samples in parsed(text_of(desk)).values())
 
 
 async def test_a_silent_engine_is_seen_by_the_alarm() -> None:
@@ -208,3 +296,13 @@ async def test_what_was_refused_is_counted_by_its_reason() -> None:
 
     text = Exposition(source, dict, dict, broken)("text/plain")[0].decode()
     assert "callcore_today" in text, "the floor is told all the same"
+
+
+def test_a_reader_of_the_metrics_page_finds_each_metric_with_the_labels_that_it_has() -> None:
+    page = (PROJECT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    served, named = labels_of(), []
+    for names, labels in re.findall(r"(?m)^\|( `callcore_[^|]*)\|([^|]*)\|", page):
+        for name in re.findall(r"`(callcore_\w+)`", names):
+            named.append(name)
+            assert served[name] == set(re.findall(r"`(\w+)`", labels)), name
+    assert len(named) > 50

@@ -161,6 +161,9 @@ def test_the_days_figures_are_printed_and_are_the_same_in_the_csv(home: Path) ->
     )
     halves = [row for row in rows if row["行 kind"] == "half_hour"]
     assert sum(int(row["着信件数 arrivals"]) for row in halves) == figures.arrivals
+    span = ("--from", "2026-11-23", "--to", "2026-11-23")
+    assert asked("report", "range", "--centre", "demo", *span, "--csv", "--half-hours") == text
+    assert "部署 department" in asked("report", "range", "--centre", "demo", *span, "--csv", "--departments")
 
 
 def test_a_month_of_3500_calls_is_told_day_by_day_within_seconds(home: Path) -> None:
@@ -187,9 +190,16 @@ def test_a_month_of_3500_calls_is_told_day_by_day_within_seconds(home: Path) -> 
         (("replay", "--seq", "12"), "a seq as the API shows it"),
         (("replay", "--day", "2026-11-22"), "the journal holds nothing so old"),
         (("report", "day", "--centre", "nagoya"), "there is no centre nagoya; one of: demo"),
-        (("report", "day", "--centre", "demo", "--month", "2026-11"), "with day, use --date"),
-        (("report", "month", "--centre", "demo", "--date", "2026-11-01"), "with month, use --month"),
+        (("report", "day", "--centre", "demo", "--month", "2026-11"), "with day use --date"),
+        (("report", "month", "--centre", "demo", "--date", "2026-11-01"), "with month --month"),
         (("report", "month", "--centre", "demo", "--month", "2026-13"), "write a month like"),
+        (("report", "range", "--centre", "demo"), "range needs --from and --to"),
+        (("report", "range", "--centre", "demo", "--from", "2026-11-23"), "with range --from and --to"),
+        (
+            ("report", "range", "--centre", "demo", "--from", "2026-11-23", "--to", "2026-11-22"),
+            "no earlier than --from",
+        ),
+        (("report", "day", "--centre", "demo", "--departments"), "--departments goes with --csv"),
         (("report", "day", "--centre", "demo", "--date", "2026-11-22"), "the journal begins at"),
         (("report", "day", "--centre", "demo", "--date", "2026-11-24"), "the journal ends at"),
     ],

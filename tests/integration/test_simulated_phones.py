@@ -76,6 +76,7 @@ async def test_two_parties_hear_each_other_and_nobody_else(phones: Phones) -> No
     assert heard_s(ringing.recording.path, AGENT_HZ) == 0
 
 
+@pytest.mark.alone
 async def test_a_steady_tone_arrives_without_a_gap_or_a_click(phones: Phones) -> None:
     agent = await phones.desk_phone("p1", says=Tone(AGENT_HZ), auto_answer_s=0)
     citizen = await phones.caller("0901111222")
@@ -91,6 +92,7 @@ async def test_a_steady_tone_arrives_without_a_gap_or_a_click(phones: Phones) ->
     assert audio.clicks(recording[round((first.start + 0.1) * audio.RATE) :]) == []
 
 
+@pytest.mark.few
 async def test_a_prompt_is_told_from_another_one(phones: Phones) -> None:
     citizen = await phones.caller("0901111222")
     call = await citizen.dial("900")

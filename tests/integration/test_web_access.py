@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,13 +16,18 @@ from callcore.access.rights import ROLES, SCOPES, Reach, Right, Role, Scope
 from callcore.access.trail import Line, Result, Wanted
 from callcore.domain.centre import Announcement
 from callcore.domain.ids import CentreId, Instant
+from callcore.erasure import Reports
 from callcore.phones import serving
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
+from callcore.settings import Settings
 from callcore.web.app import routes
 from callcore.web.gate import GuardedRoute, Limits
-from tests.integration.test_web_api import Shelf, a_source
+from tests.integration.test_web_api import a_source
+from tests.support.erased import a_report, kept
 from tests.support.people import PASSWORD, accounts_in, cheap_hashes, everybody, trail_in, user
 from tests.support.people import ROLES as USERS
+from tests.support.recorded import Empty
+from tests.support.shelf import Shelf
 from tests.support.web import DeskSource, Served, served
 
 MANY = Limits(requests=100_000, sign_ins=10_000)
@@ -56,8 +62,17 @@ class Shut:
 
 
 @pytest.fixture
-async def server(_quick: None) -> AsyncIterator[Served]:
-    async with served(a_source(), calls=Shelf(), phones=Shut(), told=Silent(), limits=MANY) as running:
+async def server(_quick: None, tmp_path: Path) -> AsyncIterator[Served]:
+    kept(tmp_path, a_report())
+    async with served(
+        a_source(),
+        calls=Shelf(),
+        phones=Shut(),
+        told=Silent(),
+        recordings=Empty(),
+        erasures=Reports(Settings(home=tmp_path)),
+        limits=MANY,
+    ) as running:
         await asyncio.to_thread(everybody, running.accounts)
         yield running
 
@@ -84,9 +99,12 @@ def lines(server: Served, **wanted: Any) -> list[Line]:
 
 FILLED = {
     "call": "c1",
+    "recording": "c1",
+    "report": "erase-20261120020000-1a2b3c",
     "centre": "demo",
     "agent": "1001",
     "entry": "blocked-1",
+    "figure": "answered",
     "version": "0" * 12,
     "name": "board.js",
     "audio": "0" * 16,

@@ -74,7 +74,7 @@ async def test_the_asking_calls_row_says_what_became_of_it(database_url: str, ba
     made.sign_in(10, 1)
     callbacks.talk(made, 20, callbacks.picked_up(made, 15))
     callbacks.asks(made, 30, "n", "0322222222")
-    callbacks.comes(made, 40, "o", "0322222222")
+    callbacks.waits(made, 40, "o", "0322222222")
     callbacks.gone(made, 50, "o")
     frames = [TestFrame(1, n, fact.at, (fact,)) for n, fact in enumerate(made.facts, 1)]
     database = Database(database_url)

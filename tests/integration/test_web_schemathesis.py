@@ -10,26 +10,23 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from callcore.runtime.detail import CallDetail
 from callcore.web import Pace, listen, serve
 from callcore.web.gate import COOKIE, CSRF_HEADER, Limits
 from callcore.web.stream import Streams
 from tests.support.floors import Desk
 from tests.support.fuzz import beside, fuzz
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator
+from tests.support.recorded import Empty
+from tests.support.shelf import Shelf
 from tests.support.web import DeskSource, Served, served
 
 ENDLESS = "/api/v1/live/stream"
 """Has no end; `test_web_stream.py` asks it."""
 
-SECONDS = 12.0
-
-
-class Nothing:
-    """A store without calls; keeps the port's contract."""
-
-    async def call(self, call: str) -> CallDetail | None:
-        return None
+SECONDS = 60.0
+"""At most: a count ends it before, unless the machine has too much to do."""
+EXAMPLES = 4
+"""Of each operation that fit the document, and as many that do not."""
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +36,7 @@ async def whole() -> AsyncIterator[Served]:
     desk.sign_in(1, 1)
     desk.wait(2, "c1")
     limits = Limits(requests=1_000_000)
-    async with served(DeskSource(desk), calls=Nothing(), limits=limits) as server:
+    async with served(DeskSource(desk), calls=Shelf.of(desk), recordings=Empty(), limits=limits) as server:
         yield server
 
 
@@ -73,7 +70,14 @@ def test_no_request_meets_a_fault_or_an_answer_that_the_document_does_not_tell_o
     cheap_hashes(monkeypatch)
     with beside(whole()) as server:
         document = httpx.get(f"{server.url}/api/v1/openapi.json", headers=server.machine, timeout=30).json()
-        seen = fuzz(document, server.url, headers=who(server), skip={ENDLESS}, seconds=SECONDS)
+        seen = fuzz(
+            document,
+            server.url,
+            headers=who(server),
+            skip={ENDLESS},
+            examples=EXAMPLES,
+            seconds=SECONDS,
+        )
     assert all(counts.total() > 0 for counts in seen.values()), seen
     assert answers <= set().union(*seen.values()), "who is let in is let in"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -53,16 +54,101 @@ async def test_the_stream_says_what_the_api_says_at_the_same_seq() -> None:
     assert streamed == asked
 
 
-@pytest.mark.parametrize("last_id", ["1.1", "1.3", "7.999", "nonsense", "-1", "1.1'; --"])
-async def test_who_comes_back_sees_the_present_floor_first_whatever_was_seen_last(last_id: str) -> None:
+PATIENT = Pace(min_gap_s=0.01, keep_alive_s=600)
+"""Nothing comes of itself while a test runs."""
+
+
+@pytest.mark.parametrize(
+    "last_id", ["1.1", "1.3", "0.999", "nonsense", "-1", "1.1'; --", "1.", "1.2.3", "1.٣", ""]
+)
+async def test_who_comes_back_sees_the_present_floor_at_once_whatever_was_seen_last(last_id: str) -> None:
     source = a_source()
     source.desk.wait(5, "c1")
     source.turn()
     source.turn()
-    async with served(source) as server:
-        stream = await Stream.open(server.port, server.machine, last_id=last_id)
-        assert (await stream.next()).id == "1.3"
+    async with served(source, pace=PATIENT) as server:
+        for told in ({"last_id": last_id}, {"query": f"?after={quote(last_id)}"}):
+            stream = await Stream.open(server.port, server.machine, **told)
+            assert (await stream.next()).id == "1.3"
+            await stream.close()
+
+
+async def test_what_happened_while_the_line_was_cut_is_in_the_first_event_after_it() -> None:
+    source = a_source()
+    async with served(source, pace=PATIENT) as server:
+        stream = await Stream.open(server.port, server.machine)
+        seen = (await stream.next()).id
         await stream.close()
+        for n in range(3):
+            source.desk.wait(5 + n, f"c{n}")
+            source.turn()
+        stream = await Stream.open(server.port, server.machine, last_id=seen)
+        first = await stream.next()
+        assert first.id == "1.4"
+        assert [w["call"] for w in first.live["centres"][0]["waiting"]] == ["c0", "c1", "c2"]
+        source.turn()
+        assert (await stream.next()).id == "1.5", "and it goes on from there"
+        await stream.close()
+
+
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_a_server_that_still_reads_the_journal_does_not_show_the_past_to_who_saw_more(way: str) -> None:
+    source = a_source()
+    async with served(source, pace=PATIENT) as server:
+        told = {"last_id": "1.3"} if way == "header" else {"query": "?after=1.3"}
+        stream = await Stream.open(server.port, server.machine, **told)
+        newcomer = await Stream.open(server.port, server.machine)
+        assert (await newcomer.next()).id == "1.1", "who has seen nothing yet sees what there is"
+        source.turn()
+        assert (await newcomer.next()).id == "1.2"
+        source.desk.wait(5, "c1")
+        source.turn()
+        first = await stream.next()
+        assert first.id == "1.3"
+        assert [w["call"] for w in first.live["centres"][0]["waiting"]] == ["c1"]
+        await newcomer.close()
+        await stream.close()
+
+
+async def test_the_header_of_a_browser_that_comes_back_counts_more_than_the_address_it_began_with() -> None:
+    source = a_source()
+    async with served(source, pace=PATIENT) as server:
+        stream = await Stream.open(server.port, server.machine, last_id="1.1", query="?after=9.9")
+        assert (await stream.next()).id == "1.1"
+        await stream.close()
+
+
+@pytest.mark.parametrize("last_id", ["7.1", "1.999", "999999999999.999999999999999999"])
+async def test_an_id_of_another_installation_or_of_the_future_ends_in_the_whole_floor_all_the_same(
+    last_id: str,
+) -> None:
+    source = a_source()
+    async with served(source, pace=Pace(min_gap_s=0.01, keep_alive_s=0.2)) as server:
+        stream = await Stream.open(server.port, server.machine, last_id=last_id)
+        first = await stream.next()
+        assert first.id == first.live["seq"] == "1.1"
+        m.Live.model_validate(first.live)
+        source.turn()
+        while (await stream.next()).id != "1.2":
+            pass
+        await stream.close()
+
+
+async def test_who_waits_for_a_place_that_never_comes_does_not_hold_up_the_shutdown() -> None:
+    async with served(a_source(), pace=PATIENT) as server:
+        stream = await Stream.open(server.port, server.machine, last_id="9.9")
+        await until(lambda: server.streams.open == 1)
+        await server.stop()
+        assert (await stream.rest()).endswith(b"0\r\n\r\n")
+        await stream.close()
+
+
+async def test_who_goes_while_waiting_for_a_place_leaves_nothing_behind() -> None:
+    async with served(a_source(), pace=PATIENT) as server:
+        stream = await Stream.open(server.port, server.machine, last_id="9.9")
+        await until(lambda: server.streams.open == 1)
+        await stream.close()
+        await until(lambda: server.streams.open == 0)
 
 
 async def test_a_quiet_floor_is_told_again_so_that_silence_means_a_broken_line() -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from callcore.domain import inputs as i
 from callcore.domain.call import Call
-from callcore.domain.centre import Agent, Configuration, Guest, Number, Phone, Queue
+from callcore.domain.centre import Agent, Configuration, Guest, Number, Phone, Queue, RecordAfter, Transfers
 from callcore.domain.floor import Floor
 from callcore.domain.ids import (
     SECOND,
@@ -28,17 +28,20 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
+from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.domain.stages import (
     Choice,
     Device,
     OfferStage,
     Outcome,
     Party,
+    PauseEnd,
     Said,
     SideKind,
     SideOutcome,
     Stage,
     TalkKey,
+    WatchMode,
 )
 from tests.support.floors import NUMBER, centre, configuration, rich
 
@@ -62,6 +65,7 @@ CONTEXTS = (
 )
 CAUSES = (16, 16, 0, 38, 17)
 
+_TO_THE_AGENT = Transfers(record_after=RecordAfter.AGENT)
 _SMALLER = Configuration("smaller", (centre(1, acw_s=0),))
 _NEIGHBOUR = replace(
     centre(1),
@@ -76,7 +80,7 @@ _NEIGHBOUR = replace(
 CONFIGURATIONS = (
     configuration(centre(3)),
     Configuration("rich", (rich(4),)),
-    Configuration("two", (replace(rich(4), keep=2), _NEIGHBOUR)),
+    Configuration("two", (replace(rich(4), keep=2, transfers=_TO_THE_AGENT), _NEIGHBOUR)),
     Configuration("at once", (replace(rich(4), calendar=replace(rich(4).calendar, close_at_once=True)),)),
     _SMALLER,
     Configuration("none", ()),
@@ -106,6 +110,7 @@ class Source:
             *(self._menu,) * 3,
             *(self._message,) * 3,
             *(self._message_work,) * 2,
+            self._task,
             *(self._callback,) * 4,
             self._in_net,
             self._apologised,
@@ -116,11 +121,16 @@ class Source:
             *(self._overflowed,) * 2,
             self._not_ended,
             *(self._paused,) * 2,
+            *(self._watch,) * 3,
+            *(self._taken_over,) * 2,
+            *(self._supervised,) * 3,
             *(self._ready,) * 2,
             self._extended,
             *(self._talk_key,) * 2,
             self._recording,
+            self._stop_told,
             self._result,
+            self._note,
             self._unlock,
             self._out,
             self._reconfigured,
@@ -147,6 +157,10 @@ class Source:
             self._side_returned,
             self._answer,
             self._measured,
+            self._sealed,
+            *(self._kept_longer,) * 2,
+            *(self._erased,) * 3,
+            self._marked,
             self._snapshot,
             self._dropped,
             self._run_begins,
@@ -393,6 +407,34 @@ class Source:
         text = _pick(("折り返し済み", "", "あ" * 201), b)
         return i.MessageCloseAsked(at=self.at, call=call, done=c % 2 == 0, result=text, by="係長")
 
+    def _task(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call = _pick([*sorted(floor.recent), *self._calls(floor)], a)
+        note = _pick((None, "午前中に", "あ" * 501), c)
+        if b % 2:
+            return i.TaskOpenAsked(
+                at=self.at,
+                task=CallId(f"task-{a % 4}"),
+                about=_pick((None, call, CallId("older")), c),
+                centre=_pick([*sorted(floor.centres), CentreId("nowhere")], a),
+                number=_pick((None, "0312345678", "x"), b),
+                subject=_pick(("カードの再発行", ""), b // 2),
+                note=note,
+                department=_pick((None, "11", "99"), a),
+                agent=_pick((None, self._agent(floor, c)), a),
+                due_at=None,
+                by="係長",
+            )
+        return i.TaskAsked(
+            at=self.at,
+            call=call,
+            note=note,
+            subject=_pick(("カードの再発行", "", "あ" * 101), b),
+            department=_pick((None, "11", "99"), c),
+            agent=_pick((None, self._agent(floor, c)), a),
+            due_at=None,
+            by="係長",
+        )
+
     def _in_net(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.CallerInNet(at=self.at, call=self._open_call(floor, a))
 
@@ -490,11 +532,21 @@ class Source:
 
     def _recording(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
         return i.RecordingSwitched(
-            at=self.at, call=self._open_call(floor, a), paused=b % 2 == 0, done=c % 4 != 0, asked=c % 2 == 0
+            at=self.at,
+            call=self._open_call(floor, a),
+            paused=b % 2 == 0,
+            done=c % 4 != 0,
+            why=_pick([None, *PauseEnd], c),
         )
+
+    def _stop_told(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
+        return i.RecordingStopTold(at=self.at, call=self._open_call(floor, a))
 
     def _result(self, floor: Floor, a: int, b: int, _c: int) -> i.Input:
         return i.ResultAsked(at=self.at, key=b % 10, phone=self._phone(floor, a), channel="x")
+
+    def _note(self, floor: Floor, a: int, b: int, _c: int) -> i.Input:
+        return i.NoteAsked(at=self.at, agent=self._agent(floor, a), text="x" * (b % 300), by="user:sato")
 
     def _unlock(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.UnlockAsked(at=self.at, agent=self._agent(floor, a), by="user:sato")
@@ -569,6 +621,60 @@ class Source:
     def _dial(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.DialAsked(at=self.at, agent=self._agent(floor, a), number="0975346111", by="user:x")
 
+    def _watch(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        known = _pick([*sorted(floor.watches), ChannelId("w1")], b)
+        if c % 4 == 0:
+            return i.WatchTold(at=self.at, watch=known)
+        if c % 4 == 1:
+            gone = i.ChannelGone(at=self.at, channel=known, cause=16)
+            return _pick((gone, i.WatchNotPlaced(at=self.at, watch=known)), a)
+        watcher = _pick((None, self._agent(floor, a), self._agent(floor, a)), b)
+        if c % 12 == 2:
+            return i.WatchStopAsked(at=self.at, watcher=watcher, by="user:x")
+        talking = [agent.id for agent in floor.agents.values() if agent.call is not None]
+        agent = _pick(sorted(talking) or [self._agent(floor, b)], b)
+        return i.WatchAsked(
+            at=self.at, agent=agent, watcher=watcher, mode=_pick(list(WatchMode), c // 4), by="user:x"
+        )
+
+    def _taken_over(self, floor: Floor, a: int, b: int, _c: int) -> i.Input:
+        """The channels of a take-over come together."""
+        legs = [leg for leg in sorted(floor.watches) if leg in floor.channels]
+        if not legs:
+            return self._watch(floor, a, b, 2)
+        leg = _pick(legs, a)
+        channel = _pick((leg, ChannelId(floor.channels[leg])), b)
+        return i.BridgeEntered(at=self.at, bridge=f"b-{leg}", channel=channel)
+
+    def _supervised(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        call, agent = self._open_call(floor, a), self._agent(floor, a)
+        return _pick(
+            (
+                i.CallerUpAsked(at=self.at, call=call, by="user:x"),
+                i.CallerQueueAsked(
+                    at=self.at,
+                    call=call,
+                    queue=_pick([*sorted(floor.queues), QueueId("none")], b),
+                    by="user:x",
+                ),
+                i.SkillsAsked(
+                    at=self.at,
+                    agent=agent,
+                    skills=_pick((None, (), (("en", 1),), (("en", 3), ("ja", 9)), (("x", 0),)), b),
+                    by="user:x",
+                ),
+                i.HelpAnswerAsked(at=self.at, agent=agent, by="user:x"),
+                i.ThresholdsAsked(
+                    at=self.at,
+                    centre=_pick([*sorted(floor.centres), CentreId("none")], a),
+                    waiting=_pick((None, 0, 1, 5), b),
+                    wait_s=_pick((None, 30, 9999), c),
+                    by="user:x",
+                ),
+            ),
+            c,
+        )
+
     def _sign_out(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.SignOutAsked(at=self.at, phone=self._phone(floor, a), channel="PJSIP/x")
 
@@ -595,7 +701,7 @@ class Source:
 
     def _moves(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         department = _pick((DepartmentId("demo-shimin"), DepartmentId("x")), b)
-        return i.TransferTold(at=self.at, call=self._call(floor, a), department=department)
+        return i.TransferTold(at=self.at, call=self._call(floor, a), department=department, closed=b % 5 == 0)
 
     def _asks_to_move(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         return i.TransferAsked(
@@ -634,6 +740,78 @@ class Source:
         call = _pick([*sorted(floor.unfiled), *self._calls(floor)], a)
         return i.RecordingMeasured(
             at=self.at, call=call, file=f"{call}.wav", size=44, seconds=0.0, sha256=None, problem="empty"
+        )
+
+    def _erasable(self, floor: Floor, n: int) -> CallId:
+        """Any name that may be erased: of calls, tasks, what waits to be said, and listed callers."""
+        named = (floor.recent, floor.messages, floor.answers, floor.blocked, floor.sides, floor.unfiled)
+        return _pick([*(name for each in named for name in sorted(each)), *self._calls(floor)], n)
+
+    def _kept_longer(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Orders for anything, twice, of another centre, over before they begin, or for nothing; and taken back."""
+        centre = _pick([*sorted(floor.centres)] * 3 + [CentreId("nowhere")], a)
+        order = _pick([*sorted(floor.keeping), f"keep-{a % 4}"], c)
+        if b % 3 == 0:
+            return i.KeepReleaseAsked(at=self.at, order=order, centre=centre, reason="終結", by="係長")
+        return i.KeepAsked(
+            at=self.at,
+            order=order,
+            centre=centre,
+            calls=tuple(self._erasable(floor, a + n) for n in range(c % 3)),
+            until=_pick((None, Instant(self.at - 1), Instant(self.at + 20 * SECOND)), b),
+            reason="訴訟",
+            by="係長",
+        )
+
+    def _erased(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Of calls that go on, are kept or unknown, too, and once more."""
+        call = self._erasable(floor, a)
+        return i.EraseAsked(
+            at=self.at,
+            call=call,
+            about=call if c % 3 else self._erasable(floor, b),
+            centre=_pick([*sorted(floor.centres)] * 3 + [CentreId("nowhere")], b),
+            recordings=(str(call),) * (c % 2),
+            personal=b % 4 != 0,
+            erasure="erase-1",
+            reason="満了",
+            by="係長",
+        )
+
+    def _marked(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """Of calls of any time, twice, of a centre that is none, and taken away where it never was."""
+        return i.MarkAsked(
+            at=self.at,
+            call=self._erasable(floor, a),
+            centre=_pick([*sorted(floor.centres)] * 3 + [CentreId("nowhere")], b),
+            mark=_pick([*RecordingMark], c),
+            on=b % 2 == 0,
+            by="係長",
+        )
+
+    def _sealed(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        """A line of a chain, told again, or one behind it; of a call that is known or not."""
+        folder = _pick(("demo", "_unassigned", *sorted(floor.chained)), a)
+        day, line = floor.chained.get(folder, ("2026-11-20", 1))
+        call = _pick([None, *self._calls(floor)], b)
+        return i.RecordingSealed(
+            at=self.at,
+            name=f"{call}",
+            call=call,
+            kind=_pick([None, *RecordingKind], c),
+            folder=folder,
+            day=day,
+            line=line + c % 3 - 1,
+            format="wav",
+            seconds=0.0,
+            captured_size=44,
+            captured_sha256="ab",
+            size=44,
+            sha256="ab",
+            stored_size=99,
+            stored_sha256="cd",
+            key_period="2026-11",
+            kept_at=self.at,
         )
 
     def _dropped(self, _f: Floor, a: int, _b: int, _c: int) -> i.Input:
@@ -710,6 +888,8 @@ class Source:
             caller=None,
             created=Instant(self.at - (n % 40) * SECOND),
             entered=Instant(self.at - (n % 20) * SECOND) if n % 2 else None,
+            held=(None, True, False)[n % 3],
+            linked=None if n % 4 else ChannelId(call) if call is not None else channel,
         )
 
     def _keyed(self, call: CallId, n: int) -> i.MenuKeyed:
@@ -742,5 +922,12 @@ class Source:
             moved=some(5) if n % 6 == 1 else None,
             moved_to=self._leg(n) if n % 4 == 1 else None,
             moved_ended=some(7) if n % 3 == 1 else None,
+            back=some(8) if n % 5 == 2 else None,
+            returned=i.MovedTraced(since, some(9) or self.at, self._leg(n), None)
+            if n % 5 == 2 and (since := some(7)) is not None
+            else None,
+            passed=(i.MovedTraced(before, some(6) or self.at, None, None),)
+            if n % 7 == 1 and (before := some(4)) is not None
+            else (),
             last=Instant(self.at - n % 10 * SECOND),
         )

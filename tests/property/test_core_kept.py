@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,20 +19,24 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, DepartmentId, Instant, PhoneId
 from callcore.domain.measures import Books
 from callcore.domain.phones import Policy
+from callcore.domain.recording import RecordingMark
 from callcore.domain.staff import PauseReason, Staff
-from callcore.domain.stages import Choice, Device, Said, SideKind, SideOutcome, TalkKey
+from callcore.domain.stages import Choice, Device, Said, SideKind, SideOutcome, TalkKey, WatchMode
 from callcore.journal import Codec, Frame, KeyStore
 from tests.property.garbage import Source
 from tests.property.test_core_days import LINKS, SEEDS, a_day
 from tests.property.test_core_garbage import DRAWS, at_work
 from tests.support.acd import crew, opened, queue, site
 from tests.support.floors import NODE, NUMBER
+from tests.support.recorded import sealed
 from tests.support.sim import Sim
 from tests.support.watched import Watched
 from tests.unit import test_callbacks as callbacks
 from tests.unit import test_core_sides as sides
 from tests.unit import test_messages as messages
-from tests.unit.test_core_transfer import Moves
+from tests.unit import test_supervising as supervising
+from tests.unit import test_tasks as tasks
+from tests.unit.test_core_recording import moves
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,7 @@ def recorded(desk: Watched) -> Watched:
                 problem="空",
             )
         )
+    desk.tell(sealed(desk.floor.at))
     return desk
 
 
@@ -117,6 +123,29 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     )
     slow.tell(asked)
     slow.tell(i.UnblockAsked(at=slow.at(8), entry=entry, centre=demo, by="係長"))
+    gone = CallId("gone")
+    for order, end in (("keep-1", None), ("keep-2", until)):
+        slow.tell(
+            i.KeepAsked(
+                at=slow.at(8), order=order, centre=demo, calls=(gone,), until=end, reason="訴訟", by="係長"
+            )
+        )
+        slow.tell(i.KeepReleaseAsked(at=slow.at(8), order=order, centre=demo, reason="終結", by="係長"))
+    for mark, on in product(RecordingMark, (True, False)):
+        slow.tell(i.MarkAsked(at=slow.at(8), call=gone, centre=demo, mark=mark, on=on, by="係長"))
+    slow.tell(
+        i.EraseAsked(
+            at=slow.at(8),
+            call=gone,
+            about=gone,
+            centre=demo,
+            recordings=("gone",),
+            personal=True,
+            erasure="erase-1",
+            reason="満了",
+            by="係長",
+        )
+    )
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
     apart = side_calls()
@@ -149,7 +178,27 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     keyed = keys_pressed()
     assert kept(codec, keyed) == keyed
     seen.update(type(fact).__name__ for fact in keyed)
+    seen_to = supervised()
+    assert kept(codec, seen_to) == seen_to
+    seen.update(type(fact).__name__ for fact in seen_to)
     assert seen == set(f.KINDS)
+
+
+def supervised() -> list[f.Fact]:
+    """What is told of a supervisor's hand: a watch that turns, and what is set for the day."""
+    desk = supervising.listening()
+    supervising.asks(desk, 7, WatchMode.WHISPER)
+    agent, demo = supervising.AGENT, CentreId("demo")
+    desk.tell(i.TalkKeyed(at=desk.at(7.5), key=TalkKey.HELP, leg=supervising.only(desk).leg, channel="x"))
+    desk.tell(i.HelpAnswerAsked(at=desk.at(8), agent=agent, by="user:sup"))
+    desk.tell(i.SkillsAsked(at=desk.at(8), agent=agent, skills=(), by="user:sup"))
+    desk.tell(i.ThresholdsAsked(at=desk.at(8), centre=demo, waiting=3, wait_s=60, by="user:sup"))
+    desk.tell(i.ChannelGone(at=desk.at(9), channel=supervising.only(desk).id, cause=16))
+    line = supervising.two_queues()
+    for n in (1, 2):
+        line.wait(n, f"c{n}")
+    supervising.up(line, 3, "c2")
+    return [*desk.facts, *line.facts]
 
 
 def side_calls() -> list[f.Fact]:
@@ -169,7 +218,7 @@ def side_calls() -> list[f.Fact]:
     made.tell(i.SideReturned(at=made.at(201), call=third, outcome=SideOutcome.FAILED))
     for n, refused in enumerate((False, True)):
         sides.dial(made, 300 + n, kind=SideKind.DEPARTMENT, other="2340", why="demo-shimin", refused=refused)
-    transferred = Moves().begin()
+    transferred = moves()
     transferred.tell(
         i.BridgeLeft(at=transferred.d.at(10), bridge=transferred.bridge, channel=ChannelId("c1")),
         i.TransferTold(at=transferred.d.at(10), call=CallId("c1"), department=DepartmentId("demo-shimin")),
@@ -179,13 +228,25 @@ def side_calls() -> list[f.Fact]:
         i.BridgeEntered(at=transferred.d.at(11), bridge="city", channel=ChannelId("d")),
         i.BridgeEntered(at=transferred.d.at(11), bridge="city", channel=ChannelId("c1")),
     )
+    transferred.tell(
+        i.TaskAsked(
+            at=transferred.d.at(12),
+            call=CallId("c1"),
+            subject="件名",
+            department="11",
+            agent=None,
+            due_at=None,
+            by="user:sup",
+        )
+    )
     transferred.city_puts_down(20, ChannelId("d"), "city")
     transferred.over(20)
     return [*made.facts, *transferred.d.facts]
 
 
 def messages_left() -> list[f.Fact]:
-    """What is told of messages: one that is dealt with and forgotten, one that could not be, and one that was none."""
+    """What is told of messages: one that is dealt with and forgotten, one that could not be, and one that was none; and
+    of a task about no call, which is dealt with and forgotten."""
     made = messages.desk()
     for n in range(3):
         messages.comes(made, 10 * n, f"c{n}")
@@ -196,6 +257,8 @@ def messages_left() -> list[f.Fact]:
         messages.measured(made, 40, f"c{n}")
         messages.taken(made, 41, f"c{n}")
         messages.closed(made, 42 + n, f"c{n}", done=n == 0)
+    tasks.opened(made, 45, department=None)
+    tasks.closed(made, 46)
     messages.taken(made, 50 + 31 * 86_400, "c1")
     return list(made.facts)
 
@@ -214,7 +277,7 @@ def callbacks_asked() -> list[f.Fact]:
     callbacks.asks(made, 800, "n")
     callbacks.talk(made, 815, callbacks.picked_up(made, 810))
     callbacks.asks(made, 820, "o", "0399999999")
-    callbacks.comes(made, 830, "p", "0399999999")
+    callbacks.waits(made, 830, "p", "0399999999")
     return list(made.facts)
 
 
@@ -235,12 +298,20 @@ def keys_pressed() -> list[f.Fact]:
         made.tell(i.TalkKeyed(at=made.at(13), key=key, leg=leg, channel="x"))
     for paused in (True, False):
         made.tell(
-            i.RecordingSwitched(at=made.at(14), call=CallId("c1"), paused=paused, done=True, channel="x")
+            i.RecordingSwitched(
+                at=made.at(14),
+                call=CallId("c1"),
+                paused=paused,
+                done=True,
+                agent=AgentId("1001"),
+                channel="x",
+            )
         )
     made.tell(i.HoldChanged(at=made.at(15), channel=leg, held=True))
     made.until(80)
     made.goes(81)
     made.tell(i.ResultAsked(at=made.at(82), key=1, phone=phone, channel="x"))
+    made.tell(i.NoteAsked(at=made.at(83), agent=AgentId("1001"), text="代理人", by="user:ope"))
     return list(made.facts)
 
 

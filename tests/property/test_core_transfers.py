@@ -9,11 +9,18 @@ import pytest
 
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.ids import CallId, ChannelId
+from callcore.domain.asks import AskEnd
+from callcore.domain.by_department import together as by_departments
+from callcore.domain.ids import CallId, CentreId, ChannelId
 from callcore.domain.measures import figures
+from callcore.domain.shifts import Doing
 from callcore.domain.stages import ANSWERED, SideKind, Stage, Work
+from callcore.reports import day_report
+from callcore.reports.report import Ledger
+from tests.property.test_shifts_and_reports import adds_up
 from tests.support.evidence import evidence
-from tests.unit.test_core_transfer import CALLER, CITY, Moves
+from tests.support.tapes import Taped
+from tests.unit.test_core_transfer import CALLER, CITY, TAX, Moves
 
 SEED = 20261128
 
@@ -60,7 +67,7 @@ class Way(Moves):
                 consults += 1
                 name = f"k{consults}"
                 kind = rng.choice((SideKind.DEPARTMENT, SideKind.DEPARTMENT, SideKind.COLLEAGUE))
-                far, answered = self.ask(s, name, kind), False
+                far, answered = self.ask(s, name, kind, rng.choice((CITY, TAX))), False
             elif action == self._answer:
                 assert far is not None
                 self.answers(s, far, name)
@@ -99,14 +106,7 @@ class Way(Moves):
         self.back(s) if back else self.over(s)
 
     def _unasked(self, s: float) -> None:
-        at = self.d.at(s)
-        self.tell(
-            i.BridgeLeft(at=at, bridge=self.bridge, channel=CALLER),
-            i.TransferTold(at=at, call=CallId("c1"), department=CITY.id),
-            i.BridgeLeft(at=at, bridge=self.bridge, channel=self.leg),
-            i.DialBegan(at=at, call=CallId("c1"), channel=ChannelId(f"u{s}"), phone=None, offer=None),
-            i.ChannelGone(at=at, channel=self.leg, cause=16),
-        )
+        self.unasked(s, f"u{s}", self.rng.choice((CITY, TAX)))
 
     def _consult_ends(self, s: float) -> None:
         at, far, name = self.d.at(s), self.far, self.name
@@ -164,7 +164,7 @@ def ways(seed: int, count: int) -> dict[str, int]:
     """That many ways; how they ended."""
     ends: dict[str, int] = {}
     for n in range(count):
-        way = Way()
+        way = Way(d=Taped())
         way.walk(random.Random(seed * 1_000_003 + n))
         floor = way.d.floor
         assert floor.problems() == []
@@ -179,8 +179,31 @@ def ways(seed: int, count: int) -> dict[str, int]:
         assert record.away_since is None and record.held_since is None and record.talk_since is None
         moves = sum(isinstance(fact, f.CallTransferred) for fact in way.d.facts)
         assert moves >= ended.outcome.value.startswith("transferred"), n
+        _figures_agree(way, n)
         ends[ended.outcome.value] = ends.get(ended.outcome.value, 0) + 1
     return ends
+
+
+def _figures_agree(way: Way, n: int) -> None:
+    """Each department's figures, their sum, the half hours' and the talk of each agent, out of the journal alone."""
+    assert isinstance(way.d, Taped)
+    [record] = way.d.books.records.values()
+    made = day_report(way.d.frames, CentreId("demo"), None)
+    adds_up(made)
+    told = made.total.asks
+    assert told == by_departments(way.d.books.records.values(), way.d.books.asks), n
+    assert told.open == 0, n
+    asked = [fact for fact in way.d.facts if isinstance(fact, f.SideCallBegan)]
+    assert told.asked == sum(fact.kind is SideKind.DEPARTMENT for fact in asked), n
+    assert told.unasked == len(way.d.told(f.TransferBegan)), n
+    assert told.ends[AskEnd.PUT_THROUGH] == len(way.d.told(f.CallTransferred)), n
+    assert told.ends[AskEnd.LOST_ON_HOLD] <= told.lost_on_hold, n
+    ledger = Ledger()
+    for frame in way.d.frames:
+        ledger.take(frame)
+    talks = [s for s in ledger.roster.stretches(ledger.at) if s.doing is Doing.TALKING]
+    assert sum(s.before - s.first for s in talks) == record.talk, n
+    assert record.talk + record.away <= (record.ended_at or 0) - (record.answered_at or 0), n
 
 
 def test_whatever_is_done_each_call_has_one_end_and_nobody_stays_at_work_for_it() -> None:

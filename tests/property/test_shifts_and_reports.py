@@ -10,13 +10,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from callcore.domain import facts as f
-from callcore.domain.board import todays_figures
+from callcore.domain.asks import AskEnd
+from callcore.domain.board import HALF_HOUR, todays_figures
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CentreId, Instant
 from callcore.domain.measures import imbalance
 from callcore.domain.shifts import Doing, Roster, Stretch, staffing
-from callcore.reports.report import HALF_HOUR, Ledger, Report, day_report
+from callcore.domain.stages import Outcome
+from callcore.reports.report import Ledger, Report, Row, day_report
 from tests.property.test_core_garbage import DRAWS, Draw, at_work, tell
 from tests.support.days import VERBS, TestFrame, a_day
 from tests.support.floors import MONDAY_NOON
@@ -205,6 +207,34 @@ COUNTS = (
 )
 
 
+ASKS = (
+    "transferred_attended",
+    "transferred_blind",
+    "lost_on_hold",
+    "asked",
+    "unasked",
+    "open",
+    "answered",
+)
+
+
+def _departments_add_up(row: Row) -> None:
+    """Of one row: to all together, to what became of each, and to the contract's own figures."""
+    each, whole = row.by_department.values(), row.asks
+    for name in ASKS:
+        assert sum(getattr(one, name) for one in each) == getattr(whole, name), name
+    for end in AskEnd:
+        assert sum(one.ends[end] for one in each) == whole.ends[end]
+    for one in (*each, whole):
+        assert one.asked + one.unasked == sum(one.ends.values()) + one.open
+    for department, one in row.by_department.items():
+        assert department is None or one.lost_on_hold == one.ends[AskEnd.LOST_ON_HOLD]
+    ends = row.endings.by_outcome
+    assert whole.lost_on_hold == ends[Outcome.LOST_ON_HOLD]
+    assert whole.transferred_attended + whole.transferred_blind == row.endings.transfer_ratio.part
+    assert whole.transferred_blind == ends[Outcome.TRANSFERRED_BLIND]
+
+
 def adds_up(made: Report) -> None:
     for day in made.days:
         halves = day.half_hours
@@ -222,6 +252,12 @@ def adds_up(made: Report) -> None:
                 parts = [getattr(getattr(h.figures, ratio), name) for h in halves]
                 assert sum(parts) == getattr(getattr(day.row.figures, ratio), name)
             assert sum(getattr(h.handling.time, name) for h in halves) == getattr(day.row.handling.time, name)
+        for row in (*halves, day.row, made.total):
+            _departments_add_up(row)
+        for name in ASKS:
+            assert sum(getattr(h.asks, name) for h in halves) == getattr(day.row.asks, name), name
+        for end in AskEnd:
+            assert sum(h.asks.ends[end] for h in halves) == day.row.asks.ends[end]
         for doing in Doing:
             assert sum(h.staffing.lengths[doing] for h in halves) == day.row.staffing.lengths[doing]
 

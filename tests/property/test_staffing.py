@@ -29,12 +29,12 @@ fixed, so that a test which passes once passes always."""
 
 CASES = {
     "6 seats, 40 calls an hour, patience 120 s": Plan(
-        per_hour=(40.0,), aht_s=360, patience_s=120, seats=6, hours=100
+        per_hour=(40.0,), aht_s=360, patience_s=120, seats=6, hours=50
     ),
-    "6 seats, everybody waits": Plan(per_hour=(40.0,), aht_s=360, seats=6, hours=120),
-    "one seat, everybody waits": Plan(per_hour=(6.0,), aht_s=360, seats=1, hours=700),
-    "one seat, twice the load": Plan(per_hour=(20.0,), aht_s=360, patience_s=180, seats=1, hours=150),
-    "overload: 8 erlangs on 6 seats": Plan(per_hour=(80.0,), aht_s=360, patience_s=120, seats=6, hours=50),
+    "6 seats, everybody waits": Plan(per_hour=(40.0,), aht_s=360, seats=6, hours=60),
+    "one seat, everybody waits": Plan(per_hour=(6.0,), aht_s=360, seats=1, hours=350),
+    "one seat, twice the load": Plan(per_hour=(20.0,), aht_s=360, patience_s=180, seats=1, hours=75),
+    "overload: 8 erlangs on 6 seats": Plan(per_hour=(80.0,), aht_s=360, patience_s=120, seats=6, hours=25),
     "50 seats, slightly overloaded": Plan(per_hour=(800.0,), aht_s=240, patience_s=90, seats=50, hours=8),
     "50 seats, everybody waits": Plan(per_hour=(600.0,), aht_s=240, seats=50, hours=12),
 }
@@ -99,7 +99,7 @@ def test_with_one_seat_the_wait_grows_with_the_spread_of_the_talks(shape: str, v
         per_hour=(6.0,),
         aht_s=300,
         seats=1,
-        hours=500,
+        hours=250,
         handling=shape,  # type: ignore[arg-type]
         handling_variation=variation or 1.0,
     )

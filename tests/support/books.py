@@ -18,9 +18,21 @@ from callcore.ami import cel
 from callcore.audit import Cel, Reconciliation, Span, compare, fold, read_cdr, shelf
 from callcore.domain import facts as f
 from callcore.domain.board import day_of
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, NodeId, PhoneId, QueueId, VisitId
+from callcore.domain.findings import Finding
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    NodeId,
+    PhoneId,
+    QueueId,
+    VisitId,
+)
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Outcome, Party
+from callcore.domain.stages import Outcome, Party, SideKind
 from tests.support.floors import NUMBER, centre
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit" / "books"
@@ -86,12 +98,39 @@ def _fact(at: Instant, call: CallId, kind: str, told: dict[str, str], name: str)
             return f.CallMarkedImprecise(**of)
         case "TalkEnded":
             return f.TalkEnded(**of, agent=agent, wrap_up_until=None)
+        case "CallTransferred":
+            side = CallId(told["side"]) if "side" in told else None
+            return f.CallTransferred(
+                **of, agent=agent, department=None, channel=ChannelId("d"), blind="side" in told, side=side
+            )
+        case "RecordingStopped":
+            return f.RecordingStopped(**of, since=at)
+        case "RecordingPaused":
+            return f.RecordingPaused(**of, agent=agent, until=at, gap="gap" in told)
+        case "RecordingResumed":
+            return f.RecordingResumed(**of)
+        case "SideCallBegan":
+            other = Personal(call, CentreId(name), at, None)
+            return f.SideCallBegan(
+                **of,
+                node=NodeId("test1"),
+                centre=CentreId(name),
+                kind=SideKind.DEPARTMENT,
+                phone=PhoneId("demo-p1"),
+                agent=None,
+                number=NUMBER,
+                other=other,
+                why="",
+            )
         case "CallEnded":
             outcome, by = Outcome(told["outcome"]), Party(told["hung_up_by"])
             return f.CallEnded(**of, outcome=outcome, hung_up_by=by, reason="")
         case "RecordingFiled":
             size, seconds = int(told["size"]), float(told["seconds"])
-            return f.RecordingFiled(**of, file=f"{call}.wav", size=size, seconds=seconds, sha256=None)
+            findings = tuple(Finding(each) for each in told.get("findings", "").split(",") if each)
+            return f.RecordingFiled(
+                **of, file=f"{call}.wav", size=size, seconds=seconds, sha256=None, findings=findings
+            )
     raise AssertionError(kind)
 
 

@@ -49,6 +49,7 @@ COMMON_HZ = {
     "department-substitute": 1200,
     "department-busy": 3300,
     "department-no-answer": 3500,
+    "no-supervisor": 3900,
 }
 SECONDS = {"music": 60.0, "closed": 1.0, "apology": 1.0, "overflow": 1.0, "emergency": 1.0}
 

@@ -63,7 +63,7 @@ class Linphone:
         self._process.stdin.write(f"{command}\n".encode())
         await self._process.stdin.drain()
 
-    async def says(self, words: str, within: float = 15.0) -> None:
+    async def says(self, words: str, within: float = 40.0) -> None:
         """Wait until it has said so."""
         try:
             async with asyncio.timeout(within):

@@ -1,4 +1,4 @@
-"""Load on an Asterisk: thousands of calls from SIPp, signalling without media.
+"""Load on an Asterisk: thousands of calls from SIPp, signalling without media, or with a sound that is sent on and on.
 
 Callers without media see `Answer()` wait up to 0.5 s for their first packet. SIPp (Debian's `sip-tester`) must be on
 the path. Every process started here is ended here, by its id.
@@ -25,6 +25,9 @@ SCENARIOS = Path(__file__).parent / "sipp"
 STOP_S = 5.0
 REGISTER_ROUNDS = 3
 DAY_S = 86_400.0
+SOUND = "sound.ulaw"
+_PLAY = f'<exec rtp_stream="{SOUND},-1,0,PCMU/8000"/>'
+"""On and on, as payload 0."""
 SLACK_S = 30.0
 """What a run may take over the sum of its parts before it is called stuck."""
 
@@ -128,12 +131,19 @@ async def stolen_call(
 
 @contextlib.asynccontextmanager
 async def agents(
-    *, server: str, address: str, port: int, ring_s: float = 0.2, talk_s: float | None = None
+    *,
+    server: str,
+    address: str,
+    port: int,
+    ring_s: float = 0.2,
+    talk_s: float | None = None,
+    sound: bytes = b"",
 ) -> AsyncIterator[AgentDesk]:
-    """All registered agents answer at `address:port` after `ring_s`; without `talk_s` they never hang up."""
+    """All registered agents answer at `address:port` after `ring_s`; without `talk_s` they never hang up. `sound`:
+    µ-law, sent from the answer on."""
     with _Folder() as folder:
         values = {"RING_MS": _ms(ring_s), "TALK_MS": _ms(DAY_S if talk_s is None else talk_s)}
-        run = await _Sipp.start(folder, "agents", values, server, address, port, ())
+        run = await _Sipp.start(folder, "agents", values, server, address, port, (), sound)
         try:
             yield AgentDesk(run)
         finally:
@@ -172,12 +182,13 @@ async def run_callers(
     patience_s: float = 60.0,
     stay_s: float | None = None,
     at_once: int = 1000,
+    sound: bytes = b"",
 ) -> LoadResult:
     """`count` calls to `number` at `rate` calls a second from the trunk address `address`.
 
     A caller waits `patience_s` for an answer (from the last provisional response) and, once answered, stays
     `stay_s` (without: until the far end hangs up). At most `at_once` calls exist at a time; where that is reached,
-    the rate falls.
+    the rate falls. `sound`: µ-law, sent from the answer on.
     Raises `LoadError` if the calls do not end.
     """
     values = {
@@ -188,7 +199,7 @@ async def run_callers(
     }
     with _Folder() as folder:
         more = ("-m", str(count), "-r", str(rate), "-l", str(at_once), "-trace_rtt", "-rtt_freq", "1")
-        run = await _Sipp.start(folder, "callers", values, server, address, port, more)
+        run = await _Sipp.start(folder, "callers", values, server, address, port, more, sound)
         longest = (
             count / rate + patience_s + (600.0 if stay_s is None else stay_s * max(1.0, count / at_once))
         )
@@ -219,6 +230,7 @@ class _Sipp:
         address: str,
         port: int,
         more: Sequence[str],
+        sound: bytes = b"",
     ) -> _Sipp:
         sipp = shutil.which("sipp")
         if sipp is None:
@@ -226,6 +238,10 @@ class _Sipp:
         text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
         for name, value in values.items():
             text = text.replace(f"@{name}@", escape(value))
+        if sound:
+            (folder / SOUND).write_bytes(sound)
+            text = text.replace("audio 6000", "audio [rtpstream_audio_port]").replace("<!--sound-->", _PLAY)
+        text = text.replace("<action><!--sound--></action>", "").replace("<!--sound-->", "")
         (folder / f"{scenario}.xml").write_text(text, encoding="utf-8")
         command = [
             *("setpriv", "--pdeathsig", "KILL", "--", sipp, server if ":" in server else f"{server}:5060"),

@@ -38,7 +38,9 @@ class Asked:
 
     orders: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=lambda: {"done": True, "why": None})
-    answers: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, Any] = field(
+        default_factory=lambda: {"task_keep": {"done": True, "why": None, "task": "task-1"}}
+    )
     """Of single commands."""
     failure: Exception | None = None
 
@@ -53,7 +55,7 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where what a hash costs is not what is tried."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(rules, "_hasher", hasher)
-    monkeypatch.setattr(rules, "_NOBODY", hasher.hash("nobody"))
+    monkeypatch.setattr(rules, "_nobody", lambda: hasher.hash("nobody"))
 
 
 def accounts_in(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from callcore.phones.simulated.maker import AGENT
 
-DEADLINE_S = 15.0
+DEADLINE_S = 40.0
 RATE = 8000
 PACKET = 160
 """Samples of one packet: 20 ms."""
@@ -199,16 +199,22 @@ class Call:
     far: str = ""
     """The other side with its tag, as soon as it is known: of a call that rings, too."""
     task: asyncio.Task[None] | None = None
+    crosses: bool = False
+    """A CANCEL and the 200 to its INVITE are to pass each other on the wire (RFC 3261 §9.1): who called sends the
+    CANCEL once the 200 has come, and who is called answers once the CANCEL has come."""
+    onward: Call | None = None
+    """Another call of the same side, to which what is heard here is passed on; nothing else is said in either."""
     _digits: list[str] = field(default_factory=list)
+    _cancelled: bool = False
 
     @property
     def over(self) -> bool:
         return self.state not in ("new", "ringing", "up")
 
-    async def until(self, *states: str) -> None:
+    async def until(self, *states: str, within_s: float = DEADLINE_S) -> None:
         """Wait until the call is in one of these states."""
         try:
-            async with asyncio.timeout(DEADLINE_S), self.agent.news:
+            async with asyncio.timeout(within_s), self.agent.news:
                 while self.state not in states:
                     await self.agent.news.wait()
         except TimeoutError:
@@ -236,7 +242,18 @@ class Call:
             self.agent.respond(self.invite, 486, "Busy Here", self.local)
             self.end("486")
         elif self.invite is not None:
+            self._cancelled = True
             self.agent.request("CANCEL", self)
+
+    def decline(self) -> None:
+        """603 to a call that rings."""
+        assert self.invite is not None
+        self.agent.respond(self.invite, 603, "Decline", self.local)
+        self.end("603")
+
+    def join(self, other: Call) -> None:
+        """As a carrier does: each of the two hears what comes in on the other, and they end together."""
+        self.onward, other.onward = other, self
 
     async def hold(self) -> None:
         """The hold key: a re-INVITE that only sends (RFC 3264 §8.4)."""
@@ -250,6 +267,9 @@ class Call:
         may be ringing still. Returns the answer to the REFER; what became of it is told by NOTIFY (`referred`)."""
         uri = f"sip:{target}@{self.agent.pbx[0]}:{self.agent.pbx[1]}"
         if consult is not None:
+            await consult.until(
+                "ringing", "up"
+            )  # before, the consult has no tag of the far side that could be named
             tags = [part.partition(";tag=")[2] for part in (consult.far, consult.local)]
             uri += "?Replaces=" + quote(f"{consult.ident};to-tag={tags[0]};from-tag={tags[1]}", safe="")
         self.cseq += 1
@@ -279,6 +299,11 @@ class Call:
             self.cseq += 1
             self.agent.request("INFO", self, "", f"Signal={sign}\r\nDuration=100\r\n", kind=RELAY)
 
+    @property
+    def keyed(self) -> bool:
+        """The last of the keys is being sent, or has been."""
+        return not self._digits
+
     def vanish(self) -> None:
         """Lose power: no BYE, no more sound, no answer to anything."""
         self.agent.dead = True
@@ -289,8 +314,12 @@ class Call:
         if self.task is not None:
             self.task.cancel()
         self.agent.changed()
+        if self.onward is not None and not self.onward.over:
+            self.onward.hang_up()
 
     def take_sound(self, data: bytes) -> None:
+        if self.onward is not None and self.onward.media is not None and self.onward.remote_media is not None:
+            self.onward.media.transport.sendto(data, self.onward.remote_media)
         if data[1] & 127 == EVENT_TYPE and data[1] & 128:  # the marker bit: the first packet of a key
             self.events.append("0123456789*#"[data[12]])
         if data[1] & 127 == self.agent.codec:
@@ -307,6 +336,8 @@ class Call:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         ssrc = random.getrandbits(32)
+        # RFC 3550 §5.1: both begin anywhere. An Asterisk that holds them against another source drops the sound.
+        first, zero = random.getrandbits(16), random.getrandbits(32)
         event: Iterator[tuple[int, bytes]] = iter(())
         began = 0
         for n in itertools.count():
@@ -326,10 +357,15 @@ class Call:
             else:
                 place = stamp % len(self.sound)
                 kind, payload, at = 0, (self.sound * 2)[place : place + PACKET], stamp
-            header = struct.pack("!BBHII", 0x80, kind, n & 0xFFFF, at & 0xFFFFFFFF, ssrc)
-            if self.media is not None and self.remote_media is not None and self.agent.speaks:
+            header = struct.pack("!BBHII", 0x80, kind, (first + n) & 0xFFFF, (zero + at) & 0xFFFFFFFF, ssrc)
+            speaks = self.agent.speaks and self.onward is None
+            if self.media is not None and self.remote_media is not None and speaks:
                 self.media.transport.sendto(header + payload, self.remote_media)
-            await asyncio.sleep(max(0.0, begin + (n + 1) * 0.02 - loop.time()))
+            ahead = begin + (n + 1) * 0.02 - loop.time()
+            if following is not None and ahead < 0:  # a key that comes in a burst is told twice by Asterisk
+                begin -= ahead
+                ahead = 0.02
+            await asyncio.sleep(max(0.0, ahead))
 
 
 def _digit(sign: str) -> Iterator[tuple[int, bytes]]:
@@ -389,6 +425,8 @@ class Agent:
         self.pbx = pbx
         self.password = password
         self.habit = Habit.RING
+        self.deaf_to: set[str] = set()
+        """Methods that it leaves without an answer."""
         self.user_agent = AGENT
         """What it calls itself: a simulated phone, unless a test says otherwise."""
         self.display = ""
@@ -408,6 +446,7 @@ class Agent:
         self.news = asyncio.Condition()
         self.sip: Line
         self._jobs: set[asyncio.Task[None]] = set()
+        self._closes = False
 
     def changed(self) -> None:
         async def tell() -> None:
@@ -598,6 +637,8 @@ class Agent:
         if 100 < message.status < 200:
             call.state, call.far = "ringing", message.get("to")
         elif message.status >= 200:
+            if call.crosses and message.status == 200:
+                self.request("CANCEL", call)
             call.remote = call.far = message.get("to")
             if message.status == 200:
                 call.target = message.get("contact").strip("<>")
@@ -605,22 +646,26 @@ class Agent:
             if message.status == 200:
                 call.remote_media = _media(message.body)
                 call._talk()
+                if call.crosses or call._cancelled:  # it was too late
+                    call.hang_up()
             elif message.status == 401 and call.cseq == 1:
                 call.cseq += 1
                 call.remote = f"<{call.target}>"
                 self._send_invite(call, self._digest(message, "INVITE", call.target))
-            else:
+            elif call.state != "up" or message.status in (408, 481):  # else the dialog goes on as it was
                 call.end("cancelled" if message.status == 487 else str(message.status))
 
     def _take_request(self, message: Message) -> None:
         call = self._find(message)
-        if message.method == "INVITE" and call is None:
+        if message.method == "INVITE" and call is None and not self._closes:
             job = asyncio.get_running_loop().create_task(self._incoming(message))
             self._jobs.add(job)
             job.add_done_callback(self._jobs.discard)
         elif message.method == "INVITE" and call is not None and call.state == "up":
             self.respond(message, 200, "OK", call.local, self.sdp(call))
         elif message.method == "CANCEL" and call is not None:
+            if call.crosses and call.state == "ringing":
+                call.answer()
             self.respond(message, 200, "OK")
             if call.invite is not None and not call.over and call.state != "up":
                 self.respond(call.invite, 487, "Request Terminated", call.local)
@@ -628,7 +673,7 @@ class Agent:
         elif message.method == "BYE" and call is not None:
             self.respond(message, 200, "OK")
             call.end("bye")
-        elif message.method in ("OPTIONS", "NOTIFY", "UPDATE"):
+        elif message.method in ("OPTIONS", "NOTIFY", "UPDATE") and message.method not in self.deaf_to:
             self.respond(message, 200, "OK")
 
     async def _incoming(self, message: Message) -> None:
@@ -656,6 +701,9 @@ class Agent:
         self.changed()
 
     async def close(self) -> None:
+        self._closes = True
+        while self._jobs:
+            await asyncio.gather(*self._jobs)
         for call in self.calls:
             if not call.over:
                 call.hang_up()

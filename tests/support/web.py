@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,14 @@ from callcore.certificate import Certificate
 from callcore.domain.ids import Instant
 from callcore.domain.inputs import Input
 from callcore.runtime.detail import CallReader
-from callcore.runtime.ports import CentreGauges, HealthCheck, LiveSource, Seq, View
+from callcore.runtime.erasures import ErasureReader
+from callcore.runtime.ports import Beside, CentreGauges, HealthCheck, LiveSource, Seq, View
+from callcore.runtime.recordings import RecordingReader
 from callcore.telemetry import Exposition
 from callcore.web import LOOPBACK_NAMES, Bounds, Pace, Traffic, create_app, listen, serve
 from callcore.web.announcements import Told
 from callcore.web.gate import Limits
+from callcore.web.once import Once
 from callcore.web.phones import PhoneFiles
 from callcore.web.stream import Streams
 from tests.support.floors import Desk
@@ -94,9 +98,12 @@ async def served(
     calls: CallReader | None = None,
     phones: PhoneFiles | None = None,
     told: Told | None = None,
+    erasures: ErasureReader | None = None,
+    recordings: RecordingReader | None = None,
     gauges: Callable[[], dict[str, float]] = dict,
     by_centre: CentreGauges = dict,
     pace: Pace = QUICK,
+    beside: Callable[[], Beside] = Beside,
     port: int = 0,
     shutdown_deadline: float = 3.0,
     hosts: frozenset[str] = LOOPBACK_NAMES,
@@ -122,13 +129,17 @@ async def served(
             accounts=accounts,
             trail=trail,
             orders=orders,
+            once=Once(place / "access" / "once.jsonl", time.time),
             limits=limits,
             health=health,
             metrics=Exposition(live, gauges, by_centre),
             calls=calls,
             phones=phones,
             told=told,
+            erasures=erasures,
+            recordings=recordings,
             pace=pace,
+            beside=beside,
             hosts=hosts,
             plain=plain,
         )
@@ -187,12 +198,20 @@ class Stream:
 
     @classmethod
     async def open(
-        cls, port: int, machine: dict[str, str], *, last_id: str | None = None, limit: int = 2**20
+        cls,
+        port: int,
+        machine: dict[str, str],
+        *,
+        last_id: str | None = None,
+        query: str = "",
+        limit: int = 2**20,
     ) -> Stream:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
         more = "".join(f"{name}: {value}\r\n" for name, value in machine.items())
         more += "" if last_id is None else f"Last-Event-ID: {last_id}\r\n"
-        writer.write(f"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode())
+        writer.write(
+            f"GET /api/v1/live/stream{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode()
+        )
         await writer.drain()
         stream = cls(reader, writer)
         stream.head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)

@@ -11,22 +11,34 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.board import AgentWord, agent_word
-from callcore.domain.centre import Announcement
+from callcore.domain.centre import Announcement, Recordings
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.lamps import HELP, Lamp, of_emergency, of_help, of_phone, of_queues
 from callcore.domain.measures import endings, figures
 from callcore.domain.phones import Policy
 from callcore.domain.staff import NOT_YET, PauseReason, Staff
-from callcore.domain.stages import Device, Mark, Presence, ResultKind, SecondSignIn, TalkKey, Work
+from callcore.domain.stages import (
+    Device,
+    Mark,
+    PauseAs,
+    PauseEnd,
+    Presence,
+    ResultKind,
+    SecondSignIn,
+    TalkKey,
+    Work,
+)
 from tests.support.acd import Acd, crew, opened, queue, site
 
 ONE, TWO = AgentId("1001"), AgentId("1002")
 P1, P2 = PhoneId("demo-p1"), PhoneId("demo-p2")
+PLAIN = Recordings()
 
 
-def desk(agents: int = 2, *, acw_s: int = 20, **staff: Any) -> Acd:
+def desk(agents: int = 2, *, acw_s: int = 20, recordings: Recordings = PLAIN, **staff: Any) -> Acd:
     rules = replace(Staff(), **staff)
-    return opened(replace(site(queue(acw_s=acw_s, acw_most_s=60), staff=crew(agents)), staff=rules))
+    made = site(queue(acw_s=acw_s, acw_most_s=60), staff=crew(agents))
+    return opened(replace(made, staff=rules, recordings=recordings))
 
 
 def keys_pin(d: Acd, s: float, right: bool, *, agent: AgentId = ONE, phone: PhoneId = P1) -> str:
@@ -78,7 +90,7 @@ def switched(d: Acd, s: float, *, done: bool = True) -> str:
         agent=wish.agent,
         by=wish.by,
         channel=wish.channel,
-        asked=wish.asked,
+        why=wish.why,
     )
     return says(d, told)
 
@@ -301,7 +313,7 @@ def test_a_relay_call_has_no_limit_of_after_call_work_and_its_own_count() -> Non
 
 
 def test_a_recording_is_paused_when_asterisk_says_so_and_goes_on_by_itself() -> None:
-    d = desk(1, recording_pause_s=30)
+    d = desk(1, recordings=Recordings(pause_s=30))
     d.comes(0, 1)
     leg = talk(d)
     assert presses(d, 2, TalkKey.RECORDING, leg) == "", "not before Asterisk has answered"
@@ -316,7 +328,7 @@ def test_a_recording_is_paused_when_asterisk_says_so_and_goes_on_by_itself() -> 
     d.until(34.5)
     switched(d, 34.6)
     [resumed] = [x for x in d.facts if isinstance(x, f.RecordingResumed)]
-    assert not resumed.early
+    assert (resumed.early, resumed.why) == (False, PauseEnd.TIME)
     presses(d, 40, TalkKey.RECORDING, leg)
     switched(d, 40)
     assert presses(d, 41, TalkKey.RECORDING, leg) == ""
@@ -342,7 +354,7 @@ def test_a_pause_of_the_recording_that_comes_too_late_is_taken_back() -> None:
 
 
 def test_a_centre_may_forbid_pausing_the_recording() -> None:
-    d = desk(1, recording_pause_s=0)
+    d = desk(1, recordings=Recordings(PauseAs.NO))
     d.comes(0, 1)
     leg = talk(d)
     assert presses(d, 2, TalkKey.RECORDING, leg) == "key-refused"

@@ -14,7 +14,7 @@ from callcore.domain.callback import SAFE_S, Callback, CallbackState
 from callcore.domain.centre import Callbacks, Guest, Messages, Number, Outgoing
 from callcore.domain.evolve import evolve
 from callcore.domain.hours import Calendar, Window
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, QueueId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, PhoneId, QueueId
 from callcore.domain.measures import endings
 from callcore.domain.message import Message, MessageState
 from callcore.domain.stages import CallbackEnd, Choice, Device, Outcome, SideKind, SideOutcome, Work
@@ -219,9 +219,10 @@ def test_who_rings_in_first_takes_over_the_place_and_is_not_called() -> None:
     asks(made, 0)
     waits(made, 60, "other", "0322222222")
     comes(made, 100, "again", "+81312345678")
+    assert M in made.floor.callbacks
+    made.tell(i.CallerHeld(at=made.at(110), call=CallId("again")))
     assert M not in made.floor.callbacks
     assert made.told(f.CallbackCancelled)[0].by_call == "again"
-    made.tell(i.CallerHeld(at=made.at(110), call=CallId("again")))
     visit = made.told(f.VisitBegan)[-1]
     assert (visit.since, visit.position) == (made.at(1), 1)
     made.sign_in(120, 1)
@@ -237,9 +238,61 @@ def test_who_rings_in_while_an_agents_phone_rings_for_him_is_not_called_either()
     comes(made, 12, "again")
     assert e.HangUp(ChannelId(side)) in made.effects
     ends(made, 12.5, side)
-    assert M not in made.floor.callbacks
     assert made.floor.agents[AgentId("1001")].work is Work.IDLE
     until(made, 1000)
+    assert len(rung(made)) == 1
+    made.tell(i.CallerHeld(at=made.at(1001), call=CallId("again")))
+    assert M not in made.floor.callbacks
+    assert [x.call for x in made.told(f.OfferMade)] == ["again"]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_who_rings_in_and_is_refused_or_puts_down_before_the_line_is_called_back_as_promised(
+    refused: bool,
+) -> None:
+    """`refused`: it is past closing; called back the next morning. Else in the greeting."""
+    day = Calendar("Asia/Tokyo", ((Window(8 * 3600, 12 * 3600 + 600),),) * 7)  # it is noon
+    made = desk(calendar=day)
+    asks(made, 0)
+    at = 3600 if refused else 100
+    made.tell(
+        i.ChannelArrived(
+            at=made.at(at),
+            node=NODE,
+            channel=ChannelId("again"),
+            name="PJSIP/trunk-again",
+            number=NUMBER,
+            caller=CITIZEN,
+        )
+    )
+    made.tell(i.AdmissionDecided(at=made.at(at), call=CallId("again"), open=not refused, source="pushed"))
+    gone(made, at + 2, "again")
+    assert not made.told(f.CallbackCancelled)
+    made.sign_in(at + 10, 1)
+    assert len(rung(made)) == (0 if refused else 1)
+    made.tell(i.DeviceReported(at=made.at(20 * 3600 + 1), phone=PhoneId("demo-p1"), device=Device.FREE))
+    assert len(rung(made)) == 1, "at 8:00 the next day"
+
+
+def test_a_call_back_whose_queue_is_taken_out_of_the_files_goes_on_in_the_one_of_the_number_that_was_dialled() -> (
+    None
+):
+    made = desk()
+    asks(made, 0)
+    known = made.floor.configuration
+    assert known is not None
+    (old,) = known.centres
+    name = QueueId("demo-new")
+    new = replace(
+        old,
+        queues=tuple(replace(queue, id=name) for queue in old.queues),
+        numbers=tuple(replace(number, queue=name) for number in old.numbers),
+        agents=tuple(replace(agent, queues=(name,)) for agent in old.agents),
+    )
+    changed = replace(known, version="new", centres=(new,))
+    made.tell(i.ConfigurationChanged(at=made.at(10), configuration=changed, by="test"))
+    assert back(made).queue == name
+    made.sign_in(20, 1)
     assert len(rung(made)) == 1
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from callcore import centres
 from callcore.centres.queues import COMFORT_EVERY_S
-from callcore.domain.centre import MENU_TIMEOUT_S, MENU_TRIES, Callbacks, Centre, Hold, Messages, Outgoing
+from callcore.domain.centre import (
+    MENU_TIMEOUT_S,
+    MENU_TRIES,
+    Callbacks,
+    Centre,
+    Hold,
+    Messages,
+    Outgoing,
+    RecordAfter,
+    Retention,
+    Transfers,
+)
 from tests.unit.test_holidays import cabinet
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "centre-file.md").read_text(encoding="utf-8")
@@ -55,10 +67,15 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
     for name, value in re.findall(pattern, messages):
         of = next(each for each in (Messages(), Callbacks(), Hold()) if hasattr(each, name))
         assert getattr(of, name) == int(value), name
+    kept = MANUAL[MANUAL.index("## `[retention]`") : MANUAL.index("## `[[departments]]`")]
+    for name, value in re.findall(pattern, kept):
+        assert getattr(Retention(), name.removesuffix("_months")) == int(value), name
     menus = MANUAL[MANUAL.index("## `[[menus]]`") : MANUAL.index("## `[messages]`")]
     own = {"timeout_s": MENU_TIMEOUT_S, "tries": MENU_TRIES}
     assert {name: int(value) for name, value in re.findall(pattern, menus)} == own
-    rows = re.findall(pattern, MANUAL.replace(apart, "").replace(menus, "").replace(messages, ""))
+    rows = re.findall(
+        pattern, MANUAL.replace(apart, "").replace(menus, "").replace(messages, "").replace(kept, "")
+    )
     assert len(rows) == 27
     queue = mori(tmp_path).queues[1]  # which is given nothing but its id and name
     centres_own = {name for name, _ in rows if not hasattr(queue, name)}
@@ -72,7 +89,7 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         "keep": found.keep,
         "wrong_pins": found.staff.wrong_pins,
         "lock_s": found.staff.lock_s,
-        "recording_pause_s": found.staff.recording_pause_s,
+        "pause_s": found.recordings.pause_s,
         "back_s": found.transfers.back_s,
         "lamp_waiting": found.staff.lamp_waiting,
         "remember_language_days": found.remember_language_days,
@@ -80,3 +97,15 @@ def test_the_defaults_in_the_manual_are_the_ones_that_hold(tmp_path: Path) -> No
         "again_s": found.queues[0].overflow[2].again_s,
     }
     assert held == {name: float(value) for name, value in rows}
+
+
+def test_the_rule_of_recording_through_a_transfer_is_read_and_has_two_words(tmp_path: Path) -> None:
+    example = mori(tmp_path).transfers
+    assert replace(example, supervisors=()) == Transfers()
+    other = EXAMPLE.replace("record_consult = true", "record_consult = false")
+    found = mori(tmp_path, other.replace('record_after = "end"', 'record_after = "agent"'))
+    assert found.transfers == replace(example, record_consult=False, record_after=RecordAfter.AGENT)
+    with pytest.raises(centres.CentreFileErrors) as caught:
+        mori(tmp_path, EXAMPLE.replace('record_after = "end"', 'record_after = "never"'))
+    [problem] = caught.value.problems
+    assert "never" in problem.text("en") and '"end", "agent"' in problem.text("en")

@@ -322,6 +322,24 @@ def test_nobody_is_offered_to_who_is_in_the_menu_and_the_next_in_line_is_served(
     assert d.rung("c2") == [1]
 
 
+def test_a_call_back_waits_for_who_came_before_and_is_in_the_menu() -> None:
+    d = full()
+    d.calls(12, "c3", caller="0312345678")
+    keyed(d, 15, Choice.CALLBACK, "c3")
+    d.tell(i.CallbackTold(at=d.at(16), call=CallId("c3")))
+    d.goes(17, "c3")
+    d.goes(18, "c1")
+    d.goes(19, "talk")
+    assert d.wanted(e.CallBack) == [] and d.agent(1).work is Work.IDLE
+    keyed(d, 20, Choice.WAIT)
+    back(d, 20.1, "c2")
+    assert d.rung("c2") == [1] and d.wanted(e.CallBack) == []
+    d.answers(22, 1, "c2")
+    d.goes(30, "c2")
+    [called] = d.wanted(e.CallBack)
+    assert isinstance(called, e.CallBack) and called.number == "0312345678"
+
+
 @pytest.mark.parametrize(
     ("choices", "by_caller", "outcome"),
     [

@@ -24,6 +24,7 @@ from callcore.domain.ids import (
     QueueId,
     VisitId,
 )
+from callcore.domain.message import MESSAGE, MessageState
 from callcore.domain.offer import OFFER
 from callcore.domain.personal import Personal
 from callcore.domain.stages import OPEN_OFFER, Choice, OfferStage, Outcome, Party, Stage, Treatment, Work
@@ -35,6 +36,7 @@ TABLES: dict[str, tuple[Table[Enum], set[Enum | None]]] = {
     "call": (CALL, {None, *Stage}),  # type: ignore[dict-item]
     "offer": (OFFER, {None, *OfferStage}),  # type: ignore[dict-item]
     "agent": (WORK, set(Work)),  # type: ignore[dict-item]
+    "message": (MESSAGE, {None, *MessageState}),  # type: ignore[dict-item]
 }
 
 
@@ -61,6 +63,7 @@ def test_every_kind_of_a_table_is_a_kind_of_fact(entity: str) -> None:
         ("call", None, set(Stage)),
         ("offer", None, {*OPEN_OFFER, OfferStage.ANSWERED}),  # the other ends are named by OfferFailed itself
         ("agent", Work.IDLE, set(Work)),
+        ("message", None, set(MessageState)),
     ],
 )
 def test_every_stage_can_be_reached(entity: str, start: Enum | None, reached: set[Enum]) -> None:
@@ -250,6 +253,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
             reasons=(),
             round=state.offer if state is not None else None,
         ),
+        f.CallerMovedUp(at=at, call=call, visit=visit, priority=4, by="x"),
         f.NeedsRelaxed(at=at, call=call, visit=visit, rung=1, reason="r"),
         f.AgentsAdded(at=at, call=call, visit=visit, agents_of=queue, reasons=()),
         f.OverflowBegan(
@@ -286,6 +290,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
         f.TalkEnded(at=at, call=call, agent=talking, wrap_up_until=None),
         f.TransferBegan(at=at, call=call, agent=None, department=DepartmentId("demo-shimin")),
         f.CallTransferred(at=at, call=call, agent=None, department=None, channel=ChannelId("d"), blind=True),
+        f.RecordingStopped(at=at, call=call, since=at),
         f.TransferEnded(at=at, call=call),
         f.CallEnded(at=at, call=call, outcome=Outcome.FAILED, hung_up_by=Party.UNKNOWN, reason="r"),
     ]

@@ -7,16 +7,31 @@ from dataclasses import dataclass, field, replace
 import pytest
 from immutables import Map
 
+from callcore.domain import directory
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.centre import Department, Outgoing, Transfers
+from callcore.domain.asks import AskEnd
+from callcore.domain.by_department import by_department, together
+from callcore.domain.centre import MESSAGE_DUE_S, Department, Outgoing, Transfers
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, DepartmentId, PhoneId, QueueId
 from callcore.domain.measures import endings, figures
+from callcore.domain.message import MessageState
 from callcore.domain.phones import Policy
-from callcore.domain.sides import consults
-from callcore.domain.stages import OfferStage, Outcome, Party, SideKind, SideOutcome, Stage, TalkKey, Work
+from callcore.domain.stages import (
+    OfferStage,
+    Outcome,
+    Party,
+    Said,
+    SideKind,
+    SideOutcome,
+    Stage,
+    TalkKey,
+    Work,
+)
+from callcore.runtime.ports import Seq, View
+from callcore.web import show
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
 CITY = Department(
@@ -26,6 +41,7 @@ CITY = Department(
     "0970000111",
     Calendar("Asia/Tokyo", ((Window(0, 86_400),),) * 7),
 )
+TAX = replace(CITY, id=DepartmentId("demo-zeimu"), short="12", name="税務課", number="0970000112")
 CALLER = ChannelId("c1")
 
 
@@ -41,7 +57,7 @@ class Moves:
         return {"at": self.d.at(s)}
 
     def begin(self) -> Moves:
-        made = replace(centre(3), outgoing=Outgoing(NUMBER, acw_s=20), departments=(CITY,))
+        made = replace(centre(3), outgoing=Outgoing(NUMBER, acw_s=20), departments=(CITY, TAX))
         self.d.begin(configuration(made))
         self.d.sign_in(0, 1)
         self.d.wait(1)
@@ -56,10 +72,14 @@ class Moves:
     def hold(self, s: float) -> None:
         self.tell(i.HoldChanged(at=self.d.at(s), channel=self.leg, held=True))
 
-    def ask(self, s: float, name: str = "k1", kind: SideKind = SideKind.DEPARTMENT) -> ChannelId:
-        """The agent calls the department; its leg."""
-        far = ChannelId(f"{name}-far")
-        colleague = PhoneId("demo-p2") if kind is SideKind.COLLEAGUE else None
+    def ask(
+        self, s: float, name: str = "k1", kind: SideKind = SideKind.DEPARTMENT, to: Department = CITY
+    ) -> ChannelId:
+        """The agent who talks calls the department, or another agent; its leg."""
+        far, own, other = ChannelId(f"{name}-far"), PhoneId("demo-p1"), PhoneId("demo-p2")
+        if self.call.talking_with == "1002":
+            own, other = other, own
+        colleague = other if kind is SideKind.COLLEAGUE else None
         self.tell(
             i.SideCallTold(
                 at=self.d.at(s),
@@ -67,10 +87,10 @@ class Moves:
                 call=CallId(name),
                 centre=CentreId("demo"),
                 kind=kind,
-                phone=PhoneId("demo-p1"),
+                phone=own,
                 number=NUMBER,
-                other=None if colleague else CITY.number,
-                why=colleague or CITY.id,
+                other=None if colleague else to.number,
+                why=colleague or to.id,
                 beside=CallId("c1"),
             ),
             i.SideDialBegan(at=self.d.at(s), call=CallId(name), channel=far, phone=colleague),
@@ -104,6 +124,23 @@ class Moves:
             i.ChannelGone(at=at, channel=self.leg, cause=16),
             i.ChannelGone(at=at, channel=ChannelId(name), cause=16),
         )
+
+    def unasked(self, s: float, far: str, to: Department = CITY) -> ChannelId:
+        """The agent sends the caller there; the department's leg."""
+        at = self.d.at(s)
+        self.tell(
+            i.BridgeLeft(at=at, bridge=self.bridge, channel=CALLER),
+            i.BridgeLeft(at=at, bridge=self.bridge, channel=self.leg),
+            i.TransferTold(at=at, call=CallId("c1"), department=to.id),
+            i.DialBegan(at=at, call=CallId("c1"), channel=ChannelId(far), phone=None, offer=None),
+            i.ChannelGone(at=at, channel=self.leg, cause=16),
+        )
+        return ChannelId(far)
+
+    def city_takes(self, s: float, far: ChannelId, bridge: str = "city") -> None:
+        """The department answers a caller whom the agent has left."""
+        for channel in (far, CALLER):
+            self.tell(i.BridgeEntered(at=self.d.at(s), bridge=bridge, channel=channel))
 
     def city_puts_down(self, s: float, far: ChannelId, bridge: str = "with-k1") -> None:
         at = self.d.at(s)
@@ -140,6 +177,12 @@ class Moves:
     def outcome(self) -> Outcome | None:
         return self.d.books.records[CallId("c1")].outcome
 
+    def asked(self) -> dict[AskEnd, int]:
+        """What became of each time a department was called."""
+        told = together(self.d.books.records.values(), self.d.books.asks)
+        assert told.asked + told.unasked == sum(told.ends.values()) + told.open
+        return {end: n for end, n in told.ends.items() if n}
+
     def ended(self) -> f.CallEnded:
         [fact] = self.d.told(f.CallEnded)
         assert isinstance(fact, f.CallEnded)
@@ -161,8 +204,12 @@ def test_a_caller_is_put_through_to_a_department_that_was_asked(m: Moves) -> Non
     assert isinstance(told, f.CallTransferred)
     assert (told.department, told.blind, told.agent, told.side) == (CITY.id, False, "1001", "k1")
     assert (m.call.stage, m.agent) == (Stage.TRANSFERRED, Work.WRAPPING_UP)
+    assert not m.d.floor.sides and set(directory.busy(m.d.floor)) == {CITY.id}, "its lamp burns still"
+    city = next(directory.listings(m.d.floor, m.d.floor.centres[CentreId("demo")], m.d.at(40)))
+    assert city.call == directory.With(CallId("c1"), m.d.at(30), connected=True, caller=True)
     m.city_puts_down(90, far)
     m.over(90)
+    assert directory.busy(m.d.floor) == {}
     assert m.ended().outcome is Outcome.TRANSFERRED_ATTENDED
     assert m.ended().hung_up_by is Party.CALLED
     record = m.d.books.records[CallId("c1")]
@@ -171,12 +218,12 @@ def test_a_caller_is_put_through_to_a_department_that_was_asked(m: Moves) -> Non
     records = list(m.d.books.records.values())
     told_by = endings(records, figures(records, at=m.d.at(100), service_level_s=20))
     assert (told_by.transfer_ratio.part, told_by.transfer_ratio.whole) == (1, 1)
-    asked = consults(m.d.books.sides.values())
-    assert (asked.made, asked.put_through, asked.came_back, asked.unanswered) == (1, 1, 0, 0)
-    assert asked.answer_s == [8.0]
+    told = by_department(records, m.d.books.asks)[CITY.id]
+    assert (told.asked, told.unasked, told.transferred_attended, told.answer_max_s) == (1, 0, 1, 8.0)
+    assert m.asked() == {AskEnd.PUT_THROUGH: 1}
 
 
-@pytest.mark.parametrize("by", ["caller", "system"])
+@pytest.mark.parametrize("by", ["caller", "system", "system, the department's leg first"])
 def test_who_puts_down_first_after_a_transfer_does_not_make_it_another(m: Moves, by: str) -> None:
     far = m.ask(12)
     m.answers(20, far)
@@ -184,6 +231,9 @@ def test_who_puts_down_first_after_a_transfer_does_not_make_it_another(m: Moves,
     if by == "caller":
         m.caller_puts_down(60)
     else:
+        if by != "system":
+            m.tell(i.BridgeLeft(at=m.d.at(60), bridge="with-k1", channel=far))
+            m.tell(i.ChannelGone(at=m.d.at(60), channel=far, cause=0))
         m.over(60)
     wanted = Outcome.TRANSFERRED_ATTENDED if by == "caller" else Outcome.CUT_OFF
     assert m.ended().outcome is wanted, "nobody put down: Asterisk was stopped"
@@ -263,8 +313,7 @@ def test_a_consult_that_comes_to_nothing_leaves_the_talk_as_it_was(m: Moves) -> 
     second = m.ask(30, "k2")
     m.tell(i.SideReturned(at=m.d.at(35), call=CallId("k2"), outcome=SideOutcome.BUSY))
     m.tell(i.ChannelGone(at=m.d.at(35), channel=second, cause=17))
-    asked = consults(m.d.books.sides.values())
-    assert (asked.made, asked.put_through, asked.came_back, asked.unanswered) == (2, 0, 1, 1)
+    assert m.asked() == {AskEnd.CAME_BACK: 1, AskEnd.BUSY: 1}
     m.caller_puts_down(50)
     assert m.ended().outcome is Outcome.COMPLETED
 
@@ -274,6 +323,19 @@ def test_who_hangs_up_on_hold_is_lost_on_hold(m: Moves) -> None:
     m.answers(20, m.ask(12))
     m.caller_puts_down(25)
     assert m.ended().outcome is Outcome.LOST_ON_HOLD
+
+
+@pytest.mark.parametrize("first", ["caller", "agent"])
+def test_a_held_caller_who_puts_down_in_the_instant_in_which_the_agent_does_is_lost_on_hold(
+    m: Moves, first: str
+) -> None:
+    m.hold(10)
+    at = m.d.at(12)
+    both = [i.HangupRequested(at=at, channel=CALLER), i.HangupRequested(at=at, channel=m.leg)]
+    m.tell(*(both if first == "caller" else reversed(both)))
+    m.tell(i.BridgeLeft(at=at, bridge=m.bridge, channel=m.leg), i.ChannelGone(at=at, channel=m.leg, cause=16))
+    m.over(12)
+    assert (m.ended().outcome, m.ended().hung_up_by) == (Outcome.LOST_ON_HOLD, Party.CALLER)
 
 
 def test_a_phone_that_dies_with_a_held_caller_gives_the_caller_back(m: Moves) -> None:
@@ -309,6 +371,210 @@ def test_a_colleague_who_was_asked_takes_over_and_that_is_no_transfer_but_an_esc
     assert not [
         x for x in m.d.told(f.OfferFailed) if isinstance(x, f.OfferFailed) and x.result is OfferStage.BUSY
     ]
+
+
+def test_a_caller_whom_a_colleague_takes_by_the_code_is_not_held_any_more(m: Moves) -> None:
+    """callcore-join; the first phone resumes nothing."""
+    m.d.sign_in(5, 2)
+    m.hold(10)
+    far = m.ask(12, kind=SideKind.COLLEAGUE)
+    m.answers(20, far)
+    at = m.d.at(30)
+    m.tell(
+        i.BridgeLeft(at=at, bridge=m.bridge, channel=CALLER),
+        i.BridgeLeft(at=at, bridge="with-k1", channel=far),
+        i.BridgeEntered(at=at, bridge="joined", channel=far),
+        i.BridgeEntered(at=at, bridge="joined", channel=CALLER),
+        i.BridgeLeft(at=at, bridge=m.bridge, channel=m.leg),
+        i.ChannelGone(at=at, channel=m.leg, cause=16),
+        i.ChannelGone(at=at, channel=ChannelId("k1"), cause=16),
+    )
+    assert (m.call.talking_with, m.call.held_since) == ("1002", None)
+    assert [x.held for x in m.d.effects if isinstance(x, e.MarkHeld)] == [True, False]
+
+
+def test_a_colleague_who_has_taken_over_holds_asks_and_puts_through_as_everybody_does(m: Moves) -> None:
+    m.d.sign_in(5, 2)
+    m.hold(10)
+    colleague = m.ask(12, kind=SideKind.COLLEAGUE)
+    m.answers(20, colleague)
+    m.passes_on(30)
+    asked = i.TransferAsked(at=m.d.at(32), agent=AgentId("1002"), short=None, by="user:sato")
+    assert m.d.tell(asked).disregarded, "he is consulted no more"
+    m.tell(i.HoldChanged(at=m.d.at(35), channel=colleague, held=True))
+    assert m.call.held_since == m.d.at(35)
+    far = m.ask(36, "k2")
+    m.answers(40, far, "k2")
+    m.leg, m.bridge = colleague, "with-k1"
+    m.passes_on(50, "k2")
+    [moved] = m.d.told(f.CallTransferred)
+    assert isinstance(moved, f.CallTransferred)
+    assert (moved.agent, moved.department, moved.blind) == ("1002", CITY.id, False)
+    m.city_puts_down(80, far, "with-k2")
+    m.over(80)
+    record = m.d.books.records[CallId("c1")]
+    assert (record.outcome, record.second, record.talk) == (
+        Outcome.TRANSFERRED_ATTENDED,
+        True,
+        47_000_000,
+    )
+
+
+def test_the_phone_of_a_colleague_who_is_not_signed_in_dies_with_the_held_caller_and_gives_the_caller_back(
+    m: Moves,
+) -> None:
+    m.hold(10)
+    colleague = m.ask(12, kind=SideKind.COLLEAGUE)
+    m.answers(20, colleague)
+    m.passes_on(30)
+    m.tell(i.HoldChanged(at=m.d.at(35), channel=colleague, held=True))
+    seen = i.PhoneJudged(at=m.d.at(36), phone=PhoneId("demo-p2"), policy=Policy.ABSENT)
+    m.tell(
+        replace(seen, policy=Policy.MATCHED, user_agent="x", address="192.0.2.8"),
+        replace(seen, at=m.d.at(40)),
+    )
+    assert [x.channel for x in m.d.effects if isinstance(x, e.HangUp)] == [colleague]
+
+
+def test_a_colleague_who_puts_the_held_caller_down_gives_the_caller_back(m: Moves) -> None:
+    m.d.sign_in(5, 2)
+    m.hold(10)
+    colleague = m.ask(12, kind=SideKind.COLLEAGUE)
+    m.answers(20, colleague)
+    m.passes_on(30)
+    m.tell(i.HoldChanged(at=m.d.at(35), channel=colleague, held=True))
+    at = m.d.at(40)
+    m.tell(
+        i.HangupRequested(at=at, channel=colleague),
+        i.BridgeLeft(at=at, bridge="with-k1", channel=colleague),
+        i.ChannelGone(at=at, channel=colleague, cause=16),
+        i.BridgeLeft(at=at, bridge="with-k1", channel=CALLER),
+    )
+    m.back(40)
+    assert m.call.stage is Stage.WAITING
+    assert m.d.floor.agents[AgentId("1002")].work is Work.WRAPPING_UP
+
+
+@pytest.mark.parametrize("end", ["on hold", "served"])
+def test_an_answer_that_is_prepared_while_the_caller_is_on_hold_waits_for_who_hangs_up_and_is_shown_when_he_calls_again(
+    m: Moves, end: str
+) -> None:
+    m.hold(10)
+    m.tell(i.AnswerAsked(at=m.d.at(20), call=CallId("c1"), text="来週お渡しできます", by="agent:1001"))
+    assert CallId("c1") in m.d.floor.answers
+    if end == "served":
+        m.tell(i.HoldChanged(at=m.d.at(25), channel=m.leg, held=False))
+        m.d.hang_up(40, by=m.leg)
+        assert not m.d.floor.answers
+        assert any(isinstance(each, e.DestroyKey) for each in m.d.effects)
+        return
+    m.caller_puts_down(30)
+    assert m.outcome is Outcome.LOST_ON_HOLD
+    # Written anew afterwards: who answers knows more by then.
+    m.tell(i.AnswerAsked(at=m.d.at(35), call=CallId("c1"), text="本日お渡しできます", by="agent:1001"))
+    m.d.sign_in(36, 2)
+    again = i.ChannelArrived(
+        at=m.d.at(60),
+        node=NODE,
+        channel=ChannelId("c2"),
+        name="PJSIP/trunk-c2",
+        number=NUMBER,
+        caller=m.d.floor.recent[CallId("c1")].text,
+        again=True,
+        answer=CallId("c1"),
+    )
+    m.tell(
+        again,
+        i.AdmissionDecided(at=m.d.at(60), call=CallId("c2"), open=True, source="pushed"),
+        i.CallerHeld(at=m.d.at(61), call=CallId("c2")),
+    )
+    [note] = [each for each in m.d.effects if isinstance(each, e.ShowNote)]
+    assert note.note.startswith("回答あり")
+    made = m.d.floor.centres[CentreId("demo")]
+    view = View(Seq(1, 1), m.d.floor, m.d.books)
+    shown = show.agent_now(view, made, AgentId("1002"), m.d.at(61)).caller
+    assert shown is not None and shown.answer == "本日お渡しできます"
+
+
+def keeps(m: Moves, s: float, *, subject: str = "再発行の日程", department: str | None = "11") -> None:
+    """The agent keeps an escalation about the call."""
+    m.tell(
+        i.TaskAsked(
+            at=m.d.at(s),
+            call=CallId("c1"),
+            subject=subject,
+            department=department,
+            agent=None,
+            due_at=None,
+            by="user:sup",
+        )
+    )
+
+
+@pytest.mark.parametrize("when", ["in the talk", "after the call"])
+def test_an_escalation_that_is_kept_about_a_call_is_a_task_and_the_call_was_not_completed_within_the_centre(
+    m: Moves, when: str
+) -> None:
+    if when == "in the talk":
+        keeps(m, 10)
+    m.d.hang_up(60, by=m.leg)
+    if when == "after the call":
+        keeps(m, 70)
+    task = m.d.floor.messages[CallId("c1")]
+    assert (task.state, task.department, task.caller) == (
+        MessageState.OPEN,
+        CITY.id,
+        m.d.floor.recent[CallId("c1")],
+    )
+    assert task.subject is not None and task.subject.text == "再発行の日程"
+    assert task.due_at == m.d.floor.centres[CentreId("demo")].calendar.after_open(task.left_at, MESSAGE_DUE_S)
+    record = m.d.books.records[CallId("c1")]
+    assert (record.outcome, record.task) == (Outcome.COMPLETED, True)
+    told = endings([record], figures([record], at=m.d.at(100), service_level_s=20))
+    assert (told.completion_ratio.part, told.completion_ratio.whole, told.messages) == (0, 1, 0)
+    m.tell(
+        i.MessageTakeAsked(at=m.d.at(80), call=CallId("c1"), agent=AgentId("1001"), by="user:sup"),
+        i.MessageCloseAsked(at=m.d.at(90), call=CallId("c1"), done=True, result="済", by="user:sup"),
+    )
+    assert m.d.floor.messages[CallId("c1")].state is MessageState.DONE
+
+
+@pytest.mark.parametrize("first", ["task", "message"])
+def test_of_a_task_that_is_kept_and_a_message_that_is_left_in_one_call_the_first_one_stays(
+    m: Moves, first: str
+) -> None:
+    far = m.ask(12)
+    m.answers(20, far)
+    m.passes_on(30)
+    m.city_puts_down(33, far)
+    m.back(33)
+    if first == "task":
+        keeps(m, 35)
+    m.tell(i.MessageTold(at=m.d.at(40), call=CallId("c1"), said=Said.BEGAN))
+    if first == "message":
+        keeps(m, 45)
+    m.tell(i.HangupRequested(at=m.d.at(50), channel=CALLER))
+    m.over(50)
+    kept = m.d.floor.messages[CallId("c1")]
+    assert (kept.subject is not None) is (first == "task")
+    assert len(m.d.told(f.TaskKept)) + len(m.d.told(f.MessageLeft)) == 1
+
+
+def test_an_escalation_needs_an_answered_call_of_the_last_day_without_a_task_a_subject_and_a_department_that_exists(
+    m: Moves,
+) -> None:
+    m.d.wait(5, "c2")
+    for subject, department in (("", "11"), ("あ" * 101, "11"), ("件", "99")):
+        keeps(m, 10, subject=subject, department=department)
+    m.tell(
+        i.TaskAsked(
+            at=m.d.at(11), call=CallId("c2"), subject="件", department=None, agent=None, due_at=None, by="x"
+        )
+    )
+    assert not m.d.floor.messages
+    keeps(m, 12)
+    keeps(m, 13)
+    assert len(m.d.told(f.TaskKept)) == 1
 
 
 @pytest.mark.parametrize("spoken", [True, False])
@@ -350,6 +616,9 @@ def test_what_nobody_watched_is_told_from_asterisks_own_books(m: Moves, spoken: 
     )
     m.d.snapshot(100, traces=(trace,), sides=(side,))
     ended = m.ended()
+    assert m.asked() == {AskEnd.PUT_THROUGH: 1}
+    [ask] = m.d.books.asks[CallId("c1")]
+    assert (ask.department, ask.side, ask.answer) == (CITY.id, "k1", 8_000_000 if spoken else 18_000_000)
     wanted = Outcome.TRANSFERRED_ATTENDED if spoken else Outcome.TRANSFERRED_BLIND
     assert (ended.outcome, ended.at, ended.reconstructed) == (wanted, m.d.at(90), True)
     assert m.d.books.records[CallId("c1")].department == CITY.id
@@ -407,11 +676,18 @@ def test_a_command_puts_through_to_who_is_consulted_or_unasked_where_the_centre_
     assert wanted() == [(far, None), (None, "11")]
 
 
+@pytest.mark.parametrize("rang", [False, True])
 @pytest.mark.parametrize("then", ["waits", "net", "answered", "ended"])
-def test_a_caller_who_came_back_from_a_department_while_nobody_watched_is_found(m: Moves, then: str) -> None:
+def test_a_caller_who_came_back_from_a_department_while_nobody_watched_is_found(
+    m: Moves, then: str, rang: bool
+) -> None:
     m.d.sign_in(5, 2)
-    m.answers(20, m.ask(12))
-    m.passes_on(30)
+    far = m.ask(12)
+    if rang:
+        m.lets_go(30)
+    else:
+        m.answers(20, far)
+        m.passes_on(30)
     m.tell(i.LinkDropped(at=m.d.at(40), node=NODE))
     again = then in ("answered", "ended")
 

@@ -145,6 +145,7 @@ def test_all_five_are_right_together_and_speak() -> None:
     assert [centre.id for centre in found.centres] == sorted(CENTRES)
     for centre in found.centres:
         assert {a.kind for a in centre.announcements} >= {"closed", "emergency", "greeting"}
+        assert any(agent.emergency for agent in centre.agents), "somebody may close it by key"
 
 
 @pytest.mark.parametrize("name", CENTRES)

@@ -23,8 +23,11 @@ from callcore.domain.centre import (
     Overflow,
     Phone,
     Queue,
+    RecordAfter,
+    Retention,
     Rung,
     StaffingLevel,
+    Transfers,
     Unwelcome,
 )
 from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
@@ -218,6 +221,17 @@ EDITS: dict[str, tuple[Edit, str]] = {
         f"oita 案内 on_hold ja: audio – → {'0' * 16}",
     ),
     "phrase_every_s": (centre(hold=Hold(phrase_every_s=45)), "oita 保留: phrase_every_s 30 → 45"),
+    "a consult's recording": (
+        centre(transfers=Transfers(record_consult=False)),
+        "oita 取り次ぎ: record_consult true → false",
+    ),
+    "the recording after a transfer": (
+        centre(transfers=Transfers(record_after=RecordAfter.AGENT)),
+        "oita 取り次ぎ: record_after end → agent [すぐに]",
+    ),
+    "blind transfers": (centre(transfers=Transfers(blind=True)), "oita 取り次ぎ: blind false → true"),
+    "back_s": (centre(transfers=Transfers(back_s=9)), "oita 取り次ぎ: back_s 5 → 9"),
+    "months": (centre(retention=Retention(call=12)), "oita 保存期間: call_months 6 → 12 [すぐに]"),
     "warn_after_s": (centre(hold=Hold(warn_after_s=0)), "oita 保留: warn_after_s 60 → 0"),
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from callcore.centres import CentreFileErrors, load, read
 from callcore.centres.diagram import drawn
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.centre import Unwelcome
+from callcore.domain.centre import Configuration, Unwelcome
 from callcore.domain.ids import CallId, ChannelId, Instant
 from callcore.domain.stages import Choice, Outcome
 from callcore.pbx.render import render
@@ -195,12 +197,16 @@ def test_the_carriers_way_of_sending_keys_is_the_trunks_only(mode: str) -> None:
     assert pjsip.count("dtmf_mode = ") == 2
 
 
+@cache
+def shipped() -> Configuration:
+    return read(PROJECT / "centres")
+
+
 @pytest.mark.parametrize("seed", range(300))
 def test_random_keys_always_come_to_an_end(seed: int) -> None:
     """The rendered menus, walked as the dialplan walks them: every way ends within the bound of all questions."""
     chance = random.Random(seed)
-    found = read(PROJECT / "centres")
-    site = chance.choice(found.centres)
+    site = chance.choice(shipped().centres)
     menus = {menu.id: menu for menu in site.menus}
     starts = [
         *((number.menu, "agent") for number in site.numbers),
@@ -412,3 +418,18 @@ def test_a_phrase_for_who_waits_that_is_too_long_is_refused(tmp_path: Path) -> N
     assert len(said) == 4 and "the phrase closed (ja) for who waits is" in said[0]
     (tmp_path / "oita.toml").write_text(OITA, "utf-8")
     assert load(tmp_path, sounds).centres[0].queues[0].comfort is not None
+    (sounds / "ko").unlink()
+    shutil.copytree(PROJECT / "ivr_prompts" / "ko", sounds / "ko")
+    manifest = sounds / "ko" / "spoken" / "manifest.json"
+    text, made = manifest.read_text("utf-8"), shelf.made_of(sounds, "ko/spoken/place-3")
+    assert made is not None
+    lines = [
+        line.replace(f'"duration_s": {made.duration_s}', '"duration_s": 10.7')
+        if '"place-3"' in line
+        else line
+        for line in text.splitlines()
+    ]
+    manifest.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(CentreFileErrors) as raised:
+        load(tmp_path, sounds)
+    assert "the phrase place-3 (ko) for who waits is 10.7 s long" in raised.value.texts("en")[0]

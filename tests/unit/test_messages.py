@@ -16,11 +16,11 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Messages, Outgoing
 from callcore.domain.hours import Calendar, Window
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import endings
 from callcore.domain.message import MessageState
-from callcore.domain.stages import Choice, Outcome, Party, Said
-from callcore.recordings import voice_s
+from callcore.domain.stages import Choice, Outcome, Party, Said, Stage
+from callcore.recordings import voices
 from callcore.runtime.messagedesk import dialled, line, row, visible
 from tests.support.floors import NODE, NUMBER, Desk, centre, configuration
 
@@ -192,6 +192,36 @@ def test_who_said_nothing_goes_on_to_an_agent() -> None:
     assert len(made.told(f.OfferMade)) == 1
     assert not made.floor.messages
     assert gone(made, 30) is Outcome.ABANDONED
+
+
+def test_who_spoke_after_the_tone_and_then_unseen_had_an_agent_leaves_no_message() -> None:
+    made = desk()
+    made.sign_in(1, 1)
+    comes(made, 10)
+    says(made, 15, "m", Said.BEGAN)
+    made.tell(i.LinkDropped(at=made.at(16), node=NODE))
+    both = [
+        i.ChannelSeen(
+            id=ChannelId(name),
+            name=f"PJSIP/x-{name}",
+            context="callcore-net",
+            application="Dial",
+            bridge="b",
+            call=CallId("m"),
+            offer=None,
+            phone=phone,
+            number=None,
+            caller=None,
+            created=made.at(10),
+            entered=None,
+        )
+        for name, phone in (("m", None), ("leg", PhoneId("demo-p1")))
+    ]
+    made.snapshot(30, *both)
+    assert made.floor.calls[CallId("m")].stage is Stage.TALKING
+    gone(made, 40)
+    assert not made.told(f.MessageLeft) and not made.floor.messages
+    assert [fact.outcome for fact in made.told(f.CallEnded)] == [Outcome.COMPLETED]
 
 
 def test_what_is_told_twice_or_of_nobody_changes_nothing() -> None:
@@ -385,10 +415,10 @@ def test_what_is_louder_than_silence_is_measured(tmp_path: Path) -> None:
             file.setsampwidth(2)
             file.setframerate(8000)
             file.writeframes(struct.pack("<12000h", *([0] * 4000 + [loud, -loud] * 2000 + [0] * 4000)))
-        assert voice_s(path) == expected
-    assert voice_s(tmp_path / "nothing.wav") == 0.0
+        assert voices(lambda: path.open("rb")).voice_s == (expected,)
+    assert voices((tmp_path / "nothing.wav").open).voice_s == ()
     path.write_bytes(b"RIFF")
-    assert voice_s(path) == 0.0
+    assert voices(lambda: path.open("rb")).voice_s == ()
 
 
 def test_the_shipped_centre_takes_messages_out_of_hours() -> None:

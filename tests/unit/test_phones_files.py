@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from callcore.domain.centre import Configuration, Phone
+from callcore.domain.centre import Configuration, Phone, Transfers
 from callcore.domain.ids import Instant, PhoneId
 from callcore.domain.lamps import EMERGENCY, HELP, PHONE_LAMPS
 from callcore.installation import without_certificate
 from callcore.phonefiles import TokenFile
 from callcore.phones import MAKERS
-from callcore.phones.keys import CENTRE, CODES, HOLD, TALK
+from callcore.phones.keys import CENTRE, CODES, ESCALATION, HOLD, TALK, keys_for
 from callcore.phones.maker import Unprintable
 from callcore.phones.provision import Named, changed, made, phones
 from callcore.phones.serving import FIRST_VALID_S, Refusal, Request, digest
@@ -54,12 +54,65 @@ def test_a_simulated_phone_has_no_file() -> None:
 
 def test_the_keys_dial_codes_that_the_dialplan_has() -> None:
     dialplan = (Path(__file__).parents[2] / "dialplans" / "callcore.conf").read_text(encoding="utf-8")
-    for code in CODES:
+    for code in (*CODES, ESCALATION):
         assert re.search(rf"(?m)^exten => {re.escape(code.code)},1,", dialplan), code
     assert {code.code.removeprefix("*") for code in TALK} == set(TALK_CODES.values())
     own = {code.code for code in (*CODES, *TALK, *CENTRE, HOLD) if code.lamp}
     assert own <= {*PHONE_LAMPS, HELP, EMERGENCY}, "a lamp hangs on a hint of that name"
-    assert all(code.short.isascii() and len(code.short) <= 9 for code in (*CODES, *TALK, *CENTRE, HOLD))
+    assert all(
+        code.short.isascii() and len(code.short) <= 9 for code in (*CODES, *TALK, *CENTRE, HOLD, ESCALATION)
+    )
+
+
+ESCALATES = {
+    (
+        "yealink",
+        "SIP-T46U",
+    ): r"linekey\.(\d+)\.type = 13\n.*\n.*\.value = \*36\nlinekey\.\1\.label = 二次対応\n",
+    ("panasonic", "KX-HDV230"): (
+        r'_ACT(\d+)="X_PANASONIC_IPTEL_ONETOUCH"\r\nFLEX_BUTTON_FACILITY_ARG\1="\*36"\r\n'
+        r'FLEX_BUTTON_QUICK_DIAL\1="\*36"\r\nFLEX_BUTTON_LABEL\1="二次対応"\r\n'
+    ),
+    ("generic", "DT900"): r"<tr><th>二次対応 / Escalate<td>\*36\n",
+}
+
+
+@pytest.mark.parametrize(("maker", "model"), ESCALATES)
+def test_one_key_asks_the_first_free_supervisor_where_the_centre_has_supervisors(
+    maker: str, model: str
+) -> None:
+    oita, without = centre_of(desk(maker, model, 1, user_agent="NEC"), desk("yealink", "SIP-T46U", 2))
+    within = Configuration("test", (replace(oita, transfers=Transfers(supervisors=(PhoneId("oita-p2"),))),))
+
+    def text(configuration: Configuration) -> str:
+        body = made(phones(configuration)[0], SECRET, REACH, NOW)
+        assert body is not None
+        return body.decode()
+
+    assert len(re.findall(ESCALATES[maker, model], text(within))) == 1
+    assert "*36" not in text(without), "it would ring nobody"
+    assert changed(without, within) == ["oita-p1", "oita-p2"], (
+        "callcore says whose files are to be fetched anew"
+    )
+
+
+def test_the_key_for_a_supervisor_is_named_in_the_centres_first_language_and_pushes_out_nothing_before_it() -> (
+    None
+):
+    line = desk("yealink", "SIP-T46U")
+    oita, _ = centre_of(line)
+    within = replace(oita, transfers=Transfers(supervisors=(line.id,)))
+    model = MAKERS["yealink"].models["SIP-T46U"]
+    for language, label in (("ja", "二次対応"), ("en", "Escalate")):
+        before, after = (keys_for(centre, line, model, language) for centre in (oita, within))
+        [at] = [n for n, key in enumerate(after) if key.code == "*36"]
+        assert (after[at].label, after[at].short, after[at].lamp, after[at].digits) == (
+            label,
+            "ESCAL",
+            False,
+            False,
+        )
+        assert after[:at] == before[:at] and before[at - 1].code == "hold"
 
 
 def test_no_phone_rings_without_being_held_against_the_inventory() -> None:

@@ -65,6 +65,8 @@ READINGS = {
     "ja/closed_day": "ホンジツワ、リンジノオヤスミヲイタダイテオリマス。",
     "ja/closed_changed": "ホンジツワ、ウケツケジカンヲヘンコーシテオリマス。",
     "oita/ja/overflow_menu": OVERFLOW_MENU,
+    "oita/ja/put_through": "オーイタシマイナンバーカードコールセンターカラ、",
+    "oita/ja/subject_card": "ケンメー、マイナンバーカードノオトイアワセデス。",
     "oita/ja/city": (
         "マイナンバーカードノオトイアワセワ、コノママオマチクダサイ。"
         "シヤクショノダイヒョーワナナヲ、ツルサキシショワハチヲ、ワサダシショワキューヲオシテクダサイ。"
@@ -223,6 +225,7 @@ READINGS = {
     "common/ja/department-substitute": "コノブショワ、ウケツケジカンガイデス。カワリノブショニオツナギシマス。",
     "common/ja/department-busy": "ブショワハナシチューデス。",
     "common/ja/department-no-answer": "ブショガオートーシマセン。",
+    "common/ja/no-supervisor": "セキニンシャワ、ダレモデラレマセン。",
     "common/ja/emergency-elsewhere": (
         "コノデンワキデワ、キンキューノツーホーガデキマセン。ケータイデンワナド、ホカノデンワカラ、スグニオカケクダサイ。"
     ),
@@ -373,7 +376,8 @@ def test_every_language_of_every_shipped_centre_can_be_heard_and_a_substitute_is
         assert menus == asked | {"overflow_menu"} | ({"city"} if centre.id == "oita" else set())
         kinds |= menus | COMFORTS[centre.id] | ({"outsider"} if centre.only_from else set())
         told = {(a.kind, a.language) for a in centre.announcements if a.audio}
-        assert told == {(kind, language) for kind in kinds for language in centre.languages}
+        to_departments = {("put_through", "ja"), ("subject_card", "ja")} if centre.id == "oita" else set()
+        assert told == {(kind, language) for kind in kinds for language in centre.languages} | to_departments
         assert centre.phrases == ((("tl", "en"),) if centre.id == "sogo" else ())
 
 

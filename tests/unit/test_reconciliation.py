@@ -71,6 +71,11 @@ def unfiled(books: Books, call: str, seconds: float) -> None:
     books.record(call, seconds)
 
 
+def found(books: Books, finding: str) -> None:
+    """What was found of a recording at its call's end."""
+    books.put("journal", "RecordingFiled ", f"RecordingFiled findings={finding} ", HELD)
+
+
 def cut(books: Books, call: str) -> None:
     path = books.recordings / f"{call}.wav"
     os.truncate(path, path.stat().st_size // 2)
@@ -181,6 +186,15 @@ FAULTS: list[tuple[str, Callable[[Books], object], set[tuple[str, str, str]]]] =
     ("no sound", lambda b: unfiled(b, HELD, 0), {(HELD, "recording_empty", "recording")}),
     ("half the talk", lambda b: unfiled(b, HELD, 1.5), {(HELD, "recording_short", "recording")}),
     ("more than the talk", lambda b: unfiled(b, HELD, 6.5), {(HELD, "recording_long", "recording")}),
+    ("short by more than a second", lambda b: found(b, "short"), {(HELD, "recording_short", "recording")}),
+    ("nobody heard", lambda b: found(b, "silent"), {(HELD, "recording_silent", "recording")}),
+    ("caller not heard", lambda b: found(b, "silent_caller"), {(HELD, "recording_one_sided", "recording")}),
+    ("agent not heard", lambda b: found(b, "silent_agent"), {(HELD, "recording_one_sided", "recording")}),
+    (
+        "clipped, and nothing sent for a time",
+        lambda b: found(b, "clipped,no_media"),
+        {(HELD, "recording_clipped", "recording"), (HELD, "recording_no_media", "recording")},
+    ),
     (
         "talk with nobody",
         lambda b: b.record(RANG, 30),
@@ -234,6 +248,78 @@ def test_an_operator_reads_both_values_by_the_centres_clock(books: Books) -> Non
         f"{RANG}  終了時刻が違う: ジャーナル 2026-11-21T06:54:34.323+09:00・CDR 2026-11-21T06:54:37.322+09:00 / "
         "end differs: journal 2026-11-21T06:54:34.323+09:00, CDR 2026-11-21T06:54:37.322+09:00"
     )
+
+
+def put_through(books: Books, *stopped: str) -> None:
+    """The agent left the caller with a department 3 s before the end."""
+    at = 1795213048061774
+    books.drop("journal", HELD, "CallHeld")
+    books.drop("journal", HELD, "CallResumed")
+    books.drop("journal", HELD, "RecordingFiled")
+    over = f"{at} {HELD} TalkEnded agent=1001\n{at} {HELD} CallTransferred agent=1001\n"
+    books.put("journal", f"1795213051061774 {HELD} TalkEnded agent=1001\n", over + "".join(stopped))
+
+
+def test_of_who_was_put_through_to_a_ringing_department_and_put_down_cel_tells_the_end(books: Books) -> None:
+    """As Asterisk writes it: the caller's last row ends when the agent leaves."""
+    books.put("journal", "CallEnded outcome=completed", "CallEnded outcome=lost_on_hold", HELD)
+    books.shift("journal", 0, 3, HELD, "CallEnded")
+    assert (HELD, "end_time", "cdr") not in books.faults()
+    assert (HELD, "end_time", "cel") in books.faults()
+    books.shift("journal", 0, -6, HELD, "CallEnded")
+    assert (HELD, "end_time", "cdr") in books.faults(), "a row that goes on beyond the call's end is wrong"
+
+
+@pytest.mark.parametrize(
+    ("stopped", "seconds", "wanted"),
+    [
+        (False, 4.06, set()),
+        (False, 1.06, {Kind.RECORDING_SHORT}),
+        (True, 1.06, set()),
+        (True, 4.06, {Kind.RECORDING_LONG}),
+    ],
+)
+def test_a_recording_holds_the_department_or_not_as_the_rule_says_and_the_other_is_a_difference(
+    books: Books, stopped: bool, seconds: float, wanted: set[Kind]
+) -> None:
+    put_through(books, *([f"1795213048061774 {HELD} RecordingStopped\n"] if stopped else []))
+    books.record(HELD, seconds)
+    assert {d.kind for d in books.compare().differences if d.source is Source.RECORDING} == wanted
+
+
+@pytest.mark.parametrize(
+    ("gap", "seconds", "wanted"),
+    [
+        (False, 4.06, set()),
+        (False, 1.06, {Kind.RECORDING_SHORT}),
+        (True, 1.06, set()),
+        (True, 4.06, {Kind.RECORDING_LONG}),
+    ],
+)
+def test_a_pause_is_in_the_recording_or_not_as_the_rule_says_and_the_other_is_a_difference(
+    books: Books, gap: bool, seconds: float, wanted: set[Kind]
+) -> None:
+    """Paused for 3 s, by the last of its agent's talk; that it went on is told a little later."""
+    books.drop("journal", HELD, "RecordingFiled")
+    over = f"1795213051061774 {HELD} TalkEnded agent=1001\n"
+    paused = f"1795213048061774 {HELD} RecordingPaused agent=1001{' gap=yes' if gap else ''}\n"
+    books.put("journal", over, f"{paused}{over}1795213051091774 {HELD} RecordingResumed\n")
+    books.record(HELD, seconds)
+    assert {d.kind for d in books.compare().differences if d.source is Source.RECORDING} == wanted
+
+
+def test_a_recording_of_a_consult_that_was_none_is_a_difference(books: Books) -> None:
+    side = "test1-1795213045.9"
+    put_through(books)
+    books.record(HELD, 4.06)
+    books.put("journal", "CallTransferred agent=1001", f"CallTransferred agent=1001 side={side}")
+    books.journal += f"1795213045000000 {side} SideCallBegan\n"
+    books.record(side, 0.0)
+    assert not [d for d in books.compare().differences if d.source is Source.RECORDING]
+    books.record(side, 3.0)
+    assert {(d.call, d.kind) for d in books.compare().differences if d.source is Source.RECORDING} == {
+        (side, Kind.RECORDING_UNANSWERED)
+    }
 
 
 # -- what is explained ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from callcore.domain import inputs as i
-from callcore.domain.board import today
+from callcore.domain.board import half_hours, today
 from callcore.domain.centre import Cause, Overflow
 from callcore.domain.hours import Calendar
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, PhoneId, QueueId
@@ -22,9 +22,9 @@ from callcore.domain.shifts import Doing
 from callcore.domain.stages import Outcome, Treatment
 from callcore.domain.visits import VisitEnd
 from callcore.reports import day_report, month_report
-from callcore.reports.report import half_hours, month_of
+from callcore.reports.report import month_of
 from callcore.reports.screen import clock, percent, report_tables
-from callcore.reports.sheet import csv_of, defused, queues_csv_of
+from callcore.reports.sheet import csv_of, defused, departments_csv_of, queues_csv_of
 from callcore.settings import PROJECT
 from tests.support.floors import MONDAY_NOON, centre, configuration
 from tests.support.tapes import Taped, a_month
@@ -233,7 +233,11 @@ def test_a_reader_of_a_report_finds_every_column_and_its_formula_in_the_document
     made = day_report(a_month(30, days=1), DEMO, None)
     names = {
         name.split(" ")[-1]
-        for text in (csv_of(made, half_hours=False), queues_csv_of(made))
+        for text in (
+            csv_of(made, half_hours=False),
+            queues_csv_of(made),
+            departments_csv_of(made, half_hours=False),
+        )
         for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     }
     ratios = {name for name in names if f"{name}_part" in names}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import timedelta
+
+from pydantic import BaseModel
 
 from callcore.domain import inputs as i
 from callcore.domain.board import AgentWord, today, todays_figures, waiting_callers
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant
 from callcore.domain.measures import Ratio
-from callcore.domain.stages import Device, OfferStage
+from callcore.domain.stages import Device, OfferStage, TalkKey
 from callcore.runtime.ports import Seq, View
+from callcore.web import examples, show, texts
 from callcore.web import models as m
-from callcore.web import show, texts
 from tests.support.floors import Desk, centre, configuration, failed
 
 DEMO = CentreId("demo")
@@ -150,6 +153,17 @@ def test_each_state_of_an_agent_has_its_word() -> None:
     assert (counted[AgentWord.ACW], counted[AgentWord.SIGNED_OUT]) == (1, 2)
 
 
+def test_after_a_relay_call_the_board_shows_no_end_of_the_after_call_work() -> None:
+    desk = Desk().begin()
+    desk.sign_in(1, 1)
+    desk.wait(5, "c1")
+    leg = desk.pick_up(6, "c1")
+    desk.tell(i.TalkKeyed(at=desk.at(10), key=TalkKey.RELAY, leg=leg, channel="x"))
+    desk.hang_up(60, "c1")
+    shown = next(a for a in seen(desk).agents if a.agent == "1001")
+    assert (shown.state, shown.until) == (AgentWord.ACW, None)
+
+
 def test_a_phone_is_busy_since_asterisk_says_so() -> None:
     desk = Desk().begin()
     desk.sign_in(1, 1)
@@ -189,11 +203,19 @@ def test_several_centres_never_see_each_others_callers() -> None:
     ]
 
 
-def test_the_documented_examples_are_what_the_models_accept() -> None:
-    live = m.Live.model_validate(m.EXAMPLE)
-    assert live.model_dump(mode="json") == m.EXAMPLE
-    call = m.CallOut.model_validate(m.CALL_EXAMPLE)
-    assert call.model_dump(mode="json") == m.CALL_EXAMPLE
+def test_the_documented_examples_are_what_the_server_takes_and_word_for_word_what_it_would_write() -> None:
+    models = {model.__name__: model for model in _models(BaseModel)}
+    for name, example in examples.BY_SCHEMA.items():
+        made = models[name].model_validate(example)
+        if not name.endswith("In"):
+            assert made.model_dump(mode="json") == example, name
+
+
+def _models(of: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in of.__subclasses__():
+        if model.__module__.startswith("callcore.web."):
+            yield model
+        yield from _models(model)
 
 
 def test_every_text_is_there_in_both_languages_with_the_same_blanks() -> None:

@@ -22,6 +22,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import pyotp
@@ -68,7 +69,6 @@ SESSIONS_MOST = 20
 ISSUER = "callcore"
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash(secrets.token_hex(16))
 """What is compared with where there is no password: it costs the same time."""
 
 
@@ -636,8 +636,10 @@ def _centres(role: Role, centres: Collection[str]) -> tuple[str, ...]:
 
 
 def _agent(role: Role, agent: str | None) -> str | None:
-    if role is not Role.OPERATOR:
+    if role is Role.VIEWER:
         return None
+    if role is not Role.OPERATOR:
+        return agent or None
     if not agent:
         raise AccountError("オペレーター番号を指定してください。", "Give the agent's number.")
     return agent
@@ -682,8 +684,13 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@cache
+def _nobody() -> str:
+    return _hasher.hash(secrets.token_hex(16))
+
+
 def _verified(stored: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(stored or _NOBODY, password) and stored is not None
+        return _hasher.verify(stored or _nobody(), password) and stored is not None
     except (VerificationError, InvalidHashError):
         return False

@@ -22,6 +22,11 @@ The reaches of the roles, read across:
     act on agents      own        centres     –              all         pause, ready, sign out
     emergency          –          centres     –              all
     block callers      –          centres     –              all         the list of unwelcome callers
+    watch              –          centres     –              all         listen to talks, whisper, barge in, take over
+    supervise          –          centres     –              all         move callers, skills, help, thresholds, marks
+    listen             –          centres     –              all         to recordings
+    download           –          centres     –              all         recordings
+    erase              –          –           –              all         and order to keep longer
     audit trail        –          centres     –              all
     configuration      –          –           –              all
     operation          –          –           –              all         metrics, readiness in detail
@@ -53,6 +58,17 @@ class Right(Enum):
     EMERGENCY = "emergency"
     BLOCK_CALLERS = "block_callers"
     """Put callers on a centre's list of unwelcome ones, and take them off."""
+    WATCH = "watch"
+    """Be at an agent's talk, by the own desk phone: listen, whisper, barge in, take over."""
+    SUPERVISE = "supervise"
+    """Move waiting callers, set agents' skills, answer those who ask for help, set the board's thresholds; mark
+    recordings."""
+    LISTEN = "listen"
+    """To recordings, with a stated purpose. What is known of them goes with single calls."""
+    DOWNLOAD = "download"
+    """Recordings, with a stated purpose."""
+    ERASE = "erase"
+    """What is kept of calls; and order that it is kept longer."""
     READ_TRAIL = "read_trail"
     CONFIGURE = "configure"
     READ_OPERATION = "read_operation"
@@ -103,6 +119,10 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
         Right.ACT_AGENTS: _CENTRES,
         Right.EMERGENCY: _CENTRES,
         Right.BLOCK_CALLERS: _CENTRES,
+        Right.WATCH: _CENTRES,
+        Right.SUPERVISE: _CENTRES,
+        Right.LISTEN: _CENTRES,
+        Right.DOWNLOAD: _CENTRES,
         Right.READ_TRAIL: _CENTRES,
     },
     Role.VIEWER: {
@@ -121,6 +141,11 @@ ROLES: Final[Mapping[Role, Mapping[Right, Reach]]] = {
         Right.ACT_AGENTS: _ALL,
         Right.EMERGENCY: _ALL,
         Right.BLOCK_CALLERS: _ALL,
+        Right.WATCH: _ALL,
+        Right.SUPERVISE: _ALL,
+        Right.LISTEN: _ALL,
+        Right.DOWNLOAD: _ALL,
+        Right.ERASE: _ALL,
         Right.READ_TRAIL: _ALL,
         Right.CONFIGURE: _ALL,
         Right.READ_OPERATION: _ALL,
@@ -142,6 +167,7 @@ SCOPES: Final[Mapping[Scope, Mapping[Right, Reach]]] = {
         Right.ACT_AGENTS: _CENTRES,
         Right.EMERGENCY: _CENTRES,
         Right.BLOCK_CALLERS: _CENTRES,
+        Right.SUPERVISE: _CENTRES,
     },
 }
 """What one scope gives. Figures of operation name no centre's callers, and reach over all of them."""
@@ -151,7 +177,11 @@ SYSTEM: Final[Mapping[Right, Reach]] = {
 }
 """The account that runs `callcore` on this machine."""
 
-SIDECAR: Final[Mapping[Right, Reach]] = {Right.SERVICE: _ALL, Right.READ_OPERATION: _ALL}
+SIDECAR: Final[Mapping[Right, Reach]] = {
+    Right.SERVICE: _ALL,
+    Right.READ_OPERATION: _ALL,
+    Right.ERASE: _ALL,
+}
 
 E = TypeVar("E", bound=Callable[..., Any])
 

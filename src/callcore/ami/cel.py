@@ -1,7 +1,7 @@
 """Asterisk's own CEL file, read for what happened while nobody watched.
 
 One line per channel event, as rendered in `cel_custom.conf`. What stands here was written by Asterisk whether
-callcore lived or not; what does not stand here (hold, after-call work, keys) stays unknown.
+callcore lived or not; what does not stand here (hold, but for how a talk ended, after-call work, keys) stays unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from callcore.ami.translate import OVERFLOWS, SAID, caller_number, menu_keyed, s
 from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, DepartmentId, Instant, PhoneId
-from callcore.domain.inputs import CallTraced, MenuKeyed, MessageTold, SideTraced, TalkTraced
+from callcore.domain.inputs import (
+    CallTraced,
+    MenuKeyed,
+    MessageTold,
+    MovedTraced,
+    SideTraced,
+    TalkTraced,
+    TransferTold,
+)
 from callcore.domain.stages import Choice, Outcome, Party, SideKind, SideOutcome
 from callcore.runtime import dialplan
 
@@ -87,6 +95,19 @@ def parse(lines: Iterable[str]) -> Iterator[Line]:
 
 
 @dataclass(slots=True)
+class _Move:
+    since: Instant
+    bridge: str
+    sent_to: DepartmentId | None
+    channel: ChannelId | None = None
+    ended: Instant | None = None
+
+    def over(self, at: Instant) -> MovedTraced:
+        """It was over at `at` at the latest."""
+        return MovedTraced(self.since, self.ended or at, self.channel, self.sent_to)
+
+
+@dataclass(slots=True)
 class _Trace:
     arrival: Line
     open: bool | None = None
@@ -101,9 +122,11 @@ class _Trace:
     talk_since: Instant | None = None
     talk_ended: Instant | None = None
     back: Instant | None = None
+    returned: MovedTraced | None = None
     ended: Instant | None = None
     first_out: str | None = None
     put_down: ChannelId | None = None
+    put_down_held: bool | None = None
     hung_up_by: Party = Party.UNKNOWN
     apology: Instant | None = None
     overflow: tuple[Instant, Outcome] | None = None
@@ -115,11 +138,14 @@ class _Trace:
     """To an outside number, chosen in a menu: no agent is in that bridge."""
     blocked: bool = False
     insisted: Instant | None = None
-    moved: Instant | None = None
-    moved_to: ChannelId | None = None
-    moved_bridge: str = ""
-    moved_ended: Instant | None = None
+    moves: list[_Move] = field(default_factory=list)
+    """To whom the caller was put through after the last talk, and has not come back from."""
+    passed: tuple[MovedTraced, ...] = ()
+    """Before `returned`."""
     sent_to: DepartmentId | None = None
+    """Rung for the caller unasked, and nobody has answered yet."""
+    shut: tuple[TransferTold, ...] = ()
+    """As in `CallTraced`."""
     last: Instant = Instant(0)
 
 
@@ -235,6 +261,10 @@ def _fold(trace: _Trace, line: Line) -> None:
             trace.blocked = line.user == "callcore-blocked"
         case "USER_DEFINED" if mine and line.user == "callcore-transfer":
             trace.sent_to = DepartmentId(_extra(line, "extra"))
+        case "USER_DEFINED" if mine and line.user == "callcore-transfer-closed":
+            to = DepartmentId(_extra(line, "extra"))
+            told = TransferTold(at=line.at, call=CallId(line.unique), department=to, closed=True)
+            trace.shut = (*trace.shut, told)
         case "USER_DEFINED" if mine and line.user == "callcore-insisted":
             trace.insisted = line.at
         case "USER_DEFINED" if mine and line.user in ("callcore-held", "callcore-net"):
@@ -245,7 +275,13 @@ def _fold(trace: _Trace, line: Line) -> None:
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
-                trace.moved = trace.moved_to = trace.moved_ended = trace.sent_to = None
+                if trace.moves:
+                    *passed, trace.returned = [move.over(line.at) for move in trace.moves]
+                    trace.passed = tuple(passed)
+                trace.moves, trace.sent_to = [], None
+        case "USER_DEFINED" if line.user == "callcore-put-down" and not mine:
+            if trace.phone is not None and dialplan.phone_of(line.channel) == trace.phone:
+                trace.put_down_held = _extra(line, "extra") == "held"
         case "USER_DEFINED" if mine and line.user == "callcore-apology":
             trace.apology = line.at
         case "USER_DEFINED" if mine and line.user == "callcore-overflow":
@@ -272,8 +308,8 @@ def _fold(trace: _Trace, line: Line) -> None:
             if trace.answered is not None and trace.first_out is None:
                 trace.first_out = line.unique
                 trace.talk_ended = line.at
-            elif trace.moved is not None and _extra(line, "bridge_id") == trace.moved_bridge:
-                trace.moved_ended = trace.moved_ended or line.at
+            elif trace.moves and _extra(line, "bridge_id") == trace.moves[-1].bridge:
+                trace.moves[-1].ended = trace.moves[-1].ended or line.at
             trace.inside.pop(line.unique, None)
         case "HANGUP" if not mine and trace.talk_ended is not None and _put_down(trace, line):
             trace.put_down = ChannelId(line.unique)
@@ -291,18 +327,34 @@ def _answered(trace: _Trace, line: Line) -> None:
     if trace.talk_ended is not None and all(dialplan.phone_of(at[1]) is None for _, at in others):
         # With nobody of ours: put through. A department that an agent had asked came into that bridge under the name of
         # the agent's call, so it may not be seen here.
-        trace.moved = trace.moved or line.at
-        trace.moved_bridge = own[0]
-        trace.moved_to = ChannelId(others[0][0]) if others else trace.moved_to
+        if not trace.moves or trace.moves[-1].bridge != own[0]:
+            if trace.moves:
+                trace.moves[-1].ended = trace.moves[-1].ended or line.at
+            trace.moves.append(_Move(line.at, own[0], trace.sent_to))
+            trace.sent_to = None
+        if others:
+            trace.moves[-1].channel = ChannelId(others[0][0])
         return
     for _, (_, channel) in others:
         trace.answered = trace.answered or line.at
         if trace.talk_since is not None and trace.talk_ended is not None:
-            trace.earlier.append(TalkTraced(trace.phone, trace.talk_since, trace.talk_ended, trace.back))
+            trace.earlier.append(
+                TalkTraced(
+                    trace.phone,
+                    trace.talk_since,
+                    trace.talk_ended,
+                    trace.back,
+                    trace.returned,
+                    trace.passed,
+                    trace.shut,
+                )
+            )
         if trace.talk_since is None or trace.talk_ended is not None:
             trace.talk_since = line.at
         trace.phone = dialplan.phone_of(channel)
-        trace.first_out = trace.talk_ended = trace.back = trace.put_down = None
+        trace.first_out = trace.talk_ended = trace.back = trace.returned = trace.put_down = None
+        trace.put_down_held = None
+        trace.passed = trace.shut = ()
 
 
 def _extra(line: Line, key: str) -> str:
@@ -328,13 +380,14 @@ def _who(trace: _Trace, line: Line) -> Party:
         return Party.CALLER
     if dialplan.phone_of(source) is not None:
         return Party.AGENT
-    if trace.moved is not None and source.startswith("PJSIP/"):
+    if trace.moves and source.startswith("PJSIP/"):
         return Party.CALLED
     return Party.SYSTEM if source.startswith("dialplan/") else Party.UNKNOWN
 
 
 def _traced(call: CallId, trace: _Trace) -> CallTraced:
     arrival = trace.arrival
+    moved = trace.moves[-1] if trace.moves else None
     return CallTraced(
         call=call,
         number=arrival.exten,
@@ -352,7 +405,9 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         talk_since=trace.talk_since,
         earlier=tuple(trace.earlier),
         back=trace.back,
+        returned=trace.returned,
         put_down=trace.put_down,
+        put_down_held=trace.put_down_held,
         apology=trace.apology,
         overflow=trace.overflow,
         emergency=trace.emergency,
@@ -362,9 +417,11 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         callback=trace.callback,
         blocked=trace.blocked,
         insisted=trace.insisted,
-        moved=trace.moved,
-        moved_to=trace.moved_to,
-        moved_ended=trace.moved_ended,
-        sent_to=trace.sent_to,
+        passed=(*trace.passed, *(move.over(trace.last) for move in trace.moves[:-1])),
+        moved=None if moved is None else moved.since,
+        moved_to=None if moved is None else moved.channel,
+        moved_ended=None if moved is None else moved.ended,
+        sent_to=trace.sent_to if moved is None else moved.sent_to,
+        shut=trace.shut,
         last=trace.last,
     )

@@ -111,7 +111,7 @@ class Lamps:
                 yield dialplan.lamp("queue", queue), lamp
             for centre, lamp in lamps.of_help(floor):
                 yield dialplan.lamp(lamps.HELP, centre), lamp
-        if before is None or turned or floor.sides is not before.sides:
+        if before is None or turned or floor.sides is not before.sides or floor.calls is not before.calls:
             for department, lamp in directory.lamps(self._open, directory.busy(floor)):
                 yield dialplan.lamp(dialplan.DEPARTMENT, department), lamp
         if (

@@ -126,6 +126,8 @@ class PhoneGuard:
         """端末ポリシー違反 since the start, by reason."""
         self.refused: Counter[str] = Counter({"account": 0, "password": 0, "number": 0})
         """SIP requests that were turned away at the door since the start; `number`: the carrier's, for none of ours."""
+        self._trunk: bool | None = None
+        """Whether the carrier of calls to the outside answered at the last look; None: not known, or there is none."""
         self._inventory(configuration)
 
     def _inventory(self, configuration: Configuration) -> None:
@@ -244,6 +246,9 @@ class PhoneGuard:
 
     # -- asking -----------------------------------------------------------------------------------------------
 
+    def gauges(self) -> dict[str, float]:
+        return {} if self._trunk is None else {"engine_trunk_reachable": float(self._trunk)}
+
     def listed(self, rows: Iterable[Event], *, first: bool) -> None:
         """All contacts, as one look found them. With a link's first one the verdicts fall at once, so that the devices
         which follow it are told rightly; later ones only show whom to ask."""
@@ -267,6 +272,16 @@ class PhoneGuard:
             elif contacts:
                 self._seen[name] = replace(self._seen[name], seen_at=self._now())
         self._aside(self._lamps())
+        self._aside(self._ask_trunk())
+
+    async def _ask_trunk(self) -> None:
+        """Its contact is the configuration's, and stands in no list of Asterisk's."""
+        try:
+            found = await self._contacts(dialplan.TRUNK)
+        except AmiError as error:
+            log.debug("the carrier could not be asked for", why=str(error))
+            found = []
+        self._trunk = found[0].answers if found else None
 
     def _ask_soon(self, name: PhoneId) -> None:
         if name in self._asking:
@@ -298,7 +313,7 @@ class PhoneGuard:
         if name in self._lines:
             await self._settle(name, self._judged(name, contacts))
 
-    async def _contacts(self, name: PhoneId) -> list[Contact]:
+    async def _contacts(self, name: str) -> list[Contact]:
         ids = [part for part in (await self._get(f"PJSIP_AOR({name},contact)")).split(",") if part]
         found = []
         for one in ids:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from callcore.ami.link import Link
 from callcore.ami.translate import caller_number, device
-from callcore.ami.wire import ActionFailed, Event
+from callcore.ami.wire import ActionFailed, AmiError, Event
 from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import ChannelSeen, Member
 from callcore.domain.stages import Device
@@ -21,7 +22,12 @@ from callcore.runtime import dialplan
 LIST_TIMEOUT_S = 10.0
 """Seconds for one list. 3,000 channels take well under one."""
 
-STATUS_VARIABLES = ",".join((dialplan.CALL, dialplan.CHANNEL_OFFER, dialplan.NUMBER, dialplan.ENTERED))
+HOLD_TIMEOUT_S = 2.0
+"""Seconds for one phone's word; it takes a millisecond, unless the phone's own thread is stuck."""
+
+STATUS_VARIABLES = ",".join(
+    (dialplan.CALL, dialplan.CHANNEL_OFFER, dialplan.NUMBER, dialplan.ENTERED, dialplan.TAPE_PAUSED)
+)
 CONTACTS, DEVICES, MEMBERS, CHANNELS = "contacts", "devices", "members", "channels"
 
 _CREATED = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
@@ -48,6 +54,21 @@ async def request(link: Link, tag: str, nobody: Callable[[str], None]) -> None:
         (CHANNELS, {"Action": "Status", "AllVariables": "false", "Variables": STATUS_VARIABLES}),
     ):
         await link.call_list(action, timeout=LIST_TIMEOUT_S, deliver="inbox", tag=f"{tag}/{what}")
+
+
+async def holds(link: Link, channels: Iterable[ChannelSeen]) -> tuple[ChannelSeen, ...]:
+    """The same, with what each phone that talks says of hold. Not by `Variables` of the list, which would read a
+    function of the media under the channel's lock."""
+    return tuple([replace(c, held=await _held(link, c)) if c.phone and c.bridge else c for c in channels])
+
+
+async def _held(link: Link, channel: ChannelSeen) -> bool | None:
+    asked = {"Action": "Getvar", "Channel": channel.name, "Variable": "CHANNEL(rtp,hold)"}
+    try:
+        told = await link.call(asked, timeout=HOLD_TIMEOUT_S)
+    except AmiError:
+        return None  # it is gone, or no word came
+    return {"0": False, "1": True}.get(told.get("Value") or "")
 
 
 def devices(events: Iterable[Event]) -> tuple[tuple[PhoneId, Device], ...]:
@@ -77,8 +98,9 @@ def _channel(event: Event) -> ChannelSeen | None:
         return None
     told = event.variables
     created = _CREATED.fullmatch(unique)
-    entered = told.get(dialplan.ENTERED) or ""
+    entered, paused = told.get(dialplan.ENTERED) or "", told.get(dialplan.TAPE_PAUSED) or ""
     call, offer = told.get(dialplan.CALL), told.get(dialplan.CHANNEL_OFFER)
+    linked = event.get("Linkedid")
     return ChannelSeen(
         id=ChannelId(unique),
         name=name,
@@ -93,4 +115,6 @@ def _channel(event: Event) -> ChannelSeen | None:
         # The unique id holds the second in which the channel was made.
         created=Instant(int(created[1]) * SECOND) if created else Instant(0),
         entered=Instant(int(entered) * SECOND) if entered.isdigit() else None,
+        linked=ChannelId(linked) if linked else None,
+        paused=Instant(int(paused)) if paused.isdigit() else None,
     )

@@ -6,12 +6,25 @@ the desk that knows PINs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from callcore.ami.wire import Event
 from callcore.domain import inputs as i
 from callcore.domain.centre import OUTCOMES
-from callcore.domain.ids import CallId, CentreId, ChannelId, DepartmentId, Instant, NodeId, OfferId, PhoneId
+from callcore.domain.findings import PACKET_S
+from callcore.domain.ids import (
+    SECOND,
+    CallId,
+    CentreId,
+    ChannelId,
+    DepartmentId,
+    Instant,
+    NodeId,
+    OfferId,
+    PhoneId,
+)
+from callcore.domain.sides import by_cause
 from callcore.domain.stages import Choice, Device, OfferStage, Said, SideKind, SideOutcome, TalkKey
 from callcore.runtime import dialplan
 
@@ -100,6 +113,11 @@ def _channel(event: Event, name: str = "Uniqueid") -> ChannelId | None:
     return None if found is None else ChannelId(found)
 
 
+SOUND = "RTPAUDIOQOS"
+"""Set by Asterisk when a channel with RTP ends: `ssrc=…;…;rxcount=489;…`."""
+_PACKETS = re.compile(r"(?:^|;)rxcount=(\d{1,9})(?:;|$)")
+
+
 def _call(event: Event) -> CallId | None:
     found = event.variables.get(dialplan.CALL)
     return None if found is None else CallId(found)
@@ -127,8 +145,19 @@ def _hangup(event: Event, at: Instant, _: NodeId) -> Told | None:
     return (
         None
         if channel is None
-        else i.ChannelGone(at=at, channel=channel, cause=int(cause) if cause.isdigit() else 0)
+        else i.ChannelGone(
+            at=at,
+            channel=channel,
+            cause=int(cause) if cause.isdigit() else 0,
+            received=_received(event.variables.get(SOUND)),
+        )
     )
+
+
+def _received(told: str | None) -> int | None:
+    """Microseconds of sound that a channel received, by its packets."""
+    found = None if told is None else _PACKETS.search(told)
+    return None if found is None else round(int(found[1]) * PACKET_S * SECOND)
 
 
 def _hangup_asked(event: Event, at: Instant, _: NodeId) -> Told | None:
@@ -194,18 +223,17 @@ def _key(event: Event, at: Instant, _: NodeId) -> Told | None:
 
 
 def side_outcome(result: str, cause: str) -> SideOutcome:
-    """What a call that is counted apart came to, by the dialplan's word and Q.850's cause.
-
-    Asterisk says NOANSWER of every refusal but busy; the cause tells them apart: 17 user busy, 21 call rejected, 18
-    and 19 no answer, and 0 and 16 where Dial's own time was over. All others are the network's."""
+    """What a call that is counted apart came to, by the dialplan's word and Q.850's cause; Asterisk says NOANSWER of
+    every refusal but busy."""
     if result in ("ANSWER", "DENIED"):
         return SideOutcome.CONNECTED if result == "ANSWER" else SideOutcome.REFUSED
-    if result == "BUSY" or cause == "17":
+    if result == "BUSY":
         return SideOutcome.BUSY
-    if cause == "21":
-        return SideOutcome.REFUSED
-    reached = result in ("NOANSWER", "CANCEL") and cause in ("", "0", "16", "18", "19", "31")
-    return SideOutcome.NO_ANSWER if reached else SideOutcome.FAILED
+    if cause and not cause.isdecimal():
+        return SideOutcome.FAILED
+    told = by_cause(int(cause or 0))
+    reached = result in ("NOANSWER", "CANCEL") or told is not SideOutcome.NO_ANSWER
+    return told if reached else SideOutcome.FAILED
 
 
 NAMED_KEYS = {"star": "*", "hash": "#"}
@@ -296,11 +324,15 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
             return i.OfferReturned(at=at, call=CallId(call), offer=OfferId(offer), result=stage)
         case "CallcoreTransfer" if call is not None:
             department = event.get("Department")
-            return (
-                None
-                if department is None
-                else i.TransferTold(at=at, call=CallId(call), department=DepartmentId(department))
+            if department is None:
+                return None
+            closed = event.get("Closed") == "yes"
+            return i.TransferTold(
+                at=at, call=CallId(call), department=DepartmentId(department), closed=closed
             )
+        case "CallcoreWatch":
+            watch = event.get("Watch")
+            return None if watch is None else i.WatchTold(at=at, watch=ChannelId(watch))
         case "CallcoreSide":
             return _side_told(event, at, node)
         case "CallcoreSideEnded" if call is not None:

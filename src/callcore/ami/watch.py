@@ -31,6 +31,8 @@ VOID_AFTER_S = 30.0
 """A look that old is not judged any more: while events are so late, nothing of now is known."""
 AGAIN_S = 0.5
 """Before a first look that failed is asked for again."""
+FIRST_AGAIN_S = 3.0
+"""Before a first look that the core could not take is repeated."""
 CEL_LOOKS, CEL_LOOK_EVERY_S = 10, 0.1
 """CEL writes milliseconds after the event; a second is far beyond that."""
 
@@ -81,6 +83,10 @@ class Watch:
         self.generation = up.generation
         self._aside(self._photograph(FIRST, up.generation))
 
+    def look_first_again(self) -> None:
+        """The first look was not taken: another one, a while later, when the floor that it showed has changed."""
+        self._aside(self._photograph(FIRST, self.generation, after_s=FIRST_AGAIN_S))
+
     def look_now(self) -> None:
         """Take a later look at once."""
         if self._floor().linked:
@@ -93,8 +99,10 @@ class Watch:
             if self._floor().linked:
                 await self._photograph(LATER, self.generation)
 
-    async def _photograph(self, tag: str, generation: int) -> None:
+    async def _photograph(self, tag: str, generation: int, after_s: float = 0.0) -> None:
         """Ask for the lists; they come through the inbox. A first one is asked for until it succeeds."""
+        if after_s:
+            await asyncio.sleep(after_s)
         while generation == self.generation:
             try:
                 if tag == FIRST and not await self._alone():
@@ -138,6 +146,8 @@ class Watch:
                 )
                 for c in snapshot.channels(item.events)
             )
+            if first:
+                channels = await snapshot.holds(self._link, channels)
             traces, sides = await self._retrace({c.id for c in channels}) if first else ((), ())
             seen = i.Snapshot(
                 at=now,

@@ -14,7 +14,7 @@ from callcore.audit.account import Account, Journal, Talk, fold
 from callcore.audit.cdr import Cdr, CdrRow, read_cdr
 from callcore.audit.compare import Cause, Cel, Difference, Gap, Kind, Reconciliation, Source, compare
 from callcore.audit.keep import Kept, keep, kept, newest, prune
-from callcore.audit.sounds import Sound, look, shelf
+from callcore.audit.sounds import Sealed, Sound, look, look_into, shelf
 from callcore.audit.span import Span
 from callcore.audit.told import CAUSES, KINDS, gap_line, headline, json_lines, line, text
 
@@ -32,6 +32,7 @@ __all__ = [
     "Kept",
     "Kind",
     "Reconciliation",
+    "Sealed",
     "Sound",
     "Source",
     "Span",
@@ -45,6 +46,7 @@ __all__ = [
     "kept",
     "line",
     "look",
+    "look_into",
     "newest",
     "prune",
     "read_cdr",

@@ -10,6 +10,7 @@ from callcore.audit.span import Span
 from callcore.domain import facts as f
 from callcore.domain.ids import AgentId, CallId, Instant, PhoneId
 from callcore.domain.measures import Record, record
+from callcore.domain.tape import Pause, heard
 
 
 class Frame(Protocol):
@@ -40,6 +41,18 @@ class Account:
     talks: tuple[Talk, ...] = ()
     end_reconstructed: bool = False
     filed: f.RecordingFiled | None = None
+    unrecorded: int = 0
+    """Microseconds of the time with departments that are not to be recorded, by the rule of the centre."""
+    unrecorded_since: Instant | None = None
+    pauses: tuple[Pause, ...] = ()
+    """Of the recording, each at most to the end of its talk."""
+
+    @property
+    def recorded(self) -> int:
+        """Microseconds that the recording is to have."""
+        talks = [(each.since, each.until) for each in self.talks if each.until is not None]
+        away = self.record.away - self.unrecorded
+        return self.record.talk + away - heard(talks, self.pauses).gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,8 @@ class Journal:
     steps: tuple[tuple[Instant, int], ...] = ()
     sides: frozenset[CallId] = frozenset()
     """Calls that are no arrivals, and not compared."""
+    unheld: frozenset[CallId] = frozenset()
+    """Of these, consults that the caller was passed on out of while it rang: nothing of them may be recorded."""
 
 
 def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -> Journal:
@@ -61,6 +76,7 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
     accounts: dict[CallId, Account] = {}
     steps: list[tuple[Instant, int]] = []
     sides: set[CallId] = set()
+    unheld: set[CallId] = set()
     last: Instant | None = None
     for frame in frames:
         last = frame.at if last is None else max(last, frame.at)
@@ -69,6 +85,8 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
                 steps.append((fact.at, fact.by))
             if isinstance(fact, f.SideCallBegan):
                 sides.add(fact.call)
+            if isinstance(fact, f.CallTransferred) and fact.blind and fact.side is not None:
+                unheld.add(fact.side)
             call = getattr(fact, "call", None)
             if not isinstance(fact, f.Fact) or call is None:
                 continue
@@ -79,7 +97,7 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
                 first = record(None, fact)
                 assert first is not None
                 accounts[call] = Account(first)
-    return Journal(accounts, began, last, tuple(steps), frozenset(sides))
+    return Journal(accounts, began, last, tuple(steps), frozenset(sides), frozenset(unheld))
 
 
 def _after(known: Account, fact: f.Fact) -> Account:
@@ -92,9 +110,30 @@ def _after(known: Account, fact: f.Fact) -> Account:
         case f.TalkEnded() if known.talks and known.talks[-1].until is None:
             talk = known.talks[-1]
             over = replace(talk, until=fact.at, reconstructed=talk.reconstructed or fact.reconstructed)
-            return replace(after, talks=(*known.talks[:-1], over))
+            return replace(_went_on(after, fact.at), talks=(*known.talks[:-1], over))
+        case f.RecordingPaused():
+            return replace(after, pauses=(*known.pauses, Pause(fact.at, None, fact.gap)))
+        case f.RecordingResumed():
+            return _went_on(after, fact.at)
+        case f.RecordingStopped():
+            return replace(after, unrecorded_since=fact.since)
+        case f.TransferEnded():
+            return _recorded_again(after, fact.at)
         case f.CallEnded():
-            return replace(after, end_reconstructed=fact.reconstructed)
+            return replace(_recorded_again(after, fact.at), end_reconstructed=fact.reconstructed)
         case f.RecordingFiled():
             return replace(after, filed=fact)
     return after
+
+
+def _went_on(account: Account, at: Instant) -> Account:
+    if not account.pauses or account.pauses[-1].before is not None:
+        return account
+    return replace(account, pauses=(*account.pauses[:-1], replace(account.pauses[-1], before=at)))
+
+
+def _recorded_again(account: Account, at: Instant) -> Account:
+    since = account.unrecorded_since
+    if since is None:
+        return account
+    return replace(account, unrecorded=account.unrecorded + max(0, at - since), unrecorded_since=None)

@@ -3,7 +3,7 @@
 Rules
 - The journal is one side of every difference, for the figures come from it. The other side is named.
 - Two instants are one when they lie no further apart than `WITHIN_S`; a recording may miss `SLACK_S` and `SLACK_SHARE`
-  of its talk.
+  of what it is to hold: the talks, and the time with departments as far as the rule of the centre lets it.
 - CDR cannot say when an agent answered (its `answer` is the notice's): who answered, and when each talk and the call
   ended, are its part; the beginning of a talk is CEL's.
 - A call that is not over, or was over too short a while ago for every book to have it, is counted as open.
@@ -16,7 +16,7 @@ Rules
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -24,6 +24,7 @@ from callcore.audit.account import Account, Journal
 from callcore.audit.cdr import Cdr
 from callcore.audit.sounds import Sound
 from callcore.audit.span import Span, made_at
+from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced
 from callcore.domain.stages import NOT_OFFERED, Outcome, Party
@@ -69,6 +70,10 @@ class Kind(Enum):
     RECORDING_EMPTY = "recording_empty"
     RECORDING_SHORT = "recording_short"
     RECORDING_LONG = "recording_long"
+    RECORDING_SILENT = "recording_silent"
+    RECORDING_ONE_SIDED = "recording_one_sided"
+    RECORDING_CLIPPED = "recording_clipped"
+    RECORDING_NO_MEDIA = "recording_no_media"
     RECORDING_UNANSWERED = "recording_unanswered"
     RECORDING_ORPHAN = "recording_orphan"
 
@@ -86,6 +91,8 @@ class Cause(Enum):
     """Asterisk's events came late; the journal says that this call's times are not exact."""
     CLOCK_STEPPED = "clock_stepped"
     """The wall clock was set during the call, by as much."""
+    ERASED = "erased"
+    """Its recording was erased, as the chain of recordings tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +155,18 @@ class Reconciliation:
 
 
 def compare(
-    span: Span, journal: Journal, cdr: Cdr, cel: Cel, sounds: Mapping[str, Sound], *, at: Instant
+    span: Span,
+    journal: Journal,
+    cdr: Cdr,
+    cel: Cel,
+    sounds: Mapping[str, Sound],
+    *,
+    at: Instant,
+    erased: Collection[str] = (),
 ) -> Reconciliation:
-    """Every difference of the span's calls. `at`: the present instant, by the clock that stamps the books."""
-    work = _Work(span, journal, cdr, cel, sounds, at)
+    """Every difference of the span's calls. `at`: the present instant, by the clock that stamps the books. `erased`:
+    recordings that were."""
+    work = _Work(span, journal, cdr, cel, sounds, at, erased)
     for account in journal.accounts.values():
         if account.record.centre == span.centre and span.holds(account.record.arrived_at):
             work.known(account)
@@ -169,7 +184,9 @@ class _Work:
         cel: Cel,
         sounds: Mapping[str, Sound],
         at: Instant,
+        erased: Collection[str],
     ) -> None:
+        self._erased = erased
         self._span, self._journal, self._cdr, self._cel = span, journal, cdr, cel
         self._sounds, self._at = sounds, at
         self._found: list[tuple[Instant, Difference]] = []
@@ -253,14 +270,19 @@ class _Work:
         for name, sound in self._sounds.items():
             made = made_at(name)
             call = CallId(name)
-            if call in self._journal.sides:
+            unheld = call in self._journal.unheld and sound.seconds > SLACK_S
+            if call in self._journal.sides and not unheld:
                 continue
-            if call in self._journal.accounts or call in self._cdr.rows or call in self._cel.traces:
+            told_already = (
+                call in self._journal.accounts or call in self._cdr.rows or call in self._cel.traces
+            )
+            if told_already and not unheld:
                 continue
             if made is not None and not (self._span.holds(made) and self._settled(made)):
                 continue
             told = f"{sound.file}, {sound.seconds:.1f} s"
-            difference = Difference(name, Kind.RECORDING_ORPHAN, Source.RECORDING, None, told)
+            kind = Kind.RECORDING_UNANSWERED if unheld else Kind.RECORDING_ORPHAN
+            difference = Difference(name, kind, Source.RECORDING, None, told)
             self._found.append((made or self._span.before, difference))
 
     # -- what the comparison of one call asks ---------------------------------------------------------------------
@@ -275,6 +297,9 @@ class _Work:
 
     def sound(self, call: CallId) -> Sound | None:
         return self._sounds.get(call)
+
+    def erased(self, call: CallId) -> bool:
+        return call in self._erased
 
     def clock(self, at: Instant | None) -> str | None:
         return None if at is None else self._span.clock(at)
@@ -387,7 +412,15 @@ class _Call:
                 )
         first, last = min(row.started for row in rows), max(row.ended for row in rows)
         self._times(Kind.ARRIVAL_TIME, Source.CDR, record.arrived_at, first, unwatched=record.reconstructed)
-        self._times(Kind.END_TIME, Source.CDR, self._ended, last, unwatched=self._account.end_reconstructed)
+        # Who was put through while the department still rang and put down then has no row of that time; CEL tells its
+        # end.
+        told_by_cel = (
+            self._trace is not None and record.outcome is Outcome.LOST_ON_HOLD and last < self._ended
+        )
+        if not told_by_cel:
+            self._times(
+                Kind.END_TIME, Source.CDR, self._ended, last, unwatched=self._account.end_reconstructed
+            )
 
     def _phones(self, source: Source, ours: PhoneId | None, theirs: PhoneId | None) -> None:
         if ours is not None and theirs is not None and ours != theirs:
@@ -418,13 +451,17 @@ class _Call:
 
     def _talk(self, trace: CallTraced) -> None:
         first, last = self._account.talks[0], self._account.talks[-1]
-        self._phones(Source.CEL, last.phone, trace.phone)
+        # A colleague who takes over stands in CEL under the agent's consult: this call's lines do not tell who it is.
+        taken_over = self._account.record.second and trace.moved is not None
+        ended = trace.moved_ended if taken_over else trace.talk_ended
+        if taken_over and trace.passed and self._account.record.transferred_at is not None:
+            ended = trace.passed[-1].ended
+        if not taken_over:
+            self._phones(Source.CEL, last.phone, trace.phone)
         same = self._times(
             Kind.ANSWER_TIME, Source.CEL, first.since, trace.answered, unwatched=first.reconstructed
         )
-        same &= self._times(
-            Kind.TALK_END_TIME, Source.CEL, last.until, trace.talk_ended, unwatched=last.reconstructed
-        )
+        same &= self._times(Kind.TALK_END_TIME, Source.CEL, last.until, ended, unwatched=last.reconstructed)
         if same and first is last and trace.answered is not None and trace.talk_ended is not None:
             ours, theirs = self._account.record.talk, trace.talk_ended - trace.answered
             if abs(ours - theirs) > WITHIN_S * SECOND:
@@ -454,16 +491,18 @@ class _Call:
 
     def _against_recording(self) -> None:
         account = self._account
-        together = account.record.talk + account.record.away
+        together = account.recorded
         talk = together / SECOND
         sound = self._work.sound(account.record.call)
         slack = SLACK_S + talk * SLACK_SHARE
         if sound is None:
             if account.talks:
-                self._told_of_sound(Kind.RECORDING_MISSING, _seconds(together), None)
+                cause = Cause.ERASED if self._work.erased(account.record.call) else None
+                self._told_of_sound(Kind.RECORDING_MISSING, _seconds(together), None, cause)
             return
         there = f"{sound.seconds:.1f} s"
         filed = account.filed
+        watched = set() if filed is None else {each for each in filed.findings if each in _WATCHED}
         if not sound.readable:
             self._told_of_sound(Kind.RECORDING_UNREADABLE, _seconds(together), f"{sound.size} bytes")
         elif not sound.whole:
@@ -483,9 +522,24 @@ class _Call:
             kind = Kind.RECORDING_LONG if sound.seconds > talk else Kind.RECORDING_SHORT
             kind = Kind.RECORDING_EMPTY if sound.seconds == 0 else kind
             self._told_of_sound(kind, _seconds(together), there, cause)
+            watched = watched - {Finding.SHORT, Finding.EMPTY}
+        for finding in sorted(watched, key=lambda each: each.value):
+            self._told_of_sound(_WATCHED[finding], _seconds(together), f"{there}, {finding.value}")
 
     def _told_of_sound(self, kind: Kind, journal: str, other: str | None, cause: Cause | None = None) -> None:
         self._tell(kind, Source.RECORDING, journal, other, cause)
+
+
+_WATCHED = {
+    Finding.SHORT: Kind.RECORDING_SHORT,
+    Finding.EMPTY: Kind.RECORDING_EMPTY,
+    Finding.SILENT: Kind.RECORDING_SILENT,
+    Finding.SILENT_CALLER: Kind.RECORDING_ONE_SIDED,
+    Finding.SILENT_AGENT: Kind.RECORDING_ONE_SIDED,
+    Finding.CLIPPED: Kind.RECORDING_CLIPPED,
+    Finding.NO_MEDIA: Kind.RECORDING_NO_MEDIA,
+}
+"""What was found at the call's end, and the file does not tell by itself."""
 
 
 def _seconds(micros: int) -> str:

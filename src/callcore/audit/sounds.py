@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +19,7 @@ PCM = 1
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One file: `size` in bytes, `seconds` of sound that are there, `promised` by the header.
+    """One file: `size` in bytes as Asterisk wrote it, `seconds` of sound that are there, `promised` by the header.
 
     `readable`: it is a WAV file. Where the two lengths differ it was cut off, or never closed.
     """
@@ -33,18 +35,33 @@ class Sound:
         return abs(self.seconds - self.promised) < 0.001
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A recording that lies encrypted: its name without ending, when it was sealed, and how it is looked at."""
+
+    name: str
+    at: int
+    look: Callable[[], Sound]
+
+
 def look(path: Path) -> Sound:
     """What a file's header and size say. Raises nothing that the file itself could cause."""
+    return look_into(path.name, lambda: path.open("rb"))
+
+
+def look_into(name: str, opened: Callable[[], BinaryIO]) -> Sound:
+    """The same of a WAV file's sound; `opened` may raise OSError."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with opened() as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             found = _header(file)
     except OSError:
-        return Sound(path.name, 0, 0.0, 0.0, readable=False)
+        return Sound(name, 0, 0.0, 0.0, readable=False)
     if found is None:
-        return Sound(path.name, size, 0.0, 0.0, readable=False)
+        return Sound(name, size, 0.0, 0.0, readable=False)
     bytes_a_second, begins, promised = found
-    return Sound(path.name, size, (size - begins) / bytes_a_second, promised / bytes_a_second)
+    return Sound(name, size, (size - begins) / bytes_a_second, promised / bytes_a_second)
 
 
 def _header(file: BinaryIO) -> tuple[int, int, int] | None:
@@ -69,7 +86,7 @@ def _header(file: BinaryIO) -> tuple[int, int, int] | None:
     return None
 
 
-def shelf(folder: Path, span: Span) -> dict[str, Sound]:
+def shelf(folder: Path, span: Span, sealed: Iterable[Sealed] = ()) -> dict[str, Sound]:
     """The recordings of calls that arrived around the span, by the name that stands before `.wav`; and files that
     bear no call's name, by when they were last written. Messages are no recordings of talks. Raises OSError when the
     folder cannot be read.
@@ -81,4 +98,8 @@ def shelf(folder: Path, span: Span) -> dict[str, Sound]:
         made = made_at(path.stem)
         if span.near(made if made is not None else round(path.stat().st_mtime * SECOND)):
             found[path.stem] = look(path)
+    for each in sealed:  # after the folder: what is sealed meanwhile is found in one of the two
+        made = made_at(each.name)
+        if not f"{each.name}.wav".endswith(MESSAGE_ENDS) and span.near(made if made is not None else each.at):
+            found[each.name] = each.look()
     return found

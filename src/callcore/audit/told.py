@@ -33,6 +33,10 @@ KINDS: dict[Kind, tuple[str, str]] = {
     Kind.RECORDING_EMPTY: ("録音に音がない", "recording holds no sound"),
     Kind.RECORDING_SHORT: ("録音が通話より短い", "recording is shorter than the talk"),
     Kind.RECORDING_LONG: ("録音が通話より長い", "recording is longer than the talk"),
+    Kind.RECORDING_SILENT: ("録音にどちらの声もない", "neither side is heard in the recording"),
+    Kind.RECORDING_ONE_SIDED: ("録音に片方の声がない", "one side is not heard in the recording"),
+    Kind.RECORDING_CLIPPED: ("録音の音が割れている", "recording is clipped"),
+    Kind.RECORDING_NO_MEDIA: ("どちらからも音が届かない時間", "a time without sound from either side"),
     Kind.RECORDING_UNANSWERED: ("応答のない入電に録音がある", "recording of a call without an answer"),
     Kind.RECORDING_ORPHAN: ("どの入電のものでもない録音", "recording of no call"),
 }
@@ -46,6 +50,7 @@ CAUSES: dict[Cause, tuple[str, str]] = {
     Cause.UNWATCHED: ("見ていない間の出来事。復元と記録済み", "nobody watched; marked as reconstructed"),
     Cause.IMPRECISE: ("イベントが遅れていた間の入電", "events came late then; the call is marked imprecise"),
     Cause.CLOCK_STEPPED: ("通話中に時計が変更された", "the clock was set during the call"),
+    Cause.ERASED: ("録音は消去済み", "its recording was erased"),
 }
 
 SOURCES: dict[Source, tuple[str, str]] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from callcore.centres.problems import Problem
 from callcore.centres.sheet import Table
-from callcore.domain.centre import PHRASE_MOST_S, Announcement
+from callcore.domain.centre import PHRASE_MOST_S, Announcement, Comfort
 from callcore.domain.ids import CentreId
 from callcore.prompts import faults, shelf, spoken
 
@@ -60,14 +60,16 @@ def read_announcements(
     substitutes: dict[str, str],
     sounds: Path | None,
     wanted: tuple[str, ...],
+    subjects: tuple[str, ...] = (),
 ) -> Told:
-    """`wanted`: the kinds that the centre must have. Without `sounds` a common text is empty; nothing is missing."""
+    """`wanted`: the kinds that the centre must have; `subjects`: those that it must have in its first language, which
+    departments hear. Without `sounds` a common text is empty; nothing is missing."""
     found = []
     replaced: dict[str, list[str]] = {}
     common = () if sounds is None else shelf.kinds(sounds)
     wanted = (*wanted, *(kind for kind in common if kind != "overflow"))
-    for kind in dict.fromkeys((*wanted, *OPTIONAL_KINDS)):
-        if kind not in wanted and kind not in top:
+    for kind in dict.fromkeys((*wanted, *subjects, *OPTIONAL_KINDS)):
+        if kind not in (*wanted, *subjects) and kind not in top:
             top.given(kind)
             continue
         table = top.table(kind, required=False)
@@ -78,7 +80,7 @@ def read_announcements(
             if other not in languages and table.given(other):
                 texts[other] = table.text(other, "…").strip()
         for n, language in enumerate(languages):
-            if kind in shelf.OWN_KINDS and n and language not in texts:
+            if kind in (*shelf.OWN_KINDS, *subjects) and kind not in wanted and n and language not in texts:
                 continue
             told = _one(table, kind, language, centre, texts, substitutes, sounds)
             if told is not None:
@@ -223,18 +225,37 @@ def _warn(top: Table, language: str, other: str, kinds: list[str]) -> None:
     )
 
 
-def check_phrases(top: Table, told: Iterable[Announcement], kinds: tuple[str, ...], sounds: Path) -> None:
+def check_phrases(
+    top: Table, told: Told, languages: tuple[str, ...], comforts: Iterable[Comfort], sounds: Path
+) -> None:
     """Notes what is said to who waits and is too long: an agent may be kept for its end."""
-    for each in told:
-        made = shelf.made_of(sounds, each.sound) if each.kind in kinds else None
-        if made is not None and made.duration_s > PHRASE_MOST_S:
-            top.sheet.wrong(
-                top.at("announcements", each.kind, each.language),
-                f"待ち中の案内「{each.kind}」({each.language})が {made.duration_s:.1f} 秒あります",
-                f"the phrase {each.kind} ({each.language}) for who waits is {made.duration_s:.1f} s long",
-                f"{PHRASE_MOST_S} 秒以内にするか、文を2つに分けてください",
-                f"make it {PHRASE_MOST_S} s at most, or two of it",
-            )
+    kinds = {kind for comfort in comforts for kind in comfort.say}
+    for each in told.announcements:
+        if each.kind in kinds:
+            where = top.at("announcements", each.kind, each.language)
+            _check_phrase(top, where, each.kind, each.language, each.sound, sounds)
+    heads = {"place-": any(each.place for each in comforts), "wait-": any(each.wait for each in comforts)}
+    instead = dict(told.phrases)
+    for language in languages:
+        spoken_as = instead.get(language, language)
+        for name in spoken.vocabulary(spoken_as) if spoken_as in shelf.LANGUAGES else ():
+            if any(name.startswith(head) for head, said in heads.items() if said):
+                sound = f"{spoken_as}/{shelf.SPOKEN}/{name}"
+                _check_phrase(top, top.at("centre", "languages"), name, language, sound, sounds)
+
+
+def _check_phrase(
+    top: Table, where: tuple[str | int, ...], name: str, language: str, sound: str, sounds: Path
+) -> None:
+    made = shelf.made_of(sounds, sound)
+    if made is not None and made.duration_s > PHRASE_MOST_S:
+        top.sheet.wrong(
+            where,
+            f"待ち中の案内「{name}」({language})が {made.duration_s:.1f} 秒あります",
+            f"the phrase {name} ({language}) for who waits is {made.duration_s:.1f} s long",
+            f"{PHRASE_MOST_S} 秒以内にするか、文を2つに分けてください",
+            f"make it {PHRASE_MOST_S} s at most, or two of it",
+        )
 
 
 def of_phones(sounds: Path, languages: Iterable[str]) -> list[Problem]:

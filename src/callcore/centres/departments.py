@@ -6,7 +6,7 @@ import re
 from datetime import date
 
 from callcore.centres.hours import read_hours
-from callcore.centres.names import Taken, known
+from callcore.centres.names import PHONE, Taken, known
 from callcore.centres.sheet import Once, Table
 from callcore.domain.centre import (
     EMERGENCY,
@@ -15,10 +15,11 @@ from callcore.domain.centre import (
     TRANSFER_BACK_S,
     Department,
     Phone,
+    RecordAfter,
     Transfers,
 )
 from callcore.domain.hours import Calendar
-from callcore.domain.ids import CentreId, DepartmentId
+from callcore.domain.ids import CentreId, DepartmentId, PhoneId
 
 DEPARTMENT = ("部署", "department")
 NAME_LONGEST, ABOUT_LONGEST = 40, 200
@@ -70,10 +71,23 @@ def read_departments(
     return tuple(found)
 
 
-def read_transfers(top: Table) -> Transfers:
-    """`[transfers]`: how callers are put through to departments."""
+def read_transfers(top: Table, centre: CentreId, phones: tuple[Phone, ...]) -> Transfers:
+    """`[transfers]`: how callers are put through to departments, and whom agents ask in the centre."""
     table = top.table("transfers", required=False)
-    read = Transfers(table.truth("blind", False), table.integer("back_s", TRANSFER_BACK_S, 0, 60))
+    after = table.choice("record_after", tuple(each.value for each in RecordAfter), RecordAfter.END.value)
+    names = [phone.id for phone in phones]
+    supervisors = [f"{centre}-{name}" for name in table.texts("supervisors", 'supervisors = ["p1"]', ())]
+    read = Transfers(
+        blind=table.truth("blind", False),
+        back_s=table.integer("back_s", TRANSFER_BACK_S, 0, 60),
+        record_consult=table.truth("record_consult", True),
+        record_after=RecordAfter(after),
+        supervisors=tuple(
+            PhoneId(full)
+            for n, full in enumerate(dict.fromkeys(supervisors))
+            if known(table.sheet, table.at("supervisors", n), full, centre, names, PHONE)
+        ),
+    )
     table.close()
     return read
 

@@ -7,6 +7,8 @@ so it checks nothing; its art is not to be fooled by brackets, signs and quotes 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 Path = tuple[str | int, ...]
 """The way to a value: keys, and places (from 0) in arrays, e.g. `("phones", 2, "seat")`."""
 
@@ -17,8 +19,14 @@ class Lines:
     """The lines (from 1) of everything in one source."""
 
     def __init__(self, source: str) -> None:
-        self._at: dict[Path, int] = {}
-        _Walk(source.replace("\r\n", "\n"), self._at)
+        self._source = source
+
+    @cached_property
+    def _at(self) -> dict[Path, int]:
+        """Walked only when somebody asks: most files have nothing wrong."""
+        found: dict[Path, int] = {}
+        _Walk(self._source.replace("\r\n", "\n"), found)
+        return found
 
     def of(self, path: Path) -> int:
         """The line of a value, or of the nearest thing around it that stands in the source; else 1."""

@@ -103,7 +103,16 @@ class _Reader:
             acw_most_s=table.integer("acw_most_s", max(_DEFAULT.acw_most_s, acw_s), 0, 7200),
             handling_s=table.integer("handling_s", _DEFAULT.handling_s, 1, 7200),
             patience_s=table.integer("patience_s", _DEFAULT.patience_s, 1, 7200),
+            subject=table.text("subject", "subject_card", "") or None,
         )
+        if queue.subject is not None and not _KIND.fullmatch(queue.subject):
+            table.wrong(
+                "subject",
+                f"「{queue.subject}」は案内の種類の名前になりません",
+                f'"{queue.subject}" is no name of an announcement',
+                'a–z と _ で書いてください。例: subject = "subject_card"',
+                'write it in a–z and _, e.g. subject = "subject_card"',
+            )
         if queue.acw_most_s < queue.acw_s:
             table.wrong(
                 "acw_most_s",

@@ -29,6 +29,8 @@ from callcore.centres.names import MENU, PHONE, QUEUE, Taken, known
 from callcore.centres.outgoing import read_contacts, read_display, read_outgoing
 from callcore.centres.problems import CentreFileErrors, Problem
 from callcore.centres.queues import Reach, read_queues
+from callcore.centres.recording import read_recording
+from callcore.centres.retention import read_retention
 from callcore.centres.sheet import Once, Sheet, Table, nearest
 from callcore.centres.staff import read_staff, read_staffing
 from callcore.domain.blocked import plain
@@ -228,6 +230,7 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
     menus = read_menus(menu_tables, centre_id, languages, [queue.id for queue in queues], menu_names)
     check_menus(menus, centre_id, numbers, closed_menu, queues)
     messages, callbacks, hold = read_messages(top), read_callbacks(top), read_hold(top)
+    retention = read_retention(top)
     networks = read_networks(top.tables("networks"))
     phones = read_phones(top.tables("phones"), centre_id, networks, taken)
     agents = _agents(top.tables("agents"), centre_id, queues, phones, taken)
@@ -235,22 +238,30 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         menus, numbers, languages[0] if languages else "ja", {s for a in agents for s, _ in a.skills}
     )
     outgoing = read_outgoing(top, numbers)
-    transfers = read_transfers(top)
+    transfers = read_transfers(top, centre_id, phones)
+    recordings = read_recording(top)
     contacts = read_contacts(top.tables("contacts"), centre_id, phones, taken)
     departments = read_departments(top.tables("departments"), centre_id, calendar, phones, taken, today)
     blocked, withheld, only_from = _unwelcome(top.table("unwelcome", required=False))
     announces = any(rule.treatment is Treatment.ANNOUNCE for queue in queues for rule in queue.overflow)
-    comforts = tuple(dict.fromkeys(k for q in queues if q.comfort is not None for k in q.comfort.say))
+    comforts = [queue.comfort for queue in queues if queue.comfort is not None]
     wanted: tuple[str, ...] = (*KINDS, OVERFLOW_KIND) if announces else KINDS
     wanted += (BLOCKED_KIND,) if blocked is Unwelcome.ANNOUNCE else ()
     wanted += (WITHHELD_KIND,) if withheld is Unwelcome.ANNOUNCE else ()
     wanted += (OUTSIDER_KIND,) if only_from else ()
-    wanted += menus.kinds + comforts
+    wanted += menus.kinds + tuple(dict.fromkeys(kind for comfort in comforts for kind in comfort.say))
+    subjects = tuple(dict.fromkeys(queue.subject for queue in queues if queue.subject is not None))
     told = announcements.read_announcements(
-        top.table("announcements", required=False), centre_id, languages, substitutes, sounds, wanted
+        top.table("announcements", required=False),
+        centre_id,
+        languages,
+        substitutes,
+        sounds,
+        wanted,
+        subjects,
     )
     if sounds is not None:
-        announcements.check_phrases(top, told.announcements, comforts, sounds)
+        announcements.check_phrases(top, told, languages, comforts, sounds)
     local = today or datetime.now(ZoneInfo(zone)).date()
     staffing = read_staffing(top.tables("staffing"), len(phones), local)
     sharing = between.read_sharing(top, centre_id, queues)
@@ -293,6 +304,8 @@ def _centre(top: Table, taken: Taken, sounds: Path | None, today: date | None) -
         remember_language_days=remember,
         messages=messages,
         transfers=transfers,
+        recordings=recordings,
+        retention=retention,
         callbacks=callbacks,
         hold=hold,
         staffing=staffing,

@@ -26,7 +26,6 @@ def read_staff(top: Table) -> tuple[Staff, int]:
     begins = staff.choice("sign_in", ("ready", "paused"), "ready")
     wrong_pins = staff.integer("wrong_pins", plain.wrong_pins, 1, 99)
     lock_s = staff.integer("lock_s", plain.lock_s, 1, 86_400)
-    recording_pause_s = staff.integer("recording_pause_s", plain.recording_pause_s, 0, 600)
     lamp_waiting = staff.integer("lamp_waiting", plain.lamp_waiting, 1, 999)
     staff.close()
     return (
@@ -37,7 +36,6 @@ def read_staff(top: Table) -> tuple[Staff, int]:
             begins_paused=begins == "paused",
             wrong_pins=wrong_pins,
             lock_s=lock_s,
-            recording_pause_s=recording_pause_s,
             lamp_waiting=lamp_waiting,
         ),
         misses,

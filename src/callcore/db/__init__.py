@@ -14,19 +14,25 @@ One setting, a URL: `sqlite:///var/callcore.db` or `postgresql://user:password@h
 
 from callcore.db import migrate
 from callcore.db.database import Database, DatabaseAway, UnknownDatabase
+from callcore.db.erasing import Kept
 from callcore.db.projections import Frame, Projection, Seal
-from callcore.db.queries import CallDetail, CallRow, Page, Queries
+from callcore.db.queries import CallDetail, CallerRow, CallRow, Page, Queries, SegmentRow
+from callcore.db.search import Search
 
 __all__ = [
     "CallDetail",
     "CallRow",
+    "CallerRow",
     "Database",
     "DatabaseAway",
     "Frame",
+    "Kept",
     "Page",
     "Projection",
     "Queries",
     "Seal",
+    "Search",
+    "SegmentRow",
     "UnknownDatabase",
     "migrate",
 ]

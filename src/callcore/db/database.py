@@ -212,6 +212,7 @@ def _open_sqlite(check_keys: bool, connection: Any, record: object) -> None:
     _to_wal(cursor)
     # What a power cut takes from the end, the drain brings again: it goes by the position in the same transaction.
     cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA secure_delete = ON")  # what is erased is zeroed, not only let go of
     cursor.execute(f"PRAGMA foreign_keys = {'ON' if check_keys else 'OFF'}")
     cursor.close()
 

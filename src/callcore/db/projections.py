@@ -8,6 +8,8 @@ Rules
 - A call's row is what `measures.record` makes of the facts, loaded, folded and stored; nothing is reckoned here.
 - A fact of a call whose arrival is not in the tables (the journal was begun again, or the row is past its
   retention) makes no row; it is written down in `facts_noted` as `CallUnknown`.
+- A task needs no call: it has its row whether its call is in the tables or not, and what becomes of it is written
+  there. One of its own loses what is personal when it leaves the list.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import Database
+from callcore.db.erasing import fold_erasing
+from callcore.db.recordings import fold_recordings
 from callcore.db.rows import record_of, row_of
 from callcore.db.sides import fold_sides
 from callcore.domain import facts as f
@@ -68,13 +72,15 @@ class Projection:
         What `seal` raises rises before anything is written.
         """
         callers = [row for frame in frames for fact in frame.facts for row in self._sealed(fact)]
-        results = {
-            fact.call: made[0]
+        written = {
+            (fact.call, name): made
             for frame in frames
             for fact in frame.facts
-            if isinstance(fact, f.MessageDone | f.MessageUndone)
-            and fact.result.text is not None
-            and (made := self._seal(fact.result)) is not None
+            if isinstance(fact, f.TaskKept | f.TaskOpened | f.MessageDone | f.MessageUndone)
+            for name in _WRITTEN
+            if isinstance(value := getattr(fact, name, None), Personal)
+            and value.text is not None
+            and (made := self._seal(value)) is not None
         }
         others = {
             fact.call: made
@@ -101,10 +107,13 @@ class Projection:
             arrived = {fact.call for *_, fact in told if isinstance(fact, f.CallArrived)}
             if fit := [row for row in callers if row["call"] in arrived]:
                 await connection.execute(insert(t.callers), fit)
-            batch = _Batch(connection, known, new, apart, results)
+            tasks = await _tasks(connection, facts, known)
+            batch = _Batch(connection, known, new, apart, tasks, written)
             for run, n, k, fact in told:
                 await batch.take({"run": run, "n": n, "k": k}, fact)
             await batch.write()
+            await fold_recordings(connection, facts, known.keys())
+            await fold_erasing(connection, facts)
             await _move(connection, position, Seq(fresh[-1].run, fresh[-1].n))
 
     def _sealed(self, fact: object) -> Iterable[dict[str, Any]]:
@@ -188,6 +197,18 @@ async def _fold_calls(
     return after, new
 
 
+async def _tasks(
+    connection: AsyncConnection, facts: list[f.Fact], known: Mapping[CallId, Record]
+) -> Set[CallId]:
+    """The tasks that the facts name and no call has a row of the name of: from before, or kept in this batch."""
+    named = {fact.call for fact in facts if isinstance(fact, _OF_TASKS)} - known.keys()
+    kept = {fact.call for fact in facts if isinstance(fact, f.TaskKept | f.TaskOpened)} & named
+    if not named - kept:
+        return kept
+    found = await connection.execute(select(t.messages.c.call).where(t.messages.c.call.in_(named)))
+    return kept | {CallId(row.call) for row in found}
+
+
 async def _change(connection: AsyncConnection, these: Update, changes: Mapping[str, _Row]) -> None:
     """Set what is to change. `these` chooses the rows by the parameter `of`, which takes the keys of `changes`."""
     alike: dict[tuple[str, ...], list[_Row]] = {}
@@ -226,9 +247,19 @@ _NOTED = (
     f.ResultKeyed,
     f.HelpAsked,
     f.HelpEnded,
+    f.HelpAnswered,
+    f.CallerMovedUp,
+    f.WatchBegan,
+    f.WatchHeard,
+    f.WatchTurned,
+    f.WatchEnded,
+    f.SkillsSet,
+    f.ThresholdsSet,
     f.CallMarked,
+    f.RecordingMarked,
     f.RecordingPaused,
     f.RecordingResumed,
+    f.RecordingStopped,
     f.CallbackAsked,
     f.CallbackTried,
     f.CallbackDialled,
@@ -237,6 +268,9 @@ _NOTED = (
     f.CallbackReached,
     f.CallbackGivenUp,
     f.CallbackCancelled,
+    f.KeepOrdered,
+    f.KeepReleased,
+    f.CallErased,
 )
 _NO_MESSAGE = dict.fromkeys(
     (
@@ -250,9 +284,20 @@ _NO_MESSAGE = dict.fromkeys(
         "seconds",
         "sha256",
         "problem",
+        "subject",
+        "department",
+        "note",
+        "about",
+        "number_period",
+        "number_fingerprint",
+        "number_sealed",
     )
 )
 """The columns of a message that nothing was told of yet."""
+_WRITTEN = ("number", "subject", "note", "result")
+"""What people wrote of messages: fields of facts."""
+_OF_TASKS = f.TaskKept | f.TaskOpened | f.MessageTaken | f.MessageDone | f.MessageUndone | f.MessageDropped
+"""What is told of a task, whose call may be in no table."""
 _UNTOLD = {"at", "call"}
 """Fields that have columns of their own."""
 
@@ -273,14 +318,17 @@ class _Batch:
         known: Mapping[CallId, Record],
         new: Set[CallId],
         apart: Set[CallId],
-        results: Mapping[CallId, bytes],
+        tasks: Set[CallId],
+        written: Mapping[tuple[CallId, str], tuple[bytes, str | None, str]],
     ) -> None:
         """`known`: the calls that have a row; `new`: those of them that have no visit in the table yet; `apart`: the
-        calls that are no arrivals, whose rows are made already; `results`: what became of messages, sealed."""
+        calls that are no arrivals, whose rows are made already; `tasks`: those whose call has none; `written`: what
+        people wrote of messages, by the field of the fact, sealed."""
         self._connection = connection
         self._known = known
         self._apart = apart
-        self._results = results
+        self._tasks = tasks
+        self._written = written
         self._begin(new)
 
     def _begin(self, new: Set[CallId] = frozenset()) -> None:
@@ -292,7 +340,6 @@ class _Batch:
         """Of visits that were open before, by call."""
         self._offers: dict[OfferId, _Row] = {}
         self._offer_changes: dict[str, _Row] = {}
-        self._recordings: list[_Row] = []
         self._messages: dict[CallId, _Row] = {}
         self._message_changes: dict[str, _Row] = {}
         self._notes: list[_Row] = []
@@ -305,7 +352,6 @@ class _Batch:
         for table, rows in (
             (t.visits, self._visits),
             (t.offers, list(self._offers.values())),
-            (t.recordings, self._recordings),
             (t.messages, list(self._messages.values())),
             (t.facts_noted, self._notes),
         ):
@@ -327,7 +373,8 @@ class _Batch:
         call = getattr(fact, "call", None)
         if call in self._apart:
             return
-        if call is not None and call not in self._known:
+        of_task = isinstance(fact, _OF_TASKS) and call in self._tasks
+        if call is not None and call not in self._known and not of_task:
             self._note(place, fact, "CallUnknown", {"fact": type(fact).__name__})
             return
         match fact:
@@ -387,18 +434,6 @@ class _Batch:
                     self._change_offer(fact.offer, ended_at=fact.at, result=OfferStage.ANSWERED)
             case f.CallEnded():
                 self._end_visit(fact.call, fact.at, fact.outcome.value)
-            case f.RecordingFiled():
-                self._recordings.append(
-                    {
-                        "call": fact.call,
-                        "file": fact.file,
-                        "size": fact.size,
-                        "seconds": fact.seconds,
-                        "sha256": fact.sha256,
-                        "problem": fact.problem,
-                        "filed_at": fact.at,
-                    }
-                )
             case f.MessageLeft() | f.CallbackGivenUp() if fact.due_at is not None:
                 self._messages[fact.call] = _NO_MESSAGE | {
                     "call": fact.call,
@@ -410,6 +445,45 @@ class _Batch:
                     "state": MessageState.OPEN,
                     "reconstructed": fact.reconstructed,
                 }
+            case f.TaskKept():
+                # Of a message that turned out to be none there may be a row.
+                self._message_changes.pop(fact.call, None)
+                await self._connection.execute(delete(t.messages).where(t.messages.c.call == fact.call))
+                self._messages[fact.call] = _NO_MESSAGE | {
+                    "call": fact.call,
+                    "centre": fact.centre,
+                    "queue": fact.queue,
+                    "language": fact.language,
+                    "left_at": fact.at,
+                    "due_at": fact.due_at,
+                    "state": MessageState.OPEN,
+                    "subject": self._sealed(fact.call, "subject"),
+                    "note": self._sealed(fact.call, "note"),
+                    "department": fact.department,
+                    "about": fact.call,
+                    "reconstructed": fact.reconstructed,
+                }
+            case f.TaskOpened():
+                sealed, fingerprint, period = self._written.get((fact.call, "number"), (None, None, None))
+                self._messages[fact.call] = _NO_MESSAGE | {
+                    "call": fact.call,
+                    "centre": fact.centre,
+                    "queue": fact.queue,
+                    "language": None,
+                    "left_at": fact.at,
+                    "due_at": fact.due_at,
+                    "state": MessageState.OPEN,
+                    "subject": self._sealed(fact.call, "subject"),
+                    "note": self._sealed(fact.call, "note"),
+                    "department": fact.department,
+                    "about": fact.about,
+                    "number_period": period,
+                    "number_fingerprint": fingerprint,
+                    "number_sealed": sealed,
+                    "reconstructed": fact.reconstructed,
+                }
+            case f.MessageDropped() if fact.call in self._tasks:
+                self._change_message(fact.call, **dict.fromkeys(t.MESSAGES_PERSONAL))
             case f.MessageEmpty() if fact.outcome is not None:
                 self._change_message(fact.call, state=MessageState.EMPTY, closed_at=fact.at)
             case f.MessageFiled():
@@ -438,7 +512,7 @@ class _Batch:
                     state=MessageState.DONE if done else MessageState.UNDONE,
                     closed_at=fact.at,
                     closed_by=fact.by,
-                    result=self._results.get(fact.call),
+                    result=self._sealed(fact.call, "result"),
                 )
             case f.AgentSignedIn():
                 row = place | {"agent": fact.agent, "phone": fact.phone, "signed_in_at": fact.at}
@@ -450,6 +524,10 @@ class _Batch:
     def _note(self, place: dict[str, int], fact: f.Fact, kind: str, detail: _Row) -> None:
         row = place | {"at": fact.at, "kind": kind, "call": getattr(fact, "call", None), "detail": detail}
         self._notes.append(row)
+
+    def _sealed(self, name: CallId, field: str) -> bytes | None:
+        made = self._written.get((name, field))
+        return None if made is None else made[0]
 
     def _change_message(self, call: CallId, **values: Any) -> None:
         row = self._messages.get(call)

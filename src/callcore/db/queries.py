@@ -6,11 +6,11 @@ Whatever is asked raises `DatabaseAway` when the database cannot be used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, or_, select
 
 from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
@@ -18,7 +18,9 @@ from callcore.db.projections import read_position
 from callcore.db.rows import RECORD_COLUMNS, record_of
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant, NodeId, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.measures import Record
-from callcore.domain.stages import OfferStage, Outcome
+from callcore.domain.recording import RecordingKind
+from callcore.domain.stages import OfferStage
+from callcore.runtime.detail import CallCursor, CallSearch
 from callcore.runtime.ports import Health, Seq
 
 LARGEST_PAGE = 500
@@ -36,10 +38,11 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Calls, newest first. `after`: where the next page begins; None: this was the last."""
+    """Calls with their sealed callers (None: withheld, or erased), newest first. `after`: where the next page begins;
+    None: this was the last."""
 
-    calls: tuple[CallRow, ...]
-    after: tuple[Instant, CallId] | None
+    calls: tuple[tuple[CallRow, CallerRow | None], ...]
+    after: CallCursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,21 @@ class RecordingRow:
     filed_at: Instant
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One file of what was said in the call; a consult's bears its own call's id. Else as in `RecordingRow`."""
+
+    kind: RecordingKind
+    call: CallId
+    file: str
+    began_at: Instant | None
+    ended_at: Instant | None
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class CallerRow:
     """The sealed caller; whoever holds the keys can open it, by call, centre and `at`."""
@@ -116,6 +134,8 @@ class CallDetail:
     offers: tuple[OfferRow, ...]
     notes: tuple[NoteRow, ...]
     recording: RecordingRow | None
+    segments: tuple[SegmentRow, ...]
+    """Its recordings, that of its consults and its message, in the order in which they began."""
     caller: CallerRow | None
     """None: withheld by the caller, or erased."""
 
@@ -148,34 +168,40 @@ class Queries:
 
     async def calls(
         self,
-        *,
-        centre: CentreId | None = None,
-        first: Instant | None = None,
-        before: Instant | None = None,
-        outcome: Outcome | None = None,
-        after: tuple[Instant, CallId] | None = None,
+        wanted: CallSearch,
+        prints: Collection[str] = (),
+        after: CallCursor | None = None,
         limit: int = 50,
     ) -> Page:
-        """Calls that arrived in [first, before), newest first, `limit` at a time (1 to `LARGEST_PAGE`)."""
+        """Calls, newest first, `limit` at a time (1 to `LARGEST_PAGE`). `prints`: the fingerprints of
+        `wanted.number`."""
         limit = max(1, min(limit, LARGEST_PAGE))
         c = t.calls.c
-        asked = select(t.calls).order_by(c.arrived_at.desc(), c.id.desc()).limit(limit + 1)
-        if centre is not None:
-            asked = asked.where(c.centre == centre)
-        if first is not None:
-            asked = asked.where(c.arrived_at >= first)
-        if before is not None:
-            asked = asked.where(c.arrived_at < before)
-        if outcome is not None:
-            asked = asked.where(c.outcome == outcome)
+        asked = select(t.calls).where(*_conditions(wanted, prints))
         if after is not None:
             at, last = after
-            asked = asked.where(or_(c.arrived_at < at, and_(c.arrived_at == at, c.id < last)))
+            asked = asked.where(c.arrived_at <= at, or_(c.arrived_at < at, c.id < last))
+        asked = asked.order_by(c.arrived_at.desc(), c.id.desc()).limit(limit + 1)
         async with self._database.reading() as connection:
             rows = (await connection.execute(asked)).mappings().all()
-        shown = tuple(_call_row(row) for row in rows[:limit])
-        end = shown[-1].record if len(rows) > limit else None
+            callers = await _callers(connection, [row["id"] for row in rows])
+        shown = tuple((_call_row(row), callers.get(row["id"])) for row in rows[:limit])
+        end = shown[-1][0].record if len(rows) > limit else None
         return Page(shown, None if end is None else (end.arrived_at, end.call))
+
+    async def callers(self, calls: Collection[CallId]) -> dict[CallId, CallerRow]:
+        """The sealed callers of those calls that have one."""
+        async with self._database.reading() as connection:
+            return await _callers(connection, calls)
+
+    async def centre_of(self, call: CallId) -> CentreId | None:
+        """Whose a call is, an arrival or not; None: not in the tables."""
+        async with self._database.reading() as connection:
+            for table in (t.calls, t.side_calls):
+                centre = await connection.scalar(select(table.c.centre).where(table.c.id == call))
+                if centre is not None:
+                    return CentreId(centre)
+        return None
 
     async def call(self, call: CallId) -> CallDetail | None:
         """All that is kept of one call; None: not in the tables."""
@@ -191,7 +217,9 @@ class Queries:
             visits = await of(t.visits, t.visits.c.entered_at, t.visits.c.id)
             offers = await of(t.offers, t.offers.c.made_at, t.offers.c.id)
             noted = await of(t.facts_noted, t.facts_noted.c.run, t.facts_noted.c.n, t.facts_noted.c.k)
-            recordings, callers = await of(t.recordings), await of(t.callers)
+            callers = await of(t.callers)
+            files = await of(t.recordings, t.recordings.c.began_at, t.recordings.c.name)
+        own = next((row for row in files if row.kind is RecordingKind.CALL), None)
         return CallDetail(
             call=_call_row(found),
             visits=tuple(
@@ -199,9 +227,51 @@ class Queries:
             ),
             offers=tuple(OfferRow(**_without_call(row) | {"reasons": tuple(row.reasons)}) for row in offers),
             notes=tuple(NoteRow(row.at, row.kind, _words(row.detail)) for row in noted),
-            recording=RecordingRow(**_without_call(recordings[0])) if recordings else None,
+            recording=None
+            if own is None
+            else RecordingRow(own.file, own.size, own.seconds, own.sha256, own.problem, own.filed_at),
+            segments=tuple(map(_segment, files)),
             caller=CallerRow(**_without_call(callers[0])) if callers else None,
         )
+
+
+async def _callers(connection: Any, calls: Collection[CallId]) -> dict[CallId, CallerRow]:
+    asked = select(t.callers).where(t.callers.c.call.in_([*calls]))
+    return {row.call: CallerRow(**_without_call(row)) for row in await connection.execute(asked)}
+
+
+def _conditions(wanted: CallSearch, prints: Collection[str]) -> Iterable[ColumnElement[bool]]:
+    c, a = t.calls.c, t.recording_agents.c
+    if wanted.centres is not None:
+        [*centres] = wanted.centres
+        yield c.centre == centres[0] if len(centres) == 1 else c.centre.in_(centres)
+    if wanted.first is not None:
+        yield c.arrived_at >= wanted.first
+    if wanted.before is not None:
+        yield c.arrived_at < wanted.before
+    if wanted.number is not None:
+        yield c.id.in_(select(t.callers.c.call).where(t.callers.c.fingerprint.in_(prints)))
+    if wanted.agent is not None:
+        # Told of each talk as it begins; a recording bears its call's id.
+        yield c.id.in_(select(a.recording).where(a.agent == wanted.agent))
+    if wanted.outcomes is not None:
+        yield c.outcome.in_([*wanted.outcomes])
+    if wanted.open is not None:
+        yield c.ended_at.is_(None) if wanted.open else c.ended_at.is_not(None)
+
+
+def _segment(row: Row[Any]) -> SegmentRow:
+    return SegmentRow(
+        row.kind,
+        CallId(row.side or row.call),
+        row.file,
+        row.began_at,
+        row.ended_at,
+        row.size,
+        row.seconds,
+        row.sha256,
+        row.problem,
+    )
 
 
 def _call_row(row: Mapping[Any, Any]) -> CallRow:

@@ -4,7 +4,8 @@ Rules
 - A call's row is its `measures.Record`, column by column: reports give records to `measures.figures`, and no SQL
   holds a percentage.
 - Lengths are whole microseconds and named `_us`; sizes are bytes; instants are UTC.
-- Whatever belongs to a call goes with its row. What belongs to a person stands sealed, in `callers` and `side_calls`.
+- Whatever belongs to a call goes with its row, but for what is known of recordings: that is kept as long as they are.
+- What belongs to a person stands sealed, in `callers` and `side_calls`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sqlalchemy import (
 
 from callcore.db.types import At, Document, Word
 from callcore.domain.message import MessageState
+from callcore.domain.recording import Direction, Place, RecordingKind, Through
 from callcore.domain.stages import CallbackEnd, OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
 metadata = MetaData(
@@ -42,6 +44,13 @@ metadata = MetaData(
 
 def _of_call(*, key: bool = False) -> Column[str]:
     return Column("call", Text, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=key, nullable=False)
+
+
+def _sparse(column: str, where: str) -> Index:
+    """For finding the few rows of which this is true, the newest first."""
+    return Index(
+        None, column, "began_at", sqlite_where=text(where.replace("true", "1")), postgresql_where=text(where)
+    )
 
 
 drain_position = Table(
@@ -93,6 +102,14 @@ calls = Table(
     Column("test", Boolean, nullable=False, server_default=false(), comment="From a listed test number"),
     Column("message", Boolean, nullable=False, server_default=false(), comment="The caller left a message"),
     Column("callback", Word(CallbackEnd), comment="What became of a call-back that was asked for"),
+    Column("task", Boolean, nullable=False, server_default=false(), comment="An escalation was kept"),
+    Column(
+        "moved_by_hand",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="A supervisor moved the waiting caller",
+    ),
     Column("second", Boolean, nullable=False, server_default=false(), comment="Taken over by a colleague"),
     Column("department", Text, comment="The last that the caller was put through to"),
     Column("transferred_at", At),
@@ -144,22 +161,93 @@ offers = Table(
     Index(None, "agent", "made_at"),
 )
 
+_LOOKED_THROUGH = (
+    "centre",
+    "kind",
+    "direction",
+    "keep_until",
+    "seconds",
+    "size",
+)
+"""Too much alike, or asked for from and to: found by going through one index by time, without the rows."""
+
 recordings = Table(
     "recordings",
     metadata,
-    _of_call(key=True),
+    Column("name", Text, primary_key=True, comment="The file without its ending"),
     Column("file", Text, nullable=False),
+    Column("kind", Word(RecordingKind), nullable=False),
+    Column(
+        "call", Text, nullable=False, comment="Whose talk it is; of a consult, the call that it was about"
+    ),
+    Column("side", Text, comment="The call that is no arrival, if it is one's"),
+    Column("centre", Text, nullable=False),
+    Column("queue", Text),
+    Column("language", Text),
+    Column("direction", Word(Direction), nullable=False),
+    Column("began_at", At, nullable=False),
+    Column("ended_at", At),
+    Column("format", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("sha256", Text),
     Column("problem", Text),
+    Column("result", Text, comment="What the agent keyed for the call"),
+    Column("result_kind", Word(ResultKind)),
+    Column("department", Text, comment="The last that the caller was put through to"),
+    Column("through", Word(Through), comment="How, if the call ended there"),
+    Column("complaint", Boolean, nullable=False, server_default=false()),
+    Column("abuse", Boolean, nullable=False),
+    Column("relay", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column(
+        "pauses",
+        Document,
+        nullable=False,
+        comment="Each with first, before (µs since 1970 UTC) and reason",
+    ),
+    Column("place", Word(Place), nullable=False),
+    Column("key_period", Text, comment="Of the key that its own is wrapped by"),
+    Column("folder", Text, comment="Where it lies below the store: the centre's folder, and the day's"),
+    Column("kept_at", At, comment="Since when it lies there"),
+    Column("captured_size", BigInteger, comment="Bytes of the sound as Asterisk wrote it"),
+    Column("captured_sha256", Text),
+    Column("stored_size", BigInteger, comment="Bytes of the sealed file"),
+    Column("stored_sha256", Text),
+    Column("keep_until", At),
+    Column("legal_hold", Boolean, nullable=False, server_default=false()),
+    Column("erased_at", At),
+    Column("erased_why", Text),
     Column("filed_at", At, nullable=False),
+    Index("ix_recordings_by_time", "began_at", "name", *_LOOKED_THROUGH),
+    Index(None, "call"),
+    Index(None, "side"),
+    *(Index(None, each) for each in ("sha256", "captured_sha256", "stored_sha256")),
+    *(
+        Index(None, each, "began_at")
+        for each in ("centre", "queue", "language", "format", "place", "key_period")
+    ),
+    *(
+        _sparse(each, f"{each} IS NOT NULL")
+        for each in ("problem", "result", "result_kind", "department", "through")
+    ),
+    *(_sparse(each, f"{each} = true") for each in ("complaint", "abuse", "relay", "paused", "legal_hold")),
+    comment="One row for each file of sound, and what is known of it",
+)
+
+recording_agents = Table(
+    "recording_agents",
+    metadata,
+    Column("recording", Text, primary_key=True, comment="By name; there from the answer on, before the file"),
+    Column("agent", Text, primary_key=True),
+    Column("began_at", At, nullable=False, comment="The recording's, for the order of a search"),
+    Index(None, "agent", "began_at", "recording"),
 )
 
 messages = Table(
     "messages",
     metadata,
-    _of_call(key=True),
+    Column("call", Text, primary_key=True, comment="Its name: that of its call, or a task's own"),
     Column("centre", Text, nullable=False),
     Column("queue", Text, nullable=False, comment="Of the agents who are to deal with it"),
     Column("language", Text),
@@ -177,9 +265,27 @@ messages = Table(
     Column("sha256", Text),
     Column("problem", Text),
     Column("reconstructed", Boolean, nullable=False),
+    Column("subject", LargeBinary, comment="What an escalation is about, sealed"),
+    Column("department", Text, comment="Of an escalation: who calls back, or is to be asked"),
+    Column("note", LargeBinary, comment="What else was written about it, sealed"),
+    Column("about", Text, comment="Of an escalation: the call, which may be gone; null: about none"),
+    Column("number_period", Text, comment="Of the key that wraps a task's own key"),
+    Column("number_fingerprint", Text, comment="HMAC of whom a task of its own concerns"),
+    Column("number_sealed", LargeBinary, comment="Of a task of its own: whom it concerns"),
     Index(None, "centre", "left_at"),
-    comment="What callers left after the tone: tasks with a deadline",
+    Index(None, "about"),
+    Index(None, "number_fingerprint"),
+    comment="Tasks with a deadline: what callers left after the tone, and escalations",
 )
+MESSAGES_PERSONAL = (
+    "number_period",
+    "number_fingerprint",
+    "number_sealed",
+    "subject",
+    "note",
+    "result",
+)
+"""The columns of messages that hold what belongs to a person."""
 
 callers = Table(
     "callers",
@@ -255,4 +361,19 @@ facts_noted = Table(
     Index(None, "kind", "at"),
     Index(None, "call"),
     comment="What somebody must be able to look up: starts, gaps in the watch, things mended, differences",
+)
+
+keep_orders = Table(
+    "keep_orders",
+    metadata,
+    Column("order", Text, primary_key=True),
+    Column("call", Text, primary_key=True),
+    Column("centre", Text, nullable=False),
+    Column("until", At, comment="None: a legal hold, until it is taken back"),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", At, nullable=False),
+    Index(None, "call"),
+    Index(None, "centre"),
+    comment="Calls that are kept longer by an order that was not taken back",
 )

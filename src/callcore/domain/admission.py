@@ -7,8 +7,8 @@ call ends as is decided at its end, by the last thing that happened to the calle
 from __future__ import annotations
 
 from callcore.domain.call import Call
-from callcore.domain.ids import SECOND, Instant
-from callcore.domain.stages import Outcome, Party, Stage
+from callcore.domain.ids import SECOND, Instant, seconds
+from callcore.domain.stages import SAME_INSTANT_S, Outcome, Party, Stage
 
 NORMAL_CLEARING = 16
 """Q.850 cause 16: one of the parties put down."""
@@ -26,10 +26,12 @@ def outcome_at_end(call: Call, at: Instant, by: Party, short_abandon_s: int) -> 
         return Outcome.IVR_ONLY
     if call.answered_at is not None:
         if call.stage is Stage.WAITING:
-            return Outcome.CUT_OFF  # back in the queue and not answered again
+            # Back in the queue and not answered again; or both put down at once, and the agent was heard of first.
+            at_once = call.let_go_at is not None and at - call.let_go_at <= seconds(SAME_INSTANT_S)
+            return Outcome.LOST_ON_HOLD if by_caller and at_once else Outcome.CUT_OFF
         if call.transfer is not None:
-            # Nobody put down in what lasted till the end: Asterisk was stopped.
-            if by is Party.SYSTEM and not call.transfer.ended:
+            # Nobody put down: Asterisk was stopped.
+            if by is Party.SYSTEM:
                 return Outcome.CUT_OFF
             blind = call.transfer.blind
             return Outcome.TRANSFERRED_BLIND if blind else Outcome.TRANSFERRED_ATTENDED

@@ -1,8 +1,8 @@
 """An agent on three axes: what the person wants, what we gave them to do, and what Asterisk says of the phone.
 
 Rules
-- Available = READY and IDLE and the phone FREE and not resting. Fitting = available, serving the queue, with the
-  skills needed, within the centres' shares.
+- Available = READY and IDLE and the phone FREE, not resting and not at somebody else's talk. Fitting = available,
+  serving the queue, with the skills needed, within the centres' shares.
 - A pause is the person's own absence and goes beside the work: who pauses in a talk goes on talking.
 - Offers missed in a row (rung out or rejected) are counted; an answer, a sign-in or the end of a pause forgets them.
 - RESERVED begins with the offer and RINGING with the phone's own ringing; both end with the offer.
@@ -17,7 +17,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    OfferId,
+    PhoneId,
+    QueueId,
+)
 from callcore.domain.stages import Presence, Work
 from callcore.domain.transitions import Table
 
@@ -39,6 +49,9 @@ WORK: Table[Work] = {
     },
 }
 """`CallAnswered` out of IDLE and WRAPPING_UP is the safety net's doing, which rings whom it likes."""
+
+BREAKS = frozenset({"休憩", "昼休み"})
+"""Pauses whose time is not staffed (definitions, "staffed"). All other pauses are work elsewhere or duty."""
 
 NO_ANSWER_PAUSE = "呼出不応答"
 """The reason of the pause that too many missed offers in a row are answered with."""
@@ -94,6 +107,10 @@ class AgentState:
     """What was keyed as its result."""
     relayed: bool = False
     """It was a relay-service call: after-call work does not end by itself."""
+    skills_by_hand: bool = False
+    """They are not those of the files, until the agent signs out."""
+    watch: ChannelId | None = None
+    """The phone is at somebody else's talk (`watch.py`)."""
 
     def level(self, skill: str) -> int | None:
         """1 (best) to 9; None: does not have it."""

@@ -16,9 +16,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from callcore.domain.agent import AgentState
+from callcore.domain.agent import BREAKS, NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
 from callcore.domain.estimate import wait_s
@@ -108,6 +109,28 @@ def agents_by_word(floor: Floor, centre: CentreId) -> dict[AgentWord, int]:
     """How many agents of a centre are in each state; every word is there."""
     count = Counter(agent_word(floor, a, centre) for a in agents_of(floor, centre))
     return {word: count[word] for word in AgentWord}
+
+
+def staffed(floor: Floor, centre: CentreId) -> int:
+    """配置人数 at this instant: signed in, and not in a break."""
+    return sum(
+        a.presence is not Presence.SIGNED_OUT and a.pause not in BREAKS for a in agents_of(floor, centre)
+    )
+
+
+def attention(floor: Floor, agent: AgentState, word: AgentWord) -> int:
+    """How much an agent needs somebody's look, 0 (not at all) to 6: help asked for; on hold too long, or abuse; a phone
+    that nobody reaches; a pause that is too long or came of missed offers; missed offers; a hold."""
+    call = None if agent.call is None else floor.calls.get(agent.call)
+    signs = (
+        (6, call is not None and call.help_since is not None),
+        (5, call is not None and (call.hold_overran or call.abuse)),
+        (4, word is AgentWord.UNREACHABLE),
+        (3, agent.pause_overran or agent.pause == NO_ANSWER_PAUSE),
+        (2, agent.misses > 0),
+        (1, call is not None and call.held_since is not None),
+    )
+    return max((rank for rank, holds in signs if holds), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +251,15 @@ def day_of(centre: Centre, day: date) -> Window:
     edges = (datetime.combine(d, time(), zone).timestamp() for d in (day, day + timedelta(days=1)))
     first, before = (Instant(round(edge) * SECOND) for edge in edges)
     return Window(first, before, day.isoformat())
+
+
+HALF_HOUR = 1800 * SECOND
+
+
+def half_hours(window: Window) -> list[tuple[Instant, Instant]]:
+    """A local day in half hours, [first, before), by the wall clock, which summer time moves by whole ones."""
+    edges = [*range(window.first, window.before, HALF_HOUR), window.before]
+    return [(Instant(a), Instant(b)) for a, b in pairwise(edges)]
 
 
 def todays_figures(books: Books, centre: Centre, now: Instant) -> tuple[Window, Figures]:

@@ -33,6 +33,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Stage
+from callcore.domain.tape import Tape
 from callcore.domain.transitions import Table
 
 CALL: Table[Stage] = {
@@ -58,6 +59,7 @@ CALL: Table[Stage] = {
     Stage.WAITING: {
         "OfferMade": Stage.OFFERED,
         "VisitBegan": Stage.WAITING,
+        "CallerMovedUp": Stage.WAITING,
         "NeedsRelaxed": Stage.WAITING,
         "AgentsAdded": Stage.WAITING,
         "OverflowBegan": Stage.WAITING,
@@ -100,6 +102,7 @@ CALL: Table[Stage] = {
         "CallEnded": Stage.ENDED,
     },
     Stage.TRANSFERRED: {
+        "RecordingStopped": Stage.TRANSFERRED,
         "TransferEnded": Stage.PARTED,
         "CallEnded": Stage.ENDED,
     },
@@ -135,6 +138,8 @@ class Transfer:
     """Nobody there was asked before."""
     since: Instant
     ended: bool = False
+    unrecorded: bool = False
+    """Its recording is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,10 @@ class Call:
     leaving_as: Outcome | None = None
     """On the way to the treatment of an overflow, and not to be offered any more."""
     leaving_since: Instant | None = None
+    answer: CallId | None = None
+    """As in `CallArrived`: what is to be told to this caller."""
+    again: bool = False
+    """As in `CallArrived` (再入電)."""
     listed: CallId | None = None
     """The entry of the list of unwelcome callers (要注意)."""
     priority: int | None = None
@@ -228,7 +237,13 @@ class Call:
     """The department that is rung for the caller, whom nobody else is with."""
     transfer: Transfer | None = None
     """The last one, unless the caller came back."""
+    keyed_at: Instant | None = None
+    """When the last key in a menu, or none in time, was told."""
     held_since: Instant | None = None
+    held_leg: ChannelId | None = None
+    """The phone's leg that held the caller, as far as is known; after a gap it may hold him still."""
+    let_go_at: Instant | None = None
+    """When the agent left a caller who was held; None: the caller was not, or was answered again."""
     hold_due: Instant | None = None
     """When it becomes too long."""
     hold_overran: bool = False
@@ -240,11 +255,22 @@ class Call:
     """Something of it was told late."""
     help_since: Instant | None = None
     """The agent asked for help (手上げ)."""
+    help_by: str | None = None
+    """Who sees to it."""
     abuse: bool = False
     relay: bool = False
     unrecorded_since: Instant | None = None
     """Its recording is paused."""
     unrecorded_until: Instant | None = None
+    paused: int = 0
+    """For how long it was, in microseconds, before."""
+    unrecorded_gap: bool = False
+    """The pause is to be cut out."""
+    tape: Tape = Tape()
+    far_received: int | None = None
+    """Microseconds of sound that came from whom the caller talked with; None: nothing was told of it."""
+    far_unseen: bool = False
+    """One of them left unseen, so that this is not all."""
     language: str | None = None
     """Chosen in a menu; None: none was."""
     served: bool = False

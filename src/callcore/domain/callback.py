@@ -10,7 +10,8 @@ Rules
 - Tried inside opening hours only; between two attempts the centre's distance, in opening hours; up to its attempts.
   Whether the centre is open the dialplan asks once more when the citizen is about to be called.
 - Who is given up is a task from then on, as who left a message (`message.py`).
-- Who rings in is not called back: that call takes over the place. Nor is anybody whose number is in a call with us.
+- Who rings in and comes to the line is not called back: that call takes over the place. Who is refused, or puts down
+  before, is called back as promised. Nobody is called whose number is in a call with us.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Callback:
     language: str | None
     """That the agent must speak, by skill."""
     caller: Personal
+    dialled: str
+    """The centre's number that the caller had dialled. Its queue takes over where this one leaves the files."""
     asked_at: Instant
     state: CallbackState = CallbackState.WAITING
     attempts: int = 0

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
-from callcore.domain.hours import Calendar
+from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
+from callcore.domain.recording import SoundFormat
 from callcore.domain.staff import Staff
-from callcore.domain.stages import Choice, Outcome, Treatment
+from callcore.domain.stages import Choice, Outcome, PauseAs, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,27 @@ class Callbacks:
     """Seconds of opening hours from one attempt that did not reach the citizen to the next."""
 
 
+RETENTION_MONTHS = 6
+ERASE_HOURS = (Window(1 * 3600, 5 * 3600),)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many months what is kept of calls is kept; 0: until told. The rules: `domain.retention`."""
+
+    call: int = RETENTION_MONTHS
+    consult: int = RETENTION_MONTHS
+    outgoing: int = RETENTION_MONTHS
+    contact: int = RETENTION_MONTHS
+    message: int = RETENTION_MONTHS
+    reported: int = 0
+    """Recordings of calls that were reported (悪質・脅迫), whatever their kind."""
+    personal: int = RETENTION_MONTHS
+    """Numbers and notes."""
+    hours: tuple[Window, ...] = ERASE_HOURS
+    """The quiet hours, in which what is due is erased."""
+
+
 HOLD_PHRASE_EVERY_S, HOLD_WARN_AFTER_S = 30, 60
 
 
@@ -139,6 +161,15 @@ EMERGENCY = ("110", "118", "119")
 TRANSFER_BACK_S = 5
 
 
+class RecordAfter(Enum):
+    """How long the recording of a caller who was put through to a department goes on."""
+
+    END = "end"
+    """To the end of the call."""
+    AGENT = "agent"
+    """Until the agent leaves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transfers:
     """How callers are put through to departments."""
@@ -147,6 +178,21 @@ class Transfers:
     """Also without asking the department before."""
     back_s: int = TRANSFER_BACK_S
     """A department that puts down within so many seconds was no help: the caller comes back."""
+    record_consult: bool = True
+    """What an agent says to whom they ask beside a held caller is recorded."""
+    record_after: RecordAfter = RecordAfter.END
+    supervisors: tuple[PhoneId, ...] = ()
+    """Whose phones ring for "the first supervisor who is free", in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """What is made of a talk's recording. `pause_s`: whole seconds after which a pause ends by itself."""
+
+    pause: PauseAs = PauseAs.SILENCE
+    pause_s: int = 120
+    format: SoundFormat = SoundFormat.WAV
+    """What it is kept as, once the call is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +375,8 @@ class Queue:
     """The mean time for which callers are expected to be willing to wait: likewise."""
     overflow: tuple[Overflow, ...] = ()
     comfort: Comfort | None = None
+    subject: str | None = None
+    """件名: the kind of announcement that tells a department what callers of this queue call about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +548,8 @@ class Centre:
     callbacks: Callbacks = Callbacks()
     hold: Hold = Hold()
     transfers: Transfers = Transfers()
+    recordings: Recordings = Recordings()
+    retention: Retention = Retention()
     staffing: tuple[StaffingLevel, ...] = ()
     """In the order of their first days."""
 

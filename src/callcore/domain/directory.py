@@ -4,7 +4,8 @@ Rules
 - A department goes by its own calendar. While it is closed its substitute is called, and while that one is closed
   the substitute's own; the centre file lets no circle stand. Nobody open: the call is refused, and the phone says so.
 - The dialplan decides that by itself, from the same hours (`dialplans/departments.conf`); here it is only shown.
-- Busy: a call from a desk phone of the centre rings there or is connected. What others call there nobody tells us.
+- Busy: a call of the centre rings there or is connected, from a desk phone or of a caller who was put through or sent
+  there; list and lamp are of the same rule (`busy`). What others call there nobody tells us.
 - A lamp is off when the department is open and free, steady while a call of the centre is with it, flashing while it is
   closed; closed goes before busy, for it is what the next one who tries will hear.
 """
@@ -12,15 +13,15 @@ Rules
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from callcore.domain.centre import Centre, Department
 from callcore.domain.floor import Floor
 from callcore.domain.hours import Verdict
-from callcore.domain.ids import DepartmentId, Instant
+from callcore.domain.ids import AgentId, CallId, DepartmentId, Instant, PhoneId
 from callcore.domain.lamps import Lamp
-from callcore.domain.sides import SideCall
+from callcore.domain.stages import Stage
 
 CODE = "*5"
 """What a desk phone dials before the short number; likewise the name of the lamp."""
@@ -34,12 +35,28 @@ def code(department: Department) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class With:
+    """A call that is with a department."""
+
+    call: CallId
+    since: Instant
+    connected: bool
+    """False: it rings there."""
+    caller: bool = False
+    """Of a citizen with whom no agent is any more."""
+    phone: PhoneId | None = None
+    """Whence it is called; None: no desk phone is in it."""
+    agent: AgentId | None = None
+    """Who calls, if that was what the agent did at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """One department at an instant."""
 
     department: Department
     verdict: Verdict
-    call: SideCall | None
+    call: With | None
     """Of the centre, that is with it; the oldest of several."""
     instead: Department | None
     """Who is called when it is dialled, while it is closed; None: it is open, or nobody can be called."""
@@ -63,21 +80,38 @@ def _instead(known: Mapping[DepartmentId, Department], closed: Department, at: I
     return None
 
 
-def busy(floor: Floor) -> dict[DepartmentId, SideCall]:
-    """The calls that are with departments; of several with one, the oldest."""
-    found: dict[DepartmentId, SideCall] = {}
-    for side in sorted(floor.sides.values(), key=lambda side: (side.began_at, side.id)):
-        if side.department is not None:
-            found.setdefault(side.department, side)
+def busy(floor: Floor) -> dict[DepartmentId, With]:
+    """The calls that are with departments; of several with one, the oldest. An agent who asks, and a caller who was put
+    through or is sent there, alike."""
+    found: dict[DepartmentId, With] = {}
+    for department, each in sorted(_with(floor), key=lambda one: (one[1].since, one[1].call)):
+        found.setdefault(department, each)
     return found
 
 
+def _with(floor: Floor) -> Iterator[tuple[DepartmentId, With]]:
+    for side in floor.sides.values():
+        if side.department is not None:
+            connected = side.connected_at is not None
+            yield (
+                side.department,
+                With(side.id, side.began_at, connected, phone=side.phone, agent=side.agent),
+            )
+    for call in floor.calls.values():
+        transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
+        if transfer is not None and transfer.department is not None:
+            yield transfer.department, With(call.id, transfer.since, connected=True, caller=True)
+        elif call.moving_to is not None:
+            since = call.parted_at or call.arrived_at
+            yield call.moving_to, With(call.id, since, connected=False, caller=True)
+
+
 def lamps(
-    centres: Mapping[DepartmentId, bool], calls: Mapping[DepartmentId, SideCall]
+    centres: Mapping[DepartmentId, bool], with_calls: Container[DepartmentId]
 ) -> Iterator[tuple[DepartmentId, Lamp]]:
     """Department and lamp. `centres`: which departments there are, and whether each is open."""
     for name, is_open in centres.items():
-        yield name, Lamp.FLASHING if not is_open else Lamp.STEADY if name in calls else Lamp.OFF
+        yield name, Lamp.FLASHING if not is_open else Lamp.STEADY if name in with_calls else Lamp.OFF
 
 
 def opened(floor: Floor, at: Instant) -> tuple[dict[DepartmentId, bool], Instant | None]:

@@ -1,6 +1,7 @@
 """What we want done: imperative, carried out at most once, the result comes back as an input.
 
-None of them but `MoveCaller`, `SwitchRecording`, `PushEmergencies` and `PushBlocked` may be repeated blindly.
+None of them but `MoveCaller`, `SwitchRecording`, `StopRecording`, `PushEmergencies` and `PushBlocked` may be repeated
+blindly.
 After a restart the snapshot shows which were carried out.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, OfferId, PhoneId, QueueId
 from callcore.domain.inputs import Timer
-from callcore.domain.stages import Outcome, Treatment
+from callcore.domain.stages import Outcome, PauseEnd, Treatment, WatchMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,11 @@ class CallBack(Effect):
 @dataclass(frozen=True, slots=True)
 class MarkHeld(Effect):
     """Tell a caller's channel that an agent's phone holds it, or does not any more. So a caller who is put down while
-    held comes back to the line."""
+    held comes back to the line. None: not known; then another leg of that phone is taken for a consult."""
 
     call: CallId
     channel_name: str
-    held: bool
+    held: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,27 @@ class MarkTransferred(Effect):
     call: CallId
     channel_name: str
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTalk(Effect):
+    """Ring the supervisor's phone, on a channel named `watch`; who picks it up is at the talk of `leg`. Only a refusal
+    comes back as an input. `shown`: on the phone's display."""
+
+    watch: ChannelId
+    phone: PhoneId
+    leg: ChannelId
+    mode: WatchMode
+    agent: AgentId
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWatch(Effect):
+    """The supervisor, who is at that talk, goes on there otherwise."""
+
+    watch: ChannelId
+    mode: WatchMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +217,21 @@ class SwitchRecording(Effect):
     agent: AgentId | None = None
     by: str | None = None
     channel: str | None = None
-    asked: bool = False
+    why: PauseEnd | None = None
+    """Of one that is to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording(Effect):
+    """Of a caller who was put through: end the call's own recording (`own`), until the caller comes back to the line;
+    and that of a consult whose place the caller has taken, which came along (`consult`).
+
+    May be repeated."""
+
+    call: CallId
+    channel_name: str
+    own: bool
+    consult: bool
 
 
 @dataclass(frozen=True, slots=True)

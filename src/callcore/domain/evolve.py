@@ -8,7 +8,7 @@ Rules
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeVar
 
 from immutables import Map
 
@@ -17,8 +17,9 @@ from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
 from callcore.domain.call import CALL, Aside, Call, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
-from callcore.domain.centre import Configuration
+from callcore.domain.centre import Centre, Configuration
 from callcore.domain.emergency import Emergency
+from callcore.domain.findings import Expected
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
@@ -31,10 +32,21 @@ from callcore.domain.floor import (
     put_registered,
     reindexed,
 )
-from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, OfferId, QueueId
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    ChannelId,
+    DepartmentId,
+    Instant,
+    OfferId,
+    QueueId,
+)
 from callcore.domain.message import MESSAGE, Message, MessageState
 from callcore.domain.offer import OFFER, Offer
+from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
+from callcore.domain.retention import KeepOrder
 from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
@@ -50,8 +62,13 @@ from callcore.domain.stages import (
     Stage,
     Work,
 )
+from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.transitions import IllegalTransition, advance
 from callcore.domain.values import changed
+from callcore.domain.watch import Thresholds, Watch
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 REMEMBER_ENDED_S = 3600
 """Seconds for which an ended call's id is kept. Asterisk's events arrived 1 ms late, at worst seconds; an hour
@@ -59,6 +76,9 @@ covers a long list of events replayed by a mistaken adapter."""
 
 AGAIN_S = 86_400
 """Seconds within which a caller calls again (再入電): the last 24 hours."""
+
+MOVED_UP = "責任者が先頭に進めた / moved up by a supervisor"
+"""Why a caller has this priority, in the queues that follow too."""
 
 NOT_LED_S = 1
 """Seconds after which a caller who could not be led into a menu is led there again."""
@@ -154,9 +174,21 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             agents=Map(_staff(floor, fact.configuration)),
             phones=Map(phones),
             emergencies=Map({name: e for name, e in floor.emergencies.items() if name in centres}),
+            thresholds=Map({name: t for name, t in floor.thresholds.items() if name in centres}),
             registered=Map({p: s for p, s in floor.registered.items() if p in phones}),
+            callbacks=Map(
+                {name: _housed(back, centres.get(back.centre)) for name, back in floor.callbacks.items()}
+            ),
         )
     )
+
+
+def _housed(back: Callback, centre: Centre | None) -> Callback:
+    """A call-back whose queue is taken out of the files goes on in its number's, or in the centre's first."""
+    if centre is None or any(queue.id == back.queue for queue in centre.queues):
+        return back
+    left = [number.queue for number in centre.numbers if number.digits == back.dialled]
+    return changed(back, queue=(left or [centre.queues[0].id])[0])
 
 
 def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentState]:
@@ -176,7 +208,7 @@ def _staff(floor: Floor, configuration: Configuration) -> dict[AgentId, AgentSta
                 centre=centre.id,
                 queues=queues,
                 seat=spec.phone,
-                skills=spec.skills,
+                skills=known.skills if known.skills_by_hand else spec.skills,
                 rank=len(agents),
             )
     # Somebody who was taken out of the files keeps the call in hand, and gets no other one.
@@ -253,6 +285,12 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                     for name, side in floor.sides.items()
                 }
             ),
+            watches=Map(
+                {
+                    name: changed(watch, began_at=Instant(watch.began_at + fact.by))
+                    for name, watch in floor.watches.items()
+                }
+            ),
             ended=Map({name: Instant(at + fact.by) for name, at in floor.ended.items()}),
             unfiled=Map({name: Instant(at + fact.by) for name, at in floor.unfiled.items()}),
             callbacks=Map(
@@ -310,6 +348,9 @@ def _call_moved(call: Call, by: int) -> Call:
         transfer=transfer,
         comfort_from=_moved(call.comfort_from, by),
         arrived_at=Instant(call.arrived_at + by),
+        parted_at=_moved(call.parted_at, by),
+        keyed_at=_moved(call.keyed_at, by),
+        legs=tuple(changed(leg, since=Instant(leg.since + by)) if leg.since else leg for leg in call.legs),
         leaving_since=_moved(call.leaving_since, by),
         net_changed_at=_moved(call.net_changed_at, by),
         speaks_since=_moved(call.speaks_since, by),
@@ -318,6 +359,7 @@ def _call_moved(call: Call, by: int) -> Call:
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
         held_since=_moved(call.held_since, by),
+        let_go_at=_moved(call.let_go_at, by),
         hold_due=_moved(call.hold_due, by),
         help_since=_moved(call.help_since, by),
         unrecorded_since=_moved(call.unrecorded_since, by),
@@ -389,6 +431,61 @@ def _(fact: f.CallerUnlisted, floor: Floor) -> Floor:
     )
 
 
+# -- how long what is known of calls is kept -----------------------------------------------------------------
+
+
+@_apply.register
+def _(fact: f.KeepOrdered, floor: Floor) -> Floor:
+    if fact.order in floor.keeping:
+        raise IllegalTransition(f"there is an order {fact.order}")
+    order = KeepOrder(fact.order, fact.centre, fact.calls, fact.until, fact.reason, fact.by, fact.at)
+    return changed(floor, keeping=floor.keeping.set(fact.order, order))
+
+
+@_apply.register
+def _(fact: f.KeepReleased, floor: Floor) -> Floor:
+    if fact.order not in floor.keeping:
+        raise IllegalTransition(f"there is no order {fact.order}")
+    return changed(floor, keeping=floor.keeping.delete(fact.order))
+
+
+@_apply.register
+def _(fact: f.CallErased, floor: Floor) -> Floor:
+    """What belongs to a person leaves the floor, too; an order that names this call alone has nothing left to keep."""
+    if not fact.personal:
+        return floor
+    message = floor.messages.get(fact.call)
+    messages = floor.messages
+    if message is not None:
+        bare = changed(
+            message,
+            caller=_bare(message.caller),
+            result=None if message.result is None else _bare(message.result),
+            subject=None if message.subject is None else _bare(message.subject),
+            note=None if message.note is None else _bare(message.note),
+        )
+        messages = messages.set(fact.call, bare)
+    return changed(
+        floor,
+        messages=messages,
+        recent=_without(floor.recent, fact.call),
+        tongues=_without(floor.tongues, fact.call),
+        unreached=_without(floor.unreached, fact.call),
+        keeping=_without(floor.keeping, *(o.id for o in floor.keeping.values() if o.calls == (fact.call,))),
+    )
+
+
+def _bare(value: Personal) -> Personal:
+    return Personal(value.call, value.centre, value.at, None)
+
+
+def _without(values: Map[K, V], *names: K) -> Map[K, V]:
+    for name in names:
+        if name in values:
+            values = values.delete(name)
+    return values
+
+
 # -- calls ---------------------------------------------------------------------------------------------------
 
 
@@ -409,6 +506,8 @@ def _(fact: f.CallArrived, floor: Floor) -> Floor:
         legs=(Leg(ChannelId(fact.call), None, None, None),),
         priority=fact.priority,
         priority_reason=fact.priority_reason,
+        answer=fact.answer,
+        again=fact.again,
         listed=fact.listed,
     )
     recent, most = floor.recent, floor.recent_most
@@ -460,7 +559,10 @@ def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
             raise IllegalTransition(f"call {call.id} waits and is in no menu")
         outcome = _ends_as(call.aside, fact.choice)
         return put_call(
-            floor, changed(call, stage=_stage(call, fact), aside=changed(call.aside, outcome=outcome))
+            floor,
+            changed(
+                call, stage=_stage(call, fact), aside=changed(call.aside, outcome=outcome), keyed_at=fact.at
+            ),
         )
     stage = _stage(call, fact)
     if fact.remember_until is not None and fact.language is not None and call.caller.text is not None:
@@ -478,6 +580,7 @@ def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
             language=fact.language or call.language,
             queue=fact.queue or call.queue,
             served=_served(call.served, fact.choice),
+            keyed_at=fact.at,
         ),
     )
 
@@ -527,6 +630,21 @@ def _(fact: f.VisitBegan, floor: Floor) -> Floor:
             held_since=None,
             moving_to=None,
             transfer=None,
+        ),
+    )
+
+
+@_apply.register
+def _(fact: f.CallerMovedUp, floor: Floor) -> Floor:
+    call, visit = _visiting(floor, fact.call)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            priority=fact.priority,
+            priority_reason=MOVED_UP,
+            visit=changed(visit, priority=fact.priority),
         ),
     )
 
@@ -678,6 +796,7 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if fact.channel in floor.channels:
         raise IllegalTransition(f"channel {fact.channel} is a leg already")
+    side = floor.sides.get(fact.side) if fact.side is not None else None
     leg = Leg(
         fact.channel,
         fact.phone,
@@ -686,10 +805,18 @@ def _(fact: f.LegBegan, floor: Floor) -> Floor:
         since=fact.at,
         side=fact.side,
         department=fact.department,
+        asked=side is not None and side.connected_at is not None,
     )
+    # Found to be rung for a caller who is with nobody: so it was the agent who had left.
+    rings_on = fact.reconstructed and call.stage is Stage.PARTED and fact.offer is None
     return put_call(
         floor,
-        changed(call, legs=(*call.legs, leg)),
+        changed(
+            call,
+            legs=(*call.legs, leg),
+            given_over=call.given_over or rings_on,
+            asked_to_end=None if rings_on and not call.caller_put_down else call.asked_to_end,
+        ),
         channels=floor.channels.set(fact.channel, call.id),
     )
 
@@ -709,10 +836,13 @@ def _(fact: f.LegEnded, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if call.leg(fact.channel) is None or fact.channel == call.channel:
         raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
+    far = call.far_received if fact.received is None else (call.far_received or 0) + fact.received
     return put_call(
         floor,
         changed(
             call,
+            far_received=far,
+            far_unseen=call.far_unseen or fact.reconstructed,
             legs=tuple(leg for leg in call.legs if leg.channel != fact.channel),
             last_cause=fact.cause if fact.channel == call.talking_leg else call.last_cause,
         ),
@@ -780,6 +910,7 @@ def _(fact: f.CallAnswered, floor: Floor) -> Floor:
             talk_since=fact.at,
             talk_watched=not fact.reconstructed,
             held_since=None,
+            let_go_at=None,
             hold_due=None,
             hold_overran=False,
             # A caller may have put down in the instant in which the phone was picked up.
@@ -829,7 +960,14 @@ def _handled(floor: Floor, call: Call, fact: f.TalkEnded) -> Map[QueueId, Pace]:
 def _(fact: f.CallHeld, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return put_call(
-        floor, changed(call, stage=_stage(call, fact), held_since=fact.at, hold_due=fact.too_long_at)
+        floor,
+        changed(
+            call,
+            stage=_stage(call, fact),
+            held_since=fact.at,
+            held_leg=call.talking_leg,
+            hold_due=fact.too_long_at,
+        ),
     )
 
 
@@ -844,7 +982,14 @@ def _(fact: f.CallResumed, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     return put_call(
         floor,
-        changed(call, stage=_stage(call, fact), held_since=None, hold_due=None, hold_overran=False),
+        changed(
+            call,
+            stage=_stage(call, fact),
+            held_since=None,
+            held_leg=call.held_leg if fact.reconstructed else None,
+            hold_due=None,
+            hold_overran=False,
+        ),
     )
 
 
@@ -855,6 +1000,7 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
         raise IllegalTransition(f"call {call.id} talks with {call.talking_with}, not {fact.agent}")
     stage = _stage(call, fact)
     pace = _handled(floor, call, fact)
+    given_over = not call.caller_put_down and not fact.reconstructed
     if fact.agent is not None:
         agent = _agent(floor, fact.agent)
         work = _work(agent, fact)
@@ -882,22 +1028,31 @@ def _(fact: f.TalkEnded, floor: Floor) -> Floor:
             talking_with=None,
             talk_since=None,
             parted_at=fact.at,
+            let_go_at=fact.at if call.held_since is not None and not call.caller_put_down else None,
             help_since=None,
             hold_due=None,
             hold_overran=False,
             parted_from=fact.agent,
-            given_over=not call.caller_put_down and not fact.reconstructed,
-            moving_to=None,
+            given_over=given_over,
+            moving_to=_rung(call) if given_over else None,
             transfer=None,
+            tape=_kept(_paused(call, fact.at), call.talk_since, fact.at),
+            unrecorded_gap=False,
         ),
         pace=pace,
     )
 
 
+def _rung(call: Call) -> DepartmentId | None:
+    """The department that still rings for the agent's consult, and rings on for the caller when the agent has gone."""
+    return next((leg.department for leg in call.legs if leg.side is not None and not leg.asked), None)
+
+
 @_apply.register
 def _(fact: f.TransferBegan, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, stage=_stage(call, fact), moving_to=fact.department))
+    moving_to = None if fact.closed else fact.department
+    return put_call(floor, changed(call, stage=_stage(call, fact), moving_to=moving_to))
 
 
 @_apply.register
@@ -913,6 +1068,44 @@ def _(fact: f.CallTransferred, floor: Floor) -> Floor:
             held_since=None,
             # Who had asked for the end of the talk has no part in how this one ends.
             asked_to_end=call.asked_to_end if call.caller_put_down else None,
+            tape=changed(call.tape, unheld=(*call.tape.unheld, fact.side))
+            if fact.blind and fact.side is not None
+            else call.tape,
+        ),
+    )
+
+
+def _kept(tape: Tape, since: Instant | None, at: Instant) -> Tape:
+    return tape if since is None else changed(tape, kept=tape.kept + max(0, at - since))
+
+
+def _paused(call: Call, at: Instant) -> Tape:
+    """With what the pause that is over now, at the latest, leaves to be cut out."""
+    if call.unrecorded_since is None or call.talk_since is None or not call.unrecorded_gap:
+        return call.tape
+    gap = Gap(
+        call.tape.written + max(0, call.unrecorded_since - call.talk_since),
+        max(0, at - max(call.unrecorded_since, call.talk_since)),
+    )
+    return changed(call.tape, gaps=(*call.tape.gaps, gap))
+
+
+@_apply.register
+def _(fact: f.RecordingStopped, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    stage, transfer, tape = _stage(call, fact), call.transfer, call.tape
+    assert transfer is not None
+    if transfer.unrecorded:
+        raise IllegalTransition(f"the recording of call {call.id} is stopped already")
+    tape = _kept(tape, transfer.since, fact.since)
+    excess = Excess(tape.kept, max(0, fact.at - fact.since))
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=stage,
+            transfer=changed(transfer, unrecorded=True),
+            tape=changed(tape, excess=(*tape.excess, excess)),
         ),
     )
 
@@ -922,7 +1115,8 @@ def _(fact: f.TransferEnded, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     stage, transfer = _stage(call, fact), call.transfer
     assert transfer is not None
-    return put_call(floor, changed(call, stage=stage, transfer=changed(transfer, ended=True)))
+    tape = call.tape if transfer.unrecorded else _kept(call.tape, transfer.since, fact.at)
+    return put_call(floor, changed(call, stage=stage, transfer=changed(transfer, ended=True), tape=tape))
 
 
 @_apply.register
@@ -940,6 +1134,18 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         ended = Map({k: v for k, v in ended.items() if v > oldest})
         most = max(256, 2 * len(ended))  # as rare as the line is long
     answered = call.answered_at is not None
+    tape, transfer = call.tape, call.transfer
+    if transfer is not None and not transfer.ended and not transfer.unrecorded:
+        tape = _kept(tape, transfer.since, fact.at)
+    paused = call.paused if call.unrecorded_since is None else call.paused + fact.at - call.unrecorded_since
+    gone = sum(gap.length for gap in tape.gaps)
+    expected = Expected(
+        tape.kept - gone,
+        max(0, paused - gone),
+        fact.at - call.arrived_at,
+        fact.received,
+        None if call.far_unseen else call.far_received,
+    )
     gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
         Outcome.ABANDONED,
         Outcome.ABANDONED_SHORT,
@@ -951,6 +1157,8 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         ended=ended.set(call.id, fact.at),
         ended_most=most,
         unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
+        expected=floor.expected.set(call.id, expected) if answered else floor.expected,
+        tapes=floor.tapes.set(call.id, tape) if tape.excess or tape.unheld or tape.gaps else floor.tapes,
         pace=_wait_over(floor, call, fact, gave_up=gave_up),
     )
 
@@ -959,7 +1167,16 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
 def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
     if fact.call not in floor.unfiled:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
-    return changed(floor, unfiled=floor.unfiled.delete(fact.call))
+    tapes = floor.tapes.delete(fact.call) if fact.call in floor.tapes else floor.tapes
+    expected = floor.expected.delete(fact.call) if fact.call in floor.expected else floor.expected
+    return changed(floor, unfiled=floor.unfiled.delete(fact.call), expected=expected, tapes=tapes)
+
+
+@_apply.register
+def _(fact: f.RecordingKept, floor: Floor) -> Floor:
+    if not floor.beyond(fact.folder, fact.day, fact.line):
+        raise IllegalTransition(f"line {fact.line} of {fact.folder} {fact.day} was told of already")
+    return changed(floor, chained=floor.chained.set(fact.folder, (fact.day, fact.line)))
 
 
 # -- call-backs ----------------------------------------------------------------------------------------------
@@ -993,6 +1210,7 @@ def _(fact: f.CallbackAsked, floor: Floor) -> Floor:
         since=fact.since,
         language=fact.language,
         caller=call.caller,
+        dialled=call.number,
         asked_at=fact.at,
         state=advance(CALLBACK, "call-back", call.id, None, "CallbackAsked"),
     )
@@ -1049,6 +1267,7 @@ def _(fact: f.CallbackGivenUp, floor: Floor) -> Floor:
         state_since=fact.at,
         filed=True,
         callback=True,
+        about=back.id,
     )
     return changed(floor, messages=floor.messages.set(back.id, task))
 
@@ -1098,12 +1317,60 @@ def _(fact: f.MessageLeft, floor: Floor) -> Floor:
         state=advance(MESSAGE, "message", call.id, None, "MessageLeft"),
         state_since=fact.at,
         otherwise=fact.otherwise,
+        about=call.id,
     )
     return put_call(
         floor,
         changed(call, stage=_stage(call, fact), speaks_since=None, message=True),
         messages=floor.messages.set(call.id, message),
     )
+
+
+@_apply.register
+def _(fact: f.TaskKept, floor: Floor) -> Floor:
+    caller = floor.caller_of(fact.call)
+    if caller is None or fact.call in floor.messages:
+        raise IllegalTransition(f"call {fact.call} is not known, or has a task")
+    task = Message(
+        call=fact.call,
+        centre=fact.centre,
+        queue=fact.queue,
+        language=fact.language,
+        caller=caller,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", fact.call, None, "TaskKept"),
+        state_since=fact.at,
+        filed=True,
+        subject=fact.subject,
+        department=fact.department,
+        note=fact.note,
+        about=fact.call,
+    )
+    return changed(floor, messages=floor.messages.set(fact.call, task))
+
+
+@_apply.register
+def _(fact: f.TaskOpened, floor: Floor) -> Floor:
+    if fact.call in floor.messages:
+        raise IllegalTransition(f"there is a task {fact.call}")
+    task = Message(
+        call=fact.call,
+        centre=fact.centre,
+        queue=fact.queue,
+        language=None,
+        caller=fact.number,
+        left_at=fact.at,
+        due_at=fact.due_at,
+        state=advance(MESSAGE, "message", fact.call, None, "TaskOpened"),
+        state_since=fact.at,
+        filed=True,
+        subject=fact.subject,
+        department=fact.department,
+        note=fact.note,
+        about=fact.about,
+    )
+    return changed(floor, messages=floor.messages.set(fact.call, task))
 
 
 @_apply.register
@@ -1251,8 +1518,14 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
     _side_stage(side, fact)
     if fact.agent != side.agent:
         raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
-    # What went on to a FAX had no phone of ours and was not recorded.
-    recorded = side.connected_at is not None and side.phone is not None
+    # What went on to a FAX had no phone of ours and was not recorded; nor is what colleagues say to one another, nor,
+    # if the centre wants it so, a consult.
+    recorded = (
+        side.connected_at is not None and side.phone is not None and side.kind is not SideKind.COLLEAGUE
+    )
+    if recorded and side.beside is not None:
+        centre = floor.centres.get(side.centre)
+        recorded = centre is None or centre.transfers.record_consult
     unreached = floor.unreached
     if (
         side.kind is SideKind.OUTGOING
@@ -1268,6 +1541,9 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         sides=floor.sides.delete(side.id),
         ended=floor.ended.set(side.id, fact.at),
         unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
+        expected=floor.expected.set(side.id, Expected(max(0, fact.at - side.connected_at)))
+        if recorded and side.connected_at is not None
+        else floor.expected,
     )
     if side.agent is None:
         return floor
@@ -1428,7 +1704,7 @@ def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
     return put_agent(
         floor,
         changed(
-            _fresh(agent),
+            _fresh(floor, agent),
             presence=Presence.READY,
             phone=fact.phone,
             signed_in_at=fact.at,
@@ -1441,19 +1717,27 @@ def _(fact: f.AgentSignedIn, floor: Floor) -> Floor:
     )
 
 
-def _fresh(agent: AgentState) -> AgentState:
-    """The agent as the files know him, with nothing of the day but wrong PINs."""
+def _fresh(floor: Floor, agent: AgentState) -> AgentState:
+    """The agent as the files know him, with nothing of the day but wrong PINs, and a talk of others that he is at."""
     return AgentState(
         agent.id,
         agent.name,
         agent.centre,
         agent.queues,
         agent.seat,
-        agent.skills,
+        filed_skills(floor, agent),
         agent.rank,
         wrong_pins=agent.wrong_pins,
         locked_until=agent.locked_until,
+        watch=agent.watch,
     )
+
+
+def filed_skills(floor: Floor, agent: AgentState) -> tuple[tuple[str, int], ...]:
+    """As the files say; who is in them no more keeps what is known."""
+    centre = floor.centres.get(agent.centre)
+    specs = centre.agents if centre is not None else ()
+    return next((spec.skills for spec in specs if spec.id == agent.id), agent.skills)
 
 
 @_apply.register
@@ -1477,7 +1761,7 @@ def _(fact: f.AgentSignedOut, floor: Floor) -> Floor:
     if agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         raise IllegalTransition(f"agent {agent.id} cannot sign out while {agent.work.value}")
     return put_agent(
-        floor, changed(_fresh(agent), state_since=fact.at), seated=floor.seated.delete(agent.phone)
+        floor, changed(_fresh(floor, agent), state_since=fact.at), seated=floor.seated.delete(agent.phone)
     )
 
 
@@ -1557,13 +1841,29 @@ def _(fact: f.ResultKeyed, floor: Floor) -> Floor:
 
 
 @_apply.register
+def _(fact: f.CallNoted, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    if agent.last_call != fact.call:
+        raise IllegalTransition(f"agent {agent.id} has {agent.last_call} in hand, not {fact.call}")
+    return floor
+
+
+@_apply.register
 def _(fact: f.HelpAsked, floor: Floor) -> Floor:
-    return put_call(floor, changed(_call(floor, fact.call), help_since=fact.at))
+    return put_call(floor, changed(_call(floor, fact.call), help_since=fact.at, help_by=None))
+
+
+@_apply.register
+def _(fact: f.HelpAnswered, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if call.help_since is None:
+        raise IllegalTransition(f"call {call.id}: nobody asks for help")
+    return put_call(floor, changed(call, help_by=fact.by))
 
 
 @_apply.register
 def _(fact: f.HelpEnded, floor: Floor) -> Floor:
-    return put_call(floor, changed(_call(floor, fact.call), help_since=None))
+    return put_call(floor, changed(_call(floor, fact.call), help_since=None, help_by=None))
 
 
 @_apply.register
@@ -1575,14 +1875,36 @@ def _(fact: f.CallMarked, floor: Floor) -> Floor:
 
 
 @_apply.register
+def _(fact: f.RecordingMarked, floor: Floor) -> Floor:
+    return floor
+
+
+@_apply.register
 def _(fact: f.RecordingPaused, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, unrecorded_since=fact.at, unrecorded_until=fact.until))
+    return put_call(
+        floor,
+        changed(call, unrecorded_since=fact.at, unrecorded_until=fact.until, unrecorded_gap=fact.gap),
+    )
 
 
 @_apply.register
 def _(fact: f.RecordingResumed, floor: Floor) -> Floor:
-    return put_call(floor, changed(_call(floor, fact.call), unrecorded_since=None, unrecorded_until=None))
+    call = _call(floor, fact.call)
+    tape = _paused(call, fact.at)
+    since = fact.at if call.unrecorded_since is None else call.unrecorded_since
+    paused = call.paused + max(0, fact.at - since)
+    return put_call(
+        floor,
+        changed(
+            call,
+            unrecorded_since=None,
+            unrecorded_until=None,
+            unrecorded_gap=False,
+            paused=paused,
+            tape=tape,
+        ),
+    )
 
 
 @_apply.register
@@ -1626,3 +1948,74 @@ def _(fact: f.PhoneAttemptRefused, floor: Floor) -> Floor:
 def _registered(floor: Floor, fact: f.PhoneMatched | f.PhoneRefused, policy: Policy) -> Floor:
     state = PhoneState(policy, fact.at, fact.user_agent, fact.address, fact.contact)
     return put_registered(floor, fact.phone, state)
+
+
+# -- supervisors ---------------------------------------------------------------------------------------------
+
+
+def _watch(floor: Floor, name: ChannelId) -> Watch:
+    watch = floor.watches.get(name)
+    if watch is None:
+        raise IllegalTransition(f"no supervisor's phone is known as {name}")
+    return watch
+
+
+@_apply.register
+def _(fact: f.WatchBegan, floor: Floor) -> Floor:
+    watcher = _agent(floor, fact.watcher)
+    if fact.watch in floor.watches or watcher.watch is not None:
+        raise IllegalTransition(f"agent {watcher.id} is at a talk already: {watcher.watch}")
+    watch = Watch(
+        id=fact.watch,
+        node=fact.node,
+        call=fact.call,
+        agent=fact.agent,
+        leg=fact.leg,
+        watcher=fact.watcher,
+        phone=fact.phone,
+        mode=fact.mode,
+        by=fact.by,
+        began_at=fact.at,
+    )
+    return put_agent(
+        floor,
+        changed(watcher, watch=watch.id),
+        watches=floor.watches.set(watch.id, watch),
+        watches_made=floor.watches_made + 1,
+    )
+
+
+@_apply.register
+def _(fact: f.WatchHeard, floor: Floor) -> Floor:
+    watch = _watch(floor, fact.watch)
+    return changed(floor, watches=floor.watches.set(watch.id, changed(watch, heard=True)))
+
+
+@_apply.register
+def _(fact: f.WatchTurned, floor: Floor) -> Floor:
+    watch = _watch(floor, fact.watch)
+    return changed(floor, watches=floor.watches.set(watch.id, changed(watch, mode=fact.mode)))
+
+
+@_apply.register
+def _(fact: f.WatchEnded, floor: Floor) -> Floor:
+    watch = _watch(floor, fact.watch)
+    floor = changed(floor, watches=floor.watches.delete(watch.id))
+    watcher = floor.agents.get(watch.watcher)
+    return floor if watcher is None else put_agent(floor, changed(watcher, watch=None))
+
+
+@_apply.register
+def _(fact: f.SkillsSet, floor: Floor) -> Floor:
+    agent = _agent(floor, fact.agent)
+    return put_agent(floor, changed(agent, skills=fact.skills, skills_by_hand=fact.by_hand))
+
+
+@_apply.register
+def _(fact: f.ThresholdsSet, floor: Floor) -> Floor:
+    if fact.centre not in floor.centres:
+        raise IllegalTransition(f"centre {fact.centre} is not known")
+    if fact.waiting is None and fact.wait_s is None:
+        known = fact.centre in floor.thresholds
+        return changed(floor, thresholds=floor.thresholds.delete(fact.centre)) if known else floor
+    return changed(floor, thresholds=floor.thresholds.set(fact.centre, Thresholds(fact.waiting, fact.wait_s)))

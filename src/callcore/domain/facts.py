@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callcore.domain.centre import Configuration
+from callcore.domain.findings import Finding
 from callcore.domain.ids import (
     AgentId,
     CallId,
@@ -24,6 +25,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.personal import Personal
 from callcore.domain.phones import Policy
+from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.domain.stages import (
     Choice,
     Device,
@@ -31,10 +33,12 @@ from callcore.domain.stages import (
     OfferStage,
     Outcome,
     Party,
+    PauseEnd,
     ResultKind,
     SideKind,
     SideOutcome,
     Treatment,
+    WatchMode,
 )
 
 
@@ -177,7 +181,7 @@ class CallArrived(Fact):
     again: bool = False
     """The same number called this centre within the last 24 hours (再入電)."""
     answer: CallId | None = None
-    """The outgoing call that did not reach this number, and on which an answer was put (回答あり)."""
+    """The call of this number on which an answer was put that waits (回答あり)."""
     listed: CallId | None = None
     """The entry of the list of unwelcome callers that holds for this one (要注意)."""
 
@@ -248,6 +252,19 @@ class VisitBegan(Fact):
     """Why the caller came from another queue, and why with this priority."""
     language: str | None = None
     """That the agent must speak, by skill, because the caller chose it."""
+    by: str | None = None
+    """The person who moved the caller to this queue; None: nobody did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerMovedUp(Fact):
+    """A person let this caller go before all others of the queue; `priority`: from now on. The wait goes on as it
+    was."""
+
+    call: CallId
+    visit: VisitId
+    priority: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,11 +400,12 @@ class LegLeft(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnded(Fact):
-    """`cause` is the Q.850 cause of the Hangup."""
+    """`cause` is the Q.850 cause of the Hangup. `received`: microseconds of sound that came from it; None: unknown."""
 
     call: CallId
     channel: ChannelId
     cause: int
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -452,6 +470,8 @@ class TransferBegan(Fact):
     agent: AgentId | None
     """Who talked last."""
     department: DepartmentId
+    closed: bool = False
+    """It is, with all its substitutes: nobody is rung, and the caller comes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,6 +490,16 @@ class CallTransferred(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopped(Fact):
+    """By the rule of the centre nothing is kept of the caller's talk with the department, which began at `since`. What
+    was recorded between `since` and `at` is excess, and is cut out when the call is over."""
+
+    call: CallId
+    since: Instant
+    reason: str = "transferred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferEnded(Fact):
     """The department has left, and the caller is still there."""
 
@@ -478,15 +508,21 @@ class TransferEnded(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Fact):
+    """`received` as in `LegEnded`, of the caller."""
+
     call: CallId
     outcome: Outcome
     hung_up_by: Party
     reason: str
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFiled(Fact):
-    """A recording was measured. `problem` says what is wrong with it; None: nothing. `seconds` of sound."""
+    """A recording was measured. `problem` says why it could not be; None: it could. `seconds` of sound.
+
+    `findings`: what is wrong with it, held against `talk` seconds, of which somebody sent sound for `sent` (None: not
+    known)."""
 
     call: CallId
     file: str
@@ -494,6 +530,38 @@ class RecordingFiled(Fact):
     seconds: float
     sha256: str | None
     problem: str | None = None
+    findings: tuple[Finding, ...] = ()
+    talk: float | None = None
+    sent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingKept(Fact):
+    """A recording lies sealed in the store since `kept_at`, as line `line` of its chain tells.
+
+    It is `<store>/<folder>/<day>/<name>.ccr`. `captured_…`: the sound as Asterisk wrote it; `size`, `sha256`: as it is
+    kept, in the form `format`; `stored_…`: the sealed file. `seconds` of sound, 0 where nobody can tell. `key_period`:
+    the month of the key that wraps its own."""
+
+    name: str
+    call: CallId | None
+    """Whose it is, of a consult the consult; None: nobody knows."""
+    kind: RecordingKind | None
+    """None: nobody knows."""
+    folder: str
+    """The centre, or where those lie whose centre nobody knows."""
+    day: str
+    line: int
+    format: str
+    seconds: float
+    captured_size: int
+    captured_sha256: str
+    size: int
+    sha256: str
+    stored_size: int
+    stored_sha256: str
+    key_period: str
+    kept_at: Instant
 
 
 # -- messages ------------------------------------------------------------------------------------------------
@@ -539,6 +607,39 @@ class MessageFiled(Fact):
     seconds: float
     sha256: str | None
     problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskKept(Fact):
+    """An escalation without a call: something is still to be done about this one, until `due_at`. On the list of
+    messages, as with a message. `department`: who calls back, or is to be asked. `by`: the person who kept it."""
+
+    call: CallId
+    centre: CentreId
+    queue: QueueId
+    language: str | None
+    subject: Personal
+    department: DepartmentId | None
+    due_at: Instant
+    by: str
+    note: Personal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOpened(Fact):
+    """An escalation as `TaskKept`, with a name of its own (`call`): about a call that the floor does not know any more
+    (`about`), or about none. `number`: whom it concerns, as far as it is known."""
+
+    call: CallId
+    about: CallId | None
+    centre: CentreId
+    queue: QueueId
+    number: Personal
+    subject: Personal
+    note: Personal | None
+    department: DepartmentId | None
+    due_at: Instant
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -726,10 +827,11 @@ class SideCallEnded(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPrepared(Fact):
-    """What was to be told by a call-back that reached nobody, kept for the next call of that number."""
+    """What was to be told by a call-back that reached nobody, or to a caller who is on hold or gone, kept for the next
+    call of that number."""
 
     call: CallId
-    """The outgoing call."""
+    """The outgoing call, or the caller's."""
     centre: CentreId
     number: Personal
     text: Personal
@@ -968,12 +1070,31 @@ class ResultKeyed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallNoted(Fact):
+    """A short note about the call in hand, or wrapped up; a later one stands beside it. `by`: the person who wrote."""
+
+    call: CallId
+    agent: AgentId
+    text: Personal
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HelpAsked(Fact):
     """手上げ. `agent` None: whoever talks, the safety net's doing. `by` None: the agent; so in all of these."""
 
     call: CallId
     agent: AgentId | None
     by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpAnswered(Fact):
+    """A person sees to the agent who asked for help (`by`)."""
+
+    call: CallId
+    agent: AgentId | None
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -996,21 +1117,142 @@ class CallMarked(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingPaused(Fact):
-    """Asterisk writes silence from here on, at most until then."""
+    """Asterisk writes silence from here on, at most until then. `gap`: it is to be cut out when the call is over."""
 
     call: CallId
     agent: AgentId | None
     until: Instant
     by: str | None = None
+    gap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingResumed(Fact):
-    """`early`: somebody asked; else its time was over, or the talk."""
+    """`early`: somebody asked; else it went on by itself. `why` None: a former version did not write it down."""
 
     call: CallId
     early: bool = False
     by: str | None = None
+    why: PauseEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingMarked(Fact):
+    """All recordings of a call bear this mark now, or (`on` False) do not, whatever was keyed. No figure changes."""
+
+    call: CallId
+    centre: CentreId
+    mark: RecordingMark
+    on: bool
+    by: str
+
+
+# -- supervisors ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBegan(Fact):
+    """The phone of a supervisor (`watcher`) is rung, to be at the talk of `agent`, whose channel is `leg`. `watch`: the
+    channel that this makes. No part of the call: its figures know nothing of it."""
+
+    watch: ChannelId
+    node: NodeId
+    call: CallId
+    agent: AgentId
+    leg: ChannelId
+    watcher: AgentId
+    phone: PhoneId
+    mode: WatchMode
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchHeard(Fact):
+    """The supervisor has picked up."""
+
+    watch: ChannelId
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTurned(Fact):
+    """From listening to whispering, and so on."""
+
+    watch: ChannelId
+    call: CallId
+    mode: WatchMode
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEnded(Fact):
+    """The supervisor is at that talk no more, or has taken it over."""
+
+    watch: ChannelId
+    call: CallId
+    watcher: AgentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillsSet(Fact):
+    """An agent has other skills than the files say, until the agent signs out (`by_hand`); or those of the files
+    again."""
+
+    agent: AgentId
+    skills: tuple[tuple[str, int], ...]
+    by_hand: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdsSet(Fact):
+    """From how many waiting callers, and from how many seconds of a wait on, board and lamps of a centre warn; None: as
+    the files say."""
+
+    centre: CentreId
+    waiting: int | None
+    wait_s: int | None
+    by: str
+
+
+# -- how long what is known of calls is kept -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepOrdered(Fact):
+    """What is kept of these calls is kept until then; `until` None: a legal hold, until it is taken back."""
+
+    order: str
+    centre: CentreId
+    calls: tuple[CallId, ...]
+    until: Instant | None
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepReleased(Fact):
+    """The order does not count any more."""
+
+    order: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallErased(Fact):
+    """The keys of these recordings of a call are destroyed and their files removed; with `personal` the call's own key,
+    too, and nobody reads a number or a note of it again. `erasure`: the report that it stands in."""
+
+    call: CallId
+    """Or the name of an entry of the list of unwelcome callers."""
+    centre: CentreId
+    recordings: tuple[str, ...]
+    personal: bool
+    erasure: str
+    reason: str
+    by: str
 
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}

@@ -24,6 +24,7 @@ from callcore.domain.call import Call, Visit
 from callcore.domain.callback import Callback, CallbackState
 from callcore.domain.centre import Cause, Centre, Configuration, Number, Queue
 from callcore.domain.emergency import Emergency
+from callcore.domain.findings import Expected
 from callcore.domain.ids import (
     SECOND,
     AgentId,
@@ -41,9 +42,12 @@ from callcore.domain.numbering import national
 from callcore.domain.offer import Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
+from callcore.domain.retention import KeepOrder
 from callcore.domain.sides import Answer, SideCall
 from callcore.domain.stages import OPEN_OFFER, Device, Presence, Stage, Work
+from callcore.domain.tape import Tape
 from callcore.domain.values import changed
+from callcore.domain.watch import Thresholds, Watch
 
 OFFER_GRACE_S = 5
 """Seconds after the ring time within which Asterisk must have told an offer's end. `Dial` returns at once at its
@@ -153,13 +157,27 @@ class Floor:
     """So many are remembered before those that are old enough are forgotten."""
     unfiled: Map[CallId, Instant] = field(default_factory=Map)
     """Answered calls that ended and whose recording was not measured yet."""
+    expected: Map[CallId, Expected] = field(default_factory=Map)
+    """What the recording of each of them should hold."""
+    tapes: Map[CallId, Tape] = field(default_factory=Map)
+    """Those of them of which something is not to be kept."""
+    chained: Map[str, tuple[str, int]] = field(default_factory=Map)
+    """Up to which day and line each folder's chain of kept recordings was told of."""
     pace: Map[QueueId, Pace] = field(default_factory=Map)
     emergencies: Map[CentreId, Emergency] = field(default_factory=Map)
     """The latest emergency closure of each centre that had one."""
     blocked: Map[CallId, Blocked] = field(default_factory=Map)
     """The lists of unwelcome callers, of all centres, by the entries' names."""
+    watches: Map[ChannelId, Watch] = field(default_factory=Map)
+    """Supervisors' phones at the talks of agents."""
+    watches_made: int = 0
+    """Ever; makes the ids of their channels."""
+    thresholds: Map[CentreId, Thresholds] = field(default_factory=Map)
+    """Those that were set by hand."""
     lists_changed: Map[CentreId, Instant] = field(default_factory=Map)
     """When each centre's list was last changed: what was pushed of it may be a moment behind."""
+    keeping: Map[str, KeepOrder] = field(default_factory=Map)
+    """Orders to keep calls longer that were not taken back."""
     # Indexes: each follows from what stands above.
     lines: Map[Line, tuple[Place, ...]] = field(default_factory=Map)
     """Callers who may be offered, in their order. No line is empty."""
@@ -177,6 +195,11 @@ class Floor:
     """How many agents of others work for this centre now."""
 
     # -- looking things up ------------------------------------------------------------------------------------
+
+    def caller_of(self, name: CallId) -> Personal | None:
+        """Of a call that is open, or came in within the last day; None: not known, or withheld and over."""
+        call = self.calls.get(name)
+        return self.recent.get(name) if call is None else call.caller
 
     def number(self, digits: str) -> tuple[Centre, Number] | None:
         centre = self.numbers.get(digits)
@@ -204,6 +227,7 @@ class Floor:
             agent.presence is Presence.READY
             and agent.work is Work.IDLE
             and agent.rest_until is None
+            and agent.watch is None
             and agent.phone is not None
             and self.phones.get(agent.phone) is Device.FREE
             and self.may_ring(agent.phone)
@@ -213,6 +237,11 @@ class Floor:
         """Whether nothing is known against what is registered as that phone: the dialplan would ring no other."""
         known = self.registered.get(phone)
         return known is None or known.policy is Policy.MATCHED
+
+    def warns(self, centre: Centre) -> tuple[int, int]:
+        """From how many waiting callers, and from how many seconds of a wait on, board and lamps of a centre warn."""
+        by_hand = self.thresholds.get(centre.id, Thresholds())
+        return by_hand.waiting or centre.staff.lamp_waiting, by_hand.wait_s or centre.service_level_s
 
     def offer_at(self, call: Call, phone: PhoneId | None) -> Offer | None:
         """The open offer of this call that rings, or is to ring, this phone."""
@@ -232,6 +261,11 @@ class Floor:
             for back in self.callbacks.values()
         )
 
+    def beyond(self, folder: str, day: str, line: int) -> bool:
+        """Whether nobody has told of this line of a chain. A chain that was begun anew goes by its later day."""
+        known = self.chained.get(folder)
+        return known is None or (day, line) > known
+
     def callback_of(self, side: CallId) -> Callback | None:
         """The call-back that this call is an attempt of."""
         return next((back for back in self.callbacks.values() if back.side == side), None)
@@ -250,7 +284,8 @@ class Floor:
 
     def callbacks_due(self, at: Instant) -> list[Callback]:
         """Who may be called back now: with the number free, as far as is known, and nobody calling from it; of one
-        number, which may have asked two centres, who has the better place."""
+        number, which may have asked two centres, who has the better place; nobody before a caller with a better place
+        who is in a menu and may come back to the line."""
         due = [
             back
             for back in self.callbacks.values()
@@ -260,11 +295,16 @@ class Floor:
             return []
         busy = {national(side.other.text) for side in self.sides.values() if side.other.text is not None}
         busy |= {national(call.caller.text) for call in self.calls.values() if call.caller.text is not None}
+        menus: dict[QueueId, Place] = {}
+        for call in self.calls.values():
+            if call.in_menu and call.visit is not None:
+                place = place_of(call)
+                menus[call.visit.queue] = min(place, menus.get(call.visit.queue, place))
         found: dict[str, Callback] = {}
         for back in sorted(due, key=lambda each: each.place):
             assert back.number is not None
             number = national(back.number)
-            if number not in busy:
+            if number not in busy and not menus.get(back.queue, back.place) < back.place:
                 found.setdefault(number, back)
         return list(found.values())
 
@@ -382,7 +422,13 @@ class Floor:
 
     def problems(self) -> list[str]:
         """Broken invariants, in words; none is the only right answer."""
-        return [*self._of_offers(), *self._of_calls(), *self._of_agents(), *self._of_indexes()]
+        return [
+            *self._of_offers(),
+            *self._of_calls(),
+            *self._of_agents(),
+            *self._of_watches(),
+            *self._of_indexes(),
+        ]
 
     def _of_offers(self) -> Iterator[str]:
         for offer in self.offers.values():
@@ -451,8 +497,17 @@ class Floor:
                 yield f"agent {agent.id} is {agent.presence.value} with the pause {agent.pause}"
             if (agent.work is Work.IDLE) != (agent.at_work_for is None):
                 yield f"agent {agent.id} is {agent.work.value} and at work for {agent.at_work_for}"
+            watch = self.watches.get(agent.watch) if agent.watch is not None else None
+            if agent.watch is not None and (watch is None or watch.watcher != agent.id):
+                yield f"agent {agent.id} is at the talk {agent.watch}, which is {watch}"
             if agent.phone is not None and self.seated.get(agent.phone) != agent.id:
                 yield f"agent {agent.id} sits at {agent.phone}, where {self.seated.get(agent.phone)} is known"
+
+    def _of_watches(self) -> Iterator[str]:
+        for watch in self.watches.values():
+            watcher = self.agents.get(watch.watcher)
+            if watcher is not None and watcher.watch != watch.id:
+                yield f"watch {watch.id} is agent {watch.watcher}'s, who is at {watcher.watch}"
 
     def _of_indexes(self) -> Iterator[str]:
         anew = reindexed(self)

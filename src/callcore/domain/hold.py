@@ -17,13 +17,15 @@ from callcore.domain.ids import CallId, ChannelId, Instant, PhoneId, after, seco
 from callcore.domain.turn import Turn
 
 
-def begins(turn: Turn, call: Call, at: Instant) -> None:
+def begins(turn: Turn, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
     centre = turn.floor.centres.get(call.centre)
     warn_s = 0 if centre is None else centre.hold.warn_after_s
     due = after(at, seconds(warn_s)) if warn_s else None
-    turn.tell(f.CallHeld(at=at, call=call.id, agent=call.talking_with, too_long_at=due))
+    turn.tell(
+        f.CallHeld(at=at, call=call.id, agent=call.talking_with, too_long_at=due, reconstructed=reconstructed)
+    )
     if due is not None:
-        turn.want(e.SetTimer(i.Timer(i.TimerKind.HOLD, call.id), due))
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.HOLD, call.id), max(due, turn.at)))
 
 
 def timer(turn: Turn, name: CallId, at: Instant) -> None:

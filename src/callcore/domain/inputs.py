@@ -22,16 +22,19 @@ from callcore.domain.ids import (
     QueueId,
 )
 from callcore.domain.phones import Policy
+from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.domain.stages import (
     Choice,
     Device,
     OfferStage,
     Outcome,
     Party,
+    PauseEnd,
     Said,
     SideKind,
     SideOutcome,
     TalkKey,
+    WatchMode,
 )
 
 
@@ -182,6 +185,37 @@ class MessageMeasured(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAsked(Input):
+    """An escalation is to be kept about a call of the last day. `subject`: 1 to 100 characters; `department`: its short
+    number; `agent`: who is to deal with it; `due_at` None: as with a message; `note`: 1 to 500 characters."""
+
+    call: CallId
+    subject: str
+    department: str | None
+    agent: AgentId | None
+    due_at: Instant | None
+    by: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOpenAsked(Input):
+    """The same about a call that is known from the archive (`about`), or about none, of this centre. `task`: the name
+    it is to have; `number`: the citizen's, 2 to 18 digits, perhaps behind a +."""
+
+    task: CallId
+    about: CallId | None
+    centre: CentreId
+    number: str | None
+    subject: str
+    note: str | None
+    department: str | None
+    agent: AgentId | None
+    due_at: Instant | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageTakeAsked(Input):
     """This agent is to deal with a message."""
 
@@ -309,10 +343,12 @@ class SideCallTold(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferTold(Input):
-    """The dialplan rings a department for a caller whom nobody else is with."""
+    """The dialplan rings a department for a caller whom nobody else is with. `closed`: it would, but that department is
+    closed with all its substitutes."""
 
     call: CallId
     department: DepartmentId
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,7 +370,8 @@ class SideReturned(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerAsked(Input):
-    """An answer is put on an outgoing call that reached nobody. `text`: 1 to 200 characters."""
+    """An answer is put on an outgoing call that reached nobody, or on a call that came in within the last day. `text`:
+    1 to 200 characters."""
 
     call: CallId
     text: str
@@ -377,10 +414,11 @@ class HangupRequested(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelGone(Input):
-    """Hangup; `cause` is Q.850's."""
+    """Hangup; `cause` is Q.850's. `received`: microseconds of sound that came from its far end; None: not told."""
 
     channel: ChannelId
     cause: int
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,10 +486,11 @@ class SignOutAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOutAsked(Input):
-    """Somebody else ends an agent's duty. `by`: the person."""
+    """Somebody else ends an agent's duty. `by`: the person; `reason`: in words, None: none was given."""
 
     agent: AgentId
     by: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +549,15 @@ class ResultAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAsked(Input):
+    """A short note about the agent's call in hand, or wrapped up."""
+
+    agent: AgentId
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TalkKeyed(Input):
     """A key of an agent inside a talk. `leg`: keyed on this channel of the talk; else fields as in `PauseAsked`."""
 
@@ -532,6 +580,83 @@ class TransferAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchAsked(Input):
+    """A supervisor, who is signed in as `watcher`, wants to be at the talk of an agent, or to go on there otherwise.
+    `watcher` None: whoever asks has no agent's number."""
+
+    agent: AgentId
+    watcher: AgentId | None
+    mode: WatchMode
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStopAsked(Input):
+    """The supervisor wants to be there no more."""
+
+    watcher: AgentId | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTold(Input):
+    """The supervisor's phone has picked up: it is at the talk now, or waits to take it over."""
+
+    watch: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchNotPlaced(Input):
+    """Asterisk refused to ring the supervisor's phone."""
+
+    watch: ChannelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerUpAsked(Input):
+    """Let a waiting caller go before all others of the queue."""
+
+    call: CallId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerQueueAsked(Input):
+    """Let a waiting caller wait in another queue of the centre."""
+
+    call: CallId
+    queue: QueueId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillsAsked(Input):
+    """Give an agent other skills until the sign-out; None: those of the files again."""
+
+    agent: AgentId
+    skills: tuple[tuple[str, int], ...] | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpAnswerAsked(Input):
+    """Somebody sees to the agent who asked for help."""
+
+    agent: AgentId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdsAsked(Input):
+    """Fields as in the fact `ThresholdsSet`."""
+
+    centre: CentreId
+    waiting: int | None
+    wait_s: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmergencyKeyed(Input):
     """緊急案内切替: whoever is signed in at this phone begins the centre's emergency closure (`on`), or ends it."""
 
@@ -550,8 +675,15 @@ class RecordingSwitched(Input):
     agent: AgentId | None = None
     by: str | None = None
     channel: str | None = None
-    asked: bool = False
-    """By a person; else by the core itself."""
+    why: PauseEnd | None = None
+    """Of one that goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopTold(Input):
+    """Asterisk has stopped the caller's recording (`at`)."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -600,6 +732,56 @@ class UnblockAsked(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAsked(Input):
+    """Keep what is kept of these calls until then; `until` None: a legal hold. `order`: how it is to be named."""
+
+    order: str
+    centre: CentreId
+    calls: tuple[CallId, ...]
+    until: Instant | None
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkAsked(Input):
+    """Mark the recordings of a call, or (`on` False) take a mark away, when the call may be long over."""
+
+    call: CallId
+    centre: CentreId
+    mark: RecordingMark
+    on: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepReleaseAsked(Input):
+    """Take an order back."""
+
+    order: str
+    centre: CentreId
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseAsked(Input):
+    """Recordings of a call are erased; with `personal` the key of what belongs to a person is to be destroyed, too.
+
+    `about`: the call that orders name, where it is another.
+    """
+
+    call: CallId
+    about: CallId
+    centre: CentreId
+    recordings: tuple[str, ...]
+    personal: bool
+    erasure: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationChanged(Input):
     """The centre files were read again and found right; applied to the running floor. `by`: the person."""
 
@@ -623,12 +805,38 @@ class EventsLate(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingMeasured(Input):
+    """`voice_s` and `clipped_s` as in `watching.Heard`."""
+
     call: CallId
     file: str
     size: int
     seconds: float
     sha256: str | None
     problem: str | None
+    voice_s: tuple[float, ...] = ()
+    clipped_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSealed(Input):
+    """A line of a chain tells that a recording is kept. Fields as in `RecordingKept`."""
+
+    name: str
+    call: CallId | None
+    kind: RecordingKind | None
+    folder: str
+    day: str
+    line: int
+    format: str
+    seconds: float
+    captured_size: int
+    captured_sha256: str
+    size: int
+    sha256: str
+    stored_size: int
+    stored_sha256: str
+    key_period: str
+    kept_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,6 +858,23 @@ class ChannelSeen:
     """When the caller came to the waiting line for the first time, as the channel bears it."""
     test: bool = False
     """The caller's is a listed test number."""
+    held: bool | None = None
+    """Of a phone's: it holds whom it talks with; None: not asked, or not known."""
+    linked: ChannelId | None = None
+    """The channel that began all this: of a leg that rings, the one that calls it."""
+    paused: Instant | None = None
+    """Since when its recording is paused, as the channel bears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTraced:
+    """A caller who was put through and came back: in one bridge with somebody outside (`channel`, None: not seen there)
+    from `since` to `ended`. `sent_to`: the department that was rung for the caller unasked."""
+
+    since: Instant
+    ended: Instant
+    channel: ChannelId | None
+    sent_to: DepartmentId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +885,12 @@ class TalkTraced:
     since: Instant
     ended: Instant
     back: Instant | None
+    moved: MovedTraced | None = None
+    """In between; the last, if a colleague to whom the caller was put through has put through again."""
+    passed: tuple[MovedTraced, ...] = ()
+    """Before `moved`, oldest first."""
+    shut: tuple[TransferTold, ...] = ()
+    """Departments, closed, that the caller was sent to after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -686,8 +917,12 @@ class CallTraced:
     """The talks before the last one, oldest first."""
     back: Instant | None = None
     """Since when the caller stood on the waiting line, or in the net, after the talk had ended."""
+    returned: MovedTraced | None = None
+    """After the last talk, and before `back`."""
     put_down: ChannelId | None = None
     """The phone's channel of the last talk, if the agent ended that by putting down."""
+    put_down_held: bool | None = None
+    """The phone of the last talk held the caller to its end."""
     apology: Instant | None = None
     """When the safety net gave the caller up."""
     overflow: tuple[Instant, Outcome] | None = None
@@ -706,12 +941,17 @@ class CallTraced:
     """It was refused by the centre's rule about this caller."""
     insisted: Instant | None = None
     """When the caller pressed 9 all the same."""
+    passed: tuple[MovedTraced, ...] = ()
+    """With whom the caller was after the last talk, before `returned` or `moved`, oldest first: colleagues who put
+    through again."""
     moved: Instant | None = None
     """When the caller, after the last talk, was in one bridge with somebody outside: a department."""
     moved_to: ChannelId | None = None
     moved_ended: Instant | None = None
     sent_to: DepartmentId | None = None
     """The department that was rung for the caller unasked."""
+    shut: tuple[TransferTold, ...] = ()
+    """Departments, closed, that the caller was sent to after the last talk."""
     last: Instant | None = None
     """Of the last line about it. A call without an end whose channel is gone went with Asterisk, not before this."""
     test: bool = False

@@ -4,26 +4,22 @@ Rules
 - A refusal changes nothing but the count of wrong PINs, and says why to the phone that keyed it.
 - While an agent is locked out no PIN counts, so that the answer tells nothing about it.
 - A result belongs to the call in hand, or to the one that is wrapped up; a later one takes its place.
-- A recording is paused, or goes on, when Asterisk has said so. It goes on by itself at its time and when the talk
-  ends; not to be paused is the recording of a call that was reported (悪質・脅迫).
 """
 
 from __future__ import annotations
 
-from callcore.domain import closing
+from callcore.domain import closing, pausing
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
-from callcore.domain.ids import AgentId, CallId, Instant, PhoneId, after, seconds
+from callcore.domain.ids import AgentId, Instant, PhoneId, after, seconds
+from callcore.domain.personal import Personal
+from callcore.domain.replies import refuse, reply
 from callcore.domain.staff import AWAY, NOT_YET, PauseReason, Staff
-from callcore.domain.stages import Device, Mark, Presence, SecondSignIn, Stage, TalkKey, Work
+from callcore.domain.stages import Device, Mark, PauseEnd, Presence, SecondSignIn, Stage, TalkKey, Work
 from callcore.domain.turn import Turn, pause, resume, sign_in, sign_out
-
-SWITCH_AGAIN_S = 2
-"""Seconds after which a recording that is not known to go on is tried to be switched on again."""
-
 
 EMERGENCY_REASON = "電話機からの切替"
 
@@ -36,16 +32,6 @@ def who(turn: Turn, agent: AgentId | None, phone: PhoneId | None) -> AgentState 
     name = agent if agent is not None else turn.floor.seated.get(phone) if phone is not None else None
     found = turn.floor.agents.get(name) if name is not None else None
     return found if found is not None and found.phone is not None else None
-
-
-def reply(turn: Turn, channel: str | None, word: str) -> None:
-    if channel is not None:
-        turn.want(e.Reply(channel, word))
-
-
-def _refuse(turn: Turn, channel: str | None, word: str, why: str) -> None:
-    turn.disregard(why)
-    reply(turn, channel, word)
 
 
 def _rules(turn: Turn, agent: AgentState) -> Staff:
@@ -78,17 +64,17 @@ def _refusal(turn: Turn, agent: AgentState, phone: PhoneId) -> tuple[str, str] |
 def sign_in_asked(turn: Turn, told: i.SignInAsked) -> None:
     agent = turn.floor.agents.get(told.agent)
     if agent is None:
-        _refuse(turn, told.channel, "refused", "番号か暗証番号が違う / wrong number or PIN")
+        refuse(turn, told.channel, "refused", "番号か暗証番号が違う / wrong number or PIN")
         return
     if agent.locked(told.at):
-        _refuse(turn, told.channel, "locked", "暗証番号の誤りで停止中 / locked out for wrong PINs")
+        refuse(turn, told.channel, "locked", "暗証番号の誤りで停止中 / locked out for wrong PINs")
         return
     if not told.verified:
         _wrong_pin(turn, agent, told)
         return
     refusal = _refusal(turn, agent, told.phone)
     if refusal is not None:
-        _refuse(turn, told.channel, *refusal)
+        refuse(turn, told.channel, *refusal)
         return
     if agent.phone != told.phone:
         if agent.presence is not Presence.SIGNED_OUT:
@@ -155,18 +141,18 @@ def unlock_asked(turn: Turn, told: i.UnlockAsked) -> None:
 def pause_asked(turn: Turn, told: i.PauseAsked) -> None:
     agent = who(turn, told.agent, told.phone)
     if agent is None:
-        _refuse(turn, told.channel, "refused", "受付していない / not signed in")
+        refuse(turn, told.channel, "refused", "受付していない / not signed in")
         return
     rules = _rules(turn, agent)
     reason = rules.pause_named(told.reason) if told.key is None else rules.pause(told.key)
     if reason is None and told.key is not None:
-        _refuse(turn, told.channel, "no-such-code", "その数字の理由はない / there is no reason of that digit")
+        refuse(turn, told.channel, "no-such-code", "その数字の理由はない / there is no reason of that digit")
         return
     name = told.reason or AWAY if reason is None else reason.name
     if agent.pause == name:
         turn.disregard("その理由で離席中 / paused for that reason already")
     elif reason is not None and not _has_room(turn, agent, reason):
-        _refuse(
+        refuse(
             turn, told.channel, "pause-full", "その理由の離席は上限に達している / as many as may are away so"
         )
         return
@@ -196,7 +182,7 @@ def extend_asked(turn: Turn, told: i.WrapUpExtendAsked) -> None:
     agent = who(turn, told.agent, told.phone)
     queue = turn.floor.queues.get(agent.last_queue) if agent is not None and agent.last_queue else None
     if agent is None or agent.wrap_up_until is None or agent.talk_ended_at is None or queue is None:
-        _refuse(turn, told.channel, "not-possible", "後処理中ではない / not in after-call work")
+        refuse(turn, told.channel, "not-possible", "後処理中ではない / not in after-call work")
         return
     until = min(
         after(agent.wrap_up_until, seconds(queue.acw_extend_s)),
@@ -205,7 +191,7 @@ def extend_asked(turn: Turn, told: i.WrapUpExtendAsked) -> None:
     if agent.relayed:
         until = agent.wrap_up_until  # it has no end that could come nearer
     elif until <= agent.wrap_up_until:
-        _refuse(
+        refuse(
             turn,
             told.channel,
             "not-possible",
@@ -223,14 +209,14 @@ def extend_asked(turn: Turn, told: i.WrapUpExtendAsked) -> None:
 def result_asked(turn: Turn, told: i.ResultAsked) -> None:
     agent = who(turn, told.agent, told.phone)
     if agent is None or agent.last_call is None:
-        _refuse(
+        refuse(
             turn, told.channel, "not-possible", "通話中でも後処理中でもない / no call in hand or wrapped up"
         )
         return
     centre = turn.floor.centres.get(agent.at_work_for or agent.centre)
     result = None if centre is None else centre.staff.result(told.key)
     if result is None:
-        _refuse(turn, told.channel, "no-such-code", "その数字の結果はない / there is no result of that digit")
+        refuse(turn, told.channel, "no-such-code", "その数字の結果はない / there is no result of that digit")
         return
     turn.tell(
         f.ResultKeyed(
@@ -243,6 +229,25 @@ def result_asked(turn: Turn, told: i.ResultAsked) -> None:
         )
     )
     reply(turn, told.channel, "result-keyed")
+
+
+NOTE_MOST = 200
+"""Characters of a note: a line or two, no record of what was said."""
+
+
+def note_asked(turn: Turn, told: i.NoteAsked) -> None:
+    """Sealed under the call's key, so that it goes with the caller's number when that is erased."""
+    agent, text = turn.floor.agents.get(told.agent), told.text.strip()
+    if agent is None or agent.last_call is None:
+        turn.disregard("通話中でも後処理中でもない / no call in hand or wrapped up")
+        return
+    if not 0 < len(text) <= NOTE_MOST or not text.isprintable():
+        turn.disregard(f"メモは 1〜{NOTE_MOST} 文字 / a note has 1 to {NOTE_MOST} characters")
+        return
+    caller = turn.floor.caller_of(agent.last_call)
+    centre = agent.at_work_for or agent.centre
+    sealed = Personal(agent.last_call, centre, told.at if caller is None else caller.at, text)
+    turn.tell(f.CallNoted(at=told.at, call=agent.last_call, agent=agent.id, text=sealed, by=told.by))
 
 
 # -- emergency closure ---------------------------------------------------------------------------------------
@@ -260,7 +265,7 @@ def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
         if agent is not None and home is not None:
             why = "緊急案内切替の権限がない / not allowed to"
             turn.want(e.NoteInTrail(action, home.id, f"agent:{agent.id}", told.phone, False, why))
-        _refuse(turn, told.channel, "not-possible", "緊急案内切替の権限がない / not allowed to")
+        refuse(turn, told.channel, "not-possible", "緊急案内切替の権限がない / not allowed to")
         return
     known = turn.floor.emergencies.get(home.id)
     if (known is not None and known.on(told.at)) is told.on:
@@ -283,7 +288,7 @@ def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
 def talk_keyed(turn: Turn, told: i.TalkKeyed) -> None:
     call = _talk(turn, told)
     if call is None:
-        _refuse(turn, told.channel, "key-refused", "通話中ではない / not in a talk")
+        refuse(turn, told.channel, "key-refused", "通話中ではない / not in a talk")
         return
     match told.key:
         case TalkKey.HELP if call.help_since is not None:
@@ -298,7 +303,7 @@ def talk_keyed(turn: Turn, told: i.TalkKeyed) -> None:
         case TalkKey.ABUSE:
             _abuse(turn, call, told)
         case TalkKey.RECORDING:
-            _switch(turn, call, told)
+            pausing.switch(turn, call, told)
 
 
 def _talk(turn: Turn, told: i.TalkKeyed) -> Call | None:
@@ -332,68 +337,5 @@ def _abuse(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
         turn.want(e.ProtectRecording(call.id))
     if call.help_since is None:
         turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
-    if call.unrecorded_since is not None:
-        turn.want(e.SwitchRecording(call.id, call.channel_name, False))
+    pausing.ends(turn, call, PauseEnd.REPORTED)
     reply(turn, told.channel, "abuse-marked")
-
-
-def _switch(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
-    centre = turn.floor.centres.get(call.centre)
-    paused = call.unrecorded_since is None
-    if paused and (centre is None or not centre.staff.recording_pause_s):
-        _refuse(
-            turn, told.channel, "key-refused", "録音一時停止は許可されていない / not allowed in this centre"
-        )
-    elif paused and call.abuse:
-        _refuse(
-            turn, told.channel, "key-refused", "通報した通話は録音し続ける / a reported call stays recorded"
-        )
-    else:
-        turn.want(
-            e.SwitchRecording(
-                call.id, call.channel_name, paused, call.talking_with, told.by, told.channel, asked=True
-            )
-        )
-
-
-def recording_switched(turn: Turn, told: i.RecordingSwitched) -> None:
-    call = turn.call(told.call)
-    if call is None:
-        _refuse(turn, told.channel, "key-refused", "その通話は終わっている / that call is over")
-    elif not told.done:
-        _refuse(turn, told.channel, "key-refused", "Asterisk が受け付けない / Asterisk refused it")
-    elif not told.paused:
-        if call.unrecorded_since is None:
-            turn.disregard("録音中 / recorded already")
-        else:
-            turn.tell(f.RecordingResumed(at=told.at, call=call.id, early=told.asked, by=told.by))
-        reply(turn, told.channel, "recording-resumed")
-    else:
-        _paused(turn, call, told)
-
-
-def _paused(turn: Turn, call: Call, told: i.RecordingSwitched) -> None:
-    centre = turn.floor.centres.get(call.centre)
-    length = 0 if centre is None else centre.staff.recording_pause_s
-    if call.stage is not Stage.TALKING or call.abuse or not length:
-        turn.want(e.SwitchRecording(call.id, call.channel_name, False))  # the talk was over meanwhile
-        _refuse(turn, told.channel, "key-refused", "通話は終わっている / the talk is over")
-        return
-    if call.unrecorded_since is not None:
-        turn.disregard("一時停止中 / paused already")
-    else:
-        until = after(told.at, seconds(length))
-        turn.tell(f.RecordingPaused(at=told.at, call=call.id, agent=told.agent, until=until, by=told.by))
-        turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), until))
-    reply(turn, told.channel, "recording-paused")
-
-
-def recording_timer(turn: Turn, name: CallId, at: Instant) -> None:
-    call = turn.call(name)
-    if call is None or call.unrecorded_until is None or call.unrecorded_until > at:
-        turn.disregard("そのタイマーは無効 / that timer is void")
-        return
-    turn.want(e.SwitchRecording(call.id, call.channel_name, False))
-    # Until it is told to be so, it is tried again.
-    again = after(at, seconds(SWITCH_AGAIN_S))
-    turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))

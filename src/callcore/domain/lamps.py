@@ -46,7 +46,7 @@ def of_phone(centre: Centre, agent: AgentState | None, call: Call | None) -> Ite
         yield f"*15{reason.key}", _pause(agent) if away else Lamp.OFF
     yield "*20", _result(centre, agent)
     talk = call if call is not None and call.stage is Stage.TALKING else None
-    yield "*31", _on(talk is not None and talk.help_since is not None)
+    yield "*31", _help(talk)
     yield "*32", _on(talk is not None and talk.abuse)
     yield "*33", _on(talk is not None and talk.relay)
     yield "*34", _on(talk is not None and talk.unrecorded_since is not None)
@@ -62,6 +62,13 @@ def _pause(agent: AgentState | None) -> Lamp:
     if agent is None or agent.presence is not Presence.PAUSED:
         return Lamp.OFF
     return Lamp.FLASHING if agent.pause_overran or agent.pause == NO_ANSWER_PAUSE else Lamp.STEADY
+
+
+def _help(talk: Call | None) -> Lamp:
+    """Steady: asked for; flashing: somebody is coming."""
+    if talk is None or talk.help_since is None:
+        return Lamp.OFF
+    return Lamp.STEADY if talk.help_by is None else Lamp.FLASHING
 
 
 def _hold(call: Call | None) -> Lamp:
@@ -81,7 +88,7 @@ def _result(centre: Centre, agent: AgentState | None) -> Lamp:
 
 
 def of_queues(floor: Floor) -> Iterator[tuple[str, Lamp]]:
-    """Queue and lamp. Steady: somebody waits; flashing: as many as the centre says, or more."""
+    """Queue and lamp. Steady: somebody waits; flashing: as many as the centre, or a supervisor, says, or more."""
     waiting = Counter(
         call.visit.queue
         for call in floor.calls.values()
@@ -90,7 +97,7 @@ def of_queues(floor: Floor) -> Iterator[tuple[str, Lamp]]:
     for centre in floor.centres.values():
         for queue in centre.queues:
             n = waiting[queue.id]
-            many = n >= centre.staff.lamp_waiting
+            many = n >= floor.warns(centre)[0]
             yield queue.id, Lamp.FLASHING if many else _on(n > 0)
 
 
@@ -102,7 +109,9 @@ def of_emergency(floor: Floor) -> Iterator[tuple[str, Lamp]]:
 
 
 def of_help(floor: Floor) -> Iterator[tuple[str, Lamp]]:
-    """Centre and lamp. Flashing: an agent of it asks for help."""
-    asked = {call.centre for call in floor.calls.values() if call.help_since is not None}
+    """Centre and lamp. Flashing: an agent of it asks for help, and nobody sees to it yet; steady: somebody does."""
+    asked = [call for call in floor.calls.values() if call.help_since is not None]
     for centre in floor.centres:
-        yield centre, Lamp.FLASHING if centre in asked else Lamp.OFF
+        of_it = [call for call in asked if call.centre == centre]
+        waits = any(call.help_by is None for call in of_it)
+        yield centre, Lamp.FLASHING if waits else _on(bool(of_it))

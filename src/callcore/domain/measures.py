@@ -20,6 +20,7 @@ from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain import sides
+from callcore.domain.asks import Asks, Told, asks_after, asks_moved
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.phones import Refusal
 from callcore.domain.sides import SideRecord
@@ -87,6 +88,10 @@ class Record:
     callback: CallbackEnd | None = None
     """What became of a call-back that was asked for; None: none was, or it is not over."""
 
+    task: bool = False
+    """An escalation was kept about it."""
+    moved_by_hand: bool = False
+    """A supervisor moved the waiting caller up, or to another queue."""
     second: bool = False
     """A colleague took it over from the agent who had asked him or her (二次対応)."""
     department: DepartmentId | None = None
@@ -330,6 +335,8 @@ class Endings:
     """Abandoned ÷ (offered - abandoned_short)."""
     by_net: int
     """Of the answered, how many the safety net connected."""
+    moved_by_hand: int
+    """How many waiting callers a supervisor moved up, or to another queue."""
     results: Mapping[str, int]
     """Each result that was keyed, by its name."""
     complaints: int
@@ -357,7 +364,7 @@ class Endings:
 def endings(records: Iterable[Record], of: Figures) -> Endings:
     """How these calls ended; `of` are the figures of the same calls."""
     ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-    by_net = without = helped = abuse = relay = relayed = relay_talk = escalated = messages = 0
+    by_net = by_hand = without = helped = abuse = relay = relayed = relay_talk = escalated = messages = 0
     callbacks = dict.fromkeys(CallbackEnd, 0)
     results: Counter[str] = Counter()
     kinds: Counter[ResultKind] = Counter()
@@ -365,6 +372,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         if record.test:
             continue
         by_net += record.by_net
+        by_hand += record.moved_by_hand
         helped += record.helped
         abuse += record.abuse
         relay += record.relay
@@ -378,7 +386,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
             ends[record.outcome] += 1
             without += record.outcome in ANSWERED and record.result is None
             escalated += record.outcome is Outcome.COMPLETED and (
-                record.second or record.result_kind in ESCALATED
+                record.second or record.task or record.result_kind in ESCALATED
             )
             if record.relay:
                 relayed += 1
@@ -393,6 +401,7 @@ def endings(records: Iterable[Record], of: Figures) -> Endings:
         answer_ratio_of_arrivals=Ratio(of.answered, of.arrivals),
         abandon_ratio_without_short=Ratio(of.abandoned, long),
         by_net=by_net,
+        moved_by_hand=by_hand,
         results=dict(sorted(results.items())),
         complaints=kinds[ResultKind.COMPLAINT],
         bookings=kinds[ResultKind.BOOKING],
@@ -460,10 +469,13 @@ def _changed(known: Record, fact: f.Fact) -> Record:
                 due_agent=True,
                 entered_at=known.entered_at or fact.at,
                 queue=fact.queue,
+                moved_by_hand=known.moved_by_hand or fact.by is not None,
                 visits=known.visits + 1,
                 position=fact.position if known.entered_at is None else known.position,
                 estimate_s=fact.estimate_s if known.entered_at is None else known.estimate_s,
             )
+        case f.CallerMovedUp():
+            return replace(known, moved_by_hand=True)
         case f.CallMarkedImprecise():
             return replace(known, imprecise=True)
         case f.OfferMade():
@@ -513,6 +525,8 @@ def _changed(known: Record, fact: f.Fact) -> Record:
             return replace(known, callback=CallbackEnd.GIVEN_UP)
         case f.CallbackCancelled():
             return replace(known, callback=CallbackEnd.CANCELLED)
+        case f.TaskKept():
+            return replace(known, task=True)
         case f.MessageLeft():
             return replace(known, message=True)
         case f.MessageEmpty() if fact.outcome is not None:
@@ -583,17 +597,40 @@ class Books:
     records: Map[CallId, Record] = field(default_factory=Map)
     sides: Map[CallId, SideRecord] = field(default_factory=Map)
     """Calls that are no arrivals; no figure of `figures` knows them."""
+    asks: Map[CallId, Asks] = field(default_factory=Map)
+    """Of each call for which a department was called."""
     refusals: tuple[Refusal, ...] = ()
     """端末ポリシー違反: what was refused because it is not the phone of the inventory, in the order of time."""
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
+        folded = self._after(fact)
+        return folded._asked(fact) if isinstance(fact, Told) else folded
+
+    def _asked(self, fact: Told) -> Books:
+        side = self.sides.get(fact.call)
+        known = self.records.get(fact.call if side is None else side.beside or fact.call)
+        if known is None:
+            return self
+        before = self.asks.get(known.call, ())
+        lost_at = known.ended_at if known.outcome is Outcome.LOST_ON_HOLD else None
+        alone = known.outcome is None and known.talk_since is None and known.away_since is None
+        after = asks_after(before, fact, alone=alone, lost_at=lost_at)
+        return self if after is before else replace(self, asks=self.asks.set(known.call, after))
+
+    def _after(self, fact: f.Fact) -> Books:
         if isinstance(fact, f.PhoneRefused | f.PhoneAttemptRefused):
             return replace(self, refusals=(*self.refusals, Refusal(fact.centre, fact.at, fact.reason)))
         call = getattr(fact, "call", None)
         if isinstance(fact, f.ClockStepped):
             went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
-            return replace(self, records=self.records.update(went_on), sides=self._sides_moved(fact.by))
+            asked = {k: asks_moved(self.asks[k], fact.by) for k in went_on if k in self.asks}
+            return replace(
+                self,
+                records=self.records.update(went_on),
+                sides=self._sides_moved(fact.by),
+                asks=self.asks.update(asked),
+            )
         if call is None:
             return self
         if isinstance(fact, f.SideCallBegan) or call in self.sides:
@@ -626,7 +663,8 @@ class Books:
         refusals = tuple(r for r in self.refusals if r.at >= first)
         if (len(kept), len(apart), len(refusals)) == (len(self.records), len(self.sides), len(self.refusals)):
             return self
-        return replace(self, records=Map(kept), sides=Map(apart), refusals=refusals)
+        asked = {k: mine for k, mine in self.asks.items() if k in kept}
+        return replace(self, records=Map(kept), sides=Map(apart), asks=Map(asked), refusals=refusals)
 
     def sides_of(self, centre: CentreId, first: Instant, before: Instant) -> list[SideRecord]:
         """One centre's calls that are no arrivals and began in [first, before)."""

@@ -1,10 +1,15 @@
-"""A message that a caller left, or a call-back that was given up: a task with a deadline, named by its call.
+"""A message that a caller left, or a call-back that was given up: a task with a deadline, named by its call; and tasks
+that agents keep.
 
 Rules
 - It begins with the tone and is one when the dialplan has thanked for it, or when the caller put down while speaking.
   What was said is measured afterwards: where the caller put down without having said anything, there is no message.
   Who was thanked gets a task, whatever the measure says.
 - A call-back that was given up is a task without sound: who asked for it is still to be dealt with.
+- So is an escalation (エスカレーション): what an agent keeps about a caller of the last day, with a subject. A call
+  has one task: one with a message or a call-back that was given up gets no other.
+- So is a task of its own: about an older call, or about none. It has a name of its own, under which all that is
+  personal of it is sealed; that key is destroyed when it leaves the list.
 - The deadline counts opening hours of the centre: `due_s` seconds of them, from when it was left.
 - Open, taken by an agent, then done or not done with a result. Who takes it from somebody else has it from then on. One
   that was dealt with may be taken up again.
@@ -13,10 +18,11 @@ Rules
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
-from callcore.domain.ids import AgentId, CallId, CentreId, Instant, QueueId
+from callcore.domain.ids import AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome
 from callcore.domain.transitions import Table
@@ -27,6 +33,12 @@ VOICE_LEAST_S = 0.5
 """Seconds of sound above silence that a message has at least."""
 RESULT_MOST = 200
 """Characters of what became of it."""
+SUBJECT_MOST = 100
+"""Characters of what an escalation is about."""
+NUMBER = re.compile(r"[0-9]{2,18}", re.ASCII)
+"""Of a citizen, as it is dialled within the country."""
+NOTE_MOST = 500
+"""Characters of what else is written about it."""
 
 
 class MessageState(Enum):
@@ -43,7 +55,12 @@ OPEN_MESSAGE = frozenset({MessageState.OPEN, MessageState.TAKEN})
 """Somebody still has to do something about it."""
 
 MESSAGE: Table[MessageState] = {
-    None: {"MessageLeft": MessageState.OPEN, "CallbackGivenUp": MessageState.OPEN},
+    None: {
+        "MessageLeft": MessageState.OPEN,
+        "CallbackGivenUp": MessageState.OPEN,
+        "TaskKept": MessageState.OPEN,
+        "TaskOpened": MessageState.OPEN,
+    },
     MessageState.OPEN: {
         "MessageFiled": MessageState.OPEN,
         "MessageEmpty": MessageState.EMPTY,
@@ -75,6 +92,7 @@ MESSAGE: Table[MessageState] = {
 @dataclass(frozen=True, slots=True)
 class Message:
     call: CallId
+    """Its name: that of its call, or its own."""
     centre: CentreId
     queue: QueueId
     """Of the agents who are to deal with it."""
@@ -100,6 +118,19 @@ class Message:
     """What is wrong with the file; None: nothing."""
     callback: bool = False
     """Of a call-back that was given up: there is no sound."""
+    subject: Personal | None = None
+    """What an escalation is about; None: it is none. There is no sound either."""
+    department: DepartmentId | None = None
+    """Of an escalation: who calls back, or is to be asked."""
+    note: Personal | None = None
+    """Of an escalation: what else was written about it."""
+    about: CallId | None = None
+    """The call that it is about; None: it is about none."""
+
+    @property
+    def own(self) -> bool:
+        """A task with a name of its own, under which what is personal of it is sealed."""
+        return self.about != self.call
 
     @property
     def open(self) -> bool:

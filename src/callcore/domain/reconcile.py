@@ -11,16 +11,23 @@ Two uses of one rule book:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from callcore.domain import closing, listing, messages
+from callcore.domain import closing, hold, listing, messages, pausing
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.call import Call, Leg
-from callcore.domain.ids import CallId, ChannelId, DepartmentId, Instant, PhoneId, seconds
+from callcore.domain.ids import CallId, ChannelId, DepartmentId, Instant, PhoneId, after, seconds
 from callcore.domain.stages import OfferStage, Party, Presence, SideKind, SideOutcome, Stage
-from callcore.domain.transfer import put_through, transfer_ends
+from callcore.domain.transfer import (
+    consulted_for,
+    put_through,
+    stop_recording,
+    transfer_begins,
+    transfer_ends,
+)
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -38,6 +45,9 @@ from callcore.domain.turn import (
 SETTLED_S = 2.0
 """Seconds by which a state must precede a snapshot to be held against it. Events were at most 6 ms late in 82,800;
 2 s is far beyond that and short against the 10 s between snapshots."""
+
+LATE_S = 0.1
+"""Seconds by which what AMI told of a moment may be later than what CEL has of it."""
 
 OVERDUE_S = 5.0
 """Seconds after its time at which a state that a timer should have ended is ended by the next look. Timers were
@@ -66,6 +76,8 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
     for phone, device in seen.devices:
         if phone in turn.floor.phones and turn.floor.phones[phone] is not device and seen.first:
             device_is(turn, phone, device, seen.at)
+    if seen.first:
+        _holds(turn, seen, present, traces)
     for name in sorted(turn.floor.calls, key=lambda n: (turn.floor.calls[n].arrived_at, n)):
         call = turn.floor.calls[name]
         if call.node == seen.node and call.channel not in present and call.arrived_at <= old:
@@ -77,28 +89,85 @@ def reconcile(turn: Turn, seen: i.Snapshot) -> None:
         if unknown and ChannelId(trace.call) not in present and ended:
             _lived_unseen(turn, trace, seen)
     _sides(turn, seen, present, old)
+    for watch in sorted(turn.floor.watches.values(), key=lambda w: w.id):
+        if watch.node == seen.node and watch.id not in present and watch.began_at <= old:
+            at = max(turn.floor.watched_until, watch.began_at) if seen.first else seen.at
+            turn.end_watch(watch.id, at, "チャネルがない / its channel is not there")
     for channel in sorted(seen.channels, key=lambda c: (c.created, c.id)):
         if channel.call == CallId(channel.id) and channel.id in present and channel.created <= old:
             _still_here(turn, channel, seen, old, traces.get(CallId(channel.id)))
+    if seen.first:
+        _consults(turn, seen)
     _phones_gone(turn, present, old, seen)
     if not seen.first:
         _overdue(turn, seen.at)
     if seen.first:
-        for call in turn.floor.calls.values():
-            if call.held_since is not None:
-                # Whether the phone still holds is not known, and who is thought to be held must not come back to the
-                # line from the end of a talk.
-                turn.want(e.MarkHeld(call.id, call.channel_name, False))
         turn.tell(f.LinkGained(at=seen.at, node=seen.node))
         for name in sorted(turn.floor.calls):
             turn.watch_wait(name)
             _name_queue(turn, turn.floor.calls[name])
+            _mark_hold(turn, turn.floor.calls[name], seen, present)
     elif len(turn.facts) > before:
         told = ", ".join(type(fact).__name__ for fact in turn.facts[before:])
         turn.tell(f.Healed(at=seen.at, what=f"snapshot: {told}"))
     sign_out_strangers(turn, seen.at)
     _mirror(turn, seen)
     _reclaim(turn, seen)
+
+
+def _holds(
+    turn: Turn,
+    seen: i.Snapshot,
+    present: Mapping[ChannelId, i.ChannelSeen],
+    traces: Mapping[CallId, i.CallTraced],
+) -> None:
+    """What the phones held and gave back meanwhile nobody told. Of a talk that goes on the phone's channel says it, of
+    one that is over CEL. Where neither does, a call that the same phone has beside the talk says that the caller is
+    held; else the hold ends when it was last seen, and its length is not known. Who is held now as before was held all
+    the time, as far as anybody can tell."""
+    for call in sorted(turn.floor.calls.values(), key=lambda c: (c.arrived_at, c.id)):
+        if call.node != seen.node or call.stage is not Stage.TALKING or call.held_since is None:
+            continue
+        trace = traces.get(call.id)
+        parted = trace.talk_ended if trace is not None else None
+        leg = call.leg(call.talking_leg) if call.talking_leg is not None else None
+        told = trace.put_down_held if trace is not None and parted is not None else _held_now(leg, present)
+        held = (
+            told
+            if told is not None
+            else any(
+                leg is not None and c.id != leg.channel and c.phone is not None and c.phone == leg.phone
+                for c in present.values()
+            )
+            or any(
+                side.beside == call.id
+                and (side.ended is None or (parted is not None and parted <= side.ended))
+                for side in seen.sides
+            )
+        )
+        last = max(turn.floor.watched_until, call.held_since)
+        if not held:
+            turn.tell(f.CallResumed(at=last, call=call.id, agent=call.talking_with, reconstructed=True))
+
+
+def _held_now(leg: Leg | None, present: Mapping[ChannelId, i.ChannelSeen]) -> bool | None:
+    """By the phone's own channel; None: not known."""
+    own = present.get(leg.channel) if leg is not None else None
+    return own.held if own is not None else None
+
+
+def _mark_hold(turn: Turn, call: Call, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSeen]) -> None:
+    """Of a talk that was found, too: the mark may be of who held the caller before. A hold that began unseen began, at
+    the latest, as the consult did that is open beside it; without one it is known from now on."""
+    if call.node != seen.node or call.stage is not Stage.TALKING:
+        return
+    held = _held_now(call.leg(call.talking_leg) if call.talking_leg is not None else None, present)
+    if held and call.held_since is None:
+        asked = [s.began for s in seen.sides if s.beside == call.id and s.ended is None]
+        begun = [at for at in asked if call.talk_since is not None and at >= call.talk_since]
+        hold.begins(turn, call, min(begun, default=seen.at), reconstructed=True)
+        call = turn.floor.calls[call.id]
+    turn.want(e.MarkHeld(call.id, call.channel_name, True if call.held_since is not None else held))
 
 
 def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSeen], old: Instant) -> None:
@@ -128,12 +197,14 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
         callback_dialled(turn, trace.call, trace.began, reconstructed=True)
         side = turn.floor.sides.get(trace.call)
         if side is not None and side.connected_at is None and trace.connected is not None:
-            who = turn.floor.seated.get(trace.with_phone) if trace.with_phone is not None else None
+            # A colleague who was asked is the far end: the call is whose phone began it.
+            phone = trace.with_phone if side.kind is SideKind.CONTACT else None
+            who = turn.floor.seated.get(phone) if phone is not None else None
             turn.tell(
                 f.SideCallConnected(
                     at=trace.connected,
                     call=side.id,
-                    phone=trace.with_phone,
+                    phone=phone,
                     agent=who,
                     reconstructed=True,
                 )
@@ -148,6 +219,23 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
             continue
         at = max(turn.floor.watched_until, side.began_at) if seen.first else seen.at
         side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.UNKNOWN, reconstructed=True)
+
+
+def _consults(turn: Turn, seen: i.Snapshot) -> None:
+    """Consults that began or were answered unseen and go on: a transfer to their far ends would go unnoticed, else."""
+    for side in sorted(turn.floor.sides.values(), key=lambda s: (s.began_at, s.id)):
+        rings = (c for c in seen.channels if c.linked == side.channel != c.id and c.bridge is None)
+        far = next(iter((*_with(seen, side.channel), *rings)), None)
+        if side.beside is None or side.beside not in turn.floor.calls or far is None:
+            continue
+        if turn.floor.side_of(far.id) is None:
+            turn.tell(
+                f.SideLegBegan(at=seen.at, call=side.id, channel=far.id, phone=far.phone, reconstructed=True)
+            )
+        told = i.SideDialBegan(at=seen.at, call=side.id, channel=far.id, phone=far.phone)
+        consulted_for(turn, side, told, reconstructed=True)
+        if far.bridge is not None:
+            _is_in(turn, side.beside, far.id, far.bridge, seen.at)
 
 
 def _name_queue(turn: Turn, call: Call) -> None:
@@ -237,10 +325,15 @@ def _retrace(
     `beside`: the phones that are in the caller's bridge now; the one that answered is taken on with its channel.
     """
     call = turn.floor.calls[name]
-    back = trace.back or trace.held
-    transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
-    if transfer is not None and back is not None and back > transfer.since:
-        turn.tell(f.TransferEnded(at=back, call=name, reconstructed=True))
+    back = _came_back(call, trace)
+    if back is not None:
+        ways = [way for talk in trace.earlier for way in (*talk.passed, talk.moved)]
+        for way in (*ways, *trace.passed, trace.returned):
+            if way is not None and way.ended <= back:
+                _moved_and_back(turn, turn.floor.calls[name], way, seen)
+        transfer_ends(turn, turn.floor.calls[name], call.channel, back, reconstructed=True)
+        told = [shut for talk in trace.earlier for shut in talk.shut]
+        _sent_to_closed(turn, name, [shut for shut in (*told, *trace.shut) if shut.at <= back])
         turn.begin_visit(turn.floor.calls[name], back, reconstructed=True)
     call = turn.floor.calls[name]
     if call.stage is Stage.ARRIVED and trace.open is not None:
@@ -257,9 +350,13 @@ def _retrace(
     call = turn.floor.calls[name]
     if trace.insisted is not None:
         listing.let_through(turn, call, trace.insisted, reconstructed=True)
+    # The last key was told, maybe after the moment that is known to be watched.
+    known = turn.floor.watched_until
+    if call.keyed_at is not None:
+        known = max(known, after(call.keyed_at, seconds(LATE_S)))
     for keyed in trace.menus:
         call = turn.floor.calls[name]
-        if (call.stage is Stage.ANNOUNCED or call.in_menu) and keyed.at > turn.floor.watched_until:
+        if (call.stage is Stage.ANNOUNCED or call.in_menu) and keyed.at > known:
             menu_answered(turn, call, keyed, reconstructed=True)
     call = turn.floor.calls[name]
     aside = call.aside
@@ -287,7 +384,7 @@ def _retrace(
         turn.fail_round(call, trace.net, OfferStage.WITHDRAWN, _UNWATCHED, reconstructed=True)
         turn.tell(f.NetEntered(at=trace.net, call=name, reconstructed=True))
     for talk in trace.earlier:
-        _relive(turn, turn.floor.calls[name], talk)
+        _relive(turn, turn.floor.calls[name], talk, seen)
     call = turn.floor.calls[name]
     answered = _unseen_answer(call, trace)
     if answered is not None:
@@ -295,26 +392,35 @@ def _retrace(
             turn.begin_visit(call, answered, reconstructed=True)
             call = turn.floor.calls[name]
         phone = next((c for c in beside if c.phone == trace.phone and _ours(turn, call, c)), None)
+        far = _far_leg(turn, call, NO_CHANNEL, answered, seen) if call.stage is Stage.PARTED else None
         if phone is not None and caller is not None and trace.talk_ended is None:
             leg = _together(turn, call, caller, phone, answered)
+            leg = leg if far is None else replace(leg, side=far.side)
+        elif far is not None and far.phone == trace.phone:
+            leg = far if trace.talk_ended is not None else _colleague(turn, call, far, seen, answered)
         else:
             leg = _leg(turn, call, ChannelId(""), trace.phone, offered=not call.in_net)
         turn.answer(turn.floor.calls[name], answered, leg, reconstructed=True)
     call = turn.floor.calls[name]
-    if (
+    unseen = (
         trace.talk_ended is not None
         and call.stage is Stage.TALKING
         and call.talk_since is not None
         and call.talk_since <= trace.talk_ended  # else it tells of an earlier talk
-    ):
-        turn.end_talk(call, trace.talk_ended, reconstructed=True)
-        if trace.back is not None:
-            turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
-        elif trace.put_down is not None and call.asked_to_end is None:
-            # The caller's own Hangup, which tells nobody's name, is yet to come.
-            turn.tell(
-                f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True)
-            )
+    )
+    if unseen and trace.talk_ended is not None:
+        if trace.put_down_held and call.held_since is None:  # for how long is not known
+            turn.tell(f.CallHeld(at=trace.talk_ended, call=name, agent=call.talking_with, reconstructed=True))
+        turn.end_talk(turn.floor.calls[name], trace.talk_ended, reconstructed=True)
+    moved = False
+    for way in (*trace.passed, trace.returned):
+        moved |= _moved_and_back(turn, turn.floor.calls[name], way, seen)
+    if trace.back is not None and (unseen or moved):
+        _sent_to_closed(turn, name, trace.shut)
+        turn.begin_visit(turn.floor.calls[name], trace.back, reconstructed=True)
+    elif unseen and trace.talk_ended is not None and trace.put_down is not None and call.asked_to_end is None:
+        # The caller's own Hangup, which tells nobody's name, is yet to come.
+        turn.tell(f.HangupAsked(at=trace.talk_ended, call=name, channel=trace.put_down, reconstructed=True))
     if trace.moved is not None and trace.back is None:
         _transferred(turn, turn.floor.calls[name], trace, seen)
     call = turn.floor.calls[name]
@@ -338,14 +444,29 @@ def _retrace(
             give_up(turn, call, *trace.overflow, reconstructed=True)
 
 
+def _came_back(call: Call, trace: i.CallTraced) -> Instant | None:
+    """When the caller whom an agent had left, or who was with a department, stood on the waiting line again."""
+    transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
+    since = transfer.since if transfer is not None else call.parted_at
+    if since is None or call.stage not in (Stage.PARTED, Stage.TRANSFERRED):
+        return None
+    backs = (*(talk.back for talk in trace.earlier), trace.back, trace.held)
+    return min((at for at in backs if at is not None and at > since), default=None)
+
+
 def _transferred(turn: Turn, call: Call, trace: i.CallTraced, seen: i.Snapshot) -> None:
     """CEL tells that the caller was put through to somebody outside after the last talk."""
     assert trace.moved is not None
     if call.stage is Stage.PARTED and call.transfer is None:
+        if trace.sent_to is not None:
+            turn.recorded_again(call)
+            call = turn.floor.calls[call.id]
         far = _outside(seen, call.channel)
         there = far.id if far is not None else NO_CHANNEL
         leg = _far_leg(turn, call, trace.moved_to or there, trace.moved, seen, trace.sent_to)
-        if far is not None and leg.channel == far.id:
+        if leg.phone is not None and trace.moved_ended is None:
+            leg = _colleague(turn, call, leg, seen, trace.moved)
+        elif far is not None and leg.channel == far.id:
             _take_on_far(turn, call, leg, far, trace.moved)
         if leg.phone is None:
             put_through(turn, turn.floor.calls[call.id], trace.moved, leg, reconstructed=True)
@@ -356,38 +477,106 @@ def _transferred(turn: Turn, call: Call, trace: i.CallTraced, seen: i.Snapshot) 
             turn.end_talk(call, trace.moved_ended, reconstructed=True)
             call = turn.floor.calls[call.id]
     if trace.moved_ended is not None and call.stage is Stage.TRANSFERRED:
-        turn.tell(f.TransferEnded(at=trace.moved_ended, call=call.id, reconstructed=True))
+        turn.end_transfer(call, trace.moved_ended, reconstructed=True)
+
+
+def _moved_and_back(turn: Turn, call: Call, moved: i.MovedTraced | None, seen: i.Snapshot) -> bool:
+    """CEL tells that the caller was put through after a talk, to a department or a colleague, and was not with them any
+    more. False: it is known, or not so."""
+    if moved is None:
+        return False
+    if call.stage is Stage.TALKING and call.talk_since is not None:
+        # The colleague's talk; its beginning was watched.
+        known = moved.since - seconds(LATE_S) <= call.talk_since <= moved.ended
+        if known:
+            turn.end_talk(call, moved.ended, reconstructed=True)
+        return known
+    if call.stage is not Stage.PARTED or call.transfer is not None:
+        return False
+    if call.parted_at is not None and call.parted_at > moved.ended:
+        return False  # it tells of what was before the last talk
+    leg = _far_leg(turn, call, moved.channel or NO_CHANNEL, moved.since, seen, moved.sent_to)
+    if leg.phone is not None:
+        if call.parted_at is not None and call.parted_at > moved.since + seconds(LATE_S):
+            return False  # the colleague's talk is the one that is over
+        turn.answer(call, moved.since, leg, reconstructed=True)
+        turn.end_talk(turn.floor.calls[call.id], moved.ended, reconstructed=True)
+        return True
+    if moved.sent_to is not None:
+        turn.recorded_again(call)
+    turn.tell(
+        f.CallTransferred(
+            at=moved.since,
+            call=call.id,
+            agent=call.parted_from,
+            department=leg.department,
+            channel=leg.channel,
+            blind=not leg.asked,
+            side=leg.side,
+            reconstructed=True,
+        )
+    )
+    turn.end_transfer(turn.floor.calls[call.id], moved.ended, reconstructed=True)
+    return True
+
+
+def _sent_to_closed(turn: Turn, name: CallId, shut: Sequence[i.TransferTold]) -> None:
+    """Departments, closed, that the caller was sent to unasked meanwhile, before the way back to the line."""
+    for told in shut:
+        if turn.floor.calls[name].stage is Stage.PARTED and told.at > turn.floor.watched_until:
+            transfer_begins(turn, turn.floor.calls[name], told, reconstructed=True)
+
+
+def _with(seen: i.Snapshot, caller: ChannelId) -> Sequence[i.ChannelSeen]:
+    """Who is in one bridge with the caller."""
+    own = next((c for c in seen.channels if c.id == caller), None)
+    if own is None or own.bridge is None:
+        return ()
+    return [c for c in seen.channels if c.id != caller and c.bridge == own.bridge]
 
 
 def _outside(seen: i.Snapshot, caller: ChannelId) -> i.ChannelSeen | None:
     """Somebody who is no phone of ours and in one bridge with the caller."""
-    own = next((c for c in seen.channels if c.id == caller), None)
-    if own is None or own.bridge is None:
-        return None
-    return next(
-        (c for c in seen.channels if c.id != caller and c.bridge == own.bridge and c.phone is None), None
-    )
+    return next((c for c in _with(seen, caller) if c.phone is None), None)
+
+
+def _colleague(turn: Turn, call: Call, leg: Leg, seen: i.Snapshot, at: Instant) -> Leg:
+    """The same leg, with the phone's channel that is in one bridge with the caller."""
+    found = next((c for c in _with(seen, call.channel) if c.phone == leg.phone), None)
+    if found is None:
+        return leg
+    leg = replace(leg, channel=found.id)
+    _take_on_far(turn, call, leg, found, at)
+    return leg
 
 
 def _take_on_far(turn: Turn, call: Call, leg: Leg, far: i.ChannelSeen, at: Instant) -> None:
-    """A department's channel whose beginning was not told: without it, its end would go unnoticed."""
-    if far.id in turn.floor.channels or far.bridge is None:
+    """The channel of a department, or of a colleague who has taken over, whose way was not told to its end: without it,
+    what it does would go unnoticed."""
+    if far.bridge is None or turn.floor.channels.get(far.id, call.id) != call.id:
         return
-    turn.tell(
-        f.LegBegan(
-            at=at,
-            call=call.id,
-            channel=far.id,
-            phone=None,
-            agent=None,
-            offer=None,
-            side=leg.side,
-            department=leg.department,
-            reconstructed=True,
+    if far.id not in turn.floor.channels:
+        turn.tell(
+            f.LegBegan(
+                at=at,
+                call=call.id,
+                channel=far.id,
+                phone=far.phone,
+                agent=turn.floor.seated.get(far.phone) if far.phone is not None else None,
+                offer=None,
+                side=leg.side,
+                department=leg.department,
+                reconstructed=True,
+            )
         )
-    )
     for channel in (far.id, call.channel):
-        turn.tell(f.LegJoined(at=at, call=call.id, channel=channel, bridge=far.bridge, reconstructed=True))
+        _is_in(turn, call.id, channel, far.bridge, at)
+
+
+def _is_in(turn: Turn, name: CallId, channel: ChannelId, bridge: str, at: Instant) -> None:
+    leg = turn.floor.calls[name].leg(channel)
+    if leg is not None and leg.bridge != bridge:
+        turn.tell(f.LegJoined(at=at, call=name, channel=channel, bridge=bridge, reconstructed=True))
 
 
 def _far_leg(
@@ -398,31 +587,41 @@ def _far_leg(
     seen: i.Snapshot,
     sent_to: DepartmentId | None = None,
 ) -> Leg:
-    """The far end of a transfer that was found afterwards: by the agent's consult beside the talk, else by the
-    dialplan's word."""
+    """The far end of a transfer that was found afterwards: by the agent's consult that was open beside the talk when
+    that ended, else by the dialplan's word."""
     known = call.leg(channel)
     if known is not None:
         return known
-    asked = [side for side in seen.sides if side.beside == call.id and side.began <= at]
+    parted = Instant(min(at, call.parted_at or at) - seconds(LATE_S))
+    asked = [
+        side
+        for side in seen.sides
+        if side.beside == call.id and side.began <= at and (side.ended is None or side.ended >= parted)
+    ]
     if sent_to is None and asked:
-        last = max(asked, key=lambda side: (side.began, side.call))
+        last = max(asked, key=lambda side: (side.connected is not None, side.began, side.call))
         to = DepartmentId(last.why) if last.kind is SideKind.DEPARTMENT and last.why else None
         spoken = last.connected is not None and last.connected <= at
-        who = turn.floor.seated.get(last.with_phone) if last.with_phone is not None else None
-        return Leg(channel, last.with_phone, who, None, side=last.call, department=to, asked=spoken)
+        # Who answered; of one that still rings, who was called by extension (*36 calls several, one after the other).
+        phone = last.with_phone
+        if phone is None and last.kind is SideKind.COLLEAGUE and PhoneId(last.why) in turn.floor.phone_centre:
+            phone = PhoneId(last.why)
+        who = turn.floor.seated.get(phone) if phone is not None else None
+        return Leg(channel, phone, who, None, side=last.call, department=to, asked=spoken)
     consult = next((leg for leg in call.legs if leg.side is not None), None)
     if sent_to is None and consult is not None:
         return consult
     return Leg(channel, None, None, None, department=sent_to or call.moving_to)
 
 
-def _relive(turn: Turn, call: Call, talk: i.TalkTraced) -> None:
+def _relive(turn: Turn, call: Call, talk: i.TalkTraced, seen: i.Snapshot) -> None:
     """A whole talk before the last one, as far as it is not known."""
     if call.refused_as is not None:
         return
     if call.stage is Stage.TALKING:
         known = call.talk_since is not None and call.talk_since <= talk.ended
         if not known:
+            _moves(turn, call.id, talk, seen)
             return
     else:
         entered = call.visit.entered_at if call.visit is not None else call.answered_at
@@ -433,17 +632,32 @@ def _relive(turn: Turn, call: Call, talk: i.TalkTraced) -> None:
         leg = _leg(turn, call, ChannelId(""), talk.phone, offered=not call.in_net)
         turn.answer(call, talk.since, leg, reconstructed=True)
     turn.end_talk(turn.floor.calls[call.id], talk.ended, reconstructed=True)
-    if talk.back is not None:
+    if not _moves(turn, call.id, talk, seen) and talk.back is not None:
+        _sent_to_closed(turn, call.id, talk.shut)
         turn.begin_visit(turn.floor.calls[call.id], talk.back, reconstructed=True)
 
 
+def _moves(turn: Turn, call: CallId, talk: i.TalkTraced, seen: i.Snapshot) -> bool:
+    """Where the caller was put through after that talk, and that the caller came back from there. False: nowhere."""
+    moved = False
+    for way in (*talk.passed, talk.moved):
+        moved |= _moved_and_back(turn, turn.floor.calls[call], way, seen)
+    if moved and talk.back is not None:
+        _sent_to_closed(turn, call, talk.shut)
+        turn.begin_visit(turn.floor.calls[call], talk.back, reconstructed=True)
+    return moved
+
+
 def _unseen_answer(call: Call, trace: i.CallTraced) -> Instant | None:
-    """When the talk began that CEL tells and the floor does not know; the first one, or another after a wait."""
+    """When the talk began that CEL tells and the floor does not know; the first one, or another after a wait, or with a
+    colleague who still rang when the agent let go."""
     if call.refused_as is not None:
         return None
     if call.answered_at is None:
         return trace.answered
     again = trace.talk_since
+    if call.stage is Stage.PARTED and call.parted_at is not None and again is not None:
+        return again if again > call.parted_at else None
     waited = call.visit is not None and call.stage in (Stage.WAITING, Stage.OFFERED)
     if waited and call.visit is not None and again is not None and again > call.visit.entered_at:
         return again
@@ -522,13 +736,11 @@ def _still_here(
         if arrive(turn, arrived, reconstructed=True) is None:
             return
     phones = [c for c in seen.channels if c.call == name and c.id != channel.id]
+    # A colleague's leg, that was called for a consult, bears no call's name; the floor's word goes before a variable's.
     together = [
         c
-        for c in phones
-        if channel.bridge is not None
-        and c.bridge == channel.bridge
-        and c.phone is not None
-        and _ours(turn, turn.floor.calls[name], c)
+        for c in _with(seen, channel.id)
+        if c.phone is not None and turn.floor.channels.get(c.id, c.call) == name
     ]
     for phone in phones:
         # Only now: what a later look shows may have gone since it was taken.
@@ -536,7 +748,9 @@ def _still_here(
             _take_on(turn, turn.floor.calls[name], channel, phone, seen.at)
     if trace is not None and seen.first:
         _retrace(turn, name, trace, seen, channel, together)
+        _rings_on(turn, turn.floor.calls[name], channel, seen, trace)
     call = turn.floor.calls[name]
+    pausing.seen(turn, call, channel, seen, old)
     waits_in = (
         HOLD if channel.context == HOLD and channel.application == "WaitForCondition" else channel.context
     )
@@ -554,8 +768,10 @@ def _still_here(
     left = outside is None and (together or waits_in in (HOLD, NET, OFFER))
     transfer = call.transfer if call.stage is Stage.TRANSFERRED else None
     if left and transfer is not None and transfer.since <= old:
-        turn.tell(f.TransferEnded(at=seen.at, call=call.id, reconstructed=True))
+        turn.end_transfer(call, seen.at, reconstructed=True)
         call = turn.floor.calls[call.id]
+    elif transfer is not None and transfer.since <= old:
+        stop_recording(turn, call)  # what was asked before may have been lost
     if together:
         _adopt_talk(turn, call, channel, together[0], seen, old)
     elif outside is not None and call.answered_at is not None:
@@ -564,6 +780,37 @@ def _still_here(
         _adopt_wait(turn, call, waits_in, phones, seen, old)
     elif waits_in == OVERFLOW and call.leaving_as is not None and _left_before(call, old):
         give_up(turn, call, seen.at, call.leaving_as, reconstructed=True)
+
+
+def _rings_on(turn: Turn, call: Call, caller: i.ChannelSeen, seen: i.Snapshot, trace: i.CallTraced) -> None:
+    """Whoever is rung for a caller whom the agent has left unseen: known by the call, the agent's or the caller's, for
+    which that leg was made. As a leg of the call, what it does from now on is seen."""
+    if call.stage is not Stage.PARTED or call.transfer is not None or caller.bridge is not None:
+        return
+    asked = {ChannelId(side.call) for side in seen.sides if side.beside == call.id and side.connected is None}
+    for far in seen.channels:
+        rung = far.linked in (call.channel, *asked) and far.id not in (far.linked, call.channel)
+        if not rung or far.bridge is not None or far.id in turn.floor.channels:
+            continue
+        if far.linked == call.channel and trace.sent_to is not None and call.moving_to is None:
+            told = i.TransferTold(at=seen.at, call=call.id, department=trace.sent_to)
+            transfer_begins(turn, call, told, reconstructed=True)
+            call = turn.floor.calls[call.id]
+        consult = [side for side in seen.sides if ChannelId(side.call) == far.linked]
+        leg = _far_leg(turn, call, far.id, seen.at, replace(seen, sides=tuple(consult)))
+        turn.tell(
+            f.LegBegan(
+                at=seen.at,
+                call=call.id,
+                channel=far.id,
+                phone=far.phone,
+                agent=turn.floor.seated.get(far.phone) if far.phone is not None else None,
+                offer=None,
+                side=leg.side,
+                department=leg.department,
+                reconstructed=True,
+            )
+        )
 
 
 def _left_before(call: Call, old: Instant) -> bool:
@@ -580,7 +827,7 @@ def _adopt_talk(
     entered = call.visit.entered_at if call.visit is not None else call.arrived_at
     if entered > old and not seen.first:
         return
-    if call.stage is Stage.PARTED and not _parted_before(call, old):
+    if call.stage is Stage.TRANSFERRED or (call.stage is Stage.PARTED and not _parted_before(call, old)):
         return  # the look was taken during the talk that has ended since
     if call.stage is Stage.TALKING:
         known = call.talking_leg

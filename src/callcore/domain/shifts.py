@@ -24,14 +24,11 @@ from enum import Enum
 from fractions import Fraction
 
 from callcore.domain import facts as f
-from callcore.domain.agent import AgentState
+from callcore.domain.agent import BREAKS, AgentState
 from callcore.domain.board import AgentWord, agent_word
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.measures import Ratio, Record
-
-BREAKS = frozenset({"休憩", "昼休み"})
-"""Pauses whose time is not staffed (definitions, "staffed"). All other pauses are work elsewhere or duty."""
 
 Span = tuple[Instant, Instant]
 """[first, before)."""

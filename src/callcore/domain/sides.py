@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from statistics import median
 
 from callcore.domain import facts as f
 from callcore.domain.ids import (
@@ -189,6 +188,14 @@ def record(known: SideRecord | None, fact: f.Fact) -> SideRecord | None:
     return known
 
 
+def by_cause(cause: int) -> SideOutcome:
+    """Why nobody was reached, by Q.850's cause: 17 user busy, 21 call rejected, 18 and 19 no answer, and 0, 16 and 31
+    where the time to ring was over. All others are the network's."""
+    if cause in (0, 16, 18, 19, 31):
+        return SideOutcome.NO_ANSWER
+    return {17: SideOutcome.BUSY, 21: SideOutcome.REFUSED}.get(cause, SideOutcome.FAILED)
+
+
 OUTGOING = frozenset({SideKind.OUTGOING, SideKind.EMERGENCY})
 CONTACT = frozenset({SideKind.CONTACT})
 DEPARTMENTS = frozenset({SideKind.DEPARTMENT})
@@ -207,44 +214,6 @@ class SideFigures:
     open: int
     talk_s: float
     """Seconds together, of those that are over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consults:
-    """What agents asked departments beside a talk: made = put_through + came_back + unanswered (+ open)."""
-
-    made: int
-    put_through: int
-    """The caller went on to that department, also if the transfer key was pressed while it rang."""
-    came_back: int
-    """Answered, and the agent went on with the caller."""
-    unanswered: int
-    open: int
-    answer_s: list[float]
-    """Seconds until a department answered, each, the shortest first."""
-
-    @property
-    def answer_median_s(self) -> float | None:
-        """None where none answered."""
-        return median(self.answer_s) if self.answer_s else None
-
-
-def consults(records: Iterable[SideRecord]) -> Consults:
-    """Of the calls to departments among these that were made beside a talk."""
-    asked = [one for one in records if one.kind is SideKind.DEPARTMENT and one.beside is not None]
-    through = [one for one in asked if one.put_through]
-    others = [one for one in asked if not one.put_through]
-    over = [one for one in others if one.outcome is not None]
-    return Consults(
-        made=len(asked),
-        put_through=len(through),
-        came_back=sum(one.connected_at is not None for one in over),
-        unanswered=sum(one.connected_at is None for one in over),
-        open=len(others) - len(over),
-        answer_s=sorted(
-            (one.connected_at - one.began_at) / SECOND for one in asked if one.connected_at is not None
-        ),
-    )
 
 
 def figures(records: Iterable[SideRecord], kinds: Collection[SideKind]) -> SideFigures:

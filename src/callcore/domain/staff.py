@@ -64,8 +64,6 @@ class Staff:
     wrong_pins: int = 5
     """Wrong PINs in a row after which an agent is locked out."""
     lock_s: int = 900
-    recording_pause_s: int = 60
-    """How long an agent may pause the recording of a talk; 0: not at all."""
     lamp_waiting: int = 5
     """Callers who wait, from which on a queue's lamp flashes."""
 

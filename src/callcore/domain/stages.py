@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 
+SAME_INSTANT_S = 1.0
+"""Seconds within which two who put down count as having done so at once: which of them Asterisk heard of first is
+chance. It was some ms on a loaded machine; nobody decides anything on account of the other in less than a second."""
+
 
 class Stage(Enum):
     """Where a call is."""
@@ -254,6 +258,45 @@ class TalkKey(Enum):
     """電話リレー; once more: it was none."""
     RECORDING = "recording"
     """録音一時停止; once more: goes on."""
+
+
+class PauseAs(Enum):
+    """What a centre lets an agent's pause make of a recording."""
+
+    SILENCE = "silence"
+    """Of the pause's length."""
+    GAP = "gap"
+    """The pause takes no time in it."""
+    NO = "no"
+    """Nobody pauses."""
+
+
+class PauseEnd(Enum):
+    """Why a recording went on after a pause."""
+
+    ASKED = "asked"
+    """By key or page."""
+    TIME = "time"
+    """It was as long as the centre lets it be."""
+    TALK_ENDED = "talk_ended"
+    """The agent who had paused it was no longer with the caller."""
+    REPORTED = "reported"
+    """The call was reported (悪質・脅迫)."""
+    FOUND = "found"
+    """The dialplan had it go on while nobody watched."""
+
+
+class WatchMode(Enum):
+    """What a supervisor's phone does at the talk of an agent."""
+
+    LISTEN = "listen"
+    """聴取: hears both, and is heard by neither."""
+    WHISPER = "whisper"
+    """ささやき: heard by the agent alone."""
+    BARGE = "barge"
+    """割込: heard by both."""
+    TAKE = "take"
+    """引継: takes the agent's place."""
 
 
 class Mark(Enum):

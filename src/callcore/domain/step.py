@@ -7,15 +7,27 @@ same step sees them. Effects are wanted only here, never while folding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import singledispatch
 
-from callcore.domain import closing, hold, keyed, listing, messages
+from callcore.domain import (
+    closing,
+    erasing,
+    hold,
+    keyed,
+    listing,
+    marking,
+    messages,
+    pausing,
+    replies,
+    supervising,
+)
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
 from callcore.domain.centre import ANSWER_DAYS
+from callcore.domain.findings import Heard, judge
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, OfferId, after, seconds
 from callcore.domain.personal import Personal
@@ -33,7 +45,15 @@ from callcore.domain.stages import (
     Stage,
     Work,
 )
-from callcore.domain.transfer import consulted_for, joined, pass_on, release_held, transfer_ends
+from callcore.domain.transfer import (
+    consulted_for,
+    joined,
+    pass_on,
+    recording_stopped,
+    release_held,
+    transfer_begins,
+    transfer_ends,
+)
 from callcore.domain.turn import (
     Turn,
     admit,
@@ -141,6 +161,26 @@ def _(told: i.UnblockAsked, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.KeepAsked, turn: Turn) -> None:
+    erasing.keep(turn, told)
+
+
+@_take.register
+def _(told: i.MarkAsked, turn: Turn) -> None:
+    marking.mark(turn, told)
+
+
+@_take.register
+def _(told: i.KeepReleaseAsked, turn: Turn) -> None:
+    erasing.release(turn, told)
+
+
+@_take.register
+def _(told: i.EraseAsked, turn: Turn) -> None:
+    erasing.erase(turn, told)
+
+
+@_take.register
 def _(told: i.EventsLate, turn: Turn) -> None:
     if told.late == turn.floor.lagging:
         turn.disregard("変化なし / no change")
@@ -228,6 +268,16 @@ def _(told: i.CallbackNotPlaced, turn: Turn) -> None:
 @_take.register
 def _(told: i.MessageMeasured, turn: Turn) -> None:
     messages.measured(turn, told)
+
+
+@_take.register
+def _(told: i.TaskAsked, turn: Turn) -> None:
+    messages.keep(turn, told)
+
+
+@_take.register
+def _(told: i.TaskOpenAsked, turn: Turn) -> None:
+    messages.open_task(turn, told)
 
 
 @_take.register
@@ -445,30 +495,33 @@ def _(told: i.SideCallTold, turn: Turn) -> None:
 def _(told: i.AnswerAsked, turn: Turn) -> None:
     side = turn.floor.sides.get(told.call) or turn.floor.unreached.get(told.call)
     text = told.text.strip()
-    if side is None or side.connected_at is not None or side.kind is not SideKind.OUTGOING:
-        turn.disregard("つながらなかった発信ではない / not an outgoing call that reached nobody")
-    elif side.other.text is None or not 0 < len(text) <= ANSWER_MOST:
+    number = turn.floor.caller_of(told.call)
+    if side is not None and side.connected_at is None and side.kind is SideKind.OUTGOING:
+        number = side.other
+    if number is None:
+        turn.disregard("つながらなかった発信でも入電でもない / no call of today, nor one that reached nobody")
+    elif number.text is None or not 0 < len(text) <= ANSWER_MOST:
         turn.disregard("番号が分からないか、文が長すぎる / no number, or the text is too long")
     else:
         drop_answers(turn, told.at)
-        centre = turn.floor.centres.get(side.centre)
+        centre = turn.floor.centres.get(number.centre)
         kept = centre.outgoing if centre is not None else None
         days = ANSWER_DAYS if kept is None else kept.answers_kept_days
         until = after(told.at, seconds(days * 86_400))
-        if side.id in turn.floor.answers:
-            drop_answer(turn, side.id, told.at, "書き直した / written anew", told.by)
+        if told.call in turn.floor.answers:
+            drop_answer(turn, told.call, told.at, "書き直した / written anew", told.by)
         turn.tell(
             f.AnswerPrepared(
                 at=told.at,
-                call=side.id,
-                centre=side.centre,
-                number=side.other,
-                text=Personal(answer_key(side.id, told.at), side.centre, side.other.at, text),
+                call=told.call,
+                centre=number.centre,
+                number=number,
+                text=Personal(answer_key(told.call, told.at), number.centre, number.at, text),
                 until=until,
                 by=told.by,
             )
         )
-        turn.want(e.SetTimer(i.Timer(i.TimerKind.ANSWER, side.id), until))
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.ANSWER, told.call), until))
 
 
 @_take.register
@@ -517,7 +570,8 @@ def _side_joined(turn: Turn, side: SideCall, told: i.BridgeEntered) -> None:
     """Dial puts the leg that answered into the bridge first, and then the channel that called it: they are together.
 
     A phone that answered a 連絡用番号 is known by its leg, which came first."""
-    phone = next((phone for leg, phone in side.legs if leg == told.channel), None)
+    ours = side.legs if side.kind is SideKind.CONTACT else ()
+    phone = next((phone for leg, phone in ours if leg == told.channel), None)
     if side.connected_at is not None or (told.channel != side.channel and phone is None):
         turn.disregard("つながったことは、かけた側で決まる / the channel that called tells the connection")
         return
@@ -545,7 +599,7 @@ def _(told: i.TransferTold, turn: Turn) -> None:
     if call is None or call.stage is not Stage.PARTED or call.answered_at is None:
         turn.disregard("取り次げる通話ではない / not a call that may be passed on")
         return
-    turn.tell(f.TransferBegan(at=told.at, call=call.id, agent=call.parted_from, department=told.department))
+    transfer_begins(turn, call, told)
 
 
 @_take.register
@@ -556,8 +610,9 @@ def _(told: i.HoldChanged, turn: Turn) -> None:
     elif told.held and call.held_since is None:
         hold.begins(turn, call, told.at)
         turn.want(e.MarkHeld(call.id, call.channel_name, True))
-    elif not told.held and call.held_since is not None:
-        turn.tell(f.CallResumed(at=told.at, call=call.id, agent=call.talking_with))
+    elif not told.held:
+        if call.held_since is not None:
+            turn.tell(f.CallResumed(at=told.at, call=call.id, agent=call.talking_with))
         turn.want(e.MarkHeld(call.id, call.channel_name, False))
     else:
         turn.disregard("保留の状態は同じ / no change of hold")
@@ -572,7 +627,9 @@ def _(told: i.HangupRequested, turn: Turn) -> None:
         if turn.floor.call_of(told.channel) is None:
             return
     call = turn.floor.call_of(told.channel)
-    if call is None or call.asked_to_end is not None:
+    # A phone that puts a held caller down ends nothing: the caller comes back, or puts down.
+    dropped = call is not None and call.held_since is not None and call.asked_to_end != call.channel
+    if call is None or (call.asked_to_end is not None and not (dropped and told.channel == call.channel)):
         turn.disregard("切断側は記録済みか対象外 / who hung up is known, or no channel of ours")
         return
     with_city = call.transfer.channel if call.stage is Stage.TRANSFERRED and call.transfer else None
@@ -591,6 +648,12 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         if turn.floor.call_of(told.channel) is None:
             return
     call = turn.floor.call_of(told.channel)
+    if told.channel in turn.floor.watches:
+        turn.end_watch(
+            told.channel, told.at, "受話器を置いたか、通話が終わった / put down, or the talk ended"
+        )
+        if call is None:
+            return
     if call is None:
         turn.disregard("知らないチャネル / no channel of ours")
         return
@@ -600,7 +663,7 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
             # with the first look.
             turn.disregard("終わりは初回照合で決まる / the first look tells the end")
             return
-        turn.end_call(call, told.at, who_hung_up(call))
+        turn.end_call(call, told.at, who_hung_up(call), received=told.received)
         return
     if call.stage is Stage.TALKING and told.channel == call.talking_leg:
         turn.end_talk(call, told.at)
@@ -612,7 +675,9 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         if call.caller_put_down:
             cause = OfferStage.CALLER_GONE
         turn.fail_offer(leg.offer, told.at, cause, _WORDS[cause])
-    turn.tell(f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause))
+    turn.tell(
+        f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause, received=told.received)
+    )
 
 
 # -- phones, agents, timers ----------------------------------------------------------------------------------
@@ -709,7 +774,7 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         hold.timer(turn, CallId(subject), told.at)
         return
     if kind is i.TimerKind.RECORDING:
-        keyed.recording_timer(turn, CallId(subject), told.at)
+        pausing.timer(turn, CallId(subject), told.at)
         return
     if kind in (i.TimerKind.EMERGENCY, i.TimerKind.CLOSING):
         closing.timer(turn, kind, CentreId(subject), told.at)
@@ -775,7 +840,7 @@ def _(told: i.AgentOutAsked, turn: Turn) -> None:
     if agent is None or agent.phone is None or agent.work not in (Work.IDLE, Work.WRAPPING_UP):
         turn.disregard("受付終了はできない (不在か応対中) / cannot be signed out now: not there, or at work")
         return
-    sign_out(turn, agent, told.at, "指示による / as told", told.by)
+    sign_out(turn, agent, told.at, told.reason or "指示による / as told", told.by)
 
 
 @_take.register
@@ -788,7 +853,7 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
     agent = keyed.who(turn, told.agent, told.phone)
     if agent is None:
         turn.disregard("受付していない / not signed in")
-        keyed.reply(turn, told.channel, "refused")
+        replies.reply(turn, told.channel, "refused")
         return
     before = len(turn.facts)
     if agent.presence is Presence.PAUSED:
@@ -799,7 +864,7 @@ def _(told: i.ReadyAsked, turn: Turn) -> None:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
     if len(turn.facts) == before:
         turn.disregard("すでに受付中 / ready already")
-    keyed.reply(turn, told.channel, "ready")
+    replies.reply(turn, told.channel, "ready")
 
 
 @_take.register
@@ -813,6 +878,11 @@ def _(told: i.ResultAsked, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.NoteAsked, turn: Turn) -> None:
+    keyed.note_asked(turn, told)
+
+
+@_take.register
 def _(told: i.TalkKeyed, turn: Turn) -> None:
     keyed.talk_keyed(turn, told)
 
@@ -823,13 +893,66 @@ def _(told: i.TransferAsked, turn: Turn) -> None:
 
 
 @_take.register
+def _(told: i.WatchAsked, turn: Turn) -> None:
+    supervising.watch(turn, told)
+
+
+@_take.register
+def _(told: i.WatchStopAsked, turn: Turn) -> None:
+    supervising.stop_watching(turn, told)
+
+
+@_take.register
+def _(told: i.WatchTold, turn: Turn) -> None:
+    supervising.picked_up(turn, told)
+
+
+@_take.register
+def _(told: i.WatchNotPlaced, turn: Turn) -> None:
+    if told.watch not in turn.floor.watches:
+        turn.disregard("その聴取は終わっている / nobody is listening there any more")
+        return
+    turn.end_watch(told.watch, told.at, "Asterisk が電話機を呼べない / Asterisk refused to ring the phone")
+
+
+@_take.register
+def _(told: i.CallerUpAsked, turn: Turn) -> None:
+    supervising.move_up(turn, told)
+
+
+@_take.register
+def _(told: i.CallerQueueAsked, turn: Turn) -> None:
+    supervising.move_over(turn, told)
+
+
+@_take.register
+def _(told: i.SkillsAsked, turn: Turn) -> None:
+    supervising.set_skills(turn, told)
+
+
+@_take.register
+def _(told: i.HelpAnswerAsked, turn: Turn) -> None:
+    supervising.answer_help(turn, told)
+
+
+@_take.register
+def _(told: i.ThresholdsAsked, turn: Turn) -> None:
+    supervising.set_thresholds(turn, told)
+
+
+@_take.register
 def _(told: i.EmergencyKeyed, turn: Turn) -> None:
     keyed.emergency_keyed(turn, told)
 
 
 @_take.register
 def _(told: i.RecordingSwitched, turn: Turn) -> None:
-    keyed.recording_switched(turn, told)
+    pausing.switched(turn, told)
+
+
+@_take.register
+def _(told: i.RecordingStopTold, turn: Turn) -> None:
+    recording_stopped(turn, told)
 
 
 @_take.register
@@ -837,6 +960,9 @@ def _(told: i.RecordingMeasured, turn: Turn) -> None:
     if told.call not in turn.floor.unfiled:
         turn.disregard("その録音は登録済みか対象外 / filed already, or no such call")
         return
+    expected = turn.floor.expected.get(told.call)
+    heard = Heard(told.seconds, told.voice_s, told.clipped_s, told.problem)
+    sent = None if expected is None else expected.sent
     turn.tell(
         f.RecordingFiled(
             at=told.at,
@@ -846,8 +972,19 @@ def _(told: i.RecordingMeasured, turn: Turn) -> None:
             seconds=told.seconds,
             sha256=told.sha256,
             problem=told.problem,
+            findings=() if expected is None else judge(heard, expected),
+            talk=None if expected is None else expected.talk / SECOND,
+            sent=None if sent is None else sent / SECOND,
         )
     )
+
+
+@_take.register
+def _(told: i.RecordingSealed, turn: Turn) -> None:
+    if not turn.floor.beyond(told.folder, told.day, told.line):
+        turn.disregard("保存済みと記録してある / told of already")
+        return
+    turn.tell(f.RecordingKept(**{each.name: getattr(told, each.name) for each in fields(told)}))
 
 
 @_take.register

@@ -27,6 +27,7 @@ from callcore.domain.centre import (
     Display,
     Number,
     Overflow,
+    RecordAfter,
     Unwelcome,
 )
 from callcore.domain.evolve import AGAIN_S, evolve
@@ -36,6 +37,7 @@ from callcore.domain.ids import (
     AgentId,
     CallId,
     CentreId,
+    ChannelId,
     Instant,
     OfferId,
     PhoneId,
@@ -55,6 +57,7 @@ from callcore.domain.stages import (
     OfferStage,
     Outcome,
     Party,
+    PauseEnd,
     Presence,
     SideKind,
     SideOutcome,
@@ -66,6 +69,8 @@ from callcore.domain.stages import (
 CLOCK_TICK = 10_000
 """Microseconds by which the second in a channel's unique id may lag its first event's stamp: the coarse clock of
 Linux ticks every 1 to 10 ms (time(2), CONFIG_HZ)."""
+SERVED = frozenset({Outcome.COMPLETED, Outcome.TRANSFERRED_ATTENDED, Outcome.TRANSFERRED_BLIND})
+"""The caller was talked with to the end, so that nothing waits to be told."""
 LAST_PRIORITY = 9
 """Of a caller whose queue was taken out of the files meanwhile: there is nobody to be served before."""
 STEP_SETTLES_S = 2
@@ -121,9 +126,16 @@ class Turn:
         queue: QueueId | None = None,
         reasons: tuple[str, ...] = (),
         entered: Instant | None = None,
+        by: str | None = None,
         reconstructed: bool = False,
     ) -> None:
-        """The caller stands on the waiting line (again), or moves to another queue."""
+        """The caller stands on the waiting line (again), or moves to another queue (`by`: the person's doing). Who is
+        to be called back is that no more: the call takes over the place."""
+        for back in _kept_for(self.floor, call.centre, call.caller.text):
+            cancel_callback(self, back, at, by_call=call.id, reconstructed=reconstructed)
+        call = self.floor.calls[call.id]
+        if reconstructed:
+            self.recorded_again(call)
         name = queue or self.queue_now(call)
         spec = self.floor.queues.get(name)
         priority = LAST_PRIORITY if spec is None else spec.priority
@@ -148,6 +160,7 @@ class Turn:
                 estimate_s=None if wait is None else round(wait, 1),
                 reasons=reasons,
                 language=self.language_needed(call),
+                by=by,
                 reconstructed=reconstructed,
             )
         )
@@ -270,12 +283,28 @@ class Turn:
             f.TalkEnded(at=at, call=call.id, agent=agent, wrap_up_until=until, reconstructed=reconstructed)
         )
         if call.unrecorded_since is not None:
-            self.want(e.SwitchRecording(call.id, call.channel_name, False))
+            self.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.TALK_ENDED))
         if until is not None and agent is not None:
             self.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, agent), until))
+        for watch in self.floor.watches.values():
+            if watch.call == call.id and self.floor.channels.get(watch.id) != call.id:
+                self.want(e.HangUp(watch.id))  # who has not picked up yet would come too late
+
+    def recorded_again(self, call: Call) -> None:
+        """The dialplan, which a caller who left an agent unseen came to, had a paused recording go on."""
+        if call.unrecorded_since is not None and call.parted_at is not None:
+            at = max(call.parted_at, call.unrecorded_since)
+            self.tell(f.RecordingResumed(at=at, call=call.id, why=PauseEnd.TALK_ENDED))
+
+    def end_watch(self, watch: ChannelId, at: Instant, reason: str) -> None:
+        """A supervisor's phone is at somebody else's talk no more."""
+        known = self.floor.watches[watch]
+        self.tell(f.WatchEnded(at=at, watch=watch, call=known.call, watcher=known.watcher, reason=reason))
 
     def answer(self, call: Call, at: Instant, leg: Leg, *, reconstructed: bool = False) -> None:
         """Caller and phone are in one bridge. Whatever offer is open elsewhere is closed first."""
+        if leg.channel in self.floor.watches:
+            self.end_watch(leg.channel, at, "引き継いだ / took over")
         offer = leg.offer if leg.offer in call.ringing else None
         for other in call.ringing:
             if other != offer:
@@ -299,6 +328,9 @@ class Turn:
                 reconstructed=reconstructed,
             )
         )
+        if leg.side is not None and not reconstructed:
+            # Whom the first phone held: joined by callcore-join, no resuming is told of it.
+            self.want(e.MarkHeld(call.id, call.channel_name, False))
 
     def _free_for_net(self, name: AgentId, at: Instant) -> AgentId | None:
         """An agent whom the safety net rang may be reserved by us for another caller; that offer is withdrawn."""
@@ -311,8 +343,36 @@ class Turn:
             )
         return name
 
-    def end_call(self, call: Call, at: Instant, by: Party, *, reconstructed: bool = False) -> None:
-        """The arriving channel is gone: close what is open, then the call, in one outcome."""
+    def records_to_the_end(self, call: Call) -> bool:
+        """What caller and department say to one another is kept, by the rule of the centre."""
+        centre = self.floor.centres.get(call.centre)
+        return centre is None or centre.transfers.record_after is RecordAfter.END
+
+    def stop_recording(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+        """Nothing is kept of the caller's talk with the department, until `at` or later, unless the rule lets it."""
+        transfer = call.transfer
+        if call.stage is not Stage.TRANSFERRED or transfer is None or transfer.unrecorded:
+            return
+        if not self.records_to_the_end(call):
+            self.tell(
+                f.RecordingStopped(at=at, call=call.id, since=transfer.since, reconstructed=reconstructed)
+            )
+
+    def end_transfer(self, call: Call, at: Instant, *, reconstructed: bool = False) -> None:
+        """Caller and department are no longer together, and the caller is still there."""
+        self.stop_recording(call, at, reconstructed=reconstructed)
+        self.tell(f.TransferEnded(at=at, call=call.id, reconstructed=reconstructed))
+
+    def end_call(
+        self,
+        call: Call,
+        at: Instant,
+        by: Party,
+        *,
+        received: int | None = None,
+        reconstructed: bool = False,
+    ) -> None:
+        """The arriving channel is gone: close what is open, then the call, in one outcome. `received`: of the fact."""
         self.fail_round(
             call,
             at,
@@ -322,11 +382,14 @@ class Turn:
         )
         if self.floor.calls[call.id].stage is Stage.TALKING:
             self.end_talk(self.floor.calls[call.id], at, reconstructed=reconstructed)
+        self.stop_recording(self.floor.calls[call.id], at, reconstructed=reconstructed)
         ending = self.floor.calls[call.id]
         centre = self.floor.centres.get(call.centre)
         short_s = centre.short_abandon_s if centre is not None else 0
         outcome = outcome_at_end(ending, at, by, short_s)
-        if ending.speaks_since is not None and at >= after(ending.speaks_since, seconds(LEAST_S)):
+        # Who spoke after the tone and had an agent afterwards, unseen, has said it.
+        spoke, still = ending.speaks_since, ending.stage in (Stage.ANNOUNCED, Stage.WAITING)
+        if spoke is not None and still and at >= after(spoke, seconds(LEAST_S)):
             self.leave_message(ending, at, otherwise=outcome, reconstructed=reconstructed)
             ending = self.floor.calls[call.id]
             outcome = outcome_at_end(ending, at, by, short_s)
@@ -342,14 +405,19 @@ class Turn:
                 outcome=outcome,
                 hung_up_by=by,
                 reason=reason_of_end(ending, outcome, by),
+                received=received,
                 reconstructed=reconstructed,
             )
         )
+        if call.id in self.floor.answers and outcome in SERVED:
+            drop_answer(self, call.id, at, "その入電で応対した / served in that call")
 
     def leave_message(
         self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
     ) -> None:
-        """What the caller said is a task from now on. `otherwise` as in the fact."""
+        """What the caller said is a task from now on, unless this call has one. `otherwise` as in the fact."""
+        if call.id in self.floor.messages:
+            return
         self.tell(
             f.MessageLeft(
                 at=at,
@@ -373,7 +441,7 @@ class Turn:
         """The caller keeps the place in the line and is called back."""
         # Two calls of one number at once: it is called back once, in the better place.
         for other in _kept_for(self.floor, call.centre, call.caller.text):
-            if other.state is CallbackState.WAITING and other.id != call.id:
+            if other.id != call.id:
                 cancel_callback(self, other, at, by_call=call.id, reconstructed=reconstructed)
         call = self.floor.calls[call.id]
         visit = call.visit
@@ -596,9 +664,11 @@ class Turn:
             self.house(call, at)
         self.watch_wait(call.id)
 
-    def move(self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...]) -> None:
+    def move(
+        self, call: Call, at: Instant, queue: QueueId, reasons: tuple[str, ...], by: str | None = None
+    ) -> None:
         """The caller waits in another queue from now on; the channel is told, for the safety net."""
-        self.begin_visit(call, at, queue=queue, reasons=reasons)
+        self.begin_visit(call, at, queue=queue, reasons=reasons, by=by)
 
     def undo_overflow(self, call: Call, at: Instant, reason: str, *, reconstructed: bool = False) -> None:
         """The caller is where he was: back in the line, and asked again a second later."""
@@ -703,7 +773,7 @@ def arrive(turn: Turn, told: i.ChannelArrived, *, reconstructed: bool = False) -
     )
     _show_note(turn, centre, told)
     for back in _kept_for(turn.floor, centre.id, told.caller):
-        cancel_callback(turn, back, told.at, by_call=name, reconstructed=reconstructed)
+        let_go(turn, back, told.at, reconstructed=reconstructed)
     if turn.floor.lagging:
         turn.tell(f.CallMarkedImprecise(at=told.at, call=name))
     return turn.floor.calls[name]
@@ -836,7 +906,7 @@ def _callback_over(
                 centre=back.centre,
                 queue=back.queue,
                 language=back.language,
-                due_at=turn.due_at(back.centre, at),
+                due_at=None if back.id in turn.floor.messages else turn.due_at(back.centre, at),
                 reconstructed=reconstructed,
             )
         )
@@ -1089,7 +1159,8 @@ def side_begins(
 ) -> SideCall | None:
     """A call that is no arrival; None if it is known, over, or of no centre of ours. `over`: it is told when it has
     ended already, and what the agent does now is left alone."""
-    known = turn.floor.sides, turn.floor.calls, turn.floor.ended
+    calls = turn.floor.calls, turn.floor.ended
+    known = turn.floor.sides, *calls
     if any(told.call in each for each in known) or told.centre not in turn.floor.centres:
         turn.disregard("既知の通話か、センターがない / this call is known, or of no centre here")
         return None
@@ -1116,7 +1187,7 @@ def side_begins(
             agent=name,
             why=told.why,
             holds_agent=holds,
-            beside=told.beside if told.beside in turn.floor.calls else None,
+            beside=told.beside if any(told.beside in each for each in calls) else None,
             reconstructed=reconstructed,
         )
     )

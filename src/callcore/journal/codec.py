@@ -13,6 +13,7 @@ the old one.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 import types
@@ -67,11 +68,14 @@ class Codec:
         upcasts: Mapping[tuple[str, int], Upcast],
         keys: KeyStore,
         only: Collection[str] = (),
+        naming: str = "",
     ) -> None:
         """`kinds`: every name that ever stood in a journal, with its class of today. `only`: what is read of a
-        frame, its other facts are passed over; none: all. CodecError: a field can't be kept.
+        frame, its other facts are passed over; none: all. `naming`: likewise those that do not hold this text.
+        CodecError: a field can't be kept.
         """
         self._only = frozenset(only)
+        self._naming = naming.encode()
         for kind in kinds.values():
             shape(kind)
         self._keys = keys
@@ -85,9 +89,8 @@ class Codec:
         self._kinds = dict(kinds)
         self._encoder = msgspec.msgpack.Encoder(enc_hook=self._to_plain)
         self._facts = msgspec.msgpack.Decoder(list[tuple[str, int, msgspec.Raw]])
-        self._decoders = {name: _decoder(kind, self._from_plain) for name, kind in kinds.items()}
-        self._checkers = {name: _decoder(kind, _unopened) for name, kind in kinds.items()}
-        self._states: dict[type, msgspec.msgpack.Decoder[Any]] = {}
+        self._checkers = {name: _checker(kind) for name, kind in kinds.items()}
+        self._decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -121,10 +124,12 @@ class Codec:
         CodecError: a kind or version that this callcore doesn't know. KeyLost, KeyDamaged: see `keys`.
         """
         run, n, at = PREFIX.unpack_from(payload)
-        facts = []
+        facts: list[object] = []
+        if self._naming not in payload:
+            return Frame(run, n, Instant(at), ())
         try:
             for name, version, raw in self._facts.decode(memoryview(payload)[PREFIX.size :]):
-                if not self._only or name in self._only:
+                if (not self._only or name in self._only) and self._naming in bytes(raw):
                     facts.append(self._decode_fact(name, version, raw))
         except _Unknown as unknown:
             raise CodecError(
@@ -147,7 +152,7 @@ class Codec:
         if current is None or version > current:
             raise _Unknown(f"{name} v{version}")
         if version == current:
-            return self._decoders[name].decode(raw)
+            return self._decoder(self._kinds[name]).decode(raw)
         plain = msgspec.msgpack.decode(raw)
         for step in range(version, current):
             upcast = self._upcasts.get((name, step))
@@ -167,11 +172,8 @@ class Codec:
 
     def decode_state(self, data: bytes, kind: type[T]) -> T:
         """The state again. CodecError when the bytes don't fit `kind` (made by another version)."""
-        decoder = self._states.get(kind)
-        if decoder is None:
-            decoder = self._states[kind] = _decoder(kind, self._from_plain)
         try:
-            return typing.cast("T", decoder.decode(data))
+            return typing.cast("T", self._decoder(kind).decode(data))
         except msgspec.MsgspecError as error:
             raise CodecError(f"these bytes are no {kind.__qualname__}: {error}") from error
 
@@ -187,6 +189,13 @@ class Codec:
             return list(value.items())
         raise NotImplementedError(f"a {type(value).__qualname__} can't stand in the journal")
 
+    def _decoder(self, kind: type) -> msgspec.msgpack.Decoder[Any]:
+        """Made when it is first needed: most of those who read meet few kinds."""
+        found = self._decoders.get(kind)
+        if found is None:
+            found = self._decoders[kind] = _decoder(kind, self._from_plain)
+        return found
+
     def _from_plain(self, kind: Any, value: Any) -> object:
         if kind is Personal:
             call, centre, at, sealed = _personal(value)
@@ -195,6 +204,7 @@ class Codec:
         return _map(kind, value, self._from_plain)
 
 
+@functools.cache
 def shape(kind: type) -> str:
     """A digest of the form of a type: names, fields and types all the way down.
 
@@ -236,6 +246,12 @@ def _spell(kind: Any, seen: dict[type, None]) -> str:
 
 class _Unknown(Exception):
     pass
+
+
+@functools.cache
+def _checker(kind: type) -> msgspec.msgpack.Decoder[Any]:
+    """Reads a kind without opening what is personal. CodecError: it can't stand in the journal."""
+    return _decoder(kind, _unopened)
 
 
 def _decoder(kind: type, hook: Callable[[Any, Any], object]) -> msgspec.msgpack.Decoder[Any]:

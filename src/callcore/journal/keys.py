@@ -21,7 +21,7 @@ import hmac
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,7 +245,13 @@ class KeyStore:
             table.ciphers.clear()
             table.own = None
             self._rewrite(table)
-            self._shred(self._centre_path(centre, period))
+            files.shred(self._centre_path(centre, period))
+
+    def kept(self, calls: Collection[CallId]) -> list[CallId]:
+        """Those of the calls of which a key is there."""
+        with self._guard:
+            tables = [self._table(*each) for each in self._kept()]
+        return [call for call in calls if any(table.keys.get(call) is not None for table in tables)]
 
     # -- durability ------------------------------------------------------------------------------------------
 
@@ -479,18 +485,6 @@ class KeyStore:
         files.write_whole(table.path, b"".join(parts))
         table.dirty = table.doubtful = False
 
-    def _shred(self, path: Path) -> None:
-        """Overwrites before unlinking: no promise on a flash disk, and costs nothing."""
-        try:
-            with path.open("r+b") as file:
-                file.write(os.urandom(path.stat().st_size))
-                file.flush()
-                os.fsync(file.fileno())
-        except FileNotFoundError:
-            return
-        path.unlink()
-        files.sync_folder(self._keys)
-
     def _finish_destroying(self) -> None:
         """A crash between marking a period destroyed and removing its key file is made good at the next
         start.
@@ -501,7 +495,7 @@ class KeyStore:
             if not calls.exists() or calls.stat().st_size > 64:
                 continue  # the mark alone is a file of some 20 bytes
             if self._table(CentreId(centre), period).gone:
-                self._shred(path)
+                files.shred(path)
 
     @staticmethod
     def _damaged(path: Path, offset: int) -> KeyDamaged:

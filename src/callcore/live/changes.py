@@ -37,6 +37,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("queue", "ring_s"): (QUEUES,),
     ("queue", "acw_s"): (QUEUES,),
     ("queue", "longest_wait_s"): (DIALPLAN,),
+    ("queue", "subject"): (DIALPLAN,),
     ("number", WHOLE): (DIALPLAN,),
     ("number", "queue"): (DIALPLAN,),
     ("number", "menu"): (DIALPLAN,),
@@ -58,10 +59,12 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("unwelcome", "only_from"): (DIALPLAN,),
     **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
     ("outgoing", WHOLE): (DIALPLAN,),
+    **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "supervisors")},
     ("destination", WHOLE): (DIALPLAN,),
     ("destination", "number"): (DIALPLAN,),
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
+    **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "record_consult")},
     ("department", WHOLE): (DIALPLAN,),
     # Beside the file the hours are pushed again, so that weeks of closings count at once.
     **{("department", field): (DIALPLAN,) for field in ("short", "number", "substitute", *WEEKDAYS)},
@@ -89,6 +92,9 @@ _THINGS: Final = {
     "messages": ("伝言", "messages"),
     "callbacks": ("折り返し", "callbacks"),
     "hold": ("保留", "hold"),
+    "transfers": ("取り次ぎ", "transfers"),
+    "recording": ("録音", "recording"),
+    "retention": ("保存期間", "retention"),
     "phone": ("電話機", "phone"),
     "agent": ("オペレーター", "agent"),
     "guest": ("兼務", "guest"),
@@ -244,6 +250,24 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "phrase_every_s": str(centre.hold.phrase_every_s),
             "warn_after_s": str(centre.hold.warn_after_s),
         },
+        ("transfers", ""): {
+            "blind": str(centre.transfers.blind).lower(),
+            "back_s": str(centre.transfers.back_s),
+            "record_consult": str(centre.transfers.record_consult).lower(),
+            "record_after": centre.transfers.record_after.value,
+            "supervisors": queues(centre.transfers.supervisors),
+        },
+        ("recording", ""): {
+            "pause": centre.recordings.pause.value,
+            "pause_s": str(centre.recordings.pause_s),
+        },
+        ("retention", ""): {
+            **{
+                f"{kind}_months": str(getattr(centre.retention, kind))
+                for kind in ("call", "consult", "outgoing", "contact", "message", "reported", "personal")
+            },
+            "hours": _windows(centre.retention.hours),
+        },
         ("callbacks", ""): {
             "attempts": str(centre.callbacks.attempts),
             "distance_s": str(centre.callbacks.distance_s),
@@ -259,7 +283,6 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "sign_in": "paused" if centre.staff.begins_paused else "ready",
             "wrong_pins": str(centre.staff.wrong_pins),
             "lock_s": str(centre.staff.lock_s),
-            "recording_pause_s": str(centre.staff.recording_pause_s),
             "lamp_waiting": str(centre.staff.lamp_waiting),
         },
         ("hours", ""): {
@@ -415,6 +438,7 @@ def _queue(queue: Queue, short: Short) -> dict[str, str]:
     ):
         fields[field] = str(getattr(queue, field))
     fields["order"] = queue.order.value
+    fields["subject"] = queue.subject or ""
     fields["needs"] = _levels(queue.needs)
     fields["ladder"] = "; ".join(_rung(rung, short) for rung in queue.ladder)
     fields["overflow"] = "; ".join(_rule(rule, short) for rule in queue.overflow)

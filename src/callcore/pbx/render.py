@@ -34,6 +34,7 @@ from callcore.domain.centre import (
     Display,
     Menu,
     Outgoing,
+    Queue,
 )
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
@@ -236,12 +237,14 @@ _TEMPLATES: Final = (
 )
 _STATIC: Final = (
     "callcore.conf",
+    "colleagues.conf",
     "departments.conf",
     "keys.conf",
     "menu.conf",
     "message.conf",
     "phones.conf",
     "transfer.conf",
+    "watch.conf",
 )
 _EMPTY: Final = ("acl.conf", "ccss.conf", "pjsip_notify.conf", "queuerules.conf", "stasis.conf", "udptl.conf")
 """Asterisk looks for these and logs an error if they are not there; its own defaults are right."""
@@ -394,6 +397,9 @@ class _CentreView:
     withheld: str
     blind: str
     back_s: int
+    record_consult: str
+    supervisors: _Dialplan
+    """Phones, with commas between them."""
     only_from: _Dialplan
     refusals: tuple[tuple[str, str], ...]
     """(`blocked`, `withheld` or `outsider`, the languages in which it is said one after the other)."""
@@ -449,6 +455,8 @@ class _QueueView:
     acw_s: int
     longest_wait_s: int
     lamp: str
+    subject: _Dialplan
+    """The sound that a department hears; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -746,6 +754,8 @@ def _centre_view(centre: Centre, settings: PbxSettings, ours: Set[str]) -> _Cent
         holds=tuple(_hold_views(centre, settings)),
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
+        record_consult="yes" if centre.transfers.record_consult else "no",
+        supervisors=_Dialplan(",".join(centre.transfers.supervisors)),
         only_from=_Dialplan(_few(centre.only_from)),
         refusals=tuple(_refusals(centre)),
     )
@@ -947,10 +957,18 @@ def _queue_views(centres: Iterable[Centre]) -> list[_QueueView]:
             acw_s=queue.acw_s,
             longest_wait_s=queue.longest_wait_s,
             lamp=dialplan.lamp("queue", queue.id),
+            subject=_Dialplan(_subject(centre, queue)),
         )
         for centre in centres
         for queue in sorted(centre.queues, key=lambda queue: queue.id)
     ]
+
+
+def _subject(centre: Centre, queue: Queue) -> str:
+    for told in centre.announcements:
+        if told.kind == queue.subject and told.language == centre.languages[0]:
+            return _sound_path(told)
+    return ""
 
 
 def _phone_views(centres: Iterable[Centre], settings: PbxSettings) -> list[_PhoneView]:

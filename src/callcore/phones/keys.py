@@ -7,6 +7,7 @@ Rules
   beside it a lamp that shows. A lit key opens a call of its own when it is pressed, which would put the citizen on
   hold: it is there to be looked at, and its label says so. Where it is not known of a model whether a key can send
   digits in a talk, the inventory's line says so (`digit_keys`); without, the code is keyed on the dial pad.
+- `*36` opens a call of its own: that is what it is for, and it has no lamp.
 - A result has the lit key `*20`, which asks for the digit; a key of its own stands last, where there is room.
 """
 
@@ -60,6 +61,9 @@ HOLD = Code("hold", "保留表示", "Held", "HELD", lamp=True)
 POLICY = Code("policy", "端末違反", "Phone alarm", "POLICY", lamp=True)
 """A lamp to look at: something is registered or calls that is no phone of the inventory."""
 
+ESCALATION = Code("*36", "二次対応", "Escalate", "ESCAL")
+"""Calls the first supervisor who is free, about the caller or without one; of a centre whose file names supervisors."""
+
 CLOSING = Code("*91", "緊急案内終了", "Emerg. end", "EMERG-")
 
 
@@ -76,6 +80,8 @@ def keys_for(centre: Centre, phone: Phone, model: Model, language: str) -> tuple
             found.append(Key(code.code, code.ja if ja else code.en, code.short, False, digits=True))
         found.append(Key(code.code, f"{code.ja}中" if ja else f"{code.en} (on)", f"{code.short}.", True))
     found += [key(code) for code in (*CENTRE, HOLD)]
+    if centre.transfers.supervisors:
+        found.append(key(ESCALATION))
     found += [Key(queue.id, queue.name, queue.id, True) for queue in centre.queues]
     found += [Key(f"*15{reason.key}", reason.name, f"P{reason.key}", True) for reason in centre.staff.pauses]
     found += [
@@ -108,6 +114,8 @@ def all_codes(centre: Centre) -> tuple[Key, ...]:
         for each in centre.staff.results
     ]
     plain += [_department(each) for each in centre.departments]
+    if centre.transfers.supervisors:
+        plain.append(Key(ESCALATION.code, f"{ESCALATION.ja} / {ESCALATION.en}", ESCALATION.short, False))
     plain += [Key(c.code, f"通話中: {c.ja} / In a talk: {c.en}", c.short, c.lamp, digits=True) for c in TALK]
     begin = CENTRE[-1]
     plain += [Key(c.code, f"{c.ja} / {c.en}", c.short, c.lamp) for c in (HOLD, begin, CLOSING, POLICY)]

@@ -70,6 +70,7 @@ COMMON_KINDS: Final = (
     "department-substitute",
     "department-busy",
     "department-no-answer",
+    "no-supervisor",
     "call-refused",
     "call-failed",
     "callback-call",

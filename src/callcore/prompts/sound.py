@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from callcore.g711 import from_ulaw, to_ulaw
 from callcore.prompts.shelf import RATE
 from callcore.prompts.voices import PromptsUnavailable, Spoken, tool
 
@@ -90,7 +91,7 @@ def _made(narrow: Any, full: Any | None, margin_ms: int) -> Audio:
     start, end = _speech(narrow)
     speech = _cut(narrow, start, end, margin_ms)
     gain = TARGET_LUFS - loudness(_numbers(speech), RATE)
-    ulaw = _lin2ulaw(_limited(speech, gain))
+    ulaw = to_ulaw(_limited(speech, gain))
     heard = samples(ulaw)
     g722 = None
     if full is not None:
@@ -104,12 +105,12 @@ def samples(ulaw: bytes) -> Any:
     """What a telephone hears of a `.ulaw`: samples (numpy), full scale 1."""
     import numpy as np
 
-    return np.frombuffer(_audioop().ulaw2lin(ulaw, 2), "<i2") / 32768
+    return np.frombuffer(from_ulaw(ulaw), "<i2") / 32768
 
 
 def wav(ulaw: bytes) -> bytes:
     """A `.ulaw` as a wav that any player plays."""
-    return wav_of(_audioop().ulaw2lin(ulaw, 2))
+    return wav_of(from_ulaw(ulaw))
 
 
 def wav_of(raw: bytes) -> bytes:
@@ -247,15 +248,3 @@ def _limited(segment: Any, gain: float) -> bytes:
     above = np.maximum(np.abs(heard) - knee, 0)
     rounded = np.minimum(np.abs(heard), knee) + (most - knee) * np.tanh(above / (most - knee))
     return bytes(np.rint(np.sign(heard) * rounded * 32767).astype("<i2").tobytes())
-
-
-def _lin2ulaw(raw: bytes) -> bytes:
-    return bytes(_audioop().lin2ulaw(raw, 2))
-
-
-def _audioop() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated since 3.11; from 3.13 on audioop-lts is in its place
-        import audioop
-
-    return audioop

@@ -6,8 +6,12 @@ import hashlib
 import sys
 import wave
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
+
+from callcore.domain.findings import WORDS
+from callcore.recordings.errors import RecordingError
 
 CHUNK = 1 << 20
 
@@ -22,49 +26,98 @@ class Measured:
     problem: str | None
 
 
+class Unreadable(Exception):
+    """It is no sound."""
+
+
 FRAME_S = 0.02
 LOUD = 256
 """The mean of a frame's samples above which it is no silence: Asterisk's own bound (dsp.conf, silencethreshold)."""
 
 
-def voice_s(path: Path) -> float:
-    """Seconds of a WAV file of 16-bit samples that are louder than silence; 0 of one that cannot be read."""
+Opened = Callable[[], BinaryIO]
+"""Opens the sound anew. May raise OSError, RecordingError."""
+
+
+CLIPPED = 32_000
+"""A sample from here on is cut off: G.711 ends at 32,124 (µ-law) and 32,256 (A-law)."""
+CLIPPED_LEAST = 8
+"""Such samples in a frame of which the sound is clipped; a loud voice touches the end now and then."""
+FRAMES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Seconds in which each channel is louder than silence, and in which the worst one is clipped."""
+
+    voice_s: tuple[float, ...] = ()
+    clipped_s: float = 0.0
+
+
+def voices(opened: Opened) -> Voices:
+    """Of a WAV file of 16-bit samples; nothing of one that cannot be read."""
+    loud: list[int] = []
+    clipped: list[int] = []
     try:
-        with wave.open(str(path), "rb") as sound:
+        with opened() as file, wave.open(file, "rb") as sound:
+            channels, step = sound.getnchannels(), max(1, round(FRAME_S * sound.getframerate()))
             if sound.getsampwidth() != 2:
-                return 0.0
-            samples, rate = array("h", sound.readframes(sound.getnframes())), sound.getframerate()
-    except (wave.Error, EOFError, OSError, ValueError):
-        return 0.0
-    if sys.byteorder == "big":
-        samples.byteswap()
-    step = max(1, round(FRAME_S * rate))
-    frames = (samples[at : at + step] for at in range(0, len(samples) - step + 1, step))
-    return round(sum(sum(map(abs, frame)) > LOUD * step for frame in frames) * FRAME_S, 3)
+                return Voices()
+            loud, clipped = [0] * channels, [0] * channels
+            while data := sound.readframes(step * FRAMES_AT_ONCE):
+                samples = array("h", data[: len(data) // 2 * 2])
+                if sys.byteorder == "big":
+                    samples.byteswap()
+                for side in range(channels):
+                    heard, cut = _frames(samples[side::channels], step)
+                    loud[side] += heard
+                    clipped[side] += cut
+    except (wave.Error, EOFError, OSError, ValueError, RecordingError):
+        return Voices()
+    return Voices(
+        tuple(round(each * FRAME_S, 3) for each in loud), round(max(clipped, default=0) * FRAME_S, 3)
+    )
 
 
-PROBLEMS = {
-    "missing": "録音ファイルがない / there is no file",
-    "empty": "音がない / it holds no sound",
-    "unreadable": "読めない / it cannot be read",
-}
+def _frames(samples: array[int], step: int) -> tuple[int, int]:
+    """How many frames are louder than silence, and how many are clipped."""
+    loud = clipped = 0
+    for at in range(0, len(samples) - step + 1, step):
+        frame = samples[at : at + step]
+        loud += sum(map(abs, frame)) > LOUD * step
+        if max(frame) >= CLIPPED or min(frame) <= -CLIPPED:
+            clipped += sum(abs(each) >= CLIPPED for each in frame) >= CLIPPED_LEAST
+    return loud, clipped
 
 
-def measure(path: Path) -> Measured:
+def length_s(file: BinaryIO) -> float:
+    """Seconds of sound that the header of a WAV file promises; raises Unreadable."""
+    try:
+        with wave.open(file, "rb") as sound:
+            return sound.getnframes() / sound.getframerate()
+    except (wave.Error, EOFError, OSError, ZeroDivisionError, RecordingError) as error:
+        raise Unreadable from error
+
+
+PROBLEMS = {finding.value: words for finding, words in WORDS.items()}
+"""What may be wrong with a recording: what keeps it from being measured, and what the engine finds (`watching`)."""
+
+
+def measure(opened: Opened) -> Measured:
     """Measure one WAV file. Raises nothing that the file itself could cause."""
     try:
-        size = path.stat().st_size
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
+        size, digest = 0, hashlib.sha256()
+        with opened() as file:
             while chunk := file.read(CHUNK):
+                size += len(chunk)
                 digest.update(chunk)
     except FileNotFoundError:
         return Measured(0, 0.0, None, "missing")
-    except OSError:
+    except (OSError, RecordingError):
         return Measured(0, 0.0, None, "unreadable")
     try:
-        with wave.open(str(path), "rb") as sound:
-            seconds = sound.getnframes() / sound.getframerate()
-    except (wave.Error, EOFError, OSError, ZeroDivisionError):
+        with opened() as file:
+            seconds = length_s(file)
+    except (OSError, RecordingError, Unreadable):
         return Measured(size, 0.0, digest.hexdigest(), "unreadable")
     return Measured(size, round(seconds, 3), digest.hexdigest(), None if seconds > 0 else "empty")

@@ -9,7 +9,7 @@ Reads only what is synced, beside the engine or without one, and writes nothing.
 """
 
 from callcore.reports.replay import live_again, view_at
-from callcore.reports.report import Report, Row, day_report, month_report
+from callcore.reports.report import Report, Row, day_report, month_report, range_report
 from callcore.reports.tape import NothingThere, Stop, Tape
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "day_report",
     "live_again",
     "month_report",
+    "range_report",
     "view_at",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, time
 from typing import Literal
 
@@ -13,10 +14,13 @@ from rich.measure import Measurement
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
 from callcore.journal import JournalError
+from callcore.recordings import RecordingError
+from callcore.recordings.chain import roots
+from callcore.recordings.signing import PUBLIC, public_keys
 from callcore.reports.replay import live_again, local_instant, view_at, zone_of
-from callcore.reports.report import day_report, month_report
+from callcore.reports.report import Proof, Report, day_report, month_report, range_report
 from callcore.reports.screen import floor_tables, report_tables
-from callcore.reports.sheet import csv_of, queues_csv_of
+from callcore.reports.sheet import csv_of, departments_csv_of, queues_csv_of
 from callcore.reports.tape import NothingThere, Stop, Tape
 from callcore.runtime.ports import Seq
 from callcore.settings import Settings
@@ -105,39 +109,86 @@ def replayed(
 
 def reported(
     settings: Settings,
-    kind: Literal["day", "month"],
+    kind: Literal["day", "month", "range"],
     *,
     centre: str,
     day: str | None,
     month: str | None,
+    first: str | None = None,
+    last: str | None = None,
     csv: bool,
     half_hours: bool,
     queues: bool = False,
+    departments: bool = False,
     out: Console,
 ) -> None:
-    """Print a report. `queues`: as CSV, visits by queue instead of calls by time. Raises CannotTell."""
-    if queues and not csv:
+    """Print a report. `queues`: as CSV, visits by queue instead of calls by time; `departments`: figures by department.
+    Raises CannotTell."""
+    for asked, name in ((queues, "--queues"), (departments, "--departments")):
+        if asked and not csv:
+            raise CannotTell(
+                f"{name} は --csv と使います(表にはいつも出ます) / {name} goes with --csv; the table always has them"
+            )
+    if queues and departments:
+        raise CannotTell("--queues か --departments の一方だけ / either --queues or --departments")
+    given = {"day": day is not None, "month": month is not None, "range": None not in (first, last)}
+    if any(there for other, there in given.items() if other != kind) or (first is None) != (last is None):
         raise CannotTell(
-            "--queues は --csv と使います(表にはいつも出ます) / --queues goes with --csv; the table always has them"
+            "day には --date、month には --month、range には --from と --to を使ってください / "
+            "with day use --date, with month --month, with range --from and --to"
         )
-    if kind == "day" and month is not None:
-        raise CannotTell("day には --date を使ってください / with day, use --date")
-    if kind == "month" and day is not None:
-        raise CannotTell("month には --month を使ってください / with month, use --month")
     name = CentreId(centre)
     try:
         with Tape(settings.journal, settings.keys) as tape:
             if kind == "day":
                 made = day_report(tape.frames(), name, None if day is None else a_date(day))
-            else:
+            elif kind == "month":
                 made = month_report(tape.frames(), name, None if month is None else a_month(month))
+            else:
+                made = range_report(tape.frames(), name, *_a_range(first, last))
     except (NothingThere, JournalError) as error:
         raise CannotTell(str(error)) from None
+    made = replace(made, proofs=_proofs(settings, made))
     if csv:
-        out.file.write(queues_csv_of(made) if queues else csv_of(made, half_hours=half_hours))
+        text = csv_of(made, half_hours=half_hours)
+        if queues:
+            text = queues_csv_of(made)
+        elif departments:
+            text = departments_csv_of(made, half_hours=half_hours)
+        out.file.write(text)
         out.file.flush()
         return
     show(out, report_tables(made, half_hours=half_hours))
+
+
+DAYS_MOST = 366
+"""Of a range: a year."""
+
+
+def _a_range(first: str | None, last: str | None) -> tuple[date, date]:
+    if first is None or last is None:
+        raise CannotTell("range には --from と --to が要ります / range needs --from and --to")
+    days = a_date(first), a_date(last)
+    if not 0 <= (days[1] - days[0]).days < DAYS_MOST:
+        raise CannotTell(
+            f"--to は --from 以後の {DAYS_MOST} 日以内にしてください / "
+            f"--to must be no earlier than --from, and both within {DAYS_MOST} days"
+        )
+    return days
+
+
+def _proofs(settings: Settings, made: Report) -> dict[date, Proof]:
+    """What is signed of the recordings of the report's days; a root that does not fit is none."""
+    public = settings.recordings_keys / PUBLIC
+    if not public.exists():
+        return {}
+    try:
+        found = roots(settings.store, made.centre.id, public_keys([public]))
+    except RecordingError as error:
+        raise CannotTell(str(error)) from None
+    days = {day.row.date for day in made.days}
+    told = {date.fromisoformat(day): Proof(root.root, root.kept, root.erased) for day, root in found.items()}
+    return {day: proof for day, proof in told.items() if day in days}
 
 
 def show(out: Console, parts: Iterable[RenderableType]) -> None:

@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from callcore.domain import sides
-from callcore.domain.board import Window, today
+from callcore.domain import by_department, sides
+from callcore.domain.board import Window, half_hours, today
+from callcore.domain.by_department import DepartmentFigures
 from callcore.domain.centre import Centre
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import UNNOTICED_S, Floor
-from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
+from callcore.domain.ids import SECOND, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.measures import Books, Endings, Figures, Record, endings, figures
 from callcore.domain.shifts import (
     Handling,
@@ -34,13 +34,12 @@ from callcore.domain.shifts import (
     together,
     wrap_ups,
 )
-from callcore.domain.sides import Consults, SideFigures
+from callcore.domain.sides import SideFigures
 from callcore.domain.visits import QueueFigures, Visits, by_queue
 from callcore.reports.replay import unknown_centre
 from callcore.reports.tape import FrameLike, NothingThere, facts_of, later
 from callcore.runtime.ports import Seq
 
-HALF_HOUR = 1800 * SECOND
 FORGET_EVERY = 6 * 3600 * SECOND
 """Journal time between two looks for what a report needs no more; a quarter of a day's calls is little to keep."""
 
@@ -58,7 +57,9 @@ class Row:
     outgoing: SideFigures
     contact: SideFigures
     departments: SideFigures
-    consults: Consults
+    asks: DepartmentFigures
+    """Of all departments together, for these calls."""
+    by_department: Mapping[DepartmentId | None, DepartmentFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,15 @@ class Day:
     row: Row
     half_hours: tuple[Row, ...]
     """Those in which the centre was open, or somebody called or was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is signed of a day's recordings: the root of its chain, and how many were kept and erased on that day."""
+
+    root: str
+    kept: int
+    erased: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,13 @@ class Report:
     """Visits that began in the time, by queue."""
     policy_rejections: int = 0
     """端末ポリシー違反: registrations and calls that were refused because they are no phone of the inventory."""
+    proofs: Mapping[date, Proof] = field(default_factory=dict)
+    """By day; not of the journal, but beside the recordings."""
+
+    @property
+    def dates(self) -> tuple[date, date]:
+        """The first and the last local day."""
+        return local(self.span[0], self.centre).date(), local(Instant(self.span[1] - 1), self.centre).date()
 
     @property
     def final(self) -> bool:
@@ -140,6 +157,11 @@ def day_report(frames: Iterable[FrameLike], centre: CentreId, day: date | None) 
 def month_report(frames: Iterable[FrameLike], centre: CentreId, month: date | None) -> Report:
     """The local month that holds a date; None: the month of the journal's end. NothingThere as above."""
     return _report(frames, centre, None if month is None else month_of(month), whole_month=True)
+
+
+def range_report(frames: Iterable[FrameLike], centre: CentreId, first: date, last: date) -> Report:
+    """The local days from the first to the last. NothingThere as above."""
+    return _report(frames, centre, (first, last))
 
 
 def month_of(day: date) -> tuple[date, date]:
@@ -203,12 +225,6 @@ def local(at: Instant, centre: Centre) -> datetime:
     return datetime.fromtimestamp(at // SECOND, ZoneInfo(centre.time_zone)).replace(microsecond=at % SECOND)
 
 
-def half_hours(window: Window) -> list[Span]:
-    """A local day in half hours by the wall clock, which summer time moves by whole ones."""
-    edges = [*range(window.first, window.before, HALF_HOUR), window.before]
-    return [(Instant(a), Instant(b)) for a, b in pairwise(edges)]
-
-
 def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
     """What the ledger tells of a centre in these local days, which follow one another."""
     span = (windows[0].first, windows[-1].before)
@@ -235,7 +251,8 @@ def report(ledger: Ledger, centre: Centre, windows: Sequence[Window]) -> Report:
             outgoing=sides.figures(beside, sides.OUTGOING),
             contact=sides.figures(beside, sides.CONTACT),
             departments=sides.figures(beside, sides.DEPARTMENTS),
-            consults=sides.consults(beside),
+            asks=by_department.together(mine, ledger.books.asks),
+            by_department=by_department.by_department(mine, ledger.books.asks),
         )
 
     days: list[Day] = []

@@ -12,14 +12,15 @@ from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from callcore.domain.asks import AskEnd
 from callcore.domain.board import AgentWord
 from callcore.domain.ids import SECOND
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
 from callcore.domain.stages import Outcome, Stage
 from callcore.domain.visits import VisitEnd
-from callcore.reports.report import Report, Row, local
-from callcore.reports.sheet import lines
+from callcore.reports.report import Report, Row, local, month_of
+from callcore.reports.sheet import department_name, lines
 from callcore.web import models as m
 
 NOTHING = "–"
@@ -80,11 +81,14 @@ Column = tuple[str, Callable[[Row], str]]
 
 
 def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableType]:
-    """The head, and four tables: calls, waits and handling, queues, agents."""
+    """The head, and the tables: calls, waits and handling, queues, departments, calls out, agents. The last three but
+    agents only where there is something to tell."""
     yield _head(report)
     yield _table("入電 / Calls", report, list(_calls(report)), half_hours)
     yield _table("応答と処理 / Waits and handling", report, list(_handling(report)), half_hours)
     yield _queues(report)
+    if report.total.by_department:
+        yield _departments(report, half_hours)
     if any(each.made for each in (report.total.outgoing, report.total.contact, report.total.departments)):
         yield _table("発信と連絡用番号 / Calls out and contact numbers", report, list(_apart()), half_hours)
     yield _table("要員 (時:分:秒) / Agents (h:mm:ss)", report, list(_agents(report)), half_hours)
@@ -92,8 +96,12 @@ def report_tables(report: Report, *, half_hours: bool) -> Iterator[RenderableTyp
 
 def _head(report: Report) -> Text:
     centre, of = report.centre, report.total.figures
-    first = report.total.date
-    title = f"{first.isoformat()} ({_DAYS[first.weekday()]})" if report.one_day else f"{first:%Y-%m}"
+    first, last = report.dates
+    title = f"{first.isoformat()} – {last.isoformat()}"
+    if report.one_day:
+        title = f"{first.isoformat()} ({_DAYS[first.weekday()]})"
+    elif (first, last) == month_of(first):
+        title = f"{first:%Y-%m}"
     told = f"{local(report.at, centre):%Y-%m-%d %H:%M:%S}"
     text = Text(f"{centre.name} / {centre.name_en}  {title}\n", style="bold")
     state = "確定 / final" if report.final else f"未確定: 未終了 {of.open}件 / not final: {of.open} open"
@@ -109,11 +117,18 @@ def _head(report: Report) -> Text:
         notes.append(f"試験呼 {of.tests}件を除く / without {of.tests} test calls")
     if report.total.endings.by_net:
         notes.append(f"非常時分配による応答 {report.total.endings.by_net}件 / answered by the safety net")
+    if n := report.total.endings.moved_by_hand:
+        notes.append(f"責任者が移動した待ち {n}件 / {n} waiting callers moved by a supervisor")
     n = report.policy_rejections
     notes.append(f"端末ポリシー違反 {n}件 / {n} refused as no phone of the inventory")
     if report.total.handling.unknown:
         notes.append(f"後処理不明 {report.total.handling.unknown}件 / ACW not known")
     text.append("  ".join(notes), style="")
+    for day, proof in sorted(report.proofs.items()):
+        text.append(
+            f"\n{day} 録音 保存 {proof.kept}件・消去 {proof.erased}件 / "
+            f"recordings: {proof.kept} kept, {proof.erased} erased; 根 root {proof.root}"
+        )
     return text
 
 
@@ -159,6 +174,49 @@ _VISITS = (
     "90%値\nP90",
     "最大\nmax",
     "前の案内\nbefore it",
+)
+
+
+def _departments(report: Report, half_hours: bool) -> Table:
+    """Each department of the time, and with half hours each of each of these, by the arrival of the call."""
+    table = _empty("部署ごと / By department", "", "部署\ndepartment")
+    for name in _ASKED:
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind, row in lines(report, half_hours=half_hours):
+        whole = kind == "total" or (report.one_day and kind == "day")
+        if not (whole or kind == "half_hour"):
+            continue
+        for department, of in row.by_department.items():
+            counts = (of.transferred_attended, of.transferred_blind, of.asked, of.unasked)
+            ends = (of.ends[end] for end in AskEnd if end is not AskEnd.LOST_ON_HOLD)
+            table.add_row(
+                _label(kind, row, report),
+                Text(department_name(report, department) or department or NOTHING),
+                *(str(count) for count in (*counts, *ends, of.lost_on_hold, of.open, of.answered)),
+                *(clock(s) for s in (of.answer_median_s, of.answer_p90_s, of.answer_max_s)),
+                style="bold" if half_hours and whole else None,
+            )
+    return table
+
+
+_ASKED = (
+    "転送(相談後)\nattended",
+    "転送(なし)\nblind",
+    "相談\nasked",
+    "相談なし\nunasked",
+    "取り次ぎ\nput through",
+    "戻った\ncame back",
+    "応答なし\nno answer",
+    "話し中\nbusy",
+    "時間外\nclosed",
+    "拒否\nrefused",
+    "失敗\nfailed",
+    "保留中切電\nlost on hold",
+    "未終了\nopen",
+    "応答\nanswered",
+    "応答まで中央値\nmedian",
+    "90%値\nP90",
+    "最長\nmax",
 )
 
 
@@ -226,8 +284,14 @@ def _handling(report: Report) -> Iterator[Column]:
     yield "平均処理\nAHT", _aht
     yield "完了率\ncompletion", lambda row: percent(row.endings.completion_ratio)
     yield "転送率\ntransfer", lambda row: percent(row.endings.transfer_ratio)
+    yield "相談後/なし\nattended/blind", _transferred
+    yield "保留中切電\nlost on hold", lambda row: str(row.asks.lost_on_hold)
     yield "苦情\ncomplaints", lambda row: str(row.endings.complaints)
     yield "予約\nbookings", lambda row: str(row.endings.bookings)
+
+
+def _transferred(row: Row) -> str:
+    return f"{row.asks.transferred_attended}/{row.asks.transferred_blind}"
 
 
 def _hold(row: Row) -> str:

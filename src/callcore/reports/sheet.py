@@ -12,7 +12,9 @@ import io
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from callcore.domain.ids import SECOND
+from callcore.domain.asks import AskEnd
+from callcore.domain.by_department import DepartmentFigures
+from callcore.domain.ids import SECOND, DepartmentId
 from callcore.domain.measures import Ratio
 from callcore.domain.shifts import Doing, per_hour
 from callcore.domain.stages import CallbackEnd, Outcome
@@ -30,15 +32,22 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+PROOF_COLUMNS = ["録音保存 recordings_kept", "録音消去 recordings_erased", "録音の根 recordings_root"]
+"""Of a day alone, and empty where nothing was kept or erased on it."""
+
+
 def csv_of(report: Report, *, half_hours: bool) -> str:
     """The whole file, byte order mark included."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     pauses = sorted(report.total.staffing.pauses)
     columns = list(_columns(report, pauses))
-    writer.writerow([defused(name) for name, _ in columns])
+    writer.writerow([defused(name) for name, _ in columns] + PROOF_COLUMNS)
     for kind, row in lines(report, half_hours=half_hours):
-        writer.writerow([kind, *(_written(cell(row)) for _, cell in columns[1:])])
+        proof = report.proofs.get(row.date) if kind == "day" else None
+        proven: list[Cell] = [None] * 3 if proof is None else [proof.kept, proof.erased, proof.root]
+        cells = [*(cell(row) for _, cell in columns[1:]), *proven]
+        writer.writerow([kind, *map(_written, cells)])
     return BOM + out.getvalue()
 
 
@@ -58,6 +67,60 @@ def queues_csv_of(report: Report) -> str:
         cells: list[Cell] = [report.centre.id, *span, queue, *counts, *waits]
         writer.writerow([_written(cell) for cell in cells])
     return BOM + out.getvalue()
+
+
+def departments_csv_of(report: Report, *, half_hours: bool) -> str:
+    """One line for each department in each row of the report (`lines`) that tells something of it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    head = ["行 kind", "センター centre", "日付 date", "開始 from", "終了 to"]
+    head += ["部署 department", "部署名 department_name"]
+    writer.writerow([*head, *(name for name, _ in _asked(""))])
+    for kind, row in lines(report, half_hours=half_hours):
+        span = [f"{local(at, report.centre):%Y-%m-%d %H:%M}" for at in row.span]
+        for department, of in row.by_department.items():
+            name = department_name(report, department)
+            cells: list[Cell] = [kind, report.centre.id, row.date.isoformat(), *span, department, name]
+            cells += [cell(of) for _, cell in _asked("")]
+            writer.writerow([_written(cell) for cell in cells])
+    return BOM + out.getvalue()
+
+
+def department_name(report: Report, department: DepartmentId | None) -> str | None:
+    """As the centre's directory has it at the end of the time; None: it is there no more, or it is no department."""
+    return next((each.name for each in report.centre.departments if each.id == department), None)
+
+
+def _asked(prefix: str) -> Iterator[tuple[str, Callable[[DepartmentFigures], Cell]]]:
+    """Headings, with the prefix before the English word, and cells."""
+    if not prefix:
+        yield "転送(相談後) transferred_attended", lambda of: of.transferred_attended
+        yield "転送(相談なし) transferred_blind", lambda of: of.transferred_blind
+    yield f"部署に相談 {prefix}asked", lambda of: of.asked
+    yield f"部署に相談なし {prefix}unasked", lambda of: of.unasked
+    for ja, end in (
+        ("取り次ぎ", AskEnd.PUT_THROUGH),
+        ("戻った", AskEnd.CAME_BACK),
+        ("応答なし", AskEnd.NO_ANSWER),
+        ("話し中", AskEnd.BUSY),
+        ("時間外", AskEnd.CLOSED),
+        ("拒否", AskEnd.REFUSED),
+        ("失敗", AskEnd.FAILED),
+    ):
+        yield f"部署 {ja} {prefix}{end.value}", _ended(end)
+    if prefix:
+        yield f"部署 保留中切電 {prefix}lost_on_hold", _ended(AskEnd.LOST_ON_HOLD)
+    else:
+        yield "保留中切電 lost_on_hold", lambda of: of.lost_on_hold
+    yield f"部署 未終了 {prefix}open", lambda of: of.open
+    yield f"部署 応答 {prefix}answered", lambda of: of.answered
+    yield f"部署 応答まで中央値(秒) {prefix}answer_median_s", lambda of: of.answer_median_s
+    yield f"部署 応答までP90(秒) {prefix}answer_p90_s", lambda of: of.answer_p90_s
+    yield f"部署 応答まで最長(秒) {prefix}answer_max_s", lambda of: of.answer_max_s
+
+
+def _ended(end: AskEnd) -> Callable[[DepartmentFigures], Cell]:
+    return lambda of: of.ends[end]
 
 
 _ENDED = {
@@ -207,6 +270,7 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
     yield "処理時間 分母(件) aht_whole", lambda row: row.handling.time.whole
     yield "後処理不明(件) acw_unknown", lambda row: row.handling.unknown
     yield "非常時分配による応答 by_net", lambda row: row.endings.by_net
+    yield "責任者が移動した待ち moved_by_hand", lambda row: row.endings.moved_by_hand
     yield "配置人数 staffed", lambda row: row.staffing.staffed.value
     yield "配置 分子(秒) staffed_part_s", lambda row: _seconds(row.staffing.staffed.part)
     yield "配置 分母(秒) staffed_whole_s", lambda row: _seconds(row.staffing.staffed.whole)
@@ -238,9 +302,8 @@ def _columns(report: Report, pauses: list[str]) -> Iterator[Column]:
         yield f"連絡用番号 {ja} contact_{word}", _side("contact", word)
     for ja, word in SIDE_WORDS:
         yield f"部署への発信 {ja} departments_{word}", _side("departments", word)
-    for ja, word in CONSULT_WORDS:
-        yield f"相談 {ja} consults_{word}", _side("consults", word)
-    yield "相談 応答まで中央値(秒) consults_answer_median_s", lambda row: row.consults.answer_median_s
+    for name, cell in _asked("asks_"):
+        yield name, _of_all(cell)
     yield "再構成 reconstructed", lambda row: row.figures.reconstructed
     yield "時刻不正確 imprecise", lambda row: row.figures.imprecise
     yield "未終了 open", lambda row: row.figures.open
@@ -258,17 +321,12 @@ SIDE_WORDS = (
 )
 
 
-CONSULT_WORDS = (
-    ("件数", "made"),
-    ("取り次ぎ", "put_through"),
-    ("戻った", "came_back"),
-    ("応答なし", "unanswered"),
-    ("未終了", "open"),
-)
-
-
 def _side(which: str, word: str) -> Callable[[Row], Cell]:
     return lambda row: int(getattr(getattr(row, which), word))
+
+
+def _of_all(cell: Callable[[DepartmentFigures], Cell]) -> Callable[[Row], Cell]:
+    return lambda row: cell(row.asks)
 
 
 def _callbacks(end: CallbackEnd) -> Callable[[Row], int]:

@@ -1,4 +1,4 @@
-"""Answers that wait for a citizen's next call, over the command socket: put on an outgoing call, dropped, listed.
+"""Answers that wait for a citizen's next call, over the command socket: put on a call, dropped, listed.
 
 `answer` {call, text} · `answer_drop` {call} · `answers` {centre}. Each answer of ours says what became of it,
 after it was decided and written down. The list has the texts, and wants the right to personal values.
@@ -34,12 +34,16 @@ class AnswerDesk:
         }
 
     def _about(self, told: Mapping[str, Any]) -> About:
-        """The centre of the call, and the agent who made it. One that nobody knows belongs to a centre of nobody's."""
+        """The centre of the call, and the agent who made it or talks in it. One that nobody knows belongs to a centre
+        of nobody's."""
         floor, name = self._loop.floor, _call(told)
         side = floor.sides.get(name) or floor.unreached.get(name)
         answer = floor.answers.get(name)
         if side is not None:
             return side.centre, side.agent
+        call, caller = floor.calls.get(name), floor.caller_of(name)
+        if caller is not None:
+            return caller.centre, None if call is None else call.talking_with
         return (CentreId("") if answer is None else answer.centre), None
 
     async def _put(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.blocked import REASON_LONGEST, found, plain
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.runtime.commands import About, Command, Refused
+from callcore.runtime.commands import Command, Refused, of_centre
 from callcore.runtime.loop import Loop
 from callcore.runtime.staffdesk import asked
 
@@ -27,9 +27,9 @@ class BlockDesk:
     @property
     def commands(self) -> Mapping[str, Command]:
         return {
-            "blocked_add": Command(Right.BLOCK_CALLERS, self._add, _about),
-            "blocked_remove": Command(Right.BLOCK_CALLERS, self._remove, _about),
-            "blocked_list": Command(Right.BLOCK_CALLERS, self._list, _about),
+            "blocked_add": Command(Right.BLOCK_CALLERS, self._add, of_centre),
+            "blocked_remove": Command(Right.BLOCK_CALLERS, self._remove, of_centre),
+            "blocked_list": Command(Right.BLOCK_CALLERS, self._list, of_centre),
         }
 
     async def _list(self, told: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
@@ -85,10 +85,6 @@ class BlockDesk:
 
 def _centre(told: Mapping[str, Any]) -> CentreId:
     return CentreId(str(told.get("centre") or ""))
-
-
-def _about(told: Mapping[str, Any]) -> About:
-    return _centre(told), None
 
 
 def _reason(told: Mapping[str, Any]) -> str:

@@ -34,6 +34,11 @@ About = tuple[CentreId | None, AgentId | None]
 """What a request is about: a centre, an agent; None: nothing in particular."""
 
 
+def of_centre(told: Mapping[str, Any]) -> About:
+    """The centre that a request names; one that names none is about a centre of nobody's."""
+    return CentreId(str(told.get("centre") or "")), None
+
+
 def _nothing(_: Mapping[str, Any]) -> About:
     return None, None
 

@@ -1,13 +1,18 @@
-"""One call's stored detail, as whoever keeps it hands it to whoever shows it."""
+"""Stored calls: looked for, and each in detail, as whoever keeps them hands them to whoever shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from callcore.domain.ids import AgentId, CallId, Instant, OfferId, PhoneId, QueueId, VisitId
+from callcore.domain.facts import Fact
+from callcore.domain.ids import AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.measures import Record
 from callcore.domain.personal import Personal
+from callcore.domain.recording import RecordingKind
+from callcore.domain.stages import Outcome
+from callcore.runtime.ports import Seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,22 @@ class RecordingDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentDetail:
+    """One file of what was said in a call. `call`: whose recording it is; a consult's is not the call's own. `began_at`
+    None: not known. `ended_at` None: it goes on, or is not known. Else as in `RecordingDetail`."""
+
+    kind: RecordingKind
+    call: CallId
+    file: str
+    began_at: Instant | None
+    ended_at: Instant | None
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallDetail:
     record: Record
     caller: Personal | None
@@ -67,9 +88,73 @@ class CallDetail:
     offers: tuple[OfferDetail, ...]
     notes: tuple[NoteDetail, ...]
     recording: RecordingDetail | None
+    recordings: tuple[SegmentDetail, ...] = ()
+    """All of the call, in the order in which they began."""
+
+
+CallCursor = tuple[Instant, CallId]
+"""Where a page of a search ended: the last one's arrival and id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSearch:
+    """What to look for; None: whatever. `centres`: of these alone. Instants UTC: arrived in [first, before)."""
+
+    centres: Collection[CentreId] | None = None
+    first: Instant | None = None
+    before: Instant | None = None
+    number: str | None = None
+    """The caller's; digits."""
+    agent: AgentId | None = None
+    """Anybody who talked with the caller."""
+    outcomes: Collection[Outcome] | None = None
+    open: bool | None = None
+    """True: those that have not ended; False: those that have."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFound:
+    """One of a search. `caller` None: withheld, or erased."""
+
+    record: Record
+    caller: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """The newest first. `after`: where the next page begins; None: this was the last."""
+
+    calls: tuple[CallFound, ...]
+    after: CallCursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact of the journal and its frame."""
+
+    seq: Seq
+    fact: Fact
 
 
 class CallReader(Protocol):
+    async def find(self, wanted: CallSearch, after: CallCursor | None, limit: int) -> CallPage:
+        """Raises `OSError` when the store cannot be asked."""
+        ...
+
     async def call(self, call: CallId) -> CallDetail | None:
         """The call as it is stored; None: no such call. Raises `OSError` when the store cannot be asked."""
+        ...
+
+    async def day(self, centre: CentreId, first: Instant, before: Instant) -> tuple[Seq, list[Record]]:
+        """The records of one centre's calls that arrived in [first, before), oldest first, and up to where of the
+        journal they are told. Raises `OSError`."""
+        ...
+
+    async def callers(self, calls: Collection[CallId]) -> Mapping[CallId, Personal]:
+        """Of those calls whose caller is known. Raises `OSError`."""
+        ...
+
+    async def journal(self, record: Record) -> tuple[Told, ...]:
+        """Every fact that names this call, from its arrival to an hour after its end, in order. Raises `OSError` when
+        the journal cannot be read, or is being read for others for long."""
         ...

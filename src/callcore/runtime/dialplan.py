@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from callcore.domain.ids import DepartmentId, PhoneId
 from callcore.domain.stages import TalkKey
@@ -17,6 +18,8 @@ ALOUD, OVER, OVER_WHOM = "callcore-aloud", "callcore-over", "CALLCORE_OVER"
 """An announcement in a talk: who speaks it, who lays it over the talk, and over which caller's."""
 TONE, WHISPER = "callcore-tone", "callcore-whisper"
 """A tone for one phone alone: who sounds it, and who lays it on the channel that is named by its unique id."""
+WATCH = "callcore-watch"
+"""Where a supervisor's phone is at the talk of the leg that `OVER_WHOM` names by its unique id. The extension: how."""
 OVERFLOW = "callcore-overflow"
 COMFORT, OVERFLOW_MENU = "callcore-comfort", "callcore-overflow-menu"
 """Where waiting callers are led aside, and from where they come back by themselves."""
@@ -35,9 +38,16 @@ MESSAGE_ENDS = ".message.wav"
 """What stands behind a call's id in the name of its message's file."""
 TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"
 """Where a caller is sent to ring a department, or to be in one bridge with it; and since when they are."""
+TAPE, CONSULT_TAPE, TAPE_STOPPED = "CALLCORE_TAPE", "CALLCORE_MIX", "CALLCORE_STOPPED"
+"""Which MixMonitor records a call, and which a consult; and since when (microseconds since the epoch) the call's own is
+stopped: the waiting line begins it again."""
+TAPE_PAUSED = "CALLCORE_PAUSED"
+"""Since when (microseconds since the epoch) the call's recording is paused: the dialplan has it go on when the caller
+leaves the agent."""
 ON_HOLD = "CALLCORE_ONHOLD"
-"""`yes` on the channel of a caller whom an agent's phone holds."""
-SIDES = ("callcore-dial", "callcore-contact", "callcore-internal")
+"""`yes` on the channel of a caller whom an agent's phone holds; `unsure`, if callcore cannot know."""
+HELD: Final[Mapping[bool | None, str]] = {True: "yes", False: "", None: "unsure"}
+SIDES = ("callcore-dial", "callcore-contact", "callcore-internal", "callcore-supervisors")
 """Where calls that are no arrivals are dialled."""
 
 WAITING_APPLICATION = "WaitForCondition"

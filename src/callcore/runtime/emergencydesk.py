@@ -12,7 +12,7 @@ from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CentreId, Instant
-from callcore.runtime.commands import About, Command, Refused
+from callcore.runtime.commands import Command, Refused, of_centre
 from callcore.runtime.loop import Loop
 from callcore.runtime.staffdesk import asked
 
@@ -28,8 +28,8 @@ class EmergencyDesk:
     @property
     def commands(self) -> Mapping[str, Command]:
         return {
-            "emergency_begin": Command(Right.EMERGENCY, self._begin, _about),
-            "emergency_end": Command(Right.EMERGENCY, self._end, _about),
+            "emergency_begin": Command(Right.EMERGENCY, self._begin, of_centre),
+            "emergency_end": Command(Right.EMERGENCY, self._end, of_centre),
             "emergency_list": Command(Right.READ_LIVE, self._list),
         }
 
@@ -69,10 +69,6 @@ class EmergencyDesk:
                 f"センター {name} はありません。次のいずれかです / there is no centre {name}; one of: {known}"
             )
         return CentreId(name)
-
-
-def _about(told: Mapping[str, Any]) -> About:
-    return CentreId(str(told.get("centre") or "")), None
 
 
 def _text(told: Mapping[str, Any], key: str) -> str:

@@ -1,13 +1,18 @@
-"""Messages that callers left, over the command socket: listed, taken, dealt with, and called back about.
+"""Messages that callers left, and escalations, over the command socket: kept, listed, taken, dealt with, and called
+back about.
 
 `messages` {centre?} · `message_take` {call, agent} · `message_done` {call, done, result} · `message_dial` {call} ·
+`task_keep` {call?, centre?, number?, subject, note?, department?, agent?, due?} ·
 `message` (the sidecar's: it was measured). Whoever sees all agents of a centre sees all its messages; an agent sees
 those that wait, and the own ones, of the centre.
+
+A task is kept about a call of the last day, which names its centre; or about one of the archive, of which whoever asks
+says centre and number; or about no call, for a centre.
 """
 
 from __future__ import annotations
 
-import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +21,12 @@ from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
-from callcore.domain.message import RESULT_MOST, Message
+from callcore.domain.message import NOTE_MOST, NUMBER, RESULT_MOST, SUBJECT_MOST, Message
+from callcore.domain.messages import of_last_day
 from callcore.domain.numbering import national
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 from callcore.runtime.staffdesk import asked
-
-_DIGITS = re.compile(r"\d{2,18}")
 
 
 class MessageDesk:
@@ -36,6 +40,7 @@ class MessageDesk:
             "messages": Command(Right.READ_AGENTS, self._list),
             "message_take": Command(Right.ACT_AGENTS, self._take, self._about_taking),
             "message_done": Command(Right.ACT_AGENTS, self._done, self._about),
+            "task_keep": Command(Right.ACT_AGENTS, self._keep, self._about_keeping),
             "message_dial": Command(Right.ACT_AGENTS, self._dial, self._about),
             "message": Command(Right.SERVICE, self._measured),
         }
@@ -47,6 +52,56 @@ class MessageDesk:
 
     def _about_taking(self, told: Mapping[str, Any]) -> About:
         return self._about(told)[0], _agent(told)
+
+    def _about_keeping(self, told: Mapping[str, Any]) -> About:
+        """The call's centre, and who talks with the caller or is to deal with it. A call that the floor knows is of the
+        centre that the floor knows."""
+        floor = self._loop.floor
+        call, caller = floor.calls.get(_call(told)), of_last_day(floor, _call(told), self._now())
+        whose = _agent(told) if told.get("agent") else None if call is None else call.talking_with
+        return (CentreId(str(told.get("centre") or "")) if caller is None else caller.centre), whose
+
+    async def _keep(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`due` in seconds since the epoch. The answer names the task."""
+        subject, note = _text(told, "subject"), _text(told, "note")
+        if not 0 < len(subject) <= SUBJECT_MOST or "\n" in subject:
+            raise Refused(
+                f"件名は 1〜{SUBJECT_MOST} 文字で書いてください / write a subject of 1 to {SUBJECT_MOST} characters"
+            )
+        if len(note) > NOTE_MOST:
+            raise Refused(f"メモは {NOTE_MOST} 文字までです / write a note of at most {NOTE_MOST} characters")
+        call, now, due = _call(told) or None, self._now(), told.get("due")
+        due_at = None if due is None else Instant(round(float(due) * SECOND))
+        department = str(told.get("department") or "") or None
+        agent = _agent(told) or None
+        centre, floor = CentreId(str(told.get("centre") or "")), self._loop.floor
+        if call is not None and (not centre or of_last_day(floor, call, now) is not None):
+            wish: i.TaskAsked | i.TaskOpenAsked = i.TaskAsked(
+                at=now,
+                call=call,
+                subject=subject,
+                note=note or None,
+                department=department,
+                agent=agent,
+                due_at=due_at,
+                by=person.id,
+            )
+            return {**await asked(self._loop, wish), "task": call}
+        task = CallId(f"task-{secrets.token_hex(6)}")
+        wish = i.TaskOpenAsked(
+            at=now,
+            task=task,
+            about=call,
+            centre=centre,
+            number=str(told.get("number") or "").replace("-", "").replace(" ", "") or None,
+            subject=subject,
+            note=note or None,
+            department=department,
+            agent=agent,
+            due_at=due_at,
+            by=person.id,
+        )
+        return {**await asked(self._loop, wish), "task": task}
 
     async def _list(self, told: Mapping[str, Any], person: Person) -> list[dict[str, Any]]:
         """Those that wait first, by their deadline; then those that were dealt with, the latest first."""
@@ -123,7 +178,7 @@ def _sees(floor: Floor, person: Person, message: Message) -> bool:
 def dialled(floor: Floor, message: Message) -> str | None:
     """The caller's number as an agent of that centre dials it; None: not known, or withheld."""
     number = national(message.caller.text or "")
-    if not _DIGITS.fullmatch(number):
+    if not NUMBER.fullmatch(number):
         return None
     centre = floor.centres.get(message.centre)
     prefix = centre.outgoing.prefix if centre is not None and centre.outgoing is not None else ""
@@ -154,6 +209,11 @@ def row(floor: Floor, message: Message, now: Instant, person: Person) -> dict[st
         "seconds": message.seconds,
         "problem": message.problem,
         "callback": message.callback,
+        "task": message.subject is not None,
+        "subject": message.subject.text if message.subject is not None and personal else None,
+        "department": message.department,
+        "note": message.note.text if message.note is not None and personal else None,
+        "about": message.about,
     }
 
 
@@ -169,8 +229,19 @@ def line(of: Mapping[str, Any]) -> str:
     state = _WORDS[of["state"]] + (" 期限超過 overdue" if of["overdue"] else "")
     length = "–" if of["seconds"] is None else f"{of['seconds']:.0f} s"
     length = "折り返し不達 call-back given up" if of["callback"] else length
+    length = "エスカレーション escalation" if of["task"] else length
     parts = [of["call"], of["queue"], left, f"→ {due}", state, of["agent"] or "", of["number"] or "–", length]
-    return "  ".join(part for part in [*parts, of["file"] or "", of["result"] or ""] if part)
+    about = f"入電 call {of['about']}" if of["about"] not in (None, of["call"]) else None
+    parts += [of["file"], about, of["department"], of["subject"], of["note"], of["result"]]
+    return "  ".join(part for part in parts if part)
+
+
+def _text(told: Mapping[str, Any], name: str) -> str:
+    """What people wrote, perhaps in lines. Raises Refused."""
+    text = str(told.get(name) or "").strip()
+    if not all(c.isprintable() or c == "\n" for c in text):
+        raise Refused(f"{name}: 使えない文字があります / a sign that cannot be written")
+    return text
 
 
 def _call(told: Mapping[str, Any]) -> CallId:

@@ -6,12 +6,12 @@ Adapters import the domain and this module, never one another.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
-from callcore.domain.measures import Books
+from callcore.domain.measures import Books, Ratio
 
 
 class Seq(NamedTuple):
@@ -66,6 +66,15 @@ class Health:
     name: str
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a board shows that stands in no journal: 応答率 of the month so far of each centre of which it is known, and
+    how each dependency is."""
+
+    month: Mapping[CentreId, Ratio] = field(default_factory=dict)
+    health: tuple[Health, ...] = ()
 
 
 HealthCheck = Callable[[], Awaitable[Health]]

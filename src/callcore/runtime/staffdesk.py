@@ -14,12 +14,15 @@ from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CentreId, Instant, PhoneId
+from callcore.domain.keyed import NOTE_MOST
 from callcore.domain.stages import Presence, TalkKey, Work
 from callcore.runtime.commands import About, Command, Refused
 from callcore.runtime.loop import Loop
 
 REASON_LONGEST = 20
 """Characters of a pause's reason."""
+WHY_LONGEST = 200
+"""Characters of why an agent was signed out."""
 _NUMBER = re.compile(r"\d{2,20}")
 _SHORT = re.compile(r"[0-9]{2,4}", re.ASCII)
 DECIDED_WITHIN_S = 2.0
@@ -43,6 +46,7 @@ class StaffDesk:
             "agent_extend": Command(Right.ACT_AGENTS, self._extend, self._about),
             "agent_unlock": Command(Right.ACT_AGENTS, self._unlock, self._about),
             "agent_result": Command(Right.ACT_AGENTS, self._result, self._about),
+            "agent_note": Command(Right.ACT_AGENTS, self._note, self._about),
             "agent_talk_key": Command(Right.ACT_AGENTS, self._talk_key, self._about),
             "agent_transfer": Command(Right.ACT_AGENTS, self._transfer, self._about),
         }
@@ -74,7 +78,11 @@ class StaffDesk:
         return await self._ask(i.ReadyAsked(at=self._now(), agent=self._agent(told), by=person.id))
 
     async def _sign_out(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
-        return await self._ask(i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=person.id))
+        """`reason`: in words, or none."""
+        reason = " ".join(str(told.get("reason") or "").split())[:WHY_LONGEST] or None
+        return await self._ask(
+            i.AgentOutAsked(at=self._now(), agent=self._agent(told), by=person.id, reason=reason)
+        )
 
     async def _sign_in(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         """`phone`: where. The person's right stands for the PIN; a lock-out holds all the same."""
@@ -113,6 +121,16 @@ class StaffDesk:
         if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key <= 9:
             raise Refused("結果は 0〜9 の数字で指定してください / give the result as a digit, 0 to 9")
         return await self._ask(i.ResultAsked(at=self._now(), key=key, agent=self._agent(told), by=person.id))
+
+    async def _note(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
+        """`text`: about the call in hand, or wrapped up."""
+        text = " ".join(str(told.get("text") or "").split())
+        if not 0 < len(text) <= NOTE_MOST or not text.isprintable():
+            raise Refused(
+                f"メモは 1〜{NOTE_MOST} 文字で書いてください / write a note of 1 to {NOTE_MOST} characters"
+            )
+        agent = self._agent(told)
+        return await self._ask(i.NoteAsked(at=self._now(), agent=agent, text=text, by=person.id))
 
     async def _talk_key(self, told: Mapping[str, Any], person: Person) -> dict[str, Any]:
         """`key`: help, abuse, relay or recording, with the effect of that key on the agent's phone. What Asterisk

@@ -3,17 +3,20 @@
 Rules
 - Nothing is counted here: each figure comes from `domain.measures` over today's books, each state from the floor.
 - Today's figures are gauges, for they begin again at the centre's midnight.
-- A ratio stands with its two parts, 0 to 1; with nothing to divide by, the ratio is left out and its parts are 0.
+- A ratio stands with its two parts, 0 to 1; with nothing to divide by, the ratio is NaN and its parts are 0.
+- Every series is there from the first scrape: what is not known, or has no value, is NaN, which no comparison takes for
+  a number. Only the engine's counts wait for its first answer (`COUNTED`).
 - Label values are bounded: centres and queues of the centre files, and the words of the domain.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -23,13 +26,15 @@ from prometheus_client.registry import Collector
 
 from callcore import __version__
 from callcore.domain import sides
+from callcore.domain.asks import AskEnd
 from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
+from callcore.domain.by_department import together
 from callcore.domain.centre import Centre
 from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
-from callcore.domain.stages import SideKind, SideOutcome, Stage
+from callcore.domain.stages import Device, SideKind, SideOutcome, Stage
 from callcore.domain.turn import LAST_PRIORITY
 from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, ReasonCounts, View
 
@@ -72,6 +77,7 @@ HELP = {
     "engine_faults": "Inputs at which the core itself failed; more than 0 is a fault of callcore.",
     "engine_journal_write_failures": "Tries at which the journal could not be written.",
     "engine_journal_stuck_seconds": "How long the journal cannot be written and nothing is decided; 0 while it can.",
+    "engine_trunk_reachable": "1 while the carrier of calls to the outside answers OPTIONS; NaN without one.",
     "engine_journal_unsynced_seconds": "Age of the oldest frame that is not synced to disk.",
     "engine_effects_refused": "Actions that Asterisk refused since the engine's start.",
     "engine_slowest_step_seconds": "Longest decision so far, journal included.",
@@ -89,6 +95,16 @@ HELP = {
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
+    "sidecar_recordings_plain": "Recordings of ended calls that are not encrypted yet.",
+    "sidecar_recordings_plain_oldest_seconds": "Since the end of the oldest of these calls; 0: there is none.",
+    "sidecar_recordings_unconverted": (
+        "Recordings kept as 16 bit WAV because their centre's format could not be made, since the sidecar's start."
+    ),
+    "sidecar_recordings_keep_failures": "Tries at which a recording could not be encrypted, since the sidecar's start.",
+    "sidecar_erasures_unfinished": "Erasures that were begun and are not finished.",
+    "sidecar_journal_free_bytes": "Bytes free where the journal is written.",
+    "sidecar_recordings_free_bytes": "Bytes free where recordings are written.",
+    "sidecar_store_free_bytes": "Bytes free where recordings are kept.",
     "sidecar_connections": "Open connections to page and API.",
     "sidecar_connections_refused": "Connections that brought no HTTP, or a head that was too large or too slow.",
     "sidecar_connections_slow": "Connections that were let go because they neither asked nor took in time.",
@@ -99,18 +115,53 @@ HELP = {
     "reconciliation_differences": "Differences of that day that nothing explains; each is named in the result.",
     "reconciliation_explained": "Differences of that day with a known reason.",
     "reconciliation_complete": "1 if every book reached back to every call of that day.",
+    "month_answer_ratio": "Answered of the offered calls that are decided, this month, 0 to 1; NaN with nothing to "
+    "divide by, and until it is known.",
+    "month_answer_part": "Answered of the offered calls that are decided, this month: numerator, in calls; NaN until "
+    "it is known.",
+    "month_answer_whole": "Answered of the offered calls that are decided, this month: denominator, in calls; NaN "
+    "until it is known.",
     "reconciliation_at_seconds": "When that day was reconciled, in epoch seconds UTC.",
 }
 """For gauges that the composition root gives by these names; others say where they come from."""
 
+OF_CENTRES = ("month_", "reconciliation_")
+"""How the names of those begin that are given for each centre."""
+
+COUNTED = frozenset(
+    {
+        "engine_link_reconnects",
+        "engine_link_overflows",
+        "engine_inputs",
+        "engine_inputs_disregarded",
+        "engine_faults",
+        "engine_journal_write_failures",
+        "engine_effects_refused",
+        "engine_clock_steps",
+        "engine_cpu_seconds",
+    }
+)
+"""What only grows while the engine runs. Not told before the engine tells it, about a second after the sidecar's start:
+a 0 in its place would be a count that began anew, and ring; a NaN would silence `increase()` for as long as it looks
+back."""
+
+_OF_PROCESSES = frozenset(name for name in HELP if not name.startswith(OF_CENTRES))
 
 COUNTERS = {
     "device_policy_rejections": "Registrations and calls refused because they are no phone of the inventory "
     "(端末ポリシー違反).",
     "sip_requests_refused": "SIP requests turned away at the door: no such account, a wrong password, "
     "or the carrier's for a number that is none of ours.",
+    "recordings": "Recordings of calls that were measured and held against the talk, by what was found.",
     "phone_files_refused": "Requests for a phone's file that got nothing.",
 }
+_LABELS = {"recordings": "result"}
+"""What a counter is counted by, where that is no reason."""
+
+
+def known(value: float | None) -> float:
+    """As Prometheus is told it."""
+    return math.nan if value is None else value
 
 
 @dataclass
@@ -126,10 +177,9 @@ class _Families:
         family.add_metric(list(labels.values()), value)
 
     def ratio(self, name: str, text: str, ratio: Ratio, **labels: str) -> None:
-        if ratio.value is not None:
-            self.add(
-                f"{name}_ratio", f"{text}, 0 to 1; absent with nothing to divide by.", ratio.value, **labels
-            )
+        self.add(
+            f"{name}_ratio", f"{text}, 0 to 1; NaN with nothing to divide by.", known(ratio.value), **labels
+        )
         self.add(f"{name}_part", f"{text}: numerator, in calls.", ratio.part, **labels)
         self.add(f"{name}_whole", f"{text}: denominator, in calls.", ratio.whole, **labels)
 
@@ -176,7 +226,7 @@ class FloorCollector(Collector):
             _sides(families, view, centre, now)
             _estimates(families, view, centre, now)
             _open(families, centre, view.floor.emergencies.get(centre.id), now)
-        self._asked(families)
+        self._asked(families, sorted(view.floor.centres))
         yield from families.known.values()
         yield from self._counted()
 
@@ -188,12 +238,12 @@ class FloorCollector(Collector):
             log.exception("the counts cannot be asked")
             return
         for name, text in COUNTERS.items():
-            family = CounterMetricFamily(f"callcore_{name}", text, labels=["reason"])
+            family = CounterMetricFamily(f"callcore_{name}", text, labels=[_LABELS.get(name, "reason")])
             for reason, count in sorted(told.get(name, {}).items()):
                 family.add_metric([reason], count)
             yield family
 
-    def _asked(self, families: _Families) -> None:
+    def _asked(self, families: _Families, centres: Sequence[CentreId]) -> None:
         """What the processes tell of themselves. A failure there must not hide the floor."""
         told: Mapping[str, float] = {}
         of_centres: Mapping[CentreId, Mapping[str, float]] = {}
@@ -204,13 +254,16 @@ class FloorCollector(Collector):
         except Exception:
             log.exception("the gauges cannot be asked")
             up = 0.0
-        good = [name for name in sorted(told) if _NAME.fullmatch(name)][:MAX_GAUGES]
+        unknown = dict.fromkeys(_OF_PROCESSES - COUNTED, math.nan)
+        good = [name for name in sorted({**unknown, **told}) if _NAME.fullmatch(name)][:MAX_GAUGES]
         refused = sum(1 for name in told if name not in set(good) or name in families.known)
         for name in good:
             if name not in families.known:
-                families.add(name, HELP.get(name, "A gauge of callcore's own processes."), told[name])
-        for centre, values in sorted(of_centres.items()):
-            for name, value in values.items():
+                text = HELP.get(name, "A gauge of callcore's own processes.")
+                families.add(name, text, told.get(name, math.nan))
+        for name in sorted(HELP.keys() - _OF_PROCESSES):
+            for centre in centres:
+                value = of_centres.get(centre, {}).get(name, math.nan)
                 families.add(name, HELP[name], value, centre=centre)
         families.add("gauges_up", "1 if callcore's own gauges could be asked.", up)
         families.add("gauges_refused", "Gauges that were left out because of their name.", refused)
@@ -260,6 +313,9 @@ def _floor(families: _Families, view: View, centre: Centre, now: Instant) -> Non
         )
     for word, n in agents_by_word(floor, centre.id).items():
         families.add("agents", "Agents by state.", n, centre=centre.id, state=word.value)
+    devices = Counter(floor.phones.get(phone.id, Device.UNREACHABLE) for phone in centre.phones)
+    for device in Device:
+        families.add("phones", "Desk phones by state.", devices[device], centre=centre.id, state=device.value)
     _at_the_keys(families, view, centre, now)
     waiting = [one for one in floor.messages.values() if one.centre == centre.id and one.open]
     for name, text, n in (
@@ -331,8 +387,7 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
         ("today_hold_p90_seconds", "Hold that 90 % of these did not exceed.", of.hold_p90_s),
         ("today_hold_max_seconds", "Longest hold of these.", of.hold_max_s),
     ):
-        if value is not None:
-            families.add(name, text, value, **label)
+        families.add(name, text, known(value), **label)
     families.add(
         "longest_wait_seconds",
         "The longest wait of those who wait now; 0 when nobody waits.",
@@ -362,9 +417,32 @@ def _sides(families: _Families, view: View, centre: Centre, now: Instant) -> Non
         ),
         ("today_department_calls", "Today's calls to the city's departments, by outcome.", sides.DEPARTMENTS),
     ):
-        told = sides.figures(records, kinds)
+        counts = sides.figures(records, kinds)
         for outcome in SIDE_OUTCOMES:
-            families.add(name, text, getattr(told, outcome), centre=centre.id, outcome=outcome)
+            families.add(name, text, getattr(counts, outcome), centre=centre.id, outcome=outcome)
+    told = together(view.books.of(centre.id, window.first, window.before), view.books.asks)
+    for end in AskEnd:
+        families.add(
+            "today_department_asks",
+            "How often a department was called for a caller of today, by what became of it.",
+            told.ends[end],
+            centre=centre.id,
+            end=end.value,
+        )
+    for name, text, value in (
+        (
+            "today_department_answer_median_seconds",
+            "Median time until a department answered.",
+            told.answer_median_s,
+        ),
+        ("today_department_answer_p90_seconds", "Time that 90 % of these did not exceed.", told.answer_p90_s),
+        (
+            "today_department_answer_max_seconds",
+            "Longest time until a department answered.",
+            told.answer_max_s,
+        ),
+    ):
+        families.add(name, text, known(value), centre=centre.id)
     families.add(
         "today_emergency_calls",
         "Calls to 110, 118 and 119 that agents made today.",
@@ -383,15 +461,13 @@ def _estimates(families: _Families, view: View, centre: Centre, now: Instant) ->
     """What a caller who came now would be told, and how good it was today."""
     for queue in centre.queues:
         place = (LAST_PRIORITY, now, "")
-        wait = wait_s(view.floor, queue.id, place)
-        if wait is not None:
-            families.add(
-                "estimated_wait_seconds",
-                "Estimated wait of a caller who joined the queue's end now; absent with nobody on duty.",
-                wait,
-                centre=centre.id,
-                queue=queue.id,
-            )
+        families.add(
+            "estimated_wait_seconds",
+            "Estimated wait of a caller who joined the queue's end now; NaN with nobody on duty.",
+            known(wait_s(view.floor, queue.id, place)),
+            centre=centre.id,
+            queue=queue.id,
+        )
         families.add(
             "agents_on_duty",
             "Agents of the queue who are signed in and not paused.",
@@ -411,8 +487,7 @@ def _estimates(families: _Families, view: View, centre: Centre, now: Instant) ->
         ("today_estimate_error_median_seconds", "Median of |wait - estimate|, today.", told.error_median_s),
         ("today_estimate_error_p90_seconds", "P90 of |wait - estimate|, today.", told.error_p90_s),
     ):
-        if value is not None:
-            families.add(name, text, value, centre=centre.id)
+        families.add(name, text, known(value), centre=centre.id)
 
 
 def _open(families: _Families, centre: Centre, emergency: Emergency | None, now: Instant) -> None:

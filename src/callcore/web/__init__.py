@@ -8,6 +8,7 @@ from __future__ import annotations
 from callcore.web.app import Metrics, create_app
 from callcore.web.connection import Bounds, Traffic
 from callcore.web.guard import LOOPBACK_NAMES
+from callcore.web.once import Once
 from callcore.web.server import CannotListen, listen, serve
 from callcore.web.stream import Pace
 
@@ -16,6 +17,7 @@ __all__ = [
     "Bounds",
     "CannotListen",
     "Metrics",
+    "Once",
     "Pace",
     "Traffic",
     "create_app",

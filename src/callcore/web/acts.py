@@ -6,6 +6,8 @@ engine judges the right once more, and the fact in the journal names the person.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,12 +19,14 @@ from starlette.responses import Response
 from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, TrailUnwritable
 from callcore.domain.ids import AgentId, CallId, CentreId
+from callcore.domain.keyed import NOTE_MOST
 from callcore.domain.sides import ANSWER_MOST
 from callcore.runtime.commands import CommandDenied, CommandFailed, EngineAway
 from callcore.runtime.ports import LiveSource, Orders
 from callcore.web import models as m
 from callcore.web import problems, show
 from callcore.web.gate import Gate, address_of, person_of
+from callcore.web.once import HEADER, PATTERN, Entry, Once, OtherRequest, StillOpen
 
 _Route = TypeVar("_Route", bound=Callable[..., Any])
 AgentPath = Annotated[str, Path(max_length=20, pattern=r"^[0-9A-Za-z-]+$", examples=["1001"])]
@@ -33,8 +37,12 @@ CentrePath = Annotated[str, Path(max_length=40, pattern=r"^[0-9a-z-]+$", example
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: problems.documented("it does not exist, or is none of yours"),
-    409: problems.documented("not possible as things are; nothing was changed"),
-    422: problems.documented("a name that cannot be, or a body that does not fit"),
+    409: problems.documented(
+        "not possible as things are, and nothing was changed; or this Idempotency-Key is still being answered"
+    ),
+    422: problems.documented(
+        "a name that cannot be, a body that does not fit, or an Idempotency-Key of another request"
+    ),
     503: problems.documented("the engine does not answer, or the audit trail cannot be written"),
 }
 
@@ -58,6 +66,10 @@ class SignInIn(BaseModel):
 
 class ResultIn(BaseModel):
     key: int = Field(ge=0, le=9, description="the digit of the result in the centre's list", examples=[1])
+
+
+class NoteIn(BaseModel):
+    text: str = Field(min_length=1, max_length=NOTE_MOST, examples=["代理人からの電話"])
 
 
 class TalkKeyIn(BaseModel):
@@ -117,9 +129,10 @@ class Told:
 class Acts:
     """Orders to the engine, with their right and their line in the trail."""
 
-    def __init__(self, gate: Gate, orders: Orders) -> None:
+    def __init__(self, gate: Gate, orders: Orders, once: Once) -> None:
         self.gate = gate
         self._orders = orders
+        self._once = once
 
     async def order(
         self,
@@ -169,11 +182,31 @@ class Acts:
         return Told(answer=answer)
 
     async def ordered(self, request: Request, command: str, **fields: Any) -> Response:
-        """The answer to a machine. Takes what `order` takes."""
+        """The answer to a machine. Takes what `order` takes. Under one `Idempotency-Key` it is done once."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return _answer(request, await self.order(request, command, **fields))
+        if re.fullmatch(PATTERN, key) is None:
+            return problems.respond(problems.INVALID, request.url.path, detail=KEY_WORDS)
+        asked = {"method": request.method, "path": request.url.path, "command": command, **fields}
+        try:
+            begun = self._once.begin(person_of(request).id, key, asked)
+        except OtherRequest:
+            return problems.respond(problems.KEY_REUSED, request.url.path)
+        except StillOpen:
+            return problems.respond(problems.KEY_OPEN, request.url.path)
+        except OSError:
+            return problems.respond(problems.KEY_UNWRITABLE, request.url.path)
+        if isinstance(begun, Entry):
+            kind = None if begun.kind is None else problems.OF_ORDERS[begun.kind]
+            return _answer(request, Told(kind, begun.detail))
         told = await self.order(request, command, **fields)
-        if told.kind is not None:
-            return problems.respond(told.kind, request.url.path, detail=told.detail)
-        return Response(Done().model_dump_json(), media_type="application/json")
+        with contextlib.suppress(OSError):  # then it stays open: whether it was done is not known
+            if told.kind is problems.TRAIL_UNWRITABLE:
+                self._once.drop(begun)
+            else:
+                self._once.end(begun, None if told.kind is None else told.kind.name, told.detail)
+        return _answer(request, told)
 
     async def look(self, request: Request, command: str, **fields: Any) -> Any:
         """What the engine answers to a question: nothing is done and nothing written. A Response says why not."""
@@ -183,6 +216,15 @@ class Acts:
             return problems.respond(problems.FORBIDDEN, request.url.path)
         except (EngineAway, CommandFailed):
             return problems.respond(problems.ENGINE_AWAY, request.url.path)
+
+
+KEY_WORDS = "Idempotency-Key は空白のない ASCII 1〜200 文字です / a key is 1 to 200 visible ASCII characters"
+
+
+def _answer(request: Request, told: Told) -> Response:
+    if told.kind is not None:
+        return problems.respond(told.kind, request.url.path, detail=told.detail)
+    return Response(Done().model_dump_json(), media_type="application/json")
 
 
 def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
@@ -226,7 +268,7 @@ def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
         if centre is None or not person.may(Right.READ_AGENTS, centre, AgentId(agent)):
             return problems.respond(problems.NOT_FOUND, request.url.path)
         view = live.view()
-        out = show.agent_out(view.floor, view.floor.centres[centre], AgentId(agent))
+        out = show.agent_now(view, view.floor.centres[centre], AgentId(agent), live.now())
         return Response(out.model_dump_json(), media_type="application/json")
 
     @act("sign-in", "受付を開始させる / Sign an agent in")
@@ -239,7 +281,8 @@ def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     @needs(Right.ACT_AGENTS)
     async def sign_out(request: Request, agent: AgentPath, body: WhyIn | None = None) -> Response:
         """Not while a call rings or is talked."""
-        return await on_agent(request, agent, "agent_sign_out", None if body is None else body.why)
+        why = None if body is None else body.why
+        return await on_agent(request, agent, "agent_sign_out", why, reason=why)
 
     @act("unlock", "暗証番号の誤りによる停止を解く / End a lock-out")
     @needs(Right.ACT_AGENTS)
@@ -271,6 +314,12 @@ def add_agents(app: FastAPI, live: LiveSource, acts: Acts) -> None:
         """Of the call in hand or wrapped up, as *20 and the digit do; a later one takes its place."""
         return await on_agent(request, agent, "agent_result", key=body.key)
 
+    @act("note", "通話のメモを残す / Keep a note of a call")
+    @needs(Right.ACT_AGENTS)
+    async def note(request: Request, agent: AgentPath, body: NoteIn) -> Response:
+        """Of the call in hand or wrapped up. Sealed in the journal; the audit trail does not get its words."""
+        return await on_agent(request, agent, "agent_note", text=body.text)
+
     @act("talk-key", "通話中のキー / A key inside a talk")
     @needs(Right.ACT_AGENTS)
     async def talk_key(request: Request, agent: AgentPath, body: TalkKeyIn) -> Response:
@@ -300,6 +349,9 @@ def add_answers(app: FastAPI, live: LiveSource, acts: Acts) -> None:
         side, waits = floor.sides.get(name) or floor.unreached.get(name), floor.answers.get(name)
         if side is not None:
             return side.centre, side.agent
+        open_call, caller = floor.calls.get(name), floor.caller_of(name)
+        if caller is not None:
+            return caller.centre, None if open_call is None else open_call.talking_with
         return (None if waits is None else waits.centre), None
 
     async def on_call(request: Request, call: str, command: str, **fields: Any) -> Response:
@@ -319,7 +371,8 @@ def add_answers(app: FastAPI, live: LiveSource, acts: Acts) -> None:
     )
     @needs(Right.ACT_AGENTS)
     async def prepare(request: Request, call: CallPath, body: AnswerIn) -> Response:
-        """For an outgoing call that reached nobody: the phone shows 回答あり when that number calls again."""
+        """For an outgoing call that reached nobody, or for one that came in within the last day: the phone shows
+        回答あり when that number calls again. It goes when the call is served to its end."""
         return await on_call(request, call, "answer", text=body.text)
 
     @app.delete(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi import FastAPI, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -16,31 +16,54 @@ from callcore import __version__
 from callcore.access.accounts import Accounts
 from callcore.access.rights import Right, needs
 from callcore.access.trail import Result, Trail
-from callcore.domain.ids import CallId
 from callcore.runtime.detail import CallReader
-from callcore.runtime.ports import Health, HealthCheck, LiveSource, Orders
-from callcore.web import guard, problems, show
+from callcore.runtime.erasures import ErasureReader
+from callcore.runtime.ports import Beside, Health, HealthCheck, LiveSource, Orders
+from callcore.runtime.recordings import RecordingReader
+from callcore.web import examples, guard, problems
 from callcore.web import models as m
-from callcore.web.acts import Acts, add_agents, add_answers
+from callcore.web.acts import Acts, CentrePath, add_agents, add_answers
 from callcore.web.announcements import Announcements, Told
+from callcore.web.archive import ArchivePages
 from callcore.web.blocked import BlockedPage, add_blocked
 from callcore.web.callbacks import add_callbacks
+from callcore.web.callpages import CallPages
+from callcore.web.calls import Calls, add_calls
 from callcore.web.closures import Closures
+from callcore.web.days import Days, add_days
 from callcore.web.departments import add_departments
+from callcore.web.erasures import Erasures
+from callcore.web.exports import ExportPage, Exports, add_exports
+from callcore.web.figurepages import FigurePages
+from callcore.web.figures import add_figures
 from callcore.web.gate import Gate, GuardedRoute, Limits, person_of
 from callcore.web.guard import LOOPBACK_NAMES, Guard
+from callcore.web.marks import Marks
 from callcore.web.messages import add_messages
-from callcore.web.paper import Paper
+from callcore.web.once import HEADER, PATTERN, Once
+from callcore.web.owndesk import OwnDesk
+from callcore.web.paper import DESK, Paper, language_of
 from callcore.web.people import Desk, visible_lines, wanted_of
 from callcore.web.phones import PhoneFiles, add_phones
+from callcore.web.recordings import Archive, add_recordings
 from callcore.web.show import Sight, sight_of
-from callcore.web.stream import Pace, Streams, TooManyStreams
+from callcore.web.stream import Pace, Streams, TooManyStreams, seen_last
+from callcore.web.supervise import add_supervision
 
 Metrics = Callable[[str], tuple[bytes, str]]
 """Given the Accept header, the exposition and its content type."""
 
 HEALTH_DEADLINE_S = 2.0
 """A check answers within one second by its contract; twice that is a check that hangs."""
+
+ONCE: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Asked again with the same key within a day: done once, and answered alike.",
+    "schema": {"type": "string", "pattern": PATTERN},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
 
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -53,20 +76,24 @@ def create_app(
     accounts: Accounts,
     trail: Trail,
     orders: Orders,
+    once: Once,
     calls: CallReader | None = None,
     phones: PhoneFiles | None = None,
     told: Told | None = None,
+    erasures: ErasureReader | None = None,
+    recordings: RecordingReader | None = None,
     limits: Limits | None = None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
     plain: bool = False,
     pace: Pace | None = None,
+    beside: Callable[[], Beside] = Beside,
 ) -> FastAPI:
     """The web application over one live source. It starts no task; `serve` ends its streams.
 
     `hosts` are the names under which it may be opened, and `plain` lets other machines open it without TLS. `calls`
-    adds `/api/v1/calls/{call}`, `phones` what desk phones fetch below `/phones`, `told` the page of
-    announcements. Raises TypeError when a route names
-    no right.
+    adds the search of stored calls and each one's page, `phones` what desk phones fetch below `/phones`, `told` the
+    page of announcements, `erasures` the reports of what was erased, `recordings` their search and sound,
+    `beside` what no journal holds. Raises TypeError when a route names no right.
     """
     app = FastAPI(
         title="callcore",
@@ -77,7 +104,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
     )
-    streams = Streams(live, pace or Pace())
+    streams = Streams(live, pace or Pace(), beside)
     gate, paper = Gate(accounts, trail, limits or Limits()), Paper()
     app.router.route_class = GuardedRoute
     app.state.streams, app.state.gate, app.state.page_of_problem = streams, gate, paper.problem
@@ -87,21 +114,39 @@ def create_app(
     _add_me(app, live, gate)
     _add_live(app, streams, gate)
     if calls is not None:
-        _add_calls(app, live, calls)
+        stored = Calls(gate, live, calls)
+        add_calls(app, stored)
+        CallPages(app, stored, paper)
+        days = Days(live, calls)
+        add_days(app, days)
+        FigurePages(app, days, paper)
     if phones is not None:
         add_phones(app, live, gate, phones)
-    acts = Acts(gate, orders)
+    acts = Acts(gate, orders, once)
     add_agents(app, live, acts)
     add_answers(app, live, acts)
-    add_messages(app, live, acts)
+    add_supervision(app, live, acts)
+    add_messages(app, live, acts, calls)
     add_callbacks(app, live, acts)
-    _add_pages(app, paper)
+    _add_pages(app, live, paper)
     Closures(app, live, acts, paper)
     add_blocked(app, live, acts)
     BlockedPage(app, live, acts, paper)
     if told is not None:
         Announcements(app, live, gate, paper, told)
+    if erasures is not None:
+        Erasures(app, paper, erasures)
+    if recordings is not None:
+        archive = Archive(gate, recordings)
+        add_recordings(app, archive)
+        pages = ArchivePages(app, live, archive, paper)
+        Marks(app, archive, acts, pages)
+        exports = Exports(live, gate, recordings)
+        add_exports(app, exports)
+        ExportPage(app, exports, paper)
     add_departments(app, live, acts)
+    OwnDesk(app, live, acts, paper)
+    add_figures(app, live, acts)
     Desk(app, live, gate, paper)
     _finish_document(app)
     return app
@@ -128,6 +173,9 @@ def _finish_document(app: FastAPI) -> None:
                 right = rights[path, method]
                 operation["x-right"] = right.value
                 answers = operation["responses"]
+                for answer in answers.values():
+                    if problems.CONTENT_TYPE in answer.get("content", {}):
+                        answer["content"].pop("application/json", None)  # FastAPI's own guess of the type
                 answers.setdefault("429", problems.documented_whole("too often; see Retry-After"))
                 if right is not Right.ANYONE:
                     operation["security"] = [{"token": []}, {"session": []}]
@@ -137,11 +185,10 @@ def _finish_document(app: FastAPI) -> None:
                         "503",
                         problems.documented_whole("a refusal could not be written into the audit trail"),
                     )
+                if method != "get" and "409" in answers:  # what is ordered of the engine (`Acts.ordered`)
+                    operation.setdefault("parameters", []).append(ONCE)
                 guard.document(operation)
-        schemas = components["schemas"]
-        for name, example in (("Live", m.EXAMPLE), ("CallOut", m.CALL_EXAMPLE)):
-            if name in schemas:
-                schemas[name]["examples"] = [example]
+                examples.document(path, operation)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -294,59 +341,66 @@ def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
                 "description": (
                     "Server-Sent Events. Each event `live` holds the whole floor as `/api/v1/live` gives it; its id is "
                     "the `seq`. One at once, then one when something changed (at most 5 a second) and at least one "
-                    "every 5 s. After a break, come back with or without `Last-Event-ID`: the first event is complete."
+                    "every 5 s. After a break, come back with the last id (`Last-Event-ID` or `after`): the first "
+                    "event is complete, and not before that `seq`, unless it is not reached within 5 s."
                 ),
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
+            422: problems.documented("a parameter that does not fit"),
             503: problems.documented("too many streams, or shutting down"),
         },
     )
     @needs(Right.READ_LIVE)
-    async def live_stream(request: Request) -> Any:
+    async def live_stream(
+        request: Request,
+        after: Annotated[
+            str | None, Query(description="as `Last-Event-ID`, which counts if there are both")
+        ] = None,
+        last_event_id: Annotated[
+            str | None,
+            Header(description="`seq` of the last event that was seen; what is none is not looked at"),
+        ] = None,
+    ) -> Any:
+        """Who may see it no longer is let go at the next event."""
+
+        def still() -> Sight | None:
+            return sight(request) if gate.still(request, Right.READ_LIVE) else None
+
         try:
-            return streams.admit(lambda: sight(request) if gate.still(request, Right.READ_LIVE) else None)
+            return streams.admit(still, seen_last(last_event_id or after))
         except TooManyStreams:
             return problems.respond(problems.TOO_MANY, request.url.path, headers={"retry-after": "3"})
 
 
-def _add_calls(app: FastAPI, live: LiveSource, calls: CallReader) -> None:
-    @app.get(
-        "/api/v1/calls/{call}",
-        tags=["calls"],
-        summary="入電の詳細 / One call in detail",
-        response_model=m.CallOut,
-        responses={
-            404: problems.documented("no such call, or none of yours"),
-            422: problems.documented("not a call's id"),
-            503: problems.documented("the database cannot be asked; calls go on"),
-        },
-    )
-    @needs(Right.READ_CALLS)
-    async def one_call(
-        request: Request,
-        call: Annotated[
-            str, Path(max_length=150, pattern=r"^[A-Za-z0-9._:-]+$", examples=["node1-1795136400.9"])
-        ],
-    ) -> Response:
-        """One stored call: its outcome, its visits, its offers with reasons, its recording."""
-        try:
-            detail = await calls.call(CallId(call))
-        except OSError:
-            return problems.respond(problems.NO_STORE, request.url.path)
-        person = person_of(request)
-        if detail is None or not person.may(Right.READ_CALLS, detail.record.centre):
-            raise HTTPException(404)
-        out = show.call_out(detail, live.now(), personal=person.may(Right.READ_PERSONAL))
-        return Response(out.model_dump_json(), media_type="application/json")
-
-
-def _add_pages(app: FastAPI, paper: Paper) -> None:
+def _add_pages(app: FastAPI, live: LiveSource, paper: Paper) -> None:
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False, response_class=Response)
     @needs(Right.OWN_ACCOUNT)
     async def board(request: Request) -> Response:
         if not person_of(request).may(Right.READ_LIVE):
-            return RedirectResponse("/account", 303)
+            own = person_of(request).agent is not None and person_of(request).may(Right.READ_AGENTS)
+            return RedirectResponse(DESK if own else "/account", 303)
         return paper.show(request, "board.html")
+
+    @app.api_route("/wall", methods=["GET", "HEAD"], include_in_schema=False, response_class=Response)
+    @needs(Right.READ_LIVE)
+    async def wall(request: Request) -> Response:
+        return _wall(request, None)
+
+    @app.api_route(
+        "/wall/{centre}", methods=["GET", "HEAD"], include_in_schema=False, response_class=Response
+    )
+    @needs(Right.READ_LIVE)
+    async def wall_of(request: Request, centre: CentrePath) -> Response:
+        return _wall(request, centre)
+
+    def _wall(request: Request, only: str | None) -> Response:
+        person, ja = person_of(request), language_of(request) == "ja"
+        known = live.view().floor.centres.values()
+        mine = sorted((c for c in known if person.may(Right.READ_LIVE, c.id)), key=lambda c: c.id)
+        if only is not None and only not in {c.id for c in mine}:
+            return paper.problem(request, problems.NOT_FOUND)
+        named = [(c.id, c.name if ja else c.name_en) for c in mine]
+        return paper.show(request, "wall.html", centre=only, centres=named)
 
     @app.get("/static/{version}/{name}", include_in_schema=False, response_class=Response)
     @needs(Right.ANYONE)

@@ -50,13 +50,16 @@ class SubstituteOut(BaseModel):
 
 
 class DepartmentBusyOut(BaseModel):
-    """A call from one of the centre's desk phones."""
+    """A call of the centre that is with it."""
 
     call: str
-    phone: str | None
+    phone: str | None = Field(description="the desk phone that called; null: none is in it any more")
     agent: str | None
     since: m.Moment
     connected: bool = Field(description="false: it rings there")
+    caller: bool = Field(
+        description="a citizen who was put through or is sent there, and with whom no agent is; `call` is the arrival"
+    )
 
 
 class DepartmentOut(BaseModel):
@@ -77,7 +80,7 @@ class DepartmentOut(BaseModel):
     instead: SubstituteOut | None = Field(
         description="who is called when it is dialled, being closed; null: it is open, or nobody is"
     )
-    busy: DepartmentBusyOut | None = Field(description="who talks with it now; null: nobody of the centre")
+    busy: DepartmentBusyOut | None = Field(description="who is with it now, as its lamp shows; null: nobody")
 
 
 class DepartmentsOut(BaseModel):
@@ -149,9 +152,10 @@ def _busy(listing: Listing) -> DepartmentBusyOut | None:
     if call is None:
         return None
     return DepartmentBusyOut(
-        call=call.id,
+        call=call.call,
         phone=call.phone,
         agent=call.agent,
-        since=m.moment(call.began_at),
-        connected=call.connected_at is not None,
+        since=m.moment(call.since),
+        connected=call.connected,
+        caller=call.caller,
     )

@@ -57,8 +57,13 @@ log = logging.getLogger("callcore.web")
 
 
 ANSWERS: Mapping[Kind, str] = {
+    problems.REFUSED: "it is no HTTP",
     problems.TLS_NEEDED: "from another machine without TLS; or not allowed",
+    problems.TOO_SLOW: "its head was not there in time",
+    problems.URL_TOO_LONG: "the address is too long",
     problems.WRONG_HOST: "opened under a name that is not served",
+    problems.HEADERS_TOO_LARGE: "the headers are too large",
+    problems.OURS: "a fault of ours; the log has it",
 }
 BODY_ANSWERS: Mapping[Kind, str] = {
     problems.UNDECODABLE: "the body cannot be read",
@@ -66,13 +71,15 @@ BODY_ANSWERS: Mapping[Kind, str] = {
     problems.TOO_LARGE: f"the body is larger than {BODY_MOST // 1024} KiB",
     problems.UNSUPPORTED_MEDIA: "the body is compressed, or not in UTF-8",
 }
-"""What the guard itself answers, to any request and to such with a body, as the OpenAPI document tells it."""
+"""What connection and guard answer themselves, to any request and to such with a body, as the OpenAPI document tells
+it."""
 
 
 def document(operation: dict[str, Any]) -> None:
     """Add the guard's answers to an operation of a finished OpenAPI document, where it does not name them itself."""
-    told = {**ANSWERS, **BODY_ANSWERS} if "requestBody" in operation else ANSWERS
-    for kind, description in told.items():
+    # What is said of a body goes first, for two of its statuses are those of any request.
+    told = [*(BODY_ANSWERS.items() if "requestBody" in operation else ()), *ANSWERS.items()]
+    for kind, description in told:
         operation["responses"].setdefault(str(kind.status), problems.documented_whole(description))
 
 
@@ -105,7 +112,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a page with a style of its own has a narrower policy
                 if scope["scheme"] == "https":
                     headers["strict-transport-security"] = TLS_ONLY
                 headers.setdefault("cache-control", "no-store")

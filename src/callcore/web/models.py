@@ -1,4 +1,4 @@
-"""The API's words: what `/api/v1` answers, with examples.
+"""The API's words: what `/api/v1` answers. Examples: `examples.py`.
 
 Instants are RFC 3339 in UTC with milliseconds. Lengths are seconds. Ratios are 0 to 1 with their two parts; with
 nothing to divide by, `value` is null. A caller's number is masked but for its last three digits.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, Field, PlainSerializer
 
 from callcore.access.trail import Line
 from callcore.domain.board import AgentWord
 from callcore.domain.ids import Instant
 from callcore.domain.message import MessageState
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage
+from callcore.domain.recording import RecordingKind
+from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, WatchMode
 
 
 def _utc(moment: datetime) -> datetime:
@@ -36,6 +37,22 @@ Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_text, return
 
 def moment(at: Instant) -> datetime:
     return datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
+
+
+LATEST = Instant(250_000_000_000 * 1_000_000)
+"""The year 9892: beyond what a database takes, nothing is looked for."""
+
+
+def instant_or_none(moment: datetime | None) -> Instant | None:
+    """Of a search, so never before 1970 nor beyond `LATEST`."""
+    if moment is None:
+        return None
+    return Instant(min(max(0, round(moment.timestamp() * 1_000_000)), LATEST))
+
+
+def text(at: Instant) -> str:
+    """As the API writes it."""
+    return _text(moment(at))
 
 
 def moment_or_none(at: Instant | None) -> datetime | None:
@@ -117,12 +134,26 @@ class WaitingOut(BaseModel):
     number: str | None = Field(description="masked; null: withheld, or no longer known")
     offered_to: str | None = Field(description="the agent whose phone rings")
     in_net: bool = Field(description="in the safety net: distributed by Asterisk itself")
-    priority: int | None = Field(description="1 (first) to 9; null before the queue is entered")
+    priority: int | None = Field(
+        description="1 (first) to 9, and below 1 for who was moved up; null before the queue is entered"
+    )
     rung: int = Field(description="how many rungs of the queue's ladder hold already")
+    language: str | None = Field(description="that the caller chose; null: none was", examples=["en"])
+    again: bool = Field(description="the same number called within the last 24 hours (再入電)")
     estimate_s: float | None = Field(
         description="estimated wait from now on; null: nobody is on duty, or not in a queue yet"
     )
     because: Words | None = Field(description="why nobody serves this caller now; null while a phone rings")
+
+
+class WatchOut(BaseModel):
+    """A supervisor's phone at the talk of an agent."""
+
+    watcher: str = Field(description="agent's number of the supervisor")
+    name: str
+    how: WatchMode
+    since: Moment
+    heard: bool = Field(description="false: the phone still rings")
 
 
 class CallerOut(BaseModel):
@@ -132,9 +163,21 @@ class CallerOut(BaseModel):
     held_since: Moment | None = Field(description="null: not on hold")
     hold_overran: bool = Field(description="on hold for longer than the centre wants")
     help: bool = Field(description="the agent asks for help (手上げ)")
+    help_by: str | None = Field(description="who sees to it; null: nobody yet")
+    watched_by: list[WatchOut] = Field(description="supervisors who are at this talk")
     abuse: bool = Field(description="reported (悪質・脅迫)")
     relay: bool = Field(description="a relay-service call (電話リレー)")
+    answer: str | None = Field(
+        description="what is to be told to this caller (回答あり); null: nothing, or not to be seen"
+    )
     recording_paused: bool
+
+
+class ShareOut(BaseModel):
+    """What one agent did today."""
+
+    answered: int = Field(description="calls in which this agent was the last to talk with the caller")
+    talk_mean_s: float | None = Field(description="of those whose talk is over; null: none")
 
 
 class AgentOut(BaseModel):
@@ -151,7 +194,14 @@ class AgentOut(BaseModel):
     locked_until: Moment | None = Field(description="locked out for wrong PINs until then; null: not")
     result: str | None = Field(description="the result keyed for the call in hand, or wrapped up")
     misses: int = Field(description="offers missed in a row")
+    attention: int = Field(
+        description="how much the agent needs somebody's look, 0 to 6: 6 help asked for, 5 on hold too long or abuse "
+        "reported, 4 phone unreachable, 3 pause too long or after missed offers, 2 missed an offer, 1 on hold"
+    )
+    today: ShareOut
     skills: dict[str, int] = Field(description="language or topic: level, 1 (best) to 9")
+    skills_by_hand: bool = Field(description="they are not those of the files, until the agent signs out")
+    watching: str | None = Field(description="at whose talk the phone is, as a supervisor's; null: nobody's")
     guest: bool = Field(description="of another centre (兼務)")
     why: list[str] = Field(description="why this agent was chosen for the call that rings")
     caller: CallerOut | None = Field(description="with whom, while ringing or talking")
@@ -213,9 +263,11 @@ class PhoneRefusedOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """What a caller left, or a call-back that was given up, and somebody is to deal with."""
+    """What a caller left, a call-back that was given up, or an escalation, and somebody is to deal with."""
 
-    call: str
+    call: str = Field(
+        description="its name: that of its call, or `task-…` of a task that has none of the last day"
+    )
     centre: str
     queue: str
     language: str | None = Field(description="that the caller chose; null: none was")
@@ -226,13 +278,20 @@ class MessageOut(BaseModel):
     since: Moment = Field(description="of the state")
     agent: str | None = Field(description="who has taken it")
     number: str | None = Field(
-        description="the caller's but for its first digits; null: withheld, or not to be seen"
+        description="the caller's but for its first digits; null: not known, or not to be seen"
     )
     result: str | None = Field(description="what became of it; null: nothing yet, or not to be seen")
     file: str | None = Field(description="below the recordings' folder; null: not measured yet")
     seconds: float | None
     problem: str | None = Field(description="what is wrong with the file; null: nothing")
     callback: bool = Field(description="a call-back that was given up: there is no sound")
+    task: bool = Field(description="an escalation that an agent has kept: there is no sound either")
+    subject: str | None = Field(description="of an escalation; null: none, or not to be seen")
+    department: str | None = Field(description="of an escalation: who calls back, or is to be asked")
+    note: str | None = Field(
+        description="of an escalation: what else was written; null: nothing, or not to be seen"
+    )
+    about: str | None = Field(description="the call that it is about; null: it is about none")
 
 
 class MessagesOut(BaseModel):
@@ -254,15 +313,67 @@ class CallbackOut(BaseModel):
     number: str | None = Field(description="but for its first digits; null: not to be seen")
 
 
+class CurveOut(BaseModel):
+    """Of each half hour of the day: the calls that arrived in it, and how many of these were answered."""
+
+    first: Moment = Field(description="where the first one begins")
+    step_s: int = Field(examples=[1800])
+    arrivals: list[int] = Field(description="着信件数")
+    answers: list[int] = Field(description="応答件数")
+
+
+class MonthOut(BaseModel):
+    """応答率 of the centre's month so far, callers who still wait included."""
+
+    answer_ratio: RatioOut
+    may_lose: int = Field(
+        description="so many calls more may be lost in a row and the target is kept; below 0: it is missed"
+    )
+    must_answer: int | None = Field(
+        description="so many calls must be answered in a row to reach it; 0: reached; null: it cannot be"
+    )
+
+
+class HealthBriefOut(BaseModel):
+    name: str = Field(examples=["database"])
+    ok: bool
+
+
+class BesideOut(BaseModel):
+    """What stands in no journal; empty where the floor is shown again later."""
+
+    health: list[HealthBriefOut] = Field(description="each dependency; /readyz says what to do")
+    months: dict[str, MonthOut] = Field(description="by centre; those whose earlier days are known")
+
+
+class NamedOut(BaseModel):
+    id: str
+    name: str
+
+
+class ThresholdsOut(BaseModel):
+    """From where on board and lamps warn."""
+
+    waiting: int = Field(description="waiting callers")
+    wait_s: int = Field(description="seconds of a wait")
+    by_hand: bool = Field(description="set by a supervisor; false: as the centre file says")
+
+
 class CentreOut(BaseModel):
     id: str
     name: str
     name_en: str
     target_answer_ratio: float
+    thresholds: ThresholdsOut
+    queues: list[NamedOut] = Field(description="a waiting caller can be moved to each of them")
+    skills: list[str] = Field(description="what an agent can have: languages and topics")
+    pauses: list[str] = Field(description="the centre's own reasons for a pause")
     hours: HoursOut
     window: WindowOut
     figures: FiguresOut
     agents_by_state: dict[AgentWord, int]
+    staffed: int = Field(description="配置人数 now: signed in and not in 休憩 or 昼休み")
+    curve: CurveOut
     waiting: list[WaitingOut]
     agents: list[AgentOut]
     open_calls: list[OpenCallOut]
@@ -289,6 +400,7 @@ class Live(BaseModel):
         description="seconds since the engine last showed a sign of life; null: fresh. If not null, show it"
     )
     linked: bool = Field(description="whether the engine is logged in to Asterisk and decides")
+    beside: BesideOut
     centres: list[CentreOut]
 
 
@@ -301,12 +413,6 @@ class HealthOut(BaseModel):
 class Ready(BaseModel):
     ready: bool
     checks: list[HealthOut]
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"ready": True, "checks": [{"name": "engine", "ok": True, "detail": "正常 / well"}]}]
-        }
-    )
 
 
 class Alive(BaseModel):
@@ -363,6 +469,23 @@ class RecordingOut(BaseModel):
     problem: str | None = Field(description="null: nothing is wrong with it")
 
 
+class SegmentOut(BaseModel):
+    """One file of what was said in a call."""
+
+    kind: RecordingKind = Field(
+        description="call: the caller with agents and, by the centre's rule, with a department; "
+        "consult: an agent and whom they asked, beside the held caller; message: after the tone"
+    )
+    call: str = Field(description="whose recording it is; a consult has an id of its own")
+    file: str = Field(description="below the recordings' folder", examples=["node1-1795136400.9.wav"])
+    began_at: Moment | None = Field(description="null: not known")
+    ended_at: Moment | None = Field(description="null: not known, or it goes on")
+    size: int = Field(description="bytes")
+    seconds: float
+    sha256: str | None
+    problem: str | None = Field(description="null: nothing is wrong with it")
+
+
 class CallOut(BaseModel):
     """One call from its arrival to its end. Lengths in seconds."""
 
@@ -389,7 +512,8 @@ class CallOut(BaseModel):
     visits: list[VisitOut]
     offers: list[OfferOut]
     notes: list[NoteOut]
-    recording: RecordingOut | None
+    recording: RecordingOut | None = Field(description="of the talk alone; `recordings` has all of them")
+    recordings: list[SegmentOut] = Field(description="all of the call, in the order in which they began")
 
 
 class MeOut(BaseModel):
@@ -427,277 +551,3 @@ def trail_out(lines: Sequence[Line], limit: int) -> bytes:
     """The answer of `/api/v1/audit`."""
     older = lines[-1].n if len(lines) == limit else None
     return msgspec.json.encode({"lines": lines, "before": older})
-
-
-EXAMPLE: dict[str, Any] = {
-    "seq": "3.1207",
-    "at": "2026-11-20T01:02:03.456Z",
-    "stale_s": None,
-    "linked": True,
-    "centres": [
-        {
-            "id": "oita",
-            "name": "大分市マイナンバーカードコールセンター",
-            "name_en": "Oita City My Number Card Call Centre",
-            "target_answer_ratio": 0.9,
-            "hours": {
-                "open": True,
-                "reason": {"ja": "営業時間内", "en": "within opening hours"},
-                "changes_at": "2026-11-20T09:00:00.000Z",
-                "emergency_until": None,
-            },
-            "window": {
-                "date": "2026-11-20",
-                "time_zone": "Asia/Tokyo",
-                "first": "2026-11-19T15:00:00.000Z",
-                "before": "2026-11-20T15:00:00.000Z",
-            },
-            "figures": {
-                "at": "2026-11-20T01:02:03.456Z",
-                "arrived": 23,
-                "closed": 2,
-                "emergency_closed": 0,
-                "blocked": 0,
-                "ivr_only": 0,
-                "offered": 21,
-                "answered": 19,
-                "abandoned": 1,
-                "abandoned_short": 0,
-                "overflow": 0,
-                "other_unanswered": 0,
-                "failed": 0,
-                "waiting": 1,
-                "undecided": 0,
-                "talking": 1,
-                "hangups_before_answer": 1,
-                "arrivals": 21,
-                "answer_ratio": {"value": 0.95, "part": 19, "whole": 20},
-                "service_level": {"value": 0.9, "part": 18, "whole": 20},
-                "service_level_s": 20,
-                "abandon_ratio": {"value": 0.05, "part": 1, "whole": 20},
-                "wait_mean_s": 6.2,
-                "wait_median_s": 4.1,
-                "wait_p90_s": 15.0,
-                "wait_max_s": 31.4,
-                "longest_waiting_s": 3.456,
-                "held": 4,
-                "hold_median_s": 38.2,
-                "hold_p90_s": 95.0,
-                "hold_max_s": 95.0,
-                "reconstructed": 0,
-                "imprecise": 0,
-                "open": 2,
-                "tests": 0,
-            },
-            "agents_by_state": {
-                "ready": 0,
-                "resting": 0,
-                "reserved": 0,
-                "ringing": 0,
-                "talking": 1,
-                "calling_out": 0,
-                "acw": 0,
-                "paused": 0,
-                "busy": 0,
-                "unreachable": 0,
-                "signed_out": 0,
-            },
-            "waiting": [
-                {
-                    "call": "node1-1795136520.12",
-                    "queue": "oita-general",
-                    "queue_name": "総合案内",
-                    "stage": "waiting",
-                    "position": 1,
-                    "since": "2026-11-20T01:02:00.000Z",
-                    "waited_s": 3.456,
-                    "number": "*******678",
-                    "offered_to": None,
-                    "in_net": False,
-                    "priority": 5,
-                    "rung": 0,
-                    "estimate_s": 42.0,
-                    "because": {
-                        "ja": "受け持ち 2 人: 通話中 1、離席 1",
-                        "en": "2 could serve: 1 talking, 1 paused",
-                    },
-                }
-            ],
-            "agents": [
-                {
-                    "agent": "1001",
-                    "name": "オペレーター01",
-                    "phone": "oita-p1",
-                    "seat": "A-1",
-                    "state": "talking",
-                    "since": "2026-11-20T01:00:12.100Z",
-                    "until": None,
-                    "device": "busy",
-                    "pause": None,
-                    "pause_overran": False,
-                    "locked_until": None,
-                    "result": None,
-                    "misses": 0,
-                    "skills": {"en": 2},
-                    "guest": False,
-                    "why": [],
-                    "caller": {
-                        "call": "node1-1795136400.9",
-                        "number": "********321",
-                        "on_hold": False,
-                        "held_since": None,
-                        "hold_overran": False,
-                        "help": False,
-                        "abuse": False,
-                        "relay": False,
-                        "recording_paused": False,
-                    },
-                }
-            ],
-            "open_calls": [
-                {
-                    "call": "node1-1795136400.9",
-                    "stage": "talking",
-                    "number": "********321",
-                    "dialled": "0975105151",
-                    "queue": "oita-general",
-                    "arrived_at": "2026-11-20T01:00:00.000Z",
-                    "answered_at": "2026-11-20T01:00:12.100Z",
-                    "agent": "1001",
-                    "on_hold": False,
-                    "held_since": None,
-                    "hold_overran": False,
-                    "in_net": False,
-                }
-            ],
-            "outgoing": {
-                "made": 3,
-                "connected": 2,
-                "busy": 1,
-                "no_answer": 0,
-                "refused": 0,
-                "failed": 0,
-                "open": 0,
-                "talk_s": 95.2,
-            },
-            "contact": {
-                "made": 0,
-                "connected": 0,
-                "busy": 0,
-                "no_answer": 0,
-                "refused": 0,
-                "failed": 0,
-                "open": 0,
-                "talk_s": 0.0,
-            },
-            "departments": {
-                "made": 2,
-                "connected": 1,
-                "busy": 0,
-                "no_answer": 0,
-                "refused": 1,
-                "failed": 0,
-                "open": 0,
-                "talk_s": 61.0,
-            },
-            "emergencies_not_carried": [],
-            "policy_rejections": 1,
-            "phones_refused": [
-                {
-                    "phone": "oita-p2",
-                    "seat": "A-2",
-                    "reason": "model",
-                    "words": {"ja": "機種が台帳と違う", "en": "another model than in the inventory"},
-                    "since": "2026-11-20T01:00:00.000Z",
-                }
-            ],
-            "messages": {
-                "open": 1,
-                "overdue": 0,
-                "next": [
-                    {
-                        "call": "node1-1795100400.3",
-                        "centre": "oita",
-                        "queue": "oita-general",
-                        "language": "ja",
-                        "left_at": "2026-11-19T15:01:20.500Z",
-                        "due_at": "2026-11-20T03:30:00.000Z",
-                        "overdue": False,
-                        "state": "open",
-                        "since": "2026-11-19T15:01:20.500Z",
-                        "agent": None,
-                        "number": "*******678",
-                        "result": None,
-                        "file": "node1-1795100400.3.message.wav",
-                        "seconds": 18.4,
-                        "problem": None,
-                        "callback": False,
-                    }
-                ],
-            },
-            "callbacks": [
-                {
-                    "call": "node1-1795136300.7",
-                    "queue": "oita-general",
-                    "since": "2026-11-20T00:58:20.000Z",
-                    "priority": 5,
-                    "state": "waiting",
-                    "attempts": 0,
-                    "not_before": None,
-                    "number": "*******222",
-                }
-            ],
-        }
-    ],
-}
-
-CALL_EXAMPLE: dict[str, Any] = {
-    "call": "node1-1795136400.9",
-    "centre": "oita",
-    "queue": "oita-general",
-    "dialled": "0975105151",
-    "number": "********321",
-    "arrived_at": "2026-11-20T01:00:00.000Z",
-    "entered_at": "2026-11-20T01:00:08.000Z",
-    "answered_at": "2026-11-20T01:00:12.100Z",
-    "ended_at": "2026-11-20T01:03:40.250Z",
-    "outcome": "completed",
-    "reason": "入電者が切断 / the caller hung up",
-    "hung_up_by": "caller",
-    "agent": "1001",
-    "by_net": False,
-    "waited_s": 4.1,
-    "talk_s": 208.15,
-    "hold_s": 0.0,
-    "reconstructed": False,
-    "imprecise": False,
-    "test": False,
-    "visits": [
-        {
-            "visit": "node1-1795136400.9/1",
-            "queue": "oita-general",
-            "entered_at": "2026-11-20T01:00:08.000Z",
-            "priority": 5,
-            "position": 1,
-            "estimate_s": 12.5,
-            "reasons": [],
-            "ended_at": "2026-11-20T01:00:12.100Z",
-            "outcome": "answered",
-        }
-    ],
-    "offers": [
-        {
-            "offer": "3.41",
-            "visit": "node1-1795136400.9/1",
-            "agent": "1001",
-            "phone": "oita-p1",
-            "made_at": "2026-11-20T01:00:08.002Z",
-            "ended_at": "2026-11-20T01:00:12.100Z",
-            "result": "answered",
-            "reasons": ["最長待機 95 秒 / longest idle 95 s"],
-            "ended_because": None,
-        }
-    ],
-    "notes": [],
-    "recording": {"size": 3330444, "seconds": 208.15, "sha256": None, "problem": None},
-}

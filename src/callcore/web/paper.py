@@ -20,11 +20,19 @@ from callcore.web.texts import Language
 LANGUAGE_COOKIE: Final = "callcore-lang"
 YEAR_S: Final = 31_536_000
 
+DESK: Final = "/desk"
+"""For who is an agent."""
+
 NAV: Final = (
     ("/", "nav.board", Right.READ_LIVE),
+    (DESK, "nav.desk", Right.READ_AGENTS),
     ("/emergency", "nav.emergency", Right.EMERGENCY),
     ("/blocked", "nav.blocked", Right.BLOCK_CALLERS),
     ("/announcements", "nav.announcements", Right.READ_LIVE),
+    ("/figures", "nav.figures", Right.READ_CALLS),
+    ("/calls", "nav.calls", Right.READ_CALLS),
+    ("/recordings", "nav.recordings", Right.READ_CALLS),
+    ("/erasures", "nav.erasures", Right.READ_CALLS),
     ("/users", "nav.users", Right.MANAGE_USERS),
     ("/audit", "nav.audit", Right.READ_TRAIL),
     ("/account", "nav.account", Right.OWN_ACCOUNT),
@@ -57,7 +65,11 @@ class Paper:
             asset=self.assets.url,
             person=person,
             csrf="" if session is None else session.csrf,
-            nav=[(where, name, where == path) for where, name, right in NAV if person.may(right)],
+            nav=[
+                (where, name, where == path)
+                for where, name, right in NAV
+                if person.may(right) and (where != DESK or person.agent is not None)
+            ],
             path=path,
             **values,
         )

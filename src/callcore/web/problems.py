@@ -144,12 +144,69 @@ NO_STORE = Kind(
     "通話には影響しません。/readyz で状態を確かめ、復旧後にもう一度お試しください。 / "
     "Calls go on. Look at /readyz and try again when the database is back.",
 )
+NO_SOUND = Kind(
+    "no-sound",
+    410,
+    "音声がありません / There is no sound",
+    "記録は残っていますが、音声は初めからないか、消去済みです。 / "
+    "What is known of it is kept; the sound never was there, or was erased.",
+)
+GRANT_OVER = Kind(
+    "grant-over",
+    410,
+    "聴取の許可が切れています / The grant is over",
+    "目的を入れて、もう一度聞いてください。 / State the purpose and listen again.",
+)
+NO_RECORDINGS = Kind(
+    "no-recordings",
+    404,
+    "条件に合う録音はありません / No recording fits",
+    "期間と通話を確かめてください。 / See to the days and the calls.",
+)
+TOO_MANY_RECORDINGS = Kind(
+    "too-many-recordings",
+    422,
+    "一度に渡せる件数を超えています / Too many recordings for one archive",
+    "期間を短く分けてください。 / Take shorter ranges.",
+)
+TOO_MANY_EXPORTS = Kind(
+    "too-many-exports",
+    503,
+    "ほかの書き出しが終わるのを待ってください / Too many archives are being sent",
+    "しばらくして、もう一度行ってください。 / Ask again when another one is through.",
+)
+RANGE = Kind(
+    "range-not-satisfiable",
+    416,
+    "音声の範囲外です / Beyond the sound",
+    "Content-Range ヘッダーに大きさがあります。 / The Content-Range header tells its size.",
+)
 TRAIL_UNWRITABLE = Kind(
     "audit-trail-unwritable",
     503,
     "監査記録を書けないため、何も行っていません / Nothing was done: the audit trail cannot be written",
     "通話には影響しません。ディスクの空きと /readyz を管理者に確かめてもらい、その後もう一度行ってください。 / "
     "Calls go on. Have the administrator look at the disk's free space and /readyz, then do it again.",
+)
+KEY_REUSED = Kind(
+    "key-reused",
+    422,
+    "この Idempotency-Key は別の要求に使われています / This Idempotency-Key belongs to another request",
+    "新しい要求には新しいキーを付けてください。 / Give each new request a key of its own.",
+)
+KEY_OPEN = Kind(
+    "key-open",
+    409,
+    "このキーの要求は処理中か、行われたか不明です / Under way, or not known to be done",
+    "画面で状態を見て、行われていなければ新しいキーでもう一度送ってください。 / "
+    "See on the board whether it took effect; if it did not, send it again with a new key.",
+)
+KEY_UNWRITABLE = Kind(
+    "key-unwritable",
+    503,
+    "キーを書けないため、何も行っていません / Nothing was done: the key cannot be written",
+    "通話には影響しません。ディスクの空きを管理者に確かめてもらい、その後もう一度行ってください。 / "
+    "Calls go on. Have the administrator look at the disk's free space, then do it again.",
 )
 ENGINE_AWAY = Kind(
     "engine-away",
@@ -185,6 +242,16 @@ BY_STATUS = {
 """What an HTTPException of a status is told as."""
 
 
+EXAMPLES = BY_STATUS | {
+    kind.status: kind
+    for kind in (GRANT_OVER, URL_TOO_LONG, RANGE, WRONG_HOST, HEADERS_TOO_LARGE, TRAIL_UNWRITABLE)
+}
+"""One that is answered with that status, for the OpenAPI document."""
+
+OF_ORDERS = {kind.name: kind for kind in (FORBIDDEN, CONFLICT, ENGINE_AWAY)}
+"""What an order to the engine may come to, by name."""
+
+
 def documented(description: str) -> dict[str, Any]:
     """How an answer of this kind stands in the OpenAPI document."""
     return {
@@ -197,6 +264,11 @@ def documented(description: str) -> dict[str, Any]:
 def documented_whole(description: str) -> dict[str, Any]:
     """The same in a document that is made already."""
     return {key: value for key, value in documented(description).items() if key != "model"}
+
+
+def example(status: int, path: str) -> dict[str, Any]:
+    """One of that status; raises KeyError."""
+    return _problem(EXAMPLES[status], path, None).model_dump(mode="json")
 
 
 def respond(
@@ -215,14 +287,17 @@ def too_often(path: str, wait_s: float) -> Response:
 
 def body_of(kind: Kind, path: str, *, detail: str | None = None) -> bytes:
     """What came from outside may hold anything that Python calls text, half a surrogate pair included."""
-    body = Problem(
+    return _problem(kind, path, detail).model_dump_json().encode()
+
+
+def _problem(kind: Kind, path: str, detail: str | None) -> Problem:
+    return Problem(
         type=f"urn:callcore:problem:{kind.name}",
         title=kind.title,
         status=kind.status,
         detail=_sound(detail or kind.detail),
         instance=_sound(path),
     )
-    return body.model_dump_json().encode()
 
 
 def _sound(text: str) -> str:

@@ -9,11 +9,15 @@ from callcore.access.rights import Person, Right
 from callcore.domain import sides
 from callcore.domain.agent import AgentState
 from callcore.domain.board import (
+    HALF_HOUR,
     AgentWord,
     Window,
     agent_word,
     agents_by_word,
     agents_of,
+    attention,
+    staffed,
+    today,
     todays_figures,
     waiting_callers,
     word_since,
@@ -21,6 +25,7 @@ from callcore.domain.board import (
 from callcore.domain.call import Call
 from callcore.domain.callback import Callback
 from callcore.domain.centre import Centre
+from callcore.domain.day import Curves, Share, may_lose, must_answer, shares
 from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
@@ -29,10 +34,11 @@ from callcore.domain.message import Message
 from callcore.domain.phones import REFUSALS, WORDS
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage, SideKind
+from callcore.domain.supervising import skills_of
 from callcore.runtime.callbackdesk import in_line
 from callcore.runtime.detail import CallDetail
 from callcore.runtime.messagedesk import in_order
-from callcore.runtime.ports import View
+from callcore.runtime.ports import Beside, View
 from callcore.web import models as m
 
 
@@ -52,11 +58,23 @@ def sight_of(person: Person, right: Right, floor: Floor) -> Sight:
     return Sight(frozenset(person.among(right, list(floor.centres))), person.may(Right.READ_PERSONAL))
 
 
-def live(view: View, at: Instant, stale_s: float | None, sight: Sight = EVERYTHING) -> m.Live:
+NOTHING_BESIDE = Beside()
+
+
+def live(
+    view: View,
+    at: Instant,
+    stale_s: float | None,
+    sight: Sight = EVERYTHING,
+    beside: Beside = NOTHING_BESIDE,
+    curves: Curves | None = None,
+) -> m.Live:
     """Everything a live board needs at one place in the journal, as it stands at `at`.
 
-    Judged at the millisecond that is shown, so that `seq` and `at` alone give the same figures again.
+    Judged at the millisecond that is shown, so that `seq` and `at` alone give the same figures again. `beside`: what
+    no journal holds; `curves`: those of the last time.
     """
+    curves = curves or Curves()
     at = Instant(at - at % 1000)
     centres = sorted(
         (c for c in view.floor.centres.values() if sight.centres is None or c.id in sight.centres),
@@ -67,17 +85,35 @@ def live(view: View, at: Instant, stale_s: float | None, sight: Sight = EVERYTHI
         at=m.moment(at),
         stale_s=None if stale_s is None else round(stale_s, 1),
         linked=view.floor.linked,
-        centres=[_centre(view, centre, at, sight.personal) for centre in centres],
+        beside=_beside(beside, centres),
+        centres=[_centre(view, centre, at, sight.personal, curves) for centre in centres],
     )
 
 
-def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.CentreOut:
+def _beside(beside: Beside, centres: Sequence[Centre]) -> m.BesideOut:
+    return m.BesideOut(
+        health=[m.HealthBriefOut(name=each.name, ok=each.ok) for each in beside.health],
+        months={
+            centre.id: m.MonthOut(
+                answer_ratio=ratio_out(ratio),
+                may_lose=may_lose(ratio, centre.target_answer_ratio),
+                must_answer=must_answer(ratio, centre.target_answer_ratio),
+            )
+            for centre in centres
+            if (ratio := beside.month.get(centre.id)) is not None
+        },
+    )
+
+
+def _centre(view: View, centre: Centre, at: Instant, personal: bool, curves: Curves) -> m.CentreOut:
     floor = view.floor
     window, today = todays_figures(view.books, centre, at)
     apart = view.books.sides_of(centre.id, window.first, window.before)
     closure = floor.emergencies.get(centre.id)
     verdict = decide(centre.calendar, closure, at)
     seats = _seats(centre)
+    records = view.books.of(centre.id, window.first, window.before)
+    curve, done = curves.of(centre.id, window, records), shares(records)
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
     )
@@ -86,17 +122,34 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool) -> m.Centre
         name=centre.name,
         name_en=centre.name_en,
         target_answer_ratio=centre.target_answer_ratio,
+        thresholds=m.ThresholdsOut(
+            waiting=floor.warns(centre)[0],
+            wait_s=floor.warns(centre)[1],
+            by_hand=centre.id in floor.thresholds,
+        ),
+        queues=[m.NamedOut(id=queue.id, name=queue.name) for queue in centre.queues],
+        skills=sorted(skills_of(centre)),
+        pauses=[reason.name for reason in centre.staff.pauses],
         hours=m.HoursOut(
             open=verdict.open,
             reason=m.Words(ja=verdict.reason, en=verdict.reason_en),
             changes_at=m.moment_or_none(verdict.changes_at),
             emergency_until=None if closure is None or not closure.on(at) else m.moment(closure.until),
         ),
-        window=_window(window, centre),
+        window=window_out(window, centre),
         figures=figures_out(today),
         agents_by_state=agents_by_word(floor, centre.id),
+        staffed=staffed(floor, centre.id),
+        curve=m.CurveOut(
+            first=m.moment(window.first),
+            step_s=HALF_HOUR // SECOND,
+            arrivals=list(curve.arrivals),
+            answers=list(curve.answers),
+        ),
         waiting=_waiting(floor, centre, at, personal),
-        agents=[_agent(floor, centre, a, seats, personal) for a in agents_of(floor, centre.id)],
+        agents=[
+            _agent(floor, centre, a, seats, personal, done.get(a.id)) for a in agents_of(floor, centre.id)
+        ],
         open_calls=[_open_call(c, personal) for c in calls],
         outgoing=_sides(apart, sides.OUTGOING),
         contact=_sides(apart, sides.CONTACT),
@@ -179,6 +232,11 @@ def message_out(message: Message, at: Instant, personal: bool) -> m.MessageOut:
         seconds=message.seconds,
         problem=message.problem,
         callback=message.callback,
+        task=message.subject is not None,
+        subject=message.subject.text if message.subject is not None and personal else None,
+        department=message.department,
+        note=message.note.text if message.note is not None and personal else None,
+        about=message.about,
     )
 
 
@@ -187,7 +245,7 @@ def _sides(records: Sequence[SideRecord], kinds: Collection[SideKind]) -> m.Side
     return m.SideFiguresOut(**{each.name: getattr(told, each.name) for each in fields(told)})
 
 
-def _window(window: Window, centre: Centre) -> m.WindowOut:
+def window_out(window: Window, centre: Centre) -> m.WindowOut:
     return m.WindowOut(
         date=window.date,
         time_zone=centre.time_zone,
@@ -196,13 +254,13 @@ def _window(window: Window, centre: Centre) -> m.WindowOut:
     )
 
 
-def _ratio(ratio: Ratio) -> m.RatioOut:
+def ratio_out(ratio: Ratio) -> m.RatioOut:
     return m.RatioOut(value=ratio.value, part=ratio.part, whole=ratio.whole)
 
 
 def figures_out(of: Figures) -> m.FiguresOut:
     values = {f.name: getattr(of, f.name) for f in fields(of)}
-    shown = {name: _ratio(value) if isinstance(value, Ratio) else value for name, value in values.items()}
+    shown = {name: ratio_out(value) if isinstance(value, Ratio) else value for name, value in values.items()}
     return m.FiguresOut.model_validate(shown | {"at": m.moment(of.at)})
 
 
@@ -227,6 +285,8 @@ def _waiting(floor: Floor, centre: Centre, at: Instant, personal: bool) -> list[
                 number=_number(one.call, personal),
                 offered_to=ringing[0] if ringing else None,
                 in_net=one.call.in_net,
+                language=one.call.language,
+                again=one.call.again,
                 priority=None if one.call.visit is None else one.call.visit.priority,
                 rung=0 if one.call.visit is None else one.call.visit.rung,
                 estimate_s=None if one.estimate_s is None else round(one.estimate_s, 1),
@@ -236,9 +296,16 @@ def _waiting(floor: Floor, centre: Centre, at: Instant, personal: bool) -> list[
     return found
 
 
-def agent_out(floor: Floor, centre: Centre, agent: AgentId) -> m.AgentOut:
+def _answer(floor: Floor, call: Call) -> str | None:
+    waits = floor.answers.get(call.answer) if call.answer is not None else None
+    return None if waits is None else waits.text.text
+
+
+def agent_now(view: View, centre: Centre, agent: AgentId, at: Instant) -> m.AgentOut:
     """One agent of a centre, who must be there."""
-    return _agent(floor, centre, floor.agents[agent], _seats(centre), True)
+    window = today(centre, at)
+    done = shares(view.books.of(centre.id, window.first, window.before)).get(agent)
+    return _agent(view.floor, centre, view.floor.agents[agent], _seats(centre), True, done)
 
 
 def _seats(centre: Centre) -> dict[PhoneId, str]:
@@ -246,7 +313,12 @@ def _seats(centre: Centre) -> dict[PhoneId, str]:
 
 
 def _agent(
-    floor: Floor, centre: Centre, agent: AgentState, seats: dict[PhoneId, str], personal: bool
+    floor: Floor,
+    centre: Centre,
+    agent: AgentState,
+    seats: dict[PhoneId, str],
+    personal: bool,
+    done: Share | None,
 ) -> m.AgentOut:
     word = agent_word(floor, agent, centre.id)
     offer = floor.offers.get(agent.offer) if agent.offer is not None else None
@@ -254,7 +326,9 @@ def _agent(
     call = None if name is None else floor.calls.get(name)
     if call is not None and call.centre != centre.id:
         call = offer = None  # another centre's caller is not to be seen here
-    until = agent.wrap_up_until if word is AgentWord.ACW else agent.rest_until
+    # After a relay call it ends when the agent says so; the floor's end, a day away, only frees a phone that was left.
+    wrap_up_until = None if agent.relayed else agent.wrap_up_until
+    until = wrap_up_until if word is AgentWord.ACW else agent.rest_until
     return m.AgentOut(
         agent=agent.id,
         name=agent.name if personal else agent.id,
@@ -269,7 +343,15 @@ def _agent(
         locked_until=m.moment_or_none(agent.locked_until if agent.locked(floor.at) else None),
         result=None if agent.last_call is None else agent.result,
         misses=agent.misses,
+        attention=attention(floor, agent, word),
+        today=m.ShareOut(answered=0, talk_mean_s=None)
+        if done is None
+        else m.ShareOut(
+            answered=done.answered, talk_mean_s=None if done.over == 0 else done.talk / done.over / SECOND
+        ),
         skills=dict(agent.skills),
+        skills_by_hand=agent.skills_by_hand,
+        watching=floor.watches[agent.watch].agent if agent.watch is not None else None,
         guest=agent.centre != centre.id,
         why=[] if offer is None else list(offer.reasons),
         caller=None
@@ -281,11 +363,28 @@ def _agent(
             held_since=m.moment_or_none(call.held_since),
             hold_overran=call.hold_overran,
             help=call.help_since is not None,
+            help_by=call.help_by,
+            watched_by=_watchers(floor, call, personal),
             abuse=call.abuse,
             relay=call.relay,
+            answer=_answer(floor, call) if personal else None,
             recording_paused=call.unrecorded_since is not None,
         ),
     )
+
+
+def _watchers(floor: Floor, call: Call, personal: bool) -> list[m.WatchOut]:
+    return [
+        m.WatchOut(
+            watcher=watch.watcher,
+            name=who.name if personal and (who := floor.agents.get(watch.watcher)) else watch.watcher,
+            how=watch.mode,
+            since=m.moment(watch.began_at),
+            heard=watch.heard,
+        )
+        for watch in sorted(floor.watches.values(), key=lambda each: each.id)
+        if watch.call == call.id
+    ]
 
 
 def _open_call(call: Call, personal: bool) -> m.OpenCallOut:
@@ -366,4 +465,18 @@ def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.Cal
             sha256=detail.recording.sha256,
             problem=detail.recording.problem,
         ),
+        recordings=[
+            m.SegmentOut(
+                kind=one.kind,
+                call=one.call,
+                file=one.file,
+                began_at=m.moment_or_none(one.began_at),
+                ended_at=m.moment_or_none(one.ended_at),
+                size=one.size,
+                seconds=one.seconds,
+                sha256=one.sha256,
+                problem=one.problem,
+            )
+            for one in detail.recordings
+        ],
     )

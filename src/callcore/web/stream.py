@@ -1,8 +1,11 @@
 """The live stream: Server-Sent Events, each one the whole floor.
 
 Rules
-- Every event is complete, so nothing needs to be repeated to who comes back: whatever `Last-Event-ID` says, the
-  first event is the present floor, at once. The id is the `seq` of the floor it shows.
+- Every event is complete, so nothing needs to be repeated to who comes back. The id is the `seq` of the floor it shows.
+- Who comes back says what was seen last (`Last-Event-ID`). The first event is the present floor, at once, unless it is
+  still before that: a sidecar that has started again and reads the journal would show the past as new. Then it comes as
+  soon as that place is reached, and after `keep_alive_s` in any case: the id may be of another installation, or of a
+  journal that was restored.
 - The next one follows when the floor or the engine's freshness changed, at the earliest after `min_gap_s`, and at the
   latest after `keep_alive_s`, so that silence means a broken connection.
 - A client that reads slowly gets the newest floor when it is ready for it; what it missed is not kept. One that does
@@ -15,6 +18,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +26,14 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from callcore.domain.day import Curves
 from callcore.domain.ids import SECOND, Instant
-from callcore.runtime.ports import LiveSource, Seq
+from callcore.runtime.ports import Beside, LiveSource, Seq
 from callcore.web import show
 from callcore.web.show import Sight
+
+SEQ = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})", re.ASCII)
+"""An event's id, as `str(Seq)` writes it."""
 
 SIGHTS_KEPT = 64
 """Renderings kept: one for each set of centres that people of an installation have."""
@@ -63,6 +71,12 @@ class Shot:
         return b"event: live\nid: " + str(self.seq).encode() + b"\ndata: " + self.body + b"\n\n"
 
 
+def seen_last(told: str | None) -> Seq | None:
+    """What an id names; None for none and for what is none of ours."""
+    found = None if told is None else SEQ.fullmatch(told)
+    return None if found is None else Seq(int(found[1]), int(found[2]))
+
+
 class TooManyStreams(Exception):
     """The bound on open streams is reached."""
 
@@ -70,9 +84,11 @@ class TooManyStreams(Exception):
 class Streams:
     """Every open stream of one application, and the rendering they share."""
 
-    def __init__(self, live: LiveSource, pace: Pace) -> None:
+    def __init__(self, live: LiveSource, pace: Pace, beside: Callable[[], Beside] = Beside) -> None:
         self.live = live
         self.pace = pace
+        self._beside = beside
+        self._curves = Curves()
         self.open = 0
         self.let_go = 0
         """Clients that were dropped because they did not read."""
@@ -97,18 +113,21 @@ class Streams:
             and 0 <= now - last.at < self.pace.min_gap_s * SECOND
         ):
             return last
-        body = show.live(view, now, stale, sight).model_dump_json().encode()
+        body = show.live(view, now, stale, sight, self._beside(), self._curves).model_dump_json().encode()
         shot = Shot(view.seq, now, stale is None, body)
         if len(self._last) >= SIGHTS_KEPT:
             self._last.clear()
         self._last[sight] = shot
         return shot
 
-    def admit(self, sight: Callable[[], Sight | None]) -> LiveStream:
-        """A new stream; raises `TooManyStreams`. `sight` is asked before each event; None: not any more."""
+    def admit(self, sight: Callable[[], Sight | None], seen: Seq | None = None) -> LiveStream:
+        """A new stream; raises `TooManyStreams`.
+
+        `sight` is asked before each event; None: not any more. `seen`: what the client was shown last.
+        """
         if self.closing or self.open >= self.pace.streams:
             raise TooManyStreams
-        return LiveStream(self, sight)
+        return LiveStream(self, sight, seen)
 
     def until_closing(self) -> Coroutine[Any, Any, bool]:
         return self._closing.wait()
@@ -117,10 +136,11 @@ class Streams:
 class LiveStream(Response):
     """One client's stream."""
 
-    def __init__(self, streams: Streams, sight: Callable[[], Sight | None]) -> None:
+    def __init__(self, streams: Streams, sight: Callable[[], Sight | None], seen: Seq | None) -> None:
         super().__init__()
         self._streams = streams
         self._sight = sight
+        self._seen = seen
         self._pace = streams.pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,6 +162,7 @@ class LiveStream(Response):
     async def _run(self, send: Send, over: set[asyncio.Future[Any]]) -> None:
         headers = [(b"content-type", CONTENT_TYPE), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._until_reached(over)
         lead = f"retry: {self._pace.reconnect_ms}\n\n".encode()
         while not _any_done(over) and (sight := self._sight()) is not None:
             shot = self._streams.shot(sight)
@@ -153,6 +174,19 @@ class LiveStream(Response):
                 await self._until_due(shot, over)
         async with asyncio.timeout(self._pace.send_deadline_s):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _until_reached(self, over: set[asyncio.Future[Any]]) -> None:
+        """Until the floor is where the client has been already, the patience is over, or the stream is."""
+        live, seen = self._streams.live, self._seen
+        if seen is None or live.view().seq >= seen:
+            return
+        reached = asyncio.ensure_future(live.changed(Seq(seen.run, seen.n - 1)))
+        try:
+            await asyncio.wait(
+                {reached, *over}, timeout=self._pace.keep_alive_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await _drop(reached)
 
     async def _until_due(self, last: Shot, over: set[asyncio.Future[Any]]) -> None:
         """Until there is something to say, it is time for a keep-alive, or the stream is over."""

@@ -1,120 +1,32 @@
 // The live board. It shows what the stream says and nothing else: no figure is made here, only times tick on.
-//
-// Rules
-// - Everything that comes from outside becomes a text node.
-// - The page knows whether what it shows is fresh. When the stream, the engine or the link to Asterisk is gone, it says
-//   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
-// - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
 
-const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
-const RETRY_MS = 2_000;
+import {
+  begin, clock, clone, day, figureLinks, language, length, margin, mark, number, part, patch, percent, put, say,
+  serverNow, snapshot, texts,
+} from "./live.js";
 
-const language = document.documentElement.lang;
-const texts = JSON.parse(document.getElementById("texts").textContent);
 const board = document.getElementById("board");
-const parts = new WeakMap();
-
-let snapshot = null;
-let offset = 0; // server's clock minus this machine's, in ms
-let heardAt = Date.now(); // this machine's clock at the last complete event
-let connected = false;
-let lost = false;
-let source = null;
-let retry = null;
-
-// -- words and numbers --------------------------------------------------------------------------------------
-
-function say(key, values = {}) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-}
-
-function clock(ms, seconds = true) {
-  const zone = snapshot?.centres[0]?.window.time_zone;
-  const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  if (seconds) form.second = "2-digit";
-  if (zone) form.timeZone = zone;
-  return new Intl.DateTimeFormat("en-GB", form).format(ms);
-}
-
-function day(iso) {
-  const form = { month: "short", day: "numeric", weekday: "short", timeZone: "UTC" };
-  return new Intl.DateTimeFormat(language, form).format(Date.parse(`${iso}T00:00:00Z`));
-}
-
-function length(seconds) {
-  if (seconds === null) return "–";
-  const whole = Math.max(0, Math.floor(seconds));
-  const two = (n) => String(n).padStart(2, "0");
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
-}
-
-function number(masked) {
-  if (document.body.dataset.personal === "hidden") return say("hidden");
-  return masked === null ? say("withheld") : masked.replace(/^\*+/, "…");
-}
-
-function percent(ratio) {
-  // Cut, not rounded: 89.96 % must not look like the 90 % of the contract.
-  if (ratio.whole === 0) return "–";
-  if (ratio.part === ratio.whole) return "100%";
-  return `${(Math.floor((ratio.part * 1000) / ratio.whole) / 10).toFixed(1)}%`;
-}
-
-// -- the page -----------------------------------------------------------------------------------------------
-
-function part(element, name) {
-  let known = parts.get(element);
-  if (!known) {
-    known = new Map();
-    for (const found of element.querySelectorAll("[data-f]")) known.set(found.dataset.f, found);
-    parts.set(element, known);
-  }
-  return known.get(name);
-}
-
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function mark(element, name, value) {
-  if (value === null || value === undefined) delete element.dataset[name];
-  else if (element.dataset[name] !== String(value)) element.dataset[name] = value;
-}
-
-function clone(id) {
-  return document.getElementById(id).content.firstElementChild.cloneNode(true);
-}
-
-function patch(parent, items, key, make, fill) {
-  const wanted = new Set(items.map(key));
-  const have = new Map();
-  for (const child of [...parent.children]) {
-    if (wanted.has(child.dataset.key)) have.set(child.dataset.key, child);
-    else child.remove();
-  }
-  let next = parent.firstElementChild;
-  for (const item of items) {
-    let child = have.get(key(item));
-    if (!child) {
-      child = make();
-      child.dataset.key = key(item);
-    }
-    fill(child, item);
-    if (child === next) next = next.nextElementSibling;
-    else parent.insertBefore(child, next);
-  }
-}
 
 function show(live) {
   document.getElementById("nothing").hidden = live.centres.length > 0;
   patch(board, live.centres, (c) => c.id, () => clone("centre"), centre);
+  document.dispatchEvent(new CustomEvent("live", { detail: live })); // acts.js looks things up in it
+}
+
+function acts(row, label, ...ids) {
+  // What can be done is asked for by a button; without a right to anything there is none.
+  const button = part(row, "do");
+  button.hidden = document.getElementById("acts").dataset.may === undefined;
+  if (button.ariaLabel !== label) button.ariaLabel = label;
+  [button.dataset.centre, button.dataset.id] = ids;
 }
 
 function centre(section, c) {
   const f = c.figures;
   const text = (name, value) => put(part(section, name), String(value));
-  text("name", language === "ja" ? c.name : c.name_en);
+  const title = language === "ja" ? c.name : c.name_en;
+  text("name", title);
+  acts(section, say("act.centre.of", { name: title }), c.id, c.id);
   text("hours", say(c.hours.open ? "open" : "closed"));
   mark(part(section, "hours"), "open", c.hours.open);
   part(section, "hours").title = c.hours.reason[language];
@@ -130,7 +42,10 @@ function centre(section, c) {
   );
   alarms.push(...c.phones_refused.map((p) => say("phone_refused", { seat: p.seat, why: p.words[language] })));
   for (const a of c.agents) {
-    if (a.caller?.help) alarms.push(say("alarm.help", { seat: a.seat ?? "–", name: a.name }));
+    if (a.caller?.help) {
+      const asks = { seat: a.seat ?? "–", name: a.name, by: a.caller.help_by };
+      alarms.push(say(asks.by === null ? "alarm.help" : "alarm.help_by", asks));
+    }
     if (a.caller?.hold_overran)
       alarms.push(
         say("alarm.held", { seat: a.seat ?? "–", name: a.name, time: clock(Date.parse(a.caller.held_since)) }),
@@ -142,15 +57,28 @@ function centre(section, c) {
     alarms.push(
       say("alarm.emergency", { time: clock(Date.parse(c.hours.emergency_until), false), reason: c.hours.reason[language] }),
     );
+  if (c.hours.open && c.agents.length > 0 && c.agents.length === c.agents_by_state.signed_out) alarms.push(say("alarm.nobody"));
+  const net = c.waiting.filter((w) => w.in_net).length;
+  if (net > 0) alarms.push(say("alarm.net", { n: net }));
   text("alarm", alarms.join(" / "));
+  beside(section, c);
+  curve(section, c);
+  part(section, "wall").href = `/wall/${c.id}`;
+  figureLinks(section, c.id);
+  text("staffed", c.staffed);
+  text("help", c.agents.filter((a) => a.caller?.help).length);
+  text("due", c.messages.open + c.callbacks.length);
+  text("due-overdue", c.messages.overdue === 0 ? "" : say("due.overdue", { n: c.messages.overdue }));
+  mark(part(section, "due-tile"), "met", c.messages.overdue > 0 ? false : null);
   text("outgoing", c.outgoing.made);
   text("policy", c.policy_rejections === 0 ? "" : say("policy_rejections", { n: c.policy_rejections }));
 
   text("waiting", f.waiting);
-  mark(part(section, "waiting-tile"), "alert", f.waiting > 0 ? "some" : null);
+  const many = f.waiting >= c.thresholds.waiting;
+  mark(part(section, "waiting-tile"), "alert", f.waiting === 0 ? null : many ? "many" : "some");
   const since = f.longest_waiting_s === null ? null : Date.parse(f.at) - f.longest_waiting_s * 1000;
   mark(part(section, "longest"), "since", since);
-  mark(part(section, "longest"), "limit", f.service_level_s);
+  mark(part(section, "longest"), "limit", c.thresholds.wait_s);
   if (since === null) {
     text("longest", "–");
     mark(part(section, "longest"), "over", null);
@@ -175,17 +103,19 @@ function centre(section, c) {
   text("answered", f.answered);
   text("abandoned", f.abandoned + f.abandoned_short);
   text("abandoned_short", f.abandoned_short === 0 ? "" : say("abandoned_short", { n: f.abandoned_short }));
-  text("lost_otherwise", f.overflow + f.other_unanswered + f.failed);
+  text("overflow", f.overflow);
+  text("lost_otherwise", f.other_unanswered + f.failed);
   text("closed", f.closed + f.emergency_closed);
   text("wait_mean", length(f.wait_mean_s));
   text("wait_max", length(f.wait_max_s));
 
   mark(section, "queues", new Set(c.waiting.map((w) => w.queue)).size > 1 ? "many" : null);
+  mark(section, "languages", c.waiting.some((w) => w.language !== null) ? "some" : null);
   const agents = new Map(c.agents.map((a) => [a.agent, a]));
   text("waiting-count", c.waiting.length);
   text("callbacks", c.callbacks.length === 0 ? "" : say("callbacks", { n: c.callbacks.length }));
   patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
-    waiter(row, w, f.service_level_s, agents);
+    waiter(row, w, c, agents);
   });
   part(section, "waiting-empty").hidden = c.waiting.length > 0;
 
@@ -197,9 +127,9 @@ function centre(section, c) {
 
   const shown = Object.entries(states).filter(([state, n]) => n > 0 && state !== "signed_out");
   patch(part(section, "states"), shown, ([state]) => state, () => document.createElement("span"), chip);
-  const inside = c.agents.filter((a) => a.state !== "signed_out");
+  const inside = c.agents.filter((a) => a.state !== "signed_out").sort((a, b) => b.attention - a.attention);
   const outside = c.agents.filter((a) => a.state === "signed_out");
-  patch(part(section, "agent-rows"), inside, (a) => a.agent, () => clone("agent-row"), agent);
+  patch(part(section, "agent-rows"), inside, (a) => a.agent, () => clone("agent-row"), (row, a) => agent(row, a, c));
   part(section, "agents-empty").hidden = inside.length > 0;
   text("agents-empty", say(c.agents.length === 0 ? "agents.empty" : "agents.none_in"));
   part(section, "out").hidden = outside.length === 0;
@@ -207,6 +137,48 @@ function centre(section, c) {
   patch(part(section, "out-rows"), outside, (a) => a.agent, () => document.createElement("li"), (item, a) => {
     put(item, `${a.agent} ${a.name}`);
   });
+}
+
+// What no journal holds: the month, and how each dependency is.
+function beside(section, c) {
+  const text = (name, value) => put(part(section, name), String(value));
+  const ill = snapshot.beside.health.filter((h) => !h.ok).map((h) => texts(`health.${h.name}`, h.name));
+  text("health", snapshot.beside.health.length === 0 ? "" : ill.length === 0 ? say("health.well") : say("health.ill", { names: ill.join(say("comma")) }));
+  mark(part(section, "health"), "ok", snapshot.beside.health.length === 0 ? null : ill.length === 0);
+  const month = snapshot.beside.months[c.id];
+  text("month", month === undefined ? "–" : percent(month.answer_ratio));
+  text("month-parts", month === undefined ? say("month.unknown") : say("parts", month.answer_ratio));
+  text("month-margin", month === undefined ? "" : margin(month));
+  mark(part(section, "month-tile"), "met", month === undefined || month.answer_ratio.whole === 0 ? null : month.may_lose >= 0);
+}
+
+function curve(section, c) {
+  const { arrivals, answers, step_s } = c.curve;
+  const called = arrivals.map((n, place) => [n, place]).filter(([n]) => n > 0);
+  const day = 86_400 / step_s;
+  const first = Math.floor(Math.min(day / 3, called[0]?.[1] ?? day) / 4) * 4; // from 8:00, or two hours' steps earlier
+  const last = Math.ceil(Math.max((day * 5) / 6, (called.at(-1)?.[1] ?? 0) + 1) / 4) * 4;
+  const svg = part(section, "curve");
+  const key = JSON.stringify([first, last, arrivals, answers]);
+  if (svg.dataset.key === key) return;
+  svg.dataset.key = key;
+  const [wide, high] = [960 / (last - first), 100 / Math.max(4, ...arrivals)];
+  const bars = [];
+  for (let n = first; n < last; n += 1) {
+    for (const [kind, count, inset] of [["arrivals", arrivals[n], 0.08], ["answers", answers[n], 0.2]]) {
+      if (!count) continue;
+      const bar = document.createElementNS(svg.namespaceURI, "rect");
+      const at = { class: kind, x: (n - first + inset) * wide, y: 108 - count * high, width: wide * (1 - 2 * inset), height: count * high };
+      for (const [name, value] of Object.entries(at)) bar.setAttribute(name, value);
+      bars.push(bar);
+    }
+  }
+  svg.replaceChildren(...bars);
+  const sum = (all) => all.reduce((a, b) => a + b, 0);
+  svg.setAttribute("aria-label", say("curve.about", { arrivals: sum(arrivals), answers: sum(answers) }));
+  const hours = [];
+  for (let n = first; n < last; n += 4) hours.push(clock(Date.parse(c.curve.first) + n * step_s * 1000, false));
+  patch(part(section, "axis"), hours, (h) => h, () => document.createElement("span"), (e, h) => put(e, h));
 }
 
 function message(row, m, agents) {
@@ -219,7 +191,7 @@ function message(row, m, agents) {
   mark(part(row, "number"), "absent", m.number === null ? "" : null);
   text("state", say(`message.${m.state}`));
   text("agent", m.agent === null ? "" : (agents.get(m.agent)?.name ?? m.agent));
-  text("length", m.callback ? say("message.callback") : m.seconds === null ? "–" : length(m.seconds));
+  text("length", m.task ? say("message.task") : m.callback ? say("message.callback") : m.seconds === null ? "–" : length(m.seconds));
 }
 
 function localDay(ms) {
@@ -241,11 +213,16 @@ function half(words) {
   return language === "ja" ? ja : (en ?? ja);
 }
 
-function waiter(row, w, limit, agents) {
+function waiter(row, w, c, agents) {
   const text = (name, value) => put(part(row, name), value);
+  const limit = c.thresholds.wait_s;
+  acts(row, say("act.caller.of", { number: number(w.number), queue: w.queue_name }), c.id, w.call);
   text("position", w.position === null ? "–" : String(w.position));
   text("number", number(w.number));
   mark(part(row, "number"), "absent", w.number === null ? "" : null);
+  callLink(part(row, "number"), w.call);
+  text("again", w.again ? say("again") : "");
+  text("language", w.language === null ? "–" : tongue(w.language));
   text("queue", w.queue_name);
   const rung = agents.get(w.offered_to);
   text("stage", say(w.in_net ? "stage.net" : `stage.${w.stage}`));
@@ -263,6 +240,15 @@ function waiter(row, w, limit, agents) {
   text("priority", w.priority === null ? "–" : String(w.priority));
 }
 
+function callLink(element, call) {
+  if (call === null) element.removeAttribute("href");
+  else if (element.getAttribute("href") !== `/calls/${call}`) element.setAttribute("href", `/calls/${call}`);
+}
+
+function tongue(code) {
+  return texts(`tongue.${code}`, code);
+}
+
 function remarks(a) {
   const found = [];
   if (a.pause !== null) found.push(a.pause_overran ? say("overran", { reason: a.pause }) : a.pause);
@@ -272,11 +258,15 @@ function remarks(a) {
   if (a.result !== null) found.push(a.result);
   if (a.misses > 0) found.push(say("misses", { n: a.misses }));
   if (a.guest) found.push(say("guest"));
+  if (a.skills_by_hand) found.push(say("skills_by_hand"));
+  if (a.watching !== null) found.push(say("watching", { agent: a.watching }));
+  for (const w of a.caller?.watched_by ?? []) found.push(say(`watched.${w.how}`, { name: w.name }));
   return found;
 }
 
-function agent(row, a) {
+function agent(row, a, c) {
   const text = (name, value) => put(part(row, name), value);
+  acts(row, say("act.agent.of", { name: a.name }), c.id, a.agent);
   text("seat", a.seat ?? "–");
   text("name", a.name);
   text("agent", a.agent);
@@ -290,113 +280,10 @@ function agent(row, a) {
   mark(since, "since", a.since === null ? null : Date.parse(a.since));
   if (a.since === null) put(since, "–");
   text("with", a.caller === null ? "" : number(a.caller.number));
+  callLink(part(row, "with"), a.caller?.call ?? null);
+  text("today", String(a.today.answered));
+  text("mean", a.today.talk_mean_s === null ? "" : say("share", { mean: length(a.today.talk_mean_s) }));
+  mark(row, "attention", a.attention === 0 ? null : a.attention);
 }
 
-// -- time ---------------------------------------------------------------------------------------------------
-
-function serverNow() {
-  return Date.now() + offset;
-}
-
-function known() {
-  // The latest instant of which what is shown is true.
-  if (snapshot === null) return null;
-  const at = Date.parse(snapshot.at);
-  if (snapshot.stale_s !== null) return at - snapshot.stale_s * 1000;
-  return lost || !connected ? Math.min(serverNow(), heardAt + offset) : serverNow();
-}
-
-function tick() {
-  if (!lost && connected && Date.now() - heardAt > SILENCE_MS) reconnect();
-  const now = known();
-  if (now !== null) {
-    for (const element of document.querySelectorAll("[data-since]")) {
-      const seconds = (now - Number(element.dataset.since)) / 1000;
-      put(element, length(seconds));
-      if (element.dataset.limit !== undefined) {
-        const over = seconds > Number(element.dataset.limit);
-        mark(element, "over", over ? "" : null);
-        const word = element.previousElementSibling;
-        if (word?.dataset.f === "over") put(word, over ? say("over") : "");
-      }
-    }
-    for (const element of document.querySelectorAll("[data-until]")) {
-      const left = (Number(element.dataset.until) - now) / 1000;
-      put(element, left > 0 ? say("rest", { time: length(left) }) : "");
-    }
-  }
-  freshness();
-  put(document.getElementById("clock"), snapshot === null ? "--:--:--" : clock(serverNow()));
-}
-
-function freshness() {
-  let state = "live";
-  let notice = "";
-  if (lost) {
-    state = "lost";
-    notice = say("conn.lost", { time: clock(heardAt + offset) });
-  } else if (snapshot === null) {
-    state = "connecting";
-  } else if (snapshot.stale_s !== null) {
-    state = "engine";
-    const silent = snapshot.stale_s + (serverNow() - Date.parse(snapshot.at)) / 1000;
-    notice = say("conn.engine", { seconds: Math.max(0, Math.floor(silent)), time: clock(known()) });
-  } else if (!snapshot.linked) {
-    state = "unlinked";
-    notice = say("conn.unlinked");
-  }
-  document.body.dataset.state = state;
-  const short = { live: "conn.live", connecting: "conn.connecting" }[state] ?? `conn.${state}.short`;
-  put(document.getElementById("state"), say(short));
-  put(document.getElementById("notice"), notice);
-}
-
-function everySecond() {
-  tick();
-  setTimeout(everySecond, 1000 - (serverNow() % 1000) + 5);
-}
-
-// -- the stream ---------------------------------------------------------------------------------------------
-
-function connect() {
-  retry = null;
-  source = new EventSource("/api/v1/live/stream");
-  source.addEventListener("live", (event) => {
-    const live = JSON.parse(event.data);
-    offset = Date.parse(live.at) - Date.now();
-    snapshot = live;
-    show(live);
-    heardAt = Date.now(); // only now: what could not be shown does not count as heard
-    connected = true;
-    lost = false;
-    tick();
-  });
-  source.addEventListener("error", () => {
-    connected = false;
-    lost = true;
-    tick();
-    if (source.readyState === EventSource.CLOSED) refused();
-  });
-}
-
-async function refused() {
-  // Who may look no longer must not keep what is shown: the page is asked for again, and says where to go.
-  later();
-  const answer = await fetch("/api/v1/me").catch(() => null);
-  if (answer === null || answer.status >= 500 || answer.status === 429) return;
-  if (!answer.ok || !("read_live" in (await answer.json()).rights)) location.reload();
-}
-
-function later() {
-  source.close();
-  retry ??= setTimeout(connect, RETRY_MS);
-}
-
-function reconnect() {
-  connected = false;
-  lost = true;
-  later();
-}
-
-connect();
-everySecond();
+begin(show);

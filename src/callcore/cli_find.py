@@ -1,0 +1,147 @@
+"""The command that finds recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+
+from callcore.access.rights import Right, needs, system_person
+from callcore.centres import CentreFileErrors, read
+from callcore.console import fail, out, settings_or_fail
+from callcore.domain.centre import Centre
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant
+from callcore.domain.recording import RecordingKind, RecordingMark
+from callcore.runtime.commands import this_account
+from callcore.runtime.recordings import Recording, RecordingPage, RecordingSearch
+from callcore.settings import Settings
+
+MOST = 1000
+_NUMBER = re.compile(r"\+?[0-9]{3,20}")
+
+
+@needs(Right.READ_CALLS)
+def find(
+    centre: Annotated[str | None, typer.Option(help="センター、例 oita / the centre")] = None,
+    first: Annotated[str | None, typer.Option(help="この日から、例 2026-11-20 / from this day on")] = None,
+    last: Annotated[str | None, typer.Option(help="この日まで / to this day")] = None,
+    number: Annotated[str | None, typer.Option(help="電話番号 / the citizen's number")] = None,
+    agent: Annotated[str | None, typer.Option(help="オペレーター番号 / the agent's number")] = None,
+    call: Annotated[str | None, typer.Option(help="通話の ID / the call's id")] = None,
+    kind: Annotated[RecordingKind | None, typer.Option(help="種類 / kind")] = None,
+    mark: Annotated[RecordingMark | None, typer.Option(help="目印 / mark")] = None,
+    result: Annotated[str | None, typer.Option(help="通話の結果 / the result that was keyed")] = None,
+    department: Annotated[str | None, typer.Option(help="部署の番号 / the department")] = None,
+    language: Annotated[str | None, typer.Option(help="言語、例 en / the language that was chosen")] = None,
+    problem: Annotated[
+        str | None, typer.Option(help="異常: missing, empty, unreadable / what is wrong with it")
+    ] = None,
+    sha256: Annotated[str | None, typer.Option(help="ファイルの SHA-256 / the file's digest")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="件数 / how many, the newest first")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
+) -> None:
+    """録音を探す(新しい順) / Find recordings, the newest first."""
+    settings = settings_or_fail()
+    try:
+        centres = read(settings.centres).centres
+    except CentreFileErrors as errors:
+        raise fail("\n".join(errors.texts("ja"))) from None
+    digits = None if number is None else number.replace("-", "").replace(" ", "")
+    if digits is not None and not _NUMBER.fullmatch(digits):
+        raise fail(f"{number}: 番号は数字で書いてください / {number}: write the number in digits")
+    zone = ZoneInfo(next((c.time_zone for c in centres if centre in (None, c.id)), "UTC"))
+    wanted = RecordingSearch(
+        centres=None if centre is None else [CentreId(centre)],
+        first=_midnight(first, 0, zone),
+        before=_midnight(last, 1, zone),
+        number=digits,
+        agent=None if agent is None else AgentId(agent),
+        call=None if call is None else CallId(call),
+        kind=kind,
+        mark=mark,
+        result=result,
+        department=None if department is None else DepartmentId(department),
+        language=language,
+        problem=problem,
+        sha256=sha256,
+    )
+    try:
+        page = asyncio.run(_found(settings, centres, wanted, limit))
+    except OSError as error:
+        raise fail(str(error)) from None
+    if as_json:
+        _print_json(page)
+    else:
+        _print_table(page, centres)
+
+
+def _midnight(text: str | None, days: int, zone: ZoneInfo) -> Instant | None:
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+        return Instant(round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND)
+    except (ValueError, OverflowError):
+        raise fail(
+            f"{text}: 日付は 2026-11-20 のように書いてください / {text}: write a date like 2026-11-20"
+        ) from None
+
+
+async def _found(
+    settings: Settings, centres: tuple[Centre, ...], wanted: RecordingSearch, limit: int
+) -> RecordingPage:
+    from callcore.db import Database
+    from callcore.journal import KeyStore
+    from callcore.recorded import Recorded
+
+    database = Database(settings.database)
+    try:
+        with KeyStore.open(settings.journal, settings.keys) as keys:
+            recorded = Recorded(settings, database, keys, lambda: [c.id for c in centres])
+            return await recorded.find(wanted, None, limit)
+    finally:
+        await database.close()
+
+
+def _print_json(page: RecordingPage) -> None:
+    from callcore.web.recordings import PageOut, cursor_text, recording_out
+
+    person = system_person(this_account())
+    shown = [recording_out(each, person) for each in page.recordings]
+    print(PageOut(recordings=shown, after=cursor_text(page.after)).model_dump_json())
+
+
+def _print_table(page: RecordingPage, centres: tuple[Centre, ...]) -> None:
+    zones = {centre.id: ZoneInfo(centre.time_zone) for centre in centres}
+    table = Table(
+        *("開始–終了 / from–to", "録音 / recording", "種類 / kind", "センター / centre", "番号 / number"),
+        *("オペレーター / agents", "秒 / s", "結果 / result", "目印 / marks"),
+    )
+    for each in page.recordings:
+        began = datetime.fromtimestamp(each.began_at // SECOND, zones.get(each.centre, ZoneInfo("UTC")))
+        zone = began.tzinfo
+        ended = None if each.ended_at is None else datetime.fromtimestamp(each.ended_at // SECOND, zone)
+        table.add_row(
+            f"{began:%Y-%m-%d %H:%M:%S}–" + ("" if ended is None else f"{ended:%H:%M:%S}"),
+            each.name,
+            each.kind.value,
+            each.centre,
+            (each.other.masked() if each.other is not None else None) or "–",
+            ", ".join(each.agents) or "–",
+            f"{each.seconds:.0f}",
+            each.result or "–",
+            _noted(each),
+        )
+    out.print(table)
+    if page.after is not None:
+        out.print(f"ほかにもあります (--limit, 最大 {MOST}) / there are more (--limit, at most {MOST})")
+
+
+def _noted(of: Recording) -> str:
+    told = [name for name, holds in (("abuse", of.abuse), ("relay", of.relay)) if holds]
+    return ", ".join([*told, *([of.problem] if of.problem is not None else [])]) or "–"

@@ -1,0 +1,156 @@
+"""The commands about kept recordings: whether they are as they were, and the keys that open and that sign them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from callcore import cli_erase
+from callcore.access.rights import Right, needs
+from callcore.cli_export import export
+from callcore.cli_find import find
+from callcore.console import audited, fail, say, settings_or_fail
+from callcore.recordings import KeyRing, RecordingError
+from callcore.recordings.exported import verify_export
+from callcore.recordings.signing import PUBLIC, public_keys
+from callcore.recordings.verify import FAULTS, Verdict, verify
+
+recordings_app = typer.Typer(help="保存した録音 / Kept recordings.", no_args_is_help=True)
+keys_app = typer.Typer(help="録音の鍵 / The keys of recordings.", no_args_is_help=True)
+recordings_app.add_typer(keys_app, name="keys")
+recordings_app.command("find")(find)
+recordings_app.command("export")(export)
+recordings_app.command("due")(cli_erase.due)
+recordings_app.command("hold")(cli_erase.hold)
+recordings_app.command("extend")(cli_erase.extend)
+recordings_app.command("release")(cli_erase.release)
+recordings_app.command("orders")(cli_erase.orders)
+
+
+@recordings_app.command("verify")
+@needs(Right.READ_CALLS)
+def recordings_verify(
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="録音の保管先。なければこの設置の / the recordings' store; none: this installation's"
+        ),
+    ] = None,
+    public_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="署名の公開鍵 (いくつでも)。なければこの設置の / repeatable; none: this installation's"
+        ),
+    ] = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            help="書き出し (.zip または展開したフォルダ) を確かめる / an export, or a folder of its files",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="この日からのみある、例 2026-11-20 / there is nothing from before that day"),
+    ] = None,
+    root: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="日次報告にある根 (いくつでも) / a root as it stands in a daily report; repeatable"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
+) -> None:
+    """録音が保存した時のままか確かめる / Verify them; status 1: something differs, 2: not possible."""
+    if not public_key:
+        public_key = [settings_or_fail().recordings_keys / PUBLIC]
+    try:
+        keys = public_keys(public_key)
+        if exported is None:
+            verdict = verify(store or settings_or_fail().store, keys, since=since, known=root or ())
+        else:
+            verdict = verify_export(exported, keys, store, since=since, known=root or ())
+    except (RecordingError, OSError) as error:
+        raise fail(str(error), 2) from None
+    for line in _json(verdict) if as_json else _text(verdict):
+        say(line)
+    raise typer.Exit(int(bool(verdict.found)))
+
+
+def _text(verdict: Verdict) -> list[str]:
+    days = [
+        f"{d.centre} {d.day}: 保存 {d.kept}件・消去 {d.erased}件 / {d.kept} kept, {d.erased} erased; 根 root {d.root}"
+        for d in verdict.days
+    ]
+    whole = (
+        f"{verdict.files} ファイルを確かめました。異常 {len(verdict.found)}件 / "
+        f"{verdict.files} files verified, {len(verdict.found)} faults"
+    )
+    return [*days, *map(str, verdict.found), whole]
+
+
+def _json(verdict: Verdict) -> list[str]:
+    days = [{"kind": "day", **msgspec.to_builtins(day)} for day in verdict.days]
+    found = [
+        {"kind": "fault", **msgspec.to_builtins(x), "ja": FAULTS[x.fault][0], "en": FAULTS[x.fault][1]}
+        for x in verdict.found
+    ]
+    whole = {"kind": "whole", "files": verdict.files, "faults": len(verdict.found)}
+    return [msgspec.json.encode(line).decode() for line in (*days, *found, whole)]
+
+
+@recordings_app.command("public-key")
+@needs(Right.ANYONE)
+def recordings_public_key() -> None:
+    """署名の公開鍵 (PEM)。市に渡す / The public key that verifies recordings (PEM): hand it to the city."""
+    path = settings_or_fail().recordings_keys / PUBLIC
+    try:
+        public_keys([path])
+        say(path.read_text("ascii").rstrip())
+    except (RecordingError, OSError) as error:
+        raise fail(str(error)) from None
+
+
+@keys_app.command("list")
+@needs(Right.READ_OPERATION)
+def keys_list() -> None:
+    """鍵の一覧と、バックアップすべきフォルダ / The keys, and which folder belongs into the back-up."""
+    folder = settings_or_fail().recordings_keys
+    try:
+        for row in KeyRing(folder).rows():
+            say(
+                f"{row.centre} {row.month} v{row.version}: 録音 {row.recordings}件・消去済み {row.destroyed}件 / "
+                f"{row.recordings} recordings, {row.destroyed} erased"
+            )
+    except (RecordingError, OSError) as error:
+        raise fail(str(error)) from None
+    say(
+        f"{folder} を毎日、録音とは別の場所にバックアップしてください。"
+        "消去した録音の鍵が残らないよう、古いものは消します / "
+        f"back {folder} up daily, apart from the recordings; delete older copies: they hold keys that were destroyed"
+    )
+
+
+@keys_app.command("rotate")
+@needs(Right.CONFIGURE)
+def keys_rotate(
+    why: Annotated[str, typer.Option(help="理由 / the reason, for the audit trail")],
+    centre: Annotated[str | None, typer.Option(help="センター。なければすべて / none: all")] = None,
+    month: Annotated[str | None, typer.Option(help="月、例 2026-11。なければすべて / none: all")] = None,
+) -> None:
+    """センターと月の鍵を新しくする。録音のファイルは変わらない / New keys of centre and month; no file changes."""
+    settings = settings_or_fail()
+    on = " ".join(filter(None, (centre, month))) or None
+    with audited(settings, "recordings_keys_rotated", on=on, why=why):
+        try:
+            rows = KeyRing(settings.recordings_keys).rotate(centre, month)
+        except (RecordingError, OSError) as error:
+            raise fail(str(error)) from None
+    for row in rows:
+        say(
+            f"{row.centre} {row.month}: v{row.version}、録音 {row.recordings}件 / {row.recordings} recordings. "
+            "古い鍵はもう使えません。バックアップを取り直してください / back the keys up anew"
+        )

@@ -1,0 +1,192 @@
+"""Looking for recordings by whatever is known of them.
+
+Rules
+- One statement: equal values first, then the newest, so that an index of the rarest asked-for thing gives the page
+  without sorting all that fits. Pages go by (begin, name), never by counting.
+- A number is looked for first, by its fingerprints, which whoever holds the keys makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, Select, false, func, or_, select, true, union_all
+
+from callcore.db import tables as t
+from callcore.db.database import Database
+from callcore.domain.ids import AgentId
+from callcore.domain.recording import RecordingMark
+from callcore.runtime.recordings import RecordingCursor, RecordingSearch
+
+OF_NUMBER_MOST = 1000
+"""Recordings of one number, the newest, among which a search by number looks."""
+
+
+class Search:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(
+        self,
+        wanted: RecordingSearch,
+        prints: Collection[str],
+        after: RecordingCursor | None,
+        limit: int,
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` rows with their agents and sealed numbers, the newest first. `prints`: the fingerprints of
+        `wanted.number`. Raises `DatabaseAway`."""
+        async with self._database.reading() as connection:
+            named = None
+            if wanted.number is not None:
+                named = (await connection.execute(_of_number(prints))).scalars().all() if prints else []
+                if not named:
+                    return []
+            asked = statement(wanted, named, after).limit(limit)
+            return await self._whole(connection, asked)
+
+    async def of_call(self, name: str) -> list[dict[str, Any]]:
+        """The row of this name, and those of the same call. Raises `DatabaseAway`."""
+        r = t.recordings.c
+        call = select(r.call).where(r.name == name).scalar_subquery()
+        asked = select(t.recordings).where(r.call == call).order_by(r.began_at, r.name)
+        async with self._database.reading() as connection:
+            return await self._whole(connection, asked)
+
+    async def _whole(self, connection: Any, asked: Select[Any]) -> list[dict[str, Any]]:
+        rows = [{**row} for row in (await connection.execute(asked)).mappings()]
+        names = [row["name"] for row in rows]
+        a, c, s = t.recording_agents.c, t.callers.c, t.side_calls.c
+        agents: dict[str, list[AgentId]] = {}
+        told = select(a.recording, a.agent).where(a.recording.in_(names)).order_by(a.agent)
+        for row in await connection.execute(told):
+            agents.setdefault(row.recording, []).append(row.agent)
+        callers = select(c.call, c.centre, c.at, c.sealed, c.fingerprint).where(
+            c.call.in_([row["call"] for row in rows if row["side"] is None])
+        )
+        others = select(
+            s.id.label("call"),
+            s.centre,
+            s.began_at.label("at"),
+            s.other_sealed.label("sealed"),
+            s.other_fingerprint.label("fingerprint"),
+        ).where(
+            s.id.in_([row["side"] for row in rows if row["side"] is not None]), s.other_sealed.is_not(None)
+        )
+        numbers = {row.call: row for each in (callers, others) for row in await connection.execute(each)}
+        for row in rows:
+            row["agents"] = tuple(agents.get(row["name"], ()))
+            row["other"] = numbers.get(row["side"] or row["call"])
+        return rows
+
+
+def _of_number(prints: Collection[str]) -> Select[Any]:
+    """The names of the recordings of calls that bear this number, with consults about them, the newest first."""
+    r, c, s = t.recordings.c, t.callers.c, t.side_calls.c
+    both = union_all(
+        select(r.name, r.began_at).join(t.callers, c.call == r.call).where(c.fingerprint.in_(prints)),
+        select(r.name, r.began_at).join(t.side_calls, s.id == r.side).where(s.other_fingerprint.in_(prints)),
+    ).subquery()
+    return select(both.c.name).order_by(both.c.began_at.desc()).limit(OF_NUMBER_MOST)
+
+
+def _of_digest(sha256: str) -> CompoundSelect[Any]:
+    """Of the sound as it is kept or was captured, or of the sealed file: whichever of them somebody has."""
+    r = t.recordings.c
+    return union_all(
+        *(select(r.name).where(each == sha256) for each in (r.sha256, r.captured_sha256, r.stored_sha256))
+    )
+
+
+def statement(
+    wanted: RecordingSearch, named: Collection[str] | None, after: RecordingCursor | None
+) -> Select[Any]:
+    """`named`: the recordings of the number that is looked for."""
+    r, a = t.recordings.c, t.recording_agents.c
+    began, name = r.began_at, r.name
+    asked = select(t.recordings)
+    if wanted.agent is not None:
+        began, name = a.began_at, a.recording
+        asked = asked.join(t.recording_agents, r.name == name).where(a.agent == wanted.agent)
+    asked = asked.where(*_conditions(wanted))
+    if named is not None:
+        asked = asked.where(r.name.in_(named))
+    if wanted.first is not None:
+        asked = asked.where(began >= wanted.first)
+    if wanted.before is not None:
+        asked = asked.where(began < wanted.before)
+    if after is not None:
+        at, last = after
+        asked = asked.where(began <= at, or_(began < at, name < last))
+    return asked.order_by(began.desc(), name.desc())
+
+
+def _conditions(wanted: RecordingSearch) -> Iterable[ColumnElement[bool]]:
+    r = t.recordings.c
+    rare = False
+    alike: tuple[tuple[ColumnElement[Any], object], ...] = (
+        (r.name, wanted.name),
+        (r.call, wanted.call),
+        (r.problem, wanted.problem),
+        (r.result, wanted.result),
+        (r.result_kind, wanted.result_kind),
+        (r.department, wanted.department),
+        (r.through, wanted.through),
+        (r.queue, wanted.queue),
+        (r.language, wanted.language),
+    )
+    for column, value in alike:
+        if value is not None:
+            rare = True
+            yield column == value
+    if wanted.sha256 is not None:
+        rare = True
+        yield r.name.in_(_of_digest(wanted.sha256))
+    if wanted.names is not None:
+        rare = True
+        yield r.name.in_(wanted.names)
+    if wanted.mark is not None:
+        rare = True
+        yield _MARKED[wanted.mark]
+    for column, truth in ((r.paused, wanted.paused), (r.legal_hold, wanted.legal_hold)):
+        if truth is not None:
+            rare = rare or truth
+            yield column == (true() if truth else false())
+    common: tuple[tuple[ColumnElement[Any], object], ...] = (
+        (r.place, wanted.place),
+        (r.key_period, wanted.key_period),
+        (r.format, wanted.format),
+    )
+    for column, value in common:
+        if value is not None:
+            yield (_unindexed(column) if rare or wanted.agent or wanted.number else column) == value
+            rare = True
+    for column, value in ((r.kind, wanted.kind), (r.direction, wanted.direction)):
+        if value is not None:
+            yield column == value
+    for column, least, most in (
+        (r.seconds, wanted.seconds_least, wanted.seconds_most),
+        (r.size, wanted.size_least, wanted.size_most),
+    ):
+        if least is not None:
+            yield column >= least
+        if most is not None:
+            yield column <= most
+    if wanted.kept_before is not None:
+        yield r.keep_until < wanted.kept_before
+    if wanted.centres is not None:
+        alone = len(wanted.centres) == 1 and not (rare or wanted.agent or wanted.number)
+        [*centres] = wanted.centres
+        yield r.centre == centres[0] if alone else _unindexed(r.centre).in_(centres)
+
+
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Without an index where something rarer has one: neither database can be trusted to choose."""
+    return func.coalesce(column, column)
+
+
+_MARKED = {
+    RecordingMark.COMPLAINT: t.recordings.c.complaint == true(),
+    RecordingMark.ABUSE: t.recordings.c.abuse == true(),
+    RecordingMark.RELAY: t.recordings.c.relay == true(),
+}

@@ -1,0 +1,141 @@
+"""What a recording should hold, and what is wrong with the one that is there: numbers in, findings out.
+
+Rules
+- A recording holds the talk, as the core's own facts have it. A pause is silence of its length in it, and counts; or
+  a gap, and does not.
+- Asterisk writes nothing while neither side sends sound. How long each side sent is known by the packets that its
+  channel received (RTPAUDIOQOS at its Hangup). The caller's are those of the whole call: what is missing of them may be
+  missing in the talk.
+- So the talk must be recorded but for what neither side may have sent, to the second. Where nobody knows what was sent,
+  by what a recording may drift.
+- Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
+- Which side was silent is told by its packets, and in a recording of two channels by its sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from callcore.domain.ids import SECOND
+
+PACKET_S = 0.02
+"""Of sound in one packet: what G.711 and G.722 are sent with unless asked otherwise (RFC 3551, 4.2)."""
+SHORT_S = 1.0
+"""The customer's bound."""
+DRIFT_S, DRIFT_SHARE = 2.0, 0.02
+"""By so much a recording may be shorter than a talk of which nobody knows what was sent (as in `audit.compare`)."""
+NO_MEDIA_S = 3.0
+"""So much of a talk may be without sound from either side: an answer takes up to half a second to be heard, and a
+phone that holds the caller or goes on without sending at the end about as much."""
+NO_MEDIA_SHARE = 0.02
+VOICE_LEAST_S = 0.5
+"""Less sound above silence than this is none."""
+SILENT_S = 5.0
+"""A talk, or a recording but for its pauses, that is shorter may be silent."""
+SENT_LEAST_S = 1.0
+"""Who sent less than this in a talk that long sent nothing."""
+CLIPPED_S, CLIPPED_SHARE = 1.0, 0.05
+"""A recording is clipped if that much sound is cut off, and that share of what is louder than silence."""
+
+
+class Finding(Enum):
+    """From the gravest on."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    SHORT = "short"
+    SILENT = "silent"
+    SILENT_CALLER = "silent_caller"
+    SILENT_AGENT = "silent_agent"
+    CLIPPED = "clipped"
+    NO_MEDIA = "no_media"
+
+
+WORDS: dict[Finding, str] = {
+    Finding.MISSING: "録音ファイルがない / there is no file",
+    Finding.UNREADABLE: "読めない / it cannot be read",
+    Finding.EMPTY: "音がない / it holds no sound",
+    Finding.SHORT: "通話より短い / it is shorter than the talk",
+    Finding.SILENT: "どちらの声も入っていない / neither side is heard",
+    Finding.SILENT_CALLER: "入電者の声が入っていない / the caller is not heard",
+    Finding.SILENT_AGENT: "相手側(オペレーター)の声が入っていない / the agent is not heard",
+    Finding.CLIPPED: "音が割れている / its sound is clipped",
+    Finding.NO_MEDIA: "どちらからも音が届いていない時間がある / for a time neither side sent sound",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Of a recording that is to be measured, in microseconds. `lasted`: the whole call, from the channel's arrival.
+    `caller`, `far`: of sound that was received from the caller in the whole call, and from whom he or she talked with.
+    None: not known."""
+
+    talk: int
+    paused: int = 0
+    lasted: int = 0
+    caller: int | None = None
+    far: int | None = None
+
+    @property
+    def sent(self) -> int | None:
+        """Of the talk, what one of both sent at least."""
+        if self.caller is None:
+            return None
+        missing = max(0, self.lasted - self.caller)
+        return max(0, min(self.talk, max(self.talk - missing, self.far or 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A recording as measured, in seconds. `voice_s`: of each channel, what is louder than silence; of two channels the
+    first is the caller's. (): not looked at. `clipped_s`: of the worst channel. `problem`: what keeps it from being
+    measured at all."""
+
+    seconds: float
+    voice_s: tuple[float, ...] = ()
+    clipped_s: float = 0.0
+    problem: str | None = None
+
+
+def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
+    """What is wrong, the gravest first."""
+    talk, sent = expected.talk / SECOND, None if expected.sent is None else expected.sent / SECOND
+    found = set()
+    if sent is not None and expected.far is not None and talk - sent > NO_MEDIA_S + talk * NO_MEDIA_SHARE:
+        found.add(Finding.NO_MEDIA)
+    if heard.problem is not None:
+        # Where nobody sent anything Asterisk writes a file without sound, or none.
+        nothing = sent is not None and sent < SHORT_S and heard.problem != Finding.UNREADABLE.value
+        if not (nothing and Finding.NO_MEDIA in found):
+            found.add(_WORDED.get(heard.problem, Finding.UNREADABLE))
+    else:
+        least = talk - DRIFT_S - talk * DRIFT_SHARE if sent is None else sent - SHORT_S
+        if heard.seconds < least:
+            found.add(Finding.SHORT)
+        found |= _silent(heard, expected, talk)
+        loud = max(heard.voice_s, default=0.0)
+        if heard.clipped_s >= max(CLIPPED_S, CLIPPED_SHARE * loud):
+            found.add(Finding.CLIPPED)
+    return tuple(each for each in Finding if each in found)
+
+
+def _silent(heard: Heard, expected: Expected, talk: float) -> set[Finding]:
+    audible = heard.seconds - expected.paused / SECOND
+    sides: set[Finding] = set()
+    if heard.voice_s and audible >= SILENT_S:
+        still = [voice < VOICE_LEAST_S for voice in heard.voice_s]
+        if all(still):
+            return {Finding.SILENT}
+        if len(still) == 2:
+            sides |= {side for side, is_so in zip(_SIDES, still, strict=True) if is_so}
+    if talk >= SILENT_S:
+        for side, sent in zip(_SIDES, (expected.caller, expected.far), strict=True):
+            if sent is not None and sent / SECOND < SENT_LEAST_S:
+                sides.add(side)
+    return sides
+
+
+_WORDED = {each.value: each for each in Finding}
+_SIDES = (Finding.SILENT_CALLER, Finding.SILENT_AGENT)

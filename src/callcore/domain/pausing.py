@@ -1,0 +1,127 @@
+"""A talk's recording is paused by its agent, and goes on.
+
+Rules
+- Who pauses is with the caller, in a talk, also while the caller is held. The pause is the talk's own: it lasts through
+  hold and consult, its time counts on meanwhile, and it ends with the talk, however that ends. Of what comes then,
+  another agent's talk or the department's, nothing is paused.
+- It ends by itself after the centre's time, counted from when Asterisk had paused. A consult has a recording of its
+  own, which is not paused.
+- Not to be paused is the recording of a call that was reported (悪質・脅迫); reporting ends a pause.
+- It is paused, or goes on, when Asterisk has said so. What is not known to go on is tried again. A channel that says it
+  is paused, of a call that is not, goes on: callcore may have died before it wrote the pause down. Where the dialplan
+  had it go on, for it came by there, that was when the talk ended, whenever callcore comes to know of it.
+"""
+
+from __future__ import annotations
+
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.call import Call
+from callcore.domain.centre import Recordings
+from callcore.domain.ids import CallId, Instant, after, seconds
+from callcore.domain.replies import refuse, reply
+from callcore.domain.stages import PauseAs, PauseEnd, Stage
+from callcore.domain.turn import Turn
+
+SWITCH_AGAIN_S = 2
+"""Seconds after which a recording that is not known to go on is tried to be switched on again."""
+ON_ITS_WAY_S = 10
+"""For so many seconds at most a pause may stand on the channel before the core is told that it is one: two actions,
+each of which is given up after 2 s, behind others."""
+
+
+def _rules(turn: Turn, call: Call) -> Recordings:
+    centre = turn.floor.centres.get(call.centre)
+    return Recordings(pause=PauseAs.NO) if centre is None else centre.recordings
+
+
+def switch(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
+    """The agent asks, or somebody in the agent's stead: to pause, and once more to go on."""
+    paused = call.unrecorded_since is None
+    if paused and _rules(turn, call).pause is PauseAs.NO:
+        refuse(
+            turn, told.channel, "key-refused", "録音一時停止は許可されていない / not allowed in this centre"
+        )
+    elif paused and call.abuse:
+        refuse(
+            turn, told.channel, "key-refused", "通報した通話は録音し続ける / a reported call stays recorded"
+        )
+    else:
+        why = None if paused else PauseEnd.ASKED
+        turn.want(
+            e.SwitchRecording(
+                call.id, call.channel_name, paused, call.talking_with, told.by, told.channel, why
+            )
+        )
+
+
+def ends(turn: Turn, call: Call, why: PauseEnd) -> None:
+    if call.unrecorded_since is not None:
+        turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=why))
+
+
+def switched(turn: Turn, told: i.RecordingSwitched) -> None:
+    call = turn.call(told.call)
+    if call is None:
+        refuse(turn, told.channel, "key-refused", "その通話は終わっている / that call is over")
+    elif not told.done:
+        refuse(turn, told.channel, "key-refused", "Asterisk が受け付けない / Asterisk refused it")
+        if told.paused:  # it may have done it all the same
+            turn.want(e.SwitchRecording(call.id, call.channel_name, False))
+    elif not told.paused:
+        if call.unrecorded_since is None:
+            turn.disregard("録音中 / recorded already")
+        else:
+            early = told.why is PauseEnd.ASKED
+            turn.tell(f.RecordingResumed(at=told.at, call=call.id, early=early, by=told.by, why=told.why))
+        reply(turn, told.channel, "recording-resumed")
+    else:
+        _paused(turn, call, told)
+
+
+def _paused(turn: Turn, call: Call, told: i.RecordingSwitched) -> None:
+    rules = _rules(turn, call)
+    over = call.stage is not Stage.TALKING or call.talking_with != told.agent
+    if over or call.abuse or rules.pause is PauseAs.NO:
+        turn.want(e.SwitchRecording(call.id, call.channel_name, False))  # the talk was over meanwhile
+        refuse(turn, told.channel, "key-refused", "通話は終わっている / the talk is over")
+        return
+    if call.unrecorded_since is not None:
+        turn.disregard("一時停止中 / paused already")
+    else:
+        until = after(told.at, seconds(rules.pause_s))
+        gap = rules.pause is PauseAs.GAP
+        turn.tell(
+            f.RecordingPaused(at=told.at, call=call.id, agent=told.agent, until=until, by=told.by, gap=gap)
+        )
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), until))
+    reply(turn, told.channel, "recording-paused")
+
+
+def timer(turn: Turn, name: CallId, at: Instant) -> None:
+    call = turn.call(name)
+    if call is None or call.unrecorded_until is None or call.unrecorded_until > at:
+        turn.disregard("そのタイマーは無効 / that timer is void")
+        return
+    ends(turn, call, PauseEnd.TIME)
+    # Until it is told to be so, it is tried again.
+    again = after(at, seconds(SWITCH_AGAIN_S))
+    turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))
+
+
+def seen(turn: Turn, call: Call, channel: i.ChannelSeen, look: i.Snapshot, old: Instant) -> None:
+    """Of a caller who is there: what the channel says of its recording. The look knows what was told until `old`."""
+    since = call.unrecorded_since
+    if since is None:
+        told = channel.paused is not None and abs(look.at - channel.paused) > seconds(ON_ITS_WAY_S)
+        if channel.paused is not None and (look.first or told):
+            turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.FOUND))
+    elif since <= old:
+        over = call.stage is not Stage.TALKING or (call.talk_since is not None and call.talk_since > since)
+        if over and channel.paused is None:
+            turn.recorded_again(call)
+        elif over:
+            ends(turn, call, PauseEnd.TALK_ENDED)
+        elif channel.paused is None:
+            ends(turn, call, PauseEnd.FOUND)

@@ -1,0 +1,133 @@
+"""The look for what must be gone: every byte of every file of the places, packed ones unpacked.
+
+Of a sealed recording only the head is read: what follows is a cipher of sound. Archives of many files (`.tar`, `.zip`)
+are not opened: they are named, so that somebody looks after them.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import subprocess
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+
+from callcore.erasing.markers import OVERLAP, Markers
+from callcore.recordings.vault import ENDS, HEAD_MOST
+
+BLOCK = 1 << 20
+DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
+"""Files of SQLite, which this process may have open."""
+ARCHIVES = frozenset({".tar", ".tgz", ".zip", ".zst", ".7z", ".age", ".gpg", ".enc"})
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked through below one folder. `found`: how often, by file; `closed`: files that cannot be looked
+    into (archives, damaged or unreadable ones)."""
+
+    place: str
+    files: int
+    bytes: int
+    found: dict[str, int]
+    closed: list[str]
+
+
+def search(places: Collection[tuple[str, Path]], markers: Markers) -> list[Place]:
+    """A file below two of the places counts in the first one."""
+    seen: set[tuple[int, int]] = set()
+    return [_looked(name, root, markers, seen) for name, root in places]
+
+
+def named(places: Collection[tuple[str, Path]], recordings: Collection[str]) -> list[str]:
+    """The files of these recordings that are left anywhere."""
+    wanted = {*recordings}
+    return [str(path) for _, root in places for path in _files(root) if _sound(path.name) in wanted]
+
+
+def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]]) -> Place:
+    files = size = 0
+    found: dict[str, int] = {}
+    closed: list[str] = []
+    for path in _files(root):
+        shown = path.relative_to(root).as_posix() if path != root else path.name
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            if path.suffix in ARCHIVES:
+                closed.append(shown)
+                continue
+            count, read = _counted(path, markers)
+        except FileNotFoundError:
+            continue  # gone since it was listed
+        except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            closed.append(shown)
+            continue
+        files, size = files + 1, size + read
+        if count:
+            found[shown] = count
+    return Place(place=name, files=files, bytes=size, found=found, closed=closed)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+    else:
+        yield from sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+def _sound(name: str) -> str:
+    """The recording that a file is of, whatever stands behind the name."""
+    for ends in (ENDS, ".wav", ".uncut", ".wav.new", f"{ENDS}.new"):
+        if name.endswith(ends):
+            return name.removesuffix(ends).removeprefix(".")
+    return ""
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    if DATABASE.search(path.name):
+        return _read_apart(path)
+    match path.suffix:
+        case ".gz":
+            return cast("BinaryIO", gzip.open(path, "rb"))
+        case ".bz2":
+            return cast("BinaryIO", bz2.open(path, "rb"))
+        case ".xz":
+            return cast("BinaryIO", lzma.open(path, "rb"))
+        case _:
+            return path.open("rb")
+
+
+@contextmanager
+def _read_apart(path: Path) -> Iterator[BinaryIO]:
+    """By a process of its own: who closes a file gives up every lock that the same process has on it (fcntl(2)), and
+    SQLite's locks are such. Without them the next one who closes the database takes its log away from under it."""
+    command = ["cat", "--", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
+        assert reader.stdout is not None
+        yield cast("BinaryIO", reader.stdout)
+    if reader.returncode:
+        raise OSError(f"{path} を読めません / {path} cannot be read")
+
+
+def _counted(path: Path, markers: Markers) -> tuple[int, int]:
+    with _opened(path) as file:
+        if path.suffix == ENDS:
+            head = file.read(HEAD_MOST)
+            return markers.count(head), len(head)
+        count = size = 0
+        kept = b""
+        while block := file.read(BLOCK):
+            size += len(block)
+            # What stands within the overlap was counted with the block before.
+            count += markers.count(kept + block) - markers.count(kept)
+            kept = block[-OVERLAP:]
+        return count, size

@@ -1,0 +1,129 @@
+"""Recordings made unreadable and removed: key, line in the chain, file, each on the disk before the next.
+
+Killed between any two of them, the next try goes on where it stood: a key that is gone is gone, a line that stands is
+not written again, a file that is not there is not missed. Until then `callcore recordings verify` says that an erased
+file is still there (`erased_there`), never that one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from callcore.files import shred, sync_folder
+from callcore.recordings.chain import Chain, Erased, Kept, days_of, line_of, raw_lines
+from callcore.recordings.library import PLAIN_ENDS, Recordings
+from callcore.recordings.vault import ENDS
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording that was erased. `kept`: the day whose chain tells that it was kept, `line` the number of the line
+    that tells of its erasure; None: it was never in the store."""
+
+    name: str
+    call: str
+    size: int | None
+    sha256: str | None
+    sound: str | None
+    """SHA-256 of the sound as it was kept."""
+    kept: str | None
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the chain of a centre tells: what was kept, by name and day, and what was erased, with the line's number."""
+
+    kept: dict[tuple[str, str], Kept]
+    erased: dict[tuple[str, str], int]
+
+    def of(self, name: str) -> list[tuple[str, Kept]]:
+        """The days on which a recording of this name was kept."""
+        return [(day, line) for (day, each), line in self.kept.items() if each == name]
+
+
+def told(store: Path, centre: str) -> Told:
+    """Read from all days of the chain: 27,000 lines took 0.3 s. Raises OSError."""
+    found = Told({}, {})
+    for day in days_of(store, centre):
+        for raw in raw_lines(store / centre / day):
+            line = line_of(raw)
+            if isinstance(line, Kept):
+                found.kept[day, line.name] = line
+            elif isinstance(line, Erased):
+                found.erased[line.kept, line.name] = line.n
+    return found
+
+
+@dataclass(slots=True)
+class Sounds:
+    """`at`: the instant (RFC 3339, the centre's offset) and its day, as each line gets them."""
+
+    recordings: Recordings
+    protected: Path
+    chain: Chain
+    at: Callable[[], tuple[str, str]]
+    step: Callable[[str], None] = lambda what: None
+
+    def plain(self, name: str) -> bool:
+        """Whether its sound still lies in clear: it is sealed within a minute, and erased then."""
+        spool = self.recordings.spool
+        return any((spool / (name + ends)).exists() for ends in (PLAIN_ENDS, ".uncut"))
+
+    def erase(
+        self, centres: Collection[str], call: str, name: str, why: str, by: str, chains: dict[str, Told]
+    ) -> Gone:
+        """`centres`: in whose store it may lie. `chains` is kept in step. Raises RecordingError, OSError."""
+        gone = Gone(name=name, call=call, size=None, sha256=None, sound=None, kept=None, line=None)
+        for centre in centres:
+            for day, line in chains[centre].of(name):
+                gone = self._one(centre, day, line, gone, why, by, chains[centre])
+            self._destroy(centre, name)
+        for ends in (PLAIN_ENDS, ENDS):
+            path = self.protected / (name + ends)
+            if path.exists():
+                self.step("protected")
+                shred(path)
+        return gone
+
+    def _destroy(self, centre: str, name: str) -> None:
+        """Every key of that name: one that a crash left unused, too."""
+        for day in self.recordings.ring.days(centre):
+            self.recordings.ring.destroy(centre, day, name, self.at()[0])
+
+    def _one(self, centre: str, day: str, kept: Kept, gone: Gone, why: str, by: str, chain: Told) -> Gone:
+        self.step("key")
+        self._destroy(centre, kept.name)
+        self.step("line")
+        if (day, kept.name) not in chain.erased:
+            at, today = self.at()
+            root = self.chain.add(
+                Erased(
+                    centre=centre,
+                    day=today,
+                    at=at,
+                    name=kept.name,
+                    kept=day,
+                    sha256=kept.stored.sha256,
+                    why=why,
+                    by=by,
+                )
+            )
+            chain.erased[day, kept.name] = root.n
+        self.step("file")
+        path = self.recordings.store / centre / day / (kept.name + ENDS)
+        if path.exists():
+            path.unlink()
+            sync_folder(path.parent)
+        return Gone(
+            name=gone.name,
+            call=gone.call,
+            size=kept.sound.size,
+            sha256=kept.stored.sha256,
+            sound=kept.sound.sha256,
+            kept=day,
+            line=chain.erased[day, kept.name],
+        )

@@ -1,0 +1,578 @@
+"""Erasing put together: what is kept (database), what opens it (keys), where it lies, and the engine that is asked.
+
+Composition root beside `sidecar.py` and `cli_erase.py`, which both use it. The order, each on the disk before the next:
+
+1. the plan; 2. what may not be erased is left out (the engine says: held, going on, still to be dealt with); 3. clear
+text in Asterisk's files and its copies is overwritten, and every place is searched, while the numbers can still be
+read; 4. keys, chain and files of the recordings; 5. the engine destroys the calls' keys and writes the facts, then the
+copies follow; 6. the tables have followed; 7. whatever should not open is tried; 8. the report; the plan goes.
+
+Killed anywhere, the plan is found by the next one who looks, and it goes on; each step may be done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import socket
+import time as clock
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from callcore import __version__, unassigned
+from callcore.access.trail import Result, Trail
+from callcore.db import Database, Kept
+from callcore.domain.blocked import plain
+from callcore.domain.centre import Centre
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.recording import UNASSIGNED
+from callcore.domain.retention import Clock, Item, Verdict, at_least_until, by_call, judge
+from callcore.erasing import books, copies, report
+from callcore.erasing.clock import Witness, steps_of
+from callcore.erasing.markers import Markers
+from callcore.erasing.plan import Busy, Left, Plan, Searched, Shelf, Unit
+from callcore.erasing.search import named, search
+from callcore.erasing.sounds import Gone, Sounds, Told, told
+from callcore.files import make_folder
+from callcore.installation import recordings_of, trail_of
+from callcore.journal import KeyStore
+from callcore.recordings.chain import Chain
+from callcore.recordings.signing import signer
+from callcore.runtime.commands import CommandClient, CommandFailed
+from callcore.runtime.erasures import ErasureRow
+from callcore.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+"""Calls of one nightly erasure; each has a report of its own."""
+FOLLOWS_S = 300.0
+"""Seconds within which the tables follow what the engine wrote, also where the sidecar hardly runs; else it is gone on
+with later."""
+LOOK_EVERY_S = 0.2
+RULE = "service:sidecar"
+"""Who erases by the rule."""
+
+
+class CannotErase(Exception):
+    """It was not begun, or not finished and will be gone on with. The text says why, in Japanese and English."""
+
+
+@dataclass(slots=True)
+class Erasure:
+    """`ask` is the engine; `centre_of` gives a centre's name and zone. `step` is told before each step, for tests."""
+
+    settings: Settings
+    database: Database
+    keys: KeyStore
+    engine: CommandClient
+    centres: Callable[[], Iterable[Centre]]
+    patience_s: float = 0.0
+    """Seconds to wait for another process that is erasing."""
+    step: Callable[[str], None] = lambda what: None
+    _kept: Kept = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.database)
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.settings.erasures)
+
+    @property
+    def witness(self) -> Witness:
+        return Witness(self.settings.erasures)
+
+    # -- what is kept, and what is due ----------------------------------------------------------------------------
+
+    async def judged(self, centre: Centre, now: Instant, limit: int) -> list[Verdict]:
+        """What is kept of the oldest calls of which something may be due, and why. `now` may lie ahead, for a preview.
+        Raises DatabaseAway, OSError."""
+        before = at_least_until(now, centre.retention, centre.time_zone)
+        if before is None:
+            return []
+        if centre.id == UNASSIGNED:
+            items = [item for item in await self.unassigned() if item.over < before]
+        else:
+            items = await self._kept.over_before(centre.id, before, limit)
+        orders = by_call(await self._kept.orders(centre.id))
+        return judge(items, centre.retention, centre.time_zone, await self.time(now), orders)
+
+    async def time(self, now: Instant) -> Clock:
+        """With what is known against the clock. Raises DatabaseAway, OSError."""
+        seen = await asyncio.to_thread(self.witness.read)
+        earlier = await self._kept.steps(now if seen is None else Instant(seen.since))
+        return Clock(now, (*earlier, *steps_of(seen)))
+
+    async def of_number(self, centre: CentreId, number: str) -> tuple[list[Item], list[str]]:
+        """All calls and tasks of a number, and the entries of the list of unwelcome callers that hold it. Raises
+        DatabaseAway, JournalError, CommandFailed."""
+        prints = set[str]()
+        for way in {number, plain(number) or number}:
+            for each in (way, f"+81{way[1:]}") if way.startswith("0") else (way,):
+                prints.update(self.keys.fingerprints(centre, each).values())
+        listed = await self.engine.ask("erase_entries", centre=centre, number=number)
+        return await self._kept.of_number(centre, prints), list(listed)
+
+    async def of_calls(self, calls: Collection[str]) -> list[Item]:
+        return await self._kept.of_calls({CallId(each) for each in calls})
+
+    async def between(
+        self, centre: CentreId, first: Instant | None = None, before: Instant | None = None
+    ) -> list[Item]:
+        return await self._kept.between(centre, first, before)
+
+    async def unassigned(self) -> list[Item]:
+        """All recordings of which nobody knows the centre. Raises DatabaseAway, OSError."""
+        store, protected = self.settings.store, self.settings.protected
+        known = await self._kept.named(
+            {name for _, name in (await asyncio.to_thread(told, store, UNASSIGNED)).kept}
+        )
+        return await asyncio.to_thread(unassigned.items, store, protected, known)
+
+    async def centre_of(self, call: str) -> CentreId | None:
+        return await self._kept.centre_of(CallId(call))
+
+    def plan(
+        self,
+        centre: Centre,
+        scope: str,
+        what: str,
+        units: list[Unit],
+        *,
+        reason: str,
+        by: str,
+        now: Instant,
+        entries: Collection[str] = (),
+        left: Collection[Left] = (),
+    ) -> Plan:
+        here = datetime.fromtimestamp(now / SECOND, ZoneInfo(centre.time_zone))
+        return Plan(
+            id=f"erase-{here.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(3)}",
+            centre=centre.id,
+            zone=centre.time_zone,
+            scope=scope,
+            what=what,
+            reason=reason,
+            by=by,
+            ordered_at=here.isoformat(timespec="seconds"),
+            units=units,
+            entries=[*entries],
+            left=[*left],
+        )
+
+    # -- the night's own ------------------------------------------------------------------------------------------
+
+    def quiet(self, centre: Centre, now: Instant) -> bool:
+        """Whether it is one of the hours in which a centre's recordings are erased by the rule."""
+        here = datetime.fromtimestamp(now / SECOND, ZoneInfo(centre.time_zone))
+        second = (here.hour * 60 + here.minute) * 60 + here.second
+        return any(window.opens <= second < window.closes for window in centre.retention.hours)
+
+    async def nightly(self, centre: Centre, now: Instant) -> str | None:
+        """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. None: nothing is due.
+        Raises CannotErase, DatabaseAway, OSError, Busy."""
+        limit = AT_ONCE * 4
+        verdicts = await self.judged(centre, now, limit)
+        while len(verdicts) == limit and not any(map(unit_due, verdicts)):  # all of them kept by order
+            limit *= 4
+            verdicts = await self.judged(centre, now, limit)
+        plan = self.plan(
+            centre,
+            "retention",
+            "保存期間の満了 / the retention period is over",
+            [unit for unit in map(unit_due, verdicts) if unit is not None],
+            reason="保存期間の満了 / the retention period is over",
+            by=RULE,
+            now=now,
+        )
+        if plan.units:
+            await self._leave_out(plan, self._sounds(plan))
+        if not plan.units:
+            return None
+        plan.units, plan.left = (
+            plan.units[:AT_ONCE],
+            [],
+        )  # what waits for somebody waits without a report each night
+        return (await self.run(plan)).id
+
+    # -- doing it -------------------------------------------------------------------------------------------------
+
+    async def run(self, plan: Plan) -> report.Report:
+        """Erase. Raises CannotErase, DatabaseAway, JournalError, RecordingError, OSError, Busy: then nothing was begun,
+        or it is gone on with by `finish`."""
+        async with self._alone() as shelf:
+            await asyncio.to_thread(shelf.put, plan)
+            return await self._go_on(plan)
+
+    async def finish(self) -> list[str]:
+        """Go on with what was cut off; the reports' ids. Raises as `run`."""
+        done = []
+        if self.shelf.unfinished():
+            async with self._alone() as shelf:
+                for plan in shelf.unfinished():
+                    plan.resumed += 1
+                    await asyncio.to_thread(shelf.put, plan)
+                    done.append((await self._go_on(plan)).id)
+        return done
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Shelf]:
+        """Raises Busy, once the patience is over."""
+        until, shelf = clock.monotonic() + self.patience_s, self.shelf
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(shelf.alone())
+                    break
+                except Busy:
+                    if clock.monotonic() >= until:
+                        raise
+                await asyncio.sleep(LOOK_EVERY_S)
+            yield shelf
+
+    async def _go_on(self, plan: Plan) -> report.Report:
+        self.step("planned")
+        sounds = self._sounds(plan)
+        if plan.stage == "planned":
+            await self._leave_out(plan, sounds)
+            await self._overwrite(plan)
+            plan.stage = "searched"
+            await asyncio.to_thread(self.shelf.put, plan)
+        self.step("searched")
+        gone = await asyncio.to_thread(self._erase_sounds, plan, sounds)
+        for unit in plan.units:
+            self.step("engine")
+            await self._told_engine(plan, unit)
+        for entry in plan.entries:
+            await self._engine(plan, call=entry, about=entry, recordings=[], personal=True)
+        copied = await asyncio.to_thread(self._erase_copies, plan)
+        self.step("tables")
+        await self._follow(plan)
+        made = await self._report(plan, gone, copied)
+        raw = report.signed(made, signer(self.settings.recordings_keys))
+        self.step("report")
+        sheet = report.page(report.of(raw), hashlib.sha256(raw).hexdigest())
+        await asyncio.to_thread(self._told, plan, raw)
+        await asyncio.to_thread(self.shelf.finish, plan.id, raw, sheet)
+        log.info(
+            "erased",
+            report=plan.id,
+            centre=plan.centre,
+            calls=len(made.calls),
+            tasks=len(made.tasks),
+            recordings=len(gone),
+            complete=made.complete,
+        )
+        return made
+
+    async def _leave_out(self, plan: Plan, sounds: Sounds) -> None:
+        """Units that may not be erased now, each with the reason."""
+        units = []
+        for unit in plan.units:
+            answer = await self._ask(
+                "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
+            )
+            why = answer["why"]
+            if why is None and any(sounds.plain(name) for name in unit.recordings):
+                why = "録音がまだ暗号化されていない / its recording is not sealed yet"
+            if why is None:
+                units.append(unit)
+            else:
+                plan.left.append(Left(call=unit.call, why=why))
+        plan.units = units
+
+    async def _overwrite(self, plan: Plan) -> None:
+        calls = [CallId(unit.call) for unit in plan.units if unit.personal]
+        numbers = set[str]()
+        for value, sealed in await self._kept.sealed_of(calls):
+            opened = self.keys.unseal(value.call, value.centre, value.at, sealed)
+            if opened is not None and opened[0]:
+                numbers.add(opened[0])
+        prints = {
+            print_: text
+            for text in {*numbers}
+            for centre in self.centres()
+            for print_ in self.keys.fingerprints(centre.id, text).values()
+        }
+        beside = {prints[each] for each in await self._kept.prints_beside(prints.keys(), calls)}
+        self.step("overwrite")
+        plan.searched = await asyncio.to_thread(
+            self._overwritten, plan, set(calls), numbers - beside, numbers & beside
+        )
+
+    def _overwritten(self, plan: Plan, calls: set[CallId], gone: set[str], beside: set[str]) -> Searched:
+        log_folder = self.settings.asterisk / "log"
+        markers, rows = Markers.of(gone), Markers.of(gone | beside)
+        done = books.Erased()
+        if log_folder.is_dir():
+            done = books.overwrite(log_folder, calls, markers, rows=rows)
+        copied = copies.clear(self.settings.backup_folders, calls, markers, rows=rows)
+        return Searched(
+            at=_shown(plan.zone),
+            numbers=len(gone),
+            numbers_kept=len(beside),
+            overwritten_files=done.files + copied.files,
+            overwritten=done.values,
+            overwritten_copies=copied.values,
+            places=search(self.settings.places, markers),
+        )
+
+    def _sounds(self, plan: Plan) -> Sounds:
+        recordings = recordings_of(self.settings)
+        folder = recordings.ring.folder
+        make_folder(recordings.store)
+        chain = Chain(recordings.store, folder, signer(folder))
+        chain.day(plan.centre, _here(plan.zone).date().isoformat())  # StoreAway, before anything is begun
+
+        def at() -> tuple[str, str]:
+            now = _here(plan.zone)
+            return now.isoformat(timespec="milliseconds"), now.date().isoformat()
+
+        return Sounds(recordings, self.settings.protected, chain, at, self.step)
+
+    def _erase_sounds(self, plan: Plan, sounds: Sounds) -> list[Gone]:
+        store = self.settings.store
+        centres = [plan.centre]
+        if plan.centre != UNASSIGNED and unassigned.is_there(store):
+            centres.append(UNASSIGNED)
+        chains: dict[str, Told] = {each: told(store, each) for each in centres}
+        return [
+            sounds.erase(centres, unit.call, name, f"{plan.reason} ({plan.id})", plan.by, chains)
+            for unit in plan.units
+            for name in unit.recordings
+        ]
+
+    def _erase_copies(self, plan: Plan) -> copies.Copies:
+        done = copies.destroy(
+            self.settings.backup_folders,
+            plan.centre,
+            [*(unit.call for unit in plan.units if unit.personal), *plan.entries],
+            [name for unit in plan.units for name in unit.recordings],
+            _shown(plan.zone),
+            self.step,
+        )
+        assert plan.searched is not None
+        return msgspec.structs.replace(done, overwritten=plan.searched.overwritten_copies)
+
+    async def _told_engine(self, plan: Plan, unit: Unit) -> None:
+        """An order that came while the erasure was going on finds no sound any more, and keeps the number."""
+        fields = {"call": unit.call, "about": unit.about, "recordings": unit.recordings}
+        answer = await self._ask_erase(plan, **fields, personal=unit.personal)
+        if not answer["done"] and unit.personal:
+            plan.left.append(Left(call=unit.call, why=answer["why"]))
+            without = msgspec.structs.replace(unit, personal=False)
+            plan.units = [without if each is unit else each for each in plan.units]
+            await asyncio.to_thread(self.shelf.put, plan)
+            if unit.recordings:
+                answer = await self._ask_erase(plan, **fields, personal=False)
+        if not answer["done"] and unit.recordings:
+            raise CannotErase(f"{plan.id}: {unit.call}: {answer['why']}")
+
+    async def _ask_erase(self, plan: Plan, **unit: Any) -> dict[str, Any]:
+        return await self._ask(
+            "erase",
+            centre=plan.centre,
+            erasure=plan.id,
+            reason=plan.reason,
+            by_order_of=plan.by,
+            **unit,
+        )
+
+    async def _engine(self, plan: Plan, **unit: Any) -> None:
+        answer = await self._ask_erase(plan, **unit)
+        if not answer["done"]:
+            raise CannotErase(f"{plan.id}: {unit['call']}: {answer['why']}")
+
+    async def _ask(self, command: str, **fields: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = await self.engine.ask(command, **fields)
+        except CommandFailed as error:
+            raise CannotErase(
+                f"エンジンに頼めないため、消去を終えていません。動いているときに続きを行います: {error} / "
+                f"the engine cannot be asked, so the erasure is not finished; it goes on once it is there: {error}"
+            ) from error
+        return answer
+
+    async def _follow(self, plan: Plan) -> None:
+        """Wait until keys are gone and the tables have what the engine wrote."""
+        calls, names = _of(plan)
+        about = {unit.call: unit.about for unit in plan.units}
+        until = clock.monotonic() + FOLLOWS_S
+        while (left := self.keys.kept(calls)) or await self._kept.rows_left(calls, names):
+            if clock.monotonic() > until:
+                raise CannotErase(
+                    f"{plan.id}: データベースがまだ追いついていません。続きは自動で行います / "
+                    "the database has not followed yet; it is gone on with by itself"
+                )
+            for call in left:  # the engine was killed between its fact and the key
+                await self._engine(plan, call=call, about=about.get(call, call), recordings=[], personal=True)
+            await asyncio.sleep(LOOK_EVERY_S)
+        await self._kept.settle()
+
+    async def _report(self, plan: Plan, gone: list[Gone], copied: copies.Copies) -> report.Report:
+        assert plan.searched is not None
+        calls, names = _of(plan)
+        centre = next((each for each in self.centres() if each.id == plan.centre), None)
+        return report.Report(
+            id=plan.id,
+            centre=plan.centre,
+            name=plan.centre if centre is None else centre.name,
+            scope=plan.scope,
+            what=plan.what,
+            reason=plan.reason,
+            by=plan.by,
+            ordered_at=plan.ordered_at,
+            done_at=_shown(plan.zone),
+            installation=f"{self.settings.node}@{socket.gethostname()}",
+            software=__version__,
+            calls=[unit.call for unit in plan.units if not unit.task],
+            personal=[unit.call for unit in plan.units if unit.personal and not unit.task],
+            tasks=[unit.call for unit in plan.units if unit.personal and unit.task],
+            entries=len(plan.entries),
+            recordings=gone,
+            left=plan.left,
+            resumed=plan.resumed,
+            searched=plan.searched,
+            copies=copied,
+            rows_left=await self._kept.rows_left(calls, names),
+            opens=await asyncio.to_thread(self._opens, plan),
+        )
+
+    def _opens(self, plan: Plan) -> list[str]:
+        """What should be gone and is not: files and keys of recordings, keys of calls."""
+        ring = recordings_of(self.settings).ring
+        calls, names = _of(plan)
+        found = [f"{path}: ファイル / file" for path in named(self.settings.places, names)]
+        found += [
+            f"{name}: 鍵 / key"
+            for name in names
+            if any(ring.has(centre, name) for centre in (plan.centre, UNASSIGNED))
+        ]
+        return found + [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
+
+    def _told(self, plan: Plan, raw: bytes) -> None:
+        trail: Trail = trail_of(self.settings)
+        trail.add(
+            plan.by,
+            "erased",
+            on=plan.id,
+            centre=CentreId(plan.centre),
+            origin="erasure",
+            result=Result.DONE,
+            why=f"{plan.reason} ({len(plan.units)} calls and tasks, sha256 {hashlib.sha256(raw).hexdigest()})",
+        )
+
+
+class Reports:
+    """Keeps the port of `runtime.erasures`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._shelf = Shelf(settings.erasures)
+
+    def listed(self) -> list[ErasureRow]:
+        found = []
+        for each in self._shelf.reports():
+            raw = self._shelf.file(each, "json")
+            if raw is not None:
+                found.append(_row(report.of(raw)))
+        return found
+
+    def report(self, id: str) -> tuple[CentreId, bytes, bytes] | None:
+        raw, page = self._shelf.file(id, "json"), self._shelf.file(id, "html")
+        return None if raw is None or page is None else (CentreId(report.of(raw).centre), raw, page)
+
+    def style(self) -> str:
+        return report.STYLE
+
+
+def _row(told: report.Report) -> ErasureRow:
+    return ErasureRow(
+        told.id,
+        CentreId(told.centre),
+        told.scope,
+        told.what,
+        told.reason,
+        told.by,
+        told.ordered_at,
+        told.done_at,
+        len(told.calls),
+        len(told.recordings),
+        len(told.tasks),
+        len(told.left),
+        told.complete,
+    )
+
+
+def unit_of(item: Item) -> Unit:
+    """All that is kept of a call."""
+    return Unit(
+        call=item.call,
+        about=item.about,
+        recordings=[sound.name for sound in item.sounds],
+        personal=True,
+        task=item.task,
+    )
+
+
+def parted(items: Collection[Item], *, reported: bool) -> tuple[list[Unit], list[Left]]:
+    """What is to be erased by hand, and what is left: without `reported`, reported calls and the tasks about them."""
+    kept = (
+        set() if reported else {item.call for item in items if any(sound.reported for sound in item.sounds)}
+    )
+    units: list[Unit] = []
+    left: list[Left] = []
+    for item in items:
+        if item.call in kept or (item.task and item.about in kept):
+            left.append(left_of(item))
+        else:
+            units.append(unit_of(item))
+    return units, left
+
+
+def unit_due(verdict: Verdict) -> Unit | None:
+    """What is due of a call; None: nothing."""
+    item, due = verdict.item, verdict.due
+    if not due and not verdict.personal_due:
+        return None
+    return Unit(
+        call=item.call,
+        about=item.about,
+        recordings=[sound.name for sound in due],
+        personal=verdict.personal_due,
+        task=item.task,
+    )
+
+
+def left_of(item: Item) -> Left:
+    return Left(
+        call=item.call, why="悪質・脅迫の通報 (--reported で消去) / it was reported; --reported erases it"
+    )
+
+
+def _of(plan: Plan) -> tuple[list[CallId], list[str]]:
+    """The names whose keys go, and the recordings."""
+    calls = [CallId(unit.call) for unit in plan.units if unit.personal]
+    return [*calls, *map(CallId, plan.entries)], [name for unit in plan.units for name in unit.recordings]
+
+
+def _here(zone: str) -> datetime:
+    return datetime.now(ZoneInfo(zone))
+
+
+def _shown(zone: str) -> str:
+    return _here(zone).isoformat(timespec="seconds")
+
+
+def midnight(day: str, zone: str, days: int = 0) -> Instant:
+    """The begin of a local day (ISO), or of one so many days later. Raises ValueError."""
+    at = datetime.combine(date.fromisoformat(day) + timedelta(days=days), time(), ZoneInfo(zone))
+    return Instant(round(at.timestamp()) * SECOND)

@@ -1,0 +1,171 @@
+"""What web and shell ask about recordings: found in the database, the numbers opened, the sound from its file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from callcore.db import Database, DatabaseAway, Search
+from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.domain.personal import Personal
+from callcore.domain.recording import SoundFormat
+from callcore.domain.stages import PauseEnd
+from callcore.installation import recordings_of
+from callcore.journal import JournalError, KeyStore
+from callcore.recordings import OpenedAudio, RecordingError, played
+from callcore.recordings.export import Export
+from callcore.recordings.library import PLAIN_ENDS
+from callcore.recordings.signing import signer
+from callcore.recordings.vault import ENDS as SEALED_ENDS
+from callcore.runtime.recordings import (
+    EXPORT_MOST,
+    Audio,
+    ExportAsked,
+    Pause,
+    Recording,
+    RecordingCursor,
+    RecordingPage,
+    RecordingSearch,
+    TooManyRecordings,
+)
+from callcore.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PAGE = 1000
+"""Recordings that are asked for at once where all are wanted."""
+
+_SAME = [each.name for each in fields(Recording) if each.name not in ("pauses", "other")]
+
+
+class Recorded:
+    """Keeps the port of `runtime.recordings`. `centres`: those whose keys a number may be under."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        keys: KeyStore,
+        centres: Callable[[], Collection[CentreId]],
+    ) -> None:
+        self._settings = settings
+        self._recordings = recordings_of(settings)
+        self._search = Search(database)
+        self._keys = keys
+        self._centres = centres
+
+    async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
+        prints: set[str] = set()
+        try:
+            if wanted.number is not None:
+                for centre in self._centres() if wanted.centres is None else wanted.centres:
+                    prints.update(self._keys.fingerprints(centre, wanted.number).values())
+            rows = await self._search.find(wanted, prints, after, limit + 1)
+        except (DatabaseAway, JournalError) as error:
+            raise OSError(str(error)) from error
+        shown = tuple(self._recording(row) for row in rows[:limit])
+        return RecordingPage(shown, (shown[-1].began_at, shown[-1].name) if len(rows) > limit else None)
+
+    async def one(self, name: str) -> tuple[Recording, ...]:
+        try:
+            rows = await self._search.of_call(name)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        found = [self._recording(row) for row in rows]
+        return tuple(sorted(found, key=lambda each: each.name != name))
+
+    async def audio(self, name: str, *, kept: bool) -> Audio:
+        return await asyncio.to_thread(self._sound, name, kept=kept)
+
+    async def export(self, asked: ExportAsked, heard: Callable[[Recording], None]) -> Export:
+        rows: list[Recording] = []
+        for wanted in _wanted(asked):
+            after: RecordingCursor | None = None
+            while True:
+                page = await self.find(wanted, after, PAGE)
+                rows += page.recordings
+                if len(rows) > EXPORT_MOST:
+                    raise TooManyRecordings
+                after = page.after
+                if after is None:
+                    break
+        try:
+            signing = await asyncio.to_thread(signer, self._settings.recordings_keys)
+        except RecordingError as error:
+            raise OSError(str(error)) from error
+        at = Instant(time.time_ns() // 1000)
+        return Export(self._recordings, signing, asked, rows, at, heard)
+
+    def _sound(self, name: str, *, kept: bool) -> Audio:
+        """The one place where a recording is opened to be heard: plain or sealed, protected ones too."""
+        try:
+            file, form = self._file(name)
+            try:
+                return OpenedAudio(file, form) if kept else played(file, form)
+            except BaseException:
+                file.close()
+                raise
+        except RecordingError as error:
+            raise OSError(str(error)) from error
+
+    def _file(self, name: str) -> tuple[BinaryIO, str]:
+        try:
+            return self._recordings.sound(name)
+        except FileNotFoundError:
+            for ends, opened in ((PLAIN_ENDS, _plain), (SEALED_ENDS, self._recordings.sound_in)):
+                path = self._settings.protected / (name + ends)
+                if path.is_file():
+                    return opened(path)
+            raise
+
+    def _recording(self, row: dict[str, Any]) -> Recording:
+        return Recording(
+            **{name: row[name] for name in _SAME},
+            pauses=tuple(_pause(each) for each in row["pauses"]),
+            other=self._opened(row["other"]),
+        )
+
+    def _opened(self, sealed: Any) -> Personal | None:
+        if sealed is None:
+            return None
+        try:
+            opened = self._keys.unseal(sealed.call, sealed.centre, sealed.at, sealed.sealed)
+        except JournalError as error:
+            log.warning("a number cannot be opened", call=sealed.call, why=str(error))
+            opened = None
+        text = None if opened is None else opened[0]
+        return Personal(sealed.call, sealed.centre, sealed.at, text, sealed.fingerprint)
+
+
+def _wanted(asked: ExportAsked) -> list[RecordingSearch]:
+    """One search for all of its days, or one for each of its calls."""
+    zone = ZoneInfo(asked.zone)
+
+    def midnight(day: date | None, on: int) -> Instant | None:
+        if day is None:
+            return None
+        begin = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(days=on)
+        return Instant(round(begin.timestamp()) * SECOND)
+
+    first, before = midnight(asked.first, 0), midnight(asked.last, 1)
+    return [
+        RecordingSearch(centres=[asked.centre], first=first, before=before, call=call)
+        for call in asked.calls or (None,)
+    ]
+
+
+def _pause(told: dict[str, Any]) -> Pause:
+    why = told.get("ended")
+    return Pause(**told | {"ended": None if why is None else PauseEnd(why)})
+
+
+def _plain(path: Path) -> tuple[BinaryIO, str]:
+    return path.open("rb"), SoundFormat.WAV.value

@@ -1,0 +1,357 @@
+"""What was kept and what was erased: one signed line each, chained, so that nothing of it can be changed or left out.
+
+    <store>/<centre>/<day>/<name>.ccr     the recordings that the day's chain tells of (`vault`)
+    <store>/<centre>/<day>/chain.jsonl    one line each, in the order of writing
+    <store>/<centre>/<day>/root.json      the day's signed root; final once the day is over
+    <store>/<centre>/root.json            the same of the newest day
+    <keys>/heads/<centre>.json            where the chain ends, kept apart
+
+Rules
+- The day is the local day (the centre's time zone) on which the line was written, so the root of a day that is over
+  never changes. A call whose recording was kept after midnight stands in the next day; an erasure stands in the day of
+  the erasure. A clock that was set back writes on into the newest day.
+- A line is JSON; `prev` is the SHA-256 of the whole line before (also over days), `n` counts on from 1, `sig`, always
+  last, is Ed25519 over `callcore recordings line 1`, a line feed, and the line without `,"sig":"…"`.
+- A day's root is the SHA-256 of its last line. `root.json` is signed likewise, over `callcore recordings root 1`.
+- The writer goes by its own head. Lines beyond it that it signed itself (a crash came between) are taken over; when
+  lines before are gone, it goes on all the same, and what is missing shows for ever.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from callcore.files import append_line, make_folder, write_whole
+from callcore.recordings.errors import StoreAway, WrongKey
+from callcore.recordings.signing import PublicKeys, Signer, signed_by
+from callcore.recordings.vault import Digest
+
+log = structlog.get_logger(__name__)
+
+CHAIN, ROOT = "chain.jsonl", "root.json"
+START = "0" * 64
+"""What stands before the first line."""
+LINE_SIGNED, ROOT_SIGNED = b"callcore recordings line 1\n", b"callcore recordings root 1\n"
+_SIG = re.compile(rb',"sig":"([0-9a-f]{128})"\}\Z')
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """`at`: RFC 3339 with the centre's offset. `key`: the id of the key that signed."""
+
+    n: int = 0
+    prev: str = ""
+    centre: str
+    day: str
+    at: str
+    key: str = ""
+
+
+class Began(_Base, frozen=True, kw_only=True, tag="day"):
+    """The first line of a day. `after`: the day before it in the chain."""
+
+    after: str | None
+
+
+class Kept(_Base, frozen=True, kw_only=True, tag="kept"):
+    """`captured`: the sound as Asterisk wrote it; `sound`: as it is kept; `stored`: the sealed file. `of`: a kind of
+    recording of the domain, `unknown` where nobody knows. `seconds` of sound; 0: it cannot be told. `period`: the month
+    of the key that wraps its own."""
+
+    name: str
+    form: str
+    call: str | None
+    of: str
+    seconds: float = 0.0
+    period: str = ""
+    captured: Digest
+    sound: Digest
+    stored: Digest
+    protected: bool = False
+
+
+class Erased(_Base, frozen=True, kw_only=True, tag="erased"):
+    """`kept`: the day whose chain tells that it was kept; `sha256` of the sealed file; `by`: a person's id."""
+
+    name: str
+    kept: str
+    sha256: str
+    why: str
+    by: str
+
+
+Line = Began | Kept | Erased
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """A day's chain in one figure. `first` to `n` are its lines, `before` the mark before them, `root` the last one's.
+    `kept` and `erased` count its recordings."""
+
+    centre: str
+    day: str
+    first: int
+    n: int
+    before: str
+    root: str
+    kept: int
+    erased: int
+    at: str
+    key: str = ""
+
+    @property
+    def lines(self) -> int:
+        return self.n - self.first + 1
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """The newest root, and the bytes of its chain file."""
+
+    root: Root
+    size: int
+
+
+_lines: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Began | Kept | Erased)
+
+
+def mark_of(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def signed(value: Line | Root, signer: Signer, prefix: bytes) -> bytes:
+    body = msgspec.json.encode(value)
+    return body[:-1] + b',"sig":"' + signer.sign(prefix + body).encode() + b'"}'
+
+
+def line_of(raw: bytes) -> Line | None:
+    """A line without a look at its signature; None: it is none."""
+    try:
+        return _lines.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def checked_line(raw: bytes, keys: PublicKeys) -> Line | None:
+    """A line that one of the keys signed, or None."""
+    line = line_of(raw)
+    return line if line is not None and _fits(raw, line.key, keys, LINE_SIGNED) else None
+
+
+def checked_root(raw: bytes, keys: PublicKeys) -> Root | None:
+    """A root that one of the keys signed, or None."""
+    root = root_of(raw)
+    return root if root is not None and _fits(raw.rstrip(b"\n"), root.key, keys, ROOT_SIGNED) else None
+
+
+def root_of(raw: bytes) -> Root | None:
+    """A root without a look at its signature; None: it is none."""
+    try:
+        return msgspec.json.decode(raw, type=Root)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _fits(raw: bytes, key: str, keys: PublicKeys, prefix: bytes) -> bool:
+    found = _SIG.search(raw)
+    if found is None:
+        return False
+    return signed_by(keys, key, prefix + raw[: found.start()] + b"}", found[1].decode())
+
+
+def raw_lines(folder: Path) -> list[bytes]:
+    """The lines of a day's chain; [] without one. A last one without its end comes too. Raises OSError."""
+    try:
+        lines = (folder / CHAIN).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    return lines if lines[-1] else lines[:-1]
+
+
+def centres_of(store: Path) -> list[str]:
+    """The centres, and whatever else has a folder; [] while there is no store. Raises OSError."""
+    try:
+        return sorted(p.name for p in store.iterdir() if p.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def days_of(store: Path, centre: str) -> list[str]:
+    """The days of a centre for which there is a folder, the oldest first."""
+    try:
+        return sorted(p.name for p in (store / centre).iterdir() if DAY.fullmatch(p.name) and p.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def roots(store: Path, centre: str, keys: PublicKeys) -> dict[str, Root]:
+    """The roots of a centre by day; one that is not signed by any of the keys is left out."""
+    found = {}
+    for day in days_of(store, centre):
+        try:
+            root = checked_root((store / centre / day / ROOT).read_bytes(), keys)
+        except OSError:
+            continue
+        if root is not None and root.centre == centre and root.day == day:
+            found[day] = root
+    return found
+
+
+def kept_line(store: Path, centre: str, day: str, name: str) -> Kept | None:
+    """What the chain of a day tells of a recording, as the file has it."""
+    for raw in raw_lines(store / centre / day):
+        line = line_of(raw)
+        if isinstance(line, Kept) and line.name == name:
+            return line
+    return None
+
+
+def erased_of(store: Path, centre: str) -> set[str]:
+    """The names of a centre's recordings that were erased, as the files have it."""
+    lines = (line_of(raw) for day in days_of(store, centre) for raw in raw_lines(store / centre / day))
+    return {line.name for line in lines if isinstance(line, Erased)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The writer. `keys` is the folder of the keys; any process of the installation may write, under a lock."""
+
+    store: Path
+    keys: Path
+    signer: Signer = field(repr=False)
+
+    def day(self, centre: str, today: str) -> str:
+        """In which day a line of today will stand: in the newest one, if that is later. Raises StoreAway: there was a
+        folder of this centre, and it is gone, like that of a disk not mounted."""
+        if self._head_path(centre).exists() and not (self.store / centre).is_dir():
+            raise StoreAway(self.store / centre)
+        with self._locked():
+            head = self._head(centre)
+        return today if head is None else max(today, head.root.day)
+
+    def add(self, line: Kept | Erased, place: Callable[[Path], None] = lambda folder: None) -> Root:
+        """Write a line, on the disk before this returns, and the root of its day, which is given back. The day is that
+        of `day`, or the newest one if that is later; `place` puts into its folder what the line tells of. Raises
+        OSError: then the line does not stand, or it does and is taken over by the next one."""
+        with self._locked():
+            head = self._head(line.centre)
+            root = None if head is None else head.root
+            day = line.day if root is None else max(line.day, root.day)
+            folder = self.store / line.centre / day
+            make_folder(folder)
+            place(folder)
+            if root is None or root.day != day:
+                after = None if root is None else root.day
+                root = self._write(folder, root, Began(centre=line.centre, day=day, at=line.at, after=after))
+            return self._write(folder, root, msgspec.structs.replace(line, day=day))
+
+    def settle(self) -> None:
+        """After a crash: sign what was written and not yet signed as a whole."""
+        if not self.store.is_dir():
+            return
+        with self._locked():
+            for centre in centres_of(self.store):
+                head = self._head(centre)
+                if head is not None:
+                    self._keep(head)
+
+    def _write(self, folder: Path, root: Root | None, line: Line) -> Root:
+        n, prev = (0, START) if root is None else (root.n, root.root)
+        line = msgspec.structs.replace(line, n=n + 1, prev=prev, key=self.signer.id)
+        raw = signed(line, self.signer, LINE_SIGNED)
+        size = append_line(folder / CHAIN, raw)
+        after = _after(root, line, raw)
+        self._keep(_Head(after, size))
+        return after
+
+    def _keep(self, head: _Head) -> None:
+        centre = self.store / head.root.centre
+        raw = signed(msgspec.structs.replace(head.root, key=self.signer.id), self.signer, ROOT_SIGNED)
+        write_whole(centre / head.root.day / ROOT, raw + b"\n")
+        write_whole(centre / ROOT, raw + b"\n")
+        make_folder(self._head_path(head.root.centre).parent)
+        write_whole(self._head_path(head.root.centre), msgspec.json.encode(head))
+
+    # -- where it ends --------------------------------------------------------------------------------------------
+
+    def _head_path(self, centre: str) -> Path:
+        return self.keys / "heads" / f"{centre}.json"
+
+    def _head(self, centre: str) -> _Head | None:
+        path = self._head_path(centre)
+        try:
+            kept: _Head | None = msgspec.json.decode(path.read_bytes(), type=_Head)
+        except FileNotFoundError:
+            kept = None
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise WrongKey(path) from None
+        if kept is not None:
+            chain = self.store / centre / kept.root.day / CHAIN
+            if chain.exists() and chain.stat().st_size == kept.size:
+                return kept
+        return self._followed(centre, kept)
+
+    def _followed(self, centre: str, kept: _Head | None) -> _Head | None:
+        """Our own lines beyond the head that was noted are taken over. What it knew and is gone stays gone."""
+        root = None if kept is None else kept.root
+        size, met = (0, False) if kept is None else (kept.size, False)
+        for day in days_of(self.store, centre):
+            if root is not None and day < root.day:
+                continue
+            end = 0
+            for raw in raw_lines(self.store / centre / day):
+                end += len(raw) + 1
+                if root is not None and mark_of(raw) == root.root:
+                    met, size = True, end
+                    continue
+                line = checked_line(raw, self.signer.public)
+                if line is None or (root is not None and line.prev != root.root):
+                    continue
+                root, size, met = _after(root, line, raw), end, True
+        if root is not None and not met:
+            log.error(
+                "録音の記録の鎖が途切れています。callcore recordings verify で確かめてください / "
+                "the chain of recordings is broken; see callcore recordings verify",
+                centre=centre,
+                day=root.day,
+            )
+        return None if root is None else _Head(root, size)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        make_folder(self.keys)
+        fd = os.open(self.keys / ".chain-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _after(root: Root | None, line: Line, raw: bytes) -> Root:
+    """The day's root with one more line."""
+    same = root is not None and root.day == line.day
+    first, before, kept, erased = (
+        (root.first, root.before, root.kept, root.erased)
+        if same and root is not None
+        else (line.n, line.prev, 0, 0)
+    )
+    return Root(
+        centre=line.centre,
+        day=line.day,
+        first=first,
+        n=line.n,
+        before=before,
+        root=mark_of(raw),
+        kept=kept + isinstance(line, Kept),
+        erased=erased + isinstance(line, Erased),
+        at=line.at,
+    )

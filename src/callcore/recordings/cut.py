@@ -1,0 +1,139 @@
+"""What a recording holds beyond the rule of its centre, and pauses that are to take no time, cut out when the call is
+over.
+
+Of a pause nothing but silence is cut: where its silence lies, the sound says. So nothing of a talk is lost, however far
+the recording has drifted.
+
+The recording as Asterisk wrote it stands beside as `<call>.uncut` until the cut one is filed: while the two are one
+file, it is not cut; when they are not, it is, and is not cut again. A second link to it (`protect`) is moved to the cut
+one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from callcore.domain.ids import SECOND
+from callcore.domain.tape import Tape
+from callcore.recordings.wavs import HEADER, plain_form
+
+log = structlog.get_logger(__name__)
+
+LEAST_S = 0.5
+"""An excess that is shorter is none: so long Asterisk may take to stop."""
+DRIFT_S, DRIFT_SHARE = 2.0, 0.02
+"""By so much a recording may be shorter or longer than what it recorded (as in `audit.compare`)."""
+CHUNK = 1 << 16
+UNCUT, NEW = ".uncut", ".cut"
+
+
+def pieces(tape: Tape, length: float) -> list[tuple[float, float]]:
+    """From where to where, in seconds, to cut out of a recording of that length.
+
+    A recording that drifted is cut by its beginning and by its end, whichever takes more. One that is off by more than
+    that has lost something, nobody knows where, and is cut by its beginning.
+    """
+    whole = (tape.kept + sum(each.length for each in tape.excess)) / SECOND
+    drift = length - whole
+    if abs(drift) > DRIFT_S + whole * DRIFT_SHARE:
+        drift = 0.0
+    found: list[tuple[float, float]] = []
+    before = 0
+    for each in tape.excess:
+        begin, end = (each.after + before) / SECOND, (each.after + before + each.length) / SECOND
+        if each.after >= tape.kept:
+            end = max(end, length)
+        before += each.length
+        if each.length >= LEAST_S * SECOND:
+            found.append((max(0.0, begin + min(0.0, drift)), min(length, end + max(0.0, drift))))
+    return [(begin, end) for begin, end in found if begin < end]
+
+
+def cut(recording: Path, tape: Tape, protected: Path) -> bool:
+    """Cut it, unless it is cut already. `protected`: where a second link to it may be. False: there was nothing, or it
+    is no sound. Raises OSError: it could not be cut, and is as it was."""
+    uncut = recording.with_suffix(UNCUT)
+    try:
+        if uncut.exists() and not recording.samefile(uncut):
+            return True  # it is cut, and not filed yet
+        with recording.open("rb") as whole:
+            form = plain_form(whole)
+        if form is None:
+            log.error("recording not cut by the centre's rule: it is no sound", file=recording.name)
+            return False
+        channels, rate, size = form.channels, form.rate, form.frame
+        # by the file, not by the header: in one that Asterisk had no time to close that tells no length
+        frames = (recording.stat().st_size - HEADER) // size
+        with recording.open("rb") as whole:
+            gaps = list(_silences(whole, tape, frames, rate, size))
+        out = sorted([*pieces(tape, frames / rate), *gaps])
+        if not out:
+            return False
+        if not uncut.exists():
+            os.link(recording, uncut)
+        new = recording.with_suffix(NEW)
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        with uncut.open("rb") as before, new.open("wb") as after:
+            with wave.open(after, "wb") as target:
+                target.setnchannels(channels)
+                target.setsampwidth(size // channels)
+                target.setframerate(rate)
+                for begin, end in _kept(frames, rate, out):
+                    before.seek(HEADER + begin * size)
+                    for at in range(begin, end, CHUNK):
+                        target.writeframes(before.read(min(CHUNK, end - at) * size))
+            after.flush()
+            os.fsync(after.fileno())
+        if protected.exists():
+            link = protected.with_suffix(NEW)
+            link.unlink(missing_ok=True)
+            os.link(new, link)
+            link.replace(protected)
+        new.replace(recording)
+    except FileNotFoundError:
+        return False
+    log.info("recording cut by the centre's rule", file=recording.name, seconds=[list(each) for each in out])
+    return True
+
+
+def _silences(
+    sound: BinaryIO, tape: Tape, frames: int, rate: int, size: int
+) -> Iterator[tuple[float, float]]:
+    """From where to where, in seconds, the silence of each pause lies that is to be cut out: the longest one around
+    where the pause ought to be, and no more of it than the pause was long."""
+    drift_s = DRIFT_S + DRIFT_SHARE * frames / rate
+    quiet = re.compile(b"\\0{%d,}" % (round(LEAST_S * rate) * size))
+    for gap in tape.gaps:
+        length = gap.length / SECOND
+        first = max(0, round((gap.at / SECOND - drift_s) * rate))
+        last = min(frames, round((gap.at / SECOND + length + drift_s) * rate))
+        sound.seek(HEADER + first * size)
+        found = quiet.finditer(sound.read(max(0, last - first) * size))
+        longest = max(((each.end() - each.start(), each.start()) for each in found), default=None)
+        if longest is not None:
+            begin = (first - longest[1] // -size) / rate
+            yield begin, begin + min(longest[0] // size / rate, length)
+
+
+def _kept(frames: int, rate: int, out: list[tuple[float, float]]) -> Iterator[tuple[int, int]]:
+    """From which frame to which one stays."""
+    at = 0
+    for begin, end in out:
+        yield at, max(at, round(begin * rate))
+        at = max(at, min(frames, round(end * rate)))
+    yield at, frames
+
+
+def filed(recording: Path) -> None:
+    """It is written down as it is now: the uncut one is not needed any more."""
+    with contextlib.suppress(OSError):
+        recording.with_suffix(UNCUT).unlink(missing_ok=True)

@@ -1,0 +1,389 @@
+"""Recordings handed over: one ZIP archive with their sound, what is known of them, and the proof that both are whole.
+
+    README.txt                 what it is, and how to check it
+    audio/<begin>_<name>.…     the sound as it was kept, .wav or .opus; names sort by the centre's local begin
+    chain/<centre>/…           the signed chain (`chain`) of the days on which they were kept
+    index.csv, index.json      what is known of each recording, those without sound too
+    SHA256SUMS                 of all files above, as `sha256sum -c` takes it
+    SHA256SUMS.sig             Ed25519 over its bytes, by the key that signs the chain
+
+Rules
+- A ZIP, stored and not compressed: any desktop opens it, a file in it is read without the rest, and what was cut off at
+  its end does not open at all. It is made in one go, front to back, so that it can be sent as it is made: no sound
+  ever lies in clear on this machine for it.
+- A recording is read whole and held against its line in the chain before its first byte is given out. One that cannot
+  be is left out, and the index says why; of faults (not of erased ones) whoever asked is told.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from callcore.domain.ids import SECOND, Instant
+from callcore.domain.recording import UNASSIGNED, Place
+from callcore.recordings.chain import CHAIN, ROOT, Kept, days_of, kept_line, line_of, raw_lines
+from callcore.recordings.errors import Altered, KeyDestroyed, RecordingError
+from callcore.recordings.formats import ending
+from callcore.recordings.library import Recordings
+from callcore.recordings.signing import Signer
+from callcore.recordings.vault import ENDS
+from callcore.runtime.recordings import ExportAsked, Recording
+
+SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
+AUDIO, CHAINS = "audio", "chain"
+FIRST_LINE = "# callcore recordings export 1"
+"""Of SHA256SUMS, so that the signature is one of an export and of nothing else. `sha256sum` passes it over."""
+PIECE = 1 << 18
+BOM = "\ufeff"
+
+
+class Lacking(Enum):
+    """Why a recording of an export has no sound in it."""
+
+    NEVER = "never"
+    ERASED = "erased"
+    NOT_KEPT = "not_kept"
+    UNREADABLE = "unreadable"
+
+
+LACKING: dict[Lacking, tuple[str, str]] = {
+    Lacking.NEVER: ("音が録れていない", "there never was sound"),
+    Lacking.ERASED: ("消去済み", "erased"),
+    Lacking.NOT_KEPT: (
+        "保管先にない(通話中・保存前、または行方不明)",
+        "not in the store: not kept yet, or missing",
+    ),
+    Lacking.UNREADABLE: ("読めない", "cannot be read"),
+}
+FAULTS = frozenset({Lacking.NOT_KEPT, Lacking.UNREADABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """A recording that is in the index alone. `detail`: what could not be read."""
+
+    name: str
+    why: Lacking
+    detail: str = ""
+
+    def __str__(self) -> str:
+        ja, en = LACKING[self.why]
+        return f"{self.name}: {ja} / {en}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(slots=True)
+class Export:
+    """One archive, made once: `pieces` are its bytes; then the rest tells what became of it."""
+
+    recordings: Recordings
+    signer: Signer = field(repr=False)
+    asked: ExportAsked
+    rows: Sequence[Recording]
+    """In any order."""
+    at: Instant
+    heard: Callable[[Recording], None]
+    """Told before the first byte of each one's sound is given out; what it raises ends the archive."""
+    without: list[Without] = field(default_factory=list)
+    files: int = 0
+    """With sound."""
+    _sums: list[str] = field(default_factory=list, repr=False)
+    _days: dict[str, set[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def faults(self) -> list[Without]:
+        return [each for each in self.without if each.why in FAULTS]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Raises OSError, RecordingError, and what `heard` does."""
+        zone = ZoneInfo(self.asked.zone)
+        rows = sorted(self.rows, key=lambda row: (row.began_at, row.name))
+        lines = self._lines(rows, zone)
+        out = _Out()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            yield from self._put(archive, out, "README.txt", self.at, [README.encode()])
+            index = []
+            for row in rows:
+                began = datetime.fromtimestamp(row.began_at / SECOND, zone)
+                found = self._found(row, lines)
+                file = ""
+                if isinstance(found, Without):
+                    self.without.append(found)
+                else:
+                    path, line = found
+                    file = f"{AUDIO}/{began:%Y-%m-%dT%H%M%S}_{row.name}.{ending(line.form)}"
+                    self._days.setdefault(path.parent.parent.name, set()).add(path.parent.name)
+                    self.heard(row)
+                    yield from self._put(archive, out, file, row.began_at, self._sound(path))
+                    self.files += 1
+                index.append(_told(row, zone, file, found, numbers=self.asked.numbers))
+            for name, content in self._chains():
+                yield from self._put(archive, out, f"{CHAINS}/{name}", self.at, [content])
+            yield from self._put(archive, out, "index.csv", self.at, [_csv(index)])
+            yield from self._put(archive, out, "index.json", self.at, [self._json(index, zone)])
+            sums = "\n".join((FIRST_LINE, f"# key {self.signer.id}", *self._sums, "")).encode()
+            yield from self._put(archive, out, SUMS, self.at, [sums])
+            signature = bytes.fromhex(self.signer.sign(sums))
+            yield from self._put(archive, out, SIGNATURE, self.at, [signature])
+        yield out.taken()
+
+    # -- its files --------------------------------------------------------------------------------------------------
+
+    def _put(
+        self,
+        archive: zipfile.ZipFile,
+        out: _Out,
+        name: str,
+        at: Instant,
+        parts: Iterator[bytes] | list[bytes],
+    ) -> Iterator[bytes]:
+        local = datetime.fromtimestamp(at / SECOND, ZoneInfo(self.asked.zone))
+        info = zipfile.ZipInfo(name, local.timetuple()[:6])
+        info.external_attr = 0o600 << 16
+        info.create_system = 3  # so that the rights above are read as such
+        digest = hashlib.sha256()
+        with archive.open(info, "w") as file:
+            for part in parts:
+                digest.update(part)
+                file.write(part)
+                if len(out) >= PIECE:
+                    yield out.taken()
+        self._sums.append(f"{digest.hexdigest()}  {name}")
+        yield out.taken()
+
+    def _sound(self, path: Path) -> Iterator[bytes]:
+        with self.recordings.opened(path) as sound:
+            while part := sound.read(PIECE):
+                yield part
+
+    def _found(self, row: Recording, lines: dict[str, tuple[Path, Kept]]) -> tuple[Path, Kept] | Without:
+        """Where its sound lies, read and found to be what the chain tells of; else why there is none."""
+        if row.erased_at is not None:
+            return Without(row.name, Lacking.ERASED)
+        there = lines.get(row.name) or self._elsewhere(row.name)
+        if there is None:
+            gone = row.problem is not None and row.place is Place.GONE
+            return Without(row.name, Lacking.NEVER if gone else Lacking.NOT_KEPT)
+        path, line = there
+        try:
+            with self.recordings.unsealed(path) as sealed:
+                if sealed.check() != line.sound:
+                    raise Altered(path, 0)
+        except KeyDestroyed:
+            return Without(row.name, Lacking.ERASED)
+        except FileNotFoundError:
+            return Without(row.name, Lacking.NOT_KEPT, str(path))
+        except (RecordingError, OSError) as error:
+            return Without(row.name, Lacking.UNREADABLE, str(error))
+        return there
+
+    def _lines(self, rows: Sequence[Recording], zone: ZoneInfo) -> dict[str, tuple[Path, Kept]]:
+        """What the chain tells of them, from the day of the earliest one on."""
+        found: dict[str, tuple[Path, Kept]] = {}
+        if not rows:
+            return found
+        names = {row.name for row in rows}
+        since = datetime.fromtimestamp(rows[0].began_at / SECOND, zone).date().isoformat()
+        for centre in (self.asked.centre, UNASSIGNED):
+            for day in days_of(self.recordings.store, centre):
+                if day < since or len(found) == len(names):
+                    continue
+                folder = self.recordings.store / centre / day
+                for raw in raw_lines(folder):
+                    line = line_of(raw)
+                    if isinstance(line, Kept) and line.name in names:
+                        found[line.name] = (folder / (line.name + ENDS), line)
+        return found
+
+    def _elsewhere(self, name: str) -> tuple[Path, Kept] | None:
+        """One that was kept on a day before it began: by a clock that was set back."""
+        path = self.recordings.find(name)
+        if path is None:
+            return None
+        line = kept_line(self.recordings.store, path.parent.parent.name, path.parent.name, name)
+        return None if line is None else (path, line)
+
+    def _chains(self) -> Iterator[tuple[str, bytes]]:
+        """The days from the first to the last that tell of one of them. A root is read before its lines, which may
+        grow meanwhile; that of the last day stands for the newest."""
+        store = self.recordings.store
+        for centre, days in sorted(self._days.items()):
+            root = b""
+            for day in days_of(store, centre):
+                if min(days) <= day <= max(days):
+                    root = (store / centre / day / ROOT).read_bytes()
+                    yield f"{centre}/{day}/{ROOT}", root
+                    yield f"{centre}/{day}/{CHAIN}", b"\n".join((*raw_lines(store / centre / day), b""))
+            yield f"{centre}/{ROOT}", root
+
+    def _json(self, index: list[dict[str, Any]], zone: ZoneInfo) -> bytes:
+        whole = {
+            "format": FIRST_LINE.removeprefix("# "),
+            "made_at": _local(self.at, zone),
+            "made_by": self.asked.by,
+            "purpose": self.asked.purpose,
+            "centre": self.asked.centre,
+            "time_zone": self.asked.zone,
+            "first": self.asked.first,
+            "last": self.asked.last,
+            "calls": list(self.asked.calls),
+            "with_sound": self.files,
+            "recordings": index,
+        }
+        return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+class _Out(io.RawIOBase):
+    """Where the archive is written to, to be taken on from there. It cannot be gone back in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._held += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        return held
+
+
+# -- the index --------------------------------------------------------------------------------------------------------
+
+_COLUMNS: dict[str, str] = {
+    "recording": "録音",
+    "file": "ファイル",
+    "sha256": "音の SHA-256",
+    "size": "バイト",
+    "format": "形式",
+    "seconds": "秒",
+    "kind": "種類",
+    "call": "通話 ID",
+    "centre": "センター",
+    "queue": "待ち行列",
+    "language": "言語",
+    "direction": "向き",
+    "number": "電話番号(下3桁)",
+    "agents": "オペレーター",
+    "began_at": "開始",
+    "ended_at": "終了",
+    "result": "結果",
+    "result_kind": "結果の種類",
+    "department": "部署",
+    "through": "取り次ぎ",
+    "marks": "目印",
+    "pauses": "一時停止",
+    "problem": "異常",
+    "kept_on": "保存した日(鎖)",
+    "without_sound": "音がない理由",
+}
+
+
+def _told(
+    row: Recording, zone: ZoneInfo, file: str, found: tuple[Path, Kept] | Without, *, numbers: bool
+) -> dict[str, Any]:
+    """A row of the index. Times are the centre's local ones, with their offset."""
+    line = None if isinstance(found, Without) else found[1]
+    return {
+        "recording": row.name,
+        "file": file or None,
+        "sha256": None if line is None else line.sound.sha256,
+        "size": None if line is None else line.sound.size,
+        "format": None if line is None else line.form,
+        "seconds": row.seconds,
+        "kind": row.kind.value,
+        "call": row.call,
+        "centre": row.centre,
+        "queue": row.queue,
+        "language": row.language,
+        "direction": row.direction.value,
+        "number": row.other.masked() if row.other is not None and numbers else None,
+        "agents": list(row.agents),
+        "began_at": _local(row.began_at, zone),
+        "ended_at": None if row.ended_at is None else _local(row.ended_at, zone),
+        "result": row.result,
+        "result_kind": None if row.result_kind is None else row.result_kind.value,
+        "department": row.department,
+        "through": None if row.through is None else row.through.value,
+        "marks": [mark.value for mark in row.marks],
+        "pauses": [
+            {
+                "first": _local(each.first, zone),
+                "before": None if each.before is None else _local(each.before, zone),
+                "reason": each.reason,
+            }
+            for each in row.pauses
+        ],
+        "problem": row.problem,
+        "kept_on": None if line is None else line.day,
+        "without_sound": found.why.value if isinstance(found, Without) else None,
+    }
+
+
+def _csv(index: list[dict[str, Any]]) -> bytes:
+    """As an office's Excel opens it: UTF-8 with BOM, CRLF."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(f"{ja} {name}" for name, ja in _COLUMNS.items())
+    for row in index:
+        writer.writerow(_cell(name, row[name]) for name in _COLUMNS)
+    return (BOM + out.getvalue()).encode()
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "pauses":
+        return "; ".join(f"{p['first']}–{p['before'] or ''} {p['reason']}" for p in value)
+    if name == "without_sound":
+        return " ".join((LACKING[Lacking(value)][0], value))
+    return "; ".join(value) if isinstance(value, list) else str(value)
+
+
+def _local(at: Instant, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(at / SECOND, zone).isoformat(timespec="milliseconds")
+
+
+README = """\
+callcore 録音の引き渡し / Recordings handed over
+
+audio/        録音 (WAV・Opus)。名前の先頭は通話の開始日時(現地) / the sound; names begin with the local begin
+index.csv     一覧(Excel で開けます)。index.json は同じ内容 / the list, for Excel; index.json: the same
+chain/        録音を保存した日の署名つきの記録 / the signed record of the days on which they were kept
+SHA256SUMS    全ファイルのハッシュ。SHA256SUMS.sig はその署名 / hashes of all files, and their signature
+
+確かめ方(契約の始めに渡された公開鍵 signing.pub で) / How to check, with the public key handed over at the beginning:
+
+    callcore recordings verify --public-key signing.pub --export FILE.zip
+
+callcore がなければ(展開したフォルダで) / without callcore, in the extracted folder:
+
+    openssl pkeyutl -verify -pubin -inkey signing.pub -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+    sha256sum -c SHA256SUMS
+
+このファイルは暗号化されていません。暗号化した媒体で運び、用が済んだら消してください。
+This archive is not encrypted: carry it on an encrypted medium, and delete it when it has served its purpose.
+"""

@@ -1,0 +1,305 @@
+"""Keys of kept recordings, so that erasing a recording means destroying its key.
+
+    <keys>/<centre>.<month>.<version>.key    wraps the keys of that centre's recordings of that month
+    <keys>/files/<centre>/<day>.jsonl        each recording's own key, wrapped (AES key wrap, RFC 3394)
+
+The folder lies outside the recordings' store, and so do the wrapped keys: a copy of the store opens nothing, and once a
+line of `files/` is destroyed, no copy of the store opens that recording again. Day and month are those of
+the day on which it was sealed. Files are owner-only; every process of the installation may add, under a lock.
+
+Destroyed is not lost: destroying leaves a line that says so. A key that is missing without one is an error that names
+the file to put back, and no new key is made in its place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from callcore.files import append_line, make_folder, shred, write_whole
+from callcore.recordings.errors import KeyDestroyed, KeyLost, KeyOpen, RecordingError, WrongKey
+
+KEY_BYTES = 32
+ID_BYTES = 16
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_KEY_FILE = re.compile(r"([A-Za-z0-9_-]+)\.(\d{4}-\d{2})\.(\d+)\.key")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+Stamp = tuple[int, int, int]
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recording's key. `file`: the id in the sealed file's head; `version` of the key that wraps it. `gone`: when
+    it was destroyed (RFC 3339); it has no key then."""
+
+    file: str
+    name: str
+    version: int = 0
+    key: str | None = None
+    gone: str | None = None
+
+
+class _Wrapping(msgspec.Struct, frozen=True):
+    centre: str
+    month: str
+    version: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One wrapping key, for people: how many recordings' keys it wraps."""
+
+    centre: str
+    month: str
+    version: int
+    recordings: int
+    destroyed: int
+
+
+@dataclass(slots=True)
+class KeyRing:
+    """`folder` as above; it is made when the first key is."""
+
+    folder: Path
+    _tables: dict[Path, tuple[Stamp, dict[str, Entry]]] = field(default_factory=dict, repr=False)
+
+    def new(self, centre: str, day: str, name: str) -> tuple[str, bytes]:
+        """A new recording's id and key, on the disk before this returns. Raises KeyLost, KeyOpen, OSError."""
+        table = self._table_path(centre, day)
+        with self._locked():
+            version, wrapping = self._newest(centre, day[:7])
+            file, key = os.urandom(ID_BYTES).hex(), os.urandom(KEY_BYTES)
+            make_folder(table.parent)
+            append_line(table, _encode(Entry(file, name, version, aes_key_wrap(wrapping, key).hex())))
+        return file, key
+
+    def key(self, centre: str, day: str, file: str, name: str) -> bytes:
+        """Raises KeyDestroyed, KeyLost, WrongKey, KeyOpen, OSError."""
+        path = self._table_path(centre, day)
+        entry = self._table(path).get(file)
+        if entry is None:
+            raise KeyLost(path)
+        if entry.key is None:
+            raise KeyDestroyed(name)
+        wrapping_file = self._key_path(centre, day[:7], entry.version)
+        try:
+            return aes_key_unwrap(self._wrapping(wrapping_file), bytes.fromhex(entry.key))
+        except InvalidUnwrap:
+            raise WrongKey(wrapping_file) from None
+
+    def destroy(self, centre: str, day: str, name: str, at: str) -> bool:
+        """Destroy every key that a recording of this name has; False: there was none. `at`: RFC 3339."""
+        path = self._table_path(centre, day)
+        with self._locked():
+            table = self._table(path)
+            if not any(e.name == name and e.key is not None for e in table.values()):
+                return False
+            self._rewrite(
+                path, [Entry(e.file, e.name, gone=at) if e.name == name else e for e in table.values()]
+            )
+        return True
+
+    def days(self, centre: str) -> list[str]:
+        """The days of which there is a table, the oldest first."""
+        return sorted(path.stem for path in (self.folder / "files" / centre).glob("*.jsonl"))
+
+    def has(self, centre: str, name: str) -> bool:
+        """Whether any key of a recording of this name is there."""
+        tables = (self._table(self._table_path(centre, day)) for day in self.days(centre))
+        return any(e.name == name and e.key is not None for table in tables for e in table.values())
+
+    def rotate(self, centre: str | None = None, month: str | None = None) -> list[Row]:
+        """New wrapping keys in place of the present ones; the recordings themselves are not touched. Killed in the
+        middle it is begun again by the next call. Raises KeyLost, WrongKey, KeyOpen, OSError."""
+        done = []
+        with self._locked():
+            wanted = {
+                (row.centre, row.month)
+                for row in self.rows()
+                if centre in (None, row.centre) and month in (None, row.month)
+            }
+            for of, period in sorted(wanted):
+                old = self._versions(of, period)
+                version, fresh = self._make(of, period, max(old) + 1)
+                count = 0
+                for path in self._month_tables(of, period):
+                    entries = []
+                    for entry in self._table(path).values():
+                        if entry.key is None:
+                            entries.append(entry)
+                            continue
+                        wrapped = aes_key_wrap(fresh, self.key(of, path.stem, entry.file, entry.name))
+                        entries.append(Entry(entry.file, entry.name, version, wrapped.hex()))
+                        count += 1
+                    self._rewrite(path, entries)
+                for each in old:
+                    shred(self._key_path(of, period, each))
+                done.append(Row(of, period, version, count, 0))
+        return done
+
+    def rows(self) -> list[Row]:
+        """Every wrapping key there is, by centre, month and version."""
+        found = []
+        for path in sorted(self.folder.glob("*.key")):
+            match = _KEY_FILE.fullmatch(path.name)
+            if match is None:
+                continue
+            centre, month, version = match[1], match[2], int(match[3])
+            entries = [e for table in self._month_tables(centre, month) for e in self._table(table).values()]
+            found.append(
+                Row(
+                    centre,
+                    month,
+                    version,
+                    sum(e.version == version and e.key is not None for e in entries),
+                    sum(e.gone is not None for e in entries),
+                )
+            )
+        return sorted(found, key=lambda row: (row.centre, row.month, row.version))
+
+    def faults(self) -> Iterator[RecordingError | OSError]:
+        """Wrapping keys that are lost, open to others, or do not fit what they should wrap, and tables that cannot be
+        read; each once."""
+        tried: set[tuple[str, str, int]] = set()
+        for path in sorted((self.folder / "files").glob("*/*.jsonl")):
+            centre, day = path.parent.name, path.stem
+            try:
+                entries = list(self._table(path).values())
+            except (RecordingError, OSError) as error:
+                yield error
+                continue
+            for entry in entries:
+                version = (centre, day[:7], entry.version)
+                if entry.key is None or version in tried:
+                    continue
+                tried.add(version)
+                try:
+                    self.key(centre, day, entry.file, entry.name)
+                except (RecordingError, OSError) as error:
+                    yield error
+
+    def tidy(self) -> None:
+        """Finish a destroying that a crash cut short."""
+        if self.folder.is_dir():
+            with self._locked():
+                self._finish()
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        make_folder(self.folder)
+        fd = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _key_path(self, centre: str, month: str, version: int) -> Path:
+        return self.folder / f"{centre}.{month}.{version}.key"
+
+    def _table_path(self, centre: str, day: str) -> Path:
+        if not _PLAIN.fullmatch(centre) or not _DAY.fullmatch(day):
+            raise ValueError(f"not the name of a folder: {centre!r} {day!r}")
+        return self.folder / "files" / centre / f"{day}.jsonl"
+
+    def _month_tables(self, centre: str, month: str) -> list[Path]:
+        return sorted((self.folder / "files" / centre).glob(f"{month}-??.jsonl"))
+
+    def _versions(self, centre: str, month: str) -> list[int]:
+        found = (_KEY_FILE.fullmatch(p.name) for p in self.folder.glob(f"{centre}.{month}.*.key"))
+        return sorted(int(match[3]) for match in found if match is not None)
+
+    def _newest(self, centre: str, month: str) -> tuple[int, bytes]:
+        versions = self._versions(centre, month)
+        if versions:
+            path = self._key_path(centre, month, versions[-1])
+            wrapping = self._wrapping(path)
+            self._must_fit(path, wrapping, centre, month, versions[-1])
+            return versions[-1], wrapping
+        used = [
+            e.version
+            for table in self._month_tables(centre, month)
+            for e in self._table(table).values()
+            if e.key
+        ]
+        if used:
+            raise KeyLost(self._key_path(centre, month, max(used)))
+        return self._make(centre, month, 1)
+
+    def _must_fit(self, path: Path, wrapping: bytes, centre: str, month: str, version: int) -> None:
+        """Nothing new is wrapped by a key that opens nothing of what it should have wrapped. Raises WrongKey."""
+        for table in reversed(self._month_tables(centre, month)):
+            for entry in reversed(self._table(table).values()):
+                if entry.key is not None and entry.version == version:
+                    try:
+                        aes_key_unwrap(wrapping, bytes.fromhex(entry.key))
+                    except InvalidUnwrap:
+                        raise WrongKey(path) from None
+                    return
+
+    def _make(self, centre: str, month: str, version: int) -> tuple[int, bytes]:
+        key = os.urandom(KEY_BYTES)
+        write_whole(
+            self._key_path(centre, month, version),
+            _encode(_Wrapping(centre, month, version, key.hex())),
+        )
+        return version, key
+
+    def _wrapping(self, path: Path) -> bytes:
+        try:
+            if path.stat().st_mode & 0o077:
+                raise KeyOpen(path)
+            return bytes.fromhex(msgspec.json.decode(path.read_bytes(), type=_Wrapping).key)
+        except FileNotFoundError:
+            raise KeyLost(path) from None
+        except (msgspec.MsgspecError, ValueError):
+            raise WrongKey(path) from None
+
+    def _table(self, path: Path) -> dict[str, Entry]:
+        """By the file's id. A last line without its end was never used."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return {}
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        known = self._tables.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        table = {}
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            try:
+                entry = msgspec.json.decode(line, type=Entry)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                raise WrongKey(path) from None
+            table[entry.file] = entry
+        self._tables[path] = (stamp, table)
+        return table
+
+    def _rewrite(self, path: Path, entries: list[Entry]) -> None:
+        """The table anew, and the bytes of the former one overwritten once nobody needs them."""
+        self._finish()
+        os.link(path, path.with_suffix(".old"))
+        write_whole(path, b"".join(_encode(entry) + b"\n" for entry in entries))
+        self._finish()
+
+    def _finish(self) -> None:
+        for old in (self.folder / "files").glob("*/*.old"):
+            table = old.with_suffix(".jsonl")
+            if table.exists() and table.samefile(old):
+                old.unlink()
+            else:
+                shred(old)
+
+
+def _encode(value: Entry | _Wrapping) -> bytes:
+    return msgspec.json.encode(value)

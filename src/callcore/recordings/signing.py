@@ -1,0 +1,101 @@
+"""The key that signs chains of recordings (Ed25519, RFC 8032), and the public one that the city checks them with.
+
+    <keys>/signing.key    PKCS #8, PEM, owner-only; made once, before the first recording is kept
+    <keys>/signing.pub    SubjectPublicKeyInfo, PEM; hand it to the city when the contract begins
+
+A signature bears the key's id: the first 16 hex digits of the SHA-256 of the 32 bytes of the public key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from callcore.files import make_folder, write_whole
+from callcore.recordings.errors import KeyOpen, RecordingError, SigningKeyLost, WrongKey
+
+PRIVATE, PUBLIC = "signing.key", "signing.pub"
+
+PublicKeys = Mapping[str, Ed25519PublicKey]
+"""By their ids."""
+
+
+class NoPublicKey(RecordingError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} は署名の公開鍵 (PEM) ではありません。callcore recordings public-key の出力を使ってください / "
+            f"{path} is no public key (PEM); use what callcore recordings public-key prints"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    id: str
+    _key: Ed25519PrivateKey = field(repr=False)
+
+    def sign(self, data: bytes) -> str:
+        return self._key.sign(data).hex()
+
+    @property
+    def public(self) -> PublicKeys:
+        return {self.id: self._key.public_key()}
+
+
+def signer(folder: Path) -> Signer:
+    """The installation's; made where none ever was. Raises SigningKeyLost, KeyOpen, WrongKey, OSError."""
+    private, public = folder / PRIVATE, folder / PUBLIC
+    if not private.exists():
+        if public.exists():
+            raise SigningKeyLost(private)
+        made = Ed25519PrivateKey.generate()
+        make_folder(folder)
+        plain = made.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
+        write_whole(private, plain)
+    if private.stat().st_mode & 0o077:
+        raise KeyOpen(private)
+    try:
+        key = s.load_pem_private_key(private.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise WrongKey(private) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise WrongKey(private)
+    shown = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
+    if not public.exists():
+        write_whole(public, shown)
+    return Signer(_id(key.public_key()), key)
+
+
+def public_keys(files: Iterable[Path]) -> PublicKeys:
+    """Raises NoPublicKey."""
+    found = {}
+    for path in files:
+        try:
+            key = s.load_pem_public_key(path.read_bytes())
+        except (OSError, ValueError, UnsupportedAlgorithm):
+            raise NoPublicKey(path) from None
+        if not isinstance(key, Ed25519PublicKey):
+            raise NoPublicKey(path)
+        found[_id(key)] = key
+    return found
+
+
+def signed_by(keys: PublicKeys, key: str, data: bytes, signature: str) -> bool:
+    """Whether the key of that id, one of those given, signed the data."""
+    if key not in keys:
+        return False
+    try:
+        keys[key].verify(bytes.fromhex(signature), data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _id(key: Ed25519PublicKey) -> str:
+    raw = key.public_bytes(s.Encoding.Raw, s.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:16]

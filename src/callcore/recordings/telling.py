@@ -1,0 +1,122 @@
+"""What the chains tell of kept recordings, told to the engine, which writes it into the journal.
+
+Rules
+- The chain is what is so; the floor knows up to which line of each chain it was told. So whatever dies meanwhile,
+  nothing is left out or told twice, and a store from before there was a journal of it is told of, too.
+- A recording that is yet to be filed is waited for, with all that stands behind it: it is filed, and then kept.
+- What was told and is not on the floor a moment later is told again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND, CallId
+from callcore.domain.recording import RecordingKind
+from callcore.recordings import chain as c
+from callcore.recordings.keeper import UNKNOWN
+from callcore.runtime.ports import LiveSource
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 1.0
+AT_ONCE = 200
+"""Lines told of one chain between two looks."""
+
+
+@dataclass(slots=True)
+class Teller:
+    store: Path
+    live: LiveSource
+    tell: Callable[[Mapping[str, Any]], Awaitable[bool]]
+    """Hands the engine one line; False: it is away."""
+    _told: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Day and byte before which all of a chain's lines are on the floor."""
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except OSError as error:
+                log.error("録音の鎖を読めません / a chain of recordings cannot be read", why=str(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def once(self) -> None:
+        """Tell what is not on the floor yet. Raises OSError."""
+        floor = self.live.view().floor
+        for line in await asyncio.to_thread(lambda: list(self.untold(floor))):
+            if not await self.tell(told_of(line)):
+                return
+
+    def untold(self, floor: Floor) -> Iterator[c.Kept]:
+        """The lines that are to be told now. Raises OSError."""
+        for folder in c.centres_of(self.store):
+            ready = takewhile(lambda line: not _unfiled(floor, line), self._beyond(floor, folder))
+            yield from islice(ready, AT_ONCE)
+
+    def _beyond(self, floor: Floor, folder: str) -> Iterator[c.Kept]:
+        """Those that are not on the floor, the oldest first."""
+        begun, at = self._told.get(folder) or (floor.chained.get(folder, ("", 0))[0], 0)
+        all_told = True
+        for day in c.days_of(self.store, folder):
+            if day < begun:
+                continue
+            for line, end in _lines(self.store / folder / day, at if day == begun else 0):
+                if isinstance(line, c.Kept) and floor.beyond(folder, line.day, line.n):
+                    all_told = False
+                    yield line
+                elif all_told:
+                    self._told[folder] = (day, end)
+
+
+def _lines(folder: Path, at: int) -> Iterator[tuple[c.Line | None, int]]:
+    """The whole lines of a day's chain from this byte on, each with the byte behind it."""
+    try:
+        with (folder / c.CHAIN).open("rb") as file:
+            file.seek(at)
+            for raw in file:
+                at += len(raw)
+                if raw.endswith(b"\n"):
+                    yield c.line_of(raw[:-1]), at
+    except FileNotFoundError:
+        return
+
+
+def _unfiled(floor: Floor, line: c.Kept) -> bool:
+    if line.call is None:
+        return False
+    message = floor.messages.get(CallId(line.call))
+    if line.of == RecordingKind.MESSAGE.value:
+        return message is not None and not message.filed
+    return line.call in floor.unfiled
+
+
+def told_of(line: c.Kept) -> dict[str, Any]:
+    """A line in the words of the fact."""
+    return {
+        "name": line.name,
+        "call": line.call,
+        "kind": None if line.of == UNKNOWN else line.of,
+        "folder": line.centre,
+        "day": line.day,
+        "line": line.n,
+        "format": line.form,
+        "seconds": line.seconds,
+        "captured_size": line.captured.size,
+        "captured_sha256": line.captured.sha256,
+        "size": line.sound.size,
+        "sha256": line.sound.sha256,
+        "stored_size": line.stored.size,
+        "stored_sha256": line.stored.sha256,
+        "key_period": line.period or line.day[:7],
+        "kept_at": round(datetime.fromisoformat(line.at).timestamp() * SECOND),
+    }

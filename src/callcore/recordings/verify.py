@@ -1,0 +1,289 @@
+"""Kept recordings held against their signed chain: needs the files and the public key, no database, no other key.
+
+Of a store: is the chain itself whole, and is each file there as it was kept, and no other one? What was handed over is
+looked at by `exported`.
+
+Where the newest lines or days were cut off together with their roots, no file tells: `known` roots do, as they stand in
+the daily figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from callcore.recordings import chain as c
+from callcore.recordings.errors import RecordingError
+from callcore.recordings.signing import PublicKeys
+from callcore.recordings.vault import ENDS, Digest
+
+READ = 1 << 20
+AGAIN_S = 2.0
+"""A recording that is being kept at this moment is in place that long before its line."""
+
+
+class Fault(Enum):
+    ALTERED = "altered"
+    TRUNCATED = "truncated"
+    ADDED = "added"
+    MISSING = "missing"
+    ERASED_THERE = "erased_there"
+    LINE_ALTERED = "line_altered"
+    LINE_MISSING = "line_missing"
+    LINE_ADDED = "line_added"
+    ROOT_MISSING = "root_missing"
+    ROOT_ALTERED = "root_altered"
+    DAY_MISSING = "day_missing"
+    ROOT_UNKNOWN = "root_unknown"
+    LIST_MISSING = "list_missing"
+    LIST_ALTERED = "list_altered"
+
+
+FAULTS: dict[Fault, tuple[str, str]] = {
+    Fault.ALTERED: ("書き換えられている", "was altered"),
+    Fault.TRUNCATED: ("途中で切れている", "is cut off"),
+    Fault.ADDED: ("記録のないファイル", "was added: no line tells of it"),
+    Fault.MISSING: ("消去の記録がないのに、ない", "is missing, and was not erased"),
+    Fault.ERASED_THERE: ("消去の記録があるのに、残っている", "is there, though it was erased"),
+    Fault.LINE_ALTERED: ("署名が合わない行", "a line whose signature does not fit"),
+    Fault.LINE_MISSING: ("行が抜けている", "lines are missing"),
+    Fault.LINE_ADDED: ("順序の合わない行", "a line that is not in its place"),
+    Fault.ROOT_MISSING: ("署名つきの根がない", "there is no signed root"),
+    Fault.ROOT_ALTERED: ("根の署名か値が合わない", "the root's signature or value does not fit"),
+    Fault.DAY_MISSING: ("日が抜けている", "days are missing"),
+    Fault.ROOT_UNKNOWN: ("日次報告の根が鎖にない", "a root of the daily figures is not in the chain"),
+    Fault.LIST_MISSING: ("署名つきのファイル一覧がない", "the signed list of files is not there"),
+    Fault.LIST_ALTERED: ("ファイル一覧の署名が合わない", "the signature of the list of files does not fit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One fault. `name`: the file's, or the line's number; `detail`: what was expected, in figures."""
+
+    fault: Fault
+    centre: str
+    day: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        ja, en = FAULTS[self.fault]
+        place = "/".join(part for part in (self.centre, self.day, self.name) if part)
+        return f"{place}: {ja} / {en}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A day whose chain was read: its root and counts, to hold against the daily figures."""
+
+    centre: str
+    day: str
+    lines: int
+    kept: int
+    erased: int
+    root: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    days: list[Told] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+    files: int = 0
+    """Files whose bytes were looked at."""
+
+
+class NothingToVerify(RecordingError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} に録音の鎖がありません。--store で録音の保管先を指定してください / "
+            f"there is no chain of recordings in {folder}; name the recordings' store by --store"
+        )
+
+
+@dataclass(slots=True)
+class _Chain:
+    """One centre's chain as it was read."""
+
+    kept: dict[tuple[str, str], c.Kept] = field(default_factory=dict)
+    """By day and name."""
+    erased: set[tuple[str, str]] = field(default_factory=set)
+    days: dict[str, list[str]] = field(default_factory=dict)
+    """The names that each day tells of."""
+    marks: set[str] = field(default_factory=set)
+
+
+def verify(
+    store: Path, keys: PublicKeys, *, since: str | None = None, known: Collection[str] = ()
+) -> Verdict:
+    """Each stored file by the hash of the file. `since` (ISO day): there is nothing from before it, and need not be.
+    `known`: roots that must be in a chain. Raises NothingToVerify, OSError."""
+    verdict = Verdict()
+    marks: set[str] = set()
+    everything: list[Found] = []
+    for centre in centres_in(store):
+        chain = read_chain(store, centre, keys, since, verdict)
+        marks |= chain.marks
+        found, verdict.found = verdict.found, []
+        found += _beside(store / centre, {c.ROOT, *c.days_of(store, centre)}, centre)
+        wrong = []
+        for day in chain.days:
+            faults = _files(store, centre, day, chain, verdict)
+            found += faults
+            wrong += [day] if faults else []
+        if found:
+            time.sleep(AGAIN_S)
+            again = Verdict()
+            chain = read_chain(store, centre, keys, since, again)
+            again.found += _beside(store / centre, {c.ROOT, *c.days_of(store, centre)}, centre)
+            for day in wrong:
+                again.found += _files(store, centre, day, chain, again)
+            found = [each for each in found if each in again.found]
+        everything += found
+    verdict.found = everything + _beside(store, set(centres_in(store)), "")
+    check_known(known, marks, verdict)
+    return verdict
+
+
+def digest(path: Path) -> Digest:
+    """What a file is. Raises OSError."""
+    with path.open("rb") as file:
+        return digest_of(file)
+
+
+def digest_of(file: BinaryIO) -> Digest:
+    hashed, size = hashlib.sha256(), 0
+    while part := file.read(READ):
+        hashed.update(part)
+        size += len(part)
+    return Digest(size, hashed.hexdigest())
+
+
+def differs(centre: str, day: str, name: str, got: Digest, told: Digest) -> Found:
+    if got.size < told.size:
+        return Found(Fault.TRUNCATED, centre, day, name, f"{got.size} < {told.size} bytes")
+    return Found(Fault.ALTERED, centre, day, name, f"sha256 {got.sha256[:12]}… ≠ {told.sha256[:12]}…")
+
+
+def centres_in(store: Path) -> list[str]:
+    """Those that have a chain. Raises NothingToVerify."""
+    found = sorted(
+        p.name for p in store.iterdir() if p.is_dir() and ((p / c.ROOT).exists() or c.days_of(store, p.name))
+    )
+    if not found:
+        raise NothingToVerify(store)
+    return found
+
+
+def check_known(known: Collection[str], marks: set[str], verdict: Verdict) -> None:
+    """Whether the roots that somebody knows are among the marks of the chains."""
+    verdict.found += [Found(Fault.ROOT_UNKNOWN, "", "", root) for root in known if root not in marks]
+
+
+def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, verdict: Verdict) -> _Chain:
+    """The chain of a centre, line by line; what is wrong with it goes into the verdict."""
+    chain, found = _Chain(), verdict.found
+    newest = _root(store, centre, "", keys, found)
+    last: tuple[int, str, str] | None = None
+    days = [day for day in c.days_of(store, centre) if since is None or day >= since]
+    for day in days:
+        root = _root(store, centre, day, keys, found)
+        names = chain.days.setdefault(day, [])
+        count, kept, erased = 0, 0, 0
+        unread = 0
+        for row, raw in enumerate(c.raw_lines(store / centre / day), 1):
+            where = f"{c.CHAIN}:{row}"
+            line = c.checked_line(raw, keys)
+            if line is None or line.centre != centre or line.day != day:
+                strange = "" if line is None else f"{line.centre} {line.day} #{line.n}"
+                kind = Fault.LINE_ALTERED if line is None else Fault.LINE_ADDED
+                found.append(Found(kind, centre, day, where, strange))
+                unread += line is None
+                continue
+            if isinstance(line, c.Kept) and (day, line.name) not in chain.kept:
+                chain.kept[day, line.name] = line
+                names.append(line.name)
+            elif isinstance(line, c.Erased):
+                chain.erased.add((line.kept, line.name))
+            if last is not None and line.n <= last[0]:
+                found.append(Found(Fault.LINE_ADDED, centre, day, where, f"#{line.n}"))
+                continue
+            if last is None:
+                if since is None and line.n != 1 + unread:
+                    found.append(Found(Fault.DAY_MISSING, centre, day, "", f"#1–#{line.n - 1}"))
+            elif line.prev != last[1] and not (unread and line.n == last[0] + 1 + unread):
+                whole = isinstance(line, c.Began) and line.after != last[2]
+                kind = Fault.DAY_MISSING if whole else Fault.LINE_MISSING
+                gap = f"#{last[0] + 1}–#{line.n - 1}" if line.n > last[0] + 1 else f"#{last[0]}"
+                found.append(Found(kind, centre, day, where, gap))
+            last, unread = (line.n, c.mark_of(raw), day), 0
+            chain.marks.add(last[1])
+            count += 1
+            kept += isinstance(line, c.Kept)
+            erased += isinstance(line, c.Erased)
+        if root is not None and root.root not in chain.marks:
+            told = f"#{root.n}, {root.root[:12]}…"
+            missing = last is None or last[0] < root.n or last[2] != day
+            found.append(
+                Found(Fault.LINE_MISSING if missing else Fault.ROOT_ALTERED, centre, day, c.CHAIN, told)
+            )
+        verdict.days.append(Told(centre, day, count, kept, erased, last[1] if count and last else ""))
+    if newest is not None and newest.root not in chain.marks:
+        found.append(Found(Fault.DAY_MISSING, centre, newest.day, "", f"#{newest.n}, {newest.root[:12]}…"))
+    return chain
+
+
+def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
+    """What lies where no recording belongs; a file that is being sealed begins with a dot."""
+    there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".") and not _empty(p))
+    return [Found(Fault.ADDED, centre, "", name) for name in there if name not in known]
+
+
+def _empty(path: Path) -> bool:
+    return path.is_dir() and all(p.name.startswith(".") for p in path.iterdir())
+
+
+def _root(store: Path, centre: str, day: str, keys: PublicKeys, found: list[Found]) -> c.Root | None:
+    """The signed root of a day; with "" the newest one."""
+    try:
+        raw = (store / centre / day / c.ROOT).read_bytes()
+    except FileNotFoundError:
+        found.append(Found(Fault.ROOT_MISSING, centre, day, c.ROOT))
+        return None
+    root = c.checked_root(raw, keys)
+    if root is None or root.centre != centre or (day and root.day != day):
+        found.append(Found(Fault.ROOT_ALTERED, centre, day, c.ROOT))
+        return None
+    return root
+
+
+def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) -> list[Found]:
+    folder = store / centre / day
+    there = {p.name for p in folder.iterdir()}
+    found = []
+    for name in chain.days.get(day, ()):
+        line, file = chain.kept[day, name], name + ENDS
+        erased = (day, name) in chain.erased
+        if file not in there:
+            if not erased:
+                found.append(Found(Fault.MISSING, centre, day, file))
+            continue
+        there.discard(file)
+        if erased:
+            found.append(Found(Fault.ERASED_THERE, centre, day, file))
+            continue
+        verdict.files += 1
+        try:
+            got = digest(folder / file)
+        except FileNotFoundError:
+            found.append(Found(Fault.MISSING, centre, day, file))
+            continue
+        if got != line.stored:
+            found.append(differs(centre, day, file, got, line.stored))
+    found += [Found(Fault.ADDED, centre, day, file) for file in sorted(there - {c.CHAIN, c.ROOT})]
+    return found

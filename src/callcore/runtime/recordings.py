@@ -1,0 +1,205 @@
+"""Recordings and what is known of them, as whoever keeps them hands them to whoever shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from callcore.domain.ids import AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
+from callcore.domain.personal import Personal
+from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.stages import PauseEnd, ResultKind
+
+RecordingCursor = tuple[Instant, str]
+"""Where a page of a search ended: the last one's begin and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSearch:
+    """What to look for; None: whatever. `centres`: of these alone. Instants UTC: began in [first, before)."""
+
+    centres: Collection[CentreId] | None = None
+    first: Instant | None = None
+    before: Instant | None = None
+    number: str | None = None
+    """Of the citizen, or of whom an agent called; digits."""
+    call: CallId | None = None
+    name: str | None = None
+    names: Collection[str] | None = None
+    kind: RecordingKind | None = None
+    queue: QueueId | None = None
+    agent: AgentId | None = None
+    language: str | None = None
+    direction: Direction | None = None
+    result: str | None = None
+    result_kind: ResultKind | None = None
+    department: DepartmentId | None = None
+    through: Through | None = None
+    mark: RecordingMark | None = None
+    problem: str | None = None
+    paused: bool | None = None
+    format: str | None = None
+    seconds_least: float | None = None
+    seconds_most: float | None = None
+    size_least: int | None = None
+    size_most: int | None = None
+    sha256: str | None = None
+    place: Place | None = None
+    key_period: str | None = None
+    kept_before: Instant | None = None
+    """To be kept until an instant before this one."""
+    legal_hold: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The sound is silence from `first` to `before`, or (`gap`) that time is not in it. `reason`: a word of the
+    domain's. `agent`: whose talk it was; `by`: who did it in the agent's stead. `ended` None: with the
+    call, or not known."""
+
+    first: Instant
+    before: Instant | None
+    reason: str
+    agent: AgentId | None = None
+    by: str | None = None
+    gap: bool = False
+    ended: PauseEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One file of sound. `seconds` of it, `size` in bytes. `key_period` to `erased_why` None: not (yet)."""
+
+    name: str
+    kind: RecordingKind
+    call: CallId
+    """Whose talk it is; of a consult, the call that it was about."""
+    side: CallId | None
+    """The call that is no arrival, if it is one's."""
+    centre: CentreId
+    queue: QueueId | None
+    language: str | None
+    direction: Direction
+    agents: tuple[AgentId, ...]
+    began_at: Instant
+    ended_at: Instant | None
+    format: str
+    size: int
+    seconds: float
+    sha256: str | None
+    problem: str | None
+    result: str | None
+    result_kind: ResultKind | None
+    department: DepartmentId | None
+    through: Through | None
+    complaint: bool
+    abuse: bool
+    relay: bool
+    pauses: tuple[Pause, ...]
+    place: Place
+    key_period: str | None
+    keep_until: Instant | None
+    legal_hold: bool
+    erased_at: Instant | None
+    erased_why: str | None
+    filed_at: Instant
+    other: Personal | None
+    """The number of the citizen, or of whom the agent called; None: withheld, or erased."""
+
+    @property
+    def marks(self) -> list[RecordingMark]:
+        told = {
+            RecordingMark.COMPLAINT: self.complaint,
+            RecordingMark.ABUSE: self.abuse,
+            RecordingMark.RELAY: self.relay,
+        }
+        return [mark for mark, holds in told.items() if holds]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPage:
+    """The newest first. `after`: where the next page begins; None: this was the last."""
+
+    recordings: tuple[Recording, ...]
+    after: RecordingCursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAsked:
+    """What is handed over, by whom and what for. `first` and `last`: local days of the centre, both included, on which
+    it began; None: of the calls alone. `numbers`: whether their last three digits may stand in the index."""
+
+    centre: CentreId
+    zone: str
+    first: date | None
+    last: date | None
+    calls: tuple[CallId, ...] = ()
+    by: str
+    purpose: str
+    numbers: bool
+
+    def __str__(self) -> str:
+        days = "" if self.first is None else f"{self.first}–{self.last}"
+        return " ".join(filter(None, (days, *self.calls)))
+
+
+EXPORT_MOST = 100_000
+"""Recordings of one export."""
+
+
+class TooManyRecordings(Exception):
+    """More than `EXPORT_MOST`."""
+
+
+class Archive(Protocol):
+    """One archive of recordings, to be taken once, from the front."""
+
+    @property
+    def count(self) -> int:
+        """Of how many recordings, those without sound included."""
+        ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """Reading blocks, and raises OSError: then what was taken is no whole archive, and says so."""
+        ...
+
+
+class Audio(Protocol):
+    """The sound of one recording. Reading blocks, and raises OSError."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def ending(self) -> str:
+        """Of the name of a file with it."""
+        ...
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset` on; none at the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class RecordingReader(Protocol):
+    async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
+        """Raises OSError when the store cannot be asked."""
+        ...
+
+    async def one(self, name: str) -> tuple[Recording, ...]:
+        """The recording of this name, and then the other ones of the same call, in order; (): there is none. Raises
+        OSError."""
+        ...
+
+    async def audio(self, name: str, *, kept: bool) -> Audio:
+        """As it is `kept`, or as a browser plays it. Raises OSError: there is none, or it cannot be read."""
+        ...
+
+    async def export(self, asked: ExportAsked, heard: Callable[[Recording], None]) -> Archive:
+        """What is kept of that. `heard` is told of each recording before its sound is given out, and may refuse it by
+        an OSError. Raises OSError, TooManyRecordings."""
+        ...

@@ -1,0 +1,188 @@
+"""What the web asks about calls: found in the database, the numbers opened, and their facts read from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+
+import structlog
+
+from callcore.db import CallDetail as StoredDetail
+from callcore.db import CallerRow, DatabaseAway, Queries
+from callcore.domain import facts as f
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.measures import Record
+from callcore.domain.personal import Personal
+from callcore.journal import Codec, JournalError, KeyStore, read_since
+from callcore.runtime.detail import (
+    CallCursor,
+    CallDetail,
+    CallFound,
+    CallPage,
+    CallSearch,
+    NoteDetail,
+    OfferDetail,
+    RecordingDetail,
+    SegmentDetail,
+    Told,
+    VisitDetail,
+)
+from callcore.runtime.ports import Seq
+from callcore.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+TURN_S = 10.0
+"""How long one reading of the journal waits for another."""
+AFTERWARDS_S = 3600
+"""Seconds after a call's end within which its result is keyed, and its recording filed."""
+
+
+class Stored:
+    """Keeps the port of `runtime.detail`. `centres`: those whose keys a number may be under; `now`: the present instant
+    by the journal's clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        queries: Queries,
+        keys: KeyStore,
+        centres: Callable[[], Collection[CentreId]],
+        now: Callable[[], Instant],
+    ) -> None:
+        self._settings = settings
+        self._queries = queries
+        self._keys = keys
+        self._centres = centres
+        self._now = now
+        self._reading = threading.Lock()
+
+    async def find(self, wanted: CallSearch, after: CallCursor | None, limit: int) -> CallPage:
+        prints: set[str] = set()
+        try:
+            if wanted.number is not None:
+                for centre in self._centres() if wanted.centres is None else wanted.centres:
+                    prints.update(self._keys.fingerprints(centre, wanted.number).values())
+            page = await self._queries.calls(wanted, prints, after, limit)
+        except (DatabaseAway, JournalError) as error:
+            raise OSError(str(error)) from error
+        calls = (
+            CallFound(row.record, None if of is None else self._opened(row.record.call, of))
+            for row, of in page.calls
+        )
+        return CallPage(tuple(calls), page.after)
+
+    async def call(self, call: CallId) -> CallDetail | None:
+        try:
+            stored = await self._queries.call(call)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return None if stored is None else self._detail(stored)
+
+    async def day(self, centre: CentreId, first: Instant, before: Instant) -> tuple[Seq, list[Record]]:
+        try:
+            seq, records = await self._queries.records_at(centre, first, before)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return seq or Seq(0, 0), records
+
+    async def callers(self, calls: Collection[CallId]) -> Mapping[CallId, Personal]:
+        try:
+            found = await self._queries.callers(calls)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return {call: self._opened(call, sealed) for call, sealed in found.items()}
+
+    async def journal(self, record: Record) -> tuple[Told, ...]:
+        return await asyncio.to_thread(self._told, record)
+
+    def _told(self, record: Record) -> tuple[Told, ...]:
+        """Only frames that hold the call's id are taken apart; the journal is read once at a time."""
+        until = (self._now() if record.ended_at is None else record.ended_at) + AFTERWARDS_S * SECOND
+        if not self._reading.acquire(timeout=TURN_S):
+            raise OSError("the journal is being read for somebody else")
+        try:
+            with KeyStore.open(self._settings.journal, self._settings.keys) as keys:
+                codec = Codec(f.KINDS, {}, keys, naming=record.call)
+                told = list[Told]()
+                for frame in read_since(self._settings.journal, codec, record.arrived_at):
+                    if frame.at > until:
+                        break
+                    for fact in frame.facts:
+                        assert isinstance(fact, f.Fact)
+                        if _names(fact, record.call):
+                            told.append(Told(Seq(frame.run, frame.n), fact))
+                return tuple(told)
+        except JournalError as error:
+            raise OSError(str(error)) from error
+        finally:
+            self._reading.release()
+
+    def _opened(self, call: CallId, of: CallerRow) -> Personal:
+        try:
+            opened = self._keys.unseal(call, of.centre, of.at, of.sealed)
+        except JournalError as error:
+            log.warning("a number cannot be opened", call=call, why=str(error))
+            opened = None
+        return Personal(call, of.centre, of.at, None if opened is None else opened[0], of.fingerprint)
+
+    def _detail(self, of: StoredDetail) -> CallDetail:
+        record = of.call.record
+        recording = of.recording
+        return CallDetail(
+            record=record,
+            caller=None if of.caller is None else self._opened(record.call, of.caller),
+            visits=tuple(
+                VisitDetail(
+                    v.id,
+                    v.queue,
+                    v.entered_at,
+                    v.priority,
+                    v.position,
+                    v.estimate_s,
+                    v.reasons,
+                    v.ended_at,
+                    v.outcome,
+                )
+                for v in of.visits
+            ),
+            notes=tuple(NoteDetail(n.at, n.kind, n.reasons) for n in of.notes),
+            offers=tuple(
+                OfferDetail(
+                    o.id,
+                    o.visit,
+                    o.agent,
+                    o.phone,
+                    o.made_at,
+                    o.ended_at,
+                    o.result.value,
+                    o.reasons,
+                    o.reason,
+                )
+                for o in of.offers
+            ),
+            recording=None
+            if recording is None
+            else RecordingDetail(recording.size, recording.seconds, recording.sha256, recording.problem),
+            recordings=tuple(
+                SegmentDetail(
+                    one.kind,
+                    one.call,
+                    one.file,
+                    one.began_at,
+                    one.ended_at,
+                    one.size,
+                    one.seconds,
+                    one.sha256,
+                    one.problem,
+                )
+                for one in of.segments
+            ),
+        )
+
+
+def _names(fact: f.Fact, call: CallId) -> bool:
+    """Whether this very call stands in one of the fact's fields."""
+    return any(getattr(fact, each.name) == call for each in fields(fact))

@@ -1,0 +1,237 @@
+// What every live page shares: the stream, the clock, the words, and rows that are patched by their key.
+//
+// Rules
+// - Everything that comes from outside becomes a text node.
+// - The page knows whether what it shows is fresh. When the stream, the engine or the link to Asterisk is gone, it says
+//   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
+// - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
+
+const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
+const RETRY_MS = 2_000;
+
+export const language = document.documentElement.lang;
+const table = JSON.parse(document.getElementById("texts").textContent);
+const parts = new WeakMap();
+
+let shown = () => {}; // draws the floor; the page's own
+export let snapshot = null;
+let offset = 0; // server's clock minus this machine's, in ms
+let heardAt = Date.now(); // this machine's clock at the last complete event
+let connected = false;
+let lost = false;
+let source = null;
+let retry = null;
+
+// -- words and numbers --------------------------------------------------------------------------------------
+
+export function say(key, values = {}) {
+  return table[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+export function texts(key, otherwise) {
+  return table[key] ?? otherwise;
+}
+
+export function margin(month) {
+  // "n more may be lost", or how far it is to the target.
+  if (month.answer_ratio.whole === 0) return "";
+  if (month.may_lose >= 0) return say("month.may_lose", { n: month.may_lose });
+  return month.must_answer === null ? say("month.lost") : say("month.must_answer", { n: month.must_answer });
+}
+
+export function clock(ms, seconds = true) {
+  const zone = snapshot?.centres[0]?.window.time_zone;
+  const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (seconds) form.second = "2-digit";
+  if (zone) form.timeZone = zone;
+  return new Intl.DateTimeFormat("en-GB", form).format(ms);
+}
+
+export function day(iso) {
+  const form = { month: "short", day: "numeric", weekday: "short", timeZone: "UTC" };
+  return new Intl.DateTimeFormat(language, form).format(Date.parse(`${iso}T00:00:00Z`));
+}
+
+export function length(seconds) {
+  if (seconds === null) return "–";
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (n) => String(n).padStart(2, "0");
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function number(masked) {
+  if (document.body.dataset.personal === "hidden") return say("hidden");
+  return masked === null ? say("withheld") : masked.replace(/^\*+/, "…");
+}
+
+export function percent(ratio) {
+  // Cut, not rounded: 89.96 % must not look like the 90 % of the contract.
+  if (ratio.whole === 0) return "–";
+  if (ratio.part === ratio.whole) return "100%";
+  return `${(Math.floor((ratio.part * 1000) / ratio.whole) / 10).toFixed(1)}%`;
+}
+
+// -- the page -----------------------------------------------------------------------------------------------
+
+export function part(element, name) {
+  let known = parts.get(element);
+  if (!known) {
+    known = new Map();
+    for (const found of element.querySelectorAll("[data-f]")) known.set(found.dataset.f, found);
+    parts.set(element, known);
+  }
+  return known.get(name);
+}
+
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function mark(element, name, value) {
+  if (value === null || value === undefined) delete element.dataset[name];
+  else if (element.dataset[name] !== String(value)) element.dataset[name] = value;
+}
+
+export function clone(id) {
+  return document.getElementById(id).content.firstElementChild.cloneNode(true);
+}
+
+export function figureLinks(section, centre) {
+  // From a number to its formula, filter, seq and calls.
+  for (const link of section.querySelectorAll("a[data-figure]"))
+    link.href = `/figures/${centre}${link.dataset.figure && `/${link.dataset.figure}`}`;
+}
+
+export function patch(parent, items, key, make, fill) {
+  const wanted = new Set(items.map(key));
+  const have = new Map();
+  for (const child of [...parent.children]) {
+    if (wanted.has(child.dataset.key)) have.set(child.dataset.key, child);
+    else child.remove();
+  }
+  let next = parent.firstElementChild;
+  for (const item of items) {
+    let child = have.get(key(item));
+    if (!child) {
+      child = make();
+      child.dataset.key = key(item);
+    }
+    fill(child, item);
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}
+
+// -- time ---------------------------------------------------------------------------------------------------
+
+export function serverNow() {
+  return Date.now() + offset;
+}
+
+function known() {
+  // The latest instant of which what is shown is true.
+  if (snapshot === null) return null;
+  const at = Date.parse(snapshot.at);
+  if (snapshot.stale_s !== null) return at - snapshot.stale_s * 1000;
+  return lost || !connected ? Math.min(serverNow(), heardAt + offset) : serverNow();
+}
+
+function tick() {
+  if (!lost && connected && Date.now() - heardAt > SILENCE_MS) reconnect();
+  const now = known();
+  if (now !== null) {
+    for (const element of document.querySelectorAll("[data-since]")) {
+      const seconds = (now - Number(element.dataset.since)) / 1000;
+      put(element, length(seconds));
+      if (element.dataset.limit !== undefined) {
+        const over = seconds > Number(element.dataset.limit);
+        mark(element, "over", over ? "" : null);
+        const word = element.previousElementSibling;
+        if (word?.dataset.f === "over") put(word, over ? say("over") : "");
+      }
+    }
+    for (const element of document.querySelectorAll("[data-until]")) {
+      const left = (Number(element.dataset.until) - now) / 1000;
+      put(element, left > 0 ? say("rest", { time: length(left) }) : "");
+    }
+  }
+  freshness();
+  put(document.getElementById("clock"), snapshot === null ? "--:--:--" : clock(serverNow()));
+}
+
+function freshness() {
+  let state = "live";
+  let notice = "";
+  if (lost) {
+    state = "lost";
+    notice = say("conn.lost", { time: clock(heardAt + offset) });
+  } else if (snapshot === null) {
+    state = "connecting";
+  } else if (snapshot.stale_s !== null) {
+    state = "engine";
+    const silent = snapshot.stale_s + (serverNow() - Date.parse(snapshot.at)) / 1000;
+    notice = say("conn.engine", { seconds: Math.max(0, Math.floor(silent)), time: clock(known()) });
+  } else if (!snapshot.linked) {
+    state = "unlinked";
+    notice = say("conn.unlinked");
+  }
+  document.body.dataset.state = state;
+  const short = { live: "conn.live", connecting: "conn.connecting" }[state] ?? `conn.${state}.short`;
+  put(document.getElementById("state"), say(short));
+  put(document.getElementById("notice"), notice);
+}
+
+function everySecond() {
+  tick();
+  setTimeout(everySecond, 1000 - (serverNow() % 1000) + 5);
+}
+
+// -- the stream ---------------------------------------------------------------------------------------------
+
+function connect() {
+  retry = null;
+  // The browser's own new try tells what was seen last in `Last-Event-ID`; a new source has to say it itself.
+  source = new EventSource(`/api/v1/live/stream${snapshot === null ? "" : `?after=${snapshot.seq}`}`);
+  source.addEventListener("live", (event) => {
+    const live = JSON.parse(event.data);
+    offset = Date.parse(live.at) - Date.now();
+    snapshot = live;
+    shown(live);
+    heardAt = Date.now(); // only now: what could not be shown does not count as heard
+    connected = true;
+    lost = false;
+    tick();
+  });
+  source.addEventListener("error", () => {
+    connected = false;
+    lost = true;
+    tick();
+    if (source.readyState === EventSource.CLOSED) refused();
+  });
+}
+
+async function refused() {
+  // Who may look no longer must not keep what is shown: the page is asked for again, and says where to go.
+  later();
+  const answer = await fetch("/api/v1/me").catch(() => null);
+  if (answer === null || answer.status >= 500 || answer.status === 429) return;
+  if (!answer.ok || !("read_live" in (await answer.json()).rights)) location.reload();
+}
+
+function later() {
+  source.close();
+  retry ??= setTimeout(connect, RETRY_MS);
+}
+
+function reconnect() {
+  connected = false;
+  lost = true;
+  later();
+}
+
+export function begin(show) {
+  shown = show;
+  connect();
+  everySecond();
+}

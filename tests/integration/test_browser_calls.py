@@ -1,0 +1,129 @@
+"""Calls as a supervisor looks for them and follows one, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from callcore.access.rights import ALL_CENTRES, Role
+from callcore.domain import inputs as i
+from callcore.domain.ids import CallId
+from callcore.domain.stages import OfferStage
+from tests.support import axe
+from tests.support.browser import CONTRAST, Scheme, seat
+from tests.support.floors import Desk, centre, configuration, failed
+from tests.support.people import user
+from tests.support.shelf import Shelf
+from tests.support.web import DeskSource, served
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def a_morning() -> Desk:
+    """c1: missed by one agent, answered by another, held, ended; c2: gave up; c3: waits still."""
+    desk = Desk().begin(configuration(centre(3)))
+    desk.sign_in(1, 1)
+    desk.sign_in(2, 2)
+    desk.wait(10, "c1")
+    desk.ring(11, "c1")
+    failed(OfferStage.NO_ANSWER, desk, 26, "c1")
+    desk.pick_up(31, "c1")
+    leg = desk.floor.calls[CallId("c1")].talking_leg
+    assert leg is not None
+    for s, held in ((60, True), (90, False)):
+        desk.tell(i.HoldChanged(at=desk.at(s), channel=leg, held=held))
+    desk.hang_up(200, "c1")
+    desk.wait(300, "c2")
+    desk.hang_up(340, "c2")
+    desk.wait(400, "c3")
+    return desk
+
+
+async def test_a_call_is_found_by_number_and_outcome_and_its_whole_way_is_read(browser: Browser) -> None:
+    source = DeskSource(a_morning())
+    shelf = Shelf.of(source.desk)
+    async with served(source, calls=shelf) as server:
+        taken = await seat(browser, server, who="sup")
+        page = taken.page
+        await page.goto(f"{server.url}/calls?lang=en")
+        rows = page.get_by_role("group", name="Calls, the newest first").locator("tbody tr")
+        await expect(rows).to_have_count(3)
+        await expect(rows.first).to_contain_text("not ended")
+        await page.get_by_label("Outcome").select_option(label="Completed")
+        await page.get_by_label("Number", exact=True).fill("03-1234-5678")
+        await page.get_by_label("From").fill("2026-11-23T12:00")
+        await page.get_by_label("Until").fill("2026-11-23T12:00")
+        await page.get_by_role("button", name="Search").press("Enter")
+        await expect(rows).to_have_count(1)
+        assert "0312345678" not in page.url, "no number in an address"
+        await rows.get_by_role("link").click()
+
+        await expect(page.get_by_role("heading", name="Call c1 Completed")).to_be_visible()
+        lanes = page.locator(".lanes text.lane")
+        await expect(lanes).to_have_text(["Caller", "Phone 1001 (demo-p1)", "Phone 1002 (demo-p2)"])
+        way = page.get_by_role("group", name="The way of this call, and its journal").locator("tbody tr")
+        told = await way.locator("th strong").all_text_contents()
+        wanted = [
+            "Arrived",
+            "Admitted",
+            "Entered a queue",
+            "Offered to an agent",
+            "The offer ended",
+            "Answered",
+        ]
+        places = [told.index(each) for each in wanted]
+        assert places == sorted(places)
+        assert {"Put on hold", "Taken off hold", "The talk ended", "Ended"} <= set(told)
+        offer = way.filter(has_text="Offered to an agent").first
+        await expect(offer).to_contain_text("longest idle")
+        await offer.locator("summary").press("Enter")
+        await expect(offer.locator(".raw")).to_contain_text("ring_s")
+        await expect(way.filter(has_text="Arrived")).to_contain_text("+0:00")
+        assert "0312345678" not in await page.content(), "a number is masked everywhere"
+
+        shelf.unread = True
+        await page.reload()
+        await expect(page.get_by_role("status")).to_contain_text("The journal cannot be read")
+        await expect(page.get_by_role("heading", name="Call c1 Completed")).to_be_visible()
+        await page.goto(f"{server.url}/calls?first=nonsense")
+        await expect(page.get_by_role("alert")).to_contain_text("From")
+        taken.told_nothing_wrong(server)
+
+
+async def test_the_city_reads_the_way_of_a_call_without_numbers_and_another_centre_finds_none(
+    browser: Browser,
+) -> None:
+    source = DeskSource(a_morning())
+    async with served(source, calls=Shelf.of(source.desk)) as server:
+        user(server.accounts, "city", Role.VIEWER, (ALL_CENTRES,))
+        user(server.accounts, "other", Role.SUPERVISOR, ("elsewhere",))
+        city = (await seat(browser, server, who="city")).page
+        await city.goto(f"{server.url}/calls/c1?lang=en")
+        await expect(city.get_by_role("heading", name="Call c1")).to_be_visible()
+        assert "678" not in await city.locator("main").inner_text()
+        await city.goto(f"{server.url}/calls?lang=en")
+        await expect(city.get_by_label("Number", exact=True)).to_have_count(0)
+        other = (await seat(browser, server, who="other")).page
+        await other.goto(f"{server.url}/calls/c1?lang=en")
+        await expect(other.get_by_role("heading", name="Not found")).to_be_visible()
+        await other.goto(f"{server.url}/calls?lang=en")
+        await expect(other.get_by_text("No call fits")).to_be_visible()
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "ja"), ("dark", "en")])
+async def test_the_pages_of_calls_can_be_read_heard_and_reached(
+    browser: Browser, scheme: Scheme, language: str
+) -> None:
+    """As `test_every_page_can_be_read_heard_and_reached`."""
+    source = DeskSource(a_morning())
+    async with served(source, calls=Shelf.of(source.desk)) as server:
+        taken = await seat(browser, server, who="sup", scheme=scheme, width=320)
+        page = taken.page
+        for path in ("/calls", "/calls?first=x", "/calls/c1", "/calls/c3", "/calls/none"):
+            await page.goto(f"{server.url}{path}{'&' if '?' in path else '?'}lang={language}")
+            await expect(page.locator("html")).to_have_attribute("lang", language)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert await page.evaluate(CONTRAST) == [], path
+            found = await axe.violations(page)
+            assert found == [], path + "\n".join(map(str, found))
+        taken.told_nothing_wrong(server)

@@ -1,0 +1,216 @@
+"""Recordings as a supervisor finds, hears and prints them, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from callcore.access.rights import Role
+from callcore.access.trail import Wanted
+from callcore.db import migrate
+from callcore.domain.recording import SoundFormat
+from callcore.erasure import Reports
+from callcore.settings import Settings
+from tests.support import axe
+from tests.support.browser import CONTRAST, Scheme, seat
+from tests.support.erased import ID, a_report, kept
+from tests.support.floors import Desk
+from tests.support.people import first_administrator, user
+from tests.support.recorded import CITIZEN, SECONDS, keep, stocked
+from tests.support.web import DeskSource, served
+
+pytestmark = pytest.mark.timeout(240)
+
+HEARD = "e => new Promise(done => e.addEventListener('timeupdate', () => e.currentTime > %s && done(e.currentTime)))"
+
+
+async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpose(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        first_administrator(server.accounts)
+        user(server.accounts, "sup", Role.SUPERVISOR)
+        user(server.accounts, "city", Role.VIEWER)
+        taken = await seat(browser, server, who="sup")
+        page, ranges = taken.page, list[str]()
+        page.on(
+            "response",
+            lambda r: ranges.append(r.headers.get("content-range", "")) if "/audio?" in r.url else None,
+        )
+        await page.goto(f"{server.url}/recordings?lang=en")
+        rows = page.get_by_role("group", name="Recordings, the newest first").locator("tbody tr")
+        await expect(rows).to_have_count(2)
+        await page.get_by_label("Number", exact=True).fill(f"{CITIZEN[:3]}-{CITIZEN[3:7]}-{CITIZEN[7:]}")
+        await page.get_by_label("Kind", exact=True).select_option(label="Caller")
+        await page.get_by_role("button", name="Search").press("Enter")
+        await expect(rows).to_have_count(1)
+        await expect(rows).to_contain_text("Abuse or threat")
+        await expect(rows).to_contain_text("678")
+        assert CITIZEN not in page.url, "no number in an address"
+        await page.get_by_text("More").click()
+        await page.get_by_label("SHA-256").fill("zz")
+        await page.get_by_role("button", name="Search").click()
+        await expect(page.get_by_role("alert")).to_contain_text("SHA-256")
+        await page.get_by_label("SHA-256").fill("")
+        await page.get_by_role("button", name="Search").click()
+        await rows.get_by_role("link").click()
+
+        await expect(
+            page.get_by_role("group", name="Pauses of the recording").locator("tbody tr")
+        ).to_have_count(2)
+        await expect(page.locator("audio")).to_have_count(0)
+        await page.get_by_label("Purpose").fill("Following up a complaint")
+        await page.get_by_role("button", name="Listen").click()
+        sound = page.get_by_label("Recording c1")
+        await expect(sound).to_be_focused()
+        await sound.evaluate("e => e.play()")
+        assert await sound.evaluate(HEARD % "0.2") > 0.2
+        assert await sound.evaluate("e => e.duration") == SECONDS
+        await sound.evaluate("e => { e.currentTime = 15 }")
+        assert await sound.evaluate(HEARD % "15.2") > 15.2
+        assert await sound.evaluate("e => e.error === null")
+        assert any(told.endswith(f"/{len(stock.sound)}") for told in ranges), ranges
+
+        heard = page.get_by_role("group", name="Who listened, the newest first").locator("tbody tr")
+        await expect(heard).to_have_count(1)
+        await expect(heard).to_contain_text("Following up a complaint")
+        await page.get_by_label("Purpose").fill("Request for disclosure")
+        async with page.expect_download() as coming:
+            await page.get_by_role("button", name="Download the file").click()
+        saved = await coming.value
+        assert saved.suggested_filename == "c1.wav"
+        assert Path(await saved.path()).read_bytes() == stock.sound
+        await page.get_by_role("link", name="For printing").click()
+        await expect(page.get_by_role("button", name="Print")).to_be_visible()
+        await expect(heard).to_have_count(2)
+        taken.told_nothing_wrong(server)
+        told = [
+            (line.action, line.who, line.why) for line in server.trail.newest(Wanted(text="recording_"), 9)
+        ]
+        assert told == [
+            ("recording_download", "user:sup", "Request for disclosure"),
+            ("recording_listen", "user:sup", "Following up a complaint"),
+        ]
+
+        server.orders.ask = stock.marks  # type: ignore[method-assign]
+        await page.goto(f"{server.url}/recordings/c1?lang=en")
+        marks = page.locator("dl").get_by_text("Marks").locator("..")
+        await expect(marks).to_contain_text("Complaint")
+        await expect(page.get_by_role("button", name="Take away: Abuse")).to_have_count(0)
+        await page.get_by_label("Reason").fill("A clerk's slip")
+        await page.get_by_role("button", name="Take away: Complaint").click()
+        await expect(marks).not_to_contain_text("Complaint")
+        await page.get_by_role("button", name="Mark: Relay service").click()
+        await expect(marks).to_contain_text("Relay service")
+        chief = (await seat(browser, server, who="chief")).page
+        await chief.goto(f"{server.url}/recordings/c1?lang=en")
+        await chief.get_by_role("button", name="Take away: Abuse").click()
+        await expect(chief.get_by_role("alert")).to_contain_text("Give a reason")
+        await chief.get_by_label("Reason").fill("Keyed by mistake")
+        await chief.get_by_role("button", name="Take away: Abuse").click()
+        await expect(chief.get_by_role("button", name="Mark: Abuse")).to_be_visible()
+        await chief.goto(f"{server.url}/recordings?lang=en&mark=relay")
+        await expect(
+            chief.get_by_role("group", name="Recordings, the newest first").locator("tbody tr")
+        ).to_have_count(2)
+
+        city = (await seat(browser, server, who="city")).page
+        await city.goto(f"{server.url}/recordings/c1?lang=en")
+        await expect(city.get_by_role("heading", name="Recording c1")).to_be_visible()
+        await expect(city.get_by_role("button", name="Listen")).to_have_count(0)
+        await expect(city.get_by_role("button", name="Mark:")).to_have_count(0)
+        assert CITIZEN[-3:] not in await city.locator("main").inner_text()
+
+
+async def test_recordings_of_every_format_are_played_and_sought(browser: Browser, tmp_path: Path) -> None:
+    for form in SoundFormat:
+        folder = tmp_path / form.value
+        url = f"sqlite:///{folder}.db"
+        await migrate.upgrade(url)
+        async with (
+            stocked(url, folder) as stock,
+            served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+        ):
+            keep(stock, form=form)
+            first_administrator(server.accounts)
+            taken = await seat(browser, server, who="chief")
+            await taken.page.goto(f"{server.url}/recordings/c1?lang=en")
+            await taken.page.get_by_label("Purpose").fill("x")
+            await taken.page.get_by_role("button", name="Listen").click()
+            sound = taken.page.get_by_label("Recording c1")
+            await sound.evaluate("e => e.play()")
+            assert await sound.evaluate(HEARD % "0.2") > 0.2
+            assert await sound.evaluate("e => e.duration") == pytest.approx(SECONDS, abs=0.1)
+            await sound.evaluate("e => { e.currentTime = 15 }")
+            assert await sound.evaluate(HEARD % "15.2") > 15.2
+            assert await sound.evaluate("e => e.error === null")
+            taken.told_nothing_wrong(server)
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "ja"), ("dark", "en")])
+async def test_the_pages_of_recordings_can_be_read_heard_and_reached(
+    browser: Browser, scheme: Scheme, language: str, tmp_path: Path
+) -> None:
+    """As `test_every_page_can_be_read_heard_and_reached`."""
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        first_administrator(server.accounts)
+        taken = await seat(browser, server, who="chief", scheme=scheme, width=320)
+        page = taken.page
+        await page.goto(f"{server.url}/recordings/c1?lang=en")
+        await page.get_by_label("Purpose").fill("x")
+        await page.get_by_role("button", name="Listen").click()
+        await expect(page.locator("audio")).to_have_count(1)
+        heard = page.url.removeprefix(server.url)
+        for path in (
+            heard,
+            "/recordings/c1?print=1",
+            "/recordings/s1",
+            "/recordings?sha256=zz",
+            "/recordings?agent=1",
+            "/exports?centre=demo",
+        ):
+            await page.goto(f"{server.url}{path}{'&' if '?' in path else '?'}lang={language}")
+            await expect(page.locator("html")).to_have_attribute("lang", language)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert await page.evaluate(CONTRAST) == [], path
+            found = await axe.violations(page)
+            assert found == [], path + "\n".join(map(str, found))
+        taken.told_nothing_wrong(server)
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "ja"), ("dark", "en")])
+async def test_the_reports_of_erasures_can_be_read_heard_and_reached(
+    browser: Browser, scheme: Scheme, language: str, tmp_path: Path
+) -> None:
+    kept(tmp_path, a_report())
+    kept(tmp_path, a_report("erase-20261121020000-aaaaaa", found=1))
+    reports = Reports(Settings(home=tmp_path))
+    async with served(DeskSource(Desk().begin()), erasures=reports) as server:
+        first_administrator(server.accounts)
+        taken = await seat(browser, server, who="chief", scheme=scheme, width=320)
+        page = taken.page
+        await page.goto(f"{server.url}/erasures?lang={language}")
+        await expect(page.locator("tbody tr")).to_have_count(2)
+        left = "something left" if language == "en" else "残りあり"
+        await expect(page.locator("tbody tr").first).to_contain_text(left)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await page.evaluate(CONTRAST) == []
+        assert await axe.violations(page) == []
+        await page.get_by_role("link", name=ID).press("Enter")
+        await expect(page).to_have_url(f"{server.url}/erasures/{ID}")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("作業完了報告書")
+        assert await page.evaluate(CONTRAST) == []
+        assert await axe.violations(page) == []
+        taken.told_nothing_wrong(server)

@@ -1,0 +1,210 @@
+"""Looking for recordings: by everything that is known of them, page by page, and quickly among very many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from callcore.db import Database, Search
+from callcore.domain.ids import SECOND, AgentId, CentreId, DepartmentId, Instant, QueueId
+from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.stages import ResultKind
+from callcore.runtime.recordings import RecordingSearch
+from tests.support.archive import FIRST, YEARS_S, Kept, fill, made_up
+from tests.support.evidence import evidence
+
+N = 3_000
+MIDDLE = Instant(FIRST + YEARS_S * SECOND // 2)
+OITA, AGEO, SMALL = CentreId("oita"), CentreId("ageo"), CentreId("izunokuni")
+DAY = 86_400 * SECOND
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url, deadline_s=600)
+    yield opened
+    await opened.close()
+
+
+def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
+    """The same question asked of one row at a time."""
+    row = one.row
+    same: dict[str, Any] = {
+        name: getattr(wanted, name)
+        for name in (
+            *(
+                "name",
+                "call",
+                "kind",
+                "queue",
+                "language",
+                "direction",
+                "result",
+                "result_kind",
+                "department",
+            ),
+            *("through", "problem", "paused", "format", "sha256", "place", "key_period", "legal_hold"),
+        )
+    }
+    marks = {
+        RecordingMark.ABUSE: row["abuse"],
+        RecordingMark.RELAY: row["relay"],
+        RecordingMark.COMPLAINT: row["result_kind"] is ResultKind.COMPLAINT,
+    }
+    bounds = (
+        (wanted.first, row["began_at"].__ge__),
+        (wanted.before, row["began_at"].__lt__),
+        (wanted.seconds_least, row["seconds"].__ge__),
+        (wanted.seconds_most, row["seconds"].__le__),
+        (wanted.size_least, row["size"].__ge__),
+        (wanted.size_most, row["size"].__le__),
+        (wanted.kept_before, row["keep_until"].__lt__),
+    )
+    return (
+        all(value is None or row[name] == value for name, value in same.items())
+        and all(bound is None or holds(bound) for bound, holds in bounds)
+        and (wanted.centres is None or row["centre"] in wanted.centres)
+        and (wanted.names is None or row["name"] in wanted.names)
+        and (wanted.agent is None or wanted.agent in one.agents)
+        and (wanted.mark is None or marks[wanted.mark])
+        and (wanted.number is None or (one.print in prints and row["side"] is None))
+    )
+
+
+def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, ...]]]:
+    """One about each thing that is known, and such as people ask; by words that tell them apart."""
+    some = next(k for k in kept[len(kept) // 2 :] if k.print is not None and k.row["side"] is None)
+    agent = some.agents[0]
+
+    def asked(**wanted: Any) -> RecordingSearch:
+        return RecordingSearch(**wanted)
+
+    alone = {
+        "everything": asked(),
+        "a centre": asked(centres=[OITA]),
+        "a small centre": asked(centres=[SMALL]),
+        "two centres": asked(centres=[AGEO, SMALL]),
+        "a centre and a day": asked(centres=[OITA], first=MIDDLE, before=Instant(MIDDLE + DAY)),
+        "a month long ago": asked(first=FIRST, before=Instant(FIRST + 30 * DAY)),
+        "an agent": asked(agent=agent),
+        "an agent and a day": asked(agent=agent, first=MIDDLE, before=Instant(MIDDLE + DAY)),
+        "an agent, of a centre that is not his": asked(agent=agent, centres=[SMALL]),
+        "an agent who is nobody": asked(agent=AgentId("9999")),
+        "a call": asked(call=some.row["call"]),
+        "a name": asked(name=some.row["name"]),
+        "names": asked(names=[some.row["name"], kept[0].row["name"], "nothing"]),
+        "a digest": asked(sha256=kept[1].row["sha256"]),
+        "a digest that is none": asked(sha256="0" * 64),
+        "messages": asked(kind=RecordingKind.MESSAGE),
+        "a queue": asked(queue=QueueId("ageo-foreign")),
+        "a queue of a centre": asked(centres=[AGEO], queue=QueueId("ageo-foreign")),
+        "outgoing": asked(direction=Direction.OUT, centres=[OITA]),
+        "a language": asked(language="en"),
+        "a rare language of a centre": asked(language="vi", centres=[OITA]),
+        "a result": asked(result="苦情"),
+        "a result of a small centre": asked(result="案内済み", centres=[SMALL]),
+        "a kind of result": asked(result_kind=ResultKind.BOOKING, centres=[OITA]),
+        "a department": asked(department=DepartmentId("d7")),
+        "a department of a centre": asked(department=DepartmentId("d7"), centres=[OITA]),
+        "blind": asked(through=Through.BLIND, centres=[AGEO]),
+        "threats": asked(mark=RecordingMark.ABUSE),
+        "threats of a centre": asked(mark=RecordingMark.ABUSE, centres=[OITA]),
+        "relay": asked(mark=RecordingMark.RELAY),
+        "complaints of a small centre": asked(mark=RecordingMark.COMPLAINT, centres=[SMALL]),
+        "a problem": asked(problem="missing"),
+        "a problem of a centre": asked(problem="missing", centres=[OITA]),
+        "a problem that there is not": asked(problem="empty"),
+        "paused": asked(paused=True),
+        "paused of a centre": asked(paused=True, centres=[AGEO]),
+        "not paused": asked(paused=False),
+        "a format": asked(format="wav"),
+        "a format that there is not": asked(format="g722"),
+        "long ones": asked(seconds_least=1800.0),
+        "of no length": asked(seconds_most=0.0, centres=[OITA]),
+        "large ones": asked(size_least=20_000_000, size_most=30_000_000),
+        "in the spool": asked(place=Place.SPOOL),
+        "gone": asked(place=Place.GONE),
+        "a key's period": asked(key_period="2026-11"),
+        "soon to be erased": asked(kept_before=Instant(FIRST + YEARS_S * SECOND + 30 * DAY)),
+        "held": asked(legal_hold=True),
+    }
+    whole = {what: (wanted, ()) for what, wanted in alone.items()}
+    print_ = some.print or ""
+    return {
+        **whole,
+        "a number": (asked(number="x"), (print_, "f" * 64)),
+        "a number of a centre": (asked(number="x", centres=[some.row["centre"]]), (print_,)),
+        "a number of nobody": (asked(number="x"), ("f" * 64,)),
+    }
+
+
+async def test_each_question_is_answered_as_by_looking_at_every_row(database: Database) -> None:
+    kept = list(made_up(N, often=50))
+    await fill(database, iter(kept))
+    search = Search(database)
+    empty = set()
+    for what, (wanted, prints) in questions(kept).items():
+        expected = [one for one in reversed(kept) if fits(one, wanted, prints)]
+        if not expected:
+            empty.add(what)
+        found, after = list[dict[str, Any]](), None
+        for _ in range(3):
+            page = await search.find(wanted, prints, after, 40)
+            found += page
+            if len(page) < 40:
+                break
+            after = page[-1]["began_at"], page[-1]["name"]
+        wanted_names = [one.row["name"] for one in expected[:120]]
+        assert [row["name"] for row in found] == wanted_names, what
+        for row, one in zip(found, expected, strict=False):
+            assert {name: row[name] for name in one.row} == one.row, what
+            assert row["agents"] == one.agents
+    assert empty == {
+        *("an agent, of a centre that is not his", "an agent who is nobody", "a digest that is none"),
+        *(
+            "a problem that there is not",
+            "a format that there is not",
+            "a key's period",
+            "a number of nobody",
+            "complaints of a small centre",
+        ),
+    }
+
+
+MILLION = 1_000_000
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_a_page_among_a_million_recordings_is_there_within_a_second(database: Database) -> None:
+    """Each question twice, and once more from the middle of what it finds; the longest of all counts."""
+    sample: list[Kept] = []
+
+    def seen() -> Iterator[Kept]:
+        for n, one in enumerate(made_up(MILLION)):
+            if n % 100 == 0:
+                sample.append(one)
+            yield one
+
+    began = time.monotonic()
+    await fill(database, seen())
+    filled = time.monotonic() - began
+    search = Search(database)
+    took: dict[str, float] = {}
+    for what, (wanted, prints) in questions(sample).items():
+        after = None
+        for _ in range(3):
+            asked = time.monotonic()
+            page = await search.find(wanted, prints, after, 50)
+            took[what] = max(took.get(what, 0.0), round(time.monotonic() - asked, 4))
+            if len(page) == 50:
+                after = page[-1]["began_at"], page[-1]["name"]
+    kind = "sqlite" if database.is_sqlite else "postgresql"
+    evidence(
+        f"search among {MILLION:,} recordings, {kind}",
+        {"filled_s": round(filled), "longest_s": max(took.values()), "each_s": took},
+    )
+    assert max(took.values()) < 1.0, sorted(took.items(), key=lambda item: -item[1])[:8]

@@ -1,0 +1,68 @@
+"""The reports of erasures, as people and machines read them: signed, to be printed, and of their own centres only."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from callcore.erasing.report import checked
+from callcore.erasure import Reports
+from callcore.recordings.signing import public_keys
+from callcore.settings import Settings
+from tests.integration.test_web_access import ask, cookie_of
+from tests.integration.test_web_api import a_source
+from tests.support.erased import ID, a_report, kept
+from tests.support.people import cheap_hashes, everybody
+from tests.support.web import Served, served
+
+OTHER = "erase-20261121020000-aaaaaa"
+
+
+@pytest.fixture
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    cheap_hashes(monkeypatch)
+    kept(tmp_path, a_report(reason="<b>求め</b> & more"))
+    kept(tmp_path, a_report(OTHER, "other", found=1))
+    async with served(a_source(), erasures=Reports(Settings(home=tmp_path))) as running:
+        await asyncio.to_thread(everybody, running.accounts)
+        yield running
+
+
+async def test_a_report_is_listed_given_out_as_signed_and_printed_with_nothing_but_its_own_style(
+    server: Served, tmp_path: Path
+) -> None:
+    admin = await asyncio.to_thread(cookie_of, server, "chief")
+    listed = (await ask(server, "GET", "/api/v1/erasures", admin)).json()["erasures"]
+    assert [(each["report"], each["complete"]) for each in listed] == [(OTHER, False), (ID, True)]
+    assert (listed[1]["calls"], listed[1]["recordings"], listed[1]["left"]) == (2, 1, 1)
+    assert listed[1]["tasks"] == 1
+    raw = (await ask(server, "GET", f"/api/v1/erasures/{ID}", admin)).content
+    keys = public_keys([tmp_path / "keys" / "signing.pub"])
+    assert checked(raw, keys) is not None
+    assert checked(raw.replace(b"node1-1.2", b"node1-1.9"), keys) is None
+    sheet = await ask(server, "GET", f"/erasures/{ID}", admin)
+    assert "作業完了報告書" in sheet.text and "task-1a2b" in sheet.text
+    assert "&lt;b&gt;求め&lt;/b&gt; &amp; more" in sheet.text
+    (style,) = re.findall(r"<style>(.*?)</style>", sheet.text, re.DOTALL)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in sheet.headers["content-security-policy"]
+    assert "default-src 'none'" in sheet.headers["content-security-policy"]
+    page = await ask(server, "GET", "/erasures?lang=ja", admin)
+    assert f'href="/erasures/{ID}"' in page.text and "残りあり" in page.text
+
+
+async def test_of_another_centre_no_report_is_seen(server: Served) -> None:
+    viewer = await asyncio.to_thread(cookie_of, server, "city")
+    listed = (await ask(server, "GET", "/api/v1/erasures", viewer)).json()["erasures"]
+    assert [each["report"] for each in listed] == [ID]
+    for path in ("/api/v1/erasures/", "/erasures/"):
+        assert (await ask(server, "GET", path + OTHER, viewer)).status_code == 404
+        assert (await ask(server, "GET", path + ID, viewer)).status_code == 200
+    operator = await asyncio.to_thread(cookie_of, server, "ope")
+    assert (await ask(server, "GET", "/api/v1/erasures", operator)).status_code == 403

@@ -1,0 +1,333 @@
+"""Recordings by API: found, shown and heard, each by who may, and each hearing with its line in the trail."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from callcore import console
+from callcore.access.rights import Role
+from callcore.access.trail import Line, Result, Wanted
+from callcore.cli import app
+from callcore.demo.centre import DemoCentre
+from callcore.domain import effects as e
+from callcore.domain import facts as f
+from callcore.domain.recording import SoundFormat
+from callcore.installation import recordings_of
+from callcore.web import recordings
+from tests.support.floors import Desk
+from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
+from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, stocked
+from tests.support.web import DeskSource, Served, served
+
+ALL = "/api/v1/recordings"
+ONE = ALL + "/c1"
+PURPOSE = {"purpose": "苦情の確認"}
+on_sqlite = pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+"""What is the same whatever the database is."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap_hashes(monkeypatch)
+
+
+@pytest.fixture
+async def stock(database_url: str, tmp_path: Path) -> AsyncIterator[Stock]:
+    async with stocked(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def server(stock: Stock) -> AsyncIterator[Served]:
+    async with served(DeskSource(Desk().begin()), recordings=stock.recorded) as running:
+        first_administrator(running.accounts)
+        user(running.accounts, "sup", Role.SUPERVISOR)
+        user(running.accounts, "other", Role.SUPERVISOR)
+        user(running.accounts, "city", Role.VIEWER)
+        user(running.accounts, "far", Role.SUPERVISOR, ("elsewhere",))
+        user(running.accounts, "ope", Role.OPERATOR, agent="1001")
+        yield running
+
+
+async def ask(
+    server: Served,
+    name: str,
+    path: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> httpx.Response:
+    begun = await asyncio.to_thread(server.accounts.sign_in, name, PASSWORD, "127.0.0.1", "test")
+    own = {"cookie": f"callcore-session={begun.cookie}", "x-csrf-token": begun.session.csrf}
+    async with httpx.AsyncClient() as client:
+        return await client.request(method, server.url + path, headers={**own, **(headers or {})}, **more)
+
+
+def lines(server: Served) -> list[Line]:
+    return [line for line in server.trail.newest(Wanted(), 100) if line.action.startswith("recording_")]
+
+
+async def test_recordings_are_found_by_what_is_known_and_shown_by_who_may_see_what(server: Served) -> None:
+    page = (await ask(server, "sup", ALL)).json()
+    assert [r["recording"] for r in page["recordings"]] == ["s1", "c1"]
+    assert page["after"] is None
+    call = page["recordings"][1]
+    assert (call["number"], call["agents"], call["marks"]) == (
+        *("*" * 8 + CITIZEN[-3:], ["1001", "1002"]),
+        ["complaint", "abuse"],
+    )
+    assert [(p["reason"], p["agent"], p["by"], p["gap"], p["ended"]) for p in call["pauses"]] == [
+        ("asked", "1001", None, False, "asked"),
+        ("asked", "1002", "user:sato", True, None),
+    ]
+    for query, found in (
+        ("agent=1002", ["c1"]),
+        ("kind=consult", ["s1"]),
+        ("mark=abuse&centre=demo&department=12", ["c1"]),
+        ("language=en&paused=true&result_kind=complaint", ["c1"]),
+        ("first=2000-01-01T00:00:00Z&before=2001-01-01T00:00:00Z", []),
+        ("centre=elsewhere", []),
+        ("call=c1&seconds_least=50", ["c1"]),
+        ("sha256=" + "0" * 64, []),
+    ):
+        answer = await ask(server, "sup", f"{ALL}?{query}")
+        assert [r["recording"] for r in answer.json()["recordings"]] == found, query
+    first = (await ask(server, "chief", f"{ALL}?limit=1")).json()
+    second = (await ask(server, "chief", f"{ALL}?limit=1&after={first['after']}")).json()
+    assert [r["recording"] for r in first["recordings"] + second["recordings"]] == ["s1", "c1"]
+    city = (await ask(server, "city", f"{ALL}?call=c1")).json()["recordings"]
+    assert [r["number"] for r in city] == [None, None]
+    assert (await ask(server, "far", ALL)).json()["recordings"] == []
+    assert (await ask(server, "ope", ALL)).status_code == 403
+    for wrong in ("kind=x", "first=2026-01-01", "sha256=zz", "nothing=1", "result=%00", "after=1"):
+        assert (await ask(server, "sup", f"{ALL}?{wrong}")).status_code == 422, wrong
+
+
+async def test_a_number_is_looked_for_in_a_body_by_who_may_read_personal_values(server: Served) -> None:
+    async def found(name: str, number: str) -> Any:
+        answer = await ask(server, name, ALL + "/search", "POST", json={"number": number})
+        return (
+            answer.status_code if answer.is_error else [r["recording"] for r in answer.json()["recordings"]]
+        )
+
+    assert await found("sup", CITIZEN) == ["s1", "c1"], "and the consult about it"
+    assert await found("sup", "0975000011") == ["s1"]
+    assert await found("sup", "09000000000") == []
+    assert await found("far", CITIZEN) == []
+    assert await found("city", CITIZEN) == 403
+    assert (await ask(server, "sup", f"{ALL}?number={CITIZEN}")).status_code == 422
+
+
+@on_sqlite
+async def test_one_is_shown_with_the_others_of_its_call_and_who_heard_it(server: Served) -> None:
+    await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)
+    await ask(server, "chief", ONE + "/download", "POST", json={"purpose": "開示請求"})
+    whole = (await ask(server, "sup", ONE)).json()
+    assert whole["recording"]["recording"] == "c1"
+    assert [r["recording"] for r in whole["others"]] == ["s1"]
+    assert [(a["who"], a["what"], a["purpose"]) for a in whole["accesses"]] == [
+        ("user:chief", "recording_download", "開示請求"),
+        ("user:sup", "recording_listen", "苦情の確認"),
+    ]
+    assert (await ask(server, "city", ONE)).json()["accesses"] is None
+    assert (await ask(server, "far", ONE)).status_code == 404
+    assert (await ask(server, "sup", ALL + "/nothing")).status_code == 404
+    for who, heard in (("sup", ["c1"]), ("user:chief", ["c1"]), ("nobody", [])):
+        answer = await ask(server, "sup", f"{ALL}?listener={who}")
+        assert [r["recording"] for r in answer.json()["recordings"]] == heard
+    assert (await ask(server, "city", f"{ALL}?listener=sup")).status_code == 403
+
+
+@on_sqlite
+async def test_sound_comes_whole_or_in_ranges_for_a_purpose_that_is_one_line_of_the_trail(
+    server: Served, stock: Stock
+) -> None:
+    given = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()
+    url, size = given["url"], len(stock.sound)
+    whole = await ask(server, "sup", url)
+    assert (whole.status_code, whole.content) == (200, stock.sound)
+    assert (whole.headers["accept-ranges"], whole.headers["content-type"]) == ("bytes", "audio/wav")
+    assert whole.headers["cache-control"] == "no-store"
+    assert "content-disposition" not in whole.headers
+    part = await ask(server, "sup", url, headers={"range": "bytes=44-1043"})
+    assert (part.status_code, part.content) == (206, stock.sound[44:1044])
+    assert part.headers["content-range"] == f"bytes 44-1043/{size}"
+    last = await ask(server, "sup", url, headers={"range": "bytes=-10"})
+    assert (last.status_code, last.content) == (206, stock.sound[-10:])
+    of_old = await ask(server, "sup", url, headers={"range": "bytes=0-9", "if-range": '"old"'})
+    assert (of_old.status_code, len(of_old.content)) == (200, size)
+    beyond = await ask(server, "sup", url, headers={"range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    [line] = lines(server)
+    assert (line.who, line.action, line.on, line.centre, line.result, line.why, line.origin) == (
+        *("user:sup", "recording_listen", "c1", "demo"),
+        *(Result.DONE, "苦情の確認", "127.0.0.1"),
+    )
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("form", "heard_as", "saved_as", "rate"),
+    [
+        (SoundFormat.ULAW, "audio/wav", "c1.wav", 8000),
+        (SoundFormat.G722, "audio/wav", "c1.wav", 16_000),
+        (SoundFormat.OPUS, "audio/ogg", "c1.opus", None),
+    ],
+)
+async def test_a_converted_recording_is_heard_by_any_browser_and_saved_as_it_is_kept(
+    server: Served, stock: Stock, form: SoundFormat, heard_as: str, saved_as: str, rate: int | None
+) -> None:
+    keep(stock, form=form)
+    with recordings_of(stock.settings).open("c1") as file:
+        kept = file.read()
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    whole = await ask(server, "sup", url)
+    size = int(whole.headers["content-length"])
+    assert (whole.status_code, whole.headers["content-type"], len(whole.content)) == (200, heard_as, size)
+    if rate is None:
+        assert whole.content == kept
+    else:
+        with wave.open(io.BytesIO(whole.content)) as sound:
+            assert (sound.getframerate(), sound.getnframes()) == (rate, rate * SECONDS)
+    for first, last in ((0, 43), (size // 2 + 1, size * 3 // 4), (size - 5, size - 1)):
+        part = await ask(server, "sup", url, headers={"range": f"bytes={first}-{last}"})
+        assert (part.status_code, part.content) == (206, whole.content[first : last + 1])
+        assert part.headers["content-range"] == f"bytes {first}-{last}/{size}"
+    taken = (await ask(server, "sup", ONE + "/download", "POST", json=PURPOSE)).json()["url"]
+    saved = await ask(server, "sup", taken)
+    assert (saved.status_code, saved.content) == (200, kept)
+    assert saved.headers["content-disposition"] == f'attachment; filename="{saved_as}"'
+
+
+@on_sqlite
+async def test_a_grant_is_one_person_s_for_one_recording_and_ends(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    assert (await ask(server, "other", url)).status_code == 410
+    assert (await ask(server, "city", url)).status_code == 403
+    assert (await ask(server, "sup", url.replace("/c1/", "/s1/"))).status_code == 410
+    assert (await ask(server, "sup", url[:-1] + ("A" if url[-1] != "A" else "B"))).status_code == 410
+    assert (await ask(server, "sup", ONE + "/audio")).status_code == 422
+    saved = (await ask(server, "sup", ONE + "/download", "POST", json=PURPOSE)).json()["url"]
+    answer = await ask(server, "sup", saved)
+    assert answer.headers["content-disposition"] == 'attachment; filename="c1.wav"'
+    at = recordings.time.time()
+    monkeypatch.setattr(recordings.time, "time", lambda: at + recordings.DOWNLOAD_S + 1)
+    assert (await ask(server, "sup", url)).status_code == 200
+    assert (await ask(server, "sup", saved)).status_code == 410
+    monkeypatch.setattr(recordings.time, "time", lambda: at + recordings.LISTEN_S + 101)
+    assert (await ask(server, "sup", url)).status_code == 410
+
+
+@on_sqlite
+async def test_who_may_not_listen_gets_nothing_and_a_line_and_without_a_trail_nobody_does(
+    server: Served,
+) -> None:
+    for name in ("city", "ope", "far"):
+        for act in ("listen", "download"):
+            assert (await ask(server, name, f"{ONE}/{act}", "POST", json=PURPOSE)).status_code == 403
+    assert (await ask(server, "far", ALL + "/nothing/listen", "POST", json=PURPOSE)).status_code == 403
+    assert (await ask(server, "chief", ALL + "/nothing/listen", "POST", json=PURPOSE)).status_code == 404
+    refused = server.trail.newest(Wanted(result=Result.REFUSED), 100)
+    assert [line.who for line in reversed(refused)] == [
+        *("user:city", "user:city", "user:ope", "user:ope", "user:far", "user:far", "user:far")
+    ]
+    for wrong in ({}, {"purpose": ""}, {"purpose": " "}, {"purpose": "x" * 201}, {"purpose": "a\nb"}):
+        assert (await ask(server, "sup", ONE + "/listen", "POST", json=wrong)).status_code == 422, wrong
+    assert lines(server) == []
+    server.trail._folder.rename(server.trail._folder.with_name("away"))
+    server.trail._folder.write_text("no folder")
+    assert (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).status_code == 503
+
+
+@on_sqlite
+async def test_what_has_no_sound_is_said_to_have_none(server: Served, stock: Stock) -> None:
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    (stock.settings.recordings / "c1.wav").unlink()
+    assert (await ask(server, "sup", url)).status_code == 410
+    stock.settings.protected.mkdir()
+    (stock.settings.protected / "c1.wav").write_bytes(stock.sound)
+    assert (await ask(server, "sup", url)).content == stock.sound
+
+
+async def test_marks_are_set_and_taken_away_afterwards_and_found_by_at_once(
+    server: Served, stock: Stock
+) -> None:
+    server.orders.ask = stock.marks  # type: ignore[method-assign]
+
+    async def marks(who: str, headers: dict[str, str] | None = None, name: str = "c1", **body: Any) -> int:
+        path = f"{ALL}/{name}/marks"
+        return (await ask(server, who, path, "POST", headers, json=body)).status_code
+
+    async def found(mark: str) -> list[str]:
+        page = (await ask(server, "sup", f"{ALL}?mark={mark}")).json()
+        return [each["recording"] for each in page["recordings"]]
+
+    assert await marks("sup", mark="relay", on=True) == 200
+    assert await found("relay") == ["s1", "c1"], "of the call, so of all its recordings"
+    key = {"idempotency-key": "one"}
+    assert await marks("sup", key, mark="complaint", on=False, why="取り違え") == 200
+    assert await marks("sup", key, mark="complaint", on=False, why="取り違え") == 200
+    assert await marks("sup", key, mark="complaint", on=True) == 422, "that key is of another request"
+    assert await found("complaint") == []
+    assert (await ask(server, "sup", ONE)).json()["recording"]["marks"] == ["abuse", "relay"]
+    assert await marks("sup", mark="abuse", on=False, why="誤操作") == 403, "who may not erase"
+    assert await marks("chief", mark="abuse", on=False) == 422, "without a reason"
+    assert await found("abuse") == ["s1", "c1"]
+    assert await marks("chief", mark="abuse", on=False, why="誤操作") == 200
+    assert await found("abuse") == []
+    assert await marks("sup", mark="abuse") == 200
+    assert await found("abuse") == ["s1", "c1"]
+    for who, wanted in (("city", 403), ("ope", 403), ("far", 403)):
+        assert await marks(who, mark="relay", on=False) == wanted, who
+    assert await marks("chief", name="nothing", mark="relay") == 404
+    assert await marks("far", name="nothing", mark="relay") == 403
+    for wrong in ({}, {"mark": "x"}, {"mark": "relay", "why": " "}, {"mark": "relay", "why": "x" * 201}):
+        assert await marks("sup", **wrong) == 422, wrong
+    done = [line for line in lines(server) if line.result is Result.DONE]
+    assert [(line.who, line.action, line.on, line.centre, line.why) for line in reversed(done)] == [
+        ("user:sup", "recording_mark", "c1", "demo", "+relay"),
+        ("user:sup", "recording_mark", "c1", "demo", "-complaint: 取り違え"),
+        ("user:chief", "recording_unreport", "c1", "demo", "-abuse: 誤操作"),
+        ("user:sup", "recording_mark", "c1", "demo", "+abuse"),
+    ]
+    assert [fact.by for fact in stock.core.told(f.RecordingMarked)] == [
+        *("user:sup", "user:sup", "user:chief", "user:sup")
+    ]
+    protected = [x.call for x in stock.core.effects if isinstance(x, e.ProtectRecording)]
+    assert protected == ["c1"], "and kept apart, as when it is reported by key"
+
+
+@on_sqlite
+async def test_recordings_are_found_from_the_shell(
+    stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo.toml").write_text(DemoCentre(agents=2).toml(), encoding="utf-8")
+    monkeypatch.setenv("CALLCORE_HOME", str(stock.settings.home))
+    monkeypatch.setenv("CALLCORE_DATABASE_URL", stock.settings.database)
+    monkeypatch.setenv("CALLCORE_CENTRES", str(tmp_path))
+    monkeypatch.setattr(console.out, "width", 200)
+
+    async def find(*words: str, status: int = 0) -> str:
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["recordings", "find", *words])
+        assert done.exit_code == status, done.output
+        return str(done.output)
+
+    _, told = json.loads(await find("--number", "090-1234-5678", "--json"))["recordings"]
+    assert (told["recording"], told["number"], told["marks"]) == ("c1", "********678", ["complaint", "abuse"])
+    table = await find("--agent", "1001", "--centre", "demo")
+    assert all(word in table for word in ("s1", "c1", "consult", "苦情", "********678", "abuse"))
+    assert "c1" not in await find("--first", "1990-01-01", "--last", "1990-01-02")
+    assert "2026-11-20" in await find("--first", "yesterday", status=1)
+    assert "番号は数字で" in await find("--number", "x", status=1)

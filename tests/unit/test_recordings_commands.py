@@ -1,0 +1,116 @@
+"""`callcore recordings`, as an operator and as the city use it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from callcore import console
+from callcore.cli import app
+from callcore.recordings.chain import roots
+from callcore.reports.report import Proof, day_report, month_report
+from callcore.reports.screen import report_tables
+from callcore.reports.sheet import PROOF_COLUMNS, csv_of
+from callcore.settings import SettingsError, read_settings
+from tests.support.store import House
+from tests.unit.test_report import DEMO, a_month, rows
+
+NAMES = ["node1-1795143500.7", "node1-1795143501.8"]
+DAY = "2026-11-20"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("callcore.recordings.verify.AGAIN_S", 0.0)
+    monkeypatch.setattr(console.out, "width", 200)
+    monkeypatch.setenv("CALLCORE_HOME", str(tmp_path))
+    made = House(tmp_path)
+    for name in NAMES:
+        made.keep(name, name.encode())
+    return made
+
+
+def run(*words: str, status: int = 0) -> str:
+    done = CliRunner().invoke(app, ["recordings", *words])
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def test_an_operator_verifies_and_sees_each_day_with_its_root(house: House) -> None:
+    root = roots(house.store, "demo", house.public())[DAY].root
+    said = run("verify")
+    assert f"demo {DAY}: 保存 2件・消去 0件 / 2 kept, 0 erased; 根 root {root}" in said
+    assert "2 ファイルを確かめました。異常 0件 / 2 files verified, 0 faults" in said
+    assert run("verify", "--root", root)
+    assert "a root of the daily figures is not in the chain" in run("verify", "--root", "0" * 64, status=1)
+
+
+def test_the_city_verifies_a_copy_with_nothing_but_the_public_key(
+    house: House, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = tmp_path_factory.mktemp("city")
+    (city / "key.pem").write_text(run("public-key"))
+    shutil.copytree(house.store, city / "copy")
+    shutil.rmtree(house.home)
+    monkeypatch.setenv("CALLCORE_HOME", "/nowhere")
+    told = ("verify", "--store", str(city / "copy"), "--public-key", str(city / "key.pem"), "--json")
+    lines = [json.loads(line) for line in run(*told).splitlines()]
+    assert lines[-1] == {"kind": "whole", "files": 2, "faults": 0}
+    (city / "copy" / "demo" / DAY / f"{NAMES[0]}.ccr").unlink()
+    (city / "copy" / "demo" / DAY / f"{NAMES[1]}.ccr").write_bytes(b"x")
+    faults = {
+        x["name"]: x["fault"] for x in map(json.loads, run(*told, status=1).splitlines()) if "fault" in x
+    }
+    assert faults == {f"{NAMES[0]}.ccr": "missing", f"{NAMES[1]}.ccr": "truncated"}
+    (city / "out").mkdir()
+    (city / "out" / "one.wav").write_bytes(NAMES[0].encode())
+    assert json.loads(run(*told, "--export", str(city / "out")).splitlines()[-1])["files"] == 1
+    (city / "key.pem").write_text("no key")
+    assert "公開鍵" in run(*told, status=2)
+
+
+def test_what_cannot_be_verified_says_why(house: House) -> None:
+    shutil.rmtree(house.store)
+    house.store.mkdir()
+    assert "--store" in run("verify", status=2)
+    (house.keys / "signing.pub").unlink()
+    assert "public-key" in run("verify", status=2) and "public-key" in run("public-key", status=1)
+
+
+def test_keys_are_listed_and_rotated_with_a_line_in_the_trail(house: House) -> None:
+    listed = run("keys", "list")
+    assert "demo 2026-11 v1: 録音 2件" in listed and str(house.keys) in listed
+    assert "demo 2026-11: v2" in run("keys", "rotate", "--why", "年次更新")
+    assert "v2: 録音 2件" in run("keys", "list")
+    with house.recordings.open(NAMES[0]) as sound:
+        assert sound.read() == NAMES[0].encode()
+    trail = CliRunner().invoke(app, ["audit", "list"]).output
+    assert "recordings_keys_rotated" in trail and "年次更新" in trail
+    (house.keys / "demo.2026-11.2.key").write_text("{}")
+    assert "put it back" in run("keys", "rotate", "--why", "x", status=1)
+
+
+def test_the_daily_figures_bear_the_root_of_the_day(house: House) -> None:
+    frames = a_month(30, days=2)
+    made = month_report(frames, DEMO, None)
+    first = made.days[0].row.date
+    proven = replace(made, proofs={first: Proof("ab" * 32, 12, 3)})
+    lines = rows(csv_of(proven, half_hours=True))
+    told = [[line[name] for name in PROOF_COLUMNS] for line in lines if line["行 kind"] == "day"]
+    assert told[0] == ["12", "3", "ab" * 32] and set(map(tuple, told[1:])) <= {("", "", "")}
+    assert all(not line[PROOF_COLUMNS[2]] for line in lines if line["行 kind"] != "day")
+    head = str(next(iter(report_tables(proven, half_hours=False))))
+    assert f"{first} 録音 保存 12件・消去 3件" in head and "ab" * 32 in head
+    assert "根" not in str(next(iter(report_tables(day_report(frames, DEMO, first), half_hours=False))))
+
+
+def test_keys_inside_the_store_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CALLCORE_RECORDINGS_STORE", str(tmp_path))
+    monkeypatch.setenv("CALLCORE_RECORDINGS_KEYS_FOLDER", str(tmp_path / "keys"))
+    with pytest.raises(SettingsError, match="must lie outside"):
+        read_settings()

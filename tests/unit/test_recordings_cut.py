@@ -1,0 +1,177 @@
+"""What a recording holds beyond the rule of its centre is cut out of it, and whoever dies meanwhile loses nothing."""
+
+from __future__ import annotations
+
+import os
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from callcore.domain.ids import SECOND
+from callcore.domain.tape import Excess, Gap, Tape
+from callcore.recordings import KeyRing, Recordings, cut, filed, measure, protect
+from tests.support.sip import encoded, loudness
+
+RATE = 8000
+AGENT, CITY = 600, 1000
+
+
+def sound(*parts: tuple[int, float]) -> bytes:
+    """Tones one after the other: (Hz, seconds)."""
+    found = [
+        np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE) * 12_000 for hz, seconds in parts
+    ]
+    return np.concatenate(found).astype("<i2").tobytes()
+
+
+def record(path: Path, *parts: tuple[int, float]) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(sound(*parts))
+    return path
+
+
+def heard(path: Path) -> tuple[float, float, float]:
+    """(seconds, of them of the agent's tone, of the city's)."""
+    with wave.open(str(path), "rb") as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768.0
+    found = []
+    for hz in (AGENT, CITY):
+        parts = [encoded(samples[at : at + 800]) for at in range(0, len(samples) - 799, 800)]
+        found.append(0.1 * sum(loudness(part, hz) > 0.2 for part in parts))
+    return len(samples) / RATE, round(found[0], 1), round(found[1], 1)
+
+
+def tape(kept: float, *excess: tuple[float, float]) -> Tape:
+    pieces = tuple(Excess(round(after * SECOND), round(length * SECOND)) for after, length in excess)
+    return Tape(round(kept * SECOND), pieces)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule", "left"),
+    [
+        ("the end", tape(3, (3, 4)), (3.0, 3.0, 0.0)),
+        ("shorter than it should be", tape(3.3, (3.3, 4)), (3.0, 3.0, 0.0)),
+        ("longer than it should be", tape(2.8, (2.8, 3.9)), (2.8, 2.8, 0.0)),
+        ("a moment is none", tape(6.9, (3, 0.1)), (7.0, 3.0, 4.0)),
+        ("the middle", tape(5, (3, 4)), (5.0, 5.0, 0.0)),
+        ("found late, for Asterisk had died", tape(3, (3, 400)), (3.0, 3.0, 0.0)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_beyond_the_rule_is_cut_out_and_no_more(
+    tmp_path: Path, parts: str, rule: Tape, left: tuple[float, float, float]
+) -> None:
+    after = [(AGENT, 2.0)] if parts == "the middle" else []
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 3.0), (CITY, 4.0), *after)
+    assert cut(path, rule, tmp_path / "protected" / path.name) is (parts != "a moment is none")
+    assert heard(path) == pytest.approx(left, abs=0.11)
+    assert measure(lambda: path.open("rb")).problem is None
+
+
+def test_two_pieces_are_cut_and_the_talks_between_stay(tmp_path: Path) -> None:
+    path = record(
+        tmp_path / "demo-1.2.wav", (AGENT, 2.0), (CITY, 3.0), (AGENT, 1.0), (CITY, 2.0), (AGENT, 1.5)
+    )
+    assert cut(path, tape(4.5, (2, 3), (3, 2)), tmp_path / "none")
+    assert heard(path) == pytest.approx((4.5, 4.5, 0.0), abs=0.11)
+
+
+def test_who_dies_while_cutting_begins_again_from_what_asterisk_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 3.0), (CITY, 4.0), (AGENT, 2.0))
+    rule = tape(5, (3, 4))
+    before = path.read_bytes()
+    with monkeypatch.context() as dying:
+        dying.setattr(os, "fsync", _no_room)
+        with pytest.raises(OSError, match="no room"):
+            cut(path, rule, tmp_path / "none")
+    assert path.read_bytes() == before, "not replaced before the new one is whole"
+    assert cut(path, rule, tmp_path / "none")
+    once = path.read_bytes()
+    assert cut(path, rule, tmp_path / "none"), "cut and not yet filed: the same again"
+    assert path.read_bytes() == once
+    assert path.stat().st_mode & 0o077 == 0
+    filed(path)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def _no_room(_file: int) -> None:
+    raise OSError("no room")
+
+
+def test_the_link_of_a_reported_calls_recording_is_cut_too(tmp_path: Path) -> None:
+    recordings, folder = tmp_path / "recordings", tmp_path / "protected"
+    recordings.mkdir()
+    path = record(recordings / "demo-1.2.wav", (AGENT, 3.0), (CITY, 4.0))
+    known = Recordings(recordings, tmp_path / "store", KeyRing(tmp_path / "keys"))
+    assert protect(known, "demo-1.2", folder)
+    assert cut(path, tape(3, (3, 4)), folder / path.name)
+    filed(path)
+    assert (folder / path.name).samefile(path)
+    assert heard(path)[2] == 0 and [each.name for each in folder.iterdir()] == [path.name]
+
+
+def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "demo-1.2.wav"
+    assert not cut(path, tape(3, (3, 4)), tmp_path / "none")
+    path.write_bytes(b"no sound")
+    assert not cut(path, tape(3, (3, 4)), tmp_path / "none")
+    assert path.read_bytes() == b"no sound"
+
+
+def test_one_that_asterisk_had_no_time_to_close_is_cut_and_closed(tmp_path: Path) -> None:
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 3.0), (CITY, 4.0))
+    with path.open("r+b") as file:
+        for place in (4, 40):
+            file.seek(place)
+            file.write(bytes(4))
+    assert measure(lambda: path.open("rb")).problem is not None
+    assert cut(path, tape(3, (3, 4)), tmp_path / "none")
+    assert heard(path) == pytest.approx((3.0, 3.0, 0.0), abs=0.11)
+
+
+SILENT = 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "gaps", "length", "agent"),
+    [
+        ("where it ought to be", [(3, 2)], 6.0, 6.0),
+        ("a little later, for the sound drifted", [(2.2, 2)], 6.0, 6.0),
+        ("longer than it was told: so much stays", [(3, 1.4)], 6.6, 6.0),
+        ("two of them", [(3, 2), (7, 1)], 6.0, 6.0),
+        ("too short to be one", [(3, 0.3)], 6.3, 6.0),
+        ("none, for Asterisk had not paused", [(3, 2)], 6.0, 6.0),
+    ],
+)
+def test_of_a_pause_nothing_but_its_silence_is_cut_out(
+    tmp_path: Path, parts: str, gaps: list[tuple[float, float]], length: float, agent: float
+) -> None:
+    middle = 0.3 if parts.startswith("too short") else 2.0
+    sounds = [(AGENT, 3.0), (SILENT, middle), (AGENT, 3.0)]
+    if parts.startswith("two"):
+        sounds = [(AGENT, 3.0), (SILENT, 2.0), (AGENT, 2.0), (SILENT, 1.0), (AGENT, 1.0)]
+    if parts.startswith("none"):
+        sounds = [(AGENT, 6.0)]
+    path = record(tmp_path / "demo-1.2.wav", *sounds)
+    rule = Tape(
+        round(sum(seconds for _, seconds in sounds) * SECOND),
+        gaps=tuple(Gap(round(at * SECOND), round(long * SECOND)) for at, long in gaps),
+    )
+    done = cut(path, rule, tmp_path / "none")
+    assert done is not parts.startswith(("none", "too short"))
+    assert heard(path) == pytest.approx((length, agent, 0.0), abs=0.15)
+
+
+def test_a_gap_and_what_is_beyond_the_rule_are_cut_out_of_one_recording(tmp_path: Path) -> None:
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 2.0), (SILENT, 2.0), (AGENT, 1.0), (CITY, 4.0))
+    rule = Tape(5 * SECOND, (Excess(5 * SECOND, 4 * SECOND),), gaps=(Gap(2 * SECOND, 2 * SECOND),))
+    assert cut(path, rule, tmp_path / "none")
+    assert heard(path) == pytest.approx((3.0, 3.0, 0.0), abs=0.11)
+    assert measure(lambda: path.open("rb")).problem is None

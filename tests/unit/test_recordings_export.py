@@ -1,0 +1,348 @@
+"""Recordings handed over in one archive, and what the city finds when it checks one."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import wave
+import zipfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
+from callcore.domain.personal import Personal
+from callcore.domain.recording import Direction, Place, RecordingKind
+from callcore.recordings.chain import CHAIN, roots
+from callcore.recordings.export import Export, Lacking
+from callcore.recordings.exported import verify_export
+from callcore.recordings.keeper import Whose
+from callcore.recordings.signing import signer
+from callcore.recordings.verify import NothingToVerify
+from callcore.runtime.recordings import ExportAsked, Pause, Recording
+from tests.support.store import DAY_US, NOON, House, wav
+
+OITA = CentreId("oita")
+NAMES = ["node1-1795143500.7", "node1-1795143501.8", "node1-1795229901.9"]
+
+
+def row(name: str, began: Instant, **more: object) -> Recording:
+    whole: dict[str, object] = {
+        "name": name,
+        "kind": RecordingKind.CALL,
+        "call": CallId(name),
+        "side": None,
+        "centre": OITA,
+        "queue": None,
+        "language": "ja",
+        "direction": Direction.IN,
+        "agents": (AgentId("1001"),),
+        "began_at": began,
+        "ended_at": Instant(began + 90 * SECOND),
+        "format": "wav",
+        "size": 100,
+        "seconds": 90.0,
+        "sha256": None,
+        "problem": None,
+        "result": "苦情",
+        "result_kind": None,
+        "department": None,
+        "through": None,
+        "complaint": False,
+        "abuse": True,
+        "relay": False,
+        "pauses": (Pause(Instant(began + SECOND), Instant(began + 3 * SECOND), "asked"),),
+        "place": Place.STORE,
+        "key_period": None,
+        "keep_until": None,
+        "legal_hold": False,
+        "erased_at": None,
+        "erased_why": None,
+        "filed_at": began,
+        "other": Personal(CallId(name), OITA, began, "09012345678"),
+    }
+    return Recording(**(whole | more))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Three recordings of four seconds on two days, and one of another centre."""
+    monkeypatch.setattr("callcore.recordings.verify.AGAIN_S", 0.0)
+    made = House(tmp_path / "home")
+    for name in NAMES:
+        if name == NAMES[2]:
+            made.world.at = Instant(NOON + DAY_US)
+        keep(made, name)
+    keep(made, "node1-1795229999.3", "ageo")
+    return made
+
+
+def keep(house: House, name: str, centre: str = "oita") -> bytes:
+    plain = wav(house.spool / f"{name}.wav", 4)
+    sound = plain.read_bytes()
+    house.keeper().keep(plain, Whose(centre, "Asia/Tokyo", name, RecordingKind.CALL, house.world.at, True))
+    return sound
+
+
+def rows() -> list[Recording]:
+    return [
+        row(NAMES[2], Instant(NOON + DAY_US)),
+        row(NAMES[0], NOON),
+        row(NAMES[1], Instant(NOON + SECOND)),
+    ]
+
+
+def exported(house: House, to: Path, told: list[Recording] | None = None, **more: object) -> Export:
+    heard: list[str] = []
+    asked = ExportAsked(
+        centre=OITA,
+        zone="Asia/Tokyo",
+        first=date(2026, 11, 20),
+        last=date(2026, 11, 21),
+        by="user:sato",
+        purpose="開示請求",
+        numbers=bool(more.pop("numbers", True)),
+    )
+    made = Export(
+        house.recordings,
+        signer(house.keys),
+        asked,
+        rows() if told is None else told,
+        house.world.at,
+        lambda one: heard.append(one.name),
+    )
+    to.write_bytes(b"".join(made.pieces()))
+    assert len(heard) == made.files, "each is told of before it is given out"
+    return made
+
+
+def faults(house: House, export: Path, **how: object) -> set[tuple[str, str]]:
+    found = verify_export(export, house.public(), **how).found  # type: ignore[arg-type]
+    return {(x.fault.value, "/".join(filter(None, (x.day, x.name)))) for x in found}
+
+
+AUDIO = [
+    f"audio/{begin}_{name}.wav"
+    for begin, name in zip(
+        ("2026-11-20T120000", "2026-11-20T120001", "2026-11-21T120000"), NAMES, strict=True
+    )
+]
+
+
+def test_an_archive_holds_the_sound_the_index_the_hashes_and_the_proof(house: House, tmp_path: Path) -> None:
+    made = exported(house, tmp_path / "out.zip")
+    assert (made.files, made.without) == (3, [])
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == [
+            "README.txt",
+            "SHA256SUMS",
+            "SHA256SUMS.sig",
+            *AUDIO,
+            "chain/oita/2026-11-20/chain.jsonl",
+            "chain/oita/2026-11-20/root.json",
+            "chain/oita/2026-11-21/chain.jsonl",
+            "chain/oita/2026-11-21/root.json",
+            "chain/oita/root.json",
+            "index.csv",
+            "index.json",
+        ]
+        with wave.open(io.BytesIO(archive.read(AUDIO[0]))) as sound:
+            assert (sound.getframerate(), sound.getnframes()) == (8000, 32_000)
+        text = archive.read("index.csv")
+        assert text.startswith(b"\xef\xbb\xbf") and text.endswith(b"\r\n"), "as Excel reads Japanese"
+        lines = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+        assert [line["ファイル file"] for line in lines] == AUDIO, "names sort as the talks began"
+        first = lines[0]
+        assert first["開始 began_at"] == "2026-11-20T12:00:00.000+09:00"
+        assert first["電話番号(下3桁) number"] == "********678"
+        assert first["一時停止 pauses"].endswith("asked") and first["目印 marks"] == "abuse"
+        told = json.loads(archive.read("index.json"))
+        assert (told["purpose"], told["made_by"], told["with_sound"]) == ("開示請求", "user:sato", 3)
+        one = told["recordings"][0]
+        assert one["sha256"] == hashlib.sha256(archive.read(one["file"])).hexdigest()
+        assert "09012345678" not in str(told)
+    exported(house, tmp_path / "masked.zip", numbers=False)
+    with zipfile.ZipFile(tmp_path / "masked.zip") as archive:
+        lines = list(csv.DictReader(io.StringIO(archive.read("index.csv").decode("utf-8-sig"))))
+        assert {line["電話番号(下3桁) number"] for line in lines} == {""}
+        told = json.loads(archive.read("index.json"))
+        assert "***678" not in str(told)
+
+
+def test_the_city_verifies_an_archive_and_its_folder_with_the_public_key_alone(
+    house: House, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.zip"
+    exported(house, out)
+    keys, root = house.public(), roots(house.store, "oita", house.public())["2026-11-21"].root
+    public = shutil.copy(house.keys / "signing.pub", tmp_path / "signing.pub")
+    store = house.store.rename(tmp_path / "elsewhere")
+    shutil.rmtree(house.home)
+    verdict = verify_export(out, keys, known=[root])
+    assert (verdict.found, verdict.files) == ([], 11)
+    assert [(day.day, day.kept) for day in verdict.days] == [("2026-11-20", 2), ("2026-11-21", 1)]
+    assert {x.fault.value for x in verify_export(out, keys, known=["0" * 64]).found} == {"root_unknown"}
+    assert verify_export(out, keys, store).found == [], "and by the chains of the whole store"
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(out) as archive:
+        archive.extractall(folder)
+    assert verify_export(folder, keys).found == []
+    for words in (
+        f"openssl pkeyutl -verify -pubin -inkey {public} -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig",
+        "sha256sum --strict -c SHA256SUMS",
+    ):
+        done = subprocess.run(words.split(), cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    stranger = signer(tmp_path / "stranger").public
+    assert {"list_altered", "line_altered"} <= {x.fault.value for x in verify_export(out, stranger).found}
+
+
+def flipped(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+
+
+def two_seconds_cut(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:8044] + data[8044 + 2 * 16_000 :])
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "a bit of the sound": (flipped, AUDIO[0], "altered"),
+    "two seconds of the sound": (two_seconds_cut, AUDIO[1], "truncated"),
+    "its end": (lambda path: os.truncate(path, 5000), AUDIO[2], "truncated"),
+    "the whole file": (Path.unlink, AUDIO[1], "missing"),
+    "the sound of another call": (
+        lambda path: shutil.copy(path.parent / AUDIO[0][6:], path),
+        AUDIO[1],
+        "altered",
+    ),
+    "a word of the index": (flipped, "index.csv", "altered"),
+    "the index": (Path.unlink, "index.json", "missing"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_what_was_done_to_a_file_of_an_export_is_named_and_no_other_one(
+    house: House, tmp_path: Path, what: str
+) -> None:
+    damage, name, fault = DAMAGES[what]
+    exported(house, tmp_path / "out.zip")
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(folder)
+    damage(folder / name)
+    assert faults(house, folder) == {(fault, name)}
+    (folder / "audio" / "more.wav").write_bytes(b"x")
+    assert faults(house, folder) == {(fault, name), ("added", "audio/more.wav")}
+    with zipfile.ZipFile(tmp_path / "again.zip", "w") as again:  # packed anew by whoever did it
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            again.write(path, str(path.relative_to(folder)))
+    assert faults(house, tmp_path / "again.zip") == {(fault, name), ("added", "audio/more.wav")}
+
+
+def test_who_takes_the_list_away_or_writes_another_does_not_get_by(house: House, tmp_path: Path) -> None:
+    exported(house, tmp_path / "out.zip")
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(folder)
+    flipped(folder / AUDIO[0])
+    told = (folder / "SHA256SUMS").read_text()
+    digest = hashlib.sha256((folder / AUDIO[0]).read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(told.replace(told.split(f"  {AUDIO[0]}")[0][-64:], digest))
+    assert faults(house, folder) == {("list_altered", "SHA256SUMS"), ("altered", AUDIO[0])}
+    (folder / "SHA256SUMS").unlink()
+    assert faults(house, folder) == {("list_missing", "SHA256SUMS"), ("altered", AUDIO[0])}
+    (folder / "SHA256SUMS.sig").unlink()
+    chain = folder / "chain" / "oita" / "2026-11-20" / CHAIN
+    chain.write_bytes(b"".join(chain.read_bytes().splitlines(keepends=True)[:-1]))
+    assert {fault for fault, _ in faults(house, folder)} == {
+        "list_missing",
+        "line_missing",
+        "altered",
+        "added",
+    }
+    with pytest.raises(NothingToVerify):
+        verify_export(folder / "audio", house.public())
+    assert faults(house, folder / "audio", store=house.store) == {("added", Path(AUDIO[0]).name)}
+
+
+def test_an_archive_that_was_cut_off_is_named_and_so_is_a_file_that_is_in_it_twice(
+    house: House, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.zip"
+    exported(house, out)
+    whole = out.read_bytes()
+    for size in (0, 100, len(whole) // 2, len(whole) - 1):
+        out.write_bytes(whole[:size])
+        assert faults(house, out) == {("truncated", "out.zip")}, size
+    out.write_bytes(whole)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(out, "a") as archive:
+        archive.writestr(AUDIO[0], archive.read(AUDIO[0]))
+    assert faults(house, out) == {("added", AUDIO[0])}
+
+
+def test_what_has_no_sound_is_in_the_index_with_the_reason_and_the_rest_is_there(
+    house: House, tmp_path: Path
+) -> None:
+    house.keep(erased := "node1-1795143502.1", centre="oita")
+    house.recordings.ring.destroy("oita", "2026-11-21", erased, "2026-11-22T00:00:00+09:00")
+    broken = house.recordings.find(NAMES[1])
+    assert broken is not None
+    flipped(broken)
+    told = [
+        *rows(),
+        row(erased, NOON),
+        row("node1-1.1", NOON, problem="missing", place=Place.GONE),
+        row("node1-1.2", NOON, erased_at=NOON),
+        row("node1-1.3", NOON, place=Place.SPOOL),
+    ]
+    made = exported(house, tmp_path / "out.zip", told)
+    assert {(x.name, x.why) for x in made.without} == {
+        (NAMES[1], Lacking.UNREADABLE),
+        (erased, Lacking.ERASED),
+        ("node1-1.1", Lacking.NEVER),
+        ("node1-1.2", Lacking.ERASED),
+        ("node1-1.3", Lacking.NOT_KEPT),
+    }
+    assert {x.name for x in made.faults} == {NAMES[1], "node1-1.3"}, "who asked is told of faults alone"
+    assert "書き換えられて" in str(made.faults)
+    assert faults(house, tmp_path / "out.zip") == set()
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        index = json.loads(archive.read("index.json"))["recordings"]
+    assert {x["recording"]: x["without_sound"] for x in index if x["file"] is None} == {
+        x.name: x.why.value for x in made.without
+    }
+
+
+def test_a_recording_that_a_clock_set_back_filed_under_an_earlier_day_is_found(
+    house: House, tmp_path: Path
+) -> None:
+    began = Instant(NOON + 5 * DAY_US)
+    made = exported(house, tmp_path / "out.zip", [row(NAMES[0], began), row(NAMES[2], began)])
+    assert (made.files, made.without) == (2, [])
+    assert faults(house, tmp_path / "out.zip") == set()
+
+
+def test_where_the_trail_cannot_be_written_the_archive_is_none(house: House, tmp_path: Path) -> None:
+    def refused(one: Recording) -> None:
+        if one.name == NAMES[1]:
+            raise OSError("no trail")
+
+    asked = ExportAsked(
+        centre=OITA, zone="Asia/Tokyo", first=None, last=None, by="user:x", purpose="x", numbers=False
+    )
+    made = Export(house.recordings, signer(house.keys), asked, rows(), NOON, refused)
+    out, taken = tmp_path / "out.zip", list[bytes]()
+    with pytest.raises(OSError, match="no trail"):
+        taken.extend(made.pieces())
+    out.write_bytes(b"".join(taken))
+    assert faults(house, out) == {("truncated", "out.zip")}
