@@ -199,7 +199,8 @@ def _slow_socket(port: int, machine: dict[str, str]) -> socket.socket:
 async def test_a_slow_board_gets_the_newest_floor_and_no_backlog() -> None:
     source = a_source(agents=150)
     changes = 400
-    async with served(source, pace=Pace(min_gap_s=0.001, keep_alive_s=60)) as server:
+    pace = Pace(min_gap_s=0.001, keep_alive_s=60, send_deadline_s=600)  # however long the changes take
+    async with served(source, pace=pace) as server:
         slow = _slow_socket(server.port, server.machine)
         quick = await Stream.open(server.port, server.machine, limit=2**24)
         for _ in range(changes):
@@ -211,7 +212,9 @@ async def test_a_slow_board_gets_the_newest_floor_and_no_backlog() -> None:
         got = bytearray()
         async with asyncio.timeout(DEADLINE_S):
             while newest not in got:
-                got += await loop.sock_recv(slow, 2**20)
+                more = await loop.sock_recv(slow, 2**20)
+                assert more, "let go"
+                got += more
         slow.close()
         await quick.close()
     # What waited for it: the kernel's buffers and one event, not 400 of about 25 kB.

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from callcore.audit.account import Account, Journal
-from callcore.audit.cdr import Cdr
+from callcore.audit.cdr import Cdr, CdrRow
 from callcore.audit.sounds import Sound
 from callcore.audit.span import Span, made_at
 from callcore.domain.findings import Finding
@@ -397,6 +397,8 @@ class _Call:
                 self._tell(Kind.MISSING_IN_CDR, Source.CDR, record.outcome and record.outcome.value, None)
             return
         theirs = [row for row in rows if row.phone is not None and row.answered]
+        if len(theirs) > len(talks):
+            theirs = [row for row in theirs if self._together(row)]
         if bool(talks) != bool(theirs):
             self._tell(Kind.ANSWERED, Source.CDR, bool(talks), bool(theirs))
             return
@@ -412,15 +414,29 @@ class _Call:
                 )
         first, last = min(row.started for row in rows), max(row.ended for row in rows)
         self._times(Kind.ARRIVAL_TIME, Source.CDR, record.arrived_at, first, unwatched=record.reconstructed)
-        # Who was put through while the department still rang and put down then has no row of that time; CEL tells its
-        # end.
-        told_by_cel = (
-            self._trace is not None and record.outcome is Outcome.LOST_ON_HOLD and last < self._ended
-        )
-        if not told_by_cel:
+        if not self._rang_on(last):
             self._times(
                 Kind.END_TIME, Source.CDR, self._ended, last, unwatched=self._account.end_reconstructed
             )
+
+    def _together(self, row: CdrRow) -> bool:
+        """Whether CEL tells that the caller was with somebody in a row's time. A phone that answered and had put down
+        before the caller was joined with it (0.6 ms were seen) stands in CDR as answered."""
+        trace = self._trace
+        if trace is None:
+            return True
+        talks = [(talk.since, talk.ended) for talk in trace.earlier]
+        talks += [] if trace.talk_since is None else [(trace.talk_since, trace.talk_ended or row.ended)]
+        return any(since <= row.ended and row.started <= ended for since, ended in talks)
+
+    def _rang_on(self, last: Instant) -> bool:
+        """Whether CEL tells that the call went on after the last talk though CDR has no row of that time: so it is for
+        a caller who was put through while the other end still rang."""
+        trace = self._trace
+        if trace is None or trace.talk_ended is None or trace.back is not None or trace.ended is None:
+            return False
+        cut = abs(last - trace.talk_ended) <= WITHIN_S * SECOND
+        return cut and last < self._ended and abs(trace.ended - self._ended) <= WITHIN_S * SECOND
 
     def _phones(self, source: Source, ours: PhoneId | None, theirs: PhoneId | None) -> None:
         if ours is not None and theirs is not None and ours != theirs:
