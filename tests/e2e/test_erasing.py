@@ -5,7 +5,6 @@ What is held by order stays."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -20,9 +19,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from callcore.access.rights import SIDECAR_PERSON
-from callcore.db import Database
+from callcore.db import Database, DatabaseAway
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, Instant
@@ -39,6 +40,7 @@ from callcore.recordings.verify import verify
 from callcore.runtime.commands import CommandClient
 from tests.support.evidence import evidence
 from tests.support.planted import Marker, left, plant
+from tests.support.postgres import Postgres
 from tests.support.station import Station, station, until
 
 KILLED_AT = ("overwrite", "file", "engine", "report")
@@ -58,18 +60,26 @@ async def command(s: Station, *argv: str, die_at: str | None = None, status: int
     return run.stdout
 
 
-def rows(s: Station, statement: str, *values: object) -> list[tuple[object, ...]]:
-    with contextlib.closing(sqlite3.connect(s.settings.home / "callcore.db", timeout=15)) as base:
-        return base.execute(statement, values).fetchall()
-
-
-def in_store(s: Station) -> int:
-    if not (s.settings.home / "callcore.db").exists():
-        return 0
+async def rows(s: Station, statement: str, **values: object) -> list[tuple[object, ...]]:
+    database = Database(s.settings.database, deadline_s=30)
     try:
-        return int(str(rows(s, "SELECT count(*) FROM recordings WHERE place = 'store'")[0][0]))
-    except sqlite3.OperationalError:  # no tables yet
+        async with database.reading() as connection:
+            return [tuple(row) for row in await connection.execute(text(statement), values)]
+    finally:
+        await database.close()
+
+
+async def in_store(s: Station) -> int:
+    try:
+        return int(str((await rows(s, "SELECT count(*) FROM recordings WHERE place = 'store'"))[0][0]))
+    except (DatabaseAway, DBAPIError):  # no tables yet
         return 0
+
+
+async def stored(s: Station, more_than: int, within: float) -> None:
+    async with asyncio.timeout(within):
+        while await in_store(s) <= more_than:
+            await asyncio.sleep(0.2)
 
 
 def back_up(s: Station, folder: Path) -> None:
@@ -79,6 +89,8 @@ def back_up(s: Station, folder: Path) -> None:
         shutil.copytree(part, folder / "A" / part.name)
     shutil.copytree(settings.asterisk / "log", folder / "A" / "asterisk-log")
     shutil.copytree(settings.keys, folder / "B" / "keys")
+    if settings.database_url:
+        return
     with (
         sqlite3.connect(settings.home / "callcore.db") as base,
         sqlite3.connect(folder / "A" / "callcore.db") as copy,
@@ -102,7 +114,7 @@ def opened(journal: Path, keys_folder: Path) -> dict[str, str | None]:
 async def a_real_call(s: Station, number: str) -> Marker:
     """A citizen who is served, whose recording was sealed."""
     (desk,) = await s.staff(1)
-    before = in_store(s)
+    before = await in_store(s)
     caller = await s.caller(1, number=number, hz=1300)
     call = await s.dial_in(caller)
     ringing = await desk.incoming(15)
@@ -113,7 +125,7 @@ async def a_real_call(s: Station, number: str) -> Marker:
     data = plain.read_bytes()
     await call.hang_up()
     await s.fact(f.CallEnded, lambda x: x.call == name)
-    await until(lambda: in_store(s) > before, 60, "the recording in the store")
+    await stored(s, before, 60)
     return Marker(name, number, "架空 花子", data[40_000:40_048])
 
 
@@ -135,17 +147,20 @@ async def night(s: Station, days_ahead: int) -> str | None:
         await database.close()
 
 
-async def trial(count: int, tape: Path) -> None:
+async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
     markers: list[Marker] = []
+    roots = [] if server is None else [server.folder]
 
     def prepare(s: Station) -> None:
+        if server is not None:
+            s.settings = s.settings.model_copy(update={"database_url": server.new_database()})
         markers.extend(plant(s, count))
         backups = s.settings.home / "backups"
         backups.mkdir()
         s.env_more |= {"CALLCORE_BACKUPS": str(backups), "CALLCORE_RECORDINGS_PLAIN_S": "5"}
 
     async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=prepare) as s:
-        await until(lambda: in_store(s) >= count, 60 + count / 5, s.log("sidecar"))
+        await stored(s, count - 1, 60 + count / 5)
         markers.append(await a_real_call(s, "0398765432"))
         home, backups = s.settings.home, s.settings.home / "backups"
         back_up(s, backups)
@@ -155,7 +170,7 @@ async def trial(count: int, tape: Path) -> None:
         assert {m.number for m in markers} <= {line.split(": ")[1] for line in found}, "all were planted"
         places = {line.split(str(home))[1].split(": ")[0] for line in found}
         assert {"/asterisk/log/messages", "/asterisk/log/cel-custom/callcore.csv.1.gz"} <= places
-        sealed = rows(s, "SELECT call, sealed, fingerprint FROM callers")
+        sealed = await rows(s, "SELECT call, sealed, fingerprint FROM callers")
 
         held, by_number, *rest = markers
         await command(s, "recordings", "hold", "--call", held.call, "--reason", "訴訟のため")
@@ -192,20 +207,23 @@ async def trial(count: int, tape: Path) -> None:
             assert raw is not None and (kept := checked(raw, keys)) is not None and kept.complete, raw
             assert checked(raw.replace(b'"rows_left":0', b'"rows_left":1'), keys) is None
 
-        assert left([home], gone, APART) == []
-        bytes_of = [
-            (home / f"callcore.db{ends}").read_bytes()
-            for ends in ("", "-wal")
-            if (home / f"callcore.db{ends}").exists()
-        ]
+        assert left([home, *roots], gone, APART) == []
+        if server is None:
+            files = [path for path in home.glob("callcore.db*") if not path.name.endswith("-shm")]
+        else:
+            await emptied(s)
+            files = [path for path in (server.folder / "data" / "base").rglob("*") if path.is_file()]
+        bytes_of = [path.read_bytes() for path in files]
+        assert any(str(held.call).encode() in data for data in bytes_of), "the right files"
         for call, value, print_ in sealed:
             if call != held.call:
                 assert all(bytes(value) not in data and str(print_).encode() not in data for data in bytes_of)  # type: ignore[arg-type]
 
-        assert rows(s, "SELECT call FROM callers") == [(held.call,)]
-        (state,) = rows(s, "SELECT place, erased_at, erased_why FROM recordings WHERE name = ?", rest[0].call)
+        assert await rows(s, "SELECT call FROM callers") == [(held.call,)]
+        asked = "SELECT place, erased_at, erased_why FROM recordings WHERE name = :name"
+        (state,) = await rows(s, asked, name=rest[0].call)
         assert state[0] == "gone" and state[1] and state[2] == "契約による"
-        assert len(rows(s, "SELECT id FROM calls")) == len(markers), "the calls themselves stay"
+        assert len(await rows(s, "SELECT id FROM calls")) == len(markers), "the calls themselves stay"
         recordings = recordings_of(s.settings)
         with recordings.open(held.call) as sound:
             assert held.voice in sound.read()
@@ -231,15 +249,30 @@ async def trial(count: int, tape: Path) -> None:
         with pytest.raises(RecordingError, match="鍵"):
             wrong.open(gone[0].call)
 
-        await held_no_longer(s, held, home, today)
-        evidence("markers erased", {"markers": len(markers), "reports": len(reports(s)), "found": 0})
+        await held_no_longer(s, held, [home, *roots], today)
+        kind = "SQLite" if server is None else "PostgreSQL"
+        evidence(f"markers erased, {kind}", {"markers": len(markers), "reports": len(reports(s)), "found": 0})
 
 
-async def held_no_longer(s: Station, held: Marker, home: Path, today: date) -> None:
+async def emptied(s: Station) -> None:
+    """As docs/operations says for PostgreSQL: old versions of rows leave the tables' files."""
+    database = Database(s.settings.database, deadline_s=30)
+    try:
+        async with database.engine.connect() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in ("VACUUM FULL callers, side_calls, messages", "CHECKPOINT"):
+                await plain.execute(text(statement))
+    finally:
+        await database.close()
+
+
+async def held_no_longer(s: Station, held: Marker, roots: list[Path], today: date) -> None:
     """By a clock that was set ahead nothing goes, by a right one it does."""
     (order,) = s.floor().keeping
     await command(s, "recordings", "release", order, "--centre", "demo", "--reason", "終結")
-    await until(lambda: not rows(s, "SELECT 1 FROM keep_orders"), 60, "the order left the tables")
+    async with asyncio.timeout(60):
+        while await rows(s, "SELECT 1 FROM keep_orders"):
+            await asyncio.sleep(0.2)
     ahead = str(today.replace(year=today.year + 1, day=min(today.day, 28)))
     assert held.call in await command(s, "recordings", "due", "--centre", "demo", "--on", ahead)
     assert held.call not in await command(s, "recordings", "due", "--centre", "demo")
@@ -253,18 +286,24 @@ async def held_no_longer(s: Station, held: Marker, home: Path, today: date) -> N
     done = await night(s, 400)
     (last,) = [each for each in reports(s) if each["id"] == done]
     assert (last["scope"], last["by"], last["personal"]) == ("retention", SIDECAR_PERSON.id, [held.call])
-    assert left([home], [held], APART) == []
+    assert left(roots, [held], APART) == []
 
 
 @pytest.mark.few
 @pytest.mark.timeout(600)  # a command of the shell for each step, by processes that start beside other tests
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_markers_of_citizens_are_nowhere_after_erasures_that_were_killed_at_steps(
-    tmp_path: Path,
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    await trial(2 + len(KILLED_AT) + 1, tmp_path)
+    server = None if kind == "sqlite" else request.getfixturevalue("own_postgres")
+    await trial(2 + len(KILLED_AT) + 1, tmp_path, server)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-async def test_a_thousand_markers_are_nowhere_afterwards(tmp_path: Path) -> None:
-    await trial(1000, tmp_path)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_thousand_markers_are_nowhere_afterwards(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    server = None if kind == "sqlite" else request.getfixturevalue("own_postgres")
+    await trial(1000, tmp_path, server)

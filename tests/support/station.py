@@ -41,7 +41,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Books, Figures, figures, imbalance
 from callcore.domain.phones import Policy
-from callcore.domain.stages import Device, Outcome
+from callcore.domain.stages import Device
 from callcore.files import write_whole
 from callcore.installation import asterisk_process, pbx_settings, phone_ids, recording_of, recordings_of
 from callcore.journal import Codec, KeyStore, Seq, read_all
@@ -450,9 +450,10 @@ class Station:
             mine = [row for row in rows if row.call == call]
             assert record.ended_at is not None, "a call is still open"
             assert abs(min(row.started for row in mine) - record.arrived_at / 1e6) < 1
-            off = record.ended_at / 1e6 - max(row.ended for row in mine)
-            # Who is put through while the department still rings has no row of the time after the agent has left.
-            alone = record.outcome is Outcome.LOST_ON_HOLD and off > 0
+            last = max(row.ended for row in mine)
+            off = record.ended_at / 1e6 - last
+            # Who is put through while the other phone still rings has no row of the time after the agent has left.
+            alone = off > 0 and abs(last - max(parted.get(call, [0.0]))) < 1
             assert abs(off) < 1 or alone, (call, record.outcome, off, mine)
             assert abs(record.ended_at / 1e6 - hung_up[call]) < 1, (call, record.outcome, hung_up[call])
             dialled = {row.phone_channel for row in mine if row.disposition == "ANSWERED"}
