@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from callcore.pcm import SAMPLE, audioop
 
 
 def to_ulaw(samples: bytes) -> bytes:
     """One byte for each 16 bit sample (little-endian)."""
-    return bytes(_audioop().lin2ulaw(samples, 2))
+    return bytes(audioop().lin2ulaw(samples, SAMPLE))
 
 
 def from_ulaw(ulaw: bytes) -> bytes:
     """A 16 bit sample (little-endian) for each byte."""
-    return bytes(_audioop().ulaw2lin(ulaw, 2))
-
-
-def _audioop() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated since 3.11; from 3.13 on audioop-lts is in its place
-        import audioop
-
-    return audioop
+    return bytes(audioop().ulaw2lin(ulaw, SAMPLE))

@@ -43,7 +43,7 @@ from callcore.phonefiles import Shelf
 from callcore.phones.serving import Refusal
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recorded import Recorded
-from callcore.recordings import PROBLEMS, UNCUT, Keeper, Teller, cut, filed, measure, voices
+from callcore.recordings import PROBLEMS, UNCUT, Keeper, Teller, cut, discard, filed, measure, voices
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.ports import Beside, Health, HealthCheck, Seq, View
 from callcore.runtime.process import run_process
@@ -414,8 +414,9 @@ class Sidecar:
         tape = self._live.view().floor.tapes.get(call)
         if tape is not None:
             try:
-                for side in tape.unheld:
-                    recording_of(self._settings, side).unlink(missing_ok=True)
+                for unheld in (recording_of(self._settings, side) for side in tape.unheld):
+                    discard(unheld)
+                    unheld.unlink(missing_ok=True)
                 if await asyncio.to_thread(cut, path, tape, self._settings.protected / path.name):
                     self._uncut.add(path)
             except OSError as error:

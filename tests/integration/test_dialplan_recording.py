@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,22 @@ import pytest
 from callcore.ami import cel
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.centre import Transfers
+from callcore.domain.centre import Configuration, Recordings, Transfers
 from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.recording import Channels
 from callcore.pbx.render import CEL_FILE
+from callcore.recordings.sides import joined, sides_of
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_callbacks import performing
-from tests.integration.test_dialplan_transfer import CITY_HZ, held
-from tests.support.floor import AGENT_HZ, CALLER_HZ
+from tests.integration.test_dialplan_net import add_member, to_net
+from tests.integration.test_dialplan_outgoing import ALL, OFFICE, side
+from tests.integration.test_dialplan_transfer import ASKED, BLIND, CITY_HZ, files, held
+from tests.support.centre import MUSIC_HZ, small_centre
+from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
 from tests.support.sip import comes_true, encoded, loudness, tone
 
 RATE, HEADER = 8000, 44
-TONES = (CALLER_HZ, AGENT_HZ, CITY_HZ)
+TONES = (CALLER_HZ, AGENT_HZ, CITY_HZ, MUSIC_HZ)
 
 
 def length(file: Path) -> float:
@@ -36,16 +42,122 @@ def length(file: Path) -> float:
 
 def who(file: Path) -> dict[float, float]:
     """Seconds of each party's tone in a recording, whose header has no length while it is written."""
-    samples = np.frombuffer(file.read_bytes()[HEADER:], np.int16) / 32768.0
+    return tones(np.frombuffer(file.read_bytes()[HEADER:], np.int16))
+
+
+def tones(sound: np.ndarray) -> dict[float, float]:
+    samples = sound / 32768.0
     parts = [encoded(samples[at : at + 800]) for at in range(0, len(samples) - 799, 800)]
     return {hz: round(0.1 * sum(loudness(part, hz) > 0.2 for part in parts), 1) for hz in TONES}
+
+
+def stereo(made: Configuration) -> Configuration:
+    rule = Recordings(channels=Channels.STEREO)
+    return replace(made, centres=tuple(replace(each, recordings=rule) for each in made.centres))
+
+
+async def apart(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The left and the right side of a recording that is over, as the keeper joins them."""
+    await comes_true(lambda: length(file) > 0, "the file is closed")
+    assert all(each.stat().st_mode & 0o077 == 0 for each in (file, *sides_of(file)))
+    with joined(file) as both, wave.open(both, "rb") as sound:
+        frames = np.frombuffer(sound.readframes(sound.getnframes()), np.int16).reshape(-1, 2)
+    return frames[:, 0], frames[:, 1]
+
+
+def nothing(samples: np.ndarray) -> float:
+    """The longest stretch of zeros, in seconds."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], (samples != 0).astype(np.int8), [1]])))
+    return max(np.diff(edges)[::2], default=0) / RATE
+
+
+@pytest.mark.parametrize("way", ["asked", "code", "blind"])
+async def test_in_two_channels_the_caller_is_left_and_whoever_the_caller_hears_is_right(
+    tmp_path: Path, way: str
+) -> None:
+    async with held(tmp_path, made=stereo(files(BLIND if way == "blind" else ASKED))) as h:
+        name = await h.floor.variable(h.channel, "CALLCORE_CALL")
+        folder = h.floor.pbx.settings.recordings_dir
+        await until_hears(h.call, MUSIC_HZ, 1)
+        await h.leg.resume()
+        await until_hears(h.call, AGENT_HZ, 1)
+        for state in "10":  # a pause
+            await h.floor.ami.action("MixMonitorMute", Channel=h.channel, Direction="both", State=state)
+            await h.call.hears(1.5)
+        h.floor.desks[0].speaks = False
+        await h.leg.hears(1.5)
+        h.floor.desks[0].speaks = True
+        seen = h.now
+        await h.leg.hold()
+        await h.floor.ami.event("Hold", after=seen)
+        if way == "blind":
+            await h.leg.refer("*511")
+            city = await h.floor.trunk.rings(1)
+            city.sound = tone(CITY_HZ)
+            city.answer()
+        else:
+            asked, city = await h.consult()
+            await asked.hears(1)
+            if way == "code":
+                asked.press("*35")
+            else:
+                await h.leg.refer("*511", asked)
+        await h.together(city)
+        await h.call.hears(2)
+        h.call.hang_up()
+        await city.until("bye")
+
+        left, right = await apart(folder / f"{name}.wav")
+        caller, heard = tones(left), tones(right)
+        assert caller[CALLER_HZ] >= 5 and sum(caller.values()) == caller[CALLER_HZ], caller
+        assert heard[AGENT_HZ] >= 2 and heard[CITY_HZ] >= 1.5 and heard[MUSIC_HZ] >= 0.4, heard
+        assert heard[CALLER_HZ] == 0, heard
+        assert nothing(left.astype(bool) | right.astype(bool)) == pytest.approx(1.5, abs=0.7), "the pause"
+        if way != "blind":
+            [consult] = [each for each in folder.glob("*.wav") if each.stem != name]
+            department, agent = map(tones, await apart(consult))
+            assert department[CITY_HZ] >= 0.5 and department[AGENT_HZ] == 0, department
+            assert agent[AGENT_HZ] >= 0.5 and agent[CITY_HZ] == 0, agent
+
+
+async def test_in_two_channels_a_talk_while_callcore_is_dead_and_a_call_out_are_kept_apart_too(
+    tmp_path: Path,
+) -> None:
+    made = stereo(small_centre(outgoing=ALL))
+    async with running_floor(tmp_path, made) as floor:
+        folder = floor.pbx.settings.recordings_dir
+        async with floor.ami.beating():
+            call, channel = await floor.waiting_caller()
+            await to_net(floor, channel)
+        name = await floor.variable(channel, "CALLCORE_CALL")
+        await add_member(floor, "oita-p1", "101")
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(call, AGENT_HZ)
+        await call.hears(1)
+        leg.hang_up()
+        await call.until("bye")
+        asked = await floor.desks[1].call(OFFICE, tone(AGENT_HZ))
+        office = await floor.trunk.rings()
+        office.sound = tone(CALLER_HZ)
+        office.answer()
+        await until_hears(asked, CALLER_HZ)
+        await asked.hears(1)
+        out = (await side(floor, "CallcoreSide"))["Call"]
+        asked.hang_up()
+        await office.until("bye")
+        for file in (name, out):
+            citizen, agent = map(tones, await apart(folder / f"{file}.wav"))
+            assert citizen[CALLER_HZ] >= 1 and citizen[AGENT_HZ] == 0, (file, citizen)
+            assert agent[AGENT_HZ] >= 1 and agent[CALLER_HZ] == 0, (file, agent)
 
 
 @pytest.mark.parametrize("way", ["asked", "ringing", "code"])
 async def test_a_recording_that_is_stopped_goes_on_with_the_next_agent_in_the_same_file(
     tmp_path: Path, way: str
 ) -> None:
-    async with held(tmp_path) as h, performing(h.floor) as perform:
+    async with held(tmp_path, made=stereo(files())) as h, performing(h.floor) as perform:
         name = CallId(await h.floor.variable(h.channel, "CALLCORE_CALL"))
         folder = h.floor.pbx.settings.recordings_dir
         await h.call.hears(1)
@@ -92,6 +204,9 @@ async def test_a_recording_that_is_stopped_goes_on_with_the_next_agent_in_the_sa
         whole = who(folder / f"{name}.wav")
         assert whole[AGENT_HZ] >= first[AGENT_HZ] + 1.5, (first, whole)
         assert whole[CITY_HZ] <= 0.2, whole
+        left, right = map(tones, await apart(folder / f"{name}.wav"))
+        assert left[CALLER_HZ] >= 1.5 and left[AGENT_HZ] == 0 and right[CALLER_HZ] == 0, (left, right)
+        assert abs(right[AGENT_HZ] - whole[AGENT_HZ]) < 0.5, "stopped and begun again, they are in step"
 
         def traced() -> list[i.CallTraced]:
             lines = cel.read_since(h.floor.pbx.settings.log_dir / CEL_FILE, Instant(0))

@@ -19,9 +19,11 @@ from callcore.domain.centre import (
     Messages,
     Outgoing,
     RecordAfter,
+    Recordings,
     Retention,
     Transfers,
 )
+from callcore.domain.recording import Channels, SoundFormat
 from tests.unit.test_holidays import cabinet
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "centre-file.md").read_text(encoding="utf-8")
@@ -109,3 +111,16 @@ def test_the_rule_of_recording_through_a_transfer_is_read_and_has_two_words(tmp_
         mori(tmp_path, EXAMPLE.replace('record_after = "end"', 'record_after = "never"'))
     [problem] = caught.value.problems
     assert "never" in problem.text("en") and '"end", "agent"' in problem.text("en")
+
+
+def test_the_rule_of_what_recordings_are_kept_in_is_read_and_g722_has_one_channel(tmp_path: Path) -> None:
+    assert mori(tmp_path).recordings == Recordings()
+    two = EXAMPLE.replace('channels = "mixed"', 'channels = "stereo"')
+    for form in (SoundFormat.WAV, SoundFormat.ULAW, SoundFormat.OPUS):
+        found = mori(tmp_path, two.replace('format = "wav"', f'format = "{form.value}"'))
+        assert found.recordings == Recordings(format=form, channels=Channels.STEREO)
+    with pytest.raises(centres.CentreFileErrors) as caught:
+        mori(tmp_path, two.replace('format = "wav"', 'format = "g722"'))
+    [problem] = caught.value.problems
+    assert problem.line == two[: two.index('channels = "stereo"')].count("\n") + 1
+    assert "G.722 has one channel" in problem.text("en") and 'channels = "mixed"' in problem.text("ja")

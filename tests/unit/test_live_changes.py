@@ -24,6 +24,7 @@ from callcore.domain.centre import (
     Phone,
     Queue,
     RecordAfter,
+    Recordings,
     Retention,
     Rung,
     StaffingLevel,
@@ -32,6 +33,7 @@ from callcore.domain.centre import (
 )
 from callcore.domain.hours import Period, SpecialDay, Window, YearlyRange
 from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
+from callcore.domain.recording import Channels, SoundFormat
 from callcore.domain.stages import Treatment
 from callcore.live.changes import LIVE, Change, between
 from callcore.pbx import loaded
@@ -231,6 +233,14 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "blind transfers": (centre(transfers=Transfers(blind=True)), "oita 取り次ぎ: blind false → true"),
     "back_s": (centre(transfers=Transfers(back_s=9)), "oita 取り次ぎ: back_s 5 → 9"),
+    "the channels of recordings": (
+        centre(recordings=Recordings(channels=Channels.STEREO)),
+        "oita 録音: channels mixed → stereo",
+    ),
+    "the format of recordings": (
+        centre(recordings=Recordings(format=SoundFormat.OPUS)),
+        "oita 録音: format wav → opus [すぐに]",
+    ),
     "months": (centre(retention=Retention(call=12)), "oita 保存期間: call_months 6 → 12 [すぐに]"),
     "warn_after_s": (centre(hold=Hold(warn_after_s=0)), "oita 保留: warn_after_s 60 → 0"),
 }

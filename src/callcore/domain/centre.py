@@ -12,7 +12,7 @@ from enum import Enum
 
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import AgentId, CentreId, DepartmentId, PhoneId, QueueId
-from callcore.domain.recording import SoundFormat
+from callcore.domain.recording import Channels, SoundFormat
 from callcore.domain.staff import Staff
 from callcore.domain.stages import Choice, Outcome, PauseAs, Treatment
 
@@ -193,6 +193,7 @@ class Recordings:
     pause_s: int = 120
     format: SoundFormat = SoundFormat.WAV
     """What it is kept as, once the call is over."""
+    channels: Channels = Channels.MIXED
 
 
 @dataclass(frozen=True, slots=True)

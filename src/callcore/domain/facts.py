@@ -541,7 +541,7 @@ class RecordingKept(Fact):
 
     It is `<store>/<folder>/<day>/<name>.ccr`. `captured_…`: the sound as Asterisk wrote it; `size`, `sha256`: as it is
     kept, in the form `format`; `stored_…`: the sealed file. `seconds` of sound, 0 where nobody can tell. `key_period`:
-    the month of the key that wraps its own."""
+    the month of the key that wraps its own. `channels`: of two the left one is the citizen's."""
 
     name: str
     call: CallId | None
@@ -562,6 +562,7 @@ class RecordingKept(Fact):
     stored_sha256: str
     key_period: str
     kept_at: Instant
+    channels: int = 1
 
 
 # -- messages ------------------------------------------------------------------------------------------------

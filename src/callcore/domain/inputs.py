@@ -837,6 +837,7 @@ class RecordingSealed(Input):
     stored_sha256: str
     key_period: str
     kept_at: Instant
+    channels: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,15 @@ class SoundFormat(Enum):
     """In Ogg: about a fifth."""
 
 
+class Channels(Enum):
+    """In how many channels a centre's recordings are kept."""
+
+    MIXED = "mixed"
+    """One, of everybody."""
+    STEREO = "stereo"
+    """Two. Left: the citizen; of a consult, who was asked. Right: the agent, and whoever else they hear."""
+
+
 class Through(Enum):
     """How the caller went on to a department for good."""
 

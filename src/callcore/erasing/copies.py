@@ -15,10 +15,10 @@ import msgspec
 from callcore.domain.ids import CallId
 from callcore.erasing.books import Erased, overwrite
 from callcore.erasing.markers import Markers
+from callcore.erasing.search import recording_in
 from callcore.files import shred
 from callcore.journal.keys import CALL_KEYS, KeyStore
 from callcore.recordings.keys import KeyRing
-from callcore.recordings.vault import ENDS
 
 LOG = "cel-custom"
 """A folder that Asterisk's log folder has, by which a copy of it is known."""
@@ -65,10 +65,9 @@ def destroy(
             recording_keys += sum(
                 ring.destroy(centre, day, name, at) for day in ring.days(centre) for name in names
             )
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (ENDS, ".wav", ".uncut")):
-            if path.name.removesuffix(path.suffix) in names:
-                shred(path)
-                files += 1
+        for path in sorted(p for p in folder.rglob("*") if recording_in(p.name) in names):
+            shred(path)
+            files += 1
     return Copies(
         folders=[str(folder) for folder in folders],
         call_keys=call_keys,

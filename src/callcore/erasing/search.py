@@ -20,11 +20,14 @@ from typing import BinaryIO, cast
 import msgspec
 
 from callcore.erasing.markers import OVERLAP, Markers
+from callcore.recordings.sides import SIDE_ENDS
 from callcore.recordings.vault import ENDS, HEAD_MOST
 
 BLOCK = 1 << 20
 DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
 """Files of SQLite, which this process may have open."""
+CUT_ENDS = (".left.cut", ".right.cut", ".cut")
+"""Of a recording that is being cut, and of its sides."""
 ARCHIVES = frozenset({".tar", ".tgz", ".zip", ".zst", ".7z", ".age", ".gpg", ".enc"})
 
 
@@ -48,7 +51,7 @@ def search(places: Collection[tuple[str, Path]], markers: Markers) -> list[Place
 def named(places: Collection[tuple[str, Path]], recordings: Collection[str]) -> list[str]:
     """The files of these recordings that are left anywhere."""
     wanted = {*recordings}
-    return [str(path) for _, root in places for path in _files(root) if _sound(path.name) in wanted]
+    return [str(path) for _, root in places for path in _files(root) if recording_in(path.name) in wanted]
 
 
 def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]]) -> Place:
@@ -84,9 +87,9 @@ def _files(root: Path) -> Iterator[Path]:
         yield from sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink())
 
 
-def _sound(name: str) -> str:
-    """The recording that a file is of, whatever stands behind the name."""
-    for ends in (ENDS, ".wav", ".uncut", ".wav.new", f"{ENDS}.new"):
+def recording_in(name: str) -> str:
+    """The recording that a file of this name is of, whatever stands behind it; "": none."""
+    for ends in (ENDS, ".wav", *SIDE_ENDS, ".uncut", *CUT_ENDS, ".wav.new", f"{ENDS}.new"):
         if name.endswith(ends):
             return name.removesuffix(ends).removeprefix(".")
     return ""

@@ -16,6 +16,7 @@ import msgspec
 from callcore.files import shred, sync_folder
 from callcore.recordings.chain import Chain, Erased, Kept, days_of, line_of, raw_lines
 from callcore.recordings.library import PLAIN_ENDS, Recordings
+from callcore.recordings.sides import SIDE_ENDS
 from callcore.recordings.vault import ENDS
 
 
@@ -82,7 +83,9 @@ class Sounds:
             for day, line in chains[centre].of(name):
                 gone = self._one(centre, day, line, gone, why, by, chains[centre])
             self._destroy(centre, name)
-        for ends in (PLAIN_ENDS, ENDS):
+        for side in SIDE_ENDS:  # of a recording that somebody took away
+            shred(self.recordings.spool / (name + side))
+        for ends in (PLAIN_ENDS, *SIDE_ENDS, ENDS):
             path = self.protected / (name + ends)
             if path.exists():
                 self.step("protected")

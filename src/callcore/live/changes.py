@@ -65,6 +65,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
     **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "record_consult")},
+    ("recording", "channels"): (DIALPLAN,),
     ("department", WHOLE): (DIALPLAN,),
     # Beside the file the hours are pushed again, so that weeks of closings count at once.
     **{("department", field): (DIALPLAN,) for field in ("short", "number", "substitute", *WEEKDAYS)},
@@ -258,6 +259,8 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "supervisors": queues(centre.transfers.supervisors),
         },
         ("recording", ""): {
+            "format": centre.recordings.format.value,
+            "channels": centre.recordings.channels.value,
             "pause": centre.recordings.pause.value,
             "pause_s": str(centre.recordings.pause_s),
         },

@@ -38,6 +38,7 @@ from callcore.domain.centre import (
 )
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
+from callcore.domain.recording import Channels
 from callcore.domain.stages import Treatment
 from callcore.pbx import pieces, tone
 from callcore.phones.simulated.maker import SIMULATED
@@ -398,6 +399,7 @@ class _CentreView:
     blind: str
     back_s: int
     record_consult: str
+    stereo: str
     supervisors: _Dialplan
     """Phones, with commas between them."""
     only_from: _Dialplan
@@ -755,6 +757,7 @@ def _centre_view(centre: Centre, settings: PbxSettings, ours: Set[str]) -> _Cent
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
         record_consult="yes" if centre.transfers.record_consult else "no",
+        stereo="yes" if centre.recordings.channels is Channels.STEREO else "no",
         supervisors=_Dialplan(",".join(centre.transfers.supervisors)),
         only_from=_Dialplan(_few(centre.only_from)),
         refusals=tuple(_refusals(centre)),

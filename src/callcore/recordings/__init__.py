@@ -1,7 +1,7 @@
 """Recordings: what the dialplan wrote, measured and filed; then sealed, proven, and read through one door.
 
 - `measure`: size, length and digest of a recording, or what is wrong with it.
-- `cut`: what it held beyond the centre's rule is taken out.
+- `cut`: what it held beyond the centre's rule is taken out. `sides`: in two channels.
 - `formats`: in what it is kept. `wavs`: headers of WAV files.
 - `audio`: what is played of it and taken away.
 - `library`: where they lie, and the door: `Recordings.open`.
@@ -19,6 +19,7 @@ from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import Recordings
 from callcore.recordings.measure import PROBLEMS, Measured, measure, voices
 from callcore.recordings.protect import protect
+from callcore.recordings.sides import discard
 from callcore.recordings.telling import Teller
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Recordings",
     "Teller",
     "cut",
+    "discard",
     "filed",
     "measure",
     "played",

@@ -66,7 +66,7 @@ class Began(_Base, frozen=True, kw_only=True, tag="day"):
 class Kept(_Base, frozen=True, kw_only=True, tag="kept"):
     """`captured`: the sound as Asterisk wrote it; `sound`: as it is kept; `stored`: the sealed file. `of`: a kind of
     recording of the domain, `unknown` where nobody knows. `seconds` of sound; 0: it cannot be told. `period`: the month
-    of the key that wraps its own."""
+    of the key that wraps its own. `channels`: two have the citizen on the left (`sides`)."""
 
     name: str
     form: str
@@ -78,6 +78,7 @@ class Kept(_Base, frozen=True, kw_only=True, tag="kept"):
     sound: Digest
     stored: Digest
     protected: bool = False
+    channels: int = 1
 
 
 class Erased(_Base, frozen=True, kw_only=True, tag="erased"):

@@ -7,6 +7,9 @@ the recording has drifted.
 The recording as Asterisk wrote it stands beside as `<call>.uncut` until the cut one is filed: while the two are one
 file, it is not cut; when they are not, it is, and is not cut again. A second link to it (`protect`) is moved to the cut
 one.
+
+The two sides of a recording (`sides`) are cut at the same frames, and before it: whoever dies between them goes on with
+what is not cut yet. Sides that are of another length are of no use, and are removed.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ import structlog
 
 from callcore.domain.ids import SECOND
 from callcore.domain.tape import Tape
+from callcore.pcm import SAMPLE
+from callcore.recordings.sides import sides_of
 from callcore.recordings.wavs import HEADER, plain_form
 
 log = structlog.get_logger(__name__)
@@ -79,30 +84,69 @@ def cut(recording: Path, tape: Tape, protected: Path) -> bool:
             return False
         if not uncut.exists():
             os.link(recording, uncut)
-        new = recording.with_suffix(NEW)
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
+        kept = list(_kept(frames, rate, out))
+        if channels == 1:
+            _cut_sides(recording, protected, frames, kept)
+        new = _new(recording)
         with uncut.open("rb") as before, new.open("wb") as after:
             with wave.open(after, "wb") as target:
                 target.setnchannels(channels)
                 target.setsampwidth(size // channels)
                 target.setframerate(rate)
-                for begin, end in _kept(frames, rate, out):
-                    before.seek(HEADER + begin * size)
-                    for at in range(begin, end, CHUNK):
-                        target.writeframes(before.read(min(CHUNK, end - at) * size))
-            after.flush()
-            os.fsync(after.fileno())
-        if protected.exists():
-            link = protected.with_suffix(NEW)
-            link.unlink(missing_ok=True)
-            os.link(new, link)
-            link.replace(protected)
-        new.replace(recording)
+                for part in _parts(before, HEADER, size, kept):
+                    target.writeframes(part)
+            _put(after, new, recording, protected)
     except FileNotFoundError:
         return False
     log.info("recording cut by the centre's rule", file=recording.name, seconds=[list(each) for each in out])
     return True
+
+
+def _cut_sides(recording: Path, protected: Path, frames: int, kept: list[tuple[int, int]]) -> None:
+    left = sum(end - begin for begin, end in kept) * SAMPLE
+    for side, link in zip(sides_of(recording), sides_of(protected), strict=True):
+        try:
+            size = side.stat().st_size
+        except FileNotFoundError:
+            continue
+        if size == left:
+            continue  # it is cut
+        if size != frames * SAMPLE:
+            log.error("a recording's side has another length, and is removed", file=side.name, size=size)
+            side.unlink()
+            link.unlink(missing_ok=True)
+            continue
+        new = _new(side)
+        with side.open("rb") as before, new.open("wb") as after:
+            after.writelines(_parts(before, 0, SAMPLE, kept))
+            _put(after, new, side, link)
+
+
+def _new(file: Path) -> Path:
+    """An empty file to take its place."""
+    new = file.with_suffix(NEW)
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    return new
+
+
+def _parts(whole: BinaryIO, header: int, size: int, kept: list[tuple[int, int]]) -> Iterator[bytes]:
+    for begin, end in kept:
+        whole.seek(header + begin * size)
+        for at in range(begin, end, CHUNK):
+            yield whole.read(min(CHUNK, end - at) * size)
+
+
+def _put(written: BinaryIO, new: Path, file: Path, protected: Path) -> None:
+    """In the place of the one that was cut, and of its second link."""
+    written.flush()
+    os.fsync(written.fileno())
+    if protected.exists():
+        link = protected.with_suffix(NEW)
+        link.unlink(missing_ok=True)
+        os.link(new, link)
+        link.replace(protected)
+    new.replace(file)
 
 
 def _silences(

@@ -64,28 +64,32 @@ def ending(form: str) -> str:
     return "wav" if form in (SoundFormat.ULAW.value, SoundFormat.G722.value) else form
 
 
-def converted(plain: Path, to: SoundFormat) -> BinaryIO:
-    """The sound in a format other than `WAV`, to be read from its begin. Raises NotConverted, OSError."""
-    with ExitStack() as opened:
-        source = opened.enter_context(plain.open("rb", buffering=0))
-        form = plain_form(source)
-        size = os.fstat(source.fileno()).st_size
-        if form is None or form.frame != 2 * form.channels or form.begins + form.promised != size:
-            raise NotConverted(to, "欠けた WAV / no whole WAV file")
-        source.seek(form.begins)
-        made = tempfile.TemporaryFile(dir=plain.parent)  # noqa: SIM115
-        with ExitStack() as unless_made:
-            unless_made.enter_context(made)
-            _MAKERS[to](source, form, made)
-            made.seek(0)
-            unless_made.pop_all()
+def converted(source: BinaryIO, to: SoundFormat, folder: Path) -> BinaryIO:
+    """The sound of an unbuffered WAV file in a format other than `WAV`, to be read from its begin. `folder`: on whose
+    disk it lies. Raises NotConverted, OSError."""
+    form = plain_form(source)
+    size = os.fstat(source.fileno()).st_size
+    if form is None or form.frame != 2 * form.channels or form.begins + form.promised != size:
+        raise NotConverted(to, "欠けた WAV / no whole WAV file")
+    source.seek(form.begins)
+    made = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    with ExitStack() as unless_made:
+        unless_made.enter_context(made)
+        _MAKERS[to](source, form, made)
+        made.seek(0)
+        unless_made.pop_all()
     return made
 
 
 def seconds_of(file: BinaryIO, form: SoundFormat) -> float:
-    """How long the sound of a kept recording is that is no plain WAV file. Raises NoSound, OSError."""
+    """How long the sound of a kept recording is. Raises NoSound, OSError."""
     if form is SoundFormat.OPUS:
         return _opus_s(file)
+    if form is SoundFormat.WAV:
+        plain = plain_form(file)
+        if plain is None:
+            raise NoSound
+        return plain.promised / plain.frame / plain.rate
     head = coded_form(file)
     if head is None:
         raise NoSound

@@ -5,8 +5,9 @@ Rules
   `plain_s`; or after `AT_MOST_S` in any case. A file whose call nobody knows is due `AT_MOST_S` after its last byte,
   while the engine is there to say which calls go on.
 - What a recording holds beyond its centre's rule is cut first, however long that takes.
-- It is kept in its centre's format (`formats`) if it was measured before. Where that cannot be made it is kept as it
-  is: a recording is never lost for its format.
+- It is kept in its centre's channels (`sides`) and format (`formats`) if it was measured before. Where these cannot be
+  made it is kept as it is: a recording is never lost for them. Its sides go before the plain file, whatever became of
+  them; those whose plain file is gone are removed.
 - The centre of a call that is in neither floor nor books is asked of the database; while that is away, it waits.
 - In this order, each on the disk before the next: the recording's key; the sealed file, aside; that file read back and
   decrypted with the key as it stands on the disk, and found to be the same sound; the file in its place; its line in
@@ -26,6 +27,7 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -37,7 +39,7 @@ import structlog
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat, kind_of_side
+from callcore.domain.recording import UNASSIGNED, Channels, RecordingKind, SoundFormat, kind_of_side
 from callcore.domain.sides import SideRecord
 from callcore.files import make_folder, sync_folder
 from callcore.recordings.chain import Chain, Kept, kept_line
@@ -45,7 +47,8 @@ from callcore.recordings.errors import RecordingError, StillWritten
 from callcore.recordings.formats import NotConverted, converted
 from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.measure import Unreadable, length_s
-from callcore.recordings.protect import link_sealed
+from callcore.recordings.protect import link_plain, link_sealed
+from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of
 from callcore.recordings.signing import signer
 from callcore.recordings.vault import ENDS, Digest, Head, new_nonce, seal
 from callcore.recordings.verify import digest
@@ -80,6 +83,7 @@ class Whose:
     measured: bool
     form: SoundFormat = SoundFormat.WAV
     """What it is to be kept as."""
+    stereo: bool = False
 
 
 def whose(name: str, view: View) -> Whose | None:
@@ -112,7 +116,8 @@ def whose(name: str, view: View) -> Whose | None:
 def _by_its_centre(of: Whose, centre: Centre) -> Whose:
     """One that was not measured stays as it is, so that it can still be."""
     form = centre.recordings.format if of.measured else SoundFormat.WAV
-    return replace(of, centre=centre.id, zone=centre.time_zone, form=form)
+    stereo = centre.recordings.channels is Channels.STEREO and of.of is not RecordingKind.MESSAGE
+    return replace(of, centre=centre.id, zone=centre.time_zone, form=form, stereo=stereo)
 
 
 def _kind(known: bool, side: SideRecord | None) -> RecordingKind | None:
@@ -151,7 +156,8 @@ class Keeper:
     """Told before each step, for tests that stop it there."""
     failures: int = 0
     unconverted: int = 0
-    """Recordings that were kept as they are because their centre's format could not be made, since the start."""
+    """Recordings that were kept as they are because their centre's format or its two channels could not be made, since
+    the start."""
     _rests: float = 0.0
     """Until when (monotonic) nothing is converted."""
     _waiting: dict[str, float] = field(default_factory=dict)
@@ -207,6 +213,8 @@ class Keeper:
         found: list[tuple[int, Path, Whose]] = []
         ages = [0.0]
         for entry in os.scandir(self.recordings.spool):
+            if entry.name.endswith(SIDE_ENDS):
+                self._without_its_recording(Path(entry.path), now)
             name = entry.name.removesuffix(PLAIN_ENDS)
             if not entry.name.endswith(PLAIN_ENDS) or not entry.is_file(follow_symlinks=False):
                 continue
@@ -223,6 +231,14 @@ class Keeper:
         return [
             (path, of) for _, path, of in sorted(found, key=lambda x: x[0]) if path.name not in self._waiting
         ]
+
+    def _without_its_recording(self, side: Path, now: Instant) -> None:
+        """Remove a side whose recording somebody took away."""
+        with contextlib.suppress(FileNotFoundError):
+            written = side.stat().st_mtime_ns // 1000
+            if now - written >= AT_MOST_S * SECOND and not plain_of(side).exists():
+                side.unlink()
+                log.warning("a recording's side without the recording was removed", file=side.name)
 
     def kept(self, path: Path, of: Whose) -> bool:
         """Keep one recording; False: not now, and why is in the log."""
@@ -257,6 +273,7 @@ class Keeper:
         self.step("protect")
         self._protect(plain.name, name)
         self.step("remove")
+        discard(plain)
         plain.unlink()
         sync_folder(plain.parent)
         self.step("protect once more")
@@ -286,21 +303,40 @@ class Keeper:
 
     def _into_store(self, plain: Path, sound: BinaryIO, name: str, of: Whose) -> None:
         before = os.fstat(sound.fileno())
-        made = self._converted(plain, of.form)
-        if made is None:
-            self._seal(plain, sound, before, sound, None, name, replace(of, form=SoundFormat.WAV))
-            return
-        with made:
-            self._seal(plain, sound, before, made, digest(plain), name, of)
+        with ExitStack() as opened:
+            both = self._joined(plain, of)
+            kept = opened.enter_context(plain.open("rb", buffering=0) if both is None else both)
+            made = self._converted(kept, of.form, plain.parent)
+            if made is None:
+                kept.seek(0)
+                of = replace(of, form=SoundFormat.WAV)
+            else:
+                kept = opened.enter_context(made)
+            captured = None if both is None and made is None else digest(plain)
+            self._seal(plain, sound, before, kept, captured, name, replace(of, stereo=both is not None))
 
-    def _converted(self, plain: Path, form: SoundFormat) -> BinaryIO | None:
+    def _joined(self, plain: Path, of: Whose) -> BinaryIO | None:
+        """Its two sides; None: it is kept as one channel."""
+        if not of.stereo:
+            return None
+        self.step("join")
+        try:
+            if not of.measured:
+                raise NotJoined("測っていない / it was not measured")
+            return joined(plain)
+        except (NotJoined, OSError) as error:
+            log.error("録音が1チャンネルです / a recording has one channel", file=plain.name, why=str(error))
+        self.unconverted += 1
+        return None
+
+    def _converted(self, source: BinaryIO, form: SoundFormat, folder: Path) -> BinaryIO | None:
         """None: it is kept as it is."""
         if form is SoundFormat.WAV:
             return None
         if time.monotonic() >= self._rests:
             self.step("convert")
             try:
-                return converted(plain, form)
+                return converted(source, form, folder)
             except (NotConverted, OSError) as error:
                 if isinstance(error, NotConverted) and error.hung:
                     self._rests = time.monotonic() + REST_S
@@ -318,8 +354,8 @@ class Keeper:
         name: str,
         of: Whose,
     ) -> None:
-        """`kept`: what goes into the store, at its begin; `before`: of the plain file, before any of it was read.
-        `captured` None: they are the same."""
+        """`kept`: what goes into the store, at its begin, of two channels if `of` says so; `before`: of the plain file,
+        before any of it was read. `captured` None: they are the same."""
         recordings = self.recordings
         at = datetime.fromtimestamp(self.live.now() / SECOND, ZoneInfo(of.zone))
         chain = self._signed()
@@ -336,6 +372,7 @@ class Keeper:
             nonce=new_nonce(),
             size=os.fstat(kept.fileno()).st_size,
             captured=captured,
+            channels=2 if of.stereo else 1,
         )
         folder = recordings.store / of.centre
         make_folder(folder)
@@ -375,6 +412,7 @@ class Keeper:
                     sound=held,
                     stored=stored,
                     protected=(self.protected / plain.name).exists(),
+                    channels=head.channels,
                 ),
                 place,
             )
@@ -387,6 +425,7 @@ class Keeper:
         plain, sealed = self.protected / file, self.recordings.find(name)
         if plain.exists() and sealed is not None:
             link_sealed(sealed, self.protected)
+            discard(plain)
             plain.unlink()
             sync_folder(self.protected)
 
@@ -404,7 +443,10 @@ class Keeper:
                 self._protect(plain.name, plain.stem)
             else:  # deleted among the others
                 with contextlib.suppress(FileExistsError):
-                    os.link(plain, self.recordings.spool / plain.name)
+                    link_plain(plain, self.recordings.spool)
+        for side in self.protected.glob("*.sln"):
+            if not plain_of(side).exists():
+                side.unlink()
 
     def _signed(self) -> Chain:
         if self._chain is None:

@@ -1,6 +1,7 @@
 """Where recordings lie, and the one door through which their sound is read: plain while it is new, sealed afterwards.
 
 <spool>/<name>.wav                   as Asterisk writes it; the name is the call's id, or begins with it
+<spool>/<name>.left.sln, .right.sln  its two sides, where its centre wants them (`sides`)
 <store>/<centre>/<day>/<name>.ccr    sealed (`vault`), told of by that day's chain (`chain`)
 """
 

@@ -7,6 +7,7 @@ Once the recording is sealed, the link is one to the sealed file, or a copy wher
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -16,6 +17,7 @@ import structlog
 
 from callcore.files import make_folder, sync_folder
 from callcore.recordings.library import PLAIN_ENDS, Recordings
+from callcore.recordings.sides import sides_of
 from callcore.recordings.vault import ENDS
 
 log = structlog.get_logger(__name__)
@@ -29,7 +31,7 @@ def protect(recordings: Recordings, name: str, folder: Path) -> bool:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         try:
-            os.link(plain, folder / plain.name)
+            link_plain(plain, folder)
         except FileNotFoundError:
             sealed = recordings.find(name)
             if sealed is None:
@@ -46,6 +48,14 @@ def protect(recordings: Recordings, name: str, folder: Path) -> bool:
         return False
     log.info("recording protected", file=plain.name)
     return True
+
+
+def link_plain(plain: Path, folder: Path) -> None:
+    """With its sides, as far as there are any. Raises FileNotFoundError, OSError."""
+    os.link(plain, folder / plain.name)
+    for side in sides_of(plain):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            os.link(side, folder / side.name)
 
 
 def link_sealed(sealed: Path, folder: Path) -> None:

@@ -110,6 +110,7 @@ def told_of(line: c.Kept) -> dict[str, Any]:
         "day": line.day,
         "line": line.n,
         "format": line.form,
+        "channels": line.channels,
         "seconds": line.seconds,
         "captured_size": line.captured.size,
         "captured_sha256": line.captured.sha256,

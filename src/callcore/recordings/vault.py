@@ -41,7 +41,7 @@ class Digest(msgspec.Struct, frozen=True):
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """`name`: of the recording, without ending; `form`: a format of the domain's, e.g. `wav`. `size`: bytes of sound.
     `file` is the id of its key, which stands under `centre` and `day` (the local day on which it was sealed).
-    `captured`: the sound as Asterisk wrote it; None: as it is kept."""
+    `captured`: the sound as Asterisk wrote it; None: as it is kept. `channels` of the sound."""
 
     name: str
     form: str
@@ -53,6 +53,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     chunk: int = CHUNK
     captured: Digest | None = None
+    channels: int = 1
 
 
 def new_nonce() -> str:

@@ -61,6 +61,7 @@ def sealed(told: Mapping[str, Any], now: Instant) -> i.RecordingSealed:
         day=str(told["day"]),
         line=int(told["line"]),
         format=str(told["format"]),
+        channels=int(told["channels"]),
         seconds=float(told["seconds"]),
         captured_size=int(told["captured_size"]),
         captured_sha256=str(told["captured_sha256"]),

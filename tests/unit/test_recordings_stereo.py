@@ -1,0 +1,373 @@
+"""Both sides of a recording, kept in two channels where they are whole; else the mixed one is kept, and it is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import wave
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from immutables import Map
+from structlog.testing import capture_logs
+
+from callcore.domain.centre import Recordings as Rules
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND
+from callcore.domain.recording import Channels, RecordingKind, SoundFormat
+from callcore.domain.tape import Excess, Gap, Tape
+from callcore.domain.values import changed
+from callcore.erasing.copies import destroy
+from callcore.erasing.search import named
+from callcore.erasing.sounds import Sounds, told
+from callcore.reconciliation import _looked_at
+from callcore.recordings import cut, filed, played, protect
+from callcore.recordings.chain import Chain, Kept, kept_line
+from callcore.recordings.exported import verify_export
+from callcore.recordings.keeper import Whose, _by_its_centre, whose
+from callcore.recordings.sides import joined, sides_of
+from callcore.recordings.signing import signer
+from callcore.recordings.verify import digest
+from tests.support import audio
+from tests.support.floors import centre
+from tests.support.store import NOON, House, Killed
+from tests.unit.test_recordings_export import exported, row
+
+CALL = "node1-1795143501.7"
+OF = Whose("oita", "Asia/Tokyo", CALL, RecordingKind.CALL, NOON, True, stereo=True)
+FORMATS = [SoundFormat.WAV, SoundFormat.ULAW, SoundFormat.OPUS]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def written(folder: Path, left: audio.Samples, right: audio.Samples, name: str = CALL) -> Path:
+    """What Asterisk leaves: both mixed, saturated as it does, and either side apart."""
+    sides = [(np.clip(each, -1, 1) * 32767).astype("<i2") for each in (left, right)]
+    both = np.clip(sides[0].astype(int) + sides[1], -32767, 32767).astype("<i2")
+    path = folder / f"{name}.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, audio.RATE, 0, "NONE", ""))
+        file.writeframes(both.tobytes())
+    for side, samples in zip(sides_of(path), sides, strict=True):
+        side.write_bytes(samples.tobytes())
+        side.chmod(0o600)
+    return path
+
+
+def talk(house: House, seconds: float = 4, name: str = CALL) -> Path:
+    """The citizen first, then the agent, then both, so loud that what is mixed is cut off."""
+    left, right = audio.speech_like(7, seconds, level=0.9), audio.speech_like(8, seconds, level=0.9)
+    third = len(left) // 3
+    right[:third] = left[third : 2 * third] = 0
+    return written(house.spool, left, right, name)
+
+
+def keep(house: House, plain: Path, form: SoundFormat = SoundFormat.WAV) -> Kept:
+    house.keeper().keep(plain, replace(OF, call=plain.stem, form=form))
+    return line_of(house, plain.stem)
+
+
+def line_of(house: House, name: str = CALL) -> Kept:
+    path = house.recordings.find(name)
+    assert path is not None
+    line = kept_line(house.store, "oita", path.parent.name, name)
+    assert line is not None
+    return line
+
+
+def heard(house: House, name: str = CALL) -> np.ndarray:
+    """Left and right, as any player of files hears the kept one."""
+    with house.recordings.open(name) as file:
+        decode = ("-i", "pipe:0", "-f", "s16le", "-ar", str(audio.RATE), "pipe:1")
+        data = subprocess.run(
+            ["ffmpeg", "-loglevel", "error", *decode], input=file.read(), capture_output=True, check=True
+        ).stdout
+    return np.frombuffer(data, "<i2").reshape(-1, 2).T / 32768
+
+
+def in_clear(house: House) -> list[str]:
+    return sorted(each.name for each in house.spool.iterdir())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_citizen_is_kept_on_the_left_and_the_agent_on_the_right(house: House, form: SoundFormat) -> None:
+    plain = talk(house)
+    captured = digest(plain)
+    sides = [np.frombuffer(each.read_bytes(), "<i2") / 32768 for each in sides_of(plain)]
+    line = keep(house, plain, form)
+    assert (line.channels, line.form, line.captured, line.seconds) == (2, form.value, captured, 4.0)
+    path = house.recordings.find(CALL)
+    assert path is not None and house.recordings.unsealed(path).head.channels == 2
+    both = heard(house)
+    assert abs(both.shape[1] - len(sides[0])) <= 80
+    third = len(sides[0]) // 3
+    assert (
+        np.abs(both[1, : third - 800]).max() < 0.01
+        and np.abs(both[0, third + 800 : 2 * third - 800]).max() < 0.01
+    )
+    for kept, side in zip(both, sides, strict=True):
+        count = min(len(kept), len(side))
+        assert np.corrcoef(kept[:count], side[:count])[0, 1] > (0.9 if form is SoundFormat.OPUS else 0.99)
+    assert in_clear(house) == [] and house.named() == set()
+    sound = _looked_at(house.recordings, path)
+    assert (sound.readable, sound.whole, sound.size) == (True, True, captured.size)
+    assert sound.seconds == pytest.approx(4.0, abs=0.05)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("step", ["join", "seal", "place", "line", "protect", "remove"])
+def test_killed_at_any_step_it_is_kept_once_and_in_two_channels(
+    house: House, form: SoundFormat, step: str
+) -> None:
+    plain = talk(house, 1)
+    assert protect(house.recordings, CALL, house.protected)
+    house.stop_at = step
+    with pytest.raises(Killed):
+        keep(house, plain, form)
+    house.stop_at = None
+    house.keeper().tidy()
+    if plain.exists():
+        keep(house, plain, form)
+    assert line_of(house).channels == 2
+    assert in_clear(house) == [] and house.named() == set()
+    assert [each.name for each in house.protected.iterdir()] == [f"{CALL}.ccr"]
+    (day,) = house.verify().days
+    assert (day.kept, day.lines) == (1, 2)
+
+
+def test_on_the_page_ulaw_is_played_in_two_channels_from_any_place(house: House) -> None:
+    plain = talk(house)
+    with joined(plain) as file:
+        expected = file.read()
+    keep(house, plain, SoundFormat.ULAW)
+    sound = played(*house.recordings.sound(CALL))
+    whole = sound.read_at(0, sound.size)
+    assert (sound.size, sound.media_type, whole[:44]) == (len(expected), "audio/wav", expected[:44])
+    for first, last in ((0, 50), (1001, 9000), (sound.size - 3, sound.size + 10)):
+        assert sound.read_at(first, last - first) == whole[first:last]
+    with wave.open(io.BytesIO(whole)) as heard:
+        assert (heard.getnchannels(), heard.getnframes()) == (2, 4 * audio.RATE)
+
+
+# -- where there are no two whole sides ------------------------------------------------------------------------------
+
+
+def gone(plain: Path) -> None:
+    sides_of(plain)[1].unlink()
+
+
+def short(plain: Path) -> None:
+    os.truncate(sides_of(plain)[0], 1000)
+
+
+def shifted(plain: Path) -> None:
+    side = sides_of(plain)[0]
+    side.write_bytes(side.read_bytes()[-640:] + side.read_bytes()[:-640])
+
+
+def unclosed(plain: Path) -> None:
+    with plain.open("r+b") as file:
+        file.seek(40)
+        file.write(bytes(4))
+
+
+FAULTS = {
+    gone: f"{CALL}.right.sln がない / {CALL}.right.sln is not there",
+    short: "has another length: 1000 ≠ 64000",
+    shifted: "the sides together are not the recording",
+    unclosed: "no whole WAV file",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sides_that_do_not_fit_cost_no_recording_and_are_told(house: House, fault: object) -> None:
+    plain = talk(house)
+    fault(plain)  # type: ignore[operator]
+    before = plain.read_bytes()
+    keeper = house.keeper()
+    with capture_logs() as logs:
+        keeper.keep(plain, OF)
+    [said] = [each for each in logs if each["log_level"] == "error"]
+    assert FAULTS[fault] in said["why"] and "it is kept as one" in said["why"]  # type: ignore[index]
+    assert said["file"] == plain.name
+    with house.recordings.open(CALL) as file:
+        assert file.read() == before
+    line = line_of(house)
+    assert (line.channels, line.sound, line.form) == (1, line.captured, "wav")
+    assert keeper.gauges()["sidecar_recordings_unconverted"] == 1
+    assert in_clear(house) == []
+
+
+def test_what_was_not_measured_and_what_is_to_be_mixed_is_kept_mixed(house: House) -> None:
+    plain = talk(house, 1)
+    house.keeper().keep(plain, replace(OF, measured=False))
+    assert line_of(house).channels == 1 and in_clear(house) == []
+    plain = talk(house, 1, other := "node1-1795143501.8")
+    keeper = house.keeper()
+    keeper.keep(plain, replace(OF, call=other, stereo=False))
+    assert line_of(house, other).channels == 1 and in_clear(house) == []
+    assert keeper.gauges()["sidecar_recordings_unconverted"] == 0
+
+
+def test_a_converted_one_is_neither_lost_nor_mixed_where_ffmpeg_is_missing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = talk(house)
+    captured = digest(plain)
+    with monkeypatch.context() as without, joined(plain) as file:
+        expected = file.read()
+        without.setenv("PATH", "/nowhere")
+        line = keep(house, plain, SoundFormat.OPUS)
+    assert (line.form, line.channels, line.captured) == ("wav", 2, captured)
+    with house.recordings.open(CALL) as kept:
+        assert kept.read() == expected
+
+
+def test_all_but_messages_follow_the_centre(house: House) -> None:
+    demo = replace(centre(), recordings=Rules(channels=Channels.STEREO))
+    house.world.floor = changed(Floor(), centres=Map({demo.id: demo}))
+    house.world.centres = {CALL: demo.id}
+    found = whose(CALL, house.world.view())
+    assert found is not None and not found.stereo, "nobody knows its centre yet"
+    for of, two in (
+        (RecordingKind.CALL, True),
+        (RecordingKind.CONSULT, True),
+        (RecordingKind.MESSAGE, False),
+    ):
+        assert _by_its_centre(replace(OF, of=of, stereo=False), demo).stereo is two
+
+
+# -- what is cut out --------------------------------------------------------------------------------------------------
+
+TAPE = Tape(5 * SECOND, (Excess(3 * SECOND, 4 * SECOND),))
+
+
+def long_talk(house: House) -> Path:
+    """9 s: of the citizen 400 Hz, of the agent 600, of the city 1000 from 3 s to 7, and a pause of the last 2 s."""
+    left = audio.tone(400, 11)
+    right = np.concatenate([audio.tone(600, 3), audio.tone(1000, 4), audio.tone(600, 4)])
+    left[9 * audio.RATE :] = right[9 * audio.RATE :] = 0
+    return written(house.spool, left, right)
+
+
+def test_sides_are_cut_at_the_same_frames_as_the_recording(house: House) -> None:
+    plain = long_talk(house)
+    assert protect(house.recordings, CALL, house.protected)
+    rule = replace(TAPE, kept=7 * SECOND, gaps=(Gap(9 * SECOND, 2 * SECOND),))
+    assert cut(plain, rule, house.protected / plain.name)
+    filed(plain)
+    with wave.open(str(plain)) as sound:
+        assert sound.getnframes() == 5 * audio.RATE
+    assert in_clear(house) == [f"{CALL}.left.sln", f"{CALL}.right.sln", f"{CALL}.wav"]
+    for each in (plain, *sides_of(plain)):
+        assert each.samefile(house.protected / each.name) and each.stat().st_mode & 0o077 == 0
+    line = keep(house, plain)
+    assert (line.channels, line.seconds) == (2, 5.0)
+    left, right = heard(house)
+    spectrum = np.abs(np.fft.rfft(right))
+    assert spectrum[1000 * 5] < 0.01 * spectrum[600 * 5], "nothing of the city"
+    assert np.abs(np.fft.rfft(left))[600 * 5] < 0.01 * np.abs(np.fft.rfft(left))[400 * 5]
+
+
+@pytest.mark.parametrize("dies", [1, 2, 3])
+def test_who_dies_while_cutting_the_sides_goes_on_with_the_rest(
+    house: House, monkeypatch: pytest.MonkeyPatch, dies: int
+) -> None:
+    plain = long_talk(house)
+    count = 0
+
+    def fsync(_file: int) -> None:
+        nonlocal count
+        count += 1
+        if count == dies:
+            raise OSError("no room")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(os, "fsync", fsync)
+        with pytest.raises(OSError, match="no room"):
+            cut(plain, TAPE, house.home / "none")
+    assert cut(plain, TAPE, house.home / "none") and cut(plain, TAPE, house.home / "none")
+    filed(plain)
+    assert in_clear(house) == [f"{CALL}.left.sln", f"{CALL}.right.sln", f"{CALL}.wav"]
+    assert keep(house, plain).channels == 2
+
+
+def test_a_side_of_another_length_is_not_cut_but_removed(house: House) -> None:
+    plain = long_talk(house)
+    assert protect(house.recordings, CALL, house.protected)
+    os.truncate(sides_of(plain)[0], 1000)
+    assert cut(plain, TAPE, house.protected / plain.name)
+    assert not sides_of(plain)[0].exists() and not sides_of(house.protected / plain.name)[0].exists()
+    assert keep(house, plain).channels == 1
+
+
+# -- everywhere else that the plain file is ---------------------------------------------------------------------------
+
+
+def test_a_reported_call_s_sides_are_protected_with_it_and_brought_back(house: House) -> None:
+    plain = talk(house)
+    assert protect(house.recordings, CALL, house.protected)
+    names = in_clear(house)
+    assert sorted(each.name for each in house.protected.iterdir()) == names
+    for each in house.spool.iterdir():
+        each.unlink()  # among the others
+    house.keeper().tidy()
+    assert in_clear(house) == names
+    assert keep(house, plain).channels == 2
+    assert [each.name for each in house.protected.iterdir()] == [f"{CALL}.ccr"]
+    (house.protected / f"{CALL}.left.sln").write_bytes(b"of one that somebody deleted here")
+    house.keeper().tidy()
+    assert [each.name for each in house.protected.iterdir()] == [f"{CALL}.ccr"]
+
+
+def test_sides_whose_recording_was_taken_away_do_not_stay(house: House) -> None:
+    gone, there = talk(house, 1), talk(house, 1, "node1-1795143501.8")
+    gone.unlink()
+    at = NOON / SECOND
+    for age, left in ((59, True), (60, False)):
+        for each in house.spool.iterdir():
+            os.utime(each, (at - age, at - age))
+        house.keeper().looked()
+        assert all(side.exists() is left for side in sides_of(gone))
+    assert all(side.exists() for side in sides_of(there))
+
+
+def test_erasing_reaches_sides_here_and_in_back_ups(house: House) -> None:
+    keep(house, talk(house))
+    copy = house.home / "copy"
+    copy.mkdir()
+    for folder in (house.spool, house.protected, copy):
+        folder.mkdir(exist_ok=True)
+        for side in sides_of(folder / f"{CALL}.wav"):
+            side.write_bytes(b"left by somebody")
+    places = [("spool", house.spool), ("protected", house.protected), ("copy", copy)]
+    assert len(named(places, [CALL])) == 6
+    chain = Chain(house.store, house.keys, signer(house.keys))
+    sounds = Sounds(
+        house.recordings, house.protected, chain, lambda: ("2026-11-20T12:00:00+09:00", "2026-11-20")
+    )
+    sounds.erase(["oita"], CALL, CALL, "why", "who", {"oita": told(house.store, "oita")})
+    assert destroy([copy], "oita", [CALL], [CALL], "2026-11-20").files == 2
+    assert named(places, [CALL]) == []
+
+
+def test_an_export_tells_the_channels_and_is_proven(house: House, tmp_path: Path) -> None:
+    keep(house, talk(house))
+    mixed = "node1-1795143501.8"
+    keeper = house.keeper()
+    keeper.keep(talk(house, 1, mixed), replace(OF, call=mixed, stereo=False))
+    archive = tmp_path / "out.zip"
+    exported(house, archive, [row(CALL, NOON), row(mixed, NOON)])
+    assert verify_export(archive, house.public()).found == []
+    with zipfile.ZipFile(archive) as opened:
+        listed = csv.DictReader(io.StringIO(opened.read("index.csv").decode("utf-8-sig")))
+        told = {each["録音 recording"]: each["チャンネル channels"] for each in listed}
+    assert told == {CALL: "2", mixed: "1"}
