@@ -58,8 +58,8 @@ async def test_what_is_known_of_a_call_stands_with_each_of_its_files_also_what_i
         {"first": at(50), "before": at(90), "reason": ASKED}
         | {"agent": SECOND_ONE, "by": "user:sato", "gap": True},
     ]
-    assert (call["format"], call["place"], call["legal_hold"], call["keep_until"]) == (
-        *("wav", Place.SPOOL, False),
+    assert (call["format"], call["channels"], call["place"], call["legal_hold"], call["keep_until"]) == (
+        *("wav", 1, Place.SPOOL, False),
         None,
     )
     assert (side["name"], side["kind"], side["call"], side["side"]) == (
@@ -87,7 +87,7 @@ async def test_where_a_kept_recording_lies_and_what_its_file_is_there_stands_in_
 ) -> None:
     made = Desk()
     told = [
-        sealed(made.at(123), format="opus", size=30_000, sha256="ef", captured_size=1_600_044),
+        sealed(made.at(123), format="opus", channels=2, size=30_000, sha256="ef", captured_size=1_600_044),
         sealed(made.at(124), "nobody-1.2", 3, call=None, kind=None, folder="_unassigned"),
         sealed(made.at(125), "stranger-1.2", 4),
     ]
@@ -95,6 +95,7 @@ async def test_where_a_kept_recording_lies_and_what_its_file_is_there_stands_in_
     await drain(database, [*a_talk(made), *facts], batch)
     search = Search(database)
     [row] = await search.find(RecordingSearch(place=Place.STORE), (), None, 10)
+    assert row["channels"] == 2
     assert (row["name"], row["file"], row["format"], row["size"], row["sha256"]) == (
         *("c1", "c1.opus", "opus"),
         *(30_000, "ef"),

@@ -47,6 +47,7 @@ def row(name: str, began: Instant, **more: object) -> Recording:
         "began_at": began,
         "ended_at": Instant(began + 90 * SECOND),
         "format": "wav",
+        "channels": 1,
         "size": 100,
         "seconds": 90.0,
         "sha256": None,

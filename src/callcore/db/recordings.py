@@ -175,6 +175,7 @@ def _kept(fact: f.RecordingKept) -> dict[str, Any]:
         "of": fact.name,
         "file": f"{fact.name}.{fact.format}",
         "format": fact.format,
+        "channels": fact.channels,
         "size": fact.size,
         "sha256": fact.sha256,
         "place": Place.STORE,

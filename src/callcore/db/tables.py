@@ -188,6 +188,13 @@ recordings = Table(
     Column("began_at", At, nullable=False),
     Column("ended_at", At),
     Column("format", Text, nullable=False),
+    Column(
+        "channels",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="Of two the left one is the citizen's",
+    ),
     Column("size", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("sha256", Text),

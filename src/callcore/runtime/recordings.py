@@ -86,6 +86,8 @@ class Recording:
     began_at: Instant
     ended_at: Instant | None
     format: str
+    channels: int
+    """Of two the left one is the citizen's, or of who was asked in a consult."""
     size: int
     seconds: float
     sha256: str | None

@@ -402,6 +402,7 @@ _RECORDING: Final[dict[str, Any]] = {
     "began_at": "2026-11-20T01:00:12.100Z",
     "ended_at": "2026-11-20T01:03:40.250Z",
     "format": "wav",
+    "channels": 1,
     "size": 3330444,
     "seconds": 208.15,
     "sha256": None,

@@ -139,6 +139,9 @@ class RecordingOut(BaseModel):
     began_at: m.Moment
     ended_at: m.Moment | None
     format: str
+    channels: int = Field(
+        description="1: everybody together; 2: left the citizen (of a consult who was asked), right the agent's side"
+    )
     size: int = Field(description="bytes")
     seconds: float
     sha256: str | None

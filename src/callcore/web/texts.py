@@ -764,6 +764,12 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.size_least": ("大きさ(バイト)、以上", "Bytes, at least"),
     "rec.size_most": ("大きさ(バイト)、以下", "Bytes, at most"),
     "rec.format": ("形式", "Format"),
+    "rec.channels": ("チャンネル", "Channels"),
+    "rec.channels.1": ("1(全員の声)", "1, everybody together"),
+    "rec.channels.2": (
+        "2(左: 住民、相談では相手。右: オペレーター側)",
+        "2: left the citizen, in a consult who was asked; right the agent's side",
+    ),
     "rec.sha256": ("SHA-256", "SHA-256"),
     "rec.key_period": ("鍵の期間(例: 2026-11)", "Period of the key, e.g. 2026-11"),
     "rec.keep_until": ("保存期限", "Kept until"),
