@@ -24,6 +24,13 @@ from tests.support.web import DeskSource, served
 pytestmark = pytest.mark.timeout(240)
 
 HEARD = "e => new Promise(done => e.addEventListener('timeupdate', () => e.currentTime > %s && done(e.currentTime)))"
+PEAKS = """async e => {
+    const data = await (await fetch(e.src)).arrayBuffer();
+    const sound = await new OfflineAudioContext(2, 1, 48000).decodeAudioData(data);
+    const second = n => sound.getChannelData(n).subarray(48000, 96000);
+    return Array.from({length: sound.numberOfChannels}, (_, n) => Math.max(...second(n)));
+}"""
+"""How loud each channel is that the browser plays."""
 
 
 async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpose(
@@ -130,15 +137,16 @@ async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpos
 
 
 async def test_recordings_of_every_format_are_played_and_sought(browser: Browser, tmp_path: Path) -> None:
-    for form in SoundFormat:
-        folder = tmp_path / form.value
+    mixed = [(form, False) for form in SoundFormat]
+    for form, stereo in (*mixed, *((form, True) for form in SoundFormat if form is not SoundFormat.G722)):
+        folder = tmp_path / f"{form.value}-{stereo}"
         url = f"sqlite:///{folder}.db"
         await migrate.upgrade(url)
         async with (
             stocked(url, folder) as stock,
             served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
         ):
-            keep(stock, form=form)
+            keep(stock, form=form, stereo=stereo)
             first_administrator(server.accounts)
             taken = await seat(browser, server, who="chief")
             await taken.page.goto(f"{server.url}/recordings/c1?lang=en")
@@ -151,6 +159,8 @@ async def test_recordings_of_every_format_are_played_and_sought(browser: Browser
             await sound.evaluate("e => { e.currentTime = 15 }")
             assert await sound.evaluate(HEARD % "15.2") > 15.2
             assert await sound.evaluate("e => e.error === null")
+            peaks = await sound.evaluate(PEAKS)
+            assert peaks[0] > 0.05 and (len(peaks) == 1 if not stereo else peaks[1] < 0.001), (form, peaks)
             taken.told_nothing_wrong(server)
 
 

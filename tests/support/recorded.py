@@ -33,6 +33,8 @@ from callcore.journal import KeyStore, period_of
 from callcore.recorded import Recorded
 from callcore.recordings import Keeper
 from callcore.recordings.keeper import Whose
+from callcore.recordings.sides import sides_of
+from callcore.recordings.wavs import HEADER
 from callcore.runtime.recordings import (
     Archive,
     Audio,
@@ -210,13 +212,21 @@ class Stock:
         return {"done": bool(facts), "why": None}
 
 
-def keep(stock: Stock, name: str = CALL, form: SoundFormat = SoundFormat.WAV) -> Path:
-    """As the sidecar's keeper does when the call is over; the sealed file."""
+def keep(
+    stock: Stock, name: str = CALL, form: SoundFormat = SoundFormat.WAV, *, stereo: bool = False
+) -> Path:
+    """As the sidecar's keeper does when the call is over; the sealed file. `stereo`: all of it is on the left."""
     world, settings = World(), stock.settings
     recordings = recordings_of(settings)
     keeper = Keeper(recordings, settings.protected, world, 30, lambda: True, world.centre_of)
     plain = settings.recordings / f"{name}.wav"
-    keeper.keep(plain, Whose(DEMO, "Asia/Tokyo", name, RecordingKind.CALL, world.at, True, form))
+    if stereo:
+        left, right = sides_of(plain)
+        left.write_bytes(plain.read_bytes()[HEADER:])
+        right.write_bytes(bytes(left.stat().st_size))
+    keeper.keep(
+        plain, Whose(DEMO, "Asia/Tokyo", name, RecordingKind.CALL, world.at, True, form, stereo=stereo)
+    )
     found = recordings.find(name)
     assert found is not None
     return found
