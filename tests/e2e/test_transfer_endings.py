@@ -417,6 +417,9 @@ async def lived_through(h: House, t: Talk, ending: Ending) -> None:
     assert await t.outcome() in (ending.outcomes or DONE)
     heard = await t.recorded(t.leg, *([] if far is None else [far]))
     assert [seconds > 0 for seconds in heard] == [True] * len(ending.recorded.split(", ")), heard
+    citizen, *others = await t.apart(t.citizen, t.leg, *([] if far is None else [far]))
+    assert citizen[0] > 0 and citizen[1] == 0, f"the citizen is on the left: {citizen}"
+    assert all(left == 0 for left, _ in others) and all(right > 0 for _, right in others), others
     await until(lambda: all(one.end is not None for one in h.asks(t.id)), what="the consults are over")
     ends = sorted(one.end.value for one in h.asks(t.id) if one.end is not None)
     assert ends == ending.consults.split(), ends
@@ -454,7 +457,7 @@ class Lived:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lived() -> AsyncIterator[Lived]:
-    more = CITY + SHUT + OTHER
+    more = CITY + SHUT + OTHER + '\n[recording]\nchannels = "stereo"\n'
     async with house(LANES + 1, more=more, prompts=two_centres, prepare=its_pin) as h:
         found, todo = Lived(h), list(ENDINGS)
 

@@ -21,6 +21,7 @@ from callcore.domain.asks import Ask
 from callcore.domain.ids import AgentId, CallId, PhoneId
 from callcore.domain.stages import Outcome, Stage, Work
 from callcore.prompts import shelf
+from callcore.recordings.sides import joined
 from tests.support.menus import brief_prompts
 from tests.support.prompts import put_prompt
 from tests.support.sip import RATE, Agent, Call, decoded, encoded, loudness, sip_agent, tone
@@ -136,6 +137,13 @@ class Talk:
     async def recorded(self, *calls: Call) -> list[float]:
         """For how many seconds each of these is heard in the call's recording."""
         return recorded(await self.house.s.recording(self.id), *(pitch(call) for call in calls))
+
+    async def apart(self, *calls: Call) -> list[tuple[float, float]]:
+        """The same on the left and on the right of one in two channels, which is still in the spool."""
+        with joined(await self.house.s.recording(self.id)) as both, wave.open(both, "rb") as sound:
+            frames = np.frombuffer(sound.readframes(sound.getnframes()), np.int16).reshape(-1, 2) / 32768.0
+        left, right = (seconds_of(side, *(pitch(call) for call in calls)) for side in frames.T)
+        return list(zip(left, right, strict=True))
 
 
 class House:
@@ -276,6 +284,10 @@ def recorded(path: Path, *pitches: float) -> list[float]:
     """Seconds of each tone in a recording, in fifths."""
     with wave.open(str(path), "rb") as sound:
         samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16) / 32768.0
+    return seconds_of(samples, *pitches)
+
+
+def seconds_of(samples: np.ndarray, *pitches: float) -> list[float]:
     step = RATE // 5
     parts = [encoded(samples[at : at + step]) for at in range(0, len(samples) - step + 1, step)]
     return [round(sum(0.2 for part in parts if loudness(part, hz) > 0.2), 1) for hz in pitches]

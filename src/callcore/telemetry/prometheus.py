@@ -98,7 +98,8 @@ HELP = {
     "sidecar_recordings_plain": "Recordings of ended calls that are not encrypted yet.",
     "sidecar_recordings_plain_oldest_seconds": "Since the end of the oldest of these calls; 0: there is none.",
     "sidecar_recordings_unconverted": (
-        "Recordings kept as 16 bit WAV because their centre's format could not be made, since the sidecar's start."
+        "Recordings kept as captured because their centre's format or two channels could not be made, since the "
+        "sidecar's start."
     ),
     "sidecar_recordings_keep_failures": "Tries at which a recording could not be encrypted, since the sidecar's start.",
     "sidecar_erasures_unfinished": "Erasures that were begun and are not finished.",
