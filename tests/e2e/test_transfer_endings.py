@@ -418,7 +418,8 @@ async def lived_through(h: House, t: Talk, ending: Ending) -> None:
     heard = await t.recorded(t.leg, *([] if far is None else [far]))
     assert [seconds > 0 for seconds in heard] == [True] * len(ending.recorded.split(", ")), heard
     citizen, *others = await t.apart(t.citizen, t.leg, *([] if far is None else [far]))
-    assert citizen[0] > 0 and citizen[1] == 0, f"the citizen is on the left: {citizen}"
+    # On the right a note of the hold music may be as high as the citizen's.
+    assert citizen[1] < citizen[0] / 2, f"the citizen is on the left: {citizen}"
     assert all(left == 0 for left, _ in others) and all(right > 0 for _, right in others), others
     await until(lambda: all(one.end is not None for one in h.asks(t.id)), what="the consults are over")
     ends = sorted(one.end.value for one in h.asks(t.id) if one.end is not None)
