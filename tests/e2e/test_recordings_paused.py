@@ -18,6 +18,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, AgentId, CallId
 from callcore.domain.stages import Mark, PauseEnd
 from callcore.domain.tape import Heard, Pause, heard
+from callcore.recordings.sides import joined
 from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
@@ -221,8 +222,9 @@ def silences(samples: np.ndarray) -> list[float]:
     return [(end - begin) / RATE for begin, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def centre(pause: str, agents: int) -> DemoCentre:
-    return DemoCentre(agents=agents, acw_s=1, more=CITY.replace('"silence"', f'"{pause}"'))
+def centre(pause: str, agents: int, channels: str = "mixed") -> DemoCentre:
+    rule = f'"{pause}"\nchannels = "{channels}"'
+    return DemoCentre(agents=agents, acw_s=1, more=CITY.replace('"silence"', rule))
 
 
 async def opened(s: Station) -> Day:
@@ -433,7 +435,7 @@ async def faults(talks: Sequence[Talk]) -> list[str]:
 
 
 async def test_a_pause_takes_as_much_of_a_recording_as_was_asked_for_whatever_becomes_of_the_talk() -> None:
-    async with station(centre("silence", DESKS), phone_rtp_timeout_s=5) as s:
+    async with station(centre("silence", DESKS, "stereo"), phone_rtp_timeout_s=5) as s:
         day = await opened(s)
         talks = await asyncio.gather(
             paused_and_gone_on(day),
@@ -452,6 +454,8 @@ async def test_a_pause_takes_as_much_of_a_recording_as_was_asked_for_whatever_be
         talks.append(await paused_and_taken_over_by_a_colleague(day))
         talks.append(await paused_on_a_phone_that_is_lost_while_callcore_is_dead(day))
         assert await faults(talks) == []
+        for talk in talks:
+            joined(await s.recording(talk.name)).close()  # both sides are silent where it is, and whole
 
 
 async def test_a_pause_that_is_a_gap_is_cut_out_of_the_recording() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from callcore.demo.centre import DemoCentre
+from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId
 from callcore.domain.recording import Channels, RecordingKind, SoundFormat
@@ -188,6 +188,13 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
         assert department[CITY_HZ] >= 1 and department[AGENT_HZ] == 0, department
         assert agent[AGENT_HZ] >= 1 and agent[CITY_HZ] == 0, agent
 
+        waits = await citizen.call(NUMBER)  # while the agent is not ready yet, and hangs up in the line
+        await waits.hears(2)
+        hung_up = s.told(f.CallArrived)[-1].call
+        waits.hang_up()
+        told = await kept(s, hung_up)
+        assert (told.channels, told.format, told.seconds) == (1, "wav", 0)
+
         missing = await lost_a_side(day)
         told = await kept(s, missing)
         assert (told.channels, told.format, told.sha256) == (1, "wav", told.captured_sha256)
@@ -227,5 +234,5 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
 
         keys = public_keys([s.settings.recordings_keys / "signing.pub"])
         verdict = await asyncio.to_thread(verify, s.settings.store, keys)
-        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 6)
-        assert (await settled(s, 5)).total("differences") == 0
+        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 7)
+        assert (await settled(s, 6)).total("differences") == 0

@@ -217,6 +217,18 @@ def test_what_was_not_measured_and_what_is_to_be_mixed_is_kept_mixed(house: Hous
     assert keeper.gauges()["sidecar_recordings_unconverted"] == 0
 
 
+@pytest.mark.parametrize("form", SoundFormat)
+def test_a_recording_of_nothing_is_kept_as_it_is_and_nobody_is_alarmed(
+    house: House, form: SoundFormat
+) -> None:
+    plain = audio.write(house.spool / f"{CALL}.wav", audio.silence(0))
+    keeper = house.keeper()
+    keeper.keep(plain, replace(OF, form=form, stereo=form is not SoundFormat.G722))
+    line = line_of(house)
+    assert (line.form, line.channels, line.sound) == ("wav", 1, line.captured)
+    assert keeper.gauges()["sidecar_recordings_unconverted"] == 0
+
+
 def test_a_converted_one_is_neither_lost_nor_mixed_where_ffmpeg_is_missing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, pla
 from callcore.recordings.signing import signer
 from callcore.recordings.vault import ENDS, Digest, Head, new_nonce, seal
 from callcore.recordings.verify import digest
+from callcore.recordings.wavs import HEADER
 from callcore.runtime.ports import LiveSource, View
 
 log = structlog.get_logger(__name__)
@@ -303,6 +304,8 @@ class Keeper:
 
     def _into_store(self, plain: Path, sound: BinaryIO, name: str, of: Whose) -> None:
         before = os.fstat(sound.fileno())
+        if before.st_size <= HEADER:  # nothing was recorded: of who hung up in the line, for example
+            of = replace(of, form=SoundFormat.WAV, stereo=False)
         with ExitStack() as opened:
             both = self._joined(plain, of)
             kept = opened.enter_context(plain.open("rb", buffering=0) if both is None else both)
