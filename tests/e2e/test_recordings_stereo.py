@@ -123,7 +123,7 @@ async def passed_on_while_callcore_is_dead(day: Day) -> CallId:
     nothing of that is kept."""
     s = day.s
     call, leg, name = await day.talk()
-    await until_hears(call, AGENT_HZ, 2)
+    await until_hears(call, AGENT_HZ, 4)  # of which a second is to be in the recording
     s.kill("engine")
     asked, far = await day.consult(leg, answered=False)
     await leg.refer("*511", asked)
