@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import wave
 from dataclasses import replace
+
+import numpy as np
 
 from callcore.demo.centre import DemoCentre
 from callcore.demo.phone import SimPhone
 from callcore.domain import facts as f
 from callcore.domain.callback import CallbackState
-from callcore.domain.stages import Device, SideOutcome
+from callcore.domain.stages import Device, PauseEnd, SideOutcome
 from callcore.runtime.commands import ask_once
 from tests.e2e.test_messages import SHIPPED
+from tests.e2e.test_recordings_paused import silences
 from tests.support import audio, sip
 from tests.support.station import Station, hears_for, rings, station, until, words
 
@@ -86,6 +90,16 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
         reached = await s.fact(f.CallbackReached)
         assert reached.same_day
         await until(lambda: sip.loudness(bytes(citizen.heard[-8000:]), 440) > 0.9, 10, "the agent is heard")
+        citizen.sound = sip.tone(600)
+        await citizen.hears(1)
+        await ringing.dtmf("*34")
+        paused = await s.fact(f.RecordingPaused)
+        await citizen.hears(4)  # what is keyed while the agent hears the answer is lost
+        await ringing.dtmf("*34")
+        resumed = await s.fact(f.RecordingResumed)
+        assert (paused.call, paused.agent, resumed.why) == (resumed.call, "1001", PauseEnd.ASKED)
+        await citizen.hears(2)
+        assert citizen.events == [], "the citizen heard no key"
         citizen.hang_up()
         ended = await s.fact(f.SideCallEnded)
         await ringing.wait_closed(10)
@@ -94,7 +108,9 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
             assert audio.find(whisper, words(ringing)).score > 0.9
         assert ended.outcome is SideOutcome.CONNECTED
         assert s.outcomes() == ["callback_requested"]
-        assert (await s.recording(ended.call)).exists()
+        with wave.open(str(await s.recording(ended.call)), "rb") as sound:
+            silent = silences(np.frombuffer(sound.readframes(sound.getnframes()), np.int16))
+        assert abs(max(silent) - (resumed.at - paused.at) / 1e6) < 0.5, "silent while it was paused"
         assert not s.floor().callbacks
         await s.available(1)
         assert rings(desk) == 1

@@ -16,9 +16,10 @@ from callcore.audit.compare import SLACK_S
 from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, AgentId, CallId
-from callcore.domain.stages import Mark, PauseEnd
+from callcore.domain.stages import Mark, PauseEnd, SideKind
 from callcore.domain.tape import Heard, Pause, heard
 from callcore.recordings.sides import joined
+from callcore.runtime.commands import ask_once
 from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.few, pytest.mark.timeout(400)]
 
 F = TypeVar("F", bound=f.Fact)
 CITIZEN_HZ, AGENT_HZ, CITY_HZ = 400, 600, 1000
+OFFICE = "0975346111"
 DESKS = 6
 PAUSE_S = 16
 WITHIN_S = 0.25
@@ -37,6 +39,7 @@ machine with too much to do send in bursts, of which Asterisk drops some, so tha
 CITY = f"""
 [outgoing]
 number = "{NUMBER}"
+kinds = ["landline"]
 ring_s = 10
 acw_s = 1
 
@@ -58,6 +61,8 @@ number = "0970000111"
 
 class Talk:
     """One citizen and one agent at a desk phone."""
+
+    ends: type[f.Fact] = f.CallEnded
 
     def __init__(self, day: Day, call: Call, leg: Call, name: CallId) -> None:
         self.day, self.call, self.leg, self.name = day, call, leg, name
@@ -109,7 +114,7 @@ class Talk:
         for each in (self.call, *legs, self.leg):
             if not each.over:
                 each.hang_up()
-        await self.day.until(lambda: self.of(f.CallEnded), f"{self.name} is over")
+        await self.day.until(lambda: self.of(self.ends), f"{self.name} is over")
 
     # -- what is in the file --------------------------------------------------------------------------------------
 
@@ -119,10 +124,12 @@ class Talk:
 
     def expected(self) -> tuple[Heard, list[float]]:
         """By the facts: what is to be in it, and the seconds of each pause while anybody talked with the caller."""
-        begun = [each.at for each in (*self.of(f.CallAnswered), *self.of(f.CallTransferred))]
-        ended = [
-            each.at for each in (*self.of(f.TalkEnded), *self.of(f.TransferEnded), *self.of(f.CallEnded))
+        begun = [
+            each.at
+            for kind in (f.CallAnswered, f.CallTransferred, f.SideCallConnected)
+            for each in self.of(kind)
         ]
+        ended = [each.at for kind in (f.TalkEnded, f.TransferEnded, self.ends) for each in self.of(kind)]
         talks = [(since, min(each for each in ended if each >= since)) for since in sorted(begun)]
         resumed = [each.at for each in self.of(f.RecordingResumed)]
         pauses = [
@@ -149,6 +156,12 @@ class Talk:
             return None
         found = [round(each, 2) for each in silent[:4]]
         return f"{self.name}: {long:.2f} s of {length:.2f}, silent {found} for {pauses}, gap {gap}"
+
+
+class CallOut(Talk):
+    """An agent at a desk phone (`leg`) and whom that phone called."""
+
+    ends = f.SideCallEnded
 
 
 class Day:
@@ -214,6 +227,36 @@ class Day:
 
             await self.until(came, "the next caller is answered")
         return Talk(self, call, leg, answered[0].call)
+
+    def free(self) -> Agent:
+        """A desk that does nothing, the last one first; to be asked while nobody else is called."""
+        return next(desk for desk in reversed(self.desks) if all(each.over for each in desk.calls))
+
+    async def call_out(self) -> CallOut:
+        async with self.calling, self.asking:
+            known = {each.call for each in self._called_out()}
+            before = sum(each.incoming for each in self.city.calls)
+            leg = await self.free().call(OFFICE, tone(AGENT_HZ))
+            far = await self.city.rings(before + 1)
+            far.sound = tone(CITY_HZ)
+            far.answer()
+            await until_hears(leg, CITY_HZ)
+            new: set[CallId] = set()
+
+            def came() -> bool:
+                new.update({each.call for each in self._called_out()} - known)
+                return bool(new)
+
+            await self.until(came, "somebody calls out")
+            [name] = new
+            await self.until(
+                lambda: [x for x in self.facts if isinstance(x, f.SideCallConnected) and x.call == name],
+                f"{name} is connected",
+            )
+        return CallOut(self, far, leg, name)
+
+    def _called_out(self) -> list[f.SideCallBegan]:
+        return [x for x in self.facts if isinstance(x, f.SideCallBegan) and x.kind is SideKind.OUTGOING]
 
 
 def silences(samples: np.ndarray) -> list[float]:
@@ -348,10 +391,11 @@ async def paused_and_taken_over_by_a_colleague(day: Day) -> Talk:
     talk = await day.talk()
     await talk.pauses()
     await talk.leg.hold()
-    desk = next(each for each in day.desks if each is not talk.leg.agent)
-    before = sum(each.incoming for each in desk.calls)
-    asked = await talk.leg.agent.call(desk.user, tone(AGENT_HZ))
-    leg = await desk.rings(before + 1)
+    async with day.calling:
+        desk = day.free()
+        before = sum(each.incoming for each in desk.calls)
+        asked = await talk.leg.agent.call(desk.user, tone(AGENT_HZ))
+        leg = await desk.rings(before + 1)
     leg.sound = tone(CITY_HZ)
     leg.answer()
     await until_hears(asked, CITY_HZ)
@@ -429,6 +473,57 @@ async def paused_on_a_phone_that_is_lost_while_callcore_is_dead(day: Day) -> Tal
     return talk
 
 
+# -- calls out: their recording ends with them, so that a pause ends by key, by its time, or with the call ------------
+
+
+async def paused_and_gone_on_in_a_call_out(day: Day) -> CallOut:
+    """Twice, and whom it is with hears no key."""
+    out = await day.call_out()
+    for _ in range(2):
+        await out.pauses()
+        await out.leg.hears(2.5)
+        await out.asks_to_go_on()
+        await out.leg.hears(2.5)
+    assert out.call.events == []
+    await out.over()
+    return out
+
+
+async def paused_and_forgotten_in_a_call_out(day: Day) -> CallOut:
+    out = await day.call_out()
+    paused = await out.pauses()
+    resumed = await out.goes_on(PauseEnd.TIME)
+    assert resumed.at - paused.at >= PAUSE_S * SECOND - 1000
+    await out.leg.hears(1.5)
+    await out.over()
+    return out
+
+
+async def paused_in_the_agents_stead_to_the_end_of_a_call_out(day: Day) -> CallOut:
+    """By who may act for agents; and the agent puts down, or whom the call is with."""
+    out = await day.call_out()
+    await out.leg.hears(1)
+    [begun] = out.of(f.SideCallBegan)
+    told = await ask_once(day.s.settings.engine_socket, "agent_talk_key", agent=begun.agent, key="recording")
+    assert told["done"], told
+    await day.until(lambda: out.of(f.RecordingPaused), f"{out.name} is paused")
+    assert out.of(f.RecordingPaused)[0].by is not None
+    await out.leg.hears(1.5)
+    await out.over()
+    return out
+
+
+async def paused_in_a_call_out_while_callcore_dies(day: Day) -> list[Talk]:
+    """callcore is back, and ends it when its time is over; a talk is lost meanwhile."""
+    out = await day.call_out()
+    await out.pauses()
+    talk = await paused_on_a_phone_that_is_lost_while_callcore_is_dead(day)
+    await out.goes_on(PauseEnd.TIME)
+    await out.leg.hears(1.5)
+    await out.over()
+    return [out, talk]
+
+
 async def faults(talks: Sequence[Talk]) -> list[str]:
     found = [await talk.fault() for talk in talks]
     return [fault for fault in found if fault is not None]
@@ -451,8 +546,13 @@ async def test_a_pause_takes_as_much_of_a_recording_as_was_asked_for_whatever_be
             paused_to_the_end(day),
             paused_on_a_phone_that_is_cut_off(day),
         )
-        talks.append(await paused_and_taken_over_by_a_colleague(day))
-        talks.append(await paused_on_a_phone_that_is_lost_while_callcore_is_dead(day))
+        talks += await asyncio.gather(
+            paused_and_taken_over_by_a_colleague(day),
+            paused_and_gone_on_in_a_call_out(day),
+            paused_and_forgotten_in_a_call_out(day),
+            paused_in_the_agents_stead_to_the_end_of_a_call_out(day),
+        )
+        talks += await paused_in_a_call_out_while_callcore_dies(day)
         assert await faults(talks) == []
         for talk in talks:
             joined(await s.recording(talk.name)).close()  # both sides are silent where it is, and whole
@@ -462,9 +562,11 @@ async def test_a_pause_that_is_a_gap_is_cut_out_of_the_recording() -> None:
     async with station(centre("gap", 3), phone_rtp_timeout_s=5) as s:
         day = await opened(s)
         s.start("sidecar")
-        talks = await asyncio.gather(paused_and_gone_on(day), paused_held_and_taken_up(day))
-        for talk in talks:
+        *talks, out = await asyncio.gather(
+            paused_and_gone_on(day), paused_held_and_taken_up(day), paused_and_gone_on_in_a_call_out(day)
+        )
+        for talk in (*talks, out):
             await day.until(lambda: talk.of(f.RecordingFiled), f"{talk.name} is filed", 60)  # noqa: B023
             assert talk.of(f.RecordingFiled)[0].problem is None
-        assert await faults(talks) == []
+        assert await faults([*talks, out]) == []
         assert (await settled(s, len(talks))).total("differences") == 0

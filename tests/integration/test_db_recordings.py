@@ -10,15 +10,18 @@ from sqlalchemy import text
 
 from callcore.db import Database, Projection, Search, migrate
 from callcore.domain import facts as f
+from callcore.domain.centre import Recordings
 from callcore.domain.ids import CallId, NodeId, PhoneId
 from callcore.domain.personal import Personal
 from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, RecordingMark, Through
-from callcore.domain.stages import PauseEnd, ResultKind, SideKind
+from callcore.domain.stages import PauseAs, PauseEnd, ResultKind, SideKind
 from callcore.runtime.recordings import RecordingSearch
 from tests.support.days import TestFrame, seal
 from tests.support.floors import NUMBER, Desk
 from tests.support.recorded import CALL, DEMO, FIRST, SECOND_ONE, a_talk, filed, sealed
 from tests.unit import test_messages as messages
+from tests.unit.test_calls_out_paused import O10, OWN, connected, paused
+from tests.unit.test_core_sides import end
 
 
 @pytest.fixture
@@ -111,6 +114,23 @@ async def test_where_a_kept_recording_lies_and_what_its_file_is_there_stands_in_
         assert [one["name"] for one in await search.find(RecordingSearch(sha256=digest), (), None, 1)]
     [spool] = await search.find(RecordingSearch(place=Place.SPOOL), (), None, 10)
     assert (spool["name"], spool["folder"], spool["stored_size"]) == ("s1", None, None)
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+async def test_the_pauses_of_a_call_out_stand_with_its_recording(database: Database, batch: int) -> None:
+    made = connected(Recordings(PauseAs.GAP, 60))
+    paused(made, 20)
+    paused(made, 30)  # and goes on
+    paused(made, 40)
+    end(made, 45, O10, OWN)
+    await drain(database, [*made.facts, filed(made, 47, O10)], batch)
+    [row] = await Search(database).find(RecordingSearch(paused=True), (), None, 10)
+    assert (row["name"], row["kind"], row["ended_at"]) == ("o10", RecordingKind.OUTGOING, made.at(45))
+    told = {"reason": ASKED, "agent": FIRST, "by": None, "gap": True}
+    assert row["pauses"] == [
+        {"first": made.at(20), "before": made.at(30), "ended": PauseEnd.ASKED.value} | told,
+        {"first": made.at(40), "before": made.at(45)} | told,
+    ]
 
 
 async def test_a_file_that_is_missing_lies_nowhere_and_one_filed_again_has_one_row(

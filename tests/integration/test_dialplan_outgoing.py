@@ -13,9 +13,10 @@ from callcore.domain.centre import Contact, Destination, Listed, Outgoing
 from callcore.domain.ids import PhoneId
 from callcore.runtime import dialplan
 from tests.integration.test_dialplan_call import until_hears
+from tests.integration.test_dialplan_keys import hears_nothing_of_it
 from tests.integration.test_dialplan_phones import heard
 from tests.support.asterisk import Event
-from tests.support.centre import NUMBER, small_centre
+from tests.support.centre import COMMON_HZ, NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
 from tests.support.sip import Call, Message, comes_true, sip_agent, tone
 
@@ -208,6 +209,64 @@ async def test_a_call_to_an_office_shows_the_centres_number_and_is_recorded_unde
             lambda: len([e for e in floor.ami.events if e["Event"] == "Hangup"]) >= 2, "hang-ups"
         )
         assert not [e for e in hangups if "CALLCORE_CALL=t" in e.get("ChanVariable", "")]
+
+
+async def hears_keys(leg: Call, keys: str) -> None:
+    """All of these, and no other."""
+    await comes_true(lambda: "".join(leg.events) == keys, f"{keys} are heard")
+
+
+async def test_the_key_that_pauses_the_recording_is_kept_from_the_other_side_and_no_other_is(
+    tmp_path: Path,
+) -> None:
+    """A menu of the other side hears what is keyed, also what begins as that code does. An emergency call: all."""
+    async with running_floor(tmp_path, small_centre(outgoing=ALL)) as floor, floor.ami.beating():
+        call = await floor.desks[0].call(OFFICE, tone(AGENT_HZ))
+        leg = await floor.trunk.rings()
+        leg.sound = tone(CALLER_HZ)
+        leg.answer()
+        await until_hears(call, CALLER_HZ)
+        begun = await side(floor, "CallcoreSide")
+        pressed = ""
+        for keys in ("12", "*3", "*31", "#5*"):
+            call.press(keys)
+            pressed += keys
+            await hears_keys(leg, pressed)
+            await call.hears(1.2)  # no digit of one code goes with those of the next
+        since = len(leg.heard)
+        for paused, reply in (("1", "help-asked"), ("0", "key-refused")):
+            seen = len(floor.ami.events)
+            call.press("*34")
+            told = await floor.ami.event("CallcoreKey", after=seen)
+            assert (told["Key"], told["Phone"], told["Uniqueid"]) == ("recording", "oita-p1", begun["Call"])
+            # Asterisk takes the channel's unique id for its name.
+            answer = await floor.ami.action(
+                "MixMonitorMute", Channel=begun["Call"], Direction="both", State=paused
+            )
+            assert answer[0]["Response"] == "Success"
+            for variable, value in (("CALLCORE_PAUSED", paused), ("CALLCORE_REPLY", reply)):
+                answer = await floor.ami.action(
+                    "Setvar", Channel=begun["Call"], Variable=variable, Value=value
+                )
+                assert answer[0]["Response"] == "Success"
+            await until_hears(call, COMMON_HZ[reply], 0.2)
+            await until_hears(call, CALLER_HZ, 0.3)
+            await until_hears(leg, AGENT_HZ, 0.3)
+        await hears_keys(leg, pressed)
+        hears_nothing_of_it(leg, since)
+        leg.press("7")
+        await hears_keys(call, "7")
+        call.hang_up()
+        await leg.until("bye")
+
+        call = await floor.desks[0].call("119", tone(AGENT_HZ))
+        leg = await floor.trunk.rings(2)
+        leg.answer()
+        await until_hears(leg, AGENT_HZ)
+        call.press("*34")
+        await hears_keys(leg, "*34")
+        call.hang_up()
+        await leg.until("bye")
 
 
 async def outcome(floor: Floor, code: int, reason: str, n: int) -> tuple[Call, Event]:

@@ -526,14 +526,20 @@ class Source:
         call = floor.calls.get(self._open_call(floor, a))
         if call is not None and c % 4:
             leg = call.talking_leg
+        if floor.sides and a % 3 == 0:
+            leg = ChannelId(self._side(floor, b))
         return i.TalkKeyed(
             at=self.at, key=_pick(list(TalkKey), c), leg=leg, phone=self._phone(floor, b), channel="x"
         )
 
     def _recording(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        out = sorted(side.id for side in floor.sides.values() if side.may_pause)
+        call = _pick(out, a) if out and c % 3 else self._open_call(floor, a)
+        talk = floor.calls.get(call) or floor.sides.get(call)
         return i.RecordingSwitched(
             at=self.at,
-            call=self._open_call(floor, a),
+            call=call,
+            agent=None if talk is None else talk.talking_with,
             paused=b % 2 == 0,
             done=c % 4 != 0,
             why=_pick([None, *PauseEnd], c),

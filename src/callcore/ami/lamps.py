@@ -20,6 +20,7 @@ from callcore.domain.call import Call
 from callcore.domain.floor import Floor
 from callcore.domain.ids import DepartmentId, Instant, PhoneId
 from callcore.domain.lamps import Lamp
+from callcore.domain.sides import SideCall
 from callcore.runtime import dialplan
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class Lamps:
         self._of: int | None = None
         self._shown: dict[str, Lamp] = {}
         self._seen: Floor | None = None
-        self._known: dict[PhoneId, tuple[AgentState | None, Call | None]] = {}
+        self._known: dict[PhoneId, tuple[AgentState | None, Call | None, SideCall | None]] = {}
         self.behind = 0
         """Lamps that could not be set at the last look."""
 
@@ -100,11 +101,12 @@ class Lamps:
             name = floor.seated.get(phone)
             agent = floor.agents.get(name) if name is not None else None
             call = floor.calls.get(agent.call) if agent is not None and agent.call is not None else None
+            out = floor.sides.get(agent.side) if agent is not None and agent.side is not None else None
             known = self._known.get(phone)
-            if known is not None and known[0] is agent and known[1] is call:
+            if known is not None and known[0] is agent and known[1] is call and known[2] is out:
                 continue
-            self._known[phone] = (agent, call)
-            for code, lamp in lamps.of_phone(floor.centres[where], agent, call):
+            self._known[phone] = (agent, call, out)
+            for code, lamp in lamps.of_phone(floor.centres[where], agent, call, out):
                 yield dialplan.lamp(code, phone), lamp
         if before is None or floor.calls is not before.calls or floor.centres is not before.centres:
             for queue, lamp in lamps.of_queues(floor):

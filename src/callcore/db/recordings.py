@@ -120,7 +120,7 @@ async def _rows(
     kinds = [
         kind.__name__ for kind in (f.MenuAnswered, f.RecordingPaused, f.RecordingResumed, f.RecordingStopped)
     ]
-    asked = select(n.call, n.kind, n.at, n.detail).where(n.call.in_(named & calls.keys()), n.kind.in_(kinds))
+    asked = select(n.call, n.kind, n.at, n.detail).where(n.call.in_(named), n.kind.in_(kinds))
     for note in await connection.execute(asked.order_by(n.run, n.n, n.k)):
         notes.setdefault(note.call, []).append(note)
     rows = []
@@ -128,7 +128,7 @@ async def _rows(
         side, call = sides.get(file.call), calls.get(file.call)
         if side is not None:
             about = None if side.beside is None else calls.get(side.beside)
-            rows.append(_sound(file) | _of_side(side, about))
+            rows.append(_sound(file) | _of_side(side, about, notes.get(file.call, [])))
         elif call is not None:
             spoken = isinstance(file, f.MessageFiled)
             rows.append(_sound(file) | _of_caller(file, call, notes.get(file.call, []), spoken))
@@ -158,8 +158,6 @@ def _sound(file: f.RecordingFiled | f.MessageFiled) -> dict[str, Any]:
         "problem": _worst(file),
         "place": Place.GONE if file.problem == "missing" else Place.SPOOL,
         "filed_at": file.at,
-        "pauses": [],
-        "paused": False,
     }
 
 
@@ -208,30 +206,21 @@ def _moved_on(record: Record) -> dict[str, Any]:
 
 
 def _of_caller(
-    file: f.RecordingFiled | f.MessageFiled, record: Record, notes: Iterable[Any], spoken: bool
+    file: f.RecordingFiled | f.MessageFiled, record: Record, notes: Sequence[Any], spoken: bool
 ) -> dict[str, Any]:
     """Of a caller's talk, or (`spoken`) of what the caller left after the tone."""
     language = None
-    pauses: list[dict[str, Any]] = []
     stopped: Instant | None = None
     for note in notes:
         if note.kind == f.MenuAnswered.__name__:
             language = note.detail["language"] or language
-        elif note.kind == f.RecordingPaused.__name__:
-            pauses.append(
-                {"first": note.at, "before": record.ended_at, "reason": ASKED}
-                | {key: note.detail.get(key) for key in ("agent", "by")}
-                | {"gap": bool(note.detail.get("gap"))}
-            )
         elif note.kind == f.RecordingStopped.__name__:
             stopped = Instant(note.detail["since"])
-        elif pauses:
-            pauses[-1] |= {"before": note.at, "ended": note.detail.get("why")}
     began = record.answered_at or record.arrived_at
     with_city = record.outcome in (Outcome.TRANSFERRED_ATTENDED, Outcome.TRANSFERRED_BLIND)
     ended = stopped if stopped is not None and with_city else record.ended_at
     if spoken:
-        ended, pauses = record.ended_at or file.at, []
+        ended = record.ended_at or file.at
         began = Instant(ended - round(file.seconds * SECOND))
     return {
         **_marked(record),
@@ -245,16 +234,31 @@ def _of_caller(
         "direction": Direction.IN,
         "began_at": began,
         "ended_at": ended,
-        "paused": bool(pauses),
-        "pauses": pauses,
+        **_pauses(() if spoken else notes, record.ended_at),
         "agent": None if spoken else record.agent,
     }
 
 
-def _of_side(side: SideRecord, about: Record | None) -> dict[str, Any]:
+def _pauses(notes: Iterable[Any], ended_at: Instant | None) -> dict[str, Any]:
+    """What is told of a recording's pauses; one that nothing ended lasts to the end of the call."""
+    pauses: list[dict[str, Any]] = []
+    for note in notes:
+        if note.kind == f.RecordingPaused.__name__:
+            pauses.append(
+                {"first": note.at, "before": ended_at, "reason": ASKED}
+                | {key: note.detail.get(key) for key in ("agent", "by")}
+                | {"gap": bool(note.detail.get("gap"))}
+            )
+        elif note.kind == f.RecordingResumed.__name__ and pauses:
+            pauses[-1] |= {"before": note.at, "ended": note.detail.get("why")}
+    return {"paused": bool(pauses), "pauses": pauses}
+
+
+def _of_side(side: SideRecord, about: Record | None, notes: Sequence[Any]) -> dict[str, Any]:
     """Of a call that is no arrival; `about`: the call beside which it was made."""
     return {
         **_marked(about),
+        **_pauses(notes, side.ended_at),
         "department": side.why if side.kind is SideKind.DEPARTMENT and side.why else None,
         "through": None,
         "kind": kind_of_side(side.kind, consult=side.beside is not None),

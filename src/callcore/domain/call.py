@@ -303,6 +303,11 @@ class Call:
         return self.asked_to_end == self.channel
 
     @property
+    def may_pause(self) -> bool:
+        """Its recording may be paused now. Not that of a call that was reported."""
+        return self.stage is Stage.TALKING and not self.abuse
+
+    @property
     def in_menu(self) -> bool:
         """Led out of the waiting line into a menu."""
         return self.aside is not None and self.aside.menu is not None

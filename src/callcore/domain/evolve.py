@@ -281,6 +281,8 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                         side,
                         began_at=Instant(side.began_at + fact.by),
                         connected_at=_moved(side.connected_at, fact.by),
+                        unrecorded_since=_moved(side.unrecorded_since, fact.by),
+                        unrecorded_until=_moved(side.unrecorded_until, fact.by),
                     )
                     for name, side in floor.sides.items()
                 }
@@ -1079,15 +1081,21 @@ def _kept(tape: Tape, since: Instant | None, at: Instant) -> Tape:
     return tape if since is None else changed(tape, kept=tape.kept + max(0, at - since))
 
 
-def _paused(call: Call, at: Instant) -> Tape:
+def _paused(talk: Call | SideCall, at: Instant) -> Tape:
     """With what the pause that is over now, at the latest, leaves to be cut out."""
-    if call.unrecorded_since is None or call.talk_since is None or not call.unrecorded_gap:
-        return call.tape
+    if talk.unrecorded_since is None or talk.talk_since is None or not talk.unrecorded_gap:
+        return talk.tape
     gap = Gap(
-        call.tape.written + max(0, call.unrecorded_since - call.talk_since),
-        max(0, at - max(call.unrecorded_since, call.talk_since)),
+        talk.tape.written + max(0, talk.unrecorded_since - talk.talk_since),
+        max(0, at - max(talk.unrecorded_since, talk.talk_since)),
     )
-    return changed(call.tape, gaps=(*call.tape.gaps, gap))
+    return changed(talk.tape, gaps=(*talk.tape.gaps, gap))
+
+
+def _silent(talk: Call | SideCall, tape: Tape, at: Instant) -> int:
+    """Microseconds of a recording that is over now in which it was paused, and which are not cut out."""
+    since = at if talk.unrecorded_since is None else talk.unrecorded_since
+    return max(0, talk.paused + at - since - tape.gone)
 
 
 @_apply.register
@@ -1137,11 +1145,9 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
     tape, transfer = call.tape, call.transfer
     if transfer is not None and not transfer.ended and not transfer.unrecorded:
         tape = _kept(tape, transfer.since, fact.at)
-    paused = call.paused if call.unrecorded_since is None else call.paused + fact.at - call.unrecorded_since
-    gone = sum(gap.length for gap in tape.gaps)
     expected = Expected(
-        tape.kept - gone,
-        max(0, paused - gone),
+        tape.kept - tape.gone,
+        _silent(call, tape, fact.at),
         fact.at - call.arrived_at,
         fact.received,
         None if call.far_unseen else call.far_received,
@@ -1535,15 +1541,16 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         oldest = fact.at - AGAIN_S * SECOND
         kept = {name: other for name, other in unreached.items() if other.began_at > oldest}
         unreached = Map(kept).set(side.id, side)
+    tape = _kept(_paused(side, fact.at), side.talk_since, fact.at)
+    expected = Expected(tape.kept - tape.gone, _silent(side, tape, fact.at))
     floor = changed(
         floor,
         unreached=unreached,
         sides=floor.sides.delete(side.id),
         ended=floor.ended.set(side.id, fact.at),
         unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
-        expected=floor.expected.set(side.id, Expected(max(0, fact.at - side.connected_at)))
-        if recorded and side.connected_at is not None
-        else floor.expected,
+        expected=floor.expected.set(side.id, expected) if recorded else floor.expected,
+        tapes=floor.tapes.set(side.id, tape) if tape.gaps else floor.tapes,
     )
     if side.agent is None:
         return floor
@@ -1881,23 +1888,27 @@ def _(fact: f.RecordingMarked, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.RecordingPaused, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    return put_call(
+    return _put_talk(
         floor,
-        changed(call, unrecorded_since=fact.at, unrecorded_until=fact.until, unrecorded_gap=fact.gap),
+        changed(
+            _talk(floor, fact.call),
+            unrecorded_since=fact.at,
+            unrecorded_until=fact.until,
+            unrecorded_gap=fact.gap,
+        ),
     )
 
 
 @_apply.register
 def _(fact: f.RecordingResumed, floor: Floor) -> Floor:
-    call = _call(floor, fact.call)
-    tape = _paused(call, fact.at)
-    since = fact.at if call.unrecorded_since is None else call.unrecorded_since
-    paused = call.paused + max(0, fact.at - since)
-    return put_call(
+    talk = _talk(floor, fact.call)
+    tape = _paused(talk, fact.at)
+    since = fact.at if talk.unrecorded_since is None else talk.unrecorded_since
+    paused = talk.paused + max(0, fact.at - since)
+    return _put_talk(
         floor,
         changed(
-            call,
+            talk,
             unrecorded_since=None,
             unrecorded_until=None,
             unrecorded_gap=False,
@@ -1905,6 +1916,16 @@ def _(fact: f.RecordingResumed, floor: Floor) -> Floor:
             tape=tape,
         ),
     )
+
+
+def _talk(floor: Floor, name: CallId) -> Call | SideCall:
+    return floor.sides.get(name) or _call(floor, name)
+
+
+def _put_talk(floor: Floor, talk: Call | SideCall) -> Floor:
+    if isinstance(talk, SideCall):
+        return changed(floor, sides=floor.sides.set(talk.id, talk))
+    return put_call(floor, talk)
 
 
 @_apply.register

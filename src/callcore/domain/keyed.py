@@ -14,9 +14,10 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.agent import AgentState
 from callcore.domain.call import Call
-from callcore.domain.ids import AgentId, Instant, PhoneId, after, seconds
+from callcore.domain.ids import AgentId, CallId, Instant, PhoneId, after, seconds
 from callcore.domain.personal import Personal
 from callcore.domain.replies import refuse, reply
+from callcore.domain.sides import SideCall
 from callcore.domain.staff import AWAY, NOT_YET, PauseReason, Staff
 from callcore.domain.stages import Device, Mark, PauseEnd, Presence, SecondSignIn, Stage, TalkKey, Work
 from callcore.domain.turn import Turn, pause, resume, sign_in, sign_out
@@ -287,6 +288,10 @@ def emergency_keyed(turn: Turn, told: i.EmergencyKeyed) -> None:
 
 def talk_keyed(turn: Turn, told: i.TalkKeyed) -> None:
     call = _talk(turn, told)
+    out = _call_out(turn, told) if call is None and told.key is TalkKey.RECORDING else None
+    if out is not None:
+        pausing.switch(turn, out, told)
+        return
     if call is None:
         refuse(turn, told.channel, "key-refused", "通話中ではない / not in a talk")
         return
@@ -318,6 +323,16 @@ def _talk(turn: Turn, told: i.TalkKeyed) -> Call | None:
     agent = who(turn, told.agent, told.phone)
     call = None if agent is None or agent.call is None else turn.floor.calls.get(agent.call)
     return call if call is not None and call.stage is Stage.TALKING else None
+
+
+def _call_out(turn: Turn, told: i.TalkKeyed) -> SideCall | None:
+    """The call out that is meant, whose recording may be paused: that of the leg, or of the agent."""
+    if told.leg is not None:
+        out = turn.floor.sides.get(CallId(told.leg))
+    else:
+        agent = who(turn, told.agent, told.phone)
+        out = None if agent is None or agent.side is None else turn.floor.sides.get(agent.side)
+    return out if out is not None and out.may_pause else None
 
 
 def _mark(turn: Turn, call: Call, told: i.TalkKeyed, mark: Mark, on: bool = True) -> None:

@@ -16,6 +16,7 @@ from callcore.domain.agent import NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
+from callcore.domain.sides import SideCall
 from callcore.domain.stages import Presence, Stage, Work
 
 
@@ -35,8 +36,10 @@ EMERGENCY = "*90"
 """The centre's: it is closed in an emergency."""
 
 
-def of_phone(centre: Centre, agent: AgentState | None, call: Call | None) -> Iterator[tuple[str, Lamp]]:
-    """Code and lamp of one phone. `agent`: who is signed in there; `call`: with whom he talks."""
+def of_phone(
+    centre: Centre, agent: AgentState | None, call: Call | None, out: SideCall | None = None
+) -> Iterator[tuple[str, Lamp]]:
+    """Code and lamp of one phone. `agent`: who is signed in there; `call`: with whom he talks; `out`: whom he calls."""
     yield "*11", _on(agent is not None)
     yield "*13", _on(agent is not None and agent.presence is Presence.READY)
     yield "*14", _on(agent is not None and agent.work is Work.WRAPPING_UP)
@@ -49,7 +52,7 @@ def of_phone(centre: Centre, agent: AgentState | None, call: Call | None) -> Ite
     yield "*31", _help(talk)
     yield "*32", _on(talk is not None and talk.abuse)
     yield "*33", _on(talk is not None and talk.relay)
-    yield "*34", _on(talk is not None and talk.unrecorded_since is not None)
+    yield "*34", _on(any(each is not None and each.unrecorded_since is not None for each in (talk, out)))
     yield HOLD, _hold(call)
 
 

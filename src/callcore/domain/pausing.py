@@ -6,6 +6,8 @@ Rules
   another agent's talk or the department's, nothing is paused.
 - It ends by itself after the centre's time, counted from when Asterisk had paused. A consult has a recording of its
   own, which is not paused.
+- A call out, or to a department, is a talk in this sense: its recording is paused by who made it, and ends with it. Not
+  so a consult, a call to an emergency number, and one to a 連絡用番号.
 - Not to be paused is the recording of a call that was reported (悪質・脅迫); reporting ends a pause.
 - It is paused, or goes on, when Asterisk has said so. What is not known to go on is tried again. A channel that says it
   is paused, of a call that is not, goes on: callcore may have died before it wrote the pause down. Where the dialplan
@@ -21,6 +23,7 @@ from callcore.domain.call import Call
 from callcore.domain.centre import Recordings
 from callcore.domain.ids import CallId, Instant, after, seconds
 from callcore.domain.replies import refuse, reply
+from callcore.domain.sides import SideCall
 from callcore.domain.stages import PauseAs, PauseEnd, Stage
 from callcore.domain.turn import Turn
 
@@ -31,19 +34,26 @@ ON_ITS_WAY_S = 10
 each of which is given up after 2 s, behind others."""
 
 
-def _rules(turn: Turn, call: Call) -> Recordings:
+Talk = Call | SideCall
+
+
+def _of(turn: Turn, name: CallId) -> Talk | None:
+    return turn.call(name) or turn.floor.sides.get(name)
+
+
+def _rules(turn: Turn, call: Talk) -> Recordings:
     centre = turn.floor.centres.get(call.centre)
     return Recordings(pause=PauseAs.NO) if centre is None else centre.recordings
 
 
-def switch(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
+def switch(turn: Turn, call: Talk, told: i.TalkKeyed) -> None:
     """The agent asks, or somebody in the agent's stead: to pause, and once more to go on."""
     paused = call.unrecorded_since is None
     if paused and _rules(turn, call).pause is PauseAs.NO:
         refuse(
             turn, told.channel, "key-refused", "録音一時停止は許可されていない / not allowed in this centre"
         )
-    elif paused and call.abuse:
+    elif paused and not call.may_pause:
         refuse(
             turn, told.channel, "key-refused", "通報した通話は録音し続ける / a reported call stays recorded"
         )
@@ -56,13 +66,13 @@ def switch(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
         )
 
 
-def ends(turn: Turn, call: Call, why: PauseEnd) -> None:
+def ends(turn: Turn, call: Talk, why: PauseEnd) -> None:
     if call.unrecorded_since is not None:
         turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=why))
 
 
 def switched(turn: Turn, told: i.RecordingSwitched) -> None:
-    call = turn.call(told.call)
+    call = _of(turn, told.call)
     if call is None:
         refuse(turn, told.channel, "key-refused", "その通話は終わっている / that call is over")
     elif not told.done:
@@ -80,10 +90,10 @@ def switched(turn: Turn, told: i.RecordingSwitched) -> None:
         _paused(turn, call, told)
 
 
-def _paused(turn: Turn, call: Call, told: i.RecordingSwitched) -> None:
+def _paused(turn: Turn, call: Talk, told: i.RecordingSwitched) -> None:
     rules = _rules(turn, call)
-    over = call.stage is not Stage.TALKING or call.talking_with != told.agent
-    if over or call.abuse or rules.pause is PauseAs.NO:
+    over = not call.may_pause or call.talking_with != told.agent
+    if over or rules.pause is PauseAs.NO:
         turn.want(e.SwitchRecording(call.id, call.channel_name, False))  # the talk was over meanwhile
         refuse(turn, told.channel, "key-refused", "通話は終わっている / the talk is over")
         return
@@ -100,7 +110,7 @@ def _paused(turn: Turn, call: Call, told: i.RecordingSwitched) -> None:
 
 
 def timer(turn: Turn, name: CallId, at: Instant) -> None:
-    call = turn.call(name)
+    call = _of(turn, name)
     if call is None or call.unrecorded_until is None or call.unrecorded_until > at:
         turn.disregard("そのタイマーは無効 / that timer is void")
         return
@@ -110,18 +120,23 @@ def timer(turn: Turn, name: CallId, at: Instant) -> None:
     turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))
 
 
-def seen(turn: Turn, call: Call, channel: i.ChannelSeen, look: i.Snapshot, old: Instant) -> None:
-    """Of a caller who is there: what the channel says of its recording. The look knows what was told until `old`."""
+def seen(turn: Turn, call: Talk, channel: i.ChannelSeen, look: i.Snapshot, old: Instant) -> None:
+    """Of a call that is there: what the channel says of its recording. The look knows what was told until `old`."""
     since = call.unrecorded_since
     if since is None:
         told = channel.paused is not None and abs(look.at - channel.paused) > seconds(ON_ITS_WAY_S)
         if channel.paused is not None and (look.first or told):
             turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.FOUND))
     elif since <= old:
-        over = call.stage is not Stage.TALKING or (call.talk_since is not None and call.talk_since > since)
-        if over and channel.paused is None:
-            turn.recorded_again(call)
-        elif over:
-            ends(turn, call, PauseEnd.TALK_ENDED)
+        if isinstance(call, Call) and _left(call, since):
+            if channel.paused is None:
+                turn.recorded_again(call)
+            else:
+                ends(turn, call, PauseEnd.TALK_ENDED)
         elif channel.paused is None:
             ends(turn, call, PauseEnd.FOUND)
+
+
+def _left(call: Call, since: Instant) -> bool:
+    """Whether the talk in which the recording was paused is over."""
+    return call.stage is not Stage.TALKING or (call.talk_since is not None and call.talk_since > since)

@@ -219,6 +219,9 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
             continue
         at = max(turn.floor.watched_until, side.began_at) if seen.first else seen.at
         side_ends(turn, side, at, SideOutcome.NO_ANSWER, Party.UNKNOWN, reconstructed=True)
+    for side in sorted(turn.floor.sides.values(), key=lambda s: (s.began_at, s.id)):
+        if side.node == seen.node and side.channel in present:
+            pausing.seen(turn, side, present[side.channel], seen, old)
 
 
 def _consults(turn: Turn, seen: i.Snapshot) -> None:

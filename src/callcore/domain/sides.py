@@ -4,6 +4,8 @@ Rules
 - Such a call is never on the floor's `calls`, and its id never stands in a queue's, an offer's or an arrival's figure.
 - Connected: the channel that began it was in a bridge with the other side. A busy tone or an announcement is none.
 - It ends once, as one outcome (`SideOutcome`): by the dialplan's word when nobody was reached, else with its channel.
+- The recording of a call out, or to a department, that is no consult may be paused by who made it, as a talk's
+  (`pausing`).
 - Who dials out while idle or in after-call work does nothing else meanwhile, and gets after-call work as the centre
   says. A call that the list refused, or one made beside a talk, does not change what the agent does.
 - outgoing = connected + busy + no_answer + refused + failed (+ open) (definitions, "call"). Calls to departments of
@@ -30,6 +32,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Party, SideKind, SideOutcome
+from callcore.domain.tape import Tape
 from callcore.domain.transitions import Table
 
 
@@ -80,10 +83,36 @@ class SideCall:
     """As in `SideCallBegan`."""
     beside: CallId | None = None
     """As in `SideCallBegan`."""
+    unrecorded_since: Instant | None = None
+    """Its recording is paused; this and the next as in `Call`."""
+    unrecorded_until: Instant | None = None
+    unrecorded_gap: bool = False
+    paused: int = 0
+    tape: Tape = Tape()
 
     @property
     def channel(self) -> ChannelId:
         return ChannelId(self.id)
+
+    @property
+    def channel_name(self) -> str:
+        """Asterisk takes a unique id for a name."""
+        return self.id
+
+    @property
+    def may_pause(self) -> bool:
+        """Its recording may be paused now."""
+        out = self.kind in (SideKind.OUTGOING, SideKind.DEPARTMENT) and self.beside is None
+        return out and self.stage is SideStage.CONNECTED
+
+    @property
+    def talking_with(self) -> AgentId | None:
+        """Whose talk it is."""
+        return self.agent
+
+    @property
+    def talk_since(self) -> Instant | None:
+        return self.connected_at
 
     @property
     def department(self) -> DepartmentId | None:

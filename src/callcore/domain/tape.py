@@ -48,6 +48,11 @@ class Tape:
         """Microseconds that Asterisk wrote."""
         return self.kept + sum(each.length for each in self.excess)
 
+    @property
+    def gone(self) -> int:
+        """Microseconds of pauses that are cut out."""
+        return sum(each.length for each in self.gaps)
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:

@@ -39,7 +39,7 @@ from callcore.domain.centre import (
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.recording import Channels
-from callcore.domain.stages import Treatment
+from callcore.domain.stages import TalkKey, Treatment
 from callcore.pbx import pieces, tone
 from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
@@ -500,6 +500,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "phones": _phone_views(centres, settings),
         "keys": [(name, _Dialplan(key)) for name, key in _KEYS],
         "connect": _Dialplan(dialplan.CONNECT_CODE),
+        "pause": _Dialplan(dialplan.TALK_CODES[TalkKey.RECORDING]),
         "talk_keys": [(code, key.value) for key, code in dialplan.TALK_CODES.items()],
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),

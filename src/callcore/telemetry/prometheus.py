@@ -274,6 +274,7 @@ def _at_the_keys(families: _Families, view: View, centre: Centre, now: Instant) 
     """What agents keyed that somebody should look at."""
     mine = [agent for agent in view.floor.agents.values() if agent.centre == centre.id]
     calls = [call for call in view.floor.calls.values() if call.centre == centre.id]
+    apart = [side for side in view.floor.sides.values() if side.centre == centre.id]
     for name, text, n in (
         ("agents_locked", "Agents locked out for wrong PINs.", sum(a.locked(now) for a in mine)),
         (
@@ -293,8 +294,9 @@ def _at_the_keys(families: _Families, view: View, centre: Centre, now: Instant) 
         ),
         (
             "recordings_paused",
-            "Talks whose recording is paused.",
-            sum(c.unrecorded_since is not None for c in calls),
+            "Talks and calls out whose recording is paused.",
+            sum(c.unrecorded_since is not None for c in calls)
+            + sum(s.unrecorded_since is not None for s in apart),
         ),
     ):
         families.add(name, text, n, centre=centre.id)

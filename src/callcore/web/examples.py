@@ -168,6 +168,7 @@ LIVE: Final[dict[str, Any]] = {
                         "answer": None,
                         "recording_paused": False,
                     },
+                    "recording_paused": False,
                 }
             ],
             "open_calls": [

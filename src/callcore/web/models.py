@@ -205,6 +205,7 @@ class AgentOut(BaseModel):
     guest: bool = Field(description="of another centre (兼務)")
     why: list[str] = Field(description="why this agent was chosen for the call that rings")
     caller: CallerOut | None = Field(description="with whom, while ringing or talking")
+    recording_paused: bool = Field(description="of the talk, or of the call out")
 
 
 class OpenCallOut(BaseModel):

@@ -326,6 +326,9 @@ def _agent(
     call = None if name is None else floor.calls.get(name)
     if call is not None and call.centre != centre.id:
         call = offer = None  # another centre's caller is not to be seen here
+    out = floor.sides.get(agent.side) if agent.side is not None else None
+    if out is not None and out.centre != centre.id:
+        out = None
     # After a relay call it ends when the agent says so; the floor's end, a day away, only frees a phone that was left.
     wrap_up_until = None if agent.relayed else agent.wrap_up_until
     until = wrap_up_until if word is AgentWord.ACW else agent.rest_until
@@ -370,6 +373,7 @@ def _agent(
             answer=_answer(floor, call) if personal else None,
             recording_paused=call.unrecorded_since is not None,
         ),
+        recording_paused=any(each is not None and each.unrecorded_since is not None for each in (call, out)),
     )
 
 

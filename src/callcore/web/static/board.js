@@ -252,7 +252,8 @@ function tongue(code) {
 function remarks(a) {
   const found = [];
   if (a.pause !== null) found.push(a.pause_overran ? say("overran", { reason: a.pause }) : a.pause);
-  for (const sign of ["help", "abuse", "relay", "recording_paused"]) if (a.caller?.[sign]) found.push(say(sign));
+  for (const sign of ["help", "abuse", "relay"]) if (a.caller?.[sign]) found.push(say(sign));
+  if (a.recording_paused) found.push(say("recording_paused"));
   if (a.caller?.on_hold)
     found.push(say(a.caller.hold_overran ? "held_long" : "held", { time: clock(Date.parse(a.caller.held_since)) }));
   if (a.result !== null) found.push(a.result);
