@@ -20,7 +20,7 @@ from callcore.console import audited, fail, say, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
-from callcore.domain.retention import CALLS_MOST, REASON_LONGEST, Item, Judged, Verdict, Why
+from callcore.domain.retention import CALLS_MOST, REASON_LONGEST, WORDS, Item, Judged, Verdict, Why
 from callcore.erasing.plan import Busy, Left, Shelf, Unit
 from callcore.erasing.report import SCOPES, Report, checked
 from callcore.recordings import RecordingError
@@ -39,15 +39,6 @@ PATIENCE_S = 120.0
 SHOWN = 50
 """Calls that a preview names; of the others it tells the count."""
 _NUMBER = re.compile(r"\+?[0-9]{3,20}")
-
-WORDS = {
-    Why.DUE: "消去 / erased",
-    Why.RULE: "保存期間中 / within its months",
-    Why.UNTIL_TOLD: "指示があるまで / until told",
-    Why.EXTENDED: "延長の指示 / kept longer by order",
-    Why.HELD: "保全の指示 / legal hold",
-    Why.SOUND: "録音を保存中 / its sound is kept",
-}
 
 OfCentre = Annotated[str | None, typer.Option("--centre", help="センター、例 oita / the centre")]
 OfCalls = Annotated[
@@ -314,6 +305,7 @@ def erase(
             now=_now(),
             entries=chosen.entries,
             left=left,
+            reported=reported,
         )
         return await of.run(plan)
 

@@ -4,8 +4,9 @@ Composition root beside `sidecar.py` and `cli_erase.py`, which both use it. The 
 
 1. the plan; 2. what may not be erased is left out (the engine says: held, going on, still to be dealt with); 3. clear
 text in Asterisk's files and its copies is overwritten, and every place is searched, while the numbers can still be
-read; 4. keys, chain and files of the recordings; 5. the engine destroys the calls' keys and writes the facts, then the
-copies follow; 6. the tables have followed; 7. whatever should not open is tried; 8. the report; the plan goes.
+read; 4. keys, chain and files of the recordings, each but for an order or a mark that came meanwhile; 5. the engine
+destroys the calls' keys and writes the facts, then the copies follow; 6. the tables have followed; 7. whatever should
+not open is tried; 8. the report; the plan goes.
 
 Killed anywhere, the plan is found by the next one who looks, and it goes on; each step may be done twice.
 """
@@ -34,7 +35,7 @@ from callcore.domain.blocked import plain
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
-from callcore.domain.retention import Clock, Item, Verdict, at_least_until, by_call, judge
+from callcore.domain.retention import WORDS, Clock, Item, Verdict, Why, at_least_until, by_call, judge
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
@@ -153,6 +154,7 @@ class Erasure:
         now: Instant,
         entries: Collection[str] = (),
         left: Collection[Left] = (),
+        reported: bool = True,
     ) -> Plan:
         here = datetime.fromtimestamp(now / SECOND, ZoneInfo(centre.time_zone))
         return Plan(
@@ -167,6 +169,7 @@ class Erasure:
             units=units,
             entries=[*entries],
             left=[*left],
+            reported=reported,
         )
 
     # -- the night's own ------------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ class Erasure:
             plan.stage = "searched"
             await asyncio.to_thread(self.shelf.put, plan)
         self.step("searched")
-        gone = await asyncio.to_thread(self._erase_sounds, plan, sounds)
+        gone = await self._erase_sounds(plan, sounds)
         for unit in plan.units:
             self.step("engine")
             await self._told_engine(plan, unit)
@@ -339,17 +342,68 @@ class Erasure:
 
         return Sounds(recordings, self.settings.protected, chain, at, self.step)
 
-    def _erase_sounds(self, plan: Plan, sounds: Sounds) -> list[Gone]:
+    async def _erase_sounds(self, plan: Plan, sounds: Sounds) -> list[Gone]:
+        """Each is looked at once more right before, but for one that a crash left half erased."""
+        chains = await asyncio.to_thread(self._chains, plan)
+        why, gone = f"{plan.reason} ({plan.id})", []
+        for unit in [*plan.units]:
+            for name in unit.recordings:
+                whole = await asyncio.to_thread(sounds.opens, chains, name)
+                kept = await self._kept_since(plan, unit, name) if whole else None
+                if kept is None:
+                    gone.append(
+                        await asyncio.to_thread(
+                            sounds.erase, [*chains], unit.call, name, why, plan.by, chains
+                        )
+                    )
+                else:
+                    await self._spare(plan, unit.call, name, kept)
+        return gone
+
+    def _chains(self, plan: Plan) -> dict[str, Told]:
+        """Of the centres in whose store a recording may lie."""
         store = self.settings.store
         centres = [plan.centre]
         if plan.centre != UNASSIGNED and unassigned.is_there(store):
             centres.append(UNASSIGNED)
-        chains: dict[str, Told] = {each: told(store, each) for each in centres}
-        return [
-            sounds.erase(centres, unit.call, name, f"{plan.reason} ({plan.id})", plan.by, chains)
-            for unit in plan.units
-            for name in unit.recordings
-        ]
+        return {each: told(store, each) for each in centres}
+
+    async def _kept_since(self, plan: Plan, unit: Unit, name: str) -> str | None:
+        """Why a recording is kept after all, for an order or a mark came since the plan was made; None: it is not."""
+        answer = await self._ask(
+            "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
+        )
+        if answer["why"] is not None:
+            return str(answer["why"])
+        found = await self._kept.of_calls({CallId(unit.call)})
+        items = [item for item in found if item.call == unit.call]
+        if plan.scope != "retention":
+            _, left = parted(items, reported=plan.reported)
+            return left[0].why if left else None
+        centre = next((each for each in self.centres() if each.id == plan.centre), None)
+        if centre is None:
+            return None
+        at = Instant(round(datetime.fromisoformat(plan.ordered_at).timestamp()) * SECOND)
+        orders = by_call(await self._kept.orders(centre.id))
+        for verdict in judge(items, centre.retention, centre.time_zone, await self.time(at), orders):
+            for sound, judged in verdict.sounds:
+                if sound.name == name and judged.why is not Why.DUE:
+                    return WORDS[judged.why]
+        return None
+
+    async def _spare(self, plan: Plan, call: str, name: str, why: str) -> None:
+        """Leave a recording, and what belongs to a person with it."""
+        units = []
+        for unit in plan.units:
+            if unit.call == call:
+                recordings = [each for each in unit.recordings if each != name]
+                unit = msgspec.structs.replace(unit, recordings=recordings, personal=False)  # noqa: PLW2901
+            if unit.recordings or unit.personal:
+                units.append(unit)
+        plan.units = units
+        if Left(call=call, why=why) not in plan.left:
+            plan.left.append(Left(call=call, why=why))
+        await asyncio.to_thread(self.shelf.put, plan)
 
     def _erase_copies(self, plan: Plan) -> copies.Copies:
         done = copies.destroy(

@@ -67,6 +67,16 @@ class Why(Enum):
     """Of what belongs to a person: a recording of the call is still kept."""
 
 
+WORDS: dict[Why, str] = {
+    Why.DUE: "消去 / erased",
+    Why.RULE: "保存期間中 / within its months",
+    Why.UNTIL_TOLD: "指示があるまで / until told",
+    Why.EXTENDED: "延長の指示 / kept longer by order",
+    Why.HELD: "保全の指示 / legal hold",
+    Why.SOUND: "録音を保存中 / its sound is kept",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Sound:
     """One recording that is there. `over`: when its call was over."""

@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, kw_only=True):
     entries: list[str] = []
     """Of the list of unwelcome callers."""
     left: list[Left] = []
+    reported: bool = True
+    """Of one by hand: recordings of calls that were reported go, too."""
     stage: str = "planned"
     resumed: int = 0
     searched: Searched | None = None

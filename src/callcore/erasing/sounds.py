@@ -74,6 +74,10 @@ class Sounds:
         spool = self.recordings.spool
         return any((spool / (name + ends)).exists() for ends in (PLAIN_ENDS, ".uncut"))
 
+    def opens(self, centres: Collection[str], name: str) -> bool:
+        """Whether a key of it is there: nothing of it was erased yet."""
+        return any(self.recordings.ring.has(centre, name) for centre in centres)
+
     def erase(
         self, centres: Collection[str], call: str, name: str, why: str, by: str, chains: dict[str, Told]
     ) -> Gone:
