@@ -149,6 +149,7 @@ class Stored:
                 for v in of.visits
             ),
             notes=tuple(NoteDetail(n.at, n.kind, n.reasons) for n in of.notes),
+            marks=of.marks,
             offers=tuple(
                 OfferDetail(
                     o.id,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.async_api import Browser, expect
 
 from callcore.access.rights import ALL_CENTRES, Role
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId
+from callcore.domain.recording import RecordingMark
 from callcore.domain.stages import OfferStage
+from callcore.runtime.detail import MarkDetail
 from tests.support import axe
 from tests.support.browser import CONTRAST, Scheme, seat
 from tests.support.floors import Desk, centre, configuration, failed
@@ -42,6 +46,12 @@ def a_morning() -> Desk:
 async def test_a_call_is_found_by_number_and_outcome_and_its_whole_way_is_read(browser: Browser) -> None:
     source = DeskSource(a_morning())
     shelf = Shelf.of(source.desk)
+    at, c1 = source.desk.at, CallId("c1")
+    marks_told = (
+        MarkDetail(at(150), RecordingMark.ABUSE, True, True, "1002"),
+        MarkDetail(at(90_000), RecordingMark.COMPLAINT, True, False, "user:sato"),
+    )
+    shelf.details[c1] = replace(shelf.details[c1], marks=marks_told)
     async with served(source, calls=shelf) as server:
         taken = await seat(browser, server, who="sup")
         page = taken.page
@@ -80,6 +90,14 @@ async def test_a_call_is_found_by_number_and_outcome_and_its_whole_way_is_read(b
         await expect(offer.locator(".raw")).to_contain_text("ring_s")
         await expect(way.filter(has_text="Arrived")).to_contain_text("+0:00")
         assert "0312345678" not in await page.content(), "a number is masked everywhere"
+        marks = page.get_by_role("group", name="Marks that were set or taken away").locator("tbody tr")
+        await expect(marks).to_have_count(2)
+        await expect(marks.first).to_contain_text("Abuse or threat")
+        for word in ("set", "by key or result", "1002"):
+            await expect(marks.first).to_contain_text(word)
+        for word in ("Complaint", "set", "afterwards", "user:sato"):
+            await expect(marks.last).to_contain_text(word)
+        await expect(page.locator("dl.facts .mark")).to_have_text(["complaint"])
 
         shelf.unread = True
         await page.reload()

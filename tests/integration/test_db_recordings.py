@@ -8,13 +8,14 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import text
 
-from callcore.db import Database, Projection, Search, migrate
+from callcore.db import Database, Projection, Queries, Search, migrate
 from callcore.domain import facts as f
 from callcore.domain.centre import Recordings
 from callcore.domain.ids import CallId, NodeId, PhoneId
 from callcore.domain.personal import Personal
 from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, RecordingMark, Through
-from callcore.domain.stages import PauseAs, PauseEnd, ResultKind, SideKind
+from callcore.domain.stages import Mark, PauseAs, PauseEnd, ResultKind, SideKind
+from callcore.runtime.detail import CallDetail, MarkDetail
 from callcore.runtime.recordings import RecordingSearch
 from tests.support.days import TestFrame, seal
 from tests.support.floors import NUMBER, Desk
@@ -131,6 +132,35 @@ async def test_the_pauses_of_a_call_out_stand_with_its_recording(database: Datab
         {"first": made.at(20), "before": made.at(30), "ended": PauseEnd.ASKED.value} | told,
         {"first": made.at(40), "before": made.at(45)} | told,
     ]
+
+
+async def test_a_call_tells_who_marked_it_by_key_and_who_afterwards(database: Database) -> None:
+    made = Desk()
+    at = made.at
+    keyed = {"call": CALL, "agent": FIRST}
+    more: list[f.Fact] = [
+        f.ResultKeyed(at=at(100), result="完了", kind=ResultKind.DONE, **keyed),  # type: ignore[arg-type]
+        f.ResultKeyed(at=at(101), result="予約", kind=ResultKind.BOOKING, **keyed),  # type: ignore[arg-type]
+        f.CallMarked(at=at(102), mark=Mark.RELAY, by="user:ope", **keyed),  # type: ignore[arg-type]
+    ]
+    for s, mark, on in ((200, RecordingMark.COMPLAINT, True), (300, RecordingMark.ABUSE, False)):
+        more.append(f.RecordingMarked(at=at(s), call=CALL, centre=DEMO, mark=mark, on=on, by="user:sup"))
+    await drain(database, [*a_talk(made), *more], 1000)
+    found = await Queries(database).call(CALL)
+    assert found is not None
+    assert found.marks == (
+        MarkDetail(at(95), RecordingMark.COMPLAINT, True, True, FIRST),
+        MarkDetail(at(96), RecordingMark.ABUSE, True, True, FIRST),
+        MarkDetail(at(100), RecordingMark.COMPLAINT, False, True, FIRST),
+        MarkDetail(at(102), RecordingMark.RELAY, True, True, "user:ope"),
+        MarkDetail(at(200), RecordingMark.COMPLAINT, True, False, "user:sup"),
+        MarkDetail(at(300), RecordingMark.ABUSE, False, False, "user:sup"),
+    )
+    shown = CallDetail(found.call.record, None, (), (), (), None, marks=found.marks)
+    assert shown.marked == (RecordingMark.COMPLAINT, RecordingMark.RELAY)
+    rows = await Search(database).of_call("c1")
+    marked = [[mark for mark in RecordingMark if row[mark.value]] for row in rows]
+    assert marked == [[*shown.marked]] * len(rows), "as its recordings say"
 
 
 async def test_a_file_that_is_missing_lies_nowhere_and_one_filed_again_has_one_row(

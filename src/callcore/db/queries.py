@@ -6,7 +6,7 @@ Whatever is asked raises `DatabaseAway` when the database cannot be used.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
 from callcore.db.projections import read_position
 from callcore.db.rows import RECORD_COLUMNS, record_of
+from callcore.domain import facts as f
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant, NodeId, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.measures import Record
-from callcore.domain.recording import RecordingKind
-from callcore.domain.stages import OfferStage
-from callcore.runtime.detail import CallCursor, CallSearch
+from callcore.domain.recording import RecordingKind, RecordingMark
+from callcore.domain.stages import OfferStage, ResultKind
+from callcore.runtime.detail import CallCursor, CallSearch, MarkDetail
 from callcore.runtime.ports import Health, Seq
 
 LARGEST_PAGE = 500
@@ -138,6 +139,7 @@ class CallDetail:
     """Its recordings, that of its consults and its message, in the order in which they began."""
     caller: CallerRow | None
     """None: withheld by the caller, or erased."""
+    marks: tuple[MarkDetail, ...]
 
 
 class Queries:
@@ -232,6 +234,7 @@ class Queries:
             else RecordingRow(own.file, own.size, own.seconds, own.sha256, own.problem, own.filed_at),
             segments=tuple(map(_segment, files)),
             caller=CallerRow(**_without_call(callers[0])) if callers else None,
+            marks=tuple(_marks(noted)),
         )
 
 
@@ -276,6 +279,22 @@ def _segment(row: Row[Any]) -> SegmentRow:
 
 def _call_row(row: Mapping[Any, Any]) -> CallRow:
     return CallRow(record_of(row), NodeId(row["node"]), row["admission"])
+
+
+def _marks(noted: Iterable[Row[Any]]) -> Iterator[MarkDetail]:
+    """A result marks a complaint as long as no other one is keyed in its place."""
+    complaint = False
+    for row in noted:
+        told = row.detail
+        if row.kind == f.RecordingMarked.__name__:
+            yield MarkDetail(row.at, RecordingMark(told["mark"]), told["on"], False, told["by"])
+        elif row.kind == f.CallMarked.__name__:
+            by = told.get("by") or told["agent"]
+            yield MarkDetail(row.at, RecordingMark(told["mark"]), told["on"], True, by)
+        elif row.kind == f.ResultKeyed.__name__ and (told["kind"] == ResultKind.COMPLAINT.value) != complaint:
+            complaint = not complaint
+            by = told.get("by") or told["agent"]
+            yield MarkDetail(row.at, RecordingMark.COMPLAINT, complaint, True, by)
 
 
 def _words(detail: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from callcore.domain.facts import Fact
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.measures import Record
 from callcore.domain.personal import Personal
-from callcore.domain.recording import RecordingKind
-from callcore.domain.stages import Outcome
+from callcore.domain.recording import RecordingKind, RecordingMark
+from callcore.domain.stages import Outcome, ResultKind
 from callcore.runtime.ports import Seq
 
 
@@ -81,6 +81,18 @@ class SegmentDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkDetail:
+    """A mark that was set, or (`on` False) taken away. `keyed`: by key or result, about the call in hand; else
+    afterwards, on its recordings. `by`: the person, or the agent; None: nobody knows."""
+
+    at: Instant
+    mark: RecordingMark
+    on: bool
+    keyed: bool
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallDetail:
     record: Record
     caller: Personal | None
@@ -90,6 +102,18 @@ class CallDetail:
     recording: RecordingDetail | None
     recordings: tuple[SegmentDetail, ...] = ()
     """All of the call, in the order in which they began."""
+    marks: tuple[MarkDetail, ...] = ()
+    """In the order in which they were told."""
+
+    @property
+    def marked(self) -> tuple[RecordingMark, ...]:
+        """Those that hold now: what was done afterwards stands before what was keyed."""
+        held = {
+            RecordingMark.COMPLAINT: self.record.result_kind is ResultKind.COMPLAINT,
+            RecordingMark.ABUSE: self.record.abuse,
+            RecordingMark.RELAY: self.record.relay,
+        } | {each.mark: each.on for each in self.marks if not each.keyed}
+        return tuple(mark for mark, on in held.items() if on)
 
 
 CallCursor = tuple[Instant, CallId]

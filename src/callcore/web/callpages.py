@@ -18,6 +18,7 @@ from callcore.access.rights import Right, needs
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.measures import Record
+from callcore.domain.recording import RecordingMark
 from callcore.domain.stages import Outcome
 from callcore.runtime.detail import CallDetail, CallFound, Told
 from callcore.web import problems, way
@@ -31,6 +32,7 @@ PAGE: Final = "/calls"
 ROWS: Final = 50
 _FIELDS: Final = ("centre", "first", "before", "number", "agent", "outcome", "state", "after")
 MARKS: Final = ("by_net", "reconstructed", "imprecise", "test", "helped", "abuse", "relay", "second", "task")
+_MARKED: Final = frozenset(mark.value for mark in RecordingMark)
 
 
 class CallPages:
@@ -115,13 +117,17 @@ class CallPages:
             told = None
         record = detail.record
         zone = zone_of(self._centres(request), record.centre)
+        shown = self._shown(request, CallFound(record, detail.caller))
+        kept = [each for each in shown["marks"] if each not in _MARKED]
+        shown["marks"] = [*kept, *(mark.value for mark in detail.marked)]
         lines = way.lines(told or (), personal=person.may(Right.READ_PERSONAL, record.centre))
         return self._paper.show(
             request,
             "call.html",
             centres=self._named(request, self._centres(request)),
-            one=self._shown(request, CallFound(record, detail.caller)),
+            one=shown,
             detail=detail,
+            marked=[local(each.at, zone) for each in detail.marks],
             began=[local(each.began_at, zone) for each in detail.recordings],
             names=[_name(detail, each.file) for each in detail.recordings],
             unread=told is None,

@@ -321,6 +321,15 @@ CALL: Final[dict[str, Any]] = {
         }
     ],
     "notes": [],
+    "marks": [
+        {
+            "at": "2026-11-21T00:30:05.000Z",
+            "mark": "complaint",
+            "on": True,
+            "keyed": False,
+            "by": "user:sato",
+        }
+    ],
     "recording": {"size": 3330444, "seconds": 208.15, "sha256": None, "problem": None},
     "recordings": [
         {

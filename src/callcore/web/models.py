@@ -18,7 +18,7 @@ from callcore.domain.board import AgentWord
 from callcore.domain.ids import Instant
 from callcore.domain.message import MessageState
 from callcore.domain.phones import Policy
-from callcore.domain.recording import RecordingKind
+from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Stage, WatchMode
 
 
@@ -451,6 +451,16 @@ class NoteOut(BaseModel):
     reasons: list[str] = Field(description="Japanese / English")
 
 
+class MarkOut(BaseModel):
+    """A mark (苦情, 悪質・脅迫, 電話リレー) that was set or taken away."""
+
+    at: Moment
+    mark: RecordingMark
+    on: bool = Field(description="false: taken away")
+    keyed: bool = Field(description="by key or result; false: afterwards, which stands before what was keyed")
+    by: str | None = Field(description="the person, or the agent", examples=["user:sato"])
+
+
 class OfferOut(BaseModel):
     offer: str
     visit: str
@@ -513,6 +523,7 @@ class CallOut(BaseModel):
     visits: list[VisitOut]
     offers: list[OfferOut]
     notes: list[NoteOut]
+    marks: list[MarkOut] = Field(description="in the order in which they were set or taken away")
     recording: RecordingOut | None = Field(description="of the talk alone; `recordings` has all of them")
     recordings: list[SegmentOut] = Field(description="all of the call, in the order in which they began")
 

@@ -447,6 +447,10 @@ def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.Cal
             for v in detail.visits
         ],
         notes=[m.NoteOut(at=m.moment(n.at), what=n.what, reasons=list(n.reasons)) for n in detail.notes],
+        marks=[
+            m.MarkOut(at=m.moment(each.at), mark=each.mark, on=each.on, keyed=each.keyed, by=each.by)
+            for each in detail.marks
+        ],
         offers=[
             m.OfferOut(
                 offer=o.offer,
