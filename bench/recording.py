@@ -48,7 +48,9 @@ SKIP_S, TAIL_S = 2.0, 0.5
 LEAST = 0.25
 SETTLE_S = 180.0
 ASK_EVERY_S = 0.25
-MIX = " same => n,MixMonitor(${CALLCORE_RECORDINGS}/${CALLCORE_CALL}.wav,bi(CALLCORE_TAPE)${CALLCORE_APART})\n"
+MIX = (
+    " same => n,MixMonitor(${CALLCORE_RECORDINGS}/${CALLCORE_CALL}.wav,bi(CALLCORE_TAPE)${CALLCORE_APART})\n"
+)
 
 
 @dataclass(frozen=True, slots=True)

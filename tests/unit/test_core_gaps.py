@@ -141,6 +141,17 @@ def test_a_talk_found_after_a_gap_has_its_phone_so_the_agents_hanging_up_is_beli
     assert d.books.records[CallId("c1")].talk == 35 * SECOND
 
 
+def test_a_channel_that_a_list_names_twice_is_where_it_was_told_last() -> None:
+    d = desk(1)
+    d.wait(10)
+    there = caller(d, 10, "callcore-offer", bridge="b1")
+    beside, apart = phone(there, "demo-p1", bridge="b1"), replace(there, bridge=None)
+    d.snapshot(30, there, beside, apart, first=False)
+    assert d.books.records[CallId("c1")].answered_at is None
+    d.snapshot(40, apart, beside, there, first=False)
+    assert d.books.records[CallId("c1")].answered_at == d.at(40)
+
+
 def test_a_second_talk_that_nobody_saw_is_found_in_cel() -> None:
     d = desk(2)
     d.wait(10)

@@ -68,6 +68,8 @@ OVERFLOW = "callcore-overflow"
 
 
 def reconcile(turn: Turn, seen: i.Snapshot) -> None:
+    # A list that was made while channels moved may name one twice: what it said last is so.
+    seen = replace(seen, channels=tuple({c.id: c for c in seen.channels}.values()))
     before = len(turn.facts)
     old = Instant(seen.at if seen.first else seen.at - seconds(SETTLED_S))
     traces = {t.call: t for t in seen.traces}
