@@ -162,6 +162,46 @@ ensure_toolchain() {
     "$venv/bin/python" "$root/scripts/lib/toolchain.py" "$@"
 }
 
+# The mirror that this machine's apt is set to.
+mirror_of_host() {
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(SITE)|$(RELEASE)' 'Created-By: Packages' |
+        awk -F'|' '$2 !~ /security/ { print $1; exit }'
+}
+
+# bare_tree SUITE MIRROR: makes a bare tree by debootstrap, once, and says in $bare where it is. Needs root.
+bare_tree() {
+    bare=$CALLCORE_CACHE/bare/$1
+    [ ! -e "$bare/.whole" ] || return 0
+    command -v debootstrap >/dev/null || install_packages debootstrap
+    say "$1 の素の木を作ります。" "Making a bare tree of $1."
+    rm -rf "$bare"
+    mkdir -p "$bare"
+    debootstrap --variant=minbase "$1" "$bare" "$2" >"$bare.log" 2>&1 ||
+        { tail -n 5 "$bare.log" >&2; die "debootstrap が失敗しました。" "debootstrap failed."; }
+    touch "$bare/.whole"
+}
+
+# sources_of_host SUITE ETC_APT: copies where this machine's apt fetches SUITE from; nothing where it has another one.
+sources_of_host() {
+    [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$1" ] || return 0
+    rm -f "$2/sources.list"
+    mkdir -p "$2/sources.list.d"
+    cp -a /etc/apt/sources.list "$2/" 2>/dev/null || true
+    cp -a /etc/apt/sources.list.d/. "$2/sources.list.d/"
+}
+acquire_of_host() { apt-config dump | grep -iE '^Acquire::(https?::|Check-)' || true; }
+# Names of this environment that say how pip and others reach the network, and of those that name a file for it.
+network_names() { compgen -e | grep -iE '^(PIP_(INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|DEFAULT_TIMEOUT)|(https?|no)_proxy)$' || true; }
+network_files() {
+    local name file
+    for name in PIP_CERT SSL_CERT_FILE PIP_CONFIG_FILE; do
+        file=${!name:-}
+        [ -n "$file" ] || { [ $name != PIP_CONFIG_FILE ] || file=/etc/pip.conf; }
+        [ ! -f "$file" ] || printf '%s %s\n' "$name" "$file"
+    done
+}
+
 # Browser, database, load generator and what else the tests need of the system (test-packages.txt).
 install_test_packages() {
     local package probe missing=()

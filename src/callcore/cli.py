@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import os
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,7 @@ from callcore.domain.centre import Announcement, Configuration
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.installation import asterisk_process, pbx_settings, phone_ids, without_certificate
 from callcore.log import configure
-from callcore.pbx.process import AsteriskToolchain, PbxError
+from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError
 from callcore.pbx.render import RenderError, write
 from callcore.phonescli import phones_app
 from callcore.pins import PinError, PinFile
@@ -395,7 +396,15 @@ def serve() -> None:
     settings = settings_or_fail()
     _configuration(settings)
     owner_only(settings.home)
-    raise typer.Exit(_supervise(settings, None, None))
+    raise typer.Exit(_supervise(settings, None))
+
+
+@app.command()
+@needs(Right.OPERATE)
+def asterisk() -> None:
+    """Asterisk だけを起動する (serve のとなりで) / Start Asterisk alone, for `serve` beside it: in a container."""
+    settings = settings_or_fail()
+    raise typer.Exit(_kept(settings, (), _asterisk(settings), lock="asterisk.lock"))
 
 
 @app.command()
@@ -418,11 +427,7 @@ def run(
         from callcore.demo.show import play
 
         raise typer.Exit(play(Plan(speed=speed, calls=calls, agents=agents, seed=seed), settings, say))
-    configuration = _configuration(settings)
-    toolchain, _ = _render(settings, configuration)
-    say(f"Asterisk {toolchain.version} ({toolchain.source})")
-    pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
-    raise typer.Exit(_supervise(settings, lambda: asterisk_process(pbx, toolchain), toolchain))
+    raise typer.Exit(_supervise(settings, _asterisk(settings)))
 
 
 @app.command()
@@ -491,21 +496,44 @@ def report(
         raise fail(str(error)) from None
 
 
-def _supervise(settings: Settings, make: object, toolchain: AsteriskToolchain | None) -> int:
+def _asterisk(settings: Settings) -> Callable[[], AsteriskProcess]:
+    """Renders its configuration, and says how it is started."""
+    configuration = _configuration(settings)
+    toolchain, _ = _render(settings, configuration)
+    say(f"Asterisk {toolchain.version} ({toolchain.source})")
+    pbx = pbx_settings(settings, _secrets(settings, configuration), toolchain)
+    return lambda: asterisk_process(pbx, toolchain)
+
+
+def _supervise(settings: Settings, make: Callable[[], AsteriskProcess] | None) -> int:
+    _certified(settings)
+
+    def begin() -> None:
+        say(addresses(settings, with_pbx=make is not None))
+        invite_first_administrator(settings, say)
+
+    return _kept(settings, ("engine", "sidecar"), make, begin)
+
+
+def _kept(
+    settings: Settings,
+    names: Sequence[str],
+    make: Callable[[], AsteriskProcess] | None,
+    begin: Callable[[], None] = lambda: None,
+    lock: str = "supervisor.lock",
+) -> int:
+    """Run these processes, and Asterisk where it is ours, until a signal. `begin`: first, once the lock is held."""
     from callcore.runtime.process import run_process
     from callcore.service import Service
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     service = Service.taken_from(os.environ)
     configure(settings.log_level, "supervisor")
-    _certified(settings)
 
     async def body(stop: asyncio.Event) -> int:
-        with alone(settings.home):
-            say(addresses(settings, with_pbx=toolchain is not None))
-            invite_first_administrator(settings, say)
-            children = [child("engine"), child("sidecar")]
-            return await supervise(children, make, stop, say=say, service=service)  # type: ignore[arg-type]
+        with alone(settings.home, lock):
+            begin()
+            return await supervise([child(name) for name in names], make, stop, say=say, service=service)
 
     return run_process(body, fast=False, final=(NeedsAPerson, PbxError))
 

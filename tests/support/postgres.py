@@ -101,10 +101,10 @@ class Postgres:
         for pid in (self._process.pid, *map(int, task.read_text().split())):
             os.kill(pid, what)
 
-    def new_database(self) -> str:
+    def new_database(self, name: str = "") -> str:
         """The URL of an empty database."""
         self._databases += 1
-        name = f"test{self._databases}"
+        name = name or f"test{self._databases}"
         made = self._run("createdb", "-h", str(self.folder), "-U", "callcore", name)
         assert made.returncode == 0, made.stderr.decode()
         return f"postgresql://callcore@/{name}?host={self.folder}"

@@ -7,9 +7,7 @@ import contextlib
 import ctypes
 import re
 import shutil
-import ssl
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from callcore.db.migrate import current, latest
 from callcore.doctor.judging import Seen
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import SECOND
+from callcore.healthy import page_answers
 from callcore.installation import ports_of
 from callcore.pbx.late_frames import drops_late_frames
 from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError, Port
@@ -59,7 +58,7 @@ async def look(settings: Settings) -> Seen:
             modules = running(await _told(process, "module show"))
             cel_status = await _told(process, "cel show status")
     engine, rows = await _asked(settings, "status"), await _asked(settings, "phones")
-    sidecar = await asyncio.to_thread(_sidecar, settings)
+    sidecar = await asyncio.to_thread(page_answers, settings)
     database, tables, last_call_at = await _database(settings)
     return Seen(
         now=time.time(),
@@ -127,21 +126,6 @@ async def _asked(settings: Settings, command: str) -> Any:
             return await ask_once(settings.engine_socket, command)
     except (CommandFailed, TimeoutError):
         return None
-
-
-def _sidecar(settings: Settings) -> bool:
-    """Whether this installation's page answers; whose certificate it shows is looked at elsewhere."""
-    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "localhost") else settings.web_host  # noqa: S104
-    scheme = "http" if settings.web_tls_certificate is None else "https"
-    unproven = ssl.create_default_context()
-    unproven.check_hostname, unproven.verify_mode = False, ssl.CERT_NONE
-    try:
-        with urllib.request.urlopen(  # noqa: S310
-            f"{scheme}://{host}:{settings.web_port}/healthz", timeout=ANSWER_S, context=unproven
-        ) as answer:
-            return b"alive" in answer.read(1000)
-    except (OSError, ValueError):
-        return False
 
 
 async def _database(settings: Settings) -> tuple[str | None, tuple[str | None, str | None], float | None]:
