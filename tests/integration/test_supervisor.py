@@ -31,7 +31,7 @@ DEADLINE_S = 90.0
 
 
 class Everything:
-    """`callcore run` of an installation of its own."""
+    """`callcore run`, or another command, of an installation of its own."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -52,13 +52,20 @@ class Everything:
             "CALLCORE_SIP_PORT": str(self.sip),
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, command: str = "run") -> subprocess.Popen[bytes]:
         with (self.home / "out").open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "callcore", "run"], env=self.env, stdout=out, stderr=out
+                [sys.executable, "-m", "callcore", command], env=self.env, stdout=out, stderr=out
             )
+        self.started.append(self.process)
         return self.process
+
+    def well(self, part: str) -> bool:
+        """By the health check of the container of that part."""
+        argv = [sys.executable, "-m", "callcore.healthy", part]
+        return subprocess.run(argv, env=self.env, timeout=DEADLINE_S, check=False).returncode == 0
 
     def said(self) -> str:
         return (self.home / "out").read_text("utf-8", "replace")
@@ -90,13 +97,14 @@ class Everything:
         raise AssertionError(f"no {name}\n{self.said()}")
 
     def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        for process in reversed(self.started):
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         left = self.asterisk()
         if left is not None:
             os.kill(left, signal.SIGKILL)
@@ -140,6 +148,25 @@ def test_one_command_starts_all_and_ctrl_c_stops_all_of_it(everything: Everythin
     assert everything.asterisk() is None
     assert "停止しました / stopped" in everything.said()
     assert oct((everything.home / "secrets.json").stat().st_mode & 0o777) == "0o600"
+
+
+def test_asterisk_and_callcore_beside_it_stop_and_start_each_by_itself(everything: Everything) -> None:
+    alone = everything.start("asterisk")
+    until(lambda: everything.well("asterisk"), everything)
+    pid = everything.asterisk()
+    assert pid is not None and not everything.well("page")
+    serve = everything.start("serve")
+    until(everything.ready, everything)
+    assert everything.well("page")
+    assert everything.start("asterisk").wait(60) == 78, "one is enough"
+    serve.send_signal(signal.SIGINT)
+    assert serve.wait(60) == 0, everything.said()
+    assert everything.asterisk() == pid, "and its calls with it"
+    serve = everything.start("serve")
+    until(everything.ready, everything)
+    alone.send_signal(signal.SIGINT)
+    assert alone.wait(60) == 0, everything.said()
+    assert everything.asterisk() is None and not everything.well("asterisk")
 
 
 def test_a_killed_supervisor_leaves_the_calls_alone_and_the_next_one_takes_asterisk_over(

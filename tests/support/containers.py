@@ -253,7 +253,7 @@ class Container:
             self.process = None
 
     def said(self) -> str:
-        return self.log.read_text("utf-8", "replace")[-6000:] if self.log.exists() else ""
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
 
 @contextlib.contextmanager

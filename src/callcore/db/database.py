@@ -149,6 +149,7 @@ class Database:
         """Whether the tables can be read now. Answers within a second, never raises."""
         if self._ping is None or self._ping.done():
             self._ping = asyncio.create_task(self._look())
+            self._ping.add_done_callback(_heard)
         await asyncio.wait([self._ping], timeout=HEALTH_S)
         if not self._ping.done():
             return Health(
@@ -174,6 +175,12 @@ class Database:
     async def _look(self) -> None:
         async with self.reading() as connection:
             await connection.execute(select(drain_position.c.run))
+
+
+def _heard(look: asyncio.Task[None]) -> None:
+    """What a look that came too late to be waited for has found is asked anew, and no error of the process."""
+    if not look.cancelled():
+        look.exception()
 
 
 def _address(url: str) -> URL:
