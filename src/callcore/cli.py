@@ -359,7 +359,7 @@ def sidecar() -> None:
     """画面・API・データベースのプロセス / The sidecar's process; `callcore serve` starts it."""
     from callcore.sidecar import main as sidecar_main
 
-    raise typer.Exit(sidecar_main(settings_or_fail()))
+    sidecar_main(settings_or_fail())
 
 
 @app.command()

@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import structlog
 
@@ -653,10 +654,15 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
     await Sidecar(settings).run(stop)
 
 
-def main(settings: Settings) -> int:
-    """The sidecar's process. 0: stopped as asked."""
+def main(settings: Settings) -> NoReturn:
+    """The sidecar's process. Status 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
     stand_back()
-    return run_process(
+    status = run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )
+    # Everything is closed. Who stands back would take the interpreter apart for seconds where others want the cores,
+    # and be killed for it in the end.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
