@@ -77,12 +77,6 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def network() -> Iterator[None]:
-    with own_network():
-        yield
-
-
-@pytest.fixture
 def postgres() -> Iterator[Postgres]:
     """This machine's, with the database of the service of that name."""
     server = Postgres()
@@ -293,11 +287,13 @@ async def reconciled(h: House, calls: int) -> None:
 
 
 async def test_the_image_is_built_and_started_and_takes_calls_and_stops_with_nothing_lost(
-    place: Path, postgres: Postgres, network: None
+    place: Path, postgres: Postgres
 ) -> None:
     store, build_s = built(place)
     progress("the image is built")
-    async with house(place, store, postgres) as h, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(own_network())
+        h = await stack.enter_async_context(house(place, store, postgres))
         asterisk_s = await comes_up(h.asterisk)
         callcore_s = await comes_up(h.callcore)
         token = h.callcore.does("callcore", "tokens", "add", "prometheus", "--scope", "read_metrics")
