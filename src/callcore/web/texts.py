@@ -81,7 +81,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "due.overdue": ("期限超過 {n}", "{n} overdue"),
     "overflow": ("あふれ", "Overflow"),
     "month": ("今月の応答率", "This month"),
-    "month.unknown": ("まだ分かりません", "not known yet"),
+    "month.unknown": ("未集計", "not known yet"),
     "month.may_lose": ("あと {n} 件まで", "{n} more may be lost"),
     "month.must_answer": ("目標まで {n} 件連続で応答", "{n} answers in a row to the target"),
     "month.lost": ("目標に届きません", "out of reach"),
