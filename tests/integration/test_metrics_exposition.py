@@ -7,8 +7,6 @@ import contextlib
 import math
 import re
 import shutil
-import socket
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from callcore.settings import PROJECT
 from callcore.telemetry.prometheus import COUNTED, HELP, OUTCOMES, Exposition
 from tests.support.exposition import labels_of
 from tests.support.floors import MONDAY_NOON, Desk, centre, configuration
+from tests.support.scraper import prometheus
 from tests.support.web import DEADLINE_S, DeskSource, Served, served
 from tests.unit.test_core_transfer import Moves
 
@@ -232,43 +231,12 @@ async def test_gauges_that_fail_or_are_named_wrongly_do_not_hide_the_floor() -> 
     assert () not in told["callcore_agents"]
 
 
-@contextlib.asynccontextmanager
-async def prometheus(folder: Path, target: Served) -> AsyncIterator[str]:
-    """A real Prometheus that scrapes one port; its own is a free one."""
-    binary = shutil.which("prometheus")
-    assert binary, "apt install prometheus"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "prometheus.yml"
-    config.write_text(
-        "scrape_configs:\n- job_name: callcore\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
-        f"  static_configs:\n  - targets: ['127.0.0.1:{target.port}']\n"
-        f"  authorization:\n    credentials: {target.machine['authorization'].split()[1]}\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        binary,
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=error",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await asyncio.wait_for(process.wait(), DEADLINE_S)
-
-
 @pytest.mark.timeout(60)
 async def test_a_real_prometheus_reads_it(tmp_path: Path) -> None:
     value = None
     async with (
         served(a_source()) as server,
-        prometheus(tmp_path, server) as url,
+        prometheus(tmp_path, server.port, server.machine) as url,
         httpx.AsyncClient() as client,
     ):
         async with asyncio.timeout(30):

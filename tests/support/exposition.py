@@ -12,6 +12,16 @@ from tests.support.floors import Desk
 from tests.support.web import DeskSource
 
 
+def series_of(exposition: Exposition) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample of a scrape, by its name and its labels in order."""
+    text = exposition("text/plain")[0].decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
 @cache
 def labels_of() -> Mapping[str, frozenset[str]]:
     """The labels of every metric at the first scrape: nobody has called, and of the processes only counts are known.

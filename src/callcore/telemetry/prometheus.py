@@ -6,6 +6,7 @@ Rules
 - A ratio stands with its two parts, 0 to 1; with nothing to divide by, the ratio is NaN and its parts are 0.
 - Every series is there from the first scrape: what is not known, or has no value, is NaN, which no comparison takes for
   a number. Only the engine's counts wait for its first answer (`COUNTED`).
+- Judged at the millisecond that is shown, as the board is: journal and `seq` give the same figures again.
 - Label values are bounded: centres and queues of the centre files, and the words of the domain.
 """
 
@@ -32,7 +33,7 @@ from callcore.domain.by_department import together
 from callcore.domain.centre import Centre
 from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
-from callcore.domain.ids import CentreId, Instant
+from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.measures import Figures, Ratio, calibration
 from callcore.domain.stages import Device, SideKind, SideOutcome, Stage
 from callcore.domain.turn import LAST_PRIORITY
@@ -198,6 +199,7 @@ class FloorCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         view, now = self._live.view(), self._live.now()
+        now = Instant(now - now % 1000)
         yield InfoMetricFamily(
             "callcore_build", "What runs.", {"version": __version__, "python": platform.python_version()}
         )
@@ -220,6 +222,11 @@ class FloorCollector(Collector):
         )
         families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
         families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
+        families.add(
+            "figures_at_seconds",
+            "When this was computed, in epoch seconds; to the millisecond.",
+            now / SECOND,
+        )
         for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
             _floor(families, view, centre, now)
             _, figures = todays_figures(view.books, centre, now)
