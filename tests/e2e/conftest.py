@@ -1,3 +1,4 @@
-from tests.support.postgres import own_postgres
+from tests.support.browser import browser
+from tests.support.postgres import empty_url, own_postgres, postgres
 
-__all__ = ["own_postgres"]
+__all__ = ["browser", "empty_url", "own_postgres", "postgres"]

@@ -80,7 +80,7 @@ def shown(s: Station) -> dict[str, tuple[bool, bool]]:
         status, text = read_page(s.settings, "/api/v1/centres/demo/departments", 30)
     except OSError:
         return {}
-    if status == 404:  # it has not read the journal yet
+    if status == 503:  # it has not read the journal yet
         return {}
     assert status == 200, text
     found = json.loads(text)["departments"]

@@ -70,3 +70,18 @@ async def test_calls_are_found_page_by_page_and_a_journal_is_told_masked() -> No
     assert journal["facts"][0]["fields"]["caller"] == "*******678"
     assert by_number.status_code == 422, "a number does not stand in an address"
     assert unread.status_code == 503
+
+
+async def test_who_asks_a_sidecar_that_has_just_been_started_is_told_to_ask_again() -> None:
+    source = DeskSource(a_morning())
+    source.n = 0
+    async with served(source, calls=Shelf.of(source.desk)) as server, httpx.AsyncClient() as client:
+        page = f"{server.url}/api/v1/centres/demo/figures/day"
+        early = await client.get(page, headers=server.machine)
+        assert (early.status_code, early.headers["retry-after"]) == (503, "1")
+        assert early.json()["type"] == "urn:callcore:problem:journal-not-read"
+        assert (await client.get(page)).status_code == 401, "nobody learns more than before"
+        source.turn()
+        assert (await client.get(page, headers=server.machine)).status_code == 200
+        unknown = await client.get(page.replace("demo", "elsewhere"), headers=server.machine)
+        assert unknown.status_code == 404

@@ -108,6 +108,7 @@ def create_app(
     gate, paper = Gate(accounts, trail, limits or Limits()), Paper()
     app.router.route_class = GuardedRoute
     app.state.streams, app.state.gate, app.state.page_of_problem = streams, gate, paper.problem
+    app.state.journal_read = lambda: live.view().seq.n > 0
     app.add_middleware(Guard, hosts=hosts, plain=plain)
     _add_errors(app)
     _add_operations(app, health, metrics)
@@ -185,6 +186,8 @@ def _finish_document(app: FastAPI) -> None:
                         "503",
                         problems.documented_whole("a refusal could not be written into the audit trail"),
                     )
+                    if "{" in path:
+                        answers["503"]["description"] += "; the journal is not read yet, see Retry-After"
                 if method != "get" and "409" in answers:  # what is ordered of the engine (`Acts.ordered`)
                     operation.setdefault("parameters", []).append(ONCE)
                 guard.document(operation)

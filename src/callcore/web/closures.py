@@ -5,6 +5,8 @@ The announcement and what becomes of callers is the engine's; here is the switch
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -26,6 +28,8 @@ from callcore.web.gate import form_of, person_of
 from callcore.web.paper import Paper, language_of
 
 PAGE = "/emergency"
+SHOWN_S = 2.0
+"""A switch that was done is in the journal, and a tenth of a second later on the floor; not, if nothing was changed."""
 
 
 class ClosureIn(BaseModel):
@@ -144,6 +148,14 @@ class Closures:
             request, "emergency.html", status, rows=rows, error=error, wrong=wrong, longest=REASON_LONGEST
         )
 
+    async def _shown(self, centre: CentreId, before: Emergency | None) -> None:
+        """Until the floor that the page is made of has what was done: else it would show the switch as it was."""
+        view = self._live.view()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHOWN_S):
+                while view.floor.emergencies.get(centre) == before:
+                    view = await self._live.changed(view.seq)
+
     @needs(Right.EMERGENCY)
     async def switch(self, request: Request) -> Response:
         """One form of the page: `centre`, and `act` begin (`reason`, `until` in the centre's own time) or end."""
@@ -152,6 +164,7 @@ class Closures:
         if isinstance(found, Response):
             return self._paper.problem(request, problems.BY_STATUS[found.status_code])
         ja = language_of(request) == "ja"
+        before = self._live.view().floor.emergencies.get(found.id)
         if form.get("act") == "end":
             told = await self._acts.order(request, "emergency_end", **_meant(found))
         else:
@@ -170,6 +183,7 @@ class Closures:
             return self._show(request, 409, words[0 if ja else -1], found.id)
         if told.kind is not None:
             return self._paper.problem(request, told.kind)
+        await self._shown(found.id, before)
         done = "emergency_ended" if form.get("act") == "end" else "emergency_begun"
         return RedirectResponse(f"{PAGE}?done={done}", 303)
 

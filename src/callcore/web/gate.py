@@ -60,6 +60,8 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             gate: Gate = request.app.state.gate
             refused = await gate.enter(request, right)
+            if refused is None and asks_for_one(request) and not request.app.state.journal_read():
+                refused = problems.not_read(request.url.path)
             return refused if refused is not None else await handler(request)
 
         return guarded
@@ -182,6 +184,11 @@ def cookie_name(request: Request) -> str:
 def is_api(path: str) -> bool:
     """Whether a machine asks: it gets problem documents, never a page."""
     return path.startswith("/api/") or path in ("/metrics", "/healthz", "/readyz")
+
+
+def asks_for_one(request: Request) -> bool:
+    """Whether a machine names a centre, a call or the like: of such nothing is known before the journal is read."""
+    return bool(request.path_params) and is_api(request.url.path)
 
 
 def refusal(request: Request) -> Response:

@@ -28,6 +28,13 @@ NOT_FOUND = Kind(
     "アドレスを確かめてください。使えるものは /api/v1/openapi.json にあります。 / "
     "Check the address; /api/v1/openapi.json lists what there is.",
 )
+NOT_READ = Kind(
+    "journal-not-read",
+    503,
+    "起動中です / Starting",
+    "ジャーナルを読んでいます。Retry-After 秒後にもう一度送ってください。通話には影響しません。 / "
+    "The journal is being read. Ask again after Retry-After seconds; calls go on.",
+)
 METHOD = Kind(
     "method-not-allowed",
     405,
@@ -283,6 +290,11 @@ def respond(
 def too_often(path: str, wait_s: float) -> Response:
     """`wait_s`: seconds until the next attempt is taken; told rounded up: who waits as told is not too early."""
     return respond(TOO_OFTEN, path, headers={"retry-after": str(max(1, math.ceil(wait_s)))})
+
+
+def not_read(path: str) -> Response:
+    """The sidecar has just been started: whether there is what was asked for is not known yet."""
+    return respond(NOT_READ, path, headers={"retry-after": "1"})
 
 
 def body_of(kind: Kind, path: str, *, detail: str | None = None) -> bytes:
