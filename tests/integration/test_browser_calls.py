@@ -108,6 +108,28 @@ async def test_a_call_is_found_by_number_and_outcome_and_its_whole_way_is_read(b
         taken.told_nothing_wrong(server)
 
 
+async def test_an_agents_count_of_today_leads_to_these_calls_and_the_states_to_the_agents(
+    browser: Browser,
+) -> None:
+    source = DeskSource(a_morning())
+    source.turn()
+    async with served(source, calls=Shelf.of(source.desk)) as server:
+        taken = await seat(browser, server, who="sup")
+        page = taken.page
+        await page.goto(f"{server.url}/?lang=en")
+        rows = page.locator('[data-f="agent-rows"] tr')
+        shown = await rows.locator('[data-f="today"]').all_text_contents()
+        assert sorted(shown) == ["0", "1"], shown
+        await rows.filter(has_text="1002").get_by_role("link", name="1", exact=True).press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Answered (1002) 1")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.go_back()
+        await page.locator(".states a").first.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Ready / signed in")
+        await expect(page.locator("tbody tr")).to_have_count(2)
+        taken.told_nothing_wrong(server)
+
+
 async def test_the_city_reads_the_way_of_a_call_without_numbers_and_another_centre_finds_none(
     browser: Browser,
 ) -> None:

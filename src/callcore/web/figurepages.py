@@ -95,7 +95,7 @@ class FigurePages:
         told = await self._told(request, centre)
         if isinstance(told, Response):
             return told
-        about = self._about(request, told) | {"figure": figure, "most": ROWS}
+        about = self._about(request, told) | {"figure": figure, "most": ROWS, "agent": ""}
         name, formula = self._words(request, figure)
         about |= {"name": name, "formula": formula, "part": [], "rest": [], "agents": [], "sides": []}
         if figure in _NOW:
@@ -105,6 +105,10 @@ class FigurePages:
         if figure == "due_now":
             return self._paper.show(request, "figure.html", **about | self._due(request, told))
         part, rest = parts(told, figure) if figure in NAMES else (self._helped(told), [])
+        agent = request.query_params.get("agent", "") if figure == "answered" else ""
+        if agent:
+            part = [r for r in part if r.agent == agent]
+            about |= {"name": f"{name} ({agent})", "agent": agent}
         try:
             if figure == "month_answer_ratio":
                 return self._paper.show(request, "figure.html", **about | await self._month(told))
@@ -129,7 +133,9 @@ class FigurePages:
             **about
             | {
                 "kind": "ratio" if value.ratio is not None else "calls",
-                "value": _text(figure, value.ratio if value.ratio is not None else value.value),
+                "value": str(len(part))
+                if agent
+                else _text(figure, value.ratio if value.ratio is not None else value.value),
                 "part": rows(part),
                 "rest": rows(rest),
                 "counts": (len(part), len(rest)),

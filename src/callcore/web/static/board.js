@@ -126,7 +126,10 @@ function centre(section, c) {
   });
 
   const shown = Object.entries(states).filter(([state, n]) => n > 0 && state !== "signed_out");
-  patch(part(section, "states"), shown, ([state]) => state, () => document.createElement("span"), chip);
+  patch(part(section, "states"), shown, ([state]) => state, () => document.createElement("a"), (element, of) => {
+    chip(element, of);
+    link(element, `/figures/${c.id}/free`);
+  });
   const inside = c.agents.filter((a) => a.state !== "signed_out").sort((a, b) => b.attention - a.attention);
   const outside = c.agents.filter((a) => a.state === "signed_out");
   patch(part(section, "agent-rows"), inside, (a) => a.agent, () => clone("agent-row"), (row, a) => agent(row, a, c));
@@ -242,7 +245,11 @@ function waiter(row, w, c, agents) {
 
 function callLink(element, call) {
   if (call === null) element.removeAttribute("href");
-  else if (element.getAttribute("href") !== `/calls/${call}`) element.setAttribute("href", `/calls/${call}`);
+  else link(element, `/calls/${call}`);
+}
+
+function link(element, address) {
+  if (element.getAttribute("href") !== address) element.setAttribute("href", address);
 }
 
 function tongue(code) {
@@ -283,6 +290,7 @@ function agent(row, a, c) {
   text("with", a.caller === null ? "" : number(a.caller.number));
   callLink(part(row, "with"), a.caller?.call ?? null);
   text("today", String(a.today.answered));
+  link(part(row, "today"), `/figures/${c.id}/answered?agent=${encodeURIComponent(a.agent)}`);
   text("mean", a.today.talk_mean_s === null ? "" : say("share", { mean: length(a.today.talk_mean_s) }));
   mark(row, "attention", a.attention === 0 ? null : a.attention);
 }
