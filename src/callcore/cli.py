@@ -18,6 +18,7 @@ from callcore.access.rights import Right, needs
 from callcore.centres import LANGUAGES, CentreFileErrors, load, look, read
 from callcore.centres import check as check_centres
 from callcore.centres.diagram import drawn
+from callcore.cli_backup import backup, restore
 from callcore.cli_erase import erase, erasures
 from callcore.cli_people import audit_app, tokens_app, users_app
 from callcore.cli_recordings import recordings_app
@@ -66,6 +67,8 @@ blocked_app = typer.Typer(
 app.add_typer(blocked_app, name="blocked")
 app.command("erase")(erase)
 app.command("erasures")(erasures)
+app.command("backup")(backup)
+app.command("restore")(restore)
 PromptName = Annotated[
     str,
     typer.Argument(help="名前、例 oita/ja/closed、en/overflow / its name, as callcore prompts list shows it"),

@@ -67,7 +67,7 @@ class Database:
         Raises `UnknownDatabase`.
         """
         self._deadline_s = deadline_s
-        self._url = _address(url)
+        self._url = address(url)
         plain = self._url.set(drivername=self._url.get_backend_name())
         self.name = plain.render_as_string(hide_password=True)
         self.engine = self._make_engine(for_migration)
@@ -183,7 +183,7 @@ def _heard(look: asyncio.Task[None]) -> None:
         look.exception()
 
 
-def _address(url: str) -> URL:
+def address(url: str) -> URL:
     """The URL with the driver that we use. Raises `UnknownDatabase`; the text shows no password."""
     try:
         parsed = make_url(url)
