@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from playwright.async_api import Browser, expect
 
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
-from callcore.domain.ids import SECOND, ChannelId
+from callcore.domain.ids import SECOND, ChannelId, Instant
 from callcore.web import Pace
 from tests.support import axe
 from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
@@ -311,3 +312,42 @@ async def test_planted_obstacles_are_found(browser: Browser) -> None:
         assert found["image-alt"].places == ("img",)
         assert found["label"].impact == "critical"
         assert {one.rule for one in await axe.violations(page, only="header")} <= {"html-has-lang"}
+
+
+SLOW = """
+() => document.addEventListener("live", () => {
+  const end = performance.now() + 400;
+  while (performance.now() < end);
+})
+"""
+"""A machine that takes 0.4 s for a picture."""
+
+
+async def test_a_machine_too_slow_for_every_picture_shows_what_is_and_not_what_was(browser: Browser) -> None:
+    desk = Desk().begin(configuration(centre(100)))
+    for n in range(1, 101):
+        desk.sign_in(n, n)
+    for n in range(300):
+        desk.wait(200 + n, f"c{n}")
+    source = DeskSource(desk)
+    rendered: dict[str, float] = {}
+
+    async def goes_on() -> None:
+        while True:
+            source.turn()
+            source.clock = Instant(round(time.time() * SECOND))
+            rendered[str(source.view().seq)] = time.monotonic()
+            await asyncio.sleep(0.05)
+
+    async with served(source, pace=replace(PACE, min_gap_s=0.05)) as server:
+        taken = await board(browser, server)
+        await taken.page.evaluate(SLOW)
+        going_on = asyncio.create_task(goes_on())
+        await taken.page.evaluate(
+            "document.addEventListener('live', (event) => { window.seq = event.detail.seq; })"
+        )
+        await asyncio.sleep(8)
+        shown = rendered[await taken.page.evaluate("window.seq")]
+        behind = time.monotonic() - shown
+        going_on.cancel()
+    assert behind < 4, f"{behind:.1f} s behind"

@@ -187,42 +187,45 @@ async def noted(page: Page) -> Drawn:
     return Drawn([tuple(each) for each in seen], [tuple(each) for each in lives])
 
 
-def in_the_page(wanted: Sequence[Change], page: Drawn) -> tuple[list[float], int]:
-    """Seconds from Asterisk's time stamp of each change until it was in the page; and how many never were: over before
-    they could be drawn, or in the same picture as what came next."""
+def witnessed(wanted: Sequence[Change], page: Drawn) -> int:
+    """How many of these changes the page's observer saw being made in the picture that had to bring them; the others
+    were undone by what came with the same picture, as where an agent ends a talk and begins the next."""
     by_sign: dict[tuple[str, str, str], list[float]] = {}
-    for at, *sign in page.seen:
-        by_sign.setdefault((sign[0], sign[1], sign[2]), []).append(at)
-    next_at: dict[tuple[str, str, str], list[float]] = {}
+    for at, kind, key, state in page.seen:
+        by_sign.setdefault((kind, key, state), []).append(at)
+    order = [seq_of(seq) for seq, _, _ in page.lives]
+    found = 0
     for change in wanted:
-        next_at.setdefault(change.sign, []).append(change.at)
-    took, never = [], 0
-    for change in wanted:
-        times, again = by_sign.get(change.sign, []), next_at[change.sign]
-        place = bisect_left(times, change.at - 0.002)  # the page's clock has milliseconds
-        later = bisect_left(again, change.at + 1e-6)
-        end = again[later] if later < len(again) else float("inf")
-        if place < len(times) and times[place] < end:
-            took.append(times[place] - change.at)
-        else:
-            never += 1
-    return took, never
+        place, times = bisect_left(order, change.seq), by_sign.get(change.sign, [])
+        if place < len(order):
+            first = bisect_left(times, change.at - 0.002)  # the page's clock has milliseconds
+            found += first < len(times) and times[first] <= page.lives[place][2] + 0.002
+    return found
 
 
-def on_the_way(
-    wanted: Sequence[Change], events: Sequence[tuple[Seq, float, float]]
-) -> tuple[list[float], list[float]]:
-    """Of one reader's events (seq, rendered at, there at), in order: seconds from each change to its rendering, and
-    from that until it was there."""
-    order = [seq for seq, _, _ in events]
-    rendered, carried = [], []
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Of one change at one reader, in seconds: from Asterisk's time stamp to the rendering of the first picture that
+    has it, and from there until the reader had it."""
+
+    rendered: float
+    carried: float
+
+    @property
+    def whole(self) -> float:
+        return self.rendered + self.carried
+
+
+def ways(wanted: Sequence[Change], events: Sequence[tuple[str, float, float]]) -> list[Way]:
+    """One reader's events are (seq, rendered at, there at), in order. A picture that was passed over is no event."""
+    order = [seq_of(seq) for seq, _, _ in events]
+    found = []
     for change in wanted:
         place = bisect_left(order, change.seq)
         if place < len(events):
             _, made, there = events[place]
-            rendered.append(made - change.at)
-            carried.append(there - made)
-    return rendered, carried
+            found.append(Way(made - change.at, there - made))
+    return found
 
 
 def ms(seconds: Sequence[float], share: float) -> float:

@@ -4,10 +4,15 @@
 // - Everything that comes from outside becomes a text node.
 // - The page knows whether what it shows is fresh. When the stream, the engine or the link to Asterisk is gone, it says
 //   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
+// - A machine that is too slow to draw every event shows what is, not what was: events that came while it was drawing
+//   are one picture, the newest, and as long as events reach it late they are read, not drawn, but for one a second.
 // - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
 
 const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
 const RETRY_MS = 2_000;
+const LATE_MS = 300; // behind what is usual on this connection: some pictures wait on their way
+const WHILE_LATE_MS = 1_000;
+const LATE_EASES_MS = 100; // a machine whose clock was set ahead is not late for ever
 
 export const language = document.documentElement.lang;
 const table = JSON.parse(document.getElementById("texts").textContent);
@@ -20,6 +25,10 @@ let heardAt = Date.now(); // this machine's clock at the last complete event
 let connected = false;
 let lost = false;
 let source = null;
+let newest = null; // the last event, and when it came
+let timer = null; // it is going to be drawn
+let usual = Infinity; // ms from rendering to arrival, the clocks' difference included: the shortest so far
+let drawnAt = -Infinity; // by the page's own clock, which is never set
 let retry = null;
 
 // -- words and numbers --------------------------------------------------------------------------------------
@@ -191,17 +200,12 @@ function everySecond() {
 
 function connect() {
   retry = null;
+  usual = Infinity;
   // The browser's own new try tells what was seen last in `Last-Event-ID`; a new source has to say it itself.
   source = new EventSource(`/api/v1/live/stream${snapshot === null ? "" : `?after=${snapshot.seq}`}`);
   source.addEventListener("live", (event) => {
-    const live = JSON.parse(event.data);
-    offset = Date.parse(live.at) - Date.now();
-    snapshot = live;
-    shown(live);
-    heardAt = Date.now(); // only now: what could not be shown does not count as heard
-    connected = true;
-    lost = false;
-    tick();
+    newest = { data: event.data, at: Date.now() };
+    timer ??= setTimeout(draw);
   });
   source.addEventListener("error", () => {
     connected = false;
@@ -209,6 +213,30 @@ function connect() {
     tick();
     if (source.readyState === EventSource.CLOSED) refused();
   });
+}
+
+function draw() {
+  const { data, at } = newest;
+  const live = JSON.parse(data);
+  const rest = late(at - Date.parse(live.at)) ? drawnAt + WHILE_LATE_MS - performance.now() : 0;
+  timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
+  if (timer !== null) return;
+  offset = Date.parse(live.at) - at;
+  snapshot = live;
+  shown(live);
+  heardAt = Date.now(); // only now: what could not be shown does not count as heard
+  connected = true;
+  lost = false;
+  tick();
+  drawnAt = performance.now();
+}
+
+function late(way) {
+  // Whether events wait on their way to this page: `way` is the time from rendering to arrival.
+  usual = Math.min(usual, way);
+  const found = way - usual > LATE_MS;
+  if (found) usual += LATE_EASES_MS;
+  return found;
 }
 
 async function refused() {
