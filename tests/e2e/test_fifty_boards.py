@@ -14,13 +14,14 @@ from callcore.access.rights import Role
 from callcore.demo.centre import CENTRE
 from callcore.installation import accounts_of
 from callcore.web.gate import COOKIE
+from tests.support import ahead
 from tests.support.boards import WATCH, Change, Drawn, changes, ms, noted, streams, ways, witnessed
 from tests.support.evidence import evidence
 from tests.support.full_house import Phase, full_house, house
 from tests.support.people import PASSWORD, first_administrator, machine, read_page, user
 from tests.support.station import Station, until
 
-BOARDS, PAGES = 50, 2
+BOARDS, PAGES = 50, 1
 PUSH_P99_MS = 500.0
 
 
@@ -66,6 +67,7 @@ async def trial(
             await is_up(s)
             async with streams(s, machine(s.settings.home), boards - PAGES) as programs:
                 pages = [await a_board(browser, s) for _ in range(PAGES)]
+                ahead.sessions_below()
                 found = await running
                 drawn = [await noted(page) for page in pages]
         finally:

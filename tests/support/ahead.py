@@ -36,3 +36,18 @@ def first(pid: int | None) -> None:
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
             os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(1))
+
+
+def sessions_below() -> None:
+    """The same for every session that this process's children have begun, as a browser does."""
+    parents: dict[int, tuple[int, int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = (int(fields[1]), int(fields[3]))
+    for pid, (above, leader) in parents.items():
+        while above > 1 and above != os.getpid():
+            above, _ = parents.get(above, (0, 0))  # noqa: PLW2901
+        if above == os.getpid() and leader == pid:
+            with contextlib.suppress(OSError):
+                session(pid)

@@ -199,7 +199,9 @@ def witnessed(wanted: Sequence[Change], page: Drawn) -> int:
         place, times = bisect_left(order, change.seq), by_sign.get(change.sign, [])
         if place < len(order):
             first = bisect_left(times, change.at - 0.002)  # the page's clock has milliseconds
-            found += first < len(times) and times[first] <= page.lives[place][2] + 0.002
+            # The observer speaks when all of a picture is drawn, so before the next one is.
+            before = page.lives[place + 1][2] if place + 1 < len(page.lives) else float("inf")
+            found += first < len(times) and times[first] < before
     return found
 
 
