@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -12,8 +16,11 @@ import pytest
 
 from callcore.web import Pace
 from callcore.web import models as m
+from callcore.web.show import EVERYTHING
+from callcore.web.stream import Streams
 from tests.support.floors import Desk, centre, configuration
 from tests.support.web import DEADLINE_S, DeskSource, Stream, served
+from tests.unit.test_changes import applied
 
 
 def a_source(agents: int = 3) -> DeskSource:
@@ -219,6 +226,90 @@ async def test_a_slow_board_gets_the_newest_floor_and_no_backlog() -> None:
         await quick.close()
     # What waited for it: the kernel's buffers and one event, not 400 of about 25 kB.
     assert got.count(b"event: live") < changes / 2
+
+
+def pictures(events: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Each picture that a client of changes has."""
+    now: dict[str, Any] = {}
+    for name, data in events:
+        if name == "live":
+            now = data
+        else:
+            assert data["from"] == {"seq": now["seq"], "at": now["at"]}
+            now = applied(now, data["change"])
+            assert (now["seq"], now["at"]) == (data["seq"], data["at"])
+        yield now
+
+
+async def test_who_asks_for_changes_has_the_same_picture_as_who_is_sent_all_of_it() -> None:
+    source = a_source(agents=150)
+    desk = source.desk
+    async with served(source, pace=PATIENT) as server:
+        whole = await Stream.open(server.port, server.machine)
+        changes = await Stream.open(server.port, server.machine, query="?changes=true")
+        told, wanted, sizes = [], [], []
+        for n in range(12):
+            event = await changes.next()
+            told.append((event.name, event.live))
+            wanted.append((await whole.next()).live)
+            sizes.append(len(json.dumps(event.live)))
+            (desk.sign_in if n % 3 == 0 else desk.wait)(10 + n, *([1 + n] if n % 3 == 0 else [f"c{n}"]))
+            source.clock = desk.at(10 + n)
+            source.turn()
+        await whole.close()
+        await changes.close()
+    assert [name for name, _ in told] == ["live", *["change"] * 11]
+    assert list(pictures(told)) == wanted
+    assert max(sizes[1:]) < sizes[0] / 20
+
+
+async def test_who_reads_changes_slowly_gets_what_changed_since_the_last_that_was_sent() -> None:
+    source = a_source()
+    stream = Streams(source, PATIENT).admit(lambda: EVERYTHING, changes=True)
+    sent: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+    reads = asyncio.Semaphore(2)
+
+    async def send(message: dict[str, Any]) -> None:
+        found = re.search(rb"event: (\w+)\nid: [0-9.]+\ndata: (.*)\n\n", message.get("body", b""))
+        if found is not None:
+            await reads.acquire()
+            sent.put_nowait((found[1].decode(), json.loads(found[2])))
+
+    running = asyncio.create_task(stream({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
+    async with asyncio.timeout(DEADLINE_S):
+        told = [await sent.get()]
+        for n in range(30):
+            source.desk.wait(10 + n, f"c{n}")
+            source.turn()
+            await asyncio.sleep(0.02)
+        reads.release()
+        reads.release()
+        while told[-1][1]["seq"] != "1.31":
+            told.append(await sent.get())
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [name for name, _ in told] == ["live", "change", "change", "change"]
+    assert [len(each["centres"][0]["waiting"]) for each in pictures(told)] == [0, 1, 2, 30]
+
+
+async def test_all_boards_share_one_rendering_in_each_gap() -> None:
+    source = a_source()
+    gap = 0.2
+    async with served(source, pace=Pace(min_gap_s=gap, keep_alive_s=60)) as server:
+        boards = [await Stream.open(server.port, server.machine) for _ in range(10)]
+        for each in boards:
+            await each.next()
+            source.turn()
+            await asyncio.sleep(0.03)  # they came at different times
+        seen: set[str] = set()
+        began = time.monotonic()
+        while time.monotonic() - began < 2:
+            source.turn()
+            seen.update(told.live["seq"] for told in await asyncio.gather(*(each.next() for each in boards)))
+        took = time.monotonic() - began
+        for each in boards:
+            await each.close()
+    assert len(seen) <= took / gap + len(boards), "those that came in between made one more each, once"
 
 
 async def test_a_board_that_never_reads_is_let_go_and_the_others_notice_nothing() -> None:

@@ -3,7 +3,7 @@ that read the same stream.
 
     python -m tests.support.boards PORT STREAMS      the token on the first line of stdin; ends when stdin does
 
-As a program: so many streams, each event parsed; at the end one JSON line on stdout with
+As a program: so many streams of changes, as pages read them, each event parsed; at the end one JSON line on stdout with
 `[stream, "run.n", rendered at, arrived at]` of each, times in epoch seconds.
 """
 
@@ -76,7 +76,7 @@ def seq_of(text: str) -> Seq:
 
 async def _stream(number: int, port: int, token: str, told: list[Any]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**21)
-    head = f"GET /api/v1/live/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: {token}\r\n\r\n"
+    head = f"GET /api/v1/live/stream?changes=true HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: {token}\r\n\r\n"
     writer.write(head.encode())
     decoder = msgspec.json.Decoder(Told)
     try:

@@ -184,8 +184,11 @@ async def served(
 
 @dataclass
 class Event:
+    """`live`: its data, the whole floor unless its name says that it is a change."""
+
     id: str
     live: dict[str, Any]
+    name: str
 
 
 class Stream:
@@ -219,15 +222,17 @@ class Stream:
 
     async def next(self) -> Event:
         """The next event; IncompleteReadError when the stream has ended."""
-        id_, data = "", None
+        id_, name, data = "", "", None
         async with asyncio.timeout(DEADLINE_S):
             while data is None:
                 line = await self._reader.readuntil(b"\n")
                 if line.startswith(b"id: "):
                     id_ = line[4:].decode().strip()
+                elif line.startswith(b"event: "):
+                    name = line[7:].decode().strip()
                 elif line.startswith(b"data: "):
                     data = json.loads(line[6:])
-        return Event(id_, data)
+        return Event(id_, data, name)
 
     async def rest(self) -> bytes:
         """Everything until the server ends the connection."""

@@ -345,7 +345,8 @@ def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
                     "Server-Sent Events. Each event `live` holds the whole floor as `/api/v1/live` gives it; its id is "
                     "the `seq`. One at once, then one when something changed (at most 5 a second) and at least one "
                     "every 5 s. After a break, come back with the last id (`Last-Event-ID` or `after`): the first "
-                    "event is complete, and not before that `seq`, unless it is not reached within 5 s."
+                    "event is complete, and not before that `seq`, unless it is not reached within 5 s. With "
+                    "`changes`, events `change` follow it, each with what changed since the event before: docs/api."
                 ),
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
@@ -359,6 +360,7 @@ def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
         after: Annotated[
             str | None, Query(description="as `Last-Event-ID`, which counts if there are both")
         ] = None,
+        changes: Annotated[bool, Query(description="after the first, only what changed")] = False,
         last_event_id: Annotated[
             str | None,
             Header(description="`seq` of the last event that was seen; what is none is not looked at"),
@@ -370,7 +372,7 @@ def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
             return sight(request) if gate.still(request, Right.READ_LIVE) else None
 
         try:
-            return streams.admit(still, seen_last(last_event_id or after))
+            return streams.admit(still, seen_last(last_event_id or after), changes=changes)
         except TooManyStreams:
             return problems.respond(problems.TOO_MANY, request.url.path, headers={"retry-after": "3"})
 

@@ -1,7 +1,8 @@
-"""The live stream: Server-Sent Events, each one the whole floor.
+"""The live stream: Server-Sent Events, each one the whole floor, or what changed of it for who asks for changes.
 
 Rules
-- Every event is complete, so nothing needs to be repeated to who comes back. The id is the `seq` of the floor it shows.
+- An event `live` is complete, and the first one is, so nothing needs to be repeated to who comes back. An event
+  `change` makes what the client was sent last into what is now. The id is the `seq` of the floor that it shows.
 - Who comes back says what was seen last (`Last-Event-ID`). The first event is the present floor, at once, unless it is
   still before that: a sidecar that has started again and reads the journal would show the past as new. Then it comes as
   soon as that place is reached, and after `keep_alive_s` in any case: the id may be of another installation, or of a
@@ -10,7 +11,7 @@ Rules
   latest after `keep_alive_s`, so that silence means a broken connection.
 - A client that reads slowly gets the newest floor when it is ready for it; what it missed is not kept. One that does
   not read at all is let go after `send_deadline_s`.
-- All clients who may see the same share one rendering of the same floor.
+- All clients who may see the same share one rendering, made once in `min_gap_s`, and what changed between two.
 - Whoever may see it no longer (signed out, switched off, another role) is let go at the next event.
 - `close()` ends every stream at once; the server calls it before it shuts its sockets.
 """
@@ -19,17 +20,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from callcore.domain.day import Curves
-from callcore.domain.ids import SECOND, Instant
 from callcore.runtime.ports import Beside, LiveSource, Seq
 from callcore.web import show
+from callcore.web.changes import change
 from callcore.web.show import Sight
 
 SEQ = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})", re.ASCII)
@@ -57,18 +62,40 @@ class Pace:
     """At most so many at once; a hall has a few boards."""
 
 
-@dataclass(frozen=True, slots=True)
 class Shot:
     """One rendering."""
 
-    seq: Seq
-    at: Instant
-    fresh: bool
-    body: bytes
+    def __init__(self, seq: Seq, fresh: bool, picture: dict[str, Any]) -> None:
+        self.seq = seq
+        self.fresh = fresh
+        self._picture = picture
+        self._made = time.monotonic()
+        self._changes: WeakKeyDictionary[Shot, bytes] = WeakKeyDictionary()
 
     @property
-    def event(self) -> bytes:
-        return b"event: live\nid: " + str(self.seq).encode() + b"\ndata: " + self.body + b"\n\n"
+    def age(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self._made
+
+    @cached_property
+    def body(self) -> bytes:
+        return msgspec.json.encode(self._picture)
+
+    def event(self, sent: Shot | None = None) -> bytes:
+        """The whole; for a client that was `sent` another one, what is different now."""
+        if sent is None:
+            return self._event(b"live", self.body)
+        if sent not in self._changes:
+            self._changes[sent] = self._since(sent)
+        return self._event(b"change", self._changes[sent])
+
+    def _since(self, sent: Shot) -> bytes:
+        old, new = sent._picture, self._picture
+        told = {"seq": new["seq"], "at": new["at"], "from": {"seq": old["seq"], "at": old["at"]}}
+        return msgspec.json.encode(told | {"change": change(old, new) or {"in": {}}})
+
+    def _event(self, name: bytes, data: bytes) -> bytes:
+        return b"event: " + name + b"\nid: " + str(self.seq).encode() + b"\ndata: " + data + b"\n\n"
 
 
 def seen_last(told: str | None) -> Seq | None:
@@ -102,32 +129,36 @@ class Streams:
     def close(self) -> None:
         self._closing.set()
 
-    def shot(self, sight: Sight) -> Shot:
-        """The floor now, as far as it may be seen. A rendering younger than the gap between events is used again."""
+    def shot(self, sight: Sight, sent: Shot | None = None) -> Shot:
+        """The floor now, as far as it may be seen; for who was `sent` a rendering already, one that is younger than
+        the gap between events and another."""
         view, now, stale = self.live.view(), self.live.now(), self.live.stale_s()
         last = self._last.get(sight)
         if (
             last is not None
-            and last.seq == view.seq
+            and (last.seq == view.seq or sent not in (None, last))
             and last.fresh == (stale is None)
-            and 0 <= now - last.at < self.pace.min_gap_s * SECOND
+            and last.age < self.pace.min_gap_s
         ):
             return last
-        body = show.live(view, now, stale, sight, self._beside(), self._curves).model_dump_json().encode()
-        shot = Shot(view.seq, now, stale is None, body)
+        picture = show.live(view, now, stale, sight, self._beside(), self._curves).model_dump(mode="json")
+        shot = Shot(view.seq, stale is None, picture)
         if len(self._last) >= SIGHTS_KEPT:
             self._last.clear()
         self._last[sight] = shot
         return shot
 
-    def admit(self, sight: Callable[[], Sight | None], seen: Seq | None = None) -> LiveStream:
+    def admit(
+        self, sight: Callable[[], Sight | None], seen: Seq | None = None, *, changes: bool = False
+    ) -> LiveStream:
         """A new stream; raises `TooManyStreams`.
 
-        `sight` is asked before each event; None: not any more. `seen`: what the client was shown last.
+        `sight` is asked before each event; None: not any more. `seen`: what the client was shown last. `changes`: after
+        the first event it is sent what changed.
         """
         if self.closing or self.open >= self.pace.streams:
             raise TooManyStreams
-        return LiveStream(self, sight, seen)
+        return LiveStream(self, sight, seen, changes)
 
     def until_closing(self) -> Coroutine[Any, Any, bool]:
         return self._closing.wait()
@@ -136,9 +167,12 @@ class Streams:
 class LiveStream(Response):
     """One client's stream."""
 
-    def __init__(self, streams: Streams, sight: Callable[[], Sight | None], seen: Seq | None) -> None:
+    def __init__(
+        self, streams: Streams, sight: Callable[[], Sight | None], seen: Seq | None, changes: bool
+    ) -> None:
         super().__init__()
         self._streams = streams
+        self._changes = changes
         self._sight = sight
         self._seen = seen
         self._pace = streams.pace
@@ -164,12 +198,16 @@ class LiveStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._until_reached(over)
         lead = f"retry: {self._pace.reconnect_ms}\n\n".encode()
+        shot: Shot | None = None
         while not _any_done(over) and (sight := self._sight()) is not None:
-            shot = self._streams.shot(sight)
+            sent, shot = shot, self._streams.shot(sight, shot)
+            body = lead + shot.event(sent if self._changes else None)
             async with asyncio.timeout(self._pace.send_deadline_s):
-                await send({"type": "http.response.body", "body": lead + shot.event, "more_body": True})
+                await send({"type": "http.response.body", "body": body, "more_body": True})
             lead = b""
-            await asyncio.wait(over, timeout=self._pace.min_gap_s, return_when=asyncio.FIRST_COMPLETED)
+            # From when it was made: so all who see the same come for the next one at the same instant.
+            gap = max(0.0, self._pace.min_gap_s - shot.age)
+            await asyncio.wait(over, timeout=gap, return_when=asyncio.FIRST_COMPLETED)
             if not _any_done(over):
                 await self._until_due(shot, over)
         async with asyncio.timeout(self._pace.send_deadline_s):

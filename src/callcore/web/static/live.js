@@ -25,7 +25,7 @@ let heardAt = Date.now(); // this machine's clock at the last complete event
 let connected = false;
 let lost = false;
 let source = null;
-let newest = null; // the last event, and when it came
+let newest = null; // what the last event made of the floor, and when it came
 let timer = null; // it is going to be drawn
 let usual = Infinity; // ms from rendering to arrival, the clocks' difference included: the shortest so far
 let drawnAt = -Infinity; // by the page's own clock, which is never set
@@ -202,10 +202,12 @@ function connect() {
   retry = null;
   usual = Infinity;
   // The browser's own new try tells what was seen last in `Last-Event-ID`; a new source has to say it itself.
-  source = new EventSource(`/api/v1/live/stream${snapshot === null ? "" : `?after=${snapshot.seq}`}`);
-  source.addEventListener("live", (event) => {
-    newest = { data: event.data, at: Date.now() };
-    timer ??= setTimeout(draw);
+  source = new EventSource(`/api/v1/live/stream?changes=true${snapshot === null ? "" : `&after=${snapshot.seq}`}`);
+  source.addEventListener("live", (event) => told(JSON.parse(event.data)));
+  source.addEventListener("change", (event) => {
+    const { from, change } = JSON.parse(event.data);
+    if (newest.live.seq === from.seq && newest.live.at === from.at) told(applied(newest.live, change));
+    else reconnect(); // of another picture than this page has
   });
   source.addEventListener("error", () => {
     connected = false;
@@ -215,9 +217,28 @@ function connect() {
   });
 }
 
+function told(live) {
+  newest = { live, at: Date.now() };
+  timer ??= setTimeout(draw);
+}
+
+export function applied(old, change) {
+  // What `web/changes.py` says. What did not change stays the same object.
+  if ("to" in change) return change.to;
+  if ("rows" in change) {
+    const rows = new Map(old.map((row) => [row[change.by], row]));
+    const names = change.order ?? [...rows.keys()];
+    for (const [name, each] of Object.entries(change.rows)) rows.set(name, applied(rows.get(name), each));
+    return names.map((name) => rows.get(name));
+  }
+  const now = { ...old };
+  for (const key of change.gone ?? []) delete now[key];
+  for (const [key, each] of Object.entries(change.in)) now[key] = applied(old[key], each);
+  return now;
+}
+
 function draw() {
-  const { data, at } = newest;
-  const live = JSON.parse(data);
+  const { live, at } = newest;
   const rest = late(at - Date.parse(live.at)) ? drawnAt + WHILE_LATE_MS - performance.now() : 0;
   timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
   if (timer !== null) return;
