@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from callcore.access.rights import Role
 from callcore.access.trail import Result, Wanted
@@ -291,6 +292,7 @@ async def test_the_api_does_what_the_keys_do_with_the_same_lamps_and_the_trail_n
         } <= set(done)
 
 
+@pytest.mark.few
 async def test_a_reported_talk_hears_the_centres_words_in_the_callers_language_on_both_sides_and_goes_on() -> (
     None
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from callcore.demo.centre import DemoCentre
 from callcore.demo.phone import SimPhone
@@ -20,6 +21,7 @@ def part(sound: audio.Samples, start: float, end: float) -> audio.Samples:
     return sound[round(start * audio.RATE) : round(end * audio.RATE)]
 
 
+@pytest.mark.few
 async def test_a_caller_hears_notice_greeting_music_and_then_the_agent_who_was_idle_longest() -> None:
     async with station(DemoCentre(agents=2, acw_s=2)) as s:
         first, second = await s.staff(1, 2)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from callcore.demo.centre import DemoCentre
 from callcore.demo.phone import PhoneCall, SimPhone
@@ -160,6 +161,7 @@ async def test_who_puts_down_in_the_middle_and_who_says_nothing() -> None:
         s.books_agree()
 
 
+@pytest.mark.few
 async def test_the_engine_is_dead_while_a_message_is_left_and_the_task_is_there_after_its_start() -> None:
     async with station(CENTRE, sidecar=True) as s:
         caller = await quiet_caller(s)

@@ -145,7 +145,9 @@ async def test_a_line_that_is_open_and_says_nothing_is_taken_for_broken(browser:
         await page.clock.fast_forward(13_000)
         await expect(page.locator("body")).to_have_attribute("data-state", "lost")
         await expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=15_000)
-        assert taken.asked[-1].endswith("/live/stream?changes=true&after=1.1"), "it says what it has seen already"
+        assert taken.asked[-1].endswith("/live/stream?changes=true&after=1.1"), (
+            "it says what it has seen already"
+        )
 
 
 async def test_a_silent_engine_is_said_although_the_page_itself_is_connected(browser: Browser) -> None:

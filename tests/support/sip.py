@@ -590,7 +590,7 @@ class Agent:
 
     def _digest(self, answer: Message, method: str, uri: str) -> str:
         """RFC 2617 §3.2.2 with qop=auth."""
-        asked = dict(re.findall(r'(\w+)="?([^",]+)"?', answer.get("www-authenticate")))
+        asked = dict(re.findall(r'(\w+)="?([^",]*)"?', answer.get("www-authenticate")))
 
         def md5(text: str) -> str:
             return hashlib.md5(text.encode()).hexdigest()
