@@ -119,9 +119,8 @@ def figures(
 
 @pytest.mark.soak
 async def test_what_happens_in_asterisk_is_on_fifty_boards_within_half_a_second(browser: Browser) -> None:
-    """5 calls a second are 18,000 an hour, several times what 150 agents serve. At 15 a second, where a call lasts 27 s,
-    Asterisk alone took one of the two cores, and the boards' programs and the browser the other: then everything was
-    late, p99 2.1 s."""
+    """5 calls a second are 18,000 an hour, several times what 150 agents serve. At 15 a second Asterisk alone took one
+    of the two cores, the boards' programs and the browser the other, and everything was late: p99 2.1 s."""
     scale = float(os.environ.get("CALLCORE_TEST_HOUSE_SCALE", "1"))
     told = await trial(
         browser,
