@@ -28,7 +28,7 @@ from callcore.db import copying
 from callcore.files import make_folder, write_whole
 from callcore.journal import read_mark
 from callcore.journal.keys import CALL_KEYS
-from callcore.recordings.chain import CHAIN, ROOT, locked
+from callcore.recordings.chain import CHAIN, ROOT, held
 from callcore.settings import Settings
 
 ABOUT = "backup.json"
@@ -169,7 +169,7 @@ def _copy_store(settings: Settings, target: Path, keys: Path) -> None:
     store = settings.store
     if not store.is_dir():
         return
-    with locked(settings.recordings_keys):
+    with held(settings.recordings_keys):
         _copy(settings.recordings_keys / CHAIN_ENDS, keys / CHAIN_ENDS)
         files = sorted(path for path in store.rglob("*") if path.is_file())
         for path in files:

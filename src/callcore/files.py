@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -25,6 +28,18 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
     sync_folder(folder.parent)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Alone among all processes of this installation, by this file, which is made if need be. Raises OSError."""
+    make_folder(file.parent)
+    fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -29,6 +29,7 @@ from tests.support.station import DEADLINE_S, Station, station, until
 pytestmark = [pytest.mark.few, pytest.mark.timeout(400)]
 
 F = TypeVar("F", bound=f.Fact)
+T = TypeVar("T", bound="Talk")
 CITIZEN_HZ, AGENT_HZ, CITY_HZ = 400, 600, 1000
 OFFICE = "0975346111"
 DESKS = 6
@@ -298,14 +299,17 @@ async def paused_and_gone_on(day: Day) -> Talk:
     return talk
 
 
-async def paused_and_forgotten(day: Day) -> Talk:
-    talk = await day.talk()
+async def forgotten(talk: T) -> T:
     paused = await talk.pauses()
     resumed = await talk.goes_on(PauseEnd.TIME)
     assert resumed.at - paused.at >= PAUSE_S * SECOND - 1000
     await talk.leg.hears(1.5)
     await talk.over()
     return talk
+
+
+async def paused_and_forgotten(day: Day) -> Talk:
+    return await forgotten(await day.talk())
 
 
 async def paused_held_and_taken_up(day: Day) -> Talk:
@@ -490,13 +494,7 @@ async def paused_and_gone_on_in_a_call_out(day: Day) -> CallOut:
 
 
 async def paused_and_forgotten_in_a_call_out(day: Day) -> CallOut:
-    out = await day.call_out()
-    paused = await out.pauses()
-    resumed = await out.goes_on(PauseEnd.TIME)
-    assert resumed.at - paused.at >= PAUSE_S * SECOND - 1000
-    await out.leg.hears(1.5)
-    await out.over()
-    return out
+    return await forgotten(await day.call_out())
 
 
 async def paused_in_the_agents_stead_to_the_end_of_a_call_out(day: Day) -> CallOut:

@@ -10,17 +10,14 @@ of after. Owner-only: a file that others can read is refused, since what it hold
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
 from callcore.access.people import People, Sessions
-from callcore.files import make_folder, write_whole
+from callcore.files import locked, write_whole
 
 T = TypeVar("T", People, Sessions)
 
@@ -87,21 +84,9 @@ class Store:
         return self._changed(self._sessions, change)
 
     def _changed(self, kept: Kept[T], change: Callable[[T], T]) -> T:
-        with locked(self._folder):
+        with locked(self._folder / "lock"):
             before = kept.read()
             after = change(before)
             if after is not before:
                 kept.write(after)
             return kept.read()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Alone among all processes of this installation. Held for milliseconds."""
-    make_folder(folder)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)

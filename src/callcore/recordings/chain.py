@@ -19,19 +19,17 @@ Rules
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from callcore.files import append_line, make_folder, write_whole
+from callcore.files import append_line, locked, make_folder, write_whole
 from callcore.recordings.errors import StoreAway, WrongKey
 from callcore.recordings.signing import PublicKeys, Signer, signed_by
 from callcore.recordings.vault import Digest
@@ -234,7 +232,7 @@ class Chain:
         folder of this centre, and it is gone, like that of a disk not mounted."""
         if self._head_path(centre).exists() and not (self.store / centre).is_dir():
             raise StoreAway(self.store / centre)
-        with locked(self.keys):
+        with held(self.keys):
             head = self._head(centre)
         return today if head is None else max(today, head.root.day)
 
@@ -242,7 +240,7 @@ class Chain:
         """Write a line, on the disk before this returns, and the root of its day, which is given back. The day is that
         of `day`, or the newest one if that is later; `place` puts into its folder what the line tells of. Raises
         OSError: then the line does not stand, or it does and is taken over by the next one."""
-        with locked(self.keys):
+        with held(self.keys):
             head = self._head(line.centre)
             root = None if head is None else head.root
             day = line.day if root is None else max(line.day, root.day)
@@ -258,7 +256,7 @@ class Chain:
         """After a crash: sign what was written and not yet signed as a whole."""
         if not self.store.is_dir():
             return
-        with locked(self.keys):
+        with held(self.keys):
             for centre in centres_of(self.store):
                 head = self._head(centre)
                 if head is not None:
@@ -327,16 +325,9 @@ class Chain:
         return None if root is None else _Head(root, size)
 
 
-@contextmanager
-def locked(keys: Path) -> Iterator[None]:
+def held(keys: Path) -> AbstractContextManager[None]:
     """While this lasts nobody adds a line to a chain, or puts what it tells of into the store. Raises OSError."""
-    make_folder(keys)
-    fd = os.open(keys / ".chain-lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    return locked(keys / ".chain-lock")
 
 
 def _after(root: Root | None, line: Line, raw: bytes) -> Root:

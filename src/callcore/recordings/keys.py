@@ -13,18 +13,17 @@ the file to put back, and no new key is made in its place.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from callcore.files import append_line, make_folder, shred, write_whole
+from callcore.files import append_line, locked, make_folder, shred, write_whole
 from callcore.recordings.errors import KeyDestroyed, KeyLost, KeyOpen, RecordingError, WrongKey
 
 KEY_BYTES = 32
@@ -194,15 +193,8 @@ class KeyRing:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        make_folder(self.folder)
-        fd = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.folder / ".lock")
 
     def _key_path(self, centre: str, month: str, version: int) -> Path:
         return self.folder / f"{centre}.{month}.{version}.key"
