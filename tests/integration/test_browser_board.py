@@ -325,6 +325,7 @@ SLOW = """
 """A machine that takes 0.4 s for a picture."""
 
 
+@pytest.mark.few
 async def test_a_machine_too_slow_for_every_picture_shows_what_is_and_not_what_was(browser: Browser) -> None:
     desk = Desk().begin(configuration(centre(100)))
     for n in range(1, 101):
