@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -171,11 +172,40 @@ def _row(fields: tuple[str, ...]) -> str:
 def left(roots: list[Path], markers: list[Marker], apart: tuple[str, ...] = ()) -> list[str]:
     """Where something of the citizens stands: every byte of every file, packed ones unpacked. `apart`: folders that are
     no part of the installation, by name."""
+    begins: dict[int, list[tuple[str, bytes]]] = {}
+    for marker in markers:
+        for way in marker.ways():
+            begins.setdefault(int.from_bytes(way[:WORD], "little"), []).append((marker.number, way))
+    words = np.array(sorted(begins), "<u8")
+    low = np.zeros(1 << 16, bool)
+    low[words & 0xFFFF] = True
     found = []
-    wanted = [(m.number, way) for m in markers for way in m.ways()]
     for path, data in _files(roots, apart):
-        found += [f"{path}: {number}: {way!r}" for number, way in wanted if way in data]
+        here = {
+            (number, way)
+            for at in _places(data, words, low)
+            for number, way in begins[int.from_bytes(data[at : at + WORD], "little")]
+            if data.startswith(way, at)
+        }
+        found += [f"{path}: {number}: {way!r}" for number, way in sorted(here)]
     return found
+
+
+WORD = 8
+"""Bytes by which a place is looked at first; all that is sought is longer."""
+
+
+def _places(data: bytes, words: np.ndarray[Any, Any], low: np.ndarray[Any, Any]) -> Iterator[int]:
+    """Where one of these words (sorted) begins. `low`: whether any has these two bytes first."""
+    for shift in range(WORD):
+        count = (len(data) - shift) // WORD
+        if count <= 0:
+            return
+        there = np.frombuffer(data, "<u8", count, shift)
+        maybe = np.flatnonzero(low[there & 0xFFFF])
+        near = np.searchsorted(words, there[maybe])
+        same = words[np.minimum(near, len(words) - 1)] == there[maybe]
+        yield from (maybe[same] * WORD + shift).tolist()
 
 
 def _files(roots: list[Path], apart: tuple[str, ...]) -> Iterator[tuple[Path, bytes]]:
