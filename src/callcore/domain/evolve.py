@@ -1337,44 +1337,39 @@ def _(fact: f.TaskKept, floor: Floor) -> Floor:
     caller = floor.caller_of(fact.call)
     if caller is None or fact.call in floor.messages:
         raise IllegalTransition(f"call {fact.call} is not known, or has a task")
-    task = Message(
-        call=fact.call,
-        centre=fact.centre,
-        queue=fact.queue,
-        language=fact.language,
-        caller=caller,
-        left_at=fact.at,
-        due_at=fact.due_at,
-        state=advance(MESSAGE, "message", fact.call, None, "TaskKept"),
-        state_since=fact.at,
-        filed=True,
-        subject=fact.subject,
-        department=fact.department,
-        note=fact.note,
-        about=fact.call,
-    )
-    return changed(floor, messages=floor.messages.set(fact.call, task))
+    return _task(floor, fact, caller, language=fact.language, about=fact.call)
 
 
 @_apply.register
 def _(fact: f.TaskOpened, floor: Floor) -> Floor:
     if fact.call in floor.messages:
         raise IllegalTransition(f"there is a task {fact.call}")
+    return _task(floor, fact, fact.number, language=None, about=fact.about)
+
+
+def _task(
+    floor: Floor,
+    fact: f.TaskKept | f.TaskOpened,
+    caller: Personal,
+    *,
+    language: str | None,
+    about: CallId | None,
+) -> Floor:
     task = Message(
         call=fact.call,
         centre=fact.centre,
         queue=fact.queue,
-        language=None,
-        caller=fact.number,
+        language=language,
+        caller=caller,
         left_at=fact.at,
         due_at=fact.due_at,
-        state=advance(MESSAGE, "message", fact.call, None, "TaskOpened"),
+        state=advance(MESSAGE, "message", fact.call, None, type(fact).__name__),
         state_since=fact.at,
         filed=True,
         subject=fact.subject,
         department=fact.department,
         note=fact.note,
-        about=fact.about,
+        about=about,
     )
     return changed(floor, messages=floor.messages.set(fact.call, task))
 
