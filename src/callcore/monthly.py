@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
 
-from callcore.domain.board import day_of, todays_figures
+from callcore.domain.board import day_of
 from callcore.domain.centre import Centre
+from callcore.domain.day import Days
 from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Ratio, Record, figures
 from callcore.runtime.ports import View
@@ -44,6 +45,7 @@ class MonthSoFar:
         self._kept = kept
         self._monotonic = monotonic
         self._earlier: dict[CentreId, _Earlier] = {}
+        self._days = Days()
 
     async def look(self, centre: Centre, now: Instant) -> None:
         """Ask for the earlier days where that is due, one at a time. Raises what `kept` raises."""
@@ -68,7 +70,7 @@ class MonthSoFar:
             known = self._earlier.get(centre.id)
             if known is None or known.today != centre.calendar.local_date(now):
                 continue
-            so_far = todays_figures(view.books, centre, now)[1].answer_ratio
+            so_far = self._days.of(view.books, centre, now)[1].figures.answer_ratio
             found[centre.id] = Ratio(known.ratio.part + so_far.part, known.ratio.whole + so_far.whole)
         return found
 

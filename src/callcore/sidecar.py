@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -57,13 +58,16 @@ from callcore.web import LOOPBACK_NAMES, CannotListen, Once, Traffic, create_app
 
 log = structlog.get_logger(__name__)
 
-FOLD_EVERY_S = 0.05
-"""For so long frames are gathered for the present view; a board gets 5 views a second at most."""
+FOLD_EVERY_S = 0.02
+"""For so long frames are gathered for the present view; a board gets 10 views a second at most."""
 ASK_EVERY_S = 1.0
 """Between two looks for the engine's signs of life."""
 STALE_AFTER_S = 5.0
 """The heartbeat's own bound: an engine silent for so long no longer decides."""
 CHECKPOINT_EVERY_S = 3600.0
+YOUNG, MIDDLING, NEVER = 2000, 20, 1_000_000_000
+"""After so many new objects, and so many looks at these, the collector looks at the young and the middling ones; at all
+it does not look by itself."""
 KEEP_DAYS = 2
 """Days of records kept for the live figures; the database keeps the rest."""
 RECORDING_SETTLES_S = 2.0
@@ -610,6 +614,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(CHECKPOINT_EVERY_S)
             self._save()
+            gc.collect()
 
     def _save(self) -> None:
         view = self._live.view()
@@ -638,6 +643,18 @@ def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
         log.info("照合済 / reconciled", **told)
 
 
+def settle_memory() -> None:
+    """Keep the pauses of this process short.
+
+    The day's calls are hundreds of thousands of objects that stay; the collector would go through all of them again and
+    again, a quarter of a second each time in which no board is told anything. What is of no use any more is nearly
+    always found while it is young; the rest once an hour, beside the checkpoint.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLING, NEVER)
+
+
 def stand_back() -> None:
     """Leave the cores to engine and Asterisk when they want them.
 
@@ -658,6 +675,7 @@ def main(settings: Settings) -> NoReturn:
     """The sidecar's process. Status 0: stopped as asked."""
     configure(settings.log_level, "sidecar")
     stand_back()
+    settle_memory()
     status = run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

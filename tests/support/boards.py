@@ -43,6 +43,8 @@ WATCH = """
         const row = change.target.closest("tbody > tr");
         const kind = row?.parentElement.dataset.f;
         if (kind === "agent-rows" || kind === "waiting-rows") note(kind, row.dataset.key, change.target.dataset.state);
+      } else if (change.target.dataset.f === "waiting-count") {
+        note("waiting-count", "", "");
       } else if (change.target.dataset.f === "waiting-rows") {
         for (const row of change.addedNodes)
           note("waiting-rows", row.dataset.key, row.querySelector('[data-f="stage"]').dataset.state);
@@ -55,8 +57,11 @@ WATCH = """
     window.lives.push([event.detail.seq, Date.parse(event.detail.at) / 1000, Date.now() / 1000]));
 }
 """
-"""In the page: when an agent's state changed, when a caller's row came or its state changed, and when each event of the
-stream was drawn."""
+"""In the page: when an agent's state changed, when a caller's row came or its state changed, when the number of callers
+who wait changed, and when each event of the stream was drawn."""
+
+
+COUNT = ("waiting-count", "", "")
 
 
 class Told(msgspec.Struct):
@@ -197,6 +202,8 @@ def witnessed(wanted: Sequence[Change], page: Drawn) -> int:
     found = 0
     for change in wanted:
         place, times = bisect_left(order, change.seq), by_sign.get(change.sign, [])
+        if change.sign[0] == "waiting-rows":  # of a long line the page shows the first callers, and the count
+            times = sorted([*times, *by_sign.get(COUNT, [])])
         if place < len(order):
             first = bisect_left(times, change.at - 0.002)  # the page's clock has milliseconds
             # The observer speaks when all of a picture is drawn, so before the next one is.

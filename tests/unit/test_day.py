@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from callcore.domain.board import agent_word, agents_of, attention, today
-from callcore.domain.day import Curves, may_lose, must_answer, shares
+from callcore.domain.board import agent_word, agents_of, attention
+from callcore.domain.day import Days, may_lose, must_answer
 from callcore.domain.ids import AgentId, CallId, CentreId
 from callcore.domain.measures import Ratio
 from tests.integration.test_browser_wall import a_morning
@@ -38,16 +38,14 @@ def test_so_many_losses_in_a_row_keep_the_target_and_one_more_does_not(
 
 def test_the_curve_and_the_shares_of_a_morning_are_those_of_its_calls() -> None:
     desk = a_morning().desk
-    window = today(desk.floor.centres[DEMO], desk.floor.at)
-    records = desk.books.of(DEMO, window.first, window.before)
-    curves = Curves()
-    first = curves.of(DEMO, window, records)
-    assert (first.arrivals[24], first.answers[24], sum(first.arrivals)) == (4, 2, 4)
+    demo = desk.floor.centres[DEMO]
+    days = Days()
+    _, first = days.of(desk.books, demo, desk.floor.at)
+    assert (first.curve.arrivals[24], first.curve.answers[24], sum(first.curve.arrivals)) == (4, 2, 4)
     desk.hang_up(700, "c4")
-    records = desk.books.of(DEMO, window.first, window.before)
-    assert curves.of(DEMO, window, records) == Curves().of(DEMO, window, records), "what is kept is right"
-    done = shares(records)
-    assert {a: (s.answered, s.over, s.talk) for a, s in done.items()} == {
+    _, now = days.of(desk.books, demo, desk.floor.at)
+    assert now == Days().of(desk.books, demo, desk.floor.at)[1], "what is kept is right"
+    assert {a: (s.answered, s.over, s.talk) for a, s in now.shares.items()} == {
         "1001": (1, 1, 60_000_000),
         "1002": (1, 0, 0),
     }

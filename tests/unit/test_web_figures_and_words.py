@@ -100,9 +100,9 @@ def test_who_waits_stands_in_the_order_of_the_line_and_who_hears_the_greeting_ha
     desk.wait(3, "second")
     desk.arrive(4, "refused", open=False)
     line = seen(desk, desk.at(10)).waiting
-    assert [(w.call, w.position, w.waited_s) for w in line] == [
-        ("first", 1, 8.0),
-        ("second", 2, 7.0),
+    assert [(w.call, w.position, w.since) for w in line] == [
+        ("first", 1, m.moment(desk.at(2))),
+        ("second", 2, m.moment(desk.at(3))),
         ("greeted", None, None),
     ]
     assert seen(desk).figures.waiting == len(line)

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from callcore.domain.agent import BREAKS, NO_ANSWER_PAUSE, AgentState
 from callcore.domain.call import Call
 from callcore.domain.centre import Centre
-from callcore.domain.estimate import wait_s
+from callcore.domain.estimate import Waits
 from callcore.domain.floor import Floor, Line, line_of_visit, place_of
 from callcore.domain.ids import SECOND, CentreId, Instant, QueueId
 from callcore.domain.measures import Books, Figures, figures
@@ -133,6 +134,15 @@ def attention(floor: Floor, agent: AgentState, word: AgentWord) -> int:
     return max((rank for rank, holds in signs if holds), default=0)
 
 
+class Reason(NamedTuple):
+    """Why nobody serves some callers now: the same words for all of them."""
+
+    id: str
+    """Stays the same while the words' counts change."""
+    ja: str
+    en: str
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """One caller without an agent. `position` is 1 for the first of the queue, None before the queue is entered."""
@@ -144,8 +154,8 @@ class Waiting:
     """The first entry into a queue."""
     estimate_s: float | None
     """The estimated wait from now on, in seconds; None: nobody is on duty, or not in a queue yet."""
-    because: tuple[str, str] | None
-    """Why nobody serves this caller now, Japanese and English; None: a phone rings, or not in a queue yet."""
+    because: Reason | None
+    """Why nobody serves this caller now; None: a phone rings, or not in a queue yet."""
 
 
 def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
@@ -154,6 +164,7 @@ def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
     placed: list[tuple[tuple[int, int, str], Call]] = []
     announced: list[Call] = []
     why = _Why(floor)
+    waits: dict[tuple[QueueId, str | None], Waits] = {}
     for call in floor.calls.values():
         if call.centre != centre:
             continue
@@ -167,7 +178,10 @@ def waiting_callers(floor: Floor, centre: CentreId) -> list[Waiting]:
         assert call.visit is not None
         places[call.visit.queue] += 1
         name = call.visit.queue
-        estimate_s = wait_s(floor, name, place_of(call), call.visit.language)
+        spoken = name, call.visit.language
+        if spoken not in waits:
+            waits[spoken] = Waits(floor, *spoken)
+        estimate_s = waits[spoken].at(place_of(call))
         line.append(Waiting(call, name, places[name], call.visit.since, estimate_s, why.of(call)))
     announced.sort(key=lambda call: (call.arrived_at, call.id))
     return line + [Waiting(call, call.queue, None, None, None, None) for call in announced]
@@ -187,27 +201,32 @@ _WORDS = {
 }
 
 
+_NET = Reason("net", "非常時分配が分配中", "the safety net distributes")
+_TOLD = Reason("told", "あふれの案内中", "is told that nobody can serve")
+_OTHER = Reason("other", "メニューでほかを選んだ", "chose something else in the overflow menu")
+_MENU = Reason("menu", "あふれのメニューの中", "is in the overflow menu")
+
+
 class _Why:
     """Why nobody serves the callers of a line, in words; the same for all of them, so asked once."""
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._known: dict[Line, tuple[str, str]] = {}
+        self._known: dict[Line, Reason] = {}
 
-    def of(self, call: Call) -> tuple[str, str] | None:
+    def of(self, call: Call) -> Reason | None:
         if call.stage is Stage.OFFERED or call.visit is None:
             return None
         if call.in_net:
-            return ("非常時分配が分配中", "the safety net distributes")
+            return _NET
         if call.leaving_as is not None or call.given_up_as is not None:
-            return ("あふれの案内中", "is told that nobody can serve")
+            return _TOLD
         if call.aside is not None and call.in_menu:
-            if call.aside.outcome is Outcome.OVERFLOW_KEY:
-                return ("メニューでほかを選んだ", "chose something else in the overflow menu")
-            return ("あふれのメニューの中", "is in the overflow menu")
+            return _OTHER if call.aside.outcome is Outcome.OVERFLOW_KEY else _MENU
         line = line_of_visit(call.visit)
         if line not in self._known:
-            self._known[line] = self._counted(line, call.centre)
+            ja, en = self._counted(line, call.centre)
+            self._known[line] = Reason(f"{line.queue}:{line.language or ''}:{line.rung}", ja, en)
         return self._known[line]
 
     def _counted(self, line: Line, centre: CentreId) -> tuple[str, str]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from callcore.domain.board import Window, half_hours
-from callcore.domain.ids import AgentId, CentreId, Instant
-from callcore.domain.measures import Ratio, Record, figures
+from callcore.domain.board import Window, half_hours, today
+from callcore.domain.centre import Centre
+from callcore.domain.ids import AgentId, CallId, CentreId, Instant
+from callcore.domain.measures import PERIOD, Books, Figures, Ratio, Record, Tally, figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +23,6 @@ class Curve:
     answers: tuple[int, ...]
 
 
-class Curves:
-    """The curve of each centre's day. A half hour whose calls are the same as last time is not counted again."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[CentreId, Instant], tuple[list[Record], int, int]] = {}
-
-    def of(self, centre: CentreId, window: Window, records: Iterable[Record]) -> Curve:
-        """`records`: of the window."""
-        halves = half_hours(window)
-        first = halves[0][0]
-        groups: list[list[Record]] = [[] for _ in halves]
-        length = halves[0][1] - first
-        end = len(groups) - 1
-        for record in records:
-            place = (record.arrived_at - first) // length
-            groups[place if place < end else end].append(record)
-        known: dict[tuple[CentreId, Instant], tuple[list[Record], int, int]] = {}
-        for (begins, _), group in zip(halves, groups, strict=True):
-            key = (centre, begins)
-            before = self._known.get(key)
-            if before is not None and before[0] == group:
-                known[key] = before
-                continue
-            told = figures(group, at=window.before, service_level_s=0)
-            known[key] = (group, told.arrivals, told.answered)
-        self._known = {k: v for k, v in self._known.items() if k[0] != centre} | known
-        counts = [known[centre, begins] for begins, _ in halves]
-        return Curve(tuple(c[1] for c in counts), tuple(c[2] for c in counts))
-
-
 @dataclass(frozen=True, slots=True)
 class Share:
     """What one agent did today: calls answered (the last who talked with the caller), and their talk, in
@@ -60,6 +31,102 @@ class Share:
     answered: int
     over: int
     talk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A centre's local day so far."""
+
+    figures: Figures
+    curve: Curve
+    shares: Mapping[AgentId, Share]
+
+
+class _Period:
+    """The calls that arrived within five minutes, counted."""
+
+    def __init__(self, calls: Mapping[CallId, Record], service_level_s: int, half: int) -> None:
+        self.calls = calls
+        self.half = half
+        """The half hour of the day in which they arrived."""
+        self.ended = Tally(service_level_s)
+        self.open: list[Record] = []
+        never = Instant(0)
+        for record in calls.values():
+            if record.outcome is None:
+                self.open.append(record)
+            else:
+                self.ended.add(record, never)
+        told = figures(calls.values(), at=never, service_level_s=service_level_s)
+        self.arrivals, self.answers = told.arrivals, told.answered
+        self.shares = shares(calls.values())
+
+
+class _Kept:
+    """One day of one centre, as it was counted last."""
+
+    def __init__(self, window: Window, service_level_s: int) -> None:
+        self.window = window
+        self.service_level_s = service_level_s
+        self._halves = half_hours(window)
+        self._periods: dict[int, _Period] = {}
+        self._shares: dict[AgentId, Share] = {}
+
+    def day(self, books: Books, centre: CentreId, at: Instant) -> Day:
+        length = self._halves[0][1] - self._halves[0][0]
+        gone = set(self._periods)
+        for n, calls in books.records.between(centre, self.window.first, self.window.before):
+            gone.discard(n)
+            known = self._periods.get(n)
+            if known is None or known.calls is not calls:
+                half = (max(n * PERIOD, self.window.first) - self.window.first) // length
+                period = _Period(calls, self.service_level_s, min(half, len(self._halves) - 1))
+                self._share(known, period)
+                self._periods[n] = period
+        for n in gone:  # a clock that was set moves calls, and what is older is kept no longer
+            self._share(self._periods.pop(n), None)
+        tally = Tally(self.service_level_s)
+        arrivals, answers = [0] * len(self._halves), [0] * len(self._halves)
+        tally.put_together(period.ended for period in self._periods.values())
+        for period in self._periods.values():
+            for record in period.open:
+                tally.add(record, at)
+            arrivals[period.half] += period.arrivals
+            answers[period.half] += period.answers
+        return Day(tally.figures(at), Curve(tuple(arrivals), tuple(answers)), dict(self._shares))
+
+    def _share(self, before: _Period | None, now: _Period | None) -> None:
+        """Take what agents did in calls of a period that was counted out of the sums, and what they did now in."""
+        for period, sign in ((before, -1), (now, 1)):
+            for agent, share in ({} if period is None else period.shares).items():
+                had = self._shares.get(agent, _NOTHING)
+                made = Share(
+                    had.answered + sign * share.answered,
+                    had.over + sign * share.over,
+                    had.talk + sign * share.talk,
+                )
+                self._shares[agent] = had if made == had else made
+                if made == _NOTHING:
+                    del self._shares[agent]
+
+
+_NOTHING = Share(0, 0, 0)
+
+
+class Days:
+    """The day of each centre. Calls of five minutes that are the same as last time are not counted again, so that a
+    picture costs the same in the evening as in the morning."""
+
+    def __init__(self) -> None:
+        self._kept: dict[CentreId, _Kept] = {}
+
+    def of(self, books: Books, centre: Centre, at: Instant) -> tuple[Window, Day]:
+        """The local day that holds `at`, as known then."""
+        window = today(centre, at)
+        kept = self._kept.get(centre.id)
+        if kept is None or (kept.window, kept.service_level_s) != (window, centre.service_level_s):
+            kept = self._kept[centre.id] = _Kept(window, centre.service_level_s)
+        return window, kept.day(books, centre.id, at)
 
 
 def shares(records: Iterable[Record]) -> Mapping[AgentId, Share]:

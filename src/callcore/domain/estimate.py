@@ -41,32 +41,54 @@ def wait_s(floor: Floor, name: QueueId, place: Place, language: str | None = Non
     """The expected wait, in seconds from now on, of a caller at this place of a queue; None: nobody is on duty.
 
     `language`: what the agent must speak by skill, as of the visit."""
-    queue = floor.queues.get(name)
-    duty = able(floor, queue, language=language) if queue is not None else None
-    if queue is None or not duty:
-        return None
-    before = [-float(sum(map(duty.__contains__, floor.free)))]
-    serving: dict[tuple[QueueId, str | None], frozenset[AgentId] | None] = {(name, language): duty}
-    for line, places in floor.lines.items():
-        spoken = line.queue, line.language
-        if spoken not in serving:
-            serving[spoken] = _serving(floor, line.queue, line.language, queue)
-        others = serving[spoken]
-        if others:
-            before.append(bisect_left(places, place) * (len(duty & others) / len(others)))
-    before.extend(
-        1.0
-        for back in floor.callbacks.values()
-        if back.queue == name and back.place < place and back.state is CallbackState.WAITING
-    )
-    ahead = fsum(before)  # exact, for the lines come in no order
-    if ahead < 0:
-        return 0.0
-    pace = floor.pace.get(name, Pace())
-    rate, leaving = len(duty) / max(1.0, handling_s(queue, pace)), 1 / max(1.0, patience_s(queue, pace))
-    whole = int(ahead)
-    wait = sum(1 / (rate + j * leaving) for j in range(whole + 1))
-    return wait + (ahead - whole) / (rate + (whole + 1) * leaving)
+    return Waits(floor, name, language).at(place)
+
+
+class Waits:
+    """The expected waits at the places of one queue, of callers who chose one language, on one floor. What is the same
+    at every place is looked up once."""
+
+    def __init__(self, floor: Floor, name: QueueId, language: str | None = None) -> None:
+        queue = floor.queues.get(name)
+        duty = able(floor, queue, language=language) if queue is not None else None
+        self._staffed = bool(duty)
+        if queue is None or not duty:
+            return
+        self._free = float(sum(map(duty.__contains__, floor.free)))
+        self._lines: list[tuple[tuple[Place, ...], float]] = []
+        serving: dict[tuple[QueueId, str | None], frozenset[AgentId] | None] = {(name, language): duty}
+        for line, places in floor.lines.items():
+            spoken = line.queue, line.language
+            if spoken not in serving:
+                serving[spoken] = _serving(floor, line.queue, line.language, queue)
+            others = serving[spoken]
+            if others:
+                self._lines.append((places, len(duty & others) / len(others)))
+        self._backs = [
+            back.place
+            for back in floor.callbacks.values()
+            if back.queue == name and back.state is CallbackState.WAITING
+        ]
+        pace = floor.pace.get(name, Pace())
+        self._rate = len(duty) / max(1.0, handling_s(queue, pace))
+        self._leaving = 1 / max(1.0, patience_s(queue, pace))
+        self._sums = [1 / self._rate]
+        """Of the terms up to each j."""
+
+    def at(self, place: Place) -> float | None:
+        """Seconds from now on; None: nobody is on duty."""
+        if not self._staffed:
+            return None
+        before = [-self._free]
+        before.extend(bisect_left(places, place) * share for places, share in self._lines)
+        before.extend(1.0 for back in self._backs if back < place)
+        ahead = fsum(before)  # exact, for the lines come in no order
+        if ahead < 0:
+            return 0.0
+        whole = int(ahead)
+        while len(self._sums) <= whole:
+            self._sums.append(self._sums[-1] + 1 / (self._rate + len(self._sums) * self._leaving))
+        return self._sums[whole] + (ahead - whole) / (self._rate + (whole + 1) * self._leaving)
 
 
 def _serving(floor: Floor, name: QueueId, language: str | None, ours: Queue) -> frozenset[AgentId] | None:

@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -219,101 +219,132 @@ def calibration(records: Iterable[Record]) -> Calibration:
 
 def figures(records: Iterable[Record], *, at: Instant, service_level_s: int) -> Figures:
     """The figures of these calls, as known at `at`. `service_level_s` in seconds, inclusive."""
-    ends: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-    arrived = undecided = waiting = talking = offered = before_answer = reconstructed = opened = 0
-    imprecise = tests = 0
-    in_time = missed_or_met = 0
-    waits: list[int] = []
-    now_waiting: list[int] = []
-    holds: list[int] = []
-    target = service_level_s * SECOND
+    tally = Tally(service_level_s)
     for record in records:
+        tally.add(record, at)
+    return tally.figures(at)
+
+
+class Tally:
+    """The sums that the figures of some calls are made of. Those of calls that have ended are the same at any time, so
+    they can be kept, and be put together with others."""
+
+    def __init__(self, service_level_s: int) -> None:
+        self.service_level_s = service_level_s
+        self._counts: Counter[str] = Counter()
+        self._ends: Counter[Outcome] = Counter()
+        self._waits: list[int] = []
+        self._holds: list[int] = []
+        self._longest: int | None = None
+
+    def add(self, record: Record, at: Instant) -> None:
+        """One call, as known at `at`, which does not matter once it has ended."""
+        counts = self._counts
         if record.test:
-            tests += 1
-            continue
-        arrived += 1
-        reconstructed += record.reconstructed
-        imprecise += record.imprecise
-        opened += record.outcome is None
+            counts["tests"] += 1
+            return
+        counts["arrived"] += 1
+        counts["reconstructed"] += record.reconstructed
+        counts["imprecise"] += record.imprecise
         if record.outcome is not None:
-            ends[record.outcome] += 1
-            is_offered = record.outcome not in NOT_OFFERED
+            self._ends[record.outcome] += 1
+            offered = record.outcome not in NOT_OFFERED
         else:
-            undecided += record.due_agent is None
-            is_offered = record.due_agent is True
-        if not is_offered:
+            counts["open"] += 1
+            counts["undecided"] += record.due_agent is None
+            offered = record.due_agent is True
+        if offered:
+            self._offered(record, at)
+        elif record.outcome is None and record.due_agent is False:
             # Who is refused is closed at once, whatever the caller does then.
-            if record.outcome is None and record.due_agent is False:
-                ends[Outcome.CLOSED] += 1
-            continue
-        offered += 1
+            self._ends[Outcome.CLOSED] += 1
+
+    def _offered(self, record: Record, at: Instant) -> None:
+        counts = self._counts
+        counts["offered"] += 1
         wait = record.waited(at)
         answered = record.answered_at is not None
         if answered and wait is not None:
-            waits.append(wait)
+            self._waits.append(wait)
         if record.outcome is not None and record.held:
-            holds.append(record.held)
+            self._holds.append(record.held)
         if record.outcome is None:
-            talking += answered
-            waiting += not answered
+            counts["talking" if answered else "waiting"] += 1
             if not answered and wait is not None:
-                now_waiting.append(wait)
+                self._longest = max(wait, self._longest or 0)
         elif record.hung_up_by is Party.CALLER and not answered and record.outcome not in SERVED_LATER:
-            before_answer += 1
-        if answered and (wait or 0) <= target:
-            in_time += 1
-            missed_or_met += 1
-        elif answered or record.outcome is not None or (wait or 0) > target:
-            missed_or_met += 1
-    answered_n = sum(ends[o] for o in ANSWERED) + talking
-    unanswered_abandoned = ends[Outcome.ABANDONED] + ends[Outcome.ABANDONED_SHORT]
-    waits.sort()
-    holds.sort()
-    return Figures(
-        at=at,
-        arrived=arrived,
-        closed=ends[Outcome.CLOSED],
-        emergency_closed=ends[Outcome.EMERGENCY_CLOSED],
-        blocked=ends[Outcome.BLOCKED],
-        ivr_only=ends[Outcome.IVR_ONLY],
-        offered=offered,
-        answered=answered_n,
-        abandoned=ends[Outcome.ABANDONED],
-        abandoned_short=ends[Outcome.ABANDONED_SHORT],
-        overflow=sum(
-            ends[o]
-            for o in (
-                Outcome.OVERFLOW_FULL,
-                Outcome.OVERFLOW_WAIT,
-                Outcome.OVERFLOW_NO_AGENT,
-                Outcome.OVERFLOW_KEY,
-            )
-        ),
-        other_unanswered=ends[Outcome.CALLBACK_REQUESTED] + ends[Outcome.MESSAGE_LEFT],
-        failed=ends[Outcome.FAILED],
-        waiting=waiting,
-        undecided=undecided,
-        talking=talking,
-        hangups_before_answer=before_answer,
-        arrivals=offered + ends[Outcome.IVR_ONLY],
-        answer_ratio=Ratio(answered_n, offered),
-        service_level=Ratio(in_time, missed_or_met),
-        service_level_s=service_level_s,
-        abandon_ratio=Ratio(unanswered_abandoned, offered),
-        wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
-        wait_median_s=nearest_rank_s(waits, 0.5),
-        wait_p90_s=nearest_rank_s(waits, 0.9),
-        wait_max_s=nearest_rank_s(waits, 1.0),
-        longest_waiting_s=max(now_waiting) / SECOND if now_waiting else None,
-        held=len(holds),
-        hold_median_s=nearest_rank_s(holds, 0.5),
-        hold_p90_s=nearest_rank_s(holds, 0.9),
-        hold_max_s=nearest_rank_s(holds, 1.0),
-        reconstructed=reconstructed,
-        imprecise=imprecise,
-        open=opened,
-        tests=tests,
-    )
+            counts["hangups_before_answer"] += 1
+        over = (wait or 0) > self.service_level_s * SECOND
+        if answered and not over:
+            counts["in_time"] += 1
+            counts["missed_or_met"] += 1
+        elif answered or record.outcome is not None or over:
+            counts["missed_or_met"] += 1
+
+    def put_together(self, others: Iterable[Tally]) -> None:
+        """Add what others have, of calls that are in neither of them twice, by the same `service_level_s`."""
+        for other in others:
+            for name, count in other._counts.items():
+                self._counts[name] += count
+            for outcome, count in other._ends.items():
+                self._ends[outcome] += count
+            self._waits += other._waits
+            self._holds += other._holds
+            if other._longest is not None:
+                self._longest = max(other._longest, self._longest or 0)
+
+    def figures(self, at: Instant) -> Figures:
+        """`at`: for which open calls were judged when they were added."""
+        ends, counts = self._ends, self._counts
+        self._waits.sort()
+        self._holds.sort()
+        waits, holds, offered = self._waits, self._holds, counts["offered"]
+        answered = sum(ends[o] for o in ANSWERED) + counts["talking"]
+        return Figures(
+            at=at,
+            arrived=counts["arrived"],
+            closed=ends[Outcome.CLOSED],
+            emergency_closed=ends[Outcome.EMERGENCY_CLOSED],
+            blocked=ends[Outcome.BLOCKED],
+            ivr_only=ends[Outcome.IVR_ONLY],
+            offered=offered,
+            answered=answered,
+            abandoned=ends[Outcome.ABANDONED],
+            abandoned_short=ends[Outcome.ABANDONED_SHORT],
+            overflow=sum(
+                ends[o]
+                for o in (
+                    Outcome.OVERFLOW_FULL,
+                    Outcome.OVERFLOW_WAIT,
+                    Outcome.OVERFLOW_NO_AGENT,
+                    Outcome.OVERFLOW_KEY,
+                )
+            ),
+            other_unanswered=ends[Outcome.CALLBACK_REQUESTED] + ends[Outcome.MESSAGE_LEFT],
+            failed=ends[Outcome.FAILED],
+            waiting=counts["waiting"],
+            undecided=counts["undecided"],
+            talking=counts["talking"],
+            hangups_before_answer=counts["hangups_before_answer"],
+            arrivals=offered + ends[Outcome.IVR_ONLY],
+            answer_ratio=Ratio(answered, offered),
+            service_level=Ratio(counts["in_time"], counts["missed_or_met"]),
+            service_level_s=self.service_level_s,
+            abandon_ratio=Ratio(ends[Outcome.ABANDONED] + ends[Outcome.ABANDONED_SHORT], offered),
+            wait_mean_s=None if not waits else sum(waits) / len(waits) / SECOND,
+            wait_median_s=nearest_rank_s(waits, 0.5),
+            wait_p90_s=nearest_rank_s(waits, 0.9),
+            wait_max_s=nearest_rank_s(waits, 1.0),
+            longest_waiting_s=None if self._longest is None else self._longest / SECOND,
+            held=len(holds),
+            hold_median_s=nearest_rank_s(holds, 0.5),
+            hold_p90_s=nearest_rank_s(holds, 0.9),
+            hold_max_s=nearest_rank_s(holds, 1.0),
+            reconstructed=counts["reconstructed"],
+            imprecise=counts["imprecise"],
+            open=counts["open"],
+            tests=counts["tests"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,11 +621,68 @@ def _hold_over(known: Record, at: Instant) -> Record:
     return replace(known, hold=known.hold + max(0, at - known.held_since), held_since=None)
 
 
+PERIOD = 300 * SECOND
+"""No zone's day begins within one."""
+
+Period = tuple[CentreId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Mapping[CallId, Record]):
+    """Records by their calls. Those of one centre that arrived within the same five minutes lie together and stay the
+    same object while none of them changes, so that a day is not looked for among all, nor counted anew as a whole."""
+
+    periods: Map[Period, Map[CallId, Record]] = field(default_factory=Map)
+    period_of: Map[CallId, Period] = field(default_factory=Map)
+
+    def __getitem__(self, call: CallId) -> Record:
+        return self.periods[self.period_of[call]][call]
+
+    def __iter__(self) -> Iterator[CallId]:
+        return iter(self.period_of)
+
+    def __len__(self) -> int:
+        return len(self.period_of)
+
+    def set(self, call: CallId, record: Record) -> Records:
+        """With this one in the place of the call's other one."""
+        period = record.centre, record.arrived_at // PERIOD
+        periods, before = self.periods, self.period_of.get(call)
+        if before is not None and before != period:
+            periods = periods.set(before, periods[before].delete(call))
+        known = periods.get(period)
+        mine = Map({call: record}) if known is None else known.set(call, record)
+        return Records(
+            periods.set(period, mine),
+            self.period_of if before == period else self.period_of.set(call, period),
+        )
+
+    def with_all(self, those: Iterable[Record]) -> Records:
+        """With each of these."""
+        found = self
+        for record in those:
+            found = found.set(record.call, record)
+        return found
+
+    def between(
+        self, centre: CentreId, first: Instant, before: Instant
+    ) -> Iterator[tuple[int, Mapping[CallId, Record]]]:
+        """Those of one centre that arrived in [first, before), by their periods."""
+        for n in range(first // PERIOD, -(-before // PERIOD)):
+            found = self.periods.get((centre, n))
+            if found is None:
+                continue
+            if first <= n * PERIOD and (n + 1) * PERIOD <= before:
+                yield n, found
+            else:
+                yield n, {call: r for call, r in found.items() if first <= r.arrived_at < before}
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """The records of all calls that arrived since some instant: the window of a live board."""
 
-    records: Map[CallId, Record] = field(default_factory=Map)
+    records: Records = field(default_factory=Records)
     sides: Map[CallId, SideRecord] = field(default_factory=Map)
     """Calls that are no arrivals; no figure of `figures` knows them."""
     asks: Map[CallId, Asks] = field(default_factory=Map)
@@ -623,11 +711,13 @@ class Books:
             return replace(self, refusals=(*self.refusals, Refusal(fact.centre, fact.at, fact.reason)))
         call = getattr(fact, "call", None)
         if isinstance(fact, f.ClockStepped):
-            went_on = {k: moved(r, fact.by) for k, r in self.records.items() if r.outcome is None}
-            asked = {k: asks_moved(self.asks[k], fact.by) for k in went_on if k in self.asks}
+            open_calls = [r for r in self.records.values() if r.outcome is None]
+            asked = {
+                r.call: asks_moved(self.asks[r.call], fact.by) for r in open_calls if r.call in self.asks
+            }
             return replace(
                 self,
-                records=self.records.update(went_on),
+                records=self.records.with_all(moved(r, fact.by) for r in open_calls),
                 sides=self._sides_moved(fact.by),
                 asks=self.asks.update(asked),
             )
@@ -658,13 +748,14 @@ class Books:
 
     def since(self, first: Instant) -> Books:
         """Without ended calls that arrived, and refusals that were, before `first`."""
-        kept = {k: r for k, r in self.records.items() if r.arrived_at >= first or r.outcome is None}
+        kept = [r for r in self.records.values() if r.arrived_at >= first or r.outcome is None]
         apart = {k: r for k, r in self.sides.items() if r.began_at >= first or r.outcome is None}
         refusals = tuple(r for r in self.refusals if r.at >= first)
         if (len(kept), len(apart), len(refusals)) == (len(self.records), len(self.sides), len(self.refusals)):
             return self
-        asked = {k: mine for k, mine in self.asks.items() if k in kept}
-        return replace(self, records=Map(kept), sides=Map(apart), asks=Map(asked), refusals=refusals)
+        records = Records().with_all(kept)
+        asked = {k: mine for k, mine in self.asks.items() if k in records}
+        return replace(self, records=records, sides=Map(apart), asks=Map(asked), refusals=refusals)
 
     def sides_of(self, centre: CentreId, first: Instant, before: Instant) -> list[SideRecord]:
         """One centre's calls that are no arrivals and began in [first, before)."""
@@ -676,4 +767,4 @@ class Books:
 
     def of(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
         """Records of one centre that arrived in [first, before)."""
-        return [r for r in self.records.values() if r.centre == centre and first <= r.arrived_at < before]
+        return [r for _, period in self.records.between(centre, first, before) for r in period.values()]

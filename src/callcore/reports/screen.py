@@ -367,7 +367,7 @@ def _centre(live: m.Live, centre: m.CentreOut) -> Iterator[RenderableType]:
     text.append(f"\n{centre.hours.reason.ja} / {centre.hours.reason.en}", style="")
     yield text
     yield _figures(of)
-    yield _waiting(centre, zone)
+    yield _waiting(centre, live.at, zone)
     yield _people(centre, zone)
     yield _open_calls(centre, zone)
 
@@ -401,7 +401,7 @@ def _figures(of: m.FiguresOut) -> Table:
     return table
 
 
-def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
+def _waiting(centre: m.CentreOut, at: datetime, zone: ZoneInfo) -> RenderableType:
     if not centre.waiting:
         return Text("待っている入電者はいません / nobody waits")
     table = _empty(
@@ -416,17 +416,18 @@ def _waiting(centre: m.CentreOut, zone: ZoneInfo) -> RenderableType:
         "予想待ち\nestimate",
         "理由\nwhy",
     )
+    reasons = {each.id: f"{each.ja}\n{each.en}" for each in centre.reasons}
     for one in centre.waiting:
         table.add_row(
             NOTHING if one.position is None else str(one.position),
             Text(one.queue_name),
             "非常時分配 net" if one.in_net else STAGES[one.stage],
             _wall(one.since, zone),
-            clock(one.waited_s),
+            clock(None if one.since is None else (at - one.since).total_seconds()),
             one.number or NOTHING,
             one.offered_to or NOTHING,
             clock(one.estimate_s),
-            Text("" if one.because is None else f"{one.because.ja}\n{one.because.en}"),
+            Text("" if one.because is None else reasons[one.because]),
         )
     return table
 

@@ -28,9 +28,10 @@ from prometheus_client.registry import Collector
 from callcore import __version__
 from callcore.domain import sides
 from callcore.domain.asks import AskEnd
-from callcore.domain.board import agents_by_word, today, todays_figures, waiting_callers
+from callcore.domain.board import agents_by_word, today, waiting_callers
 from callcore.domain.by_department import together
 from callcore.domain.centre import Centre
+from callcore.domain.day import Days
 from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import SECOND, CentreId, Instant
@@ -196,6 +197,7 @@ class FloorCollector(Collector):
         self._gauges = gauges
         self._by_centre = by_centre
         self._counts = counts
+        self._days = Days()
 
     def collect(self) -> Iterator[Metric]:
         view, now = self._live.view(), self._live.now()
@@ -229,8 +231,8 @@ class FloorCollector(Collector):
         )
         for centre in sorted(view.floor.centres.values(), key=lambda c: c.id):
             _floor(families, view, centre, now)
-            _, figures = todays_figures(view.books, centre, now)
-            _today(families, centre, figures)
+            _, day = self._days.of(view.books, centre, now)
+            _today(families, centre, day.figures)
             _sides(families, view, centre, now)
             _estimates(families, view, centre, now)
             _open(families, centre, view.floor.emergencies.get(centre.id), now)

@@ -18,7 +18,7 @@ NAMES = ("id", "call", "agent", "phone")
 
 def change(old: Any, new: Any) -> dict[str, Any] | None:
     """What makes `old` into `new`, both as JSON has them; None: they are the same."""
-    if old == new:
+    if old is new or old == new:
         return None
     if isinstance(old, dict) and isinstance(new, dict):
         inside = {key: found for key, value in new.items() if (found := _at(old, key, value)) is not None}

@@ -109,6 +109,13 @@ LIVE: Final[dict[str, Any]] = {
                 "arrivals": [0] * 17 + [8, 9, 6] + [0] * 28,
                 "answers": [0] * 17 + [8, 9, 2] + [0] * 28,
             },
+            "reasons": [
+                {
+                    "id": "oita-general:en:0",
+                    "ja": "受け持ち 2 人: 通話中 1、離席 1",
+                    "en": "2 could serve: 1 talking, 1 paused",
+                }
+            ],
             "waiting": [
                 {
                     "call": "node1-1795136520.12",
@@ -117,7 +124,6 @@ LIVE: Final[dict[str, Any]] = {
                     "stage": "waiting",
                     "position": 1,
                     "since": "2026-11-20T01:02:00.000Z",
-                    "waited_s": 3.456,
                     "number": "*******678",
                     "offered_to": None,
                     "in_net": False,
@@ -125,11 +131,8 @@ LIVE: Final[dict[str, Any]] = {
                     "again": False,
                     "priority": 5,
                     "rung": 0,
-                    "estimate_s": 42.0,
-                    "because": {
-                        "ja": "受け持ち 2 人: 通話中 1、離席 1",
-                        "en": "2 could serve: 1 talking, 1 paused",
-                    },
+                    "estimate_s": 42,
+                    "because": "oita-general:en:0",
                 }
             ],
             "agents": [

@@ -129,8 +129,7 @@ class WaitingOut(BaseModel):
     queue_name: str
     stage: Stage = Field(description="announced, waiting or offered")
     position: int | None = Field(description="1 is first in the queue; null before the queue is entered")
-    since: Moment | None = Field(description="first entry into a queue")
-    waited_s: float | None
+    since: Moment | None = Field(description="first entry into a queue; the wait is `at` less this")
     number: str | None = Field(description="masked; null: withheld, or no longer known")
     offered_to: str | None = Field(description="the agent whose phone rings")
     in_net: bool = Field(description="in the safety net: distributed by Asterisk itself")
@@ -140,10 +139,20 @@ class WaitingOut(BaseModel):
     rung: int = Field(description="how many rungs of the queue's ladder hold already")
     language: str | None = Field(description="that the caller chose; null: none was", examples=["en"])
     again: bool = Field(description="the same number called within the last 24 hours (再入電)")
-    estimate_s: float | None = Field(
+    estimate_s: int | None = Field(
         description="estimated wait from now on; null: nobody is on duty, or not in a queue yet"
     )
-    because: Words | None = Field(description="why nobody serves this caller now; null while a phone rings")
+    because: str | None = Field(
+        description="`id` of the centre's reason why nobody serves this caller now; null while a phone rings"
+    )
+
+
+class ReasonOut(BaseModel):
+    """Why nobody serves some of the waiting callers, said once for all of them."""
+
+    id: str = Field(examples=["general:ja:0"])
+    ja: str
+    en: str
 
 
 class WatchOut(BaseModel):
@@ -375,6 +384,7 @@ class CentreOut(BaseModel):
     agents_by_state: dict[AgentWord, int]
     staffed: int = Field(description="配置人数 now: signed in and not in 休憩 or 昼休み")
     curve: CurveOut
+    reasons: list[ReasonOut] = Field(description="of `because` of those who wait")
     waiting: list[WaitingOut]
     agents: list[AgentOut]
     open_calls: list[OpenCallOut]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
 
 from callcore.access.rights import Person, Right
 from callcore.domain import sides
@@ -14,18 +18,18 @@ from callcore.domain.board import (
     Window,
     agent_word,
     agents_by_word,
+    Waiting,
     agents_of,
     attention,
     staffed,
     today,
-    todays_figures,
     waiting_callers,
     word_since,
 )
 from callcore.domain.call import Call
 from callcore.domain.callback import Callback
 from callcore.domain.centre import Centre
-from callcore.domain.day import Curves, Share, may_lose, must_answer, shares
+from callcore.domain.day import Days, Share, may_lose, must_answer, shares
 from callcore.domain.emergency import decide
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant, PhoneId
@@ -61,20 +65,68 @@ def sight_of(person: Person, right: Right, floor: Floor) -> Sight:
 NOTHING_BESIDE = Beside()
 
 
+R = TypeVar("R", bound=BaseModel)
+
+
+class Rows:
+    """The rows of agents and calls that a picture was made of. One that rests on the same as in the last picture is not
+    made again, for of hundreds of rows few change."""
+
+    def __init__(self) -> None:
+        self._last: dict[Hashable, tuple[tuple[object, ...], BaseModel]] = {}
+        self._now: dict[Hashable, tuple[tuple[object, ...], BaseModel]] = {}
+        self._told: dict[int, tuple[BaseModel, dict[str, Any]]] = {}
+
+    def begin(self) -> None:
+        """A new picture; what the last but one had is forgotten."""
+        self._last, self._now = self._now, {}
+
+    def row(self, name: Hashable, rests_on: tuple[object, ...], make: Callable[[], R]) -> R:
+        """The row of this name. `rests_on`: all that `make` looks at; equal parts make equal rows."""
+        known = self._last.get(name)
+        if known is None or known[0] != rests_on:
+            known = rests_on, make()
+        self._now[name] = known
+        return cast("R", known[1])
+
+    def as_json(self, picture: m.Live) -> dict[str, Any]:
+        """The picture as JSON values; a row that was in the last one is the same object in both."""
+        told: dict[int, tuple[BaseModel, dict[str, Any]]] = {}
+
+        def row(of: BaseModel) -> dict[str, Any]:
+            known = self._told.get(id(of)) or (of, of.model_dump(mode="json"))
+            told[id(of)] = known
+            return known[1]
+
+        centres = [
+            each.model_dump(mode="json", exclude={"waiting", "agents", "open_calls"})
+            | {
+                "waiting": [row(of) for of in each.waiting],
+                "agents": [row(of) for of in each.agents],
+                "open_calls": [row(of) for of in each.open_calls],
+            }
+            for each in picture.centres
+        ]
+        self._told = told
+        return picture.model_dump(mode="json", exclude={"centres"}) | {"centres": centres}
+
+
 def live(
     view: View,
     at: Instant,
     stale_s: float | None,
     sight: Sight = EVERYTHING,
     beside: Beside = NOTHING_BESIDE,
-    curves: Curves | None = None,
+    days: Days | None = None,
+    rows: Rows | None = None,
 ) -> m.Live:
     """Everything a live board needs at one place in the journal, as it stands at `at`.
 
     Judged at the millisecond that is shown, so that `seq` and `at` alone give the same figures again. `beside`: what
-    no journal holds; `curves`: those of the last time.
+    no journal holds; `days` and `rows`: of the last picture for the same sight, which make this one cheaper.
     """
-    curves = curves or Curves()
+    days, rows = days or Days(), rows or Rows()
+    rows.begin()
     at = Instant(at - at % 1000)
     centres = sorted(
         (c for c in view.floor.centres.values() if sight.centres is None or c.id in sight.centres),
@@ -86,7 +138,7 @@ def live(
         stale_s=None if stale_s is None else round(stale_s, 1),
         linked=view.floor.linked,
         beside=_beside(beside, centres),
-        centres=[_centre(view, centre, at, sight.personal, curves) for centre in centres],
+        centres=[_centre(view, centre, at, sight.personal, days, rows) for centre in centres],
     )
 
 
@@ -105,15 +157,16 @@ def _beside(beside: Beside, centres: Sequence[Centre]) -> m.BesideOut:
     )
 
 
-def _centre(view: View, centre: Centre, at: Instant, personal: bool, curves: Curves) -> m.CentreOut:
+def _centre(
+    view: View, centre: Centre, at: Instant, personal: bool, days: Days, rows: Rows
+) -> m.CentreOut:
     floor = view.floor
-    window, today = todays_figures(view.books, centre, at)
+    window, day = days.of(view.books, centre, at)
     apart = view.books.sides_of(centre.id, window.first, window.before)
     closure = floor.emergencies.get(centre.id)
     verdict = decide(centre.calendar, closure, at)
     seats = _seats(centre)
-    records = view.books.of(centre.id, window.first, window.before)
-    curve, done = curves.of(centre.id, window, records), shares(records)
+    waiting = waiting_callers(floor, centre.id)
     calls = sorted(
         (c for c in floor.calls.values() if c.centre == centre.id), key=lambda c: (c.arrived_at, c.id)
     )
@@ -137,20 +190,27 @@ def _centre(view: View, centre: Centre, at: Instant, personal: bool, curves: Cur
             emergency_until=None if closure is None or not closure.on(at) else m.moment(closure.until),
         ),
         window=window_out(window, centre),
-        figures=figures_out(today),
+        figures=figures_out(day.figures),
         agents_by_state=agents_by_word(floor, centre.id),
         staffed=staffed(floor, centre.id),
         curve=m.CurveOut(
             first=m.moment(window.first),
             step_s=HALF_HOUR // SECOND,
-            arrivals=list(curve.arrivals),
-            answers=list(curve.answers),
+            arrivals=list(day.curve.arrivals),
+            answers=list(day.curve.answers),
         ),
-        waiting=_waiting(floor, centre, at, personal),
-        agents=[
-            _agent(floor, centre, a, seats, personal, done.get(a.id)) for a in agents_of(floor, centre.id)
+        reasons=[
+            m.ReasonOut(id=why.id, ja=why.ja, en=why.en)
+            for why in sorted({one.because for one in waiting if one.because is not None})
         ],
-        open_calls=[_open_call(c, personal) for c in calls],
+        waiting=_waiting(floor, waiting, personal, rows),
+        agents=[
+            _agent(floor, centre, a, seats, personal, day.shares.get(a.id), rows)
+            for a in agents_of(floor, centre.id)
+        ],
+        open_calls=[
+            rows.row(("open", c.id), (c, personal), partial(_open_call, c, personal)) for c in calls
+        ],
         outgoing=_sides(apart, sides.OUTGOING),
         contact=_sides(apart, sides.CONTACT),
         departments=_sides(apart, sides.DEPARTMENTS),
@@ -268,31 +328,44 @@ def _number(call: Call, personal: bool) -> str | None:
     return call.caller.masked() if personal else None
 
 
-def _waiting(floor: Floor, centre: Centre, at: Instant, personal: bool) -> list[m.WaitingOut]:
+def _waiting(floor: Floor, waiting: Sequence[Waiting], personal: bool, rows: Rows) -> list[m.WaitingOut]:
     found = []
-    for one in waiting_callers(floor, centre.id):
+    for one in waiting:
         ringing = [floor.offers[name].agent for name in one.call.ringing]
         queue = floor.queues.get(one.queue)
-        found.append(
-            m.WaitingOut(
-                call=one.call.id,
+        name = one.queue if queue is None else queue.name
+        estimate_s = None if one.estimate_s is None else round(one.estimate_s)
+        because = None if one.because is None else one.because.id
+        offered_to = ringing[0] if ringing else None
+
+        def make(
+            one: Waiting = one,
+            name: str = name,
+            estimate_s: int | None = estimate_s,
+            because: str | None = because,
+            offered_to: AgentId | None = offered_to,
+        ) -> m.WaitingOut:
+            call = one.call
+            return m.WaitingOut(
+                call=call.id,
                 queue=one.queue,
-                queue_name=one.queue if queue is None else queue.name,
-                stage=one.call.stage,
+                queue_name=name,
+                stage=call.stage,
                 position=one.position,
                 since=m.moment_or_none(one.since),
-                waited_s=None if one.since is None else max(0, at - one.since) / SECOND,
-                number=_number(one.call, personal),
-                offered_to=ringing[0] if ringing else None,
-                in_net=one.call.in_net,
-                language=one.call.language,
-                again=one.call.again,
-                priority=None if one.call.visit is None else one.call.visit.priority,
-                rung=0 if one.call.visit is None else one.call.visit.rung,
-                estimate_s=None if one.estimate_s is None else round(one.estimate_s, 1),
-                because=None if one.because is None else m.Words(ja=one.because[0], en=one.because[1]),
+                number=_number(call, personal),
+                offered_to=offered_to,
+                in_net=call.in_net,
+                language=call.language,
+                again=call.again,
+                priority=None if call.visit is None else call.visit.priority,
+                rung=0 if call.visit is None else call.visit.rung,
+                estimate_s=estimate_s,
+                because=because,
             )
-        )
+
+        rests_on = (one.call, one.position, one.since, name, estimate_s, because, offered_to, personal)
+        found.append(rows.row(("waiting", one.call.id), rests_on, make))
     return found
 
 
@@ -305,7 +378,7 @@ def agent_now(view: View, centre: Centre, agent: AgentId, at: Instant) -> m.Agen
     """One agent of a centre, who must be there."""
     window = today(centre, at)
     done = shares(view.books.of(centre.id, window.first, window.before)).get(agent)
-    return _agent(view.floor, centre, view.floor.agents[agent], _seats(centre), True, done)
+    return _agent(view.floor, centre, view.floor.agents[agent], _seats(centre), True, done, Rows())
 
 
 def _seats(centre: Centre) -> dict[PhoneId, str]:
@@ -319,7 +392,9 @@ def _agent(
     seats: dict[PhoneId, str],
     personal: bool,
     done: Share | None,
+    rows: Rows,
 ) -> m.AgentOut:
+    """One agent's row. All that it rests on is looked up here; then it is made, or is that of the last picture."""
     word = agent_word(floor, agent, centre.id)
     offer = floor.offers.get(agent.offer) if agent.offer is not None else None
     name = agent.call if offer is None else offer.call
@@ -329,52 +404,69 @@ def _agent(
     out = floor.sides.get(agent.side) if agent.side is not None else None
     if out is not None and out.centre != centre.id:
         out = None
-    # After a relay call it ends when the agent says so; the floor's end, a day away, only frees a phone that was left.
-    wrap_up_until = None if agent.relayed else agent.wrap_up_until
-    until = wrap_up_until if word is AgentWord.ACW else agent.rest_until
-    return m.AgentOut(
-        agent=agent.id,
-        name=agent.name if personal else agent.id,
-        phone=agent.phone,
-        seat=seats.get(agent.phone) if agent.phone is not None else None,
-        state=word,
-        since=m.moment_or_none(word_since(floor, word, agent)),
-        until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
-        device=floor.phones.get(agent.phone) if agent.phone is not None else None,
-        pause=agent.pause,
-        pause_overran=agent.pause_overran,
-        locked_until=m.moment_or_none(agent.locked_until if agent.locked(floor.at) else None),
-        result=None if agent.last_call is None else agent.result,
-        misses=agent.misses,
-        attention=attention(floor, agent, word),
-        today=m.ShareOut(answered=0, talk_mean_s=None)
-        if done is None
-        else m.ShareOut(
-            answered=done.answered, talk_mean_s=None if done.over == 0 else done.talk / done.over / SECOND
-        ),
-        skills=dict(agent.skills),
-        skills_by_hand=agent.skills_by_hand,
-        watching=floor.watches[agent.watch].agent if agent.watch is not None else None,
-        guest=agent.centre != centre.id,
-        why=[] if offer is None else list(offer.reasons),
-        caller=None
-        if call is None
-        else m.CallerOut(
-            call=call.id,
-            number=_number(call, personal),
-            on_hold=call.held_since is not None,
-            held_since=m.moment_or_none(call.held_since),
-            hold_overran=call.hold_overran,
-            help=call.help_since is not None,
-            help_by=call.help_by,
-            watched_by=_watchers(floor, call, personal),
-            abuse=call.abuse,
-            relay=call.relay,
-            answer=_answer(floor, call) if personal else None,
-            recording_paused=call.unrecorded_since is not None,
-        ),
-        recording_paused=any(each is not None and each.unrecorded_since is not None for each in (call, out)),
-    )
+    since = word_since(floor, word, agent)
+    device = None if agent.phone is None else floor.phones.get(agent.phone)
+    seat = None if agent.phone is None else seats.get(agent.phone)
+    locked = agent.locked(floor.at)
+    rank = attention(floor, agent, word)
+    watched = None if agent.watch is None else floor.watches[agent.watch].agent
+    watchers = [] if call is None or not floor.watches else _watchers(floor, call, personal)
+    answer = None if call is None or not personal else _answer(floor, call)
+    guest = agent.centre != centre.id
+
+    def make() -> m.AgentOut:
+        # After a relay call it ends when the agent says so; the floor's end, a day away, only frees a phone that was
+        # left.
+        wrap_up_until = None if agent.relayed else agent.wrap_up_until
+        until = wrap_up_until if word is AgentWord.ACW else agent.rest_until
+        return m.AgentOut(
+            agent=agent.id,
+            name=agent.name if personal else agent.id,
+            phone=agent.phone,
+            seat=seat,
+            state=word,
+            since=m.moment_or_none(since),
+            until=m.moment_or_none(until if word in (AgentWord.ACW, AgentWord.RESTING) else None),
+            device=device,
+            pause=agent.pause,
+            pause_overran=agent.pause_overran,
+            locked_until=m.moment_or_none(agent.locked_until if locked else None),
+            result=None if agent.last_call is None else agent.result,
+            misses=agent.misses,
+            attention=rank,
+            today=m.ShareOut(answered=0, talk_mean_s=None)
+            if done is None
+            else m.ShareOut(
+                answered=done.answered, talk_mean_s=None if done.over == 0 else done.talk / done.over / SECOND
+            ),
+            skills=dict(agent.skills),
+            skills_by_hand=agent.skills_by_hand,
+            watching=watched,
+            guest=guest,
+            why=[] if offer is None else list(offer.reasons),
+            caller=None
+            if call is None
+            else m.CallerOut(
+                call=call.id,
+                number=_number(call, personal),
+                on_hold=call.held_since is not None,
+                held_since=m.moment_or_none(call.held_since),
+                hold_overran=call.hold_overran,
+                help=call.help_since is not None,
+                help_by=call.help_by,
+                watched_by=watchers,
+                abuse=call.abuse,
+                relay=call.relay,
+                answer=answer,
+                recording_paused=call.unrecorded_since is not None,
+            ),
+            recording_paused=any(
+                each is not None and each.unrecorded_since is not None for each in (call, out)
+            ),
+        )
+
+    looked_at = (word, since, device, seat, locked, rank, watched, watchers, answer, guest, personal, done)
+    return rows.row(("agent", centre.id, agent.id), (agent, offer, call, out, *looked_at), make)
 
 
 def _watchers(floor: Floor, call: Call, personal: bool) -> list[m.WatchOut]:

@@ -31,11 +31,11 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from callcore.domain.day import Curves
+from callcore.domain.day import Days
 from callcore.runtime.ports import Beside, LiveSource, Seq
 from callcore.web import show
 from callcore.web.changes import change
-from callcore.web.show import Sight
+from callcore.web.show import Rows, Sight
 
 SEQ = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})", re.ASCII)
 """An event's id, as `str(Seq)` writes it."""
@@ -50,7 +50,7 @@ CONTENT_TYPE = b"text/event-stream; charset=utf-8"
 class Pace:
     """How often and how patiently. Lengths in seconds."""
 
-    min_gap_s: float = 0.2
+    min_gap_s: float = 0.1
     keep_alive_s: float = 5.0
     freshness_s: float = 1.0
     """How often the engine's sign of life is looked at between two events."""
@@ -115,7 +115,8 @@ class Streams:
         self.live = live
         self.pace = pace
         self._beside = beside
-        self._curves = Curves()
+        self._days = Days()
+        self._rows: dict[Sight, Rows] = {}
         self.open = 0
         self.let_go = 0
         """Clients that were dropped because they did not read."""
@@ -141,10 +142,12 @@ class Streams:
             and last.age < self.pace.min_gap_s
         ):
             return last
-        picture = show.live(view, now, stale, sight, self._beside(), self._curves).model_dump(mode="json")
-        shot = Shot(view.seq, stale is None, picture)
         if len(self._last) >= SIGHTS_KEPT:
             self._last.clear()
+            self._rows.clear()
+        rows = self._rows.setdefault(sight, Rows())
+        picture = rows.as_json(show.live(view, now, stale, sight, self._beside(), self._days, rows))
+        shot = Shot(view.seq, stale is None, picture)
         self._last[sight] = shot
         return shot
 

@@ -118,6 +118,8 @@ TABLE: dict[str, tuple[str, str]] = {
     # waiting callers
     "waiting.caption": ("待っている入電者", "Waiting callers"),
     "waiting.empty": ("待っている人はいません", "Nobody is waiting"),
+    "waiting.more": ("あと {n} 人も表示", "Show {n} more"),
+    "waiting.less": ("先頭の {n} 人だけ表示", "Show the first {n} only"),
     "col.position": ("順", "Place"),
     "col.number": ("発信番号", "Caller"),
     "col.queue": ("待ち行列", "Queue"),

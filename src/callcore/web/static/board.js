@@ -6,6 +6,8 @@ import {
 } from "./live.js";
 
 const board = document.getElementById("board");
+const SHORT = 50; // callers of a long line that are shown at first
+const whole = new Set(); // centres of which all are shown
 
 function show(live) {
   document.getElementById("nothing").hidden = live.centres.length > 0;
@@ -114,10 +116,16 @@ function centre(section, c) {
   const agents = new Map(c.agents.map((a) => [a.agent, a]));
   text("waiting-count", c.waiting.length);
   text("callbacks", c.callbacks.length === 0 ? "" : say("callbacks", { n: c.callbacks.length }));
-  patch(part(section, "waiting-rows"), c.waiting, (w) => w.call, () => clone("waiting-row"), (row, w) => {
-    waiter(row, w, c, agents);
-  });
+  // Why nobody serves them stands with the first of those for whom it holds.
+  const first = new Map([...c.waiting].reverse().map((w) => [w.because, w.call]));
+  const why = new Map(c.reasons.map((each) => [first.get(each.id), each]));
+  patch(
+    part(section, "waiting-rows"), whole.has(c.id) ? c.waiting : c.waiting.slice(0, SHORT), (w) => w.call, () => clone("waiting-row"),
+    (row, w) => waiter(row, w, c, agents.get(w.offered_to), why.get(w.call)),
+    (w) => [w, c.id, c.thresholds.wait_s, agents.get(w.offered_to), why.get(w.call)],
+  );
   part(section, "waiting-empty").hidden = c.waiting.length > 0;
+  more(part(section, "waiting-more"), c);
 
   part(section, "messages").hidden = c.messages.open === 0;
   text("messages-count", say("messages.count", c.messages));
@@ -132,7 +140,11 @@ function centre(section, c) {
   });
   const inside = c.agents.filter((a) => a.state !== "signed_out").sort((a, b) => b.attention - a.attention);
   const outside = c.agents.filter((a) => a.state === "signed_out");
-  patch(part(section, "agent-rows"), inside, (a) => a.agent, () => clone("agent-row"), (row, a) => agent(row, a, c));
+  patch(
+    part(section, "agent-rows"), inside, (a) => a.agent, () => clone("agent-row"),
+    (row, a) => agent(row, a, c.id),
+    (a) => [a, c.id],
+  );
   part(section, "agents-empty").hidden = inside.length > 0;
   text("agents-empty", say(c.agents.length === 0 ? "agents.empty" : "agents.none_in"));
   part(section, "out").hidden = outside.length === 0;
@@ -140,6 +152,16 @@ function centre(section, c) {
   patch(part(section, "out-rows"), outside, (a) => a.agent, () => document.createElement("li"), (item, a) => {
     put(item, `${a.agent} ${a.name}`);
   });
+}
+
+function more(button, c) {
+  button.hidden = c.waiting.length <= SHORT;
+  put(button, whole.has(c.id) ? say("waiting.less", { n: SHORT }) : say("waiting.more", { n: c.waiting.length - SHORT }));
+  button.ariaExpanded = String(whole.has(c.id));
+  button.onclick ??= () => {
+    if (!whole.delete(c.id)) whole.add(c.id);
+    show(snapshot);
+  };
 }
 
 // What no journal holds: the month, and how each dependency is.
@@ -216,7 +238,7 @@ function half(words) {
   return language === "ja" ? ja : (en ?? ja);
 }
 
-function waiter(row, w, c, agents) {
+function waiter(row, w, c, rung, because) {
   const text = (name, value) => put(part(row, name), value);
   const limit = c.thresholds.wait_s;
   acts(row, say("act.caller.of", { number: number(w.number), queue: w.queue_name }), c.id, w.call);
@@ -227,12 +249,11 @@ function waiter(row, w, c, agents) {
   text("again", w.again ? say("again") : "");
   text("language", w.language === null ? "–" : tongue(w.language));
   text("queue", w.queue_name);
-  const rung = agents.get(w.offered_to);
   text("stage", say(w.in_net ? "stage.net" : `stage.${w.stage}`));
   const about = w.offered_to === null ? [] : [say("offered_to", { agent: rung?.name ?? w.offered_to })];
   about.push(...(rung?.why ?? []).slice(0, -1).map(half)); // the last is about the caller, and stands in this row
-  if (w.because !== null) about.push(w.because[language]);
-  if (w.rung > 0 && w.because !== null) about.push(say("rung", { n: w.rung }));
+  if (because !== undefined) about.push(because[language]);
+  if (w.rung > 0 && because !== undefined) about.push(say("rung", { n: w.rung }));
   text("to", about.join(" · "));
   mark(part(row, "stage"), "state", w.in_net ? "net" : w.stage);
   const wait = part(row, "wait");
@@ -272,9 +293,9 @@ function remarks(a) {
   return found;
 }
 
-function agent(row, a, c) {
+function agent(row, a, centre) {
   const text = (name, value) => put(part(row, name), value);
-  acts(row, say("act.agent.of", { name: a.name }), c.id, a.agent);
+  acts(row, say("act.agent.of", { name: a.name }), centre, a.agent);
   text("seat", a.seat ?? "–");
   text("name", a.name);
   text("agent", a.agent);
@@ -290,7 +311,7 @@ function agent(row, a, c) {
   text("with", a.caller === null ? "" : number(a.caller.number));
   callLink(part(row, "with"), a.caller?.call ?? null);
   text("today", String(a.today.answered));
-  link(part(row, "today"), `/figures/${c.id}/answered?agent=${encodeURIComponent(a.agent)}`);
+  link(part(row, "today"), `/figures/${centre}/answered?agent=${encodeURIComponent(a.agent)}`);
   text("mean", a.today.talk_mean_s === null ? "" : say("share", { mean: length(a.today.talk_mean_s) }));
   mark(row, "attention", a.attention === 0 ? null : a.attention);
 }

@@ -5,7 +5,8 @@
 // - The page knows whether what it shows is fresh. When the stream, the engine or the link to Asterisk is gone, it says
 //   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
 // - A machine that is too slow to draw every event shows what is, not what was: events that came while it was drawing
-//   are one picture, the newest, and as long as events reach it late they are read, not drawn, but for one a second.
+//   are one picture, the newest; at least half of the time it does not draw; and as long as events reach it late they
+//   are read, not drawn, but for one a second.
 // - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
 
 const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
@@ -17,6 +18,7 @@ const LATE_EASES_MS = 100; // a machine whose clock was set ahead is not late fo
 export const language = document.documentElement.lang;
 const table = JSON.parse(document.getElementById("texts").textContent);
 const parts = new WeakMap();
+const filled = new WeakMap();
 
 let shown = () => {}; // draws the floor; the page's own
 export let snapshot = null;
@@ -29,6 +31,7 @@ let newest = null; // what the last event made of the floor, and when it came
 let timer = null; // it is going to be drawn
 let usual = Infinity; // ms from rendering to arrival, the clocks' difference included: the shortest so far
 let drawnAt = -Infinity; // by the page's own clock, which is never set
+let drawing = 0; // ms that the last picture took to the screen
 let retry = null;
 
 // -- words and numbers --------------------------------------------------------------------------------------
@@ -112,7 +115,8 @@ export function figureLinks(section, centre) {
     link.href = `/figures/${centre}${link.dataset.figure && `/${link.dataset.figure}`}`;
 }
 
-export function patch(parent, items, key, make, fill) {
+export function patch(parent, items, key, make, fill, rests = null) {
+  // `rests`: all that filling an item looks at; what is the same as last time need not be filled again.
   const wanted = new Set(items.map(key));
   const have = new Map();
   for (const child of [...parent.children]) {
@@ -126,10 +130,17 @@ export function patch(parent, items, key, make, fill) {
       child = make();
       child.dataset.key = key(item);
     }
-    fill(child, item);
+    if (rests === null || !same(filled.get(child), rests(item))) {
+      fill(child, item);
+      if (rests !== null) filled.set(child, rests(item));
+    }
     if (child === next) next = next.nextElementSibling;
     else parent.insertBefore(child, next);
   }
+}
+
+function same(before, now) {
+  return before !== undefined && before.length === now.length && before.every((each, n) => each === now[n]);
 }
 
 // -- time ---------------------------------------------------------------------------------------------------
@@ -239,7 +250,9 @@ export function applied(old, change) {
 
 function draw() {
   const { live, at } = newest;
-  const rest = late(at - Date.parse(live.at)) ? drawnAt + WHILE_LATE_MS - performance.now() : 0;
+  const began = performance.now();
+  const pause = late(at - Date.parse(live.at)) ? WHILE_LATE_MS : drawing; // half of the time is left for reading
+  const rest = drawnAt + pause - began;
   timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
   if (timer !== null) return;
   offset = Date.parse(live.at) - at;
@@ -250,6 +263,10 @@ function draw() {
   lost = false;
   tick();
   drawnAt = performance.now();
+  requestAnimationFrame(() => setTimeout(() => {
+    drawing = Math.min(performance.now() - began, WHILE_LATE_MS);
+    drawnAt = performance.now();
+  }));
 }
 
 function late(way) {
