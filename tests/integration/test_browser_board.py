@@ -66,6 +66,36 @@ async def test_a_supervisor_sees_each_change_of_the_floor_as_it_happens(browser:
         taken.told_nothing_wrong(server)
 
 
+async def test_of_a_long_line_the_first_are_shown_and_a_button_shows_all(browser: Browser) -> None:
+    source = a_source()
+    for n in range(1, 61):
+        source.desk.wait(n, f"c{n}")
+    source.turn()
+    async with served(source, pace=PACE) as server:
+        taken = await board(browser, server)
+        rows, button = (taken.page.locator(f'[data-f="waiting-{name}"]') for name in ("rows", "more"))
+        await expect(rows.locator("tr")).to_have_count(50)
+        await expect(taken.page.locator('[data-f="waiting-count"]')).to_have_text("60")
+        await expect(button).to_have_text("あと 10 人も表示")
+        await expect(rows.locator('[data-f="to"]:not(:empty)')).to_have_text(
+            ["受け持てるオペレーターが受付していない"]  # once for all of them
+        )
+        await button.press("Enter")
+        await expect(rows.locator("tr")).to_have_count(60)
+        await expect(button).to_have_attribute("aria-expanded", "true")
+        source.desk.tell(i.HangupRequested(at=source.desk.at(70), channel=ChannelId("c1")))
+        source.desk.tell(i.ChannelGone(at=source.desk.at(70), channel=ChannelId("c1"), cause=16))
+        source.turn()
+        await expect(rows.locator("tr")).to_have_count(59)
+        await expect(rows.locator('[data-f="position"]').first).to_have_text("1")
+        await expect(rows.locator('[data-f="to"]').first).to_have_text(
+            "受け持てるオペレーターが受付していない"
+        )
+        await button.click()
+        await expect(rows.locator("tr")).to_have_count(50)
+        taken.told_nothing_wrong(server)
+
+
 async def test_a_wait_ticks_on_by_the_servers_clock_without_being_asked(browser: Browser) -> None:
     source = a_source()
     source.desk.wait(5, "c1")

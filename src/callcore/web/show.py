@@ -15,10 +15,10 @@ from callcore.domain.agent import AgentState
 from callcore.domain.board import (
     HALF_HOUR,
     AgentWord,
+    Waiting,
     Window,
     agent_word,
     agents_by_word,
-    Waiting,
     agents_of,
     attention,
     staffed,
@@ -157,9 +157,7 @@ def _beside(beside: Beside, centres: Sequence[Centre]) -> m.BesideOut:
     )
 
 
-def _centre(
-    view: View, centre: Centre, at: Instant, personal: bool, days: Days, rows: Rows
-) -> m.CentreOut:
+def _centre(view: View, centre: Centre, at: Instant, personal: bool, days: Days, rows: Rows) -> m.CentreOut:
     floor = view.floor
     window, day = days.of(view.books, centre, at)
     apart = view.books.sides_of(centre.id, window.first, window.before)
@@ -208,9 +206,7 @@ def _centre(
             _agent(floor, centre, a, seats, personal, day.shares.get(a.id), rows)
             for a in agents_of(floor, centre.id)
         ],
-        open_calls=[
-            rows.row(("open", c.id), (c, personal), partial(_open_call, c, personal)) for c in calls
-        ],
+        open_calls=[rows.row(("open", c.id), (c, personal), partial(_open_call, c, personal)) for c in calls],
         outgoing=_sides(apart, sides.OUTGOING),
         contact=_sides(apart, sides.CONTACT),
         departments=_sides(apart, sides.DEPARTMENTS),

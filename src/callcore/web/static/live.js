@@ -6,7 +6,7 @@
 //   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
 // - A machine that is too slow to draw every event shows what is, not what was: events that came while it was drawing
 //   are one picture, the newest; at least half of the time it does not draw; and as long as events reach it late they
-//   are read, not drawn, but for one a second.
+//   are read, not drawn, but for fewer and fewer, at last one a second.
 // - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
 
 const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
@@ -32,6 +32,8 @@ let timer = null; // it is going to be drawn
 let usual = Infinity; // ms from rendering to arrival, the clocks' difference included: the shortest so far
 let drawnAt = -Infinity; // by the page's own clock, which is never set
 let drawing = 0; // ms that the last picture took to the screen
+let pause = 0; // ms from there to the next one
+let judged = null; // the event by which that was found
 let retry = null;
 
 // -- words and numbers --------------------------------------------------------------------------------------
@@ -251,7 +253,9 @@ export function applied(old, change) {
 function draw() {
   const { live, at } = newest;
   const began = performance.now();
-  const pause = late(at - Date.parse(live.at)) ? WHILE_LATE_MS : drawing; // half of the time is left for reading
+  // Half of the time is left for reading; and while that is too little, more and more.
+  if (judged !== newest) pause = late(at - Date.parse(live.at)) ? Math.min(2 * Math.max(pause, drawing), WHILE_LATE_MS) : drawing;
+  judged = newest;
   const rest = drawnAt + pause - began;
   timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
   if (timer !== null) return;
@@ -263,10 +267,12 @@ function draw() {
   lost = false;
   tick();
   drawnAt = performance.now();
-  requestAnimationFrame(() => setTimeout(() => {
-    drawing = Math.min(performance.now() - began, WHILE_LATE_MS);
-    drawnAt = performance.now();
-  }));
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      drawnAt = performance.now();
+      drawing = Math.min(drawnAt - began, WHILE_LATE_MS);
+    }),
+  );
 }
 
 function late(way) {
