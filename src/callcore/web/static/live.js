@@ -5,8 +5,7 @@
 // - The page knows whether what it shows is fresh. When the stream, the engine or the link to Asterisk is gone, it says
 //   so, greys what it shows, and the clocks of waits and talks stand still at the last instant that is known.
 // - A machine that is too slow to draw every event shows what is, not what was: events that came while it was drawing
-//   are one picture, the newest; at least half of the time it does not draw; and as long as events reach it late they
-//   are read, not drawn, but for fewer and fewer, at last one a second.
+//   are one picture, the newest; and as long as events reach it late fewer and fewer are drawn, at last one a second.
 // - Rows are kept and patched by their key, so that a screen reader, a selection and the eye keep their place.
 
 const SILENCE_MS = 12_000; // the stream speaks at least every 5 s: two missed and a little more is a dead line
@@ -253,8 +252,8 @@ export function applied(old, change) {
 function draw() {
   const { live, at } = newest;
   const began = performance.now();
-  // Half of the time is left for reading; and while that is too little, more and more.
-  if (judged !== newest) pause = late(at - Date.parse(live.at)) ? Math.min(2 * Math.max(pause, drawing), WHILE_LATE_MS) : drawing;
+  // While events come late, half of the time is left for reading, then more and more.
+  if (judged !== newest) pause = late(at - Date.parse(live.at)) ? Math.min(Math.max(2 * pause, drawing), WHILE_LATE_MS) : 0;
   judged = newest;
   const rest = drawnAt + pause - began;
   timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
