@@ -211,6 +211,61 @@ async def test_a_call_to_an_office_shows_the_centres_number_and_is_recorded_unde
         assert not [e for e in hangups if "CALLCORE_CALL=t" in e.get("ChanVariable", "")]
 
 
+def received(hangup: Event) -> tuple[int | None, int]:
+    """Packets that a channel received until it was together with the other side, and in all."""
+    told = hangup["ChanVariable"]
+    before, found = (re.search(rf"\b{name}=(\d+)", told) for name in ("CALLCORE_BEFORE", "rxcount"))
+    return None if before is None else int(before[1]), 0 if found is None else int(found[1])
+
+
+async def test_how_much_each_side_has_sent_before_the_talk_and_in_all_is_told_at_its_end(
+    tmp_path: Path,
+) -> None:
+    """The carrier plays something while it rings, and the phone sends by then. No emergency call waits for anything."""
+    person = Contact("0975105160", "市役所連絡用", phones=(PhoneId("oita-p1"), PhoneId("oita-p2")))
+    async with running_floor(tmp_path, small_centre(outgoing=ALL, contacts=(person,))) as floor:
+
+        async def spoken(seen: int, count: int = 2) -> dict[str, tuple[int | None, int]]:
+            """By whose channel it is."""
+
+            def gone() -> list[Event]:
+                found = [e for e in floor.ami.events[seen:] if e["Event"] == "Hangup"]
+                return found if len(found) == count else []
+
+            ends = await floor.ami.until(gone, "the ends")
+            return {end["Channel"].partition("-0")[0].removeprefix("PJSIP/"): received(end) for end in ends}
+
+        for n, number in enumerate((OFFICE, "119"), 1):
+            seen = len(floor.ami.events)
+            call = await floor.desks[0].call(number, tone(AGENT_HZ))
+            leg = await floor.trunk.rings(n)
+            leg.speaks_early()
+            await comes_true(lambda: call.remote_media is not None, "what is played reaches the phone")  # noqa: B023
+            call.speaks_early()
+            await asyncio.sleep(1)
+            leg.answer()
+            await call.hears(1)
+            leg.hang_up()
+            for before, packets in (await spoken(seen)).values():
+                if number == OFFICE:
+                    assert before is not None and before >= 40 and 40 <= packets - before <= 75
+                else:
+                    assert before is None and packets >= 80
+        # Who rings a 連絡用番号 hears the ringing tone of the own network: nothing is sent before the answer.
+        call = await floor.trunk.call("0975105160", tone(CALLER_HZ))
+        seen = len(floor.ami.events)
+        leg = await floor.desks[1].rings()
+        leg.answer()
+        await leg.hears(1)
+        call.hang_up()
+        told = await spoken(seen, 3)
+        assert told.pop("oita-p1") == (None, 0), "it only rang"
+        assert [before for before, _ in told.values()] == [0, 0]
+        assert all(40 <= packets <= 75 for _, packets in told.values())
+        log = floor.pbx.log()
+        assert "has no audio media" not in log and "unavailable item requested" not in log
+
+
 async def hears_keys(leg: Call, keys: str) -> None:
     """All of these, and no other."""
     await comes_true(lambda: "".join(leg.events) == keys, f"{keys} are heard")

@@ -584,8 +584,20 @@ class Source:
     def _hangup_requested(self, floor: Floor, a: int, _b: int, _c: int) -> i.Input:
         return i.HangupRequested(at=self.at, channel=self._channel(floor, a))
 
-    def _gone(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
-        return i.ChannelGone(at=self.at, channel=self._channel(floor, a), cause=_pick(CAUSES, b))
+    def _gone(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
+        apart = [
+            *floor.sides,
+            *(leg for side in floor.sides.values() for leg, _ in side.legs),
+            *floor.leaving,
+        ]
+        known = apart and c % 4 == 0
+        return i.ChannelGone(
+            at=self.at,
+            channel=ChannelId(_pick(sorted(apart), a)) if known else self._channel(floor, a),
+            cause=_pick(CAUSES, b),
+            received=None if b % 3 == 0 else b * 20_000,
+            before=None if c % 3 == 0 else a * 20_000,
+        )
 
     def _device(self, floor: Floor, a: int, b: int, _: int) -> i.Input:
         device = _pick((Device.FREE, Device.FREE, Device.FREE, Device.BUSY, Device.UNREACHABLE), b)

@@ -207,7 +207,7 @@ def side_calls() -> list[f.Fact]:
     made = sides.desk()
     first = sides.dial(made, 10)
     sides.reach(made, 15, first)
-    sides.end(made, 30, first, ChannelId(first))
+    sides.end(made, 30, first, ChannelId(first), 15, 14)
     second = sides.dial(made, 100)
     made.tell(i.SideReturned(at=made.at(110), call=second, outcome=SideOutcome.NO_ANSWER))
     made.tell(i.ChannelGone(at=made.at(110), channel=ChannelId(second), cause=16))

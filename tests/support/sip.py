@@ -232,6 +232,14 @@ class Call:
         self.agent.respond(self.invite, 200, "OK", self.local, self.agent.sdp(self))
         self._talk()
 
+    def speaks_early(self) -> None:
+        """Sound before the answer: 183, as of a network that plays something itself (RFC 3960); of who called, once
+        that has come."""
+        if self.incoming:
+            assert self.invite is not None
+            self.agent.respond(self.invite, 183, "Session Progress", self.local, self.agent.sdp(self))
+        self.task = asyncio.create_task(self._send())
+
     def hang_up(self) -> None:
         """BYE; before the answer CANCEL, or 486 where the call came in."""
         if self.state == "up":
@@ -329,7 +337,7 @@ class Call:
     def _talk(self) -> None:
         if self.state != "up":
             self.state = "up"
-            self.task = asyncio.create_task(self._send())
+            self.task = self.task or asyncio.create_task(self._send())
             self.agent.changed()
 
     async def _send(self) -> None:
@@ -636,6 +644,8 @@ class Agent:
             return
         if 100 < message.status < 200:
             call.state, call.far = "ringing", message.get("to")
+            if message.body:
+                call.remote_media = _media(message.body)
         elif message.status >= 200:
             if call.crosses and message.status == 200:
                 self.request("CANCEL", call)

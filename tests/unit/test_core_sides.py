@@ -13,7 +13,7 @@ from callcore.domain import inputs as i
 from callcore.domain import sides
 from callcore.domain.board import AgentWord, agent_word
 from callcore.domain.centre import Outgoing
-from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, PhoneId
 from callcore.domain.shifts import Doing, Roster
 from callcore.domain.stages import Device, OfferStage, Party, SideKind, SideOutcome, Work
 from callcore.journal import Codec, Frame, KeyStore
@@ -65,11 +65,20 @@ def reach(made: Desk, s: float, call: CallId) -> ChannelId:
     return leg
 
 
-def end(made: Desk, s: float, call: CallId, by: ChannelId) -> None:
+def gone(made: Desk, s: float, channel: str, sent: float | None = None, before: float | None = 0) -> None:
+    """`sent`: seconds of sound that came in on the channel, `before`: of them until the call was connected."""
+    told, early = (None if each is None else round(each * SECOND) for each in (sent, before))
+    made.tell(i.ChannelGone(at=made.at(s), channel=ChannelId(channel), cause=16, received=told, before=early))
+
+
+def end(
+    made: Desk, s: float, call: CallId, by: ChannelId, own: float | None = None, far: float | None = None
+) -> None:
+    """`own`, `far`: as `sent`."""
     made.tell(i.HangupRequested(at=made.at(s), channel=by))
-    made.tell(i.ChannelGone(at=made.at(s), channel=ChannelId(f"{call}-carrier"), cause=16))
+    gone(made, s, f"{call}-carrier", far)
     made.tell(i.SideReturned(at=made.at(s), call=call, outcome=SideOutcome.CONNECTED))
-    made.tell(i.ChannelGone(at=made.at(s), channel=ChannelId(call), cause=16))
+    gone(made, s, call, own)
     made.device(s, 1, Device.FREE)
 
 

@@ -116,6 +116,7 @@ def _channel(event: Event, name: str = "Uniqueid") -> ChannelId | None:
 SOUND = "RTPAUDIOQOS"
 """Set by Asterisk when a channel with RTP ends: `ssrc=…;…;rxcount=489;…`."""
 _PACKETS = re.compile(r"(?:^|;)rxcount=(\d{1,9})(?:;|$)")
+_COUNT = re.compile(r"^(\d{1,10})$")
 
 
 def _call(event: Event) -> CallId | None:
@@ -149,14 +150,15 @@ def _hangup(event: Event, at: Instant, _: NodeId) -> Told | None:
             at=at,
             channel=channel,
             cause=int(cause) if cause.isdigit() else 0,
-            received=_received(event.variables.get(SOUND)),
+            received=_received(_PACKETS, event.variables.get(SOUND)),
+            before=_received(_COUNT, event.variables.get(dialplan.BEFORE)),
         )
     )
 
 
-def _received(told: str | None) -> int | None:
+def _received(packets: re.Pattern[str], told: str | None) -> int | None:
     """Microseconds of sound that a channel received, by its packets."""
-    found = None if told is None else _PACKETS.search(told)
+    found = None if told is None else packets.search(told)
     return None if found is None else round(int(found[1]) * PACKET_S * SECOND)
 
 

@@ -19,7 +19,7 @@ from callcore.domain.call import CALL, Aside, Call, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.emergency import Emergency
-from callcore.domain.findings import Expected
+from callcore.domain.findings import Apart, Expected
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
@@ -1175,7 +1175,14 @@ def _(fact: f.RecordingFiled, floor: Floor) -> Floor:
         raise IllegalTransition(f"call {fact.call} has no recording to be filed")
     tapes = floor.tapes.delete(fact.call) if fact.call in floor.tapes else floor.tapes
     expected = floor.expected.delete(fact.call) if fact.call in floor.expected else floor.expected
-    return changed(floor, unfiled=floor.unfiled.delete(fact.call), expected=expected, tapes=tapes)
+    leaving = _without(floor.leaving, *(leg for leg, call in floor.leaving.items() if call == fact.call))
+    return changed(
+        floor,
+        unfiled=floor.unfiled.delete(fact.call),
+        expected=expected,
+        leaving=leaving,
+        tapes=tapes,
+    )
 
 
 @_apply.register
@@ -1489,6 +1496,27 @@ def _(fact: f.SideLegBegan, floor: Floor) -> Floor:
 
 
 @_apply.register
+def _(fact: f.SideLegEnded, floor: Floor) -> Floor:
+    side = floor.sides.get(fact.call)
+    if side is None:
+        if floor.leaving.get(fact.channel) != fact.call:
+            raise IllegalTransition(f"call {fact.call} has no leg {fact.channel} that was to end")
+        leaving = floor.leaving.delete(fact.channel)
+        expected = floor.expected[fact.call].also(False, fact.received, fact.before)
+        return changed(floor, leaving=leaving, expected=floor.expected.set(fact.call, expected))
+    if all(leg != fact.channel for leg, _ in side.legs):
+        raise IllegalTransition(f"call {side.id} has no leg {fact.channel}")
+    after = changed(
+        side,
+        stage=_side_stage(side, fact),
+        legs=tuple(leg for leg in side.legs if leg[0] != fact.channel),
+        received=(side.received or 0) + max(0, fact.received - (fact.before or 0)),
+        unsure=side.unsure or (fact.received > 0 and fact.before is None),
+    )
+    return changed(floor, sides=floor.sides.set(side.id, after))
+
+
+@_apply.register
 def _(fact: f.SideHangupAsked, floor: Floor) -> Floor:
     side = _side(floor, fact.call)
     after = changed(side, stage=_side_stage(side, fact), asked_to_end=fact.channel)
@@ -1537,7 +1565,7 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         kept = {name: other for name, other in unreached.items() if other.began_at > oldest}
         unreached = Map(kept).set(side.id, side)
     tape = _kept(_paused(side, fact.at), side.talk_since, fact.at)
-    expected = Expected(tape.kept - tape.gone, _silent(side, tape, fact.at))
+    expected = _of_side(side, fact, tape)
     floor = changed(
         floor,
         unreached=unreached,
@@ -1545,6 +1573,7 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         ended=floor.ended.set(side.id, fact.at),
         unfiled=floor.unfiled.set(side.id, fact.at) if recorded else floor.unfiled,
         expected=floor.expected.set(side.id, expected) if recorded else floor.expected,
+        leaving=floor.leaving.update({leg: side.id for leg, _ in side.legs}) if recorded else floor.leaving,
         tapes=floor.tapes.set(side.id, tape) if tape.gaps else floor.tapes,
     )
     if side.agent is None:
@@ -1565,6 +1594,22 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
             at_work_for=agent.at_work_for if until is not None else None,
         ),
     )
+
+
+def _of_side(side: SideCall, fact: f.SideCallEnded, tape: Tape) -> Expected:
+    """What its recording should hold; legs whose end is told afterwards are added then."""
+    silent = _silent(side, tape, fact.at)
+    ours = side.kind is not SideKind.CONTACT
+    rang = 0 if side.connected_at is None else max(0, side.connected_at - side.began_at)
+    known = Expected(
+        tape.kept - tape.gone,
+        silent,
+        tape.kept,
+        side.received if ours else None,
+        None if ours else side.received,
+        Apart(ours, rang, side.unsure),
+    )
+    return known if fact.received is None else known.also(True, fact.received, fact.before)
 
 
 @_apply.register

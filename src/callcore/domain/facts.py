@@ -798,6 +798,17 @@ class SideLegBegan(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SideLegEnded(Fact):
+    """One of its legs is gone, maybe just after the call. `received`: microseconds of sound that came from it, of which
+    `before` until the call was connected; None: not known."""
+
+    call: CallId
+    channel: ChannelId
+    received: int
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SideHangupAsked(Fact):
     """A party put the receiver down before the channel went."""
 
@@ -816,7 +827,8 @@ class SideCallConnected(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideCallEnded(Fact):
-    """`agent`: whose work it was; his or her after-call work ends by itself at `wrap_up_until`."""
+    """`agent`: whose work it was; his or her after-call work ends by itself at `wrap_up_until`. `received` and `before`
+    as in `SideLegEnded`, of the channel that began it."""
 
     call: CallId
     outcome: SideOutcome
@@ -824,6 +836,8 @@ class SideCallEnded(Fact):
     reason: str
     agent: AgentId | None = None
     wrap_up_until: Instant | None = None
+    received: int | None = None
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

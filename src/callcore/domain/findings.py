@@ -6,6 +6,9 @@ Rules
 - Asterisk writes nothing while neither side sends sound. How long each side sent is known by the packets that its
   channel received (RTPAUDIOQOS at its Hangup). The caller's are those of the whole call: what is missing of them may be
   missing in the talk.
+- Of a call that is counted apart (calls out, 連絡用番号, consults) both counts are of the talk alone: what was received
+  until it was connected is known, too, and left out (ADR 66). Either of them tells what must be recorded. Where it is
+  not known, as much as it rang may be of before.
 - So the talk must be recorded but for what neither side may have sent, to the second. Where nobody knows what was sent,
   by what a recording may drift.
 - Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
@@ -14,7 +17,7 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from callcore.domain.ids import SECOND
@@ -59,7 +62,7 @@ WORDS: dict[Finding, str] = {
     Finding.EMPTY: "音がない / it holds no sound",
     Finding.SHORT: "通話より短い / it is shorter than the talk",
     Finding.SILENT: "どちらの声も入っていない / neither side is heard",
-    Finding.SILENT_CALLER: "入電者の声が入っていない / the caller is not heard",
+    Finding.SILENT_CALLER: "入電者(発信では相手)の声が入っていない / the caller, or who was called, is not heard",
     Finding.SILENT_AGENT: "相手側(オペレーター)の声が入っていない / the agent is not heard",
     Finding.CLIPPED: "音が割れている / its sound is clipped",
     Finding.NO_MEDIA: "どちらからも音が届いていない時間がある / for a time neither side sent sound",
@@ -67,20 +70,55 @@ WORDS: dict[Finding, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Of a call that is counted apart. `ours`: the agent's channel began it, so that the other one is the `caller` of
+    `Expected`. `rang`: microseconds until it was connected. `unsure`: of its counts, so much may be from before."""
+
+    ours: bool
+    rang: int
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """Of a recording that is to be measured, in microseconds. `lasted`: the whole call, from the channel's arrival.
     `caller`, `far`: of sound that was received from the caller in the whole call, and from whom he or she talked with.
-    None: not known."""
+    None: not known. Of a call that is counted apart, all three since it was connected."""
 
     talk: int
     paused: int = 0
     lasted: int = 0
     caller: int | None = None
     far: int | None = None
+    apart: Apart | None = None
+
+    def also(self, began_it: bool, received: int, before: int | None) -> Expected:
+        """With what came in on the channel that began a call that is counted apart, or on another one; `before`: of it,
+        until the call was connected."""
+        assert self.apart is not None
+        since = max(0, received - (before or 0))
+        apart = replace(self.apart, unsure=self.apart.unsure or (received > 0 and before is None))
+        if began_it is self.apart.ours:
+            return replace(self, far=(self.far or 0) + since, apart=apart)
+        return replace(self, caller=(self.caller or 0) + since, apart=apart)
+
+    @property
+    def unsent(self) -> int | None:
+        """Of the talk, for how long neither can have sent sound."""
+        if self.caller is None or self.far is None:
+            return None
+        if self.apart is not None:
+            return max(0, self.lasted - max(self.caller, self.far))
+        sent = self.sent
+        return None if sent is None else self.talk - sent
 
     @property
     def sent(self) -> int | None:
         """Of the talk, what one of both sent at least."""
+        if self.apart is not None:
+            told = [each for each in (self.caller, self.far) if each is not None]
+            less = self.lasted - self.talk + (self.apart.rang if self.apart.unsure else 0)
+            return None if not told else max(0, min(self.talk, max(told) - less))
         if self.caller is None:
             return None
         missing = max(0, self.lasted - self.caller)
@@ -103,7 +141,8 @@ def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
     """What is wrong, the gravest first."""
     talk, sent = expected.talk / SECOND, None if expected.sent is None else expected.sent / SECOND
     found = set()
-    if sent is not None and expected.far is not None and talk - sent > NO_MEDIA_S + talk * NO_MEDIA_SHARE:
+    unsent = 0 if expected.unsent is None else expected.unsent / SECOND
+    if unsent > NO_MEDIA_S + talk * NO_MEDIA_SHARE:
         found.add(Finding.NO_MEDIA)
     if heard.problem is not None:
         # Where nobody sent anything Asterisk writes a file without sound, or none.

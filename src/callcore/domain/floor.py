@@ -159,6 +159,8 @@ class Floor:
     """Answered calls that ended and whose recording was not measured yet."""
     expected: Map[CallId, Expected] = field(default_factory=Map)
     """What the recording of each of them should hold."""
+    leaving: Map[ChannelId, CallId] = field(default_factory=Map)
+    """Legs of those of them that are counted apart, whose end was not told before the call's."""
     tapes: Map[CallId, Tape] = field(default_factory=Map)
     """Those of them of which something is not to be kept."""
     chained: Map[str, tuple[str, int]] = field(default_factory=Map)

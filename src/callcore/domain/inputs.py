@@ -414,11 +414,13 @@ class HangupRequested(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelGone(Input):
-    """Hangup; `cause` is Q.850's. `received`: microseconds of sound that came from its far end; None: not told."""
+    """Hangup; `cause` is Q.850's. `received`: microseconds of sound that came from its far end, of which `before`
+    until a call that is counted apart was connected; None: not told."""
 
     channel: ChannelId
     cause: int
     received: int | None = None
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ SIDE: Table[SideStage] = {
     },
     SideStage.CONNECTED: {
         "SideLegBegan": SideStage.CONNECTED,
+        "SideLegEnded": SideStage.CONNECTED,
         "SideHangupAsked": SideStage.CONNECTED,
         "SideCallEnded": SideStage.ENDED,
     },
@@ -75,7 +76,11 @@ class SideCall:
     began_at: Instant
     stage: SideStage = SideStage.DIALLING
     legs: tuple[tuple[ChannelId, PhoneId | None], ...] = ()
-    """Channels that were called for it; the phone of each, None: the carrier."""
+    """Channels that were called for it and are there; the phone of each, None: the carrier."""
+    received: int | None = None
+    """Microseconds of sound that came from those that are gone since it was connected; None: nothing was told."""
+    unsure: bool = False
+    """It may hold some of before."""
     connected_at: Instant | None = None
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""

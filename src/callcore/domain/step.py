@@ -77,6 +77,9 @@ from callcore.domain.turn import (
 NOT_PLACED_REST_S = 1
 """Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
 refusing is tried each second and not each millisecond."""
+LEAVES_S = 1
+"""Seconds after a call that is counted apart within which its other channel goes, too: some ms were seen. One that is
+there for longer is with somebody else, as a department after a consult, and its sound is not this call's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -644,7 +647,15 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     side = turn.floor.side_of(told.channel)
     if side is not None:
         if told.channel == side.channel:
-            side_ends(turn, side, told.at, SideOutcome.NO_ANSWER, side.put_down_by())
+            by = side.put_down_by()
+            side_ends(turn, side, told.at, SideOutcome.NO_ANSWER, by, sound=(told.received, told.before))
+        elif side.connected_at is not None:
+            _side_leg_ended(turn, side.id, told)
+        if turn.floor.call_of(told.channel) is None:
+            return
+    late = turn.floor.leaving.get(told.channel)
+    if late is not None and told.at - turn.floor.ended.get(late, told.at) <= LEAVES_S * SECOND:
+        _side_leg_ended(turn, late, told)
         if turn.floor.call_of(told.channel) is None:
             return
     call = turn.floor.call_of(told.channel)
@@ -678,6 +689,15 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     turn.tell(
         f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause, received=told.received)
     )
+
+
+def _side_leg_ended(turn: Turn, call: CallId, told: i.ChannelGone) -> None:
+    if told.received is not None:
+        turn.tell(
+            f.SideLegEnded(
+                at=told.at, call=call, channel=told.channel, received=told.received, before=told.before
+            )
+        )
 
 
 # -- phones, agents, timers ----------------------------------------------------------------------------------

@@ -1225,9 +1225,11 @@ def side_ends(
     by: Party,
     *,
     reason: str | None = None,
+    sound: tuple[int | None, int | None] = (None, None),
     reconstructed: bool = False,
 ) -> None:
-    """The call is over. Who made it wraps up as the centre says; an emergency call that reached nobody is an alarm."""
+    """The call is over. Who made it wraps up as the centre says; an emergency call that reached nobody is an alarm.
+    `sound`: `received` and `before` of the fact."""
     outcome = SideOutcome.CONNECTED if side.connected_at is not None else outcome
     reason = reason or SIDE_WORDS[outcome]
     back = turn.floor.callback_of(side.id)
@@ -1263,6 +1265,8 @@ def side_ends(
             reason=reason,
             agent=side.agent,
             wrap_up_until=until,
+            received=sound[0],
+            before=sound[1],
             reconstructed=reconstructed,
         )
     )

@@ -71,6 +71,8 @@ LANGUAGES, SECRET = "callcore-language", "CALLCORE_SECRET"
 """AstDB's family of remembered languages, and the global variable without which nobody is known there."""
 SAID = "CALLCORE_SAID"
 """What is said in front of a menu to who is led there from the waiting line."""
+BEFORE = "CALLCORE_BEFORE"
+"""How many packets of sound a channel had received when a call that is counted apart was connected."""
 HEARTBEAT, RUN = "CALLCORE_HEARTBEAT", "CALLCORE_RUN"
 
 TRUNK = "trunk"
