@@ -32,7 +32,7 @@ from callcore.domain.ids import (
     VisitId,
 )
 from callcore.domain.personal import Personal
-from callcore.domain.stages import Outcome, Party, SideKind
+from callcore.domain.stages import Outcome, Party, SideKind, SideOutcome
 from tests.support.floors import NUMBER, centre
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit" / "books"
@@ -115,13 +115,19 @@ def _fact(at: Instant, call: CallId, kind: str, told: dict[str, str], name: str)
                 **of,
                 node=NodeId("test1"),
                 centre=CentreId(name),
-                kind=SideKind.DEPARTMENT,
-                phone=PhoneId("demo-p1"),
+                kind=SideKind(told.get("kind", "department")),
+                phone=PhoneId(told["phone"]) if "phone" in told else PhoneId("demo-p1"),
                 agent=None,
                 number=NUMBER,
                 other=other,
                 why="",
+                beside=CallId(told["beside"]) if "beside" in told else None,
             )
+        case "SideCallConnected":
+            return f.SideCallConnected(**of, phone=None, agent=None)
+        case "SideCallEnded":
+            how, by = SideOutcome(told["outcome"]), Party(told.get("hung_up_by", "agent"))
+            return f.SideCallEnded(**of, outcome=how, hung_up_by=by, reason="")
         case "CallEnded":
             outcome, by = Outcome(told["outcome"]), Party(told["hung_up_by"])
             return f.CallEnded(**of, outcome=outcome, hung_up_by=by, reason="")
@@ -129,7 +135,14 @@ def _fact(at: Instant, call: CallId, kind: str, told: dict[str, str], name: str)
             size, seconds = int(told["size"]), float(told["seconds"])
             findings = tuple(Finding(each) for each in told.get("findings", "").split(",") if each)
             return f.RecordingFiled(
-                **of, file=f"{call}.wav", size=size, seconds=seconds, sha256=None, findings=findings
+                **of,
+                file=f"{call}.wav",
+                size=size,
+                seconds=seconds,
+                sha256=None,
+                problem=told.get("problem"),
+                findings=findings,
+                sent=float(told["sent"]) if "sent" in told else None,
             )
     raise AssertionError(kind)
 

@@ -366,6 +366,109 @@ def test_a_recording_of_a_consult_that_was_none_is_a_difference(books: Books) ->
     }
 
 
+OUT = "test1-1795213045.9"
+"""A call out of 4 s."""
+SIZE = 44 + 2 * 8000 * 4
+
+
+def called_out(books: Books, filed: str | None = f"size={SIZE} seconds=4.0 sent=4.0", more: str = "") -> None:
+    """`filed`: what was measured; None: nothing yet. `more`: of its beginning."""
+    books.journal += f"1795213045000000 {OUT} SideCallBegan kind=outgoing {more}\n"
+    books.journal += f"1795213046000000 {OUT} SideCallConnected\n"
+    books.journal += f"1795213050000000 {OUT} SideCallEnded outcome=connected\n"
+    if filed is not None:
+        books.journal += f"1795213053000000 {OUT} RecordingFiled {filed}\n"
+
+
+def of_sounds(books: Books) -> set[tuple[str, Kind]]:
+    assert books.compare().calls == 5, "a call that is no arrival is not counted"
+    return {(d.call, d.kind) for d in books.compare().faults}
+
+
+def test_the_recording_of_a_call_out_is_held_against_the_books(books: Books) -> None:
+    called_out(books)
+    assert of_sounds(books) == {(OUT, Kind.RECORDING_MISSING)}
+    books.record(OUT, 4.0)
+    assert of_sounds(books) == set()
+    books.record(OUT, 3.0)
+    assert of_sounds(books) == {(OUT, Kind.RECORDING_CHANGED)}
+    books.record(OUT, 4.0)
+    cut(books, OUT)
+    assert of_sounds(books) == {(OUT, Kind.RECORDING_CUT)}
+    damage(books.recordings / f"{OUT}.wav")
+    assert of_sounds(books) == {(OUT, Kind.RECORDING_UNREADABLE)}
+
+
+@pytest.mark.parametrize(
+    ("findings", "kind"),
+    [
+        ("short", Kind.RECORDING_SHORT),
+        ("silent", Kind.RECORDING_SILENT),
+        ("silent_caller", Kind.RECORDING_ONE_SIDED),
+        ("silent_agent", Kind.RECORDING_ONE_SIDED),
+        ("clipped", Kind.RECORDING_CLIPPED),
+        ("no_media", Kind.RECORDING_NO_MEDIA),
+    ],
+)
+def test_what_was_found_at_the_end_of_a_call_out_is_a_line(books: Books, findings: str, kind: Kind) -> None:
+    called_out(books, f"size={SIZE} seconds=4.0 sent=4.0 findings={findings}")
+    books.record(OUT, 4.0)
+    assert of_sounds(books) == {(OUT, kind)}
+    assert OUT in "\n".join(text(books.compare())) and KINDS[kind][0] in "\n".join(text(books.compare()))
+
+
+def test_a_call_out_that_nobody_measured_is_held_against_its_talk(books: Books) -> None:
+    called_out(books, None)
+    for seconds, kinds in (
+        (1.5, {Kind.RECORDING_SHORT}),
+        (6.5, {Kind.RECORDING_LONG}),
+        (0, {Kind.RECORDING_EMPTY}),
+    ):
+        books.record(OUT, seconds)
+        assert of_sounds(books) == {(OUT, kind) for kind in kinds}
+
+
+def test_where_nobody_sent_anything_nothing_is_missing_of_a_recording(books: Books) -> None:
+    """Of an arriving call as well: that it was so is a line of its own."""
+    books.put("journal", "RecordingFiled", "RecordingFiled sent=0.0 problem=empty findings=no_media", HELD)
+    called_out(books, "size=44 seconds=0 sent=0.0 problem=empty findings=no_media")
+    for call in (OUT, HELD):
+        books.record(call, 0)
+    assert of_sounds(books) == {(call, Kind.RECORDING_NO_MEDIA) for call in (OUT, HELD)}
+    (books.recordings / f"{OUT}.wav").unlink()
+    assert of_sounds(books) == {(call, Kind.RECORDING_NO_MEDIA) for call in (OUT, HELD)}
+
+
+def test_of_a_call_out_a_pause_is_silence_or_cut_out(books: Books) -> None:
+    for gap, seconds in ((" gap=yes", 1.0), ("", 4.0)):
+        made = Books(books.folder / f"{seconds}")
+        called_out(made, None)
+        made.journal += f"1795213046500000 {OUT} RecordingPaused agent=1001{gap}\n"
+        made.journal += f"1795213049500000 {OUT} RecordingResumed\n"
+        made.record(OUT, seconds)
+        assert of_sounds(made) == set()
+        made.record(OUT, 5.0 - seconds)
+        assert of_sounds(made) == {(OUT, Kind.RECORDING_LONG if gap else Kind.RECORDING_SHORT)}
+
+
+def test_what_was_not_to_be_recorded_or_is_not_over_is_no_difference(books: Books) -> None:
+    called_out(books, None, f"beside={HELD}")  # the centre may want no consult recorded
+    assert of_sounds(books) == set()
+    alone = Books(books.folder / "open")
+    alone.journal += f"1795213045000000 {OUT} SideCallBegan kind=outgoing\n"
+    assert alone.compare().open == 1 and alone.compare().unsettled and of_sounds(alone) == set()
+    alone.journal += f"1795213046000000 {OUT} SideCallEnded outcome=busy\n"
+    assert alone.compare().open == 0 and of_sounds(alone) == set()
+    alone.record(OUT, 5)
+    assert of_sounds(alone) == {(OUT, Kind.RECORDING_UNANSWERED)}
+
+
+def test_a_call_out_that_went_with_asterisk_is_named_and_explained(books: Books) -> None:
+    called_out(books, None)
+    books.put("journal", "outcome=connected", "outcome=connected hung_up_by=unknown reconstructed=yes", OUT)
+    assert (OUT, "recording_missing", "asterisk_died") in books.explained()
+
+
 # -- what is explained ---------------------------------------------------------------------------------------------
 
 

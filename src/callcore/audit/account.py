@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from callcore.audit.span import Span
 from callcore.domain import facts as f
-from callcore.domain.ids import AgentId, CallId, Instant, PhoneId
+from callcore.domain.ids import AgentId, CallId, CentreId, Instant, PhoneId
 from callcore.domain.measures import Record, record
+from callcore.domain.stages import Party, SideKind
 from callcore.domain.tape import Pause, heard
+
+T = TypeVar("T", "Account", "Side")
 
 
 class Frame(Protocol):
@@ -56,6 +59,39 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One call that is no arrival (calls out, 連絡用番号, consults): of it the recording is compared. Instants UTC."""
+
+    call: CallId
+    centre: CentreId
+    kind: SideKind
+    began_at: Instant
+    consult: bool
+    phone: PhoneId | None
+    connected_at: Instant | None = None
+    ended_at: Instant | None = None
+    reconstructed: bool = False
+    """Nobody witnessed that it was connected, or its end."""
+    lost: bool = False
+    """Nobody knows how it ended: it went with Asterisk."""
+    filed: f.RecordingFiled | None = None
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def recorded(self) -> int:
+        """Microseconds that the recording is to have."""
+        if self.connected_at is None or self.ended_at is None:
+            return 0
+        return heard([(self.connected_at, self.ended_at)], self.pauses).length
+
+    @property
+    def to_be_recorded(self) -> bool:
+        """Of a consult the journal alone does not tell whether the centre wanted it."""
+        talked = self.connected_at is not None and self.phone is not None
+        return talked and self.kind is not SideKind.COLLEAGUE and (self.filed is not None or not self.consult)
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """`accounts` of the calls around the span, by call. `began` and `last`: instants of the oldest frame that is kept
     and of the newest one; None: there is none. `steps`: the steps of the wall clock, (when, by how many microseconds).
@@ -65,8 +101,8 @@ class Journal:
     began: Instant | None = None
     last: Instant | None = None
     steps: tuple[tuple[Instant, int], ...] = ()
-    sides: frozenset[CallId] = frozenset()
-    """Calls that are no arrivals, and not compared."""
+    sides: Mapping[CallId, Side] = field(default_factory=dict)
+    """Calls that are no arrivals."""
     unheld: frozenset[CallId] = frozenset()
     """Of these, consults that the caller was passed on out of while it rang: nothing of them may be recorded."""
 
@@ -75,7 +111,7 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
     """The accounts of the calls that arrived in the span or within its margin."""
     accounts: dict[CallId, Account] = {}
     steps: list[tuple[Instant, int]] = []
-    sides: set[CallId] = set()
+    sides: dict[CallId, Side] = {}
     unheld: set[CallId] = set()
     last: Instant | None = None
     for frame in frames:
@@ -83,21 +119,24 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
         for fact in frame.facts:
             if isinstance(fact, f.ClockStepped):
                 steps.append((fact.at, fact.by))
-            if isinstance(fact, f.SideCallBegan):
-                sides.add(fact.call)
             if isinstance(fact, f.CallTransferred) and fact.blind and fact.side is not None:
                 unheld.add(fact.side)
             call = getattr(fact, "call", None)
             if not isinstance(fact, f.Fact) or call is None:
                 continue
             known = accounts.get(call)
-            if known is not None:
+            if isinstance(fact, f.SideCallBegan):
+                consult = fact.beside is not None
+                sides[call] = Side(call, fact.centre, fact.kind, fact.at, consult, fact.phone)
+            elif call in sides:
+                sides[call] = _side_after(sides[call], fact)
+            elif known is not None:
                 accounts[call] = _after(known, fact)
             elif isinstance(fact, f.CallArrived) and span.near(fact.at):
                 first = record(None, fact)
                 assert first is not None
                 accounts[call] = Account(first)
-    return Journal(accounts, began, last, tuple(steps), frozenset(sides), frozenset(unheld))
+    return Journal(accounts, began, last, tuple(steps), sides, frozenset(unheld))
 
 
 def _after(known: Account, fact: f.Fact) -> Account:
@@ -126,10 +165,29 @@ def _after(known: Account, fact: f.Fact) -> Account:
     return after
 
 
-def _went_on(account: Account, at: Instant) -> Account:
-    if not account.pauses or account.pauses[-1].before is not None:
-        return account
-    return replace(account, pauses=(*account.pauses[:-1], replace(account.pauses[-1], before=at)))
+def _side_after(known: Side, fact: f.Fact) -> Side:
+    match fact:
+        case f.SideCallConnected():
+            unseen = known.reconstructed or fact.reconstructed
+            phone = fact.phone or known.phone
+            return replace(known, connected_at=fact.at, phone=phone, reconstructed=unseen)
+        case f.SideCallEnded():
+            lost = fact.reconstructed and fact.hung_up_by is Party.UNKNOWN
+            unseen = known.reconstructed or fact.reconstructed
+            return replace(_went_on(known, fact.at), ended_at=fact.at, reconstructed=unseen, lost=lost)
+        case f.RecordingPaused():
+            return replace(known, pauses=(*known.pauses, Pause(fact.at, None, fact.gap)))
+        case f.RecordingResumed():
+            return _went_on(known, fact.at)
+        case f.RecordingFiled():
+            return replace(known, filed=fact)
+    return known
+
+
+def _went_on(known: T, at: Instant) -> T:
+    if not known.pauses or known.pauses[-1].before is not None:
+        return known
+    return replace(known, pauses=(*known.pauses[:-1], replace(known.pauses[-1], before=at)))
 
 
 def _recorded_again(account: Account, at: Instant) -> Account:

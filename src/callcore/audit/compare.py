@@ -6,6 +6,7 @@ Rules
   of what it is to hold: the talks, and the time with departments as far as the rule of the centre lets it.
 - CDR cannot say when an agent answered (its `answer` is the notice's): who answered, and when each talk and the call
   ended, are its part; the beginning of a talk is CEL's.
+- Of a call that is no arrival (calls out, 連絡用番号, consults) the recording alone is compared, and it is not counted.
 - A call that is not over, or was over too short a while ago for every book to have it, is counted as open.
 - What is wrong for a known reason is still named, with that reason, and counted apart (`Cause`).
 - A book that does not reach back to a call is not compared for it: that is a `Gap`, and never "no difference".
@@ -16,14 +17,15 @@ Rules
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from callcore.audit.account import Account, Journal
+from callcore.audit.account import Account, Journal, Side
 from callcore.audit.cdr import Cdr, CdrRow
 from callcore.audit.sounds import Sound
 from callcore.audit.span import Span, made_at
+from callcore.domain import facts as f
 from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, PhoneId
 from callcore.domain.inputs import CallTraced
@@ -170,6 +172,9 @@ def compare(
     for account in journal.accounts.values():
         if account.record.centre == span.centre and span.holds(account.record.arrived_at):
             work.known(account)
+    for side in journal.sides.values():
+        if side.centre == span.centre and span.holds(side.began_at):
+            work.side(side)
     work.strangers()
     work.orphans()
     return work.done()
@@ -225,6 +230,72 @@ class _Work:
         self._calls += 1
         _Call(self, account, trace).compare()
 
+    def side(self, side: Side) -> None:
+        if side.ended_at is None or not self._settled(side.ended_at):
+            self._open += 1
+            return
+        if side.call in self._journal.unheld or (side.connected_at is not None and not side.to_be_recorded):
+            return
+
+        def told(kind: Kind, journal: str | None, other: str | None, cause: Cause | None) -> None:
+            cause = Cause.ASTERISK_DIED if side.lost and cause is None else cause
+            difference = Difference(side.call, kind, Source.RECORDING, journal, other, cause)
+            self._found.append((side.began_at, difference))
+
+        self.recording(
+            side.call,
+            None if side.connected_at is None else side.recorded,
+            side.filed,
+            told,
+            stepped=any(side.began_at <= at <= side.ended_at for at, _ in self._journal.steps),
+            unseen=side.reconstructed,
+        )
+
+    def recording(
+        self,
+        call: CallId,
+        lasts: int | None,
+        filed: f.RecordingFiled | None,
+        told: Callable[[Kind, str | None, str | None, Cause | None], None],
+        *,
+        stepped: bool,
+        unseen: bool,
+    ) -> None:
+        """What is wrong with a call's recording. `lasts`: microseconds that it is to have; None: nobody talked.
+        `stepped`: the clock was set during the call; `unseen`: nobody witnessed a talk's beginning or end."""
+        together, talk = _seconds(lasts or 0), (lasts or 0) / SECOND
+        sound = self._sounds.get(call)
+        slack = SLACK_S + talk * SLACK_SHARE
+        watched = set() if filed is None else {each for each in filed.findings if each in _WATCHED}
+        # It was known what was sent: then that was held against the recording, to the second.
+        judged = filed is not None and filed.sent is not None and not (stepped or unseen)
+        there = None if sound is None else f"{sound.seconds:.1f} s"
+        if sound is None:
+            never = judged and filed is not None and filed.problem is not None
+            if lasts is not None and not (never and Finding.NO_MEDIA in watched):
+                cause = Cause.ERASED if call in self._erased else None
+                told(Kind.RECORDING_MISSING, together, None, cause)
+                return
+        elif not sound.readable:
+            told(Kind.RECORDING_UNREADABLE, together, f"{sound.size} bytes", None)
+        elif not sound.whole:
+            told(Kind.RECORDING_CUT, together, f"{there} of {sound.promised:.1f} s", None)
+        elif filed is not None and filed.problem is None and filed.size != sound.size:
+            told(Kind.RECORDING_CHANGED, f"{filed.size} bytes", f"{sound.size} bytes", None)
+        elif lasts is None:
+            if sound.seconds > slack:
+                told(Kind.RECORDING_UNANSWERED, together, there, None)
+        elif abs(sound.seconds - talk) > slack:
+            cause = Cause.CLOCK_STEPPED if stepped else Cause.UNWATCHED if unseen else None
+            kind = Kind.RECORDING_LONG if sound.seconds > talk else Kind.RECORDING_SHORT
+            kind = Kind.RECORDING_EMPTY if sound.seconds == 0 else kind
+            if kind is Kind.RECORDING_LONG or not judged:
+                told(kind, together, there, cause)
+                watched = watched - {Finding.SHORT, Finding.EMPTY}
+        for finding in sorted(watched, key=lambda each: each.value):
+            other = finding.value if there is None else f"{there}, {finding.value}"
+            told(_WATCHED[finding], together, other, None)
+
     def _unended(self, account: Account, trace: CallTraced | None) -> None:
         ended = None if trace is None else trace.ended
         if ended is None or not self._settled(ended):
@@ -244,7 +315,7 @@ class _Work:
     # -- calls and files that it does not have --------------------------------------------------------------------
 
     def strangers(self) -> None:
-        known = self._journal.accounts.keys() | self._journal.sides
+        known = self._journal.accounts.keys() | self._journal.sides.keys()
         for call in sorted((self._cdr.rows.keys() | self._cel.traces.keys()) - known):
             trace, rows = self._cel.traces.get(call), self._cdr.rows.get(call, ())
             arrived = trace.arrived if trace is not None else min(row.started for row in rows)
@@ -294,12 +365,6 @@ class _Work:
     @property
     def cel(self) -> Cel:
         return self._cel
-
-    def sound(self, call: CallId) -> Sound | None:
-        return self._sounds.get(call)
-
-    def erased(self, call: CallId) -> bool:
-        return call in self._erased
 
     def clock(self, at: Instant | None) -> str | None:
         return None if at is None else self._span.clock(at)
@@ -507,43 +572,14 @@ class _Call:
 
     def _against_recording(self) -> None:
         account = self._account
-        together = account.recorded
-        talk = together / SECOND
-        sound = self._work.sound(account.record.call)
-        slack = SLACK_S + talk * SLACK_SHARE
-        if sound is None:
-            if account.talks:
-                cause = Cause.ERASED if self._work.erased(account.record.call) else None
-                self._told_of_sound(Kind.RECORDING_MISSING, _seconds(together), None, cause)
-            return
-        there = f"{sound.seconds:.1f} s"
-        filed = account.filed
-        watched = set() if filed is None else {each for each in filed.findings if each in _WATCHED}
-        if not sound.readable:
-            self._told_of_sound(Kind.RECORDING_UNREADABLE, _seconds(together), f"{sound.size} bytes")
-        elif not sound.whole:
-            promised = f"{there} of {sound.promised:.1f} s"
-            self._told_of_sound(Kind.RECORDING_CUT, _seconds(together), promised)
-        elif filed is not None and filed.problem is None and filed.size != sound.size:
-            self._told_of_sound(Kind.RECORDING_CHANGED, f"{filed.size} bytes", f"{sound.size} bytes")
-        elif not account.talks:
-            if sound.seconds > slack:
-                self._told_of_sound(Kind.RECORDING_UNANSWERED, _seconds(0), there)
-        elif abs(sound.seconds - talk) > slack:
-            cause = None
-            if self._work.stepped(account):
-                cause = Cause.CLOCK_STEPPED
-            elif any(one.reconstructed for one in account.talks):
-                cause = Cause.UNWATCHED
-            kind = Kind.RECORDING_LONG if sound.seconds > talk else Kind.RECORDING_SHORT
-            kind = Kind.RECORDING_EMPTY if sound.seconds == 0 else kind
-            self._told_of_sound(kind, _seconds(together), there, cause)
-            watched = watched - {Finding.SHORT, Finding.EMPTY}
-        for finding in sorted(watched, key=lambda each: each.value):
-            self._told_of_sound(_WATCHED[finding], _seconds(together), f"{there}, {finding.value}")
-
-    def _told_of_sound(self, kind: Kind, journal: str, other: str | None, cause: Cause | None = None) -> None:
-        self._tell(kind, Source.RECORDING, journal, other, cause)
+        self._work.recording(
+            account.record.call,
+            account.recorded if account.talks else None,
+            account.filed,
+            lambda kind, journal, other, cause: self._tell(kind, Source.RECORDING, journal, other, cause),
+            stepped=self._work.stepped(account),
+            unseen=any(one.reconstructed for one in account.talks),
+        )
 
 
 _WATCHED = {
