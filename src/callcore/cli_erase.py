@@ -99,7 +99,8 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
         f"{tasks} tasks; "
         f"kept by order: {len(kept)}"
     ]
-    for verdict in [*gone, *(v for v in kept if v not in gone)][:SHOWN]:
+    listed = list({v.item.call: v for v in (*gone, *kept)}.values())
+    for verdict in listed[:SHOWN]:
         here = datetime.fromtimestamp(verdict.item.over / SECOND, ZoneInfo(centre.time_zone))
         lines.append(f"  {verdict.item.call} {here:%Y-%m-%d %H:%M}")
         lines += [
@@ -108,7 +109,7 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
         ]
         if verdict.personal is not None:
             lines.append(f"    番号・メモ / number and notes: {_said(verdict.personal, centre)}")
-    beyond = len(gone) + len(kept) - SHOWN
+    beyond = len(listed) - SHOWN
     return [*lines, f"  ほか {beyond}通話 / and {beyond} more"] if beyond > 0 else lines
 
 
