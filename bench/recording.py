@@ -2,13 +2,15 @@
 
     PYTHONPATH=src:. python -m bench.recording [--calls 150] [--seconds 40] [--evidence docs/evidence]
 
-Method. A real Asterisk, engine and sidecar; SIPp's callers and agents send G.711 both ways, the callers a tone of 500
-Hz, the agents one of 1000 Hz. All calls come within 15 s, stay so many seconds and go. The same load is put on twice,
-first with the recording taken out of the dialplan, then as it is; CPU of Asterisk is told for both, and their ratio,
-which says more than either on a machine that has other work.
+Method. A real Asterisk, engine and sidecar; SIPp makes and takes the calls, `bench.speakers` sends G.711 both ways, on
+time. All calls come within 15 s, stay so many seconds and go. The same load is put on twice, first with the recording
+taken out of the dialplan, then as it is; CPU of Asterisk is told for both, and their ratio, which says more than either
+on a machine that has other work. Wants root, for the packets on the wire and for the speakers' priority.
 
-- Gaps: in each recording, from second 2 of its sound to half a second before its end, every 20 ms are looked at: where
-  either tone has less than a quarter of its usual power is a gap. What SIPp sent too late is one as well.
+- Gaps: each packet bears a tone that says which one it is. In each recording, from second 2 of its sound to half a
+  second before its end, every 20 ms of either side must hold the packet that comes next. What does not is held against
+  the packets as they came to Asterisk, and as it sent them on to the other leg (`bench.wire`, `bench.gaps`): a fault is
+  the sender's (late by so much that Asterisk cannot wait), Asterisk's, or that of the mixing.
 - Disk: bytes of the recording while it is plain, and of the sealed file.
 - From the call's end to the recording's row in the database that says it lies sealed in the store: the row is asked for
   four times a second. `CALLCORE_RECORDINGS_PLAIN_S` (here 5, the least there is) is part of it and told apart.
@@ -18,20 +20,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sqlite3
+import sys
 import time
 import wave
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tests.support import load
 from tests.support.full_house import house
 from tests.support.race import Journal, asterisk_cpu_s, signed_in_before
-from tests.support.sip import tone
 from tests.support.station import Station, until
 
+from bench import gaps, wire
 from bench.report import Report, Row
 from callcore.demo.centre import NUMBER
 from callcore.domain import facts as f
@@ -40,12 +47,9 @@ from callcore.installation import recordings_of
 from callcore.recordings.signing import PUBLIC, public_keys
 from callcore.recordings.verify import verify
 
-CALLER_HZ, AGENT_HZ = 500, 1000
 ARRIVE_S = 15.0
 PLAIN_S = 5
-RATE, BLOCK = 8000, 160
 SKIP_S, TAIL_S = 2.0, 0.5
-LEAST = 0.25
 SETTLE_S = 180.0
 ASK_EVERY_S = 0.25
 MIX = (
@@ -74,9 +78,26 @@ async def _load(s: Station, calls: int, seconds: float, place: int) -> Step:
         caller_prefix=f"09{place:02}",
         stay_s=seconds,
         at_once=calls,
-        sound=tone(CALLER_HZ) * 10,
     )
     return Step(asterisk_cpu_s(s) - before, heard.answered * seconds, heard.answered)
+
+
+@asynccontextmanager
+async def _speaking(server: str, callers: str, agents: str) -> AsyncIterator[None]:
+    """`bench.speakers`."""
+    host, _, port = server.partition(":")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.speakers", host, port, callers, agents), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        assert await asyncio.wait_for(process.stdout.readline(), SETTLE_S) == b"listening\n"
+        yield
+        assert process.returncode is None, "it spoke to the end"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 def _sealed(s: Station) -> set[str]:
@@ -96,29 +117,78 @@ async def _watched(s: Station, wanted: int, seen: dict[str, float]) -> None:
         await asyncio.sleep(ASK_EVERY_S)
 
 
-def gaps(sound: np.ndarray) -> tuple[int, int]:
-    """Packets of 20 ms that were looked at, and those in which one of the tones is missing."""
-    part = sound[round(SKIP_S * RATE) : len(sound) - round(TAIL_S * RATE)]
-    blocks = part[: len(part) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    if not len(blocks):
-        return 0, 0
-    lost = np.zeros(len(blocks), bool)
-    for hz in (CALLER_HZ, AGENT_HZ):
-        turn = np.exp(-2j * np.pi * hz * np.arange(BLOCK) / RATE)
-        power = np.abs(blocks @ turn) ** 2
-        lost |= power < LEAST * np.median(power)
-    return len(blocks), int(lost.sum())
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A kept recording."""
+
+    sound: NDArray[np.float64]
+    sealed: int
+    """Bytes of its file."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.sound) / wire.RATE
 
 
-def _heard(s: Station, name: str) -> tuple[float, int, int, int]:
-    """Seconds, packets and gaps of a kept recording, and the bytes of its sealed file."""
+def _heard(s: Station, name: str) -> Heard:
     recordings = recordings_of(s.settings)
     path = recordings.find(name)
     assert path is not None
     with recordings.opened(path) as file, wave.open(file) as sound:
-        assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (RATE, 1, 2)
+        assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (wire.RATE, 1, 2)
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(float)
-    return len(samples) / RATE, *gaps(samples), path.stat().st_size
+    return Heard(samples, path.stat().st_size)
+
+
+@dataclass(slots=True)
+class Looked:
+    """What the recordings hold of what was sent."""
+
+    packets: int = 0
+    faults: dict[str, list[gaps.Fault]] = field(default_factory=dict)
+    """By recording."""
+    apart: list[NDArray[np.float64]] = field(default_factory=list)
+    """Seconds between two packets of one side as they came to Asterisk."""
+    through: list[NDArray[np.float64]] = field(default_factory=list)
+    """Seconds from there until Asterisk sent them on."""
+
+    def told(self, *kinds: gaps.Kind) -> str:
+        """How many packets' worth, in how many files, and why."""
+        of = [[each for each in faults if each.kind in kinds] for faults in self.faults.values()]
+        whole = [sum(each.packets for each in faults) for faults in of]
+        if not any(whole):
+            return "0"
+        why: Counter[str] = Counter()
+        for each in itertools.chain.from_iterable(of):
+            why[f"{each.side}'s {each.cause.value}"] += each.packets
+        causes = ", ".join(f"{n} {cause}" for cause, n in why.most_common())
+        return f"{sum(whole)} in {sum(map(bool, whole))} files, at most {max(whole)} in one: {causes}"
+
+
+def _looked(
+    passed: wire.Wire, recordings: dict[str, tuple[Heard, str, float, float]], ends: tuple[str, str]
+) -> Looked:
+    """`recordings`: each with its caller's number and the talk's begin and end. `ends`: of callers, of agents."""
+    found = Looked()
+    for name, (heard, number, began, ended) in recordings.items():
+        legs = [(end, passed.ports[number, end]) for end in ends]
+        came = [passed.to_asterisk[leg].between(began - 1, ended + 1) for leg in legs]
+        sent = [passed.from_asterisk[leg].between(began - 1, ended + 1) for leg in reversed(legs)]
+        sides = tuple(
+            gaps.Side(side, gaps.tones(heard.sound, low), flow, gaps.passed_on(flow, on))
+            for side, low, flow, on in zip(
+                ("caller", "agent"), (wire.LOW, wire.HIGH), came, sent, strict=True
+            )
+        )
+        first, last = round(SKIP_S / wire.PACKET_S), round((heard.seconds - TAIL_S) / wire.PACKET_S)
+        found.faults[name] = list(gaps.faults((sides[0], sides[1]), began=began, first=first, last=last))
+        found.packets += 2 * (last - first)
+        for side in sides:
+            inside = (side.came.at > began + SKIP_S) & (side.came.at < ended - TAIL_S)
+            found.apart.append(np.diff(side.came.at[inside]))
+            through = side.done[inside] - side.came.at[inside]
+            found.through.append(through[~np.isnan(through)])
+    return found
 
 
 async def measure(calls: int, seconds: float) -> Report:
@@ -130,9 +200,9 @@ async def measure(calls: int, seconds: float) -> Report:
         address = f"{s.net}.20"
         done = await load.register_agents(users, server=server, address=address, port=5060, rate=100)
         assert done.failed == 0, done.complaints
-        await stack.enter_async_context(
-            load.agents(server=server, address=address, port=5060, sound=tone(AGENT_HZ) * 10)
-        )
+        await stack.enter_async_context(load.agents(server=server, address=address, port=5060))
+        callers = ",".join(f"{s.net}.{131 + place}" for place in (0, 1))
+        await stack.enter_async_context(_speaking(server, callers, address))
         await s.start_engine()
         s.start("sidecar")
         journal = Journal(s)
@@ -151,35 +221,64 @@ async def measure(calls: int, seconds: float) -> Report:
         seen: dict[str, float] = {}
         watching = asyncio.create_task(_watched(s, calls, seen))
         idle = load.cpu_s(s.processes["sidecar"].pid)
-        recorded = await _load(s, calls, seconds, 1)
+        room = round(calls * (seconds + ARRIVE_S) / wire.PACKET_S * 4)
+        with wire.tapped(
+            f"{s.net}.1", sip_port=s.settings.sip_port, rtp_first=s.settings.rtp_first, packets=room
+        ) as tap:
+            recorded = await _load(s, calls, seconds, 1)
+            passed = await asyncio.to_thread(tap.read)
         async with asyncio.timeout(SETTLE_S):
             await watching
         sidecar_s = load.cpu_s(s.processes["sidecar"].pid) - idle
         ended = {fact.call: fact.at / SECOND for fact in s.told(f.CallEnded)}
-        looked = [await asyncio.to_thread(_heard, s, name) for name in seen]
+        await until(lambda: journal.read().all_ended(), SETTLE_S, "an end of every call")
+        answered = {fact.call: fact.at / SECOND for fact in s.told(f.CallAnswered)}
+        recordings = {
+            name: (
+                await asyncio.to_thread(_heard, s, name),
+                str(journal.lives[name].number),
+                answered[name],
+                ended[name],
+            )
+            for name in seen
+        }
+        found = await asyncio.to_thread(_looked, passed, recordings, (f"{s.net}.132", address))
         verdict = await asyncio.to_thread(
             verify, s.settings.store, public_keys([s.settings.recordings_keys / PUBLIC])
         )
         version = s.toolchain.version
     assert not verdict.found, verdict.found
-    lengths, packets, lost, sizes = (list(each) for each in zip(*looked, strict=True))
+    lengths = [heard.seconds for heard, *_ in recordings.values()]
+    sizes = [heard.sealed for heard, *_ in recordings.values()]
     return Report(
         name="recording",
         title="150 talks recorded at once",
         circumstances={
             "Asterisk": version,
             "calls at once": f"{calls}, each of {seconds:g} s, answered {without.answered} and {recorded.answered}",
-            "gaps": f"{sum(lost)} of {sum(packets):,} packets of 20 ms, in {sum(map(bool, lost))} of {len(lost)} files",
+            "packets of 20 ms looked at, of both sides": f"{found.packets:,}",
+            "of them not in the recordings": found.told(gaps.Kind.LOST, gaps.Kind.TWICE),
+            "gaps, of 20 ms of silence": found.told(gaps.Kind.SILENCE),
             "verified": f"{verdict.files} sealed files, {len(verdict.found)} faults",
             "Asterisk's CPU per second of talk, without and with recording": _ratio(
                 without.asterisk_s / without.talk_s, recorded.asterisk_s / recorded.talk_s
             ),
             "sidecar's CPU per call, recorded, sealed and in the index": f"{sidecar_s / calls * 1000:.1f} ms",
-            "disk per minute, plain and sealed": f"{RATE * 2 * 60 / 1e6:.2f} MB and "
+            "disk per call, plain and sealed": f"{wire.RATE * 2 * sum(lengths) / calls / 1e6:.2f} MB and "
+            f"{sum(sizes) / calls / 1e6:.2f} MB",
+            "disk per minute, plain and sealed": f"{wire.RATE * 2 * 60 / 1e6:.2f} MB and "
             f"{sum(sizes) / sum(lengths) * 60 / 1e6:.2f} MB",
         },
         rows=[
             Row.of("length of a recording", lengths, "s"),
+            Row.of(
+                "between two packets of one side, as they came to Asterisk",
+                (np.concatenate(found.apart) * 1000).tolist(),
+            ),
+            Row.of(
+                "from a packet's coming to Asterisk until it went on",
+                (np.concatenate(found.through) * 1000).tolist(),
+            ),
             Row.of(
                 f"call's end to sealed, hashed and in the index (of it {PLAIN_S} s plain by setting)",
                 [seen[name] - ended[name] for name in seen if name in ended],  # type: ignore[index]
@@ -187,8 +286,8 @@ async def measure(calls: int, seconds: float) -> Report:
             ),
         ],
         notes=(
-            "Phones, callers and the machine's other work ran on the same cores; SIPp's own lateness counts as a gap. "
-            "How it is measured stands at the head of `bench/recording.py`.",
+            "Phones, callers and the machine's other work ran on the same cores. How it is measured, and what a gap "
+            "is, stands at the heads of `bench/recording.py` and `bench/gaps.py`.",
         ),
     )
 
