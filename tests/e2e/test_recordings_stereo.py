@@ -148,6 +148,20 @@ async def plain_talk(day: Day) -> CallId:
     return name
 
 
+async def talks_while_two_channels_are_asked_for(day: Day) -> CallId:
+    call, leg, name = await day.talk()
+    await changes(
+        day.s,
+        (f'channels = "{Channels.MIXED.value}"', 'channels = "stereo"'),
+        (f'format = "{SoundFormat.G722.value}"', 'format = "wav"'),
+    )
+    await until_hears(call, AGENT_HZ, 1)
+    leg.hang_up()
+    await call.until("bye")
+    await day.puts_down()
+    return name
+
+
 async def told_by_api(s: Station, name: str, holds: Callable[[dict[str, object]], bool]) -> None:
     end = time.monotonic() + 60
     while True:
@@ -232,7 +246,14 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
                 [both] = await asyncio.to_thread(heard, s, mixed, 1, on_the_page=on_the_page)
                 assert both[CITIZEN_HZ] >= 1 and both[AGENT_HZ] >= 1, (form, both)
 
+        going_on = await talks_while_two_channels_are_asked_for(day)
+        told = await kept(s, going_on)
+        assert (told.channels, told.format) == (1, "wav")
+        assert "callcore_sidecar_recordings_unconverted 1.0" in read_page(s.settings, "/metrics")[1], (
+            "no alarm of that"
+        )
+
         keys = public_keys([s.settings.recordings_keys / "signing.pub"])
         verdict = await asyncio.to_thread(verify, s.settings.store, keys)
-        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 7)
-        assert (await settled(s, 6)).total("differences") == 0
+        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 8)
+        assert (await settled(s, 7)).total("differences") == 0

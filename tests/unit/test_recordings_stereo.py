@@ -16,9 +16,11 @@ import pytest
 from immutables import Map
 from structlog.testing import capture_logs
 
+from callcore.domain import facts as f
 from callcore.domain.centre import Recordings as Rules
+from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND
+from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
@@ -33,8 +35,9 @@ from callcore.recordings.keeper import Whose, _by_its_centre, whose
 from callcore.recordings.sides import joined, sides_of
 from callcore.recordings.signing import signer
 from callcore.recordings.verify import digest
+from callcore.runtime.ports import Seq, View
 from tests.support import audio
-from tests.support.floors import centre
+from tests.support.floors import Desk, centre
 from tests.support.store import NOON, House, Killed
 from tests.unit.test_recordings_export import exported, row
 
@@ -255,6 +258,33 @@ def test_all_but_messages_follow_the_centre(house: House) -> None:
         (RecordingKind.MESSAGE, False),
     ):
         assert _by_its_centre(replace(OF, of=of, stereo=False), demo).stereo is two
+
+
+def test_a_call_that_was_there_before_its_centre_wanted_two_channels_is_no_alarm(house: House) -> None:
+    desk = Desk().begin()
+    demo = desk.floor.configuration.centres[0]  # type: ignore[union-attr]
+    desk.arrive(1, CALL)
+    stereo = replace(demo, recordings=replace(demo.recordings, channels=Channels.STEREO))
+    at = Instant(desk.floor.at + SECOND)
+    asked = replace(desk.floor.configuration, centres=(stereo,))  # type: ignore[type-var]
+    floor = evolve(desk.floor, f.Configured(at=at, configuration=asked))
+    assert floor.channels_changed == Map({demo.id: at})
+    floor = evolve(floor, f.Configured(at=Instant(at + SECOND), configuration=asked))
+    assert floor.channels_changed == Map({demo.id: at}), "the same again is no change"
+    gone = changed(floor, calls=Map())
+    for arrived, before in ((desk.floor.at, True), (at + 9 * SECOND, True), (at + 11 * SECOND, False)):
+        record = replace(desk.books.records[CallId(CALL)], arrived_at=Instant(arrived))
+        found = whose(CALL, View(Seq(1, 1), gone, changed(desk.books, records=Map({CallId(CALL): record}))))
+        assert found is not None and (found.stereo, found.before) == (True, before)
+
+    for name, sides, alarms in (("node1-1.1", 0, 0), ("node1-1.2", 1, 1)):
+        plain = talk(house, 1, name)
+        for side in sides_of(plain)[sides:]:
+            side.unlink()
+        keeper = house.keeper()
+        keeper.keep(plain, replace(OF, call=name, before=True))
+        assert line_of(house, name).channels == 1
+        assert keeper.gauges()["sidecar_recordings_unconverted"] == alarms
 
 
 # -- what is cut out --------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from callcore.domain.ids import (
     SECOND,
     AgentId,
     CallId,
+    CentreId,
     ChannelId,
     DepartmentId,
     Instant,
@@ -176,11 +177,21 @@ def _(fact: f.Configured, floor: Floor) -> Floor:
             emergencies=Map({name: e for name, e in floor.emergencies.items() if name in centres}),
             thresholds=Map({name: t for name, t in floor.thresholds.items() if name in centres}),
             registered=Map({p: s for p, s in floor.registered.items() if p in phones}),
+            channels_changed=_channels_changed(floor, centres, fact.at),
             callbacks=Map(
                 {name: _housed(back, centres.get(back.centre)) for name, back in floor.callbacks.items()}
             ),
         )
     )
+
+
+def _channels_changed(floor: Floor, centres: dict[CentreId, Centre], at: Instant) -> Map[CentreId, Instant]:
+    since = {name: when for name, when in floor.channels_changed.items() if name in centres}
+    for name, centre in centres.items():
+        before = floor.centres.get(name)
+        if before is not None and before.recordings.channels is not centre.recordings.channels:
+            since[name] = at
+    return Map(since)
 
 
 def _housed(back: Callback, centre: Centre | None) -> Callback:
@@ -319,6 +330,9 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                 }
             ),
             lists_changed=Map({name: Instant(at + fact.by) for name, at in floor.lists_changed.items()}),
+            channels_changed=Map(
+                {name: Instant(at + fact.by) for name, at in floor.channels_changed.items()}
+            ),
         )
     )
 

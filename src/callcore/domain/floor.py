@@ -178,6 +178,8 @@ class Floor:
     """Those that were set by hand."""
     lists_changed: Map[CentreId, Instant] = field(default_factory=Map)
     """When each centre's list was last changed: what was pushed of it may be a moment behind."""
+    channels_changed: Map[CentreId, Instant] = field(default_factory=Map)
+    """When each centre last wanted its recordings in other channels: calls that were there already are not in them."""
     keeping: Map[str, KeepOrder] = field(default_factory=Map)
     """Orders to keep calls longer that were not taken back."""
     # Indexes: each follows from what stands above.

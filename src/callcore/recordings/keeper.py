@@ -48,7 +48,7 @@ from callcore.recordings.formats import NotConverted, converted
 from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.measure import Unreadable, length_s
 from callcore.recordings.protect import link_plain, link_sealed
-from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of
+from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of, sides_of
 from callcore.recordings.signing import signer
 from callcore.recordings.vault import ENDS, Digest, Head, new_nonce, seal
 from callcore.recordings.verify import digest
@@ -60,6 +60,8 @@ log = structlog.get_logger(__name__)
 AT_MOST_S = 60
 """So long after the end of a call its recording may lie plain (the customer's bound)."""
 LOOK_EVERY_S = 1.0
+APPLIED_WITHIN = 10 * SECOND
+"""So long after the core knows a changed centre file, at most, every new call is recorded by it."""
 AGAIN_S = 15.0
 """After a failure, until the next try of that recording."""
 REST_S = 300.0
@@ -85,6 +87,8 @@ class Whose:
     form: SoundFormat = SoundFormat.WAV
     """What it is to be kept as."""
     stereo: bool = False
+    before: bool = False
+    """It was there before its centre wanted two channels, so nothing of either side need have been written."""
 
 
 def whose(name: str, view: View) -> Whose | None:
@@ -111,7 +115,14 @@ def whose(name: str, view: View) -> Whose | None:
         measured = call not in floor.unfiled
     known = floor.centres.get(centre) if centre is not None else None
     whole = Whose(centre or UNASSIGNED, ZONE, call, of, ended_at, measured)
-    return whole if known is None else _by_its_centre(whole, known)
+    if known is None:
+        return whole
+    began = (
+        None if record is None else record.began_at if isinstance(record, SideRecord) else record.arrived_at
+    )
+    changed = floor.channels_changed.get(known.id)
+    early = began is not None and changed is not None and began < changed + APPLIED_WITHIN
+    return replace(_by_its_centre(whole, known), before=early)
 
 
 def _by_its_centre(of: Whose, centre: Centre) -> Whose:
@@ -320,7 +331,7 @@ class Keeper:
 
     def _joined(self, plain: Path, of: Whose) -> BinaryIO | None:
         """Its two sides; None: it is kept as one channel."""
-        if not of.stereo:
+        if not of.stereo or (of.before and not any(side.exists() for side in sides_of(plain))):
             return None
         self.step("join")
         try:
