@@ -15,6 +15,7 @@ from callcore.access.rights import Right, needs, system_person
 from callcore.centres import CentreFileErrors, read
 from callcore.console import fail, out, settings_or_fail
 from callcore.domain.centre import Centre
+from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant
 from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.runtime.commands import this_account
@@ -38,8 +39,9 @@ def find(
     result: Annotated[str | None, typer.Option(help="通話の結果 / the result that was keyed")] = None,
     department: Annotated[str | None, typer.Option(help="部署の番号 / the department")] = None,
     language: Annotated[str | None, typer.Option(help="言語、例 en / the language that was chosen")] = None,
-    problem: Annotated[
-        str | None, typer.Option(help="異常: missing, empty, unreadable / what is wrong with it")
+    problem: Annotated[Finding | None, typer.Option(help="異常 / what is wrong with it")] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=2, help="チャンネル数、1 か 2 / how many channels")
     ] = None,
     sha256: Annotated[str | None, typer.Option(help="ファイルの SHA-256 / the file's digest")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="件数 / how many, the newest first")] = 50,
@@ -67,7 +69,8 @@ def find(
         result=result,
         department=None if department is None else DepartmentId(department),
         language=language,
-        problem=problem,
+        problem=None if problem is None else problem.value,
+        channels=channels,
         sha256=sha256,
     )
     try:

@@ -46,7 +46,17 @@ def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
                 "result_kind",
                 "department",
             ),
-            *("through", "problem", "paused", "format", "sha256", "place", "key_period", "legal_hold"),
+            *(
+                "through",
+                "problem",
+                "paused",
+                "format",
+                "channels",
+                "sha256",
+                "place",
+                "key_period",
+                "legal_hold",
+            ),
         )
     }
     marks = {
@@ -122,6 +132,9 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
         "not paused": asked(paused=False),
         "a format": asked(format="wav"),
         "a format that there is not": asked(format="g722"),
+        "two channels": asked(channels=2),
+        "two channels of a centre": asked(channels=2, centres=[OITA]),
+        "one channel": asked(channels=1),
         "long ones": asked(seconds_least=1800.0),
         "of no length": asked(seconds_most=0.0, centres=[OITA]),
         "large ones": asked(size_least=20_000_000, size_most=30_000_000),

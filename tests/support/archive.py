@@ -65,6 +65,7 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
                 "began_at": began,
                 "ended_at": Instant(began + round(seconds * SECOND)),
                 "format": "wav",
+                "channels": 2 if k % 50 == 7 else 1,
                 "size": 0 if missing else 44 + round(16_000 * seconds),
                 "seconds": 0.0 if missing else seconds,
                 "sha256": None if missing else sha256(name.encode()).hexdigest(),

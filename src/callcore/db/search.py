@@ -156,6 +156,7 @@ def _conditions(wanted: RecordingSearch) -> Iterable[ColumnElement[bool]]:
         (r.place, wanted.place),
         (r.key_period, wanted.key_period),
         (r.format, wanted.format),
+        (r.channels, wanted.channels),
     )
     for column, value in common:
         if value is not None:

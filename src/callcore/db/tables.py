@@ -232,7 +232,7 @@ recordings = Table(
     *(Index(None, each) for each in ("sha256", "captured_sha256", "stored_sha256")),
     *(
         Index(None, each, "began_at")
-        for each in ("centre", "queue", "language", "format", "place", "key_period")
+        for each in ("centre", "queue", "language", "format", "channels", "place", "key_period")
     ),
     *(
         _sparse(each, f"{each} IS NOT NULL")

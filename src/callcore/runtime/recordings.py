@@ -41,6 +41,7 @@ class RecordingSearch:
     problem: str | None = None
     paused: bool | None = None
     format: str | None = None
+    channels: int | None = None
     seconds_least: float | None = None
     seconds_most: float | None = None
     size_least: int | None = None

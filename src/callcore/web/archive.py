@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from callcore.access.rights import Right, needs
 from callcore.domain.centre import Centre
+from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
 from callcore.domain.stages import ResultKind
@@ -46,9 +47,10 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "mark": tuple(each.value for each in RecordingMark),
     "result_kind": tuple(each.value for each in ResultKind),
     "through": tuple(each.value for each in Through),
-    "problem": ("missing", "empty", "unreadable"),
+    "problem": tuple(each.value for each in Finding),
     "place": tuple(each.value for each in Place),
     "paused": ("true", "false"),
+    "channels": ("1", "2"),
     "legal_hold": ("true", "false"),
 }
 """Fields with a list of words; all others are written."""
@@ -199,7 +201,17 @@ class ArchivePages:
 
 _MORE = (
     *("call", "queue", "language", "direction", "result", "department", "through", "paused", "seconds_least"),
-    *("seconds_most", "size_least", "size_most", "format", "sha256", "place", "key_period", "kept_before"),
+    *(
+        "seconds_most",
+        "size_least",
+        "size_most",
+        "format",
+        "channels",
+        "sha256",
+        "place",
+        "key_period",
+        "kept_before",
+    ),
     *("legal_hold", "listener", "recording"),
 )
 """Fields that are folded away while nothing stands in them."""

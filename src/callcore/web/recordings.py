@@ -84,6 +84,7 @@ class SearchIn(BaseModel):
     problem: str | None = Field(None, max_length=20, pattern=r"^[a-z_-]+$")
     paused: bool | None = None
     format: str | None = Field(None, max_length=10, pattern=r"^[0-9a-z]+$")
+    channels: int | None = Field(None, ge=1, le=2)
     seconds_least: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     seconds_most: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     size_least: int | None = Field(None, ge=0, le=1 << 53)
@@ -349,6 +350,7 @@ _AS_THEY_ARE = (
         "problem",
         "paused",
         "format",
+        "channels",
         "seconds_least",
         "seconds_most",
         "size_least",
