@@ -16,6 +16,7 @@ from callcore.runtime.commands import ask_once
 from tests.e2e.test_messages import SHIPPED
 from tests.e2e.test_recordings_paused import silences
 from tests.support import audio, sip
+from tests.support.consults import apart
 from tests.support.station import Station, hears_for, rings, station, until, words
 
 MENU = """
@@ -40,6 +41,7 @@ queue = "general"
 attempts = 2
 distance_s = 60
 """
+STEREO = '\n[recording]\nchannels = "stereo"\n'
 CENTRE = DemoCentre(agents=1, acw_s=1, rest_s=1, ring_s=15, menu="subject", more=MENU)
 CITIZEN = "0312345678"
 
@@ -75,7 +77,7 @@ def carrier_rung(line: sip.Agent) -> int:
 
 
 async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_called_and_they_talk() -> None:
-    async with station(CENTRE, sidecar=True) as s:
+    async with station(replace(CENTRE, more=MENU + STEREO), sidecar=True) as s:
         line = await s.carrier()
         desk = await away(s)
         await asks(s, await s.caller(1, number=CITIZEN))
@@ -111,6 +113,9 @@ async def test_the_agents_phone_rings_first_and_says_so_then_the_citizen_is_call
         with wave.open(str(await s.recording(ended.call)), "rb") as sound:
             silent = silences(np.frombuffer(sound.readframes(sound.getnframes()), np.int16))
         assert abs(max(silent) - (resumed.at - paused.at) / 1e6) < 0.5, "silent while it was paused"
+        theirs, ours = apart(await s.recording(ended.call), 600, 440)
+        assert theirs[0] >= 2 and theirs[1] == 0, "the citizen on the left"
+        assert ours[1] >= 2 and ours[0] == 0, "the agent on the right"
         assert not s.floor().callbacks
         await s.available(1)
         assert rings(desk) == 1

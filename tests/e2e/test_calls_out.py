@@ -13,9 +13,10 @@ from callcore.domain import sides
 from callcore.domain.ids import AgentId, PhoneId
 from callcore.domain.stages import Device, Party, SideKind, SideOutcome, Work
 from callcore.runtime.commands import CommandClient, CommandFailed
+from tests.support.consults import apart
 from tests.support.people import read_page
 from tests.support.sip import sip_agent, tone
-from tests.support.station import PIN, Station, station, until
+from tests.support.station import PIN, Station, hears_for, station, until
 
 OFFICE = "0975346111"
 OUTGOING = f"""
@@ -29,6 +30,9 @@ acw_s = 2
 digits = "0975105160"
 name = "連絡用"
 phones = ["p2"]
+
+[recording]
+channels = "stereo"
 """
 
 
@@ -89,8 +93,12 @@ async def test_an_agent_calls_an_office_and_callcore_dies_and_comes_back_in_the_
         ringing = await person.incoming(20)
         await ringing.answer()
         contact = await s.fact(f.SideCallConnected, lambda x: x.phone == s.centre.phone(2))
+        await hears_for(city, 2)
         await city.hang_up()
         await s.fact(f.SideCallEnded, lambda x: x.call == contact.call)
+        theirs, ours = apart(await s.recording(contact.call), 1000, 480)
+        assert theirs[0] >= 1 and theirs[1] == 0, "who called on the left"
+        assert ours[1] >= 1 and ours[0] == 0, "the person on the right"
 
         # callcore dies in a call, another one is made and ended while it is away.
         await s.device(1, Device.FREE)

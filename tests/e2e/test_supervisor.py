@@ -15,7 +15,7 @@ from callcore.domain.ids import AgentId
 from callcore.domain.stages import Device, Outcome, WatchMode, Work
 from callcore.runtime.commands import CommandClient
 from tests.e2e.test_reconciliation import settled
-from tests.support.consults import House, Talk, hears, house, pitch, put_down, talking
+from tests.support.consults import CITY, House, Talk, hears, house, pitch, put_down, talking
 from tests.support.people import PASSWORD
 from tests.support.sip import Call, loudness, tone
 from tests.support.station import until
@@ -114,6 +114,10 @@ async def is_at_a_talk(office: Office) -> None:
     assert (record.agent, record.second, record.by_net, record.transferred_at) == (AGENT, False, False, None)
     one, other_side, heard_too, _ = await talk.recorded(talk.citizen, talk.leg, sup, third)
     assert min(one, other_side) > 3 and heard_too == 0, "the recording is that of citizen and agent"
+    citizen, agent, barged = await talk.apart(talk.citizen, talk.leg, sup)
+    assert citizen[0] > 3 and citizen[1] == 0, "the citizen on the left"
+    assert agent[1] > 3 and agent[0] == 0, "the agent on the right"
+    assert barged == (0, 0), "who barged in on neither"
 
 
 async def takes_over(office: Office) -> None:
@@ -170,7 +174,7 @@ async def moves_callers(office: Office) -> None:
 
 
 async def test_a_supervisor_at_the_own_desk_phone_and_the_figures_and_recordings_are_right() -> None:
-    async with house() as h:
+    async with house(more=CITY + '\n[recording]\nchannels = "stereo"\n') as h:
         office = Office(h)
         await office.away()
         await is_at_a_talk(office)

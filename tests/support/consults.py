@@ -140,10 +140,7 @@ class Talk:
 
     async def apart(self, *calls: Call) -> list[tuple[float, float]]:
         """The same on the left and on the right of one in two channels, which is still in the spool."""
-        with joined(await self.house.s.recording(self.id)) as both, wave.open(both, "rb") as sound:
-            frames = np.frombuffer(sound.readframes(sound.getnframes()), np.int16).reshape(-1, 2) / 32768.0
-        left, right = (seconds_of(side, *(pitch(call) for call in calls)) for side in frames.T)
-        return list(zip(left, right, strict=True))
+        return apart(await self.house.s.recording(self.id), *(pitch(call) for call in calls))
 
 
 class House:
@@ -285,6 +282,14 @@ def recorded(path: Path, *pitches: float) -> list[float]:
     with wave.open(str(path), "rb") as sound:
         samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16) / 32768.0
     return seconds_of(samples, *pitches)
+
+
+def apart(path: Path, *pitches: float) -> list[tuple[float, float]]:
+    """The same on the left and on the right of one in two channels, which is still in the spool."""
+    with joined(path) as both, wave.open(both, "rb") as sound:
+        frames = np.frombuffer(sound.readframes(sound.getnframes()), np.int16).reshape(-1, 2) / 32768.0
+    left, right = (seconds_of(side, *pitches) for side in frames.T)
+    return list(zip(left, right, strict=True))
 
 
 def seconds_of(samples: np.ndarray, *pitches: float) -> list[float]:
