@@ -37,6 +37,9 @@ async def test_a_caller_hears_notice_greeting_music_and_then_the_agent_who_was_i
         await call.wait_closed(10)
         ended = (await s.ended(1))[0]
         assert rings(second) == 0
+        assert [visit.notice for visit in s.told(f.VisitBegan)] == ["ja"], (
+            "the notice is part of what is known"
+        )
         assert (ended.outcome.value, ended.hung_up_by.value) == ("completed", "agent")
 
         for kind in ("recording_notice", "greeting"):

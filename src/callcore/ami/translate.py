@@ -310,7 +310,12 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
         case "CallcoreHeld" if call is not None:
             aside = event.get("Aside") or ""
             known = aside.isascii() and aside.isdigit() and len(aside) < 10
-            return i.CallerHeld(at=at, call=CallId(call), aside=int(aside) if known else None)
+            return i.CallerHeld(
+                at=at,
+                call=CallId(call),
+                aside=int(aside) if known else None,
+                notice=event.get("Notice") or None,
+            )
         case "CallcoreNet" if call is not None:
             return i.CallerInNet(at=at, call=CallId(call))
         case "CallcoreApology" if call is not None:

@@ -254,6 +254,8 @@ class VisitBegan(Fact):
     """That the agent must speak, by skill, because the caller chose it."""
     by: str | None = None
     """The person who moved the caller to this queue; None: nobody did."""
+    notice: str | None = None
+    """The language in which the recording notice was said to its end right before; None: it was not, or not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,10 +236,12 @@ class MessageCloseAsked(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerHeld(Input):
-    """The caller came to the waiting line. `aside`: back from there, by its number."""
+    """The caller came to the waiting line. `aside`: back from there, by its number. `notice`: the language in which the
+    recording notice and the greeting were said right before, to their end."""
 
     call: CallId
     aside: int | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -303,7 +303,7 @@ def _(told: i.CallerHeld, turn: Turn) -> None:
     elif call.aside is not None and call.aside.number == told.aside:
         turn.rejoin(call, told.at, "待ちに戻った / back on the waiting line")
     elif call.stage in (Stage.ARRIVED, Stage.ANNOUNCED):
-        turn.begin_visit(call, told.at)
+        turn.begin_visit(call, told.at, notice=told.notice)
     elif call.stage in (Stage.PARTED, Stage.TRANSFERRED):
         transfer_ends(turn, call, call.channel, told.at)
         turn.begin_visit(turn.floor.calls[call.id], told.at)  # the talk was lost, the caller is still there

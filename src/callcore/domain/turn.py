@@ -127,6 +127,7 @@ class Turn:
         reasons: tuple[str, ...] = (),
         entered: Instant | None = None,
         by: str | None = None,
+        notice: str | None = None,
         reconstructed: bool = False,
     ) -> None:
         """The caller stands on the waiting line (again), or moves to another queue (`by`: the person's doing). Who is
@@ -161,6 +162,7 @@ class Turn:
                 reasons=reasons,
                 language=self.language_needed(call),
                 by=by,
+                notice=notice,
                 reconstructed=reconstructed,
             )
         )

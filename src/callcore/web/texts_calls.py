@@ -322,4 +322,5 @@ CALLS: dict[str, tuple[str, str]] = {
     "who.treatment": ("扱い", "treatment"),
     "who.mark": ("目印", "mark"),
     "who.by": ("操作した人", "by"),
+    "who.notice": ("録音のお知らせ", "recording notice"),
 }

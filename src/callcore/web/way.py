@@ -40,7 +40,7 @@ class Line:
 
 _WHO: Final = (
     *("queue", "agent", "phone", "department", "result", "outcome", "hung_up_by", "menu", "key", "said"),
-    *("rung", "agents_of", "position", "priority", "treatment", "mark", "by"),
+    *("rung", "agents_of", "position", "priority", "treatment", "mark", "by", "notice"),
 )
 
 
