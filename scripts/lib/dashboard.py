@@ -97,7 +97,10 @@ PANELS = (
     Panel(
         "オペレーターの状態 / Agents by state",
         "short",
-        ((f"sum by (state) (callcore_agents{OF})", "{{state}}"),),
+        (
+            (f"sum by (state) (callcore_agents{OF})", "{{state}}"),
+            (f"sum(callcore_agents_staffed{OF})", "配置 / staffed"),
+        ),
     ),
     Panel(
         "入電の内訳 本日 / Today's calls by outcome",
@@ -138,6 +141,8 @@ PANELS = (
         (
             ("callcore_engine_event_lag_seconds", "最新 / last"),
             ("callcore_engine_event_lag_largest_seconds", "最大 / largest"),
+            ("callcore_engine_loop_lag_seconds", "エンジン内 / within the engine"),
+            ("callcore_sidecar_loop_lag_seconds", "サイドカー内 / within the sidecar"),
         ),
     ),
     Panel(

@@ -76,6 +76,7 @@ from callcore.runtime.emergencydesk import EmergencyDesk
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.known import KnownCallers
 from callcore.runtime.loop import Loop
+from callcore.runtime.looplag import LoopLag
 from callcore.runtime.markdesk import MarkDesk
 from callcore.runtime.messagedesk import MessageDesk
 from callcore.runtime.offertimes import OfferTimes
@@ -179,6 +180,7 @@ class Engine:
             protect=lambda call: protect(recordings_of(settings), call, settings.protected),
         )
         self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
+        self._loop_lag = LoopLag()
         self._clock_watch = ClockWatch(clock, self._clock_stepped)
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
         self._late = False
@@ -328,6 +330,7 @@ class Engine:
             "clock": self._clock_watch.run,
             "canary": self._canary.run,
             "lag": self._lag,
+            "loop_lag": self._loop_lag.run,
             "look": self._watch.run,
             "ahead": self._ahead.run,
             "lamps": self._lamps.run,
@@ -657,6 +660,7 @@ class Engine:
                 "engine_clock_steps": self._clock_watch.steps,
                 "engine_lamps_behind": self._lamps.behind,
                 "engine_journal_stuck_seconds": self._loop.stuck_s,
+                "engine_loop_lag_seconds": self._loop_lag.largest_s,
                 "engine_cpu_seconds": usage.ru_utime + usage.ru_stime,
                 **self._phones.gauges(),
                 **self._loop.offers.gauges(),

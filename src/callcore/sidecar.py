@@ -47,6 +47,7 @@ from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recorded import Recorded
 from callcore.recordings import PROBLEMS, UNCUT, Keeper, Teller, cut, discard, filed, measure, voices
 from callcore.runtime.commands import CommandClient, CommandFailed
+from callcore.runtime.looplag import LoopLag
 from callcore.runtime.ports import Beside, Health, HealthCheck, Seq, View
 from callcore.runtime.process import run_process
 from callcore.settings import PLAIN, Settings, owner_only
@@ -189,6 +190,7 @@ class Sidecar:
         self._engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id)
         self._accounts = accounts_of(settings)
         self._trail = trail_of(settings)
+        self._loop_lag = LoopLag()
         self._nightly = Nightly(settings)
         self._erasure = Erasure(
             settings, self._database, self._keys, self._engine, lambda: self._configuration().centres
@@ -302,6 +304,7 @@ class Sidecar:
             "disks": self._disks,
             "month": self._months,
             "health": partial(self._looks, checks),
+            "loop_lag": self._loop_lag.run,
         }
         tasks = [asyncio.create_task(part(), name=name) for name, part in parts.items()]
         asked = asyncio.create_task(stop.wait())
@@ -596,6 +599,7 @@ class Sidecar:
         lag = self._drain.lag()
         return {
             **self._live.engine_gauges(),
+            "sidecar_loop_lag_seconds": self._loop_lag.largest_s,
             "sidecar_drain_behind_frames": float(lag.frames),
             "sidecar_drain_behind_seconds": lag.seconds,
             "sidecar_database_away_seconds": lag.away_s or 0.0,

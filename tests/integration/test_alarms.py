@@ -102,6 +102,7 @@ CASES = {
     ),
     "CallcoreMetricsBlind": above("callcore_gauges_up", 0, 1),
     "CallcoreEngineFault": growth("callcore_engine_faults"),
+    "CallcoreFloorBroken": above("callcore_invariants_broken", 1, 0),
     "CallcoreActionsRefused": growth("callcore_engine_effects_refused", 4, 2),
     "CallcoreStatesHealed": growth("callcore_healed_states"),
     "CallcoreEventsLate": above("callcore_engine_event_lag_seconds", 0.51, 0.5),

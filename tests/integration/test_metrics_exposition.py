@@ -15,14 +15,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from callcore.audit import Kept
+from callcore.domain import inputs as i
 from callcore.domain.asks import AskEnd
 from callcore.domain.board import AgentWord, todays_figures
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, AgentId, CentreId, PhoneId, QueueId
+from callcore.domain.stages import Work
 from callcore.reconciliation import told_of
 from callcore.settings import PROJECT
 from callcore.telemetry.prometheus import COUNTED, HELP, OUTCOMES, Exposition
-from tests.support.exposition import labels_of
+from tests.support.exposition import labels_of, series_of
 from tests.support.floors import MONDAY_NOON, Desk, centre, configuration
 from tests.support.scraper import prometheus
 from tests.support.web import DEADLINE_S, DeskSource, Served, served
@@ -101,6 +103,83 @@ async def test_the_scraped_figures_are_the_measures_own() -> None:
     assert agents[("centre", "demo"), ("state", "acw")] == 1
     assert told["callcore_waiting_calls"][("centre", "demo"), ("queue", "demo-general")] == 1
     assert told["callcore_longest_wait_seconds"][of] == 5
+
+
+async def test_waits_talks_hold_and_after_call_work_are_histograms_with_the_contracts_threshold_as_an_edge() -> (
+    None
+):
+    threshold_s = 17
+    desk = Desk().begin(configuration(replace(centre(3), service_level_s=threshold_s)))
+    desk.sign_in(1, 1)
+    desk.wait(10, "in")
+    leg = desk.pick_up(10 + threshold_s, "in")
+    desk.tell(i.HoldChanged(at=desk.at(40), channel=leg, held=True))
+    desk.tell(i.HoldChanged(at=desk.at(75), channel=leg, held=False))
+    desk.hang_up(127, "in")
+    desk.tell(i.TimerFired(at=desk.at(157), timer=i.Timer(i.TimerKind.WRAP_UP, AgentId("1001"))))
+    desk.wait(160, "late")
+    desk.pick_up(161 + threshold_s, "late")
+    told = series_of(Exposition(DeskSource(desk), dict))
+
+    def buckets(name: str) -> dict[str, float]:
+        name = f"callcore_today_{name}_seconds_bucket"
+        return {dict(labels)["le"]: n for (each, labels), n in told.items() if each == name}
+
+    of_demo = (("centre", "demo"),)
+    wait = buckets("wait")
+    assert wait["17.0"] == told["callcore_today_service_level_part", of_demo] == 1
+    assert (wait["10.0"], wait["20.0"], wait["+Inf"]) == (0, 2, 2)
+    assert told["callcore_today_wait_seconds_sum", of_demo] == 2 * threshold_s + 1
+    assert told["callcore_today_talk_seconds_count", of_demo] == 1, "the other one talks still"
+    assert told["callcore_today_talk_seconds_sum", of_demo] == 100
+    assert (buckets("hold")["30.0"], buckets("hold")["60.0"]) == (0, 1)
+    assert told["callcore_today_hold_seconds_sum", of_demo] == 35
+    assert told["callcore_today_acw_seconds_sum", of_demo] == 30
+    for name in ("wait", "talk", "hold", "acw"):
+        counts = [n for _, n in sorted(buckets(name).items(), key=lambda each: float(each[0]))]
+        assert counts == sorted(counts)
+        assert counts[-1] == told[f"callcore_today_{name}_seconds_count", of_demo]
+
+
+def test_the_answer_ratio_of_the_last_hour_has_only_its_calls() -> None:
+    desk = Desk().begin()
+    desk.wait(10, "lost")
+    desk.hang_up(40, "lost")
+    desk.sign_in(2000, 1)
+    desk.wait(3000, "answered")
+    desk.pick_up(3005, "answered")
+    desk.hang_up(3060, "answered")
+    source, of_demo = DeskSource(desk), (("centre", "demo"),)
+
+    def ratio() -> tuple[float, float]:
+        told = series_of(Exposition(source, dict))
+        return told["callcore_hour_answer_part", of_demo], told["callcore_hour_answer_whole", of_demo]
+
+    assert ratio() == (1, 2)
+    source.clock = desk.at(3611)
+    assert ratio() == (1, 1)
+    source.clock = desk.at(7000)
+    assert ratio() == (0, 0)
+    assert series_of(Exposition(source, dict))["callcore_today_answer_whole", of_demo] == 2
+
+
+def test_a_broken_rule_of_the_floor_and_who_is_staffed_are_told() -> None:
+    desk = Desk().begin()
+    for n in (1, 2, 3):
+        desk.sign_in(n, n)
+    desk.tell(i.PauseAsked(at=desk.at(5), agent=AgentId("1003"), reason="休憩", by="user:sup"))
+    source = DeskSource(desk)
+
+    def told(name: str, *labels: tuple[str, str]) -> float:
+        return series_of(Exposition(source, dict))[f"callcore_{name}", labels]
+
+    assert told("invariants_broken") == 0
+    assert told("agents_staffed", ("centre", "demo")) == 2
+    one = desk.floor.agents[AgentId("1001")]
+    desk.floor = replace(
+        desk.floor, agents=desk.floor.agents.set(one.id, replace(one, work=Work.WRAPPING_UP))
+    )
+    assert told("invariants_broken") > 0
 
 
 async def test_what_became_of_calls_to_departments_is_told_by_centre() -> None:

@@ -16,7 +16,7 @@ from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
 from callcore.domain.ids import AgentId, CentreId, Instant
 from callcore.domain.measures import imbalance
-from callcore.domain.shifts import Doing, Roster, Stretch, staffing
+from callcore.domain.shifts import Doing, Roster, Stretch, staffing, wrap_ups
 from callcore.domain.stages import Outcome
 from callcore.reports.report import Ledger, Report, Row, day_report
 from tests.property.test_core_garbage import DRAWS, Draw, at_work, tell
@@ -98,6 +98,19 @@ def test_the_talk_of_an_agent_is_the_talk_of_the_call(
     for record in made.books.records.values():
         if record.agent is not None and record.outcome is not None and record.offers:
             assert talked[record.call] == record.talk, record
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, callers=st.integers(1, 14))
+def test_the_after_call_work_that_metrics_tell_is_the_agents_own(seed: int, callers: int) -> None:
+    made = ledger(a_simulated_day(seed, callers, []).core.frames)
+    busy = made.roster.wrapping_up
+    of_agents = wrap_ups(made.roster.stretches(made.at))
+    told = made.books.wraps
+    assert {one.call for one in told.going.values()} == busy
+    assert {k: n for k, n in told.lengths.items() if k not in busy and n} == {
+        k: n for k, n in of_agents.items() if k not in busy
+    }
 
 
 class EverybodyLookedAt(Roster):

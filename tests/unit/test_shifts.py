@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, Instant, PhoneId, QueueId
+from callcore.domain.ids import (
+    SECOND,
+    AgentId,
+    CallId,
+    CentreId,
+    ChannelId,
+    Instant,
+    Micros,
+    PhoneId,
+    QueueId,
+)
 from callcore.domain.measures import Books, Ratio
 from callcore.domain.shifts import (
     Doing,
@@ -166,6 +177,35 @@ def test_after_call_work_that_ran_out_while_nobody_watched_ends_when_it_was_to_e
         ("acw", 400, 400.5),
         ("ready", 400.5, 410),
     ]
+    assert dict(roster(desk)[1].wraps.lengths) == {"c1": 30 * SECOND}
+
+
+def test_who_calls_or_is_called_in_after_call_work_has_worked_until_then_and_two_agents_work_is_added_up() -> (
+    None
+):
+    at, call, one, other = Instant(0), CallId("c1"), AgentId("1001"), AgentId("1002")
+    books = Books()
+
+    def told(*facts: f.Fact) -> dict[str, int]:
+        nonlocal books
+        for fact in facts:
+            books = books.after(fact)
+        return {name: length // SECOND for name, length in books.wraps.lengths.items()}
+
+    def after(s: float) -> Instant:
+        return Instant(at + round(s * SECOND))
+
+    def talk_ended(s: float, agent: AgentId, until: float | None) -> f.TalkEnded:
+        end = None if until is None else after(until)
+        return f.TalkEnded(at=after(s), call=call, agent=agent, wrap_up_until=end)
+
+    assert told(talk_ended(10, one, 40), f.WrapUpExtended(at=after(20), agent=one, until=after(70))) == {}
+    step = f.ClockStepped(at=after(1025), by=Micros(1000 * SECOND))
+    assert told(step, f.WrapUpEnded(at=after(1060), agent=one)) == {"c1": 50}
+    assert told(talk_ended(1100, other, 1130), f.AgentSignedOut(at=after(1107), agent=other, reason="x")) == {
+        "c1": 57
+    }
+    assert told(talk_ended(1200, one, None), f.WrapUpEnded(at=after(1210), agent=one)) == {"c1": 57}
 
 
 def test_an_agent_of_two_centres_is_divided_while_free_and_whole_for_the_one_that_calls() -> None:

@@ -34,6 +34,7 @@ from callcore.domain.stages import (
     Party,
     ResultKind,
 )
+from callcore.domain.wrapups import WrapUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +346,39 @@ class Tally:
             open=counts["open"],
             tests=counts["tests"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Each length by itself, in microseconds, in no order."""
+
+    wait: list[int]
+    """Of answered calls, as in `Figures.wait_mean_s`."""
+    talk: list[int]
+    """Of answered calls that ended, hold included."""
+    hold: list[int]
+    """Of calls that ended and were on hold, as in `Figures.held`."""
+    acw: list[int]
+    """Of calls whose after-call work is over; none that had none."""
+
+
+def lengths(records: Iterable[Record], wraps: WrapUps) -> Lengths:
+    """The lengths of these calls; listed test numbers' left out."""
+    found = Lengths([], [], [], [])
+    busy = {one.call for one in wraps.going.values()}
+    for record in records:
+        if record.test:
+            continue
+        if record.answered_at is not None:
+            if (wait := record.waited(record.answered_at)) is not None:
+                found.wait.append(wait)
+            if record.outcome is not None:
+                found.talk.append(record.talk)
+        if record.outcome is not None and record.held:
+            found.hold.append(record.held)
+        if record.call not in busy and (acw := wraps.lengths.get(record.call)) is not None:
+            found.acw.append(acw)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -689,10 +723,14 @@ class Books:
     """Of each call for which a department was called."""
     refusals: tuple[Refusal, ...] = ()
     """端末ポリシー違反: what was refused because it is not the phone of the inventory, in the order of time."""
+    wraps: WrapUps = field(default_factory=WrapUps)
 
     def after(self, fact: f.Fact) -> Books:
         """The books with one fact folded in."""
         folded = self._after(fact)
+        wraps = self.wraps.after(fact)
+        if wraps is not self.wraps:
+            folded = replace(folded, wraps=wraps)
         return folded._asked(fact) if isinstance(fact, Told) else folded
 
     def _asked(self, fact: Told) -> Books:
@@ -755,7 +793,14 @@ class Books:
             return self
         records = Records().with_all(kept)
         asked = {k: mine for k, mine in self.asks.items() if k in records}
-        return replace(self, records=records, sides=Map(apart), asks=Map(asked), refusals=refusals)
+        return replace(
+            self,
+            records=records,
+            sides=Map(apart),
+            asks=Map(asked),
+            refusals=refusals,
+            wraps=self.wraps.only(records),
+        )
 
     def sides_of(self, centre: CentreId, first: Instant, before: Instant) -> list[SideRecord]:
         """One centre's calls that are no arrivals and began in [first, before)."""

@@ -16,31 +16,47 @@ import logging
 import math
 import platform
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from callcore import __version__
 from callcore.domain import sides
 from callcore.domain.asks import AskEnd
-from callcore.domain.board import agents_by_word, today, waiting_callers
+from callcore.domain.board import agents_by_word, staffed, today, waiting_callers
 from callcore.domain.by_department import together
 from callcore.domain.centre import Centre
 from callcore.domain.day import Days
 from callcore.domain.emergency import Emergency
 from callcore.domain.estimate import wait_s
 from callcore.domain.ids import SECOND, CentreId, Instant
-from callcore.domain.measures import Figures, Ratio, calibration
+from callcore.domain.measures import Figures, Ratio, calibration, figures, lengths
 from callcore.domain.stages import Device, SideKind, SideOutcome, Stage
 from callcore.domain.turn import LAST_PRIORITY
 from callcore.runtime.ports import CentreGauges, Gauges, LiveSource, ReasonCounts, View
 
 log = logging.getLogger("callcore.telemetry")
+
+WINDOW = 3600 * SECOND
+"""How far back `callcore_hour_answer_ratio` looks."""
+
+WAIT_EDGES = (5, 10, 20, 30, 60, 120, 300)
+"""Seconds; the centre's T of the service level stands among them. Likewise the others."""
+TALK_EDGES = (60, 180, 300, 600, 1200)
+HOLD_EDGES = (30, 60, 120, 300)
+ACW_EDGES = (10, 30, 60, 120, 300)
 
 MAX_GAUGES = 200
 """More names than that are a mistake of whoever gives them."""
@@ -86,12 +102,14 @@ HELP = {
     "engine_timers": "Timers that are set.",
     "engine_lamps_behind": "Lamps of desk phones that could not be set at the last look.",
     "engine_clock_steps": "How often the wall clock was stepped since the engine's start.",
+    "engine_loop_lag_seconds": "How late the engine's event loop was at most, in the last minute.",
     "engine_cpu_seconds": "CPU time of the engine since its start.",
     "engine_offer_median_seconds": "Agent free and caller waiting until the redirect: median of the last offers.",
     "engine_offer_p99_seconds": "Agent free and caller waiting until the redirect: p99 of the last offers.",
     "engine_offer_largest_seconds": "Agent free and caller waiting until the redirect: the longest of the last offers.",
     "engine_offer_decided_p99_seconds": "Agent free and caller waiting until the offer stands in the journal: p99.",
     "engine_offer_whole_p99_seconds": "Asterisk's time stamp of what made it possible until the redirect: p99.",
+    "sidecar_loop_lag_seconds": "How late the sidecar's event loop was at most, in the last minute.",
     "sidecar_drain_behind_frames": "Frames of the journal that the database does not hold yet.",
     "sidecar_drain_behind_seconds": "Age of the oldest frame that the database does not hold yet.",
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
@@ -171,13 +189,29 @@ def known(value: float | None) -> float:
 class _Families:
     """The metrics of one scrape, in the order of their first sample."""
 
-    known: dict[str, GaugeMetricFamily] = field(default_factory=dict)
+    known: dict[str, GaugeMetricFamily | HistogramMetricFamily] = field(default_factory=dict)
 
     def add(self, name: str, text: str, value: float, **labels: str) -> None:
         family = self.known.get(name)
         if family is None:
             family = self.known[name] = GaugeMetricFamily(f"callcore_{name}", text, labels=list(labels))
+        assert isinstance(family, GaugeMetricFamily)
         family.add_metric(list(labels.values()), value)
+
+    def spread(self, name: str, text: str, of: Sequence[int], edges: Sequence[float], **labels: str) -> None:
+        """A histogram of lengths in microseconds; `edges` in seconds, inclusive."""
+        family = self.known.get(name)
+        if family is None:
+            family = self.known[name] = HistogramMetricFamily(f"callcore_{name}", text, labels=list(labels))
+        assert isinstance(family, HistogramMetricFamily)
+        ordered = sorted(of)
+        buckets = [
+            (str(edge), bisect_right(ordered, round(edge * SECOND)))
+            for edge in sorted({float(edge) for edge in edges})
+        ]
+        family.add_metric(
+            list(labels.values()), [*buckets, ("+Inf", len(ordered))], sum_value=sum(ordered) / SECOND
+        )
 
     def ratio(self, name: str, text: str, ratio: Ratio, **labels: str) -> None:
         self.add(
@@ -222,6 +256,11 @@ class FloorCollector(Collector):
             "States that the watchdog found contradicted or beyond their bound, and mended, in this run.",
             view.floor.healed,
         )
+        families.add(
+            "invariants_broken",
+            "Rules of the floor that do not hold now; more than 0 is a fault of callcore.",
+            len(view.floor.problems()),
+        )
         families.add("journal_run", "Run number of the frame that this is shown at.", view.seq.run)
         families.add("journal_frame", "Number within the run of the frame that this is shown at.", view.seq.n)
         families.add(
@@ -233,6 +272,7 @@ class FloorCollector(Collector):
             _floor(families, view, centre, now)
             _, day = self._days.of(view.books, centre, now)
             _today(families, centre, day.figures)
+            _lengths(families, view, centre, now)
             _sides(families, view, centre, now)
             _estimates(families, view, centre, now)
             _open(families, centre, view.floor.emergencies.get(centre.id), now)
@@ -325,6 +365,12 @@ def _floor(families: _Families, view: View, centre: Centre, now: Instant) -> Non
         )
     for word, n in agents_by_word(floor, centre.id).items():
         families.add("agents", "Agents by state.", n, centre=centre.id, state=word.value)
+    families.add(
+        "agents_staffed",
+        "Agents signed in and not in a break (配置人数).",
+        staffed(floor, centre.id),
+        centre=centre.id,
+    )
     devices = Counter(floor.phones.get(phone.id, Device.UNREACHABLE) for phone in centre.phones)
     for device in Device:
         families.add("phones", "Desk phones by state.", devices[device], centre=centre.id, state=device.value)
@@ -409,6 +455,36 @@ def _today(families: _Families, centre: Centre, of: Figures) -> None:
     families.add("service_level_target_seconds", "T of the service level.", of.service_level_s, **label)
     families.add(
         "answer_target_ratio", "The contract's answer ratio, 0 to 1.", centre.target_answer_ratio, **label
+    )
+
+
+def _lengths(families: _Families, view: View, centre: Centre, now: Instant) -> None:
+    """Today's lengths, each a histogram that begins again at midnight; and the answer ratio of the last hour."""
+    window = today(centre, now)
+    of = lengths(view.books.of(centre.id, window.first, window.before), view.books.wraps)
+    for name, text, values, edges in (
+        (
+            "today_wait_seconds",
+            "Waits of today's answered calls.",
+            of.wait,
+            (*WAIT_EDGES, centre.service_level_s),
+        ),
+        (
+            "today_talk_seconds",
+            "Talks of today's answered calls that ended, hold included.",
+            of.talk,
+            TALK_EDGES,
+        ),
+        ("today_hold_seconds", "Hold of today's ended calls that were on hold, in sum.", of.hold, HOLD_EDGES),
+        ("today_acw_seconds", "After-call work of today's calls, once it is over.", of.acw, ACW_EDGES),
+    ):
+        families.spread(name, text, values, edges, centre=centre.id)
+    late = view.books.of(centre.id, Instant(now - WINDOW), Instant(now + SECOND))
+    families.ratio(
+        "hour_answer",
+        "Answered of the offered calls that arrived in the last 60 minutes",
+        figures(late, at=now, service_level_s=centre.service_level_s).answer_ratio,
+        centre=centre.id,
     )
 
 
