@@ -202,6 +202,8 @@ class Call:
     crosses: bool = False
     """A CANCEL and the 200 to its INVITE are to pass each other on the wire (RFC 3261 §9.1): who called sends the
     CANCEL once the 200 has come, and who is called answers once the CANCEL has come."""
+    speaks: bool = True
+    """Sends sound at all, if its agent does."""
     onward: Call | None = None
     """Another call of the same side, to which what is heard here is passed on; nothing else is said in either."""
     _digits: list[str] = field(default_factory=list)
@@ -366,7 +368,7 @@ class Call:
                 place = stamp % len(self.sound)
                 kind, payload, at = 0, (self.sound * 2)[place : place + PACKET], stamp
             header = struct.pack("!BBHII", 0x80, kind, (first + n) & 0xFFFF, (zero + at) & 0xFFFFFFFF, ssrc)
-            speaks = self.agent.speaks and self.onward is None
+            speaks = self.speaks and self.agent.speaks and self.onward is None
             if self.media is not None and self.remote_media is not None and speaks:
                 self.media.transport.sendto(header + payload, self.remote_media)
             ahead = begin + (n + 1) * 0.02 - loop.time()
