@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from callcore.ami.translate import translate
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
@@ -11,6 +12,7 @@ from callcore.domain.centre import Configuration
 from callcore.domain.ids import AgentId, CallId, ChannelId, PhoneId, QueueId
 from callcore.domain.stages import Device, OfferStage, Outcome, Party, Presence, Work
 from tests.support.floors import NODE, Desk, centre, configuration, failed
+from tests.unit.test_unwelcome_list import event
 
 
 def desk(agents: int = 3, **more: int) -> Desk:
@@ -28,6 +30,18 @@ def test_a_caller_who_waits_rings_the_agent_who_has_been_idle_longest_and_nobody
     d.wait(10)
     assert offers(d) == ["1002"]
     assert [x.phones for x in d.effects if isinstance(x, e.OfferCall)] == [("demo-p2",)]
+
+
+def test_it_is_known_that_the_recording_notice_was_said_before_the_first_wait_and_in_which_language() -> None:
+    for said in ("en", None):
+        told = {"UserEvent": "CallcoreHeld", "Call": "c1"} | ({} if said is None else {"Notice": said})
+        d = desk()
+        d.arrive(1)
+        held = translate(event(**told), NODE)
+        assert isinstance(held, i.CallerHeld)
+        d.tell(replace(held, at=d.at(3)))
+        [visit] = d.told(f.VisitBegan)
+        assert isinstance(visit, f.VisitBegan) and visit.notice == said
 
 
 def test_a_caller_without_a_free_agent_is_offered_as_soon_as_one_signs_in() -> None:
