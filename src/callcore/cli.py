@@ -531,7 +531,7 @@ def _kept(
     from callcore.supervisor import NeedsAPerson, alone, child, supervise
 
     service = Service.taken_from(os.environ)
-    configure(settings.log_level, "supervisor")
+    configure(settings.log_level, "supervisor", settings.node)
 
     async def body(stop: asyncio.Event) -> int:
         with alone(settings.home, lock):

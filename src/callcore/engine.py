@@ -61,7 +61,7 @@ from callcore.journal import (
     shape,
 )
 from callcore.live.apply import Configurator, in_force
-from callcore.log import configure
+from callcore.log import configure, present
 from callcore.pbx.render import CEL_FILE
 from callcore.phonefiles import TokenFile
 from callcore.pins import PinFile
@@ -180,6 +180,7 @@ class Engine:
             protect=lambda call: protect(recordings_of(settings), call, settings.protected),
         )
         self._loop = Loop(floor, JournalPen(self._spool), self._perform, self._now, offers)
+        present(lambda: {"seq": str(self._loop.seq)})
         self._loop_lag = LoopLag()
         self._clock_watch = ClockWatch(clock, self._clock_stepped)
         self._canary = Canary(self._link, monotonic=clock.monotonic, sleep=asyncio.sleep)
@@ -678,5 +679,5 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
-    configure(settings.log_level, "engine")
+    configure(settings.log_level, "engine", settings.node)
     return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON)

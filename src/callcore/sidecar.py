@@ -39,7 +39,7 @@ from callcore.erasing.plan import Busy
 from callcore.erasure import Erasure, Reports
 from callcore.installation import accounts_of, message_of, recording_of, recordings_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
-from callcore.log import configure
+from callcore.log import configure, present
 from callcore.monthly import MonthSoFar
 from callcore.phonefiles import Shelf
 from callcore.phones.serving import Refusal
@@ -171,6 +171,7 @@ class Sidecar:
         self._codec = Codec(f.KINDS, {}, self._keys)
         self._folder = settings.checkpoints / "sidecar"
         self._live = Live(self._restore())
+        present(lambda: {"seq": str(self._live.view().seq)})
         self._database = Database(settings.database)
         self._queries = Queries(self._database)
         self._tables_there = asyncio.Event()
@@ -677,7 +678,7 @@ async def serve_sidecar(settings: Settings, stop: asyncio.Event) -> None:
 
 def main(settings: Settings) -> NoReturn:
     """The sidecar's process. Status 0: stopped as asked."""
-    configure(settings.log_level, "sidecar")
+    configure(settings.log_level, "sidecar", settings.node)
     stand_back()
     settle_memory()
     status = run_process(

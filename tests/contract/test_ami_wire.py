@@ -145,6 +145,12 @@ def test_a_port_that_is_not_the_managers_is_told_by_its_first_bytes() -> None:
         list(Framer().feed(b"SSH-2.0-OpenSSH_9.2\r\n"))
 
 
+def test_a_frame_that_was_torn_is_told_without_the_callers_number_in_it() -> None:
+    with pytest.raises(WireError, match="CallerIDNum") as told:
+        wire.parse(b"CallerIDNum: 09012345678\r\nCallerIDName: 0312345678\r\nState: Up")
+    assert "1234" not in str(told.value)
+
+
 def test_a_stream_that_has_lost_its_frame_ends_does_not_fill_the_memory() -> None:
     framer = Framer()
     list(framer.feed(HEAD))

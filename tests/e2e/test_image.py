@@ -1,8 +1,8 @@
 """Whoever runs callcore in containers: the image is built, started as deploy/compose.yaml says, and takes a call.
 
-Everything is real but Docker's engine (tests/support/containers.py); PostgreSQL and Prometheus are this machine's,
-started as the compose file starts theirs. `CALLCORE_TEST_IMAGE` names a folder in which scripts/image has built
-already (--storage); without it the image is built here.
+Everything is real but Docker's engine (tests/support/containers.py); PostgreSQL, Prometheus and Alertmanager are this
+machine's, started as the compose file starts theirs. `CALLCORE_TEST_IMAGE` names a folder in which scripts/image has
+built already (--storage); without it the image is built here.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 PBX = ("127.0.0.1", 15060)
 PAGE, PROMETHEUS = "http://127.0.0.1:8730", "http://127.0.0.1:9090"
+ALERTMANAGER = "http://127.0.0.1:9093"
 CENTRE = DemoCentre(agents=2, acw_s=1)
 SETTINGS = {"CALLCORE_SIP_HOST": PBX[0], "CALLCORE_TRUNK_HOSTS": "127.0.0.128/25"}
 """What an operator writes into /etc/callcore.env; simulated phones are served at loopback alone."""
@@ -149,27 +150,34 @@ def measured(query: str) -> float | None:
 
 
 @contextlib.contextmanager
-def prometheus(place: Path, token: str) -> Iterator[None]:
-    """This machine's own, started as the service of that name: its command, its files, its user."""
-    service = services()["prometheus"]
-    (place / "token").write_text(token)
-    os.chown(place / "token", NOBODY, NOBODY)
-    (place / "token").chmod(0o400)
-    (place / "metrics").mkdir()
-    os.chown(place / "metrics", NOBODY, NOBODY)
-    mounts = [Mounted.of(line) for line in service["volumes"]]
-    given = {"/etc/prometheus/callcore.token": place / "token", "/prometheus": place / "metrics"}
-    lines = ["mount -t tmpfs tmpfs /etc/prometheus"]
-    for each in mounts:
-        if not each.named:
+def machines_own(place: Path, name: str, program: str, secret: tuple[str, str]) -> Iterator[None]:
+    """This machine's program, started as the service of that name: its command, its files, its user. `secret`: the
+    place of a file inside, and what stands in it."""
+    service = services()[name]
+    hidden = place / f"{name}.secret"
+    hidden.write_text(secret[1])
+    os.chown(hidden, NOBODY, NOBODY)
+    hidden.chmod(0o400)
+    kept = place / f"{name}.kept"
+    kept.mkdir()
+    os.chown(kept, NOBODY, NOBODY)
+    given = {secret[0]: hidden}
+    folder = Path(f"/etc/{name}")
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    lines = [f"mount -t tmpfs tmpfs {folder}"]
+    argv = service["command"]
+    for each in (Mounted.of(line) for line in service["volumes"]):
+        if each.named:
+            argv = [part.replace(f"={each.target}", f"={kept}") for part in argv]
+        else:
             lines += [f"touch '{each.target}'", f"mount --bind '{each.place(given)}' '{each.target}'"]
     who = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
-    argv = [part.replace("=/prometheus", f"={place / 'metrics'}") for part in service["command"]]
-    with (place / "prometheus.log").open("ab") as log:
+    with (place / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
-                *("sh", "-c", "\n".join(["set -e", *lines, f'exec {who} prometheus "$@"']), "sh", *argv),
+                *("sh", "-c", "\n".join(["set -e", *lines, f'exec {who} {program} "$@"']), "sh", *argv),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -180,6 +188,17 @@ def prometheus(place: Path, token: str) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+        if made:
+            folder.rmdir()
+
+
+def alarms_are_sent() -> bool:
+    """Prometheus has found the Alertmanager, which knows whom to call."""
+    with contextlib.suppress(OSError):
+        active = asked(f"{PROMETHEUS}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+        called = {each["name"] for each in asked(f"{ALERTMANAGER}/api/v2/receivers")}
+        return bool(active) and called == {"operators", "on-duty"}
+    return False
 
 
 @dataclass
@@ -297,7 +316,14 @@ async def test_the_image_is_built_and_started_and_takes_calls_and_stops_with_not
         asterisk_s = await comes_up(h.asterisk)
         callcore_s = await comes_up(h.callcore)
         token = h.callcore.does("callcore", "tokens", "add", "prometheus", "--scope", "read_metrics")
-        stack.enter_context(prometheus(place, token))
+        stack.enter_context(
+            machines_own(place, "prometheus", "prometheus", ("/etc/prometheus/callcore.token", token))
+        )
+        stack.enter_context(
+            machines_own(
+                place, "alertmanager", "prometheus-alertmanager", ("/etc/alertmanager/smtp.password", "-")
+            )
+        )
         assert asked(f"{PAGE}/healthz")["status"] == "alive"
         desk = await signed_in(h, stack, 1)
         caller = await stack.enter_async_context(sip_agent("127.0.0.130", "0312345678", PBX, port=5060))
@@ -313,6 +339,7 @@ async def test_the_image_is_built_and_started_and_takes_calls_and_stops_with_not
         assert measured('up{job="callcore"}') == 1
         rules = asked(f"{PROMETHEUS}/api/v1/rules")["data"]["groups"]
         assert sum(len(group["rules"]) for group in rules) > 30
+        await holds_for(alarms_are_sent, SCRAPED_S, "Prometheus has found the Alertmanager")
 
         # Callcore's container is replaced under a talk: the talk goes on.
         citizen, leg = await answered(desk, caller, 2)

@@ -59,6 +59,11 @@ async def test_a_whole_installation_tells_every_metric_and_the_doctor_finds_what
         await call.wait_established(10)
         await call.hang_up()
         await s.fact(f.CallEnded)
+        for process in ("engine", "sidecar"):
+            whole = (s.settings.home / f"{process}.log").read_text(encoding="utf-8")
+            lines = [json.loads(line) for line in whole.splitlines()]
+            assert lines and "0300000001" not in whole
+            assert all({"node", "process", "seq", "call", "agent"} <= set(line) for line in lines)
         cel = s.settings.asterisk / "log" / CEL_FILE
 
         async def doctor() -> dict[str, str]:

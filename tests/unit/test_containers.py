@@ -49,8 +49,12 @@ def left_out(path: str) -> bool:
     return False
 
 
-def test_asterisk_callcore_database_and_prometheus_are_there() -> None:
-    assert set(services()) == {*OURS, "postgres", "prometheus"}
+def test_asterisk_callcore_database_prometheus_and_alertmanager_are_there() -> None:
+    assert set(services()) == {*OURS, "postgres", "prometheus", "alertmanager"}
+    for service in services().values():
+        assert service["image"] == "callcore" or re.fullmatch(r"[a-z/]+:v?\d[\w.-]+", service["image"]), (
+            "a version is named"
+        )
     asterisk, callcore = (services()[name] for name in OURS)
     assert asterisk["image"] == callcore["image"] == "callcore"
     assert asterisk["volumes"] == callcore["volumes"], "they share the state"
@@ -94,11 +98,22 @@ def test_prometheus_finds_what_its_configuration_names() -> None:
     assert {each["authorization"]["credentials_file"] for each in told["scrape_configs"]} <= targets
 
 
+def test_alertmanager_finds_what_its_configuration_names_and_prometheus_finds_it() -> None:
+    service = services()["alertmanager"]
+    told = text(FOLDER / "prometheus" / "alertmanager.yml")
+    targets = {Mounted.of(line).target for line in service["volumes"]}
+    assert {"/etc/alertmanager/alertmanager.yml", *re.findall(r"_file: (\S+)", told)} <= targets
+    [listens] = [each.partition("=")[2] for each in service["command"] if "--web.listen-address" in each]
+    prometheus = yaml.safe_load(text(FOLDER / "prometheus" / "prometheus.yml"))
+    [asked] = prometheus["alerting"]["alertmanagers"]
+    assert asked["static_configs"] == [{"targets": [listens]}]
+
+
 def test_no_secret_stands_in_it_and_the_database_is_reached_by_its_socket_alone() -> None:
     for word in ("password:", "secret:", "token:", "_PASSWORD"):
         for file in (COMPOSE, PROJECT / "Dockerfile"):
             lines = [line for line in text(file).splitlines() if not line.lstrip().startswith("#")]
-            assert not [line for line in lines if word in line and "prometheus.token:" not in line], word
+            assert not [line for line in lines if word in line and "/etc/callcore/" not in line], word
     postgres = services()["postgres"]
     assert postgres["network_mode"] == "none" and "ports" not in postgres
 

@@ -509,7 +509,7 @@ def play(plan: Plan, base: Settings, say: Say) -> int:
     """
     if "CALLCORE_LOG_LEVEL" not in os.environ:
         base = base.model_copy(update={"log_level": "warning"})  # the progress is what people want to read
-    configure(base.log_level, "demo")
+    configure(base.log_level, "demo", base.node)
     owner_only(base.home)
 
     async def body(stop: asyncio.Event) -> int:

@@ -166,11 +166,11 @@ class Loop:
             done = step(self.floor, told)
         except Exception:
             self.counts.faults += 1
-            log.exception("the core could not take an input", input=type(told).__name__)
+            log.exception("the core could not take an input", input=type(told).__name__, **self._about(told))
             return None
         if done.disregarded is not None:
             self.counts.disregarded += 1
-            log.debug("disregarded", input=type(told).__name__, why=done.disregarded)
+            log.debug("disregarded", input=type(told).__name__, why=done.disregarded, **self._about(told))
         if done.facts:
             await self._write(told, done)
         self.floor = done.floor
@@ -182,6 +182,13 @@ class Loop:
             self._want(effect)
         self.counts.slowest_us = max(self.counts.slowest_us, (time.perf_counter_ns() - began) // 1000)
         return done
+
+    def _about(self, what: i.Input | e.Effect) -> dict[str, object]:
+        """The call and the agent that it is about, as far as the floor knows, for the log."""
+        channel = getattr(what, "channel", None)
+        name = getattr(what, "call", None) or (self.floor.channels.get(channel) if channel else None)
+        call = self.floor.calls.get(name) if name else None
+        return {"call": name, "agent": getattr(what, "agent", None) or (call.talking_with if call else None)}
 
     async def _write(self, told: i.Input, done: Step) -> None:
         for tries in count():
@@ -221,7 +228,7 @@ class Loop:
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("an effect raised", effect=type(effect).__name__)
+            log.exception("an effect raised", effect=type(effect).__name__, **self._about(effect))
             return
         finally:
             if isinstance(effect, e.OfferCall):
