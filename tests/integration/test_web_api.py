@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from callcore.domain.ids import AgentId, CallId, OfferId, PhoneId, QueueId, VisitId
+from callcore.access.rights import Scope
+from callcore.domain.ids import AgentId, CallId, CentreId, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.recording import RecordingKind
 from callcore.erasure import Reports
 from callcore.runtime.detail import (
@@ -26,7 +28,7 @@ from callcore.settings import Settings
 from callcore.telemetry import engine_check, link_check, space_check
 from callcore.web import CannotListen, listen
 from callcore.web import models as m
-from tests.support.floors import Desk
+from tests.support.floors import Desk, centre, configuration
 from tests.support.recorded import Empty
 from tests.support.shelf import Shelf
 from tests.support.web import DeskSource, Served, served
@@ -300,6 +302,7 @@ async def test_the_documentation_names_every_door_with_models_and_examples(tmp_p
         "/api/v1/erasures/{report}",
         "/api/v1/centres/{centre}/blocked",
         "/api/v1/centres/{centre}/blocked/{entry}",
+        "/api/v1/centres",
         "/api/v1/centres/{centre}/departments",
         "/api/v1/centres/{centre}/figures/departments",
         "/api/v1/centres/{centre}/figures/day",
@@ -308,6 +311,24 @@ async def test_the_documentation_names_every_door_with_models_and_examples(tmp_p
         "/api/v1/centres/{centre}/emergency",
     }
     assert "Problem" in document["components"]["schemas"]
+
+
+async def test_centres_and_their_queues_are_listed_with_the_lines_of_now_to_who_may_see_them() -> None:
+    other = replace(centre(0), id=CentreId("other"), numbers=(), queues=(), phones=())
+    desk = Desk().begin(configuration(centre(2), other))
+    desk.sign_in(1, 1)
+    for n in range(3):
+        desk.wait(10 + n, f"c{n}")
+    async with served(DeskSource(desk)) as server:
+        told = (await get(server, "/api/v1/centres")).json()
+        assert [each["id"] for each in told["centres"]] == ["demo", "other"]
+        [queue] = told["centres"][0]["queues"]
+        assert (queue["id"], queue["waiting"], queue["on_duty"]) == ("demo-general", 3, 1)
+        assert queue["estimate_s"] > 0
+        assert told["centres"][0]["open"] and told["centres"][0]["time_zone"] == "Asia/Tokyo"
+        shown = server.accounts.add_token("small", (Scope.LIVE,), ("other",), "user:chief")
+        told = (await get(server, "/api/v1/centres", authorization=f"Bearer {shown}")).json()
+        assert [each["id"] for each in told["centres"]] == ["other"]
 
 
 async def test_the_page_comes_in_the_language_asked_for_and_its_files_are_kept_by_the_browser(

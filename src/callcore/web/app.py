@@ -29,6 +29,7 @@ from callcore.web.blocked import BlockedPage, add_blocked
 from callcore.web.callbacks import add_callbacks
 from callcore.web.callpages import CallPages
 from callcore.web.calls import Calls, add_calls
+from callcore.web.centres import add_centres
 from callcore.web.closures import Closures
 from callcore.web.days import Days, add_days
 from callcore.web.departments import add_departments
@@ -145,6 +146,7 @@ def create_app(
         exports = Exports(live, gate, recordings)
         add_exports(app, exports)
         ExportPage(app, exports, paper)
+    add_centres(app, live)
     add_departments(app, live, acts)
     OwnDesk(app, live, acts, paper)
     add_figures(app, live, acts)

@@ -660,6 +660,22 @@ BY_SCHEMA: Final[Mapping[str, Any]] = {
     "MarkIn": {"mark": "complaint", "on": True, "why": "聞き取りの結果"},
     "GrantOut": _GRANT,
     "ExportIn": {"purpose": "市への提出", "centre": "oita", "first": "2026-11-01", "last": "2026-11-30"},
+    "CentresOut": {
+        "seq": "3.1415",
+        "at": "2026-11-20T01:02:03.456Z",
+        "centres": [
+            {
+                "id": "oita",
+                "name": "大分センター",
+                "name_en": "Oita centre",
+                "time_zone": "Asia/Tokyo",
+                "open": True,
+                "queues": [
+                    {"id": "oita-general", "name": "総合案内", "waiting": 1, "on_duty": 2, "estimate_s": 42.0}
+                ],
+            }
+        ],
+    },
     "DepartmentsOut": {
         "at": "2026-11-20T01:02:03.456Z",
         "departments": [
