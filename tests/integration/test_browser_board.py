@@ -12,7 +12,9 @@ from playwright.async_api import Browser, expect
 
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
-from callcore.domain.ids import SECOND, ChannelId, Instant
+from callcore.domain.ids import SECOND, CentreId, ChannelId, Instant
+from callcore.domain.measures import Ratio
+from callcore.runtime.ports import Beside
 from callcore.web import Pace
 from tests.support import axe
 from tests.support.browser import CONTRAST, SCHEMES, Scheme, board, seat
@@ -254,6 +256,38 @@ async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width
                 "[...document.querySelectorAll('.panel')].filter(p => p.scrollWidth > p.clientWidth).length"
             )
             assert await page.evaluate(wide) == 0, "no table is cut off"
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("width", [1280, 1920])
+async def test_no_word_and_no_button_is_cut_off_while_agents_talk_hold_and_wrap_up(
+    browser: Browser, width: int, language: str
+) -> None:
+    source = a_source(replace(centre(8), languages=("ja", "en")))
+    desk = source.desk
+    for n in range(1, 8):
+        desk.sign_in(n, n)
+    for n in range(6):
+        desk.wait(20 + n, f"c{n}")
+        leg = desk.pick_up(30 + n, f"c{n}")
+        if n % 2:
+            desk.tell(i.HoldChanged(at=desk.at(41 + n), channel=leg, held=True))
+    desk.hang_up(50, "c0")
+    desk.wait(51, "again")
+    desk.wait(52, "rings")
+    source.turn()
+    async with served(
+        source, beside=lambda: Beside({CentreId("demo"): Ratio(1760, 2000)}), pace=PACE
+    ) as server:
+        page = (await board(browser, server, f"?lang={language}", width=width)).page
+        await expect(page.locator('[data-f="agent-rows"] tr')).to_have_count(7)
+        wide = "e => e.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"
+        assert await page.locator(".tile, .tile dt, .panel").evaluate_all(wide) == []
+        assert await page.locator(".panel .do:visible").count() == 9
+        source.clock = desk.at(52 + 754)
+        source.turn()
+        await expect(page.locator('[data-f="longest"]')).to_contain_text("12:3")
+        assert await page.locator(".tile, .tile dt, .panel").evaluate_all(wide) == []
 
 
 async def test_the_language_can_be_changed_with_the_keyboard_alone(browser: Browser) -> None:

@@ -182,6 +182,26 @@ async def test_the_wall_fits_its_screen_and_no_letter_is_too_small_for_4_m(
         taken.told_nothing_wrong(server)
 
 
+@pytest.mark.parametrize("language", ["ja", "en"])
+async def test_a_bad_month_and_an_alarm_fit_the_wall_too(browser: Browser, language: str) -> None:
+    source, below = a_morning(), Ratio(1760, 2000)
+    source.tell(i.TalkKeyed(at=source.desk.at(125), key=TalkKey.HELP, agent=AgentId("1002")))
+    async with served(source, beside=lambda: Beside({CentreId("demo"): below})) as server:
+        page = (await seat(browser, server, who="sup")).page
+        await page.set_viewport_size({"width": 1280, "height": 720})
+        await page.goto(f"{server.url}/wall/demo?lang={language}")
+        await expect(page.locator('[data-f="margin"]')).to_contain_text("400")
+        await expect(page.locator('[data-f="alarm"]')).to_contain_text("A-2")
+        root = "document.documentElement"
+        assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
+        cut = "(one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight"
+        assert (
+            await page.locator(".tile").evaluate_all(f"e => e.filter({cut}).map((one) => one.innerText)")
+            == []
+        )
+        assert await page.evaluate(SMALLEST) >= 0.0165
+
+
 @pytest.mark.parametrize(("scheme", "language"), [("light", "ja"), ("dark", "en")])
 async def test_wall_and_figures_can_be_read_heard_and_reached(
     browser: Browser, scheme: Scheme, language: str
