@@ -258,6 +258,19 @@ async def test_the_page_fits_its_screen_with_a_full_hall(browser: Browser, width
             assert await page.evaluate(wide) == 0, "no table is cut off"
 
 
+WITH_LANGUAGE_AND_AGAIN = """
+(language) => {
+  document.querySelector(".centre").dataset.languages = "some";
+  const panel = document.querySelector("table.waiting").parentElement;
+  const words = language === "ja" ? ["再入電", "日本語"] : ["again", "Japanese"];
+  for (const e of panel.querySelectorAll('tbody [data-f="again"]')) e.textContent = words[0];
+  for (const e of panel.querySelectorAll('tbody [data-f="language"]')) e.textContent = words[1];
+  return panel.scrollWidth - panel.clientWidth;
+}
+"""
+"""By how much the waiting callers' table is too wide when all of them have both."""
+
+
 @pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("width", [1241, 1265, 1920])  # 1280 with a bar to scroll by
 async def test_no_word_and_no_button_is_cut_off_while_agents_talk_hold_and_wrap_up(
@@ -287,6 +300,7 @@ async def test_no_word_and_no_button_is_cut_off_while_agents_talk_hold_and_wrap_
         source.clock = desk.at(52 + 754)
         source.turn()
         await expect(page.locator('[data-f="longest"]')).to_contain_text("12:3")
+        assert await page.evaluate(WITH_LANGUAGE_AND_AGAIN, language) <= 0
         assert await page.locator("html, .group, .tile, .tile dt, .panel").evaluate_all(wide) == []
 
 
