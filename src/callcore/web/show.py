@@ -67,6 +67,14 @@ NOTHING_BESIDE = Beside()
 
 R = TypeVar("R", bound=BaseModel)
 
+ROWS = ("waiting", "agents", "open_calls")
+"""Of a centre, the lists that have many rows."""
+
+
+def _in_order(of: BaseModel, values: dict[str, Any]) -> dict[str, Any]:
+    """As the model itself would be written."""
+    return {name: values[name] for name in type(of).model_fields}
+
 
 class Rows:
     """The rows of agents and calls that a picture was made of. One that rests on the same as in the last picture is not
@@ -98,17 +106,15 @@ class Rows:
             told[id(of)] = known
             return known[1]
 
-        centres = [
-            each.model_dump(mode="json", exclude={"waiting", "agents", "open_calls"})
-            | {
-                "waiting": [row(of) for of in each.waiting],
-                "agents": [row(of) for of in each.agents],
-                "open_calls": [row(of) for of in each.open_calls],
-            }
-            for each in picture.centres
-        ]
+        def centre(of: m.CentreOut) -> dict[str, Any]:
+            rows = {name: [row(each) for each in getattr(of, name)] for name in ROWS}
+            return _in_order(of, of.model_dump(mode="json", exclude=set(ROWS)) | rows)
+
+        centres = [centre(each) for each in picture.centres]
         self._told = told
-        return picture.model_dump(mode="json", exclude={"centres"}) | {"centres": centres}
+        return _in_order(
+            picture, picture.model_dump(mode="json", exclude={"centres"}) | {"centres": centres}
+        )
 
 
 def live(
