@@ -112,9 +112,7 @@ class Rows:
 
         centres = [centre(each) for each in picture.centres]
         self._told = told
-        return _in_order(
-            picture, picture.model_dump(mode="json", exclude={"centres"}) | {"centres": centres}
-        )
+        return _in_order(picture, picture.model_dump(mode="json", exclude={"centres"}) | {"centres": centres})
 
 
 def live(
