@@ -14,8 +14,21 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import Device, Outcome, WatchMode, Work
 from callcore.runtime.commands import CommandClient
+from tests.chaos.rig import console
 from tests.e2e.test_reconciliation import settled
-from tests.support.consults import CITY, House, Talk, hears, house, pitch, put_down, talking
+from tests.support.consults import (
+    CITY,
+    House,
+    Talk,
+    apart,
+    hears,
+    hears_music,
+    house,
+    pitch,
+    put_down,
+    recorded,
+    talking,
+)
 from tests.support.people import PASSWORD
 from tests.support.sip import Call, loudness, tone
 from tests.support.station import until
@@ -88,9 +101,16 @@ async def is_at_a_talk(office: Office) -> None:
     talk = await h.talk()
     sup = await office.watch(WatchMode.LISTEN)
     await all_hear(talk, sup, WatchMode.LISTEN)
+    said = {}
     for mode in (WatchMode.WHISPER, WatchMode.BARGE, WatchMode.LISTEN):
+        if mode is not WatchMode.LISTEN:
+            sup.sound = tone(
+                h.hz()
+            )  # another one: what was whispered, and what the citizen heard, are told apart
         assert await office.asks("watch", agent=AGENT, how=mode.value) is None
         await all_hear(talk, sup, mode)
+        await talk.citizen.hears(1)
+        said[mode] = pitch(sup)
     assert await office.asks("agent_ready", agent=SUPERVISOR) is None
     second = await h.dials()
     await until(lambda: len(h.s.floor().lines) == 1, what="a caller waits, for the supervisor is at a talk")
@@ -112,12 +132,58 @@ async def is_at_a_talk(office: Office) -> None:
     await h.no_channel()
     record = h.s.books().records[talk.id]
     assert (record.agent, record.second, record.by_net, record.transferred_at) == (AGENT, False, False, None)
-    one, other_side, heard_too, _ = await talk.recorded(talk.citizen, talk.leg, sup, third)
-    assert min(one, other_side) > 3 and heard_too == 0, "the recording is that of citizen and agent"
-    citizen, agent, barged = await talk.apart(talk.citizen, talk.leg, sup)
-    assert citizen[0] > 3 and citizen[1] == 0, "the citizen on the left"
-    assert agent[1] > 3 and agent[0] == 0, "the agent on the right"
-    assert barged == (0, 0), "who barged in on neither"
+    path, whispered, barged = await h.s.recording(talk.id), said[WatchMode.WHISPER], said[WatchMode.BARGE]
+    pitches = [pitch(talk.citizen), pitch(talk.leg), whispered, barged, pitch(third)]
+    one, other_side, unheard, heard_too, listened = recorded(path, *pitches)
+    assert min(one, other_side) > 3, "citizen and agent"
+    assert unheard == listened == 0, "not what the citizen did not hear"
+    assert heard_too >= 1, "who barged in"
+    left, right, unheard_there, third_voice, listened_there = apart(path, *pitches)
+    assert left[0] > 3 and left[1] == 0, "the citizen on the left"
+    assert right[1] > 3 and right[0] == 0, "the agent on the right"
+    assert third_voice[1] >= 1 and third_voice[0] == 0, "who barged in, too"
+    assert unheard_there == listened_there == (0, 0)
+
+
+async def barges_in(office: Office) -> None:
+    """Where Asterisk lacks what records it; puts down, and the talk goes on; comes again, through a hold; and callcore
+    is killed meanwhile."""
+    h = office.h
+    await h.s.available(FIRST)
+    talk = await h.talk()
+    await console(h.s, "module unload app_broadcast.so")
+    unrecorded = await office.watch(WatchMode.BARGE)
+    await all_hear(talk, unrecorded, WatchMode.BARGE)
+    put_down(unrecorded)
+    await office.free()
+    await console(h.s, "module load app_broadcast.so")
+    first = await office.watch(WatchMode.BARGE)
+    await all_hear(talk, first, WatchMode.BARGE)
+    put_down(first)
+    await talking(talk.citizen, talk.leg)
+    await office.free()
+    again = await office.watch(WatchMode.BARGE)
+    await all_hear(talk, again, WatchMode.BARGE)
+    await talk.leg.hold()
+    await hears_music(talk.citizen)
+    await talk.leg.resume()
+    await all_hear(talk, again, WatchMode.BARGE)
+    before = pitch(again)
+    h.s.kill("engine")
+    again.sound = tone(h.hz())
+    await all_hear(talk, again, WatchMode.BARGE)
+    await talk.citizen.hears(1)
+    put_down(talk.citizen)
+    await again.until("bye")
+    await h.s.start_engine()
+    assert await talk.outcome() is Outcome.COMPLETED
+    await office.free()
+    await h.no_channel()
+    voices = [pitch(first), before, pitch(again)]
+    path = await h.s.recording(talk.id)
+    assert min(recorded(path, *voices)) > 0.3 and recorded(path, pitch(unrecorded)) == [0]
+    for left, right in apart(path, *voices):
+        assert left == 0 and right > 0.3, "all that the citizen heard, on the right"
 
 
 async def takes_over(office: Office) -> None:
@@ -178,8 +244,9 @@ async def test_a_supervisor_at_the_own_desk_phone_and_the_figures_and_recordings
         office = Office(h)
         await office.away()
         await is_at_a_talk(office)
+        await barges_in(office)
         await takes_over(office)
         await moves_callers(office)
         await until(lambda: not h.s.floor().calls, what="all calls are over")
         h.s.books_agree()
-        assert (await settled(h.s, 6)).total("differences") == 0
+        assert (await settled(h.s, 7)).total("differences") == 0

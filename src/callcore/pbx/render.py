@@ -110,6 +110,7 @@ MODULES: Final = (
 """Without one of these there is no whole way of a call."""
 
 OPTIONAL_MODULES: Final = (
+    "app_broadcast",
     "app_verbose",
     "func_global",
     "func_hangupcause",
@@ -121,7 +122,8 @@ OPTIONAL_MODULES: Final = (
     "res_pjsip_outbound_publish",
     "res_pjsip_pidf_body_generator",
 )
-"""Lamps and instruments: without them calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
+"""Lamps and instruments, and that who barges in is recorded: without them calls go on. (res_pjsip_exten_state takes
+symbols from outbound_publish.)"""
 
 EVENTS: Final = (*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
