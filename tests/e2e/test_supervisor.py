@@ -186,6 +186,21 @@ async def barges_in(office: Office) -> None:
         assert left == 0 and right > 0.3, "all that the citizen heard, on the right"
 
 
+async def barges_in_and_falls_silent(office: Office) -> None:
+    """By a phone that sends nothing any more: the end of the talk is its end, too."""
+    h = office.h
+    await h.s.available(FIRST)
+    talk = await h.talk()
+    sup = await office.watch(WatchMode.BARGE)
+    await all_hear(talk, sup, WatchMode.BARGE)
+    sup.speaks = False
+    await talking(talk.citizen, talk.leg)
+    put_down(talk.citizen)
+    await sup.until("bye")
+    assert await talk.outcome() is Outcome.COMPLETED
+    await office.free()
+
+
 async def takes_over(office: Office) -> None:
     """At once, and after having listened."""
     h = office.h
@@ -245,8 +260,9 @@ async def test_a_supervisor_at_the_own_desk_phone_and_the_figures_and_recordings
         await office.away()
         await is_at_a_talk(office)
         await barges_in(office)
+        await barges_in_and_falls_silent(office)
         await takes_over(office)
         await moves_callers(office)
         await until(lambda: not h.s.floor().calls, what="all calls are over")
         h.s.books_agree()
-        assert (await settled(h.s, 7)).total("differences") == 0
+        assert (await settled(h.s, 8)).total("differences") == 0
