@@ -366,7 +366,7 @@ class Sidecar:
 
     def _noted(self, fact: f.Fact) -> None:
         match fact:
-            case f.RecordingFiled() if fact.at >= self._began:
+            case f.RecordingFiled() | f.MessageFiled() if fact.at >= self._began:
                 for result in [each.value for each in fact.findings] or ["ok"]:
                     self._results[result] += 1
                 if fact.findings:
@@ -376,8 +376,8 @@ class Sidecar:
                         file=fact.file,
                         findings=[WORDS[each] for each in fact.findings],
                         seconds=fact.seconds,
-                        talk=fact.talk,
-                        sent=fact.sent,
+                        talk=fact.talk if isinstance(fact, f.RecordingFiled) else None,
+                        sent=fact.sent if isinstance(fact, f.RecordingFiled) else None,
                     )
 
     async def _store(self) -> None:
@@ -472,6 +472,7 @@ class Sidecar:
                 voice_s=max(heard.voice_s, default=0.0),
                 sha256=found.sha256,
                 problem=found.problem,
+                clipped_s=heard.clipped_s,
             )
         except CommandFailed as error:
             log.debug("message not filed yet", call=call, why=str(error))

@@ -107,7 +107,7 @@ async def test_a_message_is_kept_as_it_was_said_and_an_agent_calls_back() -> Non
         await s.fact(f.MessageLeft)
         await call.wait_closed(30)
         assert hears_prompt(call, "message_invite") and hears_prompt(call, "message_taken")
-        await s.fact(f.MessageFiled)
+        assert (await s.fact(f.MessageFiled)).findings == ()
         (message,) = left(s)
         assert is_said(await sound_of(s, message))
         assert message_of(s.settings, message.call).stat().st_mode & 0o077 == 0

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from callcore.db import Database, Projection, Queries
-from callcore.db.tables import calls, facts_noted
+from callcore.db.tables import calls, facts_noted, recordings
 from callcore.db.tables import messages as table
 from callcore.domain import inputs as i
 from callcore.domain.centre import Callbacks, Messages
@@ -27,6 +27,26 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     yield opened
     await opened.close()
+
+
+async def test_what_is_wrong_with_a_message_stands_in_the_lists(database: Database) -> None:
+    made = messages.desk()
+    for n, (name, voice, clipped) in enumerate((("mute", 0.0, 0.0), ("loud", 3.0, 2.0), ("good", 3.0, 0.0))):
+        messages.comes(made, 40 * n, name)
+        messages.says(made, 40 * n + 5, name, Said.BEGAN)
+        messages.says(made, 40 * n + 15, name, Said.KEPT)
+        messages.gone(made, 40 * n + 20, name, by_caller=False)
+        messages.measured(made, 40 * n + 23, name, voice=voice, clipped=clipped)
+    frames = [TestFrame(1, n, fact.at, (fact,)) for n, fact in enumerate(made.facts, 1)]
+    await Projection(database, seal).apply(frames)
+    async with database.reading() as connection:
+        for each in (table, recordings):
+            told = await connection.execute(select(each.c.call, each.c.problem))
+            assert {(row.call, row.problem) for row in told} == {
+                ("mute", "silent"),
+                ("loud", "clipped"),
+                ("good", None),
+            }, each.name
 
 
 @pytest.mark.parametrize("batch", [1, 4, 1000])

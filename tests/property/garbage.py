@@ -365,6 +365,7 @@ class Source:
             voice_s=c % 2,
             sha256=None,
             problem=_pick((None, "empty", "missing"), c),
+            clipped_s=c % 2,
         )
 
     def _callback(self, floor: Floor, a: int, b: int, c: int) -> i.Input:

@@ -131,9 +131,14 @@ def _fact(at: Instant, call: CallId, kind: str, told: dict[str, str], name: str)
         case "CallEnded":
             outcome, by = Outcome(told["outcome"]), Party(told["hung_up_by"])
             return f.CallEnded(**of, outcome=outcome, hung_up_by=by, reason="")
-        case "RecordingFiled":
+        case "RecordingFiled" | "MessageFiled":
             size, seconds = int(told["size"]), float(told["seconds"])
             findings = tuple(Finding(each) for each in told.get("findings", "").split(",") if each)
+            if kind == "MessageFiled":
+                file = f"{call}.message.wav"
+                return f.MessageFiled(
+                    **of, file=file, size=size, seconds=seconds, sha256=None, findings=findings
+                )
             return f.RecordingFiled(
                 **of,
                 file=f"{call}.wav",

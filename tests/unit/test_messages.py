@@ -15,6 +15,7 @@ from callcore.centres import CentreFileErrors, read
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Messages, Outgoing
+from callcore.domain.findings import Finding
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import endings
@@ -64,7 +65,14 @@ def gone(made: Desk, s: float, name: str = "m", *, by_caller: bool = True) -> Ou
     return next(fact.outcome for fact in made.told(f.CallEnded) if fact.call == name)
 
 
-def measured(made: Desk, s: float, name: str = "m", voice: float = 3.0, problem: str | None = None) -> None:
+def measured(
+    made: Desk,
+    s: float,
+    name: str = "m",
+    voice: float = 3.0,
+    problem: str | None = None,
+    clipped: float = 0.0,
+) -> None:
     made.tell(
         i.MessageMeasured(
             at=made.at(s),
@@ -75,6 +83,7 @@ def measured(made: Desk, s: float, name: str = "m", voice: float = 3.0, problem:
             voice_s=voice,
             sha256="ab",
             problem=problem,
+            clipped_s=clipped,
         )
     )
 
@@ -171,6 +180,34 @@ def test_who_was_thanked_gets_a_task_whatever_the_file_holds() -> None:
     measured(made, 90, voice=0.0, problem="missing")
     message = made.floor.messages[CallId("m")]
     assert (message.open, message.problem) == (True, "missing")
+
+
+@pytest.mark.parametrize(
+    ("voice", "problem", "clipped", "findings"),
+    [
+        (3.0, None, 0.9, ()),
+        (3.0, None, 1.0, (Finding.CLIPPED,)),
+        (30.0, None, 1.4, ()),
+        (0.5, None, 0.0, ()),
+        (0.4, None, 0.0, (Finding.SILENT,)),
+        (0.0, "empty", 0.0, (Finding.EMPTY,)),
+        (0.0, "missing", 0.0, (Finding.MISSING,)),
+        (0.0, "unreadable", 0.0, (Finding.UNREADABLE,)),
+    ],
+)
+def test_what_is_wrong_with_a_message_is_named(
+    voice: float, problem: str | None, clipped: float, findings: tuple[Finding, ...]
+) -> None:
+    made = desk()
+    comes(made, 0)
+    says(made, 5, "m", Said.BEGAN)
+    says(made, 15, "m", Said.KEPT)
+    gone(made, 20)
+    measured(made, 90, voice=voice, problem=problem, clipped=clipped)
+    (filed,) = made.told(f.MessageFiled)
+    assert (filed.findings, filed.problem) == (findings, problem)
+    shown = made.floor.messages[CallId("m")].problem
+    assert shown == (findings[0].value if findings else None)
 
 
 def test_a_file_that_is_missing_is_no_proof_that_nothing_was_said() -> None:

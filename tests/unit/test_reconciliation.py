@@ -417,6 +417,25 @@ def test_what_was_found_at_the_end_of_a_call_out_is_a_line(books: Books, finding
     assert OUT in "\n".join(text(books.compare())) and KINDS[kind][0] in "\n".join(text(books.compare()))
 
 
+@pytest.mark.parametrize(
+    ("finding", "kind"),
+    [
+        ("missing", Kind.RECORDING_MISSING),
+        ("unreadable", Kind.RECORDING_UNREADABLE),
+        ("empty", Kind.RECORDING_EMPTY),
+        ("silent", Kind.RECORDING_SILENT),
+        ("clipped", Kind.RECORDING_CLIPPED),
+    ],
+)
+def test_what_was_found_of_a_message_is_a_line_of_its_call(books: Books, finding: str, kind: Kind) -> None:
+    books.journal += f"1795213053000000 {CLOSED} MessageFiled size={SIZE} seconds=4.0\n"
+    assert of_sounds(books) == set()
+    books.put("journal", "MessageFiled ", f"MessageFiled findings={finding} ")
+    (told,) = books.compare().faults
+    assert (told.call, told.kind) == (CLOSED, kind)
+    assert told.other == f"{CLOSED}.message.wav, 4.0 s, {finding}"
+
+
 def test_a_call_out_that_nobody_measured_is_held_against_its_talk(books: Books) -> None:
     called_out(books, None)
     for seconds, kinds in (

@@ -44,6 +44,8 @@ class Account:
     talks: tuple[Talk, ...] = ()
     end_reconstructed: bool = False
     filed: f.RecordingFiled | None = None
+    spoken: f.MessageFiled | None = None
+    """What the caller left after the tone, as it was filed."""
     unrecorded: int = 0
     """Microseconds of the time with departments that are not to be recorded, by the rule of the centre."""
     unrecorded_since: Instant | None = None
@@ -162,6 +164,8 @@ def _after(known: Account, fact: f.Fact) -> Account:
             return replace(_recorded_again(after, fact.at), end_reconstructed=fact.reconstructed)
         case f.RecordingFiled():
             return replace(after, filed=fact)
+        case f.MessageFiled():
+            return replace(after, spoken=fact)
     return after
 
 

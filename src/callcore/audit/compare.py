@@ -7,6 +7,7 @@ Rules
 - CDR cannot say when an agent answered (its `answer` is the notice's): who answered, and when each talk and the call
   ended, are its part; the beginning of a talk is CEL's.
 - Of a call that is no arrival (calls out, 連絡用番号, consults) the recording alone is compared, and it is not counted.
+- Of a message it is told again what was found wrong when it was measured.
 - A call that is not over, or was over too short a while ago for every book to have it, is counted as open.
 - What is wrong for a known reason is still named, with that reason, and counted apart (`Cause`).
 - A book that does not reach back to a call is not compared for it: that is a `Gap`, and never "no difference".
@@ -580,6 +581,11 @@ class _Call:
             stepped=self._work.stepped(account),
             unseen=any(one.reconstructed for one in account.talks),
         )
+        if account.spoken is not None:
+            file, lasts = account.spoken.file, account.spoken.seconds
+            for finding in sorted(account.spoken.findings, key=lambda each: each.value):
+                told = f"{file}, {lasts:.1f} s, {finding.value}"
+                self._tell(_SPOKEN[finding], Source.RECORDING, None, told)
 
 
 _WATCHED = {
@@ -592,6 +598,11 @@ _WATCHED = {
     Finding.NO_MEDIA: Kind.RECORDING_NO_MEDIA,
 }
 """What was found at the call's end, and the file does not tell by itself."""
+_SPOKEN = _WATCHED | {
+    Finding.MISSING: Kind.RECORDING_MISSING,
+    Finding.UNREADABLE: Kind.RECORDING_UNREADABLE,
+}
+"""The same of a message, whose file is not looked at."""
 
 
 def _seconds(micros: int) -> str:

@@ -33,7 +33,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
     Kind.RECORDING_EMPTY: ("録音に音がない", "recording holds no sound"),
     Kind.RECORDING_SHORT: ("録音が通話より短い", "recording is shorter than the talk"),
     Kind.RECORDING_LONG: ("録音が通話より長い", "recording is longer than the talk"),
-    Kind.RECORDING_SILENT: ("録音にどちらの声もない", "neither side is heard in the recording"),
+    Kind.RECORDING_SILENT: ("録音に声がない", "nobody is heard in the recording"),
     Kind.RECORDING_ONE_SIDED: ("録音に片方の声がない", "one side is not heard in the recording"),
     Kind.RECORDING_CLIPPED: ("録音の音が割れている", "recording is clipped"),
     Kind.RECORDING_NO_MEDIA: ("どちらからも音が届かない時間", "a time without sound from either side"),

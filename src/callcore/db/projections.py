@@ -29,6 +29,7 @@ from callcore.db.recordings import fold_recordings
 from callcore.db.rows import record_of, row_of
 from callcore.db.sides import fold_sides
 from callcore.domain import facts as f
+from callcore.domain.findings import worst
 from callcore.domain.ids import CallId, Instant, OfferId
 from callcore.domain.measures import Record, moved, record
 from callcore.domain.message import MessageState
@@ -493,7 +494,7 @@ class _Batch:
                     size=fact.size,
                     seconds=fact.seconds,
                     sha256=fact.sha256,
-                    problem=fact.problem,
+                    problem=worst(fact.findings, fact.problem),
                 )
             case f.MessageTaken():
                 self._change_message(

@@ -24,6 +24,7 @@ from callcore.db.rows import RECORD_COLUMNS, record_of
 from callcore.db.sides import COLUMNS as SIDE_COLUMNS
 from callcore.db.sides import side_of
 from callcore.domain import facts as f
+from callcore.domain.findings import worst
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, Through, kind_of_side
@@ -155,16 +156,10 @@ def _sound(file: f.RecordingFiled | f.MessageFiled) -> dict[str, Any]:
         "size": file.size,
         "seconds": file.seconds,
         "sha256": file.sha256,
-        "problem": _worst(file),
+        "problem": worst(file.findings, file.problem),
         "place": Place.GONE if file.problem == "missing" else Place.SPOOL,
         "filed_at": file.at,
     }
-
-
-def _worst(file: f.RecordingFiled | f.MessageFiled) -> str | None:
-    """What is wrong with it; of several things the gravest."""
-    findings = file.findings if isinstance(file, f.RecordingFiled) else ()
-    return findings[0].value if findings else file.problem
 
 
 def _kept(fact: f.RecordingKept) -> dict[str, Any]:

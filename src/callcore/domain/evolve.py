@@ -19,7 +19,7 @@ from callcore.domain.call import CALL, Aside, Call, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.emergency import Emergency
-from callcore.domain.findings import Apart, Expected
+from callcore.domain.findings import Apart, Expected, worst
 from callcore.domain.floor import (
     OFFER_GRACE_S,
     Floor,
@@ -1415,7 +1415,7 @@ def _(fact: f.MessageFiled, floor: Floor) -> Floor:
         filed=True,
         file=fact.file,
         seconds=fact.seconds,
-        problem=fact.problem,
+        problem=worst(fact.findings, fact.problem),
     )
     return changed(floor, messages=floor.messages.set(fact.call, measured))
 

@@ -610,6 +610,7 @@ class MessageFiled(Fact):
     seconds: float
     sha256: str | None
     problem: str | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

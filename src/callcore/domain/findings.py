@@ -13,6 +13,8 @@ Rules
   by what a recording may drift.
 - Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
 - Which side was silent is told by its packets, and in a recording of two channels by its sound.
+- How long a message should be nobody knows: the packets are those of the whole call. Where nothing is said in one it is
+  silent, however short it is.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ WORDS: dict[Finding, str] = {
     Finding.UNREADABLE: "読めない / it cannot be read",
     Finding.EMPTY: "音がない / it holds no sound",
     Finding.SHORT: "通話より短い / it is shorter than the talk",
-    Finding.SILENT: "どちらの声も入っていない / neither side is heard",
+    Finding.SILENT: "声が入っていない / nobody is heard",
     Finding.SILENT_CALLER: "入電者(発信では相手)の声が入っていない / the caller, or who was called, is not heard",
     Finding.SILENT_AGENT: "相手側(オペレーター)の声が入っていない / the agent is not heard",
     Finding.CLIPPED: "音が割れている / its sound is clipped",
@@ -158,6 +160,19 @@ def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
         if heard.clipped_s >= max(CLIPPED_S, CLIPPED_SHARE * loud):
             found.add(Finding.CLIPPED)
     return tuple(each for each in Finding if each in found)
+
+
+def judge_message(heard: Heard) -> tuple[Finding, ...]:
+    """The same of what a caller left after the tone."""
+    found = set(judge(heard, Expected(talk=0)))
+    if heard.problem is None and max(heard.voice_s, default=0.0) < VOICE_LEAST_S:
+        found.add(Finding.SILENT)
+    return tuple(each for each in Finding if each in found)
+
+
+def worst(findings: tuple[Finding, ...], problem: str | None) -> str | None:
+    """What is wrong with a recording; of several things the gravest. `problem`: where nothing was held against it."""
+    return findings[0].value if findings else problem
 
 
 def _silent(heard: Heard, expected: Expected, talk: float) -> set[Finding]:

@@ -182,6 +182,7 @@ class MessageMeasured(Input):
     voice_s: float
     sha256: str | None
     problem: str | None
+    clipped_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

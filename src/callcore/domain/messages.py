@@ -10,6 +10,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import MESSAGE_KEEP_DAYS, Centre
 from callcore.domain.evolve import AGAIN_S
+from callcore.domain.findings import Heard, judge_message
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, DepartmentId, Instant, QueueId, seconds
 from callcore.domain.message import NOTE_MOST, NUMBER, RESULT_MOST, SUBJECT_MOST, VOICE_LEAST_S
@@ -49,6 +50,7 @@ def measured(turn: Turn, told: i.MessageMeasured) -> None:
     elif message.otherwise is not None and told.voice_s < VOICE_LEAST_S and told.problem in (None, "empty"):
         turn.tell(f.MessageEmpty(at=told.at, call=told.call, outcome=message.otherwise, reason=HEARD_NOTHING))
     else:
+        heard = Heard(told.seconds, (told.voice_s,), told.clipped_s, told.problem)
         turn.tell(
             f.MessageFiled(
                 at=told.at,
@@ -58,6 +60,7 @@ def measured(turn: Turn, told: i.MessageMeasured) -> None:
                 seconds=told.seconds,
                 sha256=told.sha256,
                 problem=told.problem,
+                findings=judge_message(heard),
             )
         )
 

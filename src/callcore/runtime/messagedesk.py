@@ -19,6 +19,7 @@ from typing import Any
 
 from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
+from callcore.domain.findings import WORDS
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.message import NOTE_MOST, NUMBER, RESULT_MOST, SUBJECT_MOST, Message
@@ -149,6 +150,7 @@ class MessageDesk:
                 voice_s=float(told["voice_s"]),
                 sha256=told.get("sha256"),
                 problem=told.get("problem"),
+                clipped_s=float(told.get("clipped_s", 0.0)),
             )
         )
         return True
@@ -232,7 +234,8 @@ def line(of: Mapping[str, Any]) -> str:
     length = "エスカレーション escalation" if of["task"] else length
     parts = [of["call"], of["queue"], left, f"→ {due}", state, of["agent"] or "", of["number"] or "–", length]
     about = f"入電 call {of['about']}" if of["about"] not in (None, of["call"]) else None
-    parts += [of["file"], about, of["department"], of["subject"], of["note"], of["result"]]
+    wrong = next((words for each, words in WORDS.items() if each.value == of["problem"]), None)
+    parts += [of["file"], wrong, about, of["department"], of["subject"], of["note"], of["result"]]
     return "  ".join(part for part in parts if part)
 
 
