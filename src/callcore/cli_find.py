@@ -12,12 +12,23 @@ import typer
 from rich.table import Table
 
 from callcore.access.rights import Right, needs, system_person
+from callcore.access.trail import Result, Wanted
 from callcore.centres import CentreFileErrors, read
 from callcore.console import fail, out, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.findings import Finding
-from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant
-from callcore.domain.recording import RecordingKind, RecordingMark
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
+from callcore.domain.recording import (
+    Direction,
+    PausedBy,
+    Place,
+    RecordingKind,
+    RecordingMark,
+    SoundFormat,
+    Through,
+)
+from callcore.domain.stages import PauseEnd, ResultKind
+from callcore.installation import trail_of
 from callcore.runtime.commands import this_account
 from callcore.runtime.recordings import Recording, RecordingPage, RecordingSearch
 from callcore.settings import Settings
@@ -40,10 +51,46 @@ def find(
     department: Annotated[str | None, typer.Option(help="部署の番号 / the department")] = None,
     language: Annotated[str | None, typer.Option(help="言語、例 en / the language that was chosen")] = None,
     problem: Annotated[Finding | None, typer.Option(help="異常 / what is wrong with it")] = None,
+    recording: Annotated[str | None, typer.Option(help="録音の名前 / its name")] = None,
+    queue: Annotated[str | None, typer.Option(help="待ち行列、例 oita-general / the queue")] = None,
+    direction: Annotated[Direction | None, typer.Option(help="向き / direction")] = None,
+    result_kind: Annotated[ResultKind | None, typer.Option(help="結果の種類 / kind of result")] = None,
+    through: Annotated[
+        Through | None, typer.Option(help="取り次ぎ方 / how the caller stayed with the department")
+    ] = None,
+    paused: Annotated[
+        bool | None, typer.Option("--paused/--not-paused", help="一時停止の有無 / whether it was paused")
+    ] = None,
+    paused_by: Annotated[
+        PausedBy | None, typer.Option(help="一時停止の操作: 電話機のキー、画面・API / how that was asked for")
+    ] = None,
+    pause_ended: Annotated[PauseEnd | None, typer.Option(help="再開の理由 / why it went on")] = None,
+    pauses_least: Annotated[
+        int | None, typer.Option(min=1, help="一時停止の回数、以上 / pauses, at least")
+    ] = None,
+    form: Annotated[SoundFormat | None, typer.Option("--format", help="形式 / format")] = None,
     channels: Annotated[
         int | None, typer.Option(min=1, max=2, help="チャンネル数、1 か 2 / how many channels")
     ] = None,
+    seconds_least: Annotated[float | None, typer.Option(min=0, help="秒、以上 / seconds, at least")] = None,
+    seconds_most: Annotated[float | None, typer.Option(min=0, help="秒、以下 / at most")] = None,
+    size_least: Annotated[int | None, typer.Option(min=0, help="バイト、以上 / bytes, at least")] = None,
+    size_most: Annotated[int | None, typer.Option(min=0, help="バイト、以下 / at most")] = None,
     sha256: Annotated[str | None, typer.Option(help="ファイルの SHA-256 / the file's digest")] = None,
+    place: Annotated[Place | None, typer.Option(help="保管場所 / where it lies")] = None,
+    key_period: Annotated[str | None, typer.Option(help="鍵の月、例 2026-11 / the month of its key")] = None,
+    kept_from: Annotated[
+        str | None, typer.Option(help="保存期限がこの日以降 / to be kept until this day or later")
+    ] = None,
+    kept_before: Annotated[
+        str | None, typer.Option(help="保存期限がこの日より前 / to be kept until a day before")
+    ] = None,
+    legal_hold: Annotated[
+        bool | None, typer.Option("--held/--not-held", help="消去の保留 / whether an order holds it")
+    ] = None,
+    listener: Annotated[
+        str | None, typer.Option(help="聞いた人、保存した人、例 user:sato / who listened or downloaded")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="件数 / how many, the newest first")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
 ) -> None:
@@ -70,8 +117,28 @@ def find(
         department=None if department is None else DepartmentId(department),
         language=language,
         problem=None if problem is None else problem.value,
+        name=recording,
+        names=None if listener is None else _heard_by(settings, listener),
+        queue=None if queue is None else QueueId(queue),
+        direction=direction,
+        result_kind=result_kind,
+        through=through,
+        paused=paused,
+        paused_by=paused_by,
+        pause_ended=pause_ended,
+        pauses_least=pauses_least,
+        format=None if form is None else form.value,
         channels=channels,
+        seconds_least=seconds_least,
+        seconds_most=seconds_most,
+        size_least=size_least,
+        size_most=size_most,
         sha256=sha256,
+        place=place,
+        key_period=key_period,
+        kept_from=_midnight(kept_from, 0, zone),
+        kept_before=_midnight(kept_before, 0, zone),
+        legal_hold=legal_hold,
     )
     try:
         page = asyncio.run(_found(settings, centres, wanted, limit))
@@ -81,6 +148,17 @@ def find(
         _print_json(page)
     else:
         _print_table(page, centres)
+
+
+def _heard_by(settings: Settings, who: str) -> set[str]:
+    from callcore.web.recordings import ACCESSES_MOST, ACTIONS
+
+    lines = trail_of(settings).newest(
+        Wanted(who=who, result=Result.DONE),
+        ACCESSES_MOST,
+        visible=lambda line: line.action in ACTIONS.values(),
+    )
+    return {line.on for line in lines if line.on is not None}
 
 
 def _midnight(text: str | None, days: int, zone: ZoneInfo) -> Instant | None:

@@ -10,8 +10,8 @@ import pytest
 
 from callcore.db import Database, Search
 from callcore.domain.ids import SECOND, AgentId, CentreId, DepartmentId, Instant, QueueId
-from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
-from callcore.domain.stages import ResultKind
+from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.recordings import RecordingSearch
 from tests.support.archive import FIRST, YEARS_S, Kept, fill, made_up
 from tests.support.evidence import evidence
@@ -72,6 +72,8 @@ def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
         (wanted.size_least, row["size"].__ge__),
         (wanted.size_most, row["size"].__le__),
         (wanted.kept_before, row["keep_until"].__lt__),
+        (wanted.kept_from, row["keep_until"].__ge__),
+        (wanted.pauses_least, len(row["pauses"]).__ge__),
     )
     return (
         all(value is None or row[name] == value for name, value in same.items())
@@ -80,8 +82,19 @@ def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
         and (wanted.names is None or row["name"] in wanted.names)
         and (wanted.agent is None or wanted.agent in one.agents)
         and (wanted.mark is None or marks[wanted.mark])
+        and (
+            wanted.pause_ended is None
+            or any(p.get("ended") == wanted.pause_ended.value for p in row["pauses"])
+        )
+        and (wanted.paused_by is None or any(_asked_by(p) is wanted.paused_by for p in row["pauses"]))
         and (wanted.number is None or (one.print in prints and row["side"] is None))
     )
+
+
+def _asked_by(pause: dict[str, Any]) -> PausedBy | None:
+    if "by" not in pause:
+        return None
+    return PausedBy.KEY if pause["by"] is None else PausedBy.PAGE
 
 
 def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, ...]]]:
@@ -130,6 +143,14 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
         "paused": asked(paused=True),
         "paused of a centre": asked(paused=True, centres=[AGEO]),
         "not paused": asked(paused=False),
+        "paused by key": asked(paused_by=PausedBy.KEY),
+        "paused by page, of a centre": asked(paused_by=PausedBy.PAGE, centres=[OITA]),
+        "paused too long": asked(pause_ended=PauseEnd.TIME),
+        "paused by key until the agent left, since a day": asked(
+            paused_by=PausedBy.KEY, pause_ended=PauseEnd.TALK_ENDED, first=Instant(FIRST + DAY)
+        ),
+        "paused twice": asked(pauses_least=2),
+        "paused, and it was not": asked(pauses_least=1, paused=False),
         "a format": asked(format="wav"),
         "a format that there is not": asked(format="g722"),
         "two channels": asked(channels=2),
@@ -142,6 +163,7 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
         "gone": asked(place=Place.GONE),
         "a key's period": asked(key_period="2026-11"),
         "soon to be erased": asked(kept_before=Instant(FIRST + YEARS_S * SECOND + 30 * DAY)),
+        "to be kept for long": asked(kept_from=Instant(FIRST + 2 * YEARS_S * SECOND - 30 * DAY)),
         "held": asked(legal_hold=True),
     }
     whole = {what: (wanted, ()) for what, wanted in alone.items()}
@@ -183,6 +205,7 @@ async def test_each_question_is_answered_as_by_looking_at_every_row(database: Da
             "a key's period",
             "a number of nobody",
             "complaints of a small centre",
+            "paused, and it was not",
         ),
     }
 

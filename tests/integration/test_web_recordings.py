@@ -15,14 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from callcore import console
-from callcore.access.rights import Role
+from callcore.access.rights import Role, system_person
 from callcore.access.trail import Line, Result, Wanted
 from callcore.cli import app
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain.recording import SoundFormat
-from callcore.installation import recordings_of
+from callcore.installation import recordings_of, trail_of
 from callcore.web import recordings
 from tests.support.floors import Desk
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
@@ -98,6 +98,11 @@ async def test_recordings_are_found_by_what_is_known_and_shown_by_who_may_see_wh
         ("first=2000-01-01T00:00:00Z&before=2001-01-01T00:00:00Z", []),
         ("centre=elsewhere", []),
         ("call=c1&seconds_least=50", ["c1"]),
+        ("paused_by=key", ["c1"]),
+        ("paused_by=page&pause_ended=asked&pauses_least=2", ["c1"]),
+        ("pause_ended=time", []),
+        ("pauses_least=3", []),
+        ("kept_from=2020-01-01T00:00:00Z", []),
         ("sha256=" + "0" * 64, []),
     ):
         answer = await ask(server, "sup", f"{ALL}?{query}")
@@ -329,5 +334,30 @@ async def test_recordings_are_found_from_the_shell(
     table = await find("--agent", "1001", "--centre", "demo")
     assert all(word in table for word in ("s1", "c1", "consult", "苦情", "********678", "abuse"))
     assert "c1" not in await find("--first", "1990-01-01", "--last", "1990-01-02")
+    for words, found in (
+        ("--direction in --result-kind complaint --place spool --format wav", {"c1"}),
+        ("--recording s1 --not-paused --seconds-least 1 --size-least 44", {"s1"}),
+        ("--paused-by key --pause-ended asked --pauses-least 2", {"c1"}),
+        ("--size-most 43", set()),
+        ("--seconds-most 0.5", set()),
+        ("--key-period 2020-01", set()),
+        ("--kept-from 2000-01-01 --kept-before 2001-01-01", set()),
+        ("--held", set()),
+        ("--queue nowhere", set()),
+        ("--listener user:sup", set()),
+    ):
+        told = json.loads(await find(*words.split(), "--json"))
+        assert {each["recording"] for each in told["recordings"]} == found, words
+    trail_of(stock.settings).add(
+        system_person("test"),
+        recordings.LISTENED,
+        on="c1",
+        centre="demo",
+        origin="test",
+        result=Result.DONE,
+        why="確認",
+    )
+    told = json.loads(await find("--listener", "system:test", "--json"))
+    assert [each["recording"] for each in told["recordings"]] == ["c1"]
     assert "2026-11-20" in await find("--first", "yesterday", status=1)
     assert "番号は数字で" in await find("--number", "x", status=1)

@@ -14,7 +14,7 @@ from callcore.db import Database
 from callcore.db import tables as t
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
 from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, Through
-from callcore.domain.stages import ResultKind
+from callcore.domain.stages import PauseEnd, ResultKind
 
 FIRST = Instant(1_700_000_000 * SECOND)
 """14 November 2023, 22:13:20 UTC."""
@@ -49,7 +49,7 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
         through = chance.choice((Through.ATTENDED, Through.BLIND)) if result == "取り次ぎ" else None
         missing = chance.random() < 0.0005 * often
         paused = chance.random() < 0.01
-        pauses = [{"first": began + SECOND, "before": began + 9 * SECOND, "reason": ASKED}] if paused else []
+        pauses = _pauses(began, k) if paused else []
         agents = chance.sample(range(40), 2 if chance.random() < 0.03 else 1)
         yield Kept(
             {
@@ -90,6 +90,15 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
             tuple(AgentId(f"{CENTRES.index(centre) + 1}{agent:03}") for agent in sorted(agents)),
             None if chance.random() < 0.05 else f"{chance.randrange(max(1, n // 3)):064x}",
         )
+
+
+def _pauses(began: Instant, k: int) -> list[dict[str, Any]]:
+    """One, or three; of each fourth recording as an earlier version wrote them, with less."""
+    one: dict[str, Any] = {"first": began + SECOND, "before": began + 9 * SECOND, "reason": ASKED}
+    if k % 4:
+        ended = (*(each.value for each in PauseEnd), None)[k % 6]
+        one |= {"agent": "1001", "by": None if k % 3 else "user:sato", "gap": False, "ended": ended}
+    return [one] if k % 5 else [one, one | {"by": "token:crm"}, one]
 
 
 _RESULTS = {

@@ -11,16 +11,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, false, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from callcore.db import tables as t
 from callcore.db.database import Database
 from callcore.domain.ids import AgentId
-from callcore.domain.recording import RecordingMark
+from callcore.domain.recording import PausedBy, RecordingMark
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
 
 OF_NUMBER_MOST = 1000
 """Recordings of one number, the newest, among which a search by number looks."""
+ANYTHING = "*"
 
 
 class Search:
@@ -42,7 +58,7 @@ class Search:
                 named = (await connection.execute(_of_number(prints))).scalars().all() if prints else []
                 if not named:
                     return []
-            asked = statement(wanted, named, after).limit(limit)
+            asked = statement(wanted, named, after, sqlite=self._database.is_sqlite).limit(limit)
             return await self._whole(connection, asked)
 
     async def of_call(self, name: str) -> list[dict[str, Any]]:
@@ -99,7 +115,11 @@ def _of_digest(sha256: str) -> CompoundSelect[Any]:
 
 
 def statement(
-    wanted: RecordingSearch, named: Collection[str] | None, after: RecordingCursor | None
+    wanted: RecordingSearch,
+    named: Collection[str] | None,
+    after: RecordingCursor | None,
+    *,
+    sqlite: bool,
 ) -> Select[Any]:
     """`named`: the recordings of the number that is looked for."""
     r, a = t.recordings.c, t.recording_agents.c
@@ -108,7 +128,7 @@ def statement(
     if wanted.agent is not None:
         began, name = a.began_at, a.recording
         asked = asked.join(t.recording_agents, r.name == name).where(a.agent == wanted.agent)
-    asked = asked.where(*_conditions(wanted))
+    asked = asked.where(*_conditions(wanted, sqlite=sqlite))
     if named is not None:
         asked = asked.where(r.name.in_(named))
     if wanted.first is not None:
@@ -121,7 +141,7 @@ def statement(
     return asked.order_by(began.desc(), name.desc())
 
 
-def _conditions(wanted: RecordingSearch) -> Iterable[ColumnElement[bool]]:
+def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElement[bool]]:
     r = t.recordings.c
     rare = False
     alike: tuple[tuple[ColumnElement[Any], object], ...] = (
@@ -148,6 +168,11 @@ def _conditions(wanted: RecordingSearch) -> Iterable[ColumnElement[bool]]:
     if wanted.mark is not None:
         rare = True
         yield _MARKED[wanted.mark]
+    of_pauses = [*_of_pauses(wanted, sqlite=sqlite)]
+    if of_pauses:
+        rare = True
+        yield r.paused == true()
+        yield from of_pauses
     for column, truth in ((r.paused, wanted.paused), (r.legal_hold, wanted.legal_hold)):
         if truth is not None:
             rare = rare or truth
@@ -175,10 +200,39 @@ def _conditions(wanted: RecordingSearch) -> Iterable[ColumnElement[bool]]:
             yield column <= most
     if wanted.kept_before is not None:
         yield r.keep_until < wanted.kept_before
+    if wanted.kept_from is not None:
+        yield r.keep_until >= wanted.kept_from
     if wanted.centres is not None:
         alone = len(wanted.centres) == 1 and not (rare or wanted.agent or wanted.number)
         [*centres] = wanted.centres
         yield r.centre == centres[0] if alone else _unindexed(r.centre).in_(centres)
+
+
+def _of_pauses(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElement[bool]]:
+    """To be asked of recordings that were paused, which an index finds: their pauses are read one by one."""
+    count = func.json_array_length if sqlite else func.jsonb_array_length
+    if wanted.pauses_least is not None:
+        yield count(t.recordings.c.pauses) >= wanted.pauses_least
+    if wanted.pause_ended is not None:
+        yield _some_pause("ended", wanted.pause_ended.value, sqlite=sqlite)
+    if wanted.paused_by is not None:
+        yield _some_pause("by", None if wanted.paused_by is PausedBy.KEY else ANYTHING, sqlite=sqlite)
+
+
+def _some_pause(key: str, value: str | None, *, sqlite: bool) -> ColumnElement[bool]:
+    """One of the pauses says this of itself; `ANYTHING`: whatever it says. What does not stand there is not null."""
+    pauses = t.recordings.c.pauses
+    if not sqlite:
+        if value == ANYTHING:
+            path: ColumnElement[str] = literal_column(f"""'$[*] ? (@.{key}.type() == "string")'""")
+            return func.jsonb_path_exists(pauses, path)
+        return cast(pauses, JSONB).contains([{key: value}])
+    each = func.json_each(pauses).table_valued("value")
+    if value is None or value == ANYTHING:
+        says = func.json_type(each.c.value, f"$.{key}") == ("null" if value is None else "text")
+    else:
+        says = func.json_extract(each.c.value, f"$.{key}") == value
+    return exists(select(literal(1)).select_from(each).where(says)).correlate(t.recordings)
 
 
 def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:

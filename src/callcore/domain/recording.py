@@ -77,6 +77,15 @@ ASKED = "asked"
 """Why a recording was paused: somebody asked for it, by key or page."""
 
 
+class PausedBy(Enum):
+    """How a pause was asked for."""
+
+    KEY = "key"
+    """By the agent's phone."""
+    PAGE = "page"
+    """By page or API: it is known by whom."""
+
+
 def kind_of_side(kind: SideKind, *, consult: bool) -> RecordingKind:
     """Of a call that is no arrival; `consult`: it was made beside a talk."""
     if consult:

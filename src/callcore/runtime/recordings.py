@@ -9,7 +9,7 @@ from typing import Protocol
 
 from callcore.domain.ids import AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.personal import Personal
-from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
 from callcore.domain.stages import PauseEnd, ResultKind
 
 RecordingCursor = tuple[Instant, str]
@@ -40,6 +40,11 @@ class RecordingSearch:
     mark: RecordingMark | None = None
     problem: str | None = None
     paused: bool | None = None
+    paused_by: PausedBy | None = None
+    """With a pause that was asked for so."""
+    pause_ended: PauseEnd | None = None
+    """With a pause that ended for this."""
+    pauses_least: int | None = None
     format: str | None = None
     channels: int | None = None
     seconds_least: float | None = None
@@ -51,6 +56,8 @@ class RecordingSearch:
     key_period: str | None = None
     kept_before: Instant | None = None
     """To be kept until an instant before this one."""
+    kept_from: Instant | None = None
+    """To be kept until this instant or a later one."""
     legal_hold: bool | None = None
 
 

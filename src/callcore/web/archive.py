@@ -19,8 +19,8 @@ from callcore.access.rights import Right, needs
 from callcore.domain.centre import Centre
 from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CentreId, Instant
-from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
-from callcore.domain.stages import ResultKind
+from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.ports import LiveSource
 from callcore.runtime.recordings import Recording
 from callcore.web import problems
@@ -39,7 +39,7 @@ from callcore.web.recordings import (
 
 PAGE: Final = "/recordings"
 ROWS: Final = 50
-_DAYS: Final = ("first", "last", "kept_before")
+_DAYS: Final = ("first", "last", "kept_before", "kept_from")
 """Asked for as days of the centre."""
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": tuple(each.value for each in RecordingKind),
@@ -50,6 +50,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "problem": tuple(each.value for each in Finding),
     "place": tuple(each.value for each in Place),
     "paused": ("true", "false"),
+    "paused_by": tuple(each.value for each in PausedBy),
+    "pause_ended": tuple(each.value for each in PauseEnd),
     "channels": ("1", "2"),
     "legal_hold": ("true", "false"),
 }
@@ -200,7 +202,8 @@ class ArchivePages:
 
 
 _MORE = (
-    *("call", "queue", "language", "direction", "result", "department", "through", "paused", "seconds_least"),
+    *("call", "queue", "language", "direction", "result", "department", "through", "paused", "paused_by"),
+    *("pause_ended", "pauses_least", "kept_from", "seconds_least"),
     *(
         "seconds_most",
         "size_least",
@@ -231,6 +234,7 @@ def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberSearchIn:
         ("first", 0, "first"),
         ("last", 1, "before"),
         ("kept_before", 0, "kept_before"),
+        ("kept_from", 0, "kept_from"),
     ):
         if asked[name]:
             fields[field] = _midnight(asked[name], days, zone)

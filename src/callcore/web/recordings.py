@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from callcore.access.rights import ALL_CENTRES, Person, Right, needs
 from callcore.access.trail import Line, Result, TrailUnwritable, Wanted
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant
-from callcore.domain.recording import Direction, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.recordings import (
     Audio,
@@ -83,6 +83,9 @@ class SearchIn(BaseModel):
     mark: RecordingMark | None = None
     problem: str | None = Field(None, max_length=20, pattern=r"^[a-z_-]+$")
     paused: bool | None = None
+    paused_by: PausedBy | None = Field(None, description="a pause was asked for so; page: or by API")
+    pause_ended: PauseEnd | None = Field(None, description="a pause ended for this")
+    pauses_least: int | None = Field(None, ge=1, le=1000)
     format: str | None = Field(None, max_length=10, pattern=r"^[0-9a-z]+$")
     channels: int | None = Field(None, ge=1, le=2)
     seconds_least: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
@@ -93,6 +96,7 @@ class SearchIn(BaseModel):
     place: Place | None = None
     key_period: str | None = Field(None, pattern=r"^[0-9]{4}-[0-9]{2}$")
     kept_before: AwareDatetime | None = Field(None, description="to be kept until an instant before then")
+    kept_from: AwareDatetime | None = Field(None, description="to be kept until then or later")
     legal_hold: bool | None = None
     listener: str | None = Field(
         None,
@@ -275,6 +279,7 @@ class Archive:
             names=names,
             number=number,
             kept_before=m.instant_or_none(asked.kept_before),
+            kept_from=m.instant_or_none(asked.kept_from),
             **{name: getattr(asked, name) for name in _AS_THEY_ARE},
         )
         return await self.reader.find(wanted, _cursor(asked.after), asked.limit)
@@ -349,6 +354,9 @@ _AS_THEY_ARE = (
         "mark",
         "problem",
         "paused",
+        "paused_by",
+        "pause_ended",
+        "pauses_least",
         "format",
         "channels",
         "seconds_least",
