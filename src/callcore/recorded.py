@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from callcore.db import Database, DatabaseAway, Search
+from callcore import unassigned
+from callcore.db import Database, DatabaseAway, Kept, Search
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.personal import Personal
-from callcore.domain.recording import SoundFormat
+from callcore.domain.recording import UNASSIGNED, SoundFormat
 from callcore.domain.stages import PauseEnd
+from callcore.erasing.sounds import told
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
 from callcore.recordings import OpenedAudio, RecordingError, played
@@ -35,6 +37,7 @@ from callcore.runtime.recordings import (
     RecordingPage,
     RecordingSearch,
     TooManyRecordings,
+    Unassigned,
 )
 from callcore.settings import Settings
 
@@ -59,6 +62,7 @@ class Recorded:
         self._settings = settings
         self._recordings = recordings_of(settings)
         self._search = Search(database)
+        self._kept = Kept(database)
         self._keys = keys
         self._centres = centres
 
@@ -81,6 +85,17 @@ class Recorded:
             raise OSError(str(error)) from error
         found = [self._recording(row) for row in rows]
         return tuple(sorted(found, key=lambda each: each.name != name))
+
+    async def unassigned(self) -> tuple[Unassigned, ...]:
+        store = self._settings.store
+        if not await asyncio.to_thread(unassigned.is_there, store):
+            return ()
+        chain = await asyncio.to_thread(told, store, UNASSIGNED)
+        try:
+            known = await self._kept.named({name for _, name in chain.kept})
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return tuple(unassigned.there(chain, known))
 
     async def audio(self, name: str, *, kept: bool) -> Audio:
         return await asyncio.to_thread(self._sound, name, kept=kept)

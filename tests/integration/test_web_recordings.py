@@ -21,12 +21,14 @@ from callcore.cli import app
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
-from callcore.domain.recording import SoundFormat
+from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat
 from callcore.installation import recordings_of, trail_of
+from callcore.recordings.keeper import Whose
 from callcore.web import recordings
 from tests.support.floors import Desk
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
 from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, stocked
+from tests.support.store import House
 from tests.support.web import DeskSource, Served, served
 
 ALL = "/api/v1/recordings"
@@ -312,6 +314,33 @@ async def test_marks_are_set_and_taken_away_afterwards_and_found_by_at_once(
     ]
     protected = [x.call for x in stock.core.effects if isinstance(x, e.ProtectRecording)]
     assert protected == ["c1"], "and kept apart, as when it is reported by key"
+
+
+@on_sqlite
+async def test_recordings_of_no_known_centre_are_a_line_of_the_page_for_who_sees_all_centres(
+    server: Served, stock: Stock
+) -> None:
+    async def page(who: str, query: str = "") -> str:
+        return (await ask(server, who, f"/recordings?lang=en{query}")).text
+
+    assert "no known centre" not in await page("chief")
+    house, names = House(stock.settings.home), ("notes", "c1", "node1-1700000000.7.message")
+    for name in names:  # of "c1" a row is there: its call was known after all
+        kind = RecordingKind.MESSAGE if name.endswith("message") else None
+        whose = Whose(UNASSIGNED, "Asia/Tokyo", None, kind, None, True)
+        house.keeper().keep(house.record(name), whose)
+    shown = await page("chief")
+    assert "Recordings of no known centre: 2" in shown and "_unassigned" in shown
+    assert "notes" in shown and "node1-1700000000.7.message" in shown
+    assert "no known centre" not in await page("chief", "&kind=call"), (
+        "what is searched for is not among them"
+    )
+    for who in ("sup", "city", "far"):
+        assert "no known centre" not in await page(who), who
+    day = next((stock.settings.store / UNASSIGNED).glob("*/chain.jsonl"))
+    day.unlink()
+    day.mkdir()
+    assert "cannot be told now" in await page("chief")
 
 
 @on_sqlite

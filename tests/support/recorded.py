@@ -43,6 +43,7 @@ from callcore.runtime.recordings import (
     RecordingCursor,
     RecordingPage,
     RecordingSearch,
+    Unassigned,
 )
 from callcore.settings import Settings
 from tests.support.days import TestFrame
@@ -178,6 +179,9 @@ class Empty:
         return RecordingPage((), None)
 
     async def one(self, name: str) -> tuple[Recording, ...]:
+        return ()
+
+    async def unassigned(self) -> tuple[Unassigned, ...]:
         return ()
 
     async def audio(self, name: str, *, kept: bool) -> Audio:

@@ -129,6 +129,17 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Unassigned:
+    """A recording of which nobody knows the centre, as the chain of the store tells. `kind` None: nobody knows that
+    either. `seconds` 0: it cannot be told."""
+
+    name: str
+    kind: RecordingKind | None
+    seconds: float
+    kept_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingPage:
     """The newest first. `after`: where the next page begins; None: this was the last."""
 
@@ -203,6 +214,10 @@ class RecordingReader(Protocol):
     async def one(self, name: str) -> tuple[Recording, ...]:
         """The recording of this name, and then the other ones of the same call, in order; (): there is none. Raises
         OSError."""
+        ...
+
+    async def unassigned(self) -> tuple[Unassigned, ...]:
+        """Those of which nobody knows the centre, the newest first. Raises OSError."""
         ...
 
     async def audio(self, name: str, *, kept: bool) -> Audio:

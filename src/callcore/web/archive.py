@@ -100,6 +100,7 @@ class ArchivePages:
         except OSError:
             return self.paper.problem(request, problems.NO_STORE)
         ja = language_of(request) == "ja"
+        stray = () if any(asked.values()) else await self._archive.unassigned(person)
         return self.paper.show(
             request,
             "recordings.html",
@@ -116,6 +117,11 @@ class ArchivePages:
             rows=[self._shown(request, each) for each in rows],
             zone=zone.key,
             after=after,
+            stray=None if stray is None else len(stray),
+            strays=[
+                (each, datetime.fromtimestamp(each.kept_at / SECOND, zone), _length(each.seconds))
+                for each in (stray or ())[:ROWS]
+            ],
         )
 
     def _shown(self, request: Request, of: Recording) -> dict[str, Any]:
@@ -136,7 +142,7 @@ class ArchivePages:
             "number": of.other.masked() if of.other is not None and personal else None,
             "marks": [mark.value for mark in of.marks],
             "pauses": [(at(each.first), at(each.before), each) for each in of.pauses],
-            "length": f"{int(of.seconds // 60)}:{int(of.seconds % 60):02}",
+            "length": _length(of.seconds),
         }
 
     @needs(Right.READ_CALLS)
@@ -218,6 +224,10 @@ _MORE = (
     *("legal_hold", "listener", "recording"),
 )
 """Fields that are folded away while nothing stands in them."""
+
+
+def _length(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{int(seconds % 60):02}"
 
 
 def _zone(centres: list[Centre], centre: str) -> ZoneInfo:

@@ -36,6 +36,7 @@ from callcore.runtime.recordings import (
     RecordingPage,
     RecordingReader,
     RecordingSearch,
+    Unassigned,
 )
 from callcore.web import models as m
 from callcore.web import problems
@@ -290,6 +291,15 @@ class Archive:
             ACCESSES_MOST,
             visible=lambda line: line.action in ACTIONS.values() and _may_see(person, line),
         )
+
+    async def unassigned(self, person: Person) -> tuple[Unassigned, ...] | None:
+        """Of no known centre, for who sees all of them; None: they cannot be read now."""
+        if centres_among(person, None, Right.READ_CALLS) is not None:
+            return ()
+        try:
+            return await self.reader.unassigned()
+        except OSError:
+            return None
 
     async def one(self, person: Person, name: str) -> tuple[Recording, ...]:
         """It and the others of its call, of centres that the person may see; (): none. Raises OSError."""

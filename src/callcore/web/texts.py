@@ -882,6 +882,22 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.purpose.3": ("個人情報の開示請求", "Request for disclosure"),
     "rec.purpose.4": ("捜査機関からの照会", "Enquiry by the police"),
     "rec.accesses": ("聞いた記録(新しい順)", "Who listened, the newest first"),
+    "rec.stray": ("センターの分からない録音が {n} 件あります", "Recordings of no known centre: {n}"),
+    "rec.stray.hint": (
+        "通話が分からないまま保存されたものです。検索には出ず、通報のあったもののほかは、保存した日から 6 か月で消去さ"
+        "れます。消去の対象を見るコマンド:",
+        "They were kept without a call that callcore knows. No search finds them; but for reported ones they are "
+        "erased 6 months after they were kept. To see what is due:",
+    ),
+    "rec.stray.caption": (
+        "センターの分からない録音(新しい順)",
+        "Recordings of no known centre, the newest first",
+    ),
+    "rec.stray.kept": ("保存", "Kept"),
+    "rec.stray.away": (
+        "センターの分からない録音の有無は、いま確かめられません。",
+        "Whether there are recordings of no known centre cannot be told now.",
+    ),
     "rec.export": ("まとめて引き渡す", "Hand over many"),
     "rec.period": ("期間の聴取・保存の記録", "Who listened to what, by period"),
     "export.title": ("録音の引き渡し", "Recordings handed over"),
