@@ -10,7 +10,7 @@ from dataclasses import fields
 import structlog
 
 from callcore.db import CallDetail as StoredDetail
-from callcore.db import CallerRow, DatabaseAway, Queries
+from callcore.db import CallerRow, DatabaseAway, Queries, VisitRow
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Record
@@ -27,7 +27,11 @@ from callcore.runtime.detail import (
     RecordingDetail,
     SegmentDetail,
     Told,
+    VisitCursor,
     VisitDetail,
+    VisitFound,
+    VisitPage,
+    VisitSearch,
 )
 from callcore.runtime.ports import Seq
 from callcore.settings import Settings
@@ -73,6 +77,13 @@ class Stored:
             for row, of in page.calls
         )
         return CallPage(tuple(calls), page.after)
+
+    async def visits(self, wanted: VisitSearch, after: VisitCursor | None, limit: int) -> VisitPage:
+        try:
+            found, rest = await self._queries.visits(wanted, after, limit)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return VisitPage(tuple(VisitFound(call, centre, _visit(of)) for call, centre, of in found), rest)
 
     async def call(self, call: CallId) -> CallDetail | None:
         try:
@@ -134,20 +145,7 @@ class Stored:
         return CallDetail(
             record=record,
             caller=None if of.caller is None else self._opened(record.call, of.caller),
-            visits=tuple(
-                VisitDetail(
-                    v.id,
-                    v.queue,
-                    v.entered_at,
-                    v.priority,
-                    v.position,
-                    v.estimate_s,
-                    v.reasons,
-                    v.ended_at,
-                    v.outcome,
-                )
-                for v in of.visits
-            ),
+            visits=tuple(_visit(each) for each in of.visits),
             notes=tuple(NoteDetail(n.at, n.kind, n.reasons) for n in of.notes),
             marks=of.marks,
             offers=tuple(
@@ -182,6 +180,20 @@ class Stored:
                 for one in of.segments
             ),
         )
+
+
+def _visit(of: VisitRow) -> VisitDetail:
+    return VisitDetail(
+        of.id,
+        of.queue,
+        of.entered_at,
+        of.priority,
+        of.position,
+        of.estimate_s,
+        of.reasons,
+        of.ended_at,
+        of.outcome,
+    )
 
 
 def _names(fact: f.Fact, call: CallId) -> bool:

@@ -12,7 +12,7 @@ from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome
 from callcore.journal import KeyStore, period_of
-from callcore.runtime.detail import CallSearch
+from callcore.runtime.detail import CallSearch, VisitSearch
 from callcore.settings import Settings
 from callcore.stored import Stored
 from tests.support.days import a_day
@@ -79,6 +79,16 @@ async def test_a_call_is_found_by_number_agent_outcome_and_time_and_its_facts_ar
             page = await stored.find(CallSearch(), None, 5)
             rest = await stored.find(CallSearch(), page.after, 500)
             assert [c.record.call for c in page.calls + rest.calls] == [r.call for r in records]
+
+            entered = [r.call for r in records if r.entered_at is not None]
+            stays = await stored.visits(VisitSearch(centres=[DEMO]), None, 3)
+            older = await stored.visits(VisitSearch(centres=[DEMO]), stays.after, 500)
+            assert sorted({each.call for each in stays.visits + older.visits}) == sorted(entered)
+            assert (len(stays.visits), older.after) == (3, None)
+            [of_one] = (await stored.visits(VisitSearch(call=one.call), None, 500)).visits
+            detail = await stored.call(one.call)
+            assert detail is not None and (of_one.visit,) == detail.visits
+            assert (of_one.centre, of_one.visit.outcome) == (DEMO, "answered")
 
             seq, kept = await stored.day(DEMO, Instant(0), Instant(4_000_000_000 * SECOND))
             assert (tuple(seq), sorted(r.call for r in kept)) == (

@@ -177,6 +177,8 @@ async def test_an_administrator_and_a_city_viewer_open_what_is_theirs(
 ) -> None:
     for name, path in (
         ("chief", "/api/v1/live"),
+        ("city", "/api/v1/agents"),
+        ("city", "/api/v1/visits"),
         ("sup", "/api/v1/live"),
         ("city", "/api/v1/live"),
         ("chief", "/metrics"),
@@ -211,6 +213,8 @@ async def test_nothing_of_another_centre_is_seen(server: Served) -> None:
         browser = cookie_of(server, name)
         live = (await ask(server, "GET", "/api/v1/live", browser)).json()
         assert live["centres"] == []
+        assert (await ask(server, "GET", "/api/v1/agents", browser)).json()["agents"] == []
+        assert (await ask(server, "GET", "/api/v1/visits", browser)).json()["visits"] == []
         assert (await ask(server, "GET", "/api/v1/calls/c1", browser)).status_code == 404
     stranger = cookie_of(server, "stranger")
     assert (await ask(server, "GET", "/api/v1/agents/1001", stranger)).status_code == 404
@@ -233,6 +237,12 @@ async def test_a_city_viewer_sees_neither_a_number_nor_a_name(
     seen = {n: told((await ask(server, "GET", "/api/v1/live", browsers[n])).json()) for n in ("sup", "city")}
     assert seen["sup"] == ("*******678", "オペレーター01")
     assert seen["city"] == (None, "1001")
+    listed = [(await ask(server, "GET", "/api/v1/agents", browsers[n])).json() for n in ("sup", "city")]
+    rows = [one["agents"][0] for one in listed]
+    assert [(row["name"], row["caller"]["number"]) for row in rows] == [
+        ("オペレーター01", "*******678"),
+        ("1001", None),
+    ]
 
 
 async def test_an_operator_asks_for_their_own_pause_and_for_nobody_elses(

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from callcore.access.rights import Scope
-from callcore.domain.ids import AgentId, CallId, CentreId, OfferId, PhoneId, QueueId, VisitId
+from callcore.domain.centre import Guest
+from callcore.domain.ids import AgentId, CallId, CentreId, Instant, OfferId, PhoneId, QueueId, VisitId
 from callcore.domain.recording import RecordingKind
 from callcore.erasure import Reports
 from callcore.runtime.detail import (
@@ -32,6 +34,30 @@ from tests.support.floors import Desk, centre, configuration
 from tests.support.recorded import Empty
 from tests.support.shelf import Shelf
 from tests.support.web import DeskSource, Served, served
+
+NOON = "2026-11-23T03:00"
+"""Of the desk, in UTC."""
+
+
+def at(s: float) -> Instant:
+    return Desk().at(s)
+
+
+def stay(name: str, queue: str, entered: float, ended: float | None, outcome: str | None) -> VisitDetail:
+    over = None if ended is None else at(ended)
+    return VisitDetail(VisitId(name), QueueId(queue), at(entered), 3, 2, 30.5, ("優先リスト",), over, outcome)
+
+
+STAYS = (
+    (
+        "c1",
+        (
+            stay("c1/1", "demo-general", 1, 4, "requeued"),
+            stay("c1/2", "demo-english", 4, 6, "answered"),
+        ),
+    ),
+    ("c2", (stay("c2/1", "demo-general", 9, None, None),)),
+)
 
 
 def a_source() -> DeskSource:
@@ -258,8 +284,10 @@ async def test_the_documentation_names_every_door_with_models_and_examples(tmp_p
         "/api/v1/calls/search",
         "/api/v1/calls/{call}",
         "/api/v1/calls/{call}/journal",
+        "/api/v1/visits",
         "/api/v1/me",
         "/api/v1/audit",
+        "/api/v1/agents",
         "/api/v1/agents/{agent}",
         "/api/v1/agents/{agent}/pause",
         "/api/v1/agents/{agent}/ready",
@@ -329,6 +357,105 @@ async def test_centres_and_their_queues_are_listed_with_the_lines_of_now_to_who_
         shown = server.accounts.add_token("small", (Scope.LIVE,), ("other",), "user:chief")
         told = (await get(server, "/api/v1/centres", authorization=f"Bearer {shown}")).json()
         assert [each["id"] for each in told["centres"]] == ["other"]
+
+
+async def test_agents_are_listed_as_the_board_has_them_to_who_may_see_their_centre() -> None:
+    other = replace(centre(0), id=CentreId("other"), numbers=(), queues=(), phones=())
+    desk = Desk().begin(configuration(centre(2), other))
+    desk.sign_in(1, 1)
+    desk.wait(10, "c1")
+    async with served(DeskSource(desk)) as server:
+        told = (await get(server, "/api/v1/agents")).json()
+        live = (await get(server, "/api/v1/live")).json()
+        assert (told["seq"], told["at"]) == (live["seq"], live["at"])
+        assert [each["agent"] for each in told["agents"]] == ["1001", "1002"]
+        assert told["agents"] == [row | {"centre": "demo"} for row in live["centres"][0]["agents"]]
+        assert told["agents"][0]["caller"]["number"] == "*******678"
+        assert (await get(server, "/api/v1/agents?centre=demo")).json() == told
+        for none in ("other", "nowhere"):
+            assert (await get(server, f"/api/v1/agents?centre={none}")).json()["agents"] == []
+        wrong = [await get(server, f"/api/v1/agents?{query}") for query in ("centre=%3C", "center=demo")]
+        assert [answer.status_code for answer in wrong] == [422, 422]
+        shown = server.accounts.add_token("small", (Scope.LIVE,), ("other",), "user:chief")
+        for query in ("", "?centre=demo"):
+            small = await get(server, f"/api/v1/agents{query}", authorization=f"Bearer {shown}")
+            assert small.json()["agents"] == []
+
+
+async def test_a_guest_stands_in_the_list_of_each_centre_on_whose_board_the_row_is() -> None:
+    host = replace(
+        centre(0),
+        id=CentreId("other"),
+        numbers=(),
+        phones=(),
+        queues=(replace(centre(0).queues[0], id=QueueId("other-general")),),
+        guests=(Guest(AgentId("1001"), (QueueId("other-general"),)),),
+    )
+    desk = Desk().begin(configuration(centre(1), host))
+    desk.sign_in(1, 1)
+    async with served(DeskSource(desk)) as server:
+        rows = (await get(server, "/api/v1/agents")).json()["agents"]
+    assert [(row["centre"], row["agent"], row["guest"]) for row in rows] == [
+        ("demo", "1001", False),
+        ("other", "1001", True),
+    ]
+
+
+async def test_stays_in_queues_are_found_page_by_page_by_all_that_is_known_of_them() -> None:
+    other = replace(centre(0), id=CentreId("other"), numbers=(), queues=(), phones=())
+    desk = Desk().begin(configuration(centre(2), other))
+    desk.wait(1, "c1")
+    desk.wait(2, "c2")
+    shelf = Shelf(
+        *(CallDetail(desk.books.records[CallId(c)], None, visits, (), (), None) for c, visits in STAYS)
+    )
+    async with served(DeskSource(desk), calls=shelf) as server:
+
+        async def found(query: str) -> list[str]:
+            answer = await get(server, f"/api/v1/visits?{query}")
+            assert answer.status_code == 200, (query, answer.text)
+            return [each["visit"] for each in answer.json()["visits"]]
+
+        first = (await get(server, "/api/v1/visits?limit=2")).json()
+        second = (await get(server, f"/api/v1/visits?limit=2&after={quote(first['after'])}")).json()
+        assert [each["visit"] for each in first["visits"] + second["visits"]] == ["c2/1", "c1/2", "c1/1"]
+        assert second["after"] is None
+        assert first["visits"][1] == {
+            "call": "c1",
+            "centre": "demo",
+            "visit": "c1/2",
+            "queue": "demo-english",
+            "entered_at": f"{NOON}:04.000Z",
+            "priority": 3,
+            "position": 2,
+            "estimate_s": 30.5,
+            "reasons": ["優先リスト"],
+            "ended_at": f"{NOON}:06.000Z",
+            "outcome": "answered",
+        }
+        for query, visits in (
+            ("centre=demo", ["c2/1", "c1/2", "c1/1"]),
+            ("centre=other", []),
+            ("queue=demo-english", ["c1/2"]),
+            ("call=c1", ["c1/2", "c1/1"]),
+            ("outcome=requeued", ["c1/1"]),
+            ("outcome=answered", ["c1/2"]),
+            ("outcome=abandoned", []),
+            (f"first={NOON}:04Z", ["c2/1", "c1/2"]),
+            (f"before={NOON}:04.001Z&after={at(4)}~c1/2", ["c1/1"]),
+        ):
+            assert await found(query) == visits, query
+        for query in ("outcome=nonsense", "limit=501", "after=x", "first=2026-11-20", "number=0312345678"):
+            assert (await get(server, f"/api/v1/visits?{query}")).status_code == 422, query
+        shown = server.accounts.add_token("small", (Scope.LIVE,), ("other",), "user:chief")
+        for query in ("", "?centre=demo", "?call=c1"):
+            small = await get(server, f"/api/v1/visits{query}", authorization=f"Bearer {shown}")
+            assert small.json() == {"visits": [], "after": None}
+        shelf.away = True
+        for path in ("/api/v1/visits", "/api/v1/calls"):
+            away = await get(server, path)
+            assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+            assert away.headers["content-type"] == "application/problem+json"
 
 
 async def test_the_page_comes_in_the_language_asked_for_and_its_files_are_kept_by_the_browser(

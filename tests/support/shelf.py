@@ -7,7 +7,18 @@ from collections.abc import Collection, Mapping
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.personal import Personal
-from callcore.runtime.detail import CallCursor, CallDetail, CallFound, CallPage, CallSearch, Told
+from callcore.runtime.detail import (
+    CallCursor,
+    CallDetail,
+    CallFound,
+    CallPage,
+    CallSearch,
+    Told,
+    VisitCursor,
+    VisitFound,
+    VisitPage,
+    VisitSearch,
+)
 from callcore.runtime.ports import Seq
 from tests.support.floors import Desk
 
@@ -38,6 +49,17 @@ class Shelf:
         shown = tuple(CallFound(d.record, d.caller) for d in rest[:limit])
         last = shown[-1].record if len(rest) > limit else None
         return CallPage(shown, None if last is None else (last.arrived_at, last.call))
+
+    async def visits(self, wanted: VisitSearch, after: VisitCursor | None, limit: int) -> VisitPage:
+        self._asked()
+        found = [
+            VisitFound(d.record.call, d.record.centre, v) for d in self.details.values() for v in d.visits
+        ]
+        fits = [one for one in found if _visit_fits(one, wanted)]
+        fits.sort(key=_visit_place, reverse=True)
+        rest = [one for one in fits if after is None or _visit_place(one) < after]
+        last = rest[limit - 1] if len(rest) > limit else None
+        return VisitPage(tuple(rest[:limit]), None if last is None else _visit_place(last))
 
     async def call(self, call: CallId) -> CallDetail | None:
         self._asked()
@@ -73,4 +95,20 @@ def _fits(record: Record, caller: Personal | None, wanted: CallSearch) -> bool:
         and (wanted.agent is None or record.agent == wanted.agent)
         and (wanted.outcomes is None or record.outcome in wanted.outcomes)
         and (wanted.open is None or (record.ended_at is None) == wanted.open)
+    )
+
+
+def _visit_place(one: VisitFound) -> VisitCursor:
+    return one.visit.entered_at, one.visit.visit
+
+
+def _visit_fits(one: VisitFound, wanted: VisitSearch) -> bool:
+    visit = one.visit
+    return (
+        (wanted.centres is None or one.centre in wanted.centres)
+        and wanted.queue in (None, visit.queue)
+        and (wanted.first is None or visit.entered_at >= wanted.first)
+        and (wanted.before is None or visit.entered_at < wanted.before)
+        and wanted.call in (None, one.call)
+        and wanted.outcome in (None, visit.outcome)
     )

@@ -16,7 +16,7 @@ from callcore.db import migrate
 from callcore.db.database import Database, DatabaseAway, UnknownDatabase
 from callcore.db.erasing import Kept
 from callcore.db.projections import Frame, Projection, Seal
-from callcore.db.queries import CallDetail, CallerRow, CallRow, Page, Queries, SegmentRow
+from callcore.db.queries import CallDetail, CallerRow, CallRow, Page, Queries, SegmentRow, VisitRow
 from callcore.db.search import Search
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "Search",
     "SegmentRow",
     "UnknownDatabase",
+    "VisitRow",
     "migrate",
 ]

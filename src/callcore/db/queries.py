@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 
 from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
@@ -21,7 +21,7 @@ from callcore.domain.ids import AgentId, CallId, CentreId, Instant, NodeId, Offe
 from callcore.domain.measures import Record
 from callcore.domain.recording import RecordingKind, RecordingMark
 from callcore.domain.stages import OfferStage, ResultKind
-from callcore.runtime.detail import CallCursor, CallSearch, MarkDetail
+from callcore.runtime.detail import CallCursor, CallSearch, MarkDetail, VisitCursor, VisitSearch
 from callcore.runtime.ports import Health, Seq
 
 LARGEST_PAGE = 500
@@ -191,6 +191,18 @@ class Queries:
         end = shown[-1][0].record if len(rows) > limit else None
         return Page(shown, None if end is None else (end.arrived_at, end.call))
 
+    async def visits(
+        self, wanted: VisitSearch, after: VisitCursor | None = None, limit: int = 50
+    ) -> tuple[list[tuple[CallId, CentreId, VisitRow]], VisitCursor | None]:
+        """Stays in queues with their call and its centre, newest first, `limit` at a time (1 to `LARGEST_PAGE`); and
+        where the next page begins, None: this was the last."""
+        limit = max(1, min(limit, LARGEST_PAGE))
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(visits_asked(wanted, after).limit(limit + 1))).all()
+        found = [(CallId(row.call), CentreId(row.of_centre), _visit_row(row)) for row in rows[:limit]]
+        last = found[-1][2] if len(rows) > limit else None
+        return found, None if last is None else (last.entered_at, last.id)
+
     async def callers(self, calls: Collection[CallId]) -> dict[CallId, CallerRow]:
         """The sealed callers of those calls that have one."""
         async with self._database.reading() as connection:
@@ -224,9 +236,7 @@ class Queries:
         own = next((row for row in files if row.kind is RecordingKind.CALL), None)
         return CallDetail(
             call=_call_row(found),
-            visits=tuple(
-                VisitRow(**_without_call(row) | {"reasons": tuple(row.reasons or ())}) for row in visits
-            ),
+            visits=tuple(map(_visit_row, visits)),
             offers=tuple(OfferRow(**_without_call(row) | {"reasons": tuple(row.reasons)}) for row in offers),
             notes=tuple(NoteRow(row.at, row.kind, _words(row.detail)) for row in noted),
             recording=None
@@ -261,6 +271,32 @@ def _conditions(wanted: CallSearch, prints: Collection[str]) -> Iterable[ColumnE
         yield c.outcome.in_([*wanted.outcomes])
     if wanted.open is not None:
         yield c.ended_at.is_(None) if wanted.open else c.ended_at.is_not(None)
+
+
+def visits_asked(wanted: VisitSearch, after: VisitCursor | None) -> Select[Any]:
+    """Goes along an index of the visits. Their calls are only looked up: by the index of a centre, whose visits would
+    all have to be put in order, neither database is to begin."""
+    v, c = t.visits.c, t.calls.c
+    asked = select(t.visits, c.centre.label("of_centre")).join(t.calls, c.id == v.call)
+    if wanted.centres is not None:
+        asked = asked.where(func.coalesce(c.centre, c.centre).in_([*wanted.centres]))
+    for column, value in ((v.queue, wanted.queue), (v.call, wanted.call), (v.outcome, wanted.outcome)):
+        if value is not None:
+            asked = asked.where(column == value)
+    if wanted.first is not None:
+        asked = asked.where(v.entered_at >= wanted.first)
+    if wanted.before is not None:
+        asked = asked.where(v.entered_at < wanted.before)
+    if after is not None:
+        at, last = after
+        asked = asked.where(v.entered_at <= at, or_(v.entered_at < at, v.id < last))
+    return asked.order_by(v.entered_at.desc(), v.id.desc())
+
+
+def _visit_row(row: Row[Any]) -> VisitRow:
+    told = _without_call(row) | {"reasons": tuple(row.reasons or ())}
+    told.pop("of_centre", None)
+    return VisitRow(**told)
 
 
 def _segment(row: Row[Any]) -> SegmentRow:

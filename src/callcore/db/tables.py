@@ -137,6 +137,7 @@ visits = Table(
     Column("reasons", Document, comment="Why this queue and this priority, in words"),
     Index(None, "call"),
     Index(None, "queue", "entered_at"),
+    Index(None, "entered_at", "id"),
 )
 
 offers = Table(

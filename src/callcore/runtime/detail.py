@@ -152,6 +152,40 @@ class CallPage:
     after: CallCursor | None
 
 
+VisitCursor = tuple[Instant, VisitId]
+"""Where a page of a search ended: the last one's entry and id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitSearch:
+    """What to look for; None: whatever. `centres`: of their calls alone. Instants UTC: entered in [first, before)."""
+
+    centres: Collection[CentreId] | None = None
+    queue: QueueId | None = None
+    first: Instant | None = None
+    before: Instant | None = None
+    call: CallId | None = None
+    outcome: str | None = None
+    """As in `VisitDetail`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFound:
+    """One of a search; `centre`: the call's."""
+
+    call: CallId
+    centre: CentreId
+    visit: VisitDetail
+
+
+@dataclass(frozen=True, slots=True)
+class VisitPage:
+    """The newest first. `after`: where the next page begins; None: this was the last."""
+
+    visits: tuple[VisitFound, ...]
+    after: VisitCursor | None
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A fact of the journal and its frame."""
@@ -163,6 +197,10 @@ class Told:
 class CallReader(Protocol):
     async def find(self, wanted: CallSearch, after: CallCursor | None, limit: int) -> CallPage:
         """Raises `OSError` when the store cannot be asked."""
+        ...
+
+    async def visits(self, wanted: VisitSearch, after: VisitCursor | None, limit: int) -> VisitPage:
+        """Stays in queues. Raises `OSError` when the store cannot be asked."""
         ...
 
     async def call(self, call: CallId) -> CallDetail | None:

@@ -23,6 +23,7 @@ from callcore.runtime.recordings import RecordingReader
 from callcore.web import examples, guard, problems
 from callcore.web import models as m
 from callcore.web.acts import Acts, CentrePath, add_agents, add_answers
+from callcore.web.agents import add_agent_list
 from callcore.web.announcements import Announcements, Told
 from callcore.web.archive import ArchivePages
 from callcore.web.blocked import BlockedPage, add_blocked
@@ -50,6 +51,7 @@ from callcore.web.recordings import Archive, add_recordings
 from callcore.web.show import Sight, sight_of
 from callcore.web.stream import Pace, Streams, TooManyStreams, seen_last
 from callcore.web.supervise import add_supervision
+from callcore.web.visits import add_visits
 
 Metrics = Callable[[str], tuple[bytes, str]]
 """Given the Accept header, the exposition and its content type."""
@@ -118,6 +120,7 @@ def create_app(
     if calls is not None:
         stored = Calls(gate, live, calls)
         add_calls(app, stored)
+        add_visits(app, calls)
         CallPages(app, stored, paper)
         days = Days(live, calls)
         add_days(app, days)
@@ -125,6 +128,7 @@ def create_app(
     if phones is not None:
         add_phones(app, live, gate, phones)
     acts = Acts(gate, orders, once)
+    add_agent_list(app, live)
     add_agents(app, live, acts)
     add_answers(app, live, acts)
     add_supervision(app, live, acts)

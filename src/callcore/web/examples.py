@@ -540,8 +540,17 @@ BY_SCHEMA: Final[Mapping[str, Any]] = {
     },
     "Live": LIVE,
     "AgentOut": AGENT,
+    "AgentsOut": {
+        "seq": "3.1207",
+        "at": "2026-11-20T01:02:03.456Z",
+        "agents": [AGENT | {"centre": "oita"}],
+    },
     "CallOut": CALL,
     "CallsOut": {"calls": [_LINE], "after": "1795136400000000~node1-1795136400.9"},
+    "VisitsOut": {
+        "visits": [CALL["visits"][0] | {"call": "node1-1795136400.9", "centre": "oita"}],
+        "after": "1795136408000000~node1-1795136400.9/1",
+    },
     "NumberCallSearchIn": {
         "centre": "oita",
         "first": "2026-11-20T09:00:00+09:00",

@@ -144,6 +144,8 @@ TOO_MANY = Kind(
     "使っていない画面を閉じて、数秒後にもう一度開いてください。 / "
     "Close boards that nobody looks at and try again in a few seconds.",
 )
+STORE_BACK_S = 5
+"""After how many seconds to ask again for what the store has."""
 NO_STORE = Kind(
     "store-unavailable",
     503,
@@ -282,6 +284,8 @@ def respond(
     kind: Kind, path: str, *, detail: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
     more = {"www-authenticate": "Bearer"} if kind.status == 401 else {}  # RFC 9110, 15.5.2
+    if kind is NO_STORE:
+        more["retry-after"] = str(STORE_BACK_S)
     return Response(
         body_of(kind, path, detail=detail), kind.status, {**more, **(headers or {})}, CONTENT_TYPE
     )

@@ -40,7 +40,7 @@ from callcore.domain.sides import SideRecord
 from callcore.domain.stages import OfferStage, SideKind
 from callcore.domain.supervising import skills_of
 from callcore.runtime.callbackdesk import in_line
-from callcore.runtime.detail import CallDetail
+from callcore.runtime.detail import CallDetail, VisitDetail
 from callcore.runtime.messagedesk import in_order
 from callcore.runtime.ports import Beside, View
 from callcore.web import models as m
@@ -381,6 +381,16 @@ def agent_now(view: View, centre: Centre, agent: AgentId, at: Instant) -> m.Agen
     return _agent(view.floor, centre, view.floor.agents[agent], _seats(centre), True, done, Rows())
 
 
+def agents_now(view: View, centre: Centre, at: Instant, *, personal: bool) -> list[m.AgentOut]:
+    """A centre's own agents and its guests, as the board has them."""
+    window, seats, rows = today(centre, at), _seats(centre), Rows()
+    done = shares(view.books.of(centre.id, window.first, window.before))
+    return [
+        _agent(view.floor, centre, each, seats, personal, done.get(each.id), rows)
+        for each in agents_of(view.floor, centre.id)
+    ]
+
+
 def _seats(centre: Centre) -> dict[PhoneId, str]:
     return {phone.id: phone.seat for phone in centre.phones}
 
@@ -500,6 +510,20 @@ def _open_call(call: Call, personal: bool) -> m.OpenCallOut:
     )
 
 
+def visit_out(of: VisitDetail) -> m.VisitOut:
+    return m.VisitOut(
+        visit=of.visit,
+        queue=of.queue,
+        entered_at=m.moment(of.entered_at),
+        priority=of.priority,
+        position=of.position,
+        estimate_s=of.estimate_s,
+        reasons=list(of.reasons),
+        ended_at=m.moment_or_none(of.ended_at),
+        outcome=of.outcome,
+    )
+
+
 def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.CallOut:
     record = detail.record
     waited = record.waited(at)
@@ -524,20 +548,7 @@ def call_out(detail: CallDetail, at: Instant, *, personal: bool = True) -> m.Cal
         reconstructed=record.reconstructed,
         imprecise=record.imprecise,
         test=record.test,
-        visits=[
-            m.VisitOut(
-                visit=v.visit,
-                queue=v.queue,
-                entered_at=m.moment(v.entered_at),
-                priority=v.priority,
-                position=v.position,
-                estimate_s=v.estimate_s,
-                reasons=list(v.reasons),
-                ended_at=m.moment_or_none(v.ended_at),
-                outcome=v.outcome,
-            )
-            for v in detail.visits
-        ],
+        visits=[visit_out(each) for each in detail.visits],
         notes=[m.NoteOut(at=m.moment(n.at), what=n.what, reasons=list(n.reasons)) for n in detail.notes],
         marks=[
             m.MarkOut(at=m.moment(each.at), mark=each.mark, on=each.on, keyed=each.keyed, by=each.by)
