@@ -97,6 +97,7 @@ def is_said(sound: audio.Samples) -> bool:
     return audio.find(WORDS[4000:20_000], sound).score > 0.9
 
 
+@pytest.mark.few
 async def test_a_message_is_kept_as_it_was_said_and_an_agent_calls_back() -> None:
     async with station(CENTRE, sidecar=True) as s:
         (desk,) = await s.staff(1)

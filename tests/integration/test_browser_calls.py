@@ -118,6 +118,7 @@ async def test_an_agents_count_of_today_leads_to_these_calls_and_the_states_to_t
         page = taken.page
         await page.goto(f"{server.url}/?lang=en")
         rows = page.locator('[data-f="agent-rows"] tr')
+        await expect(rows).to_have_count(2)
         shown = await rows.locator('[data-f="today"]').all_text_contents()
         assert sorted(shown) == ["0", "1"], shown
         await rows.filter(has_text="1002").get_by_role("link", name="1", exact=True).press("Enter")

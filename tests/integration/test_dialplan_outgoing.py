@@ -260,7 +260,8 @@ async def test_how_much_each_side_has_sent_before_the_talk_and_in_all_is_told_at
         call.hang_up()
         told = await spoken(seen, 3)
         assert told.pop("oita-p1") == (None, 0), "it only rang"
-        assert [before for before, _ in told.values()] == [0, 0]
+        # Who answers may send a packet or two before Asterisk comes to look.
+        assert all(before is not None and before <= 2 for before, _ in told.values()), told
         assert all(40 <= packets <= 75 for _, packets in told.values())
         log = floor.pbx.log()
         assert "has no audio media" not in log and "unavailable item requested" not in log

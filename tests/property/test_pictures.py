@@ -38,6 +38,10 @@ class Board:
         )
         alone = show.live(view, at, None, self.sight)
         assert kept == alone.model_dump(mode="json")
+        for each in alone.centres:
+            reasons = [why.id for why in each.reasons]
+            assert len(set(reasons)) == len(reasons), "one name for two reasons"
+            assert {w.because for w in each.waiting} - {None} == set(reasons)
         assert (change(self.last, kept) is None) == (self.last == kept)
         for centre in floor.centres.values():
             window, told = todays_figures(books, centre, at)

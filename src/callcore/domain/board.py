@@ -226,7 +226,9 @@ class _Why:
         line = line_of_visit(call.visit)
         if line not in self._known:
             ja, en = self._counted(line, call.centre)
-            self._known[line] = Reason(f"{line.queue}:{line.language or ''}:{line.rung}", ja, en)
+            self._known[line] = Reason(
+                ":".join((line.queue, line.language or "", str(line.rung), *line.also)), ja, en
+            )
         return self._known[line]
 
     def _counted(self, line: Line, centre: CentreId) -> tuple[str, str]:

@@ -654,7 +654,8 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         if turn.floor.call_of(told.channel) is None:
             return
     late = turn.floor.leaving.get(told.channel)
-    if late is not None and told.at - turn.floor.ended.get(late, told.at) <= LEAVES_S * SECOND:
+    ended_at = None if late is None else turn.floor.ended.get(late)
+    if late is not None and ended_at is not None and told.at - ended_at <= LEAVES_S * SECOND:
         _side_leg_ended(turn, late, told)
         if turn.floor.call_of(told.channel) is None:
             return

@@ -349,7 +349,7 @@ def _add_live(app: FastAPI, streams: Streams, gate: Gate) -> None:
             200: {
                 "description": (
                     "Server-Sent Events. Each event `live` holds the whole floor as `/api/v1/live` gives it; its id is "
-                    "the `seq`. One at once, then one when something changed (at most 5 a second) and at least one "
+                    "the `seq`. One at once, then one when something changed (at most 10 a second) and at least one "
                     "every 5 s. After a break, come back with the last id (`Last-Event-ID` or `after`): the first "
                     "event is complete, and not before that `seq`, unless it is not reached within 5 s. With "
                     "`changes`, events `change` follow it, each with what changed since the event before: docs/api."

@@ -1,7 +1,7 @@
 // The live board. It shows what the stream says and nothing else: no figure is made here, only times tick on.
 
 import {
-  begin, clock, clone, day, figureLinks, language, length, margin, mark, number, part, patch, percent, put, say,
+  again, begin, clock, clone, day, figureLinks, language, length, margin, mark, number, part, patch, percent, put, say,
   serverNow, snapshot, texts,
 } from "./live.js";
 
@@ -160,7 +160,7 @@ function more(button, c) {
   button.ariaExpanded = String(whole.has(c.id));
   button.onclick ??= () => {
     if (!whole.delete(c.id)) whole.add(c.id);
-    show(snapshot);
+    again();
   };
 }
 

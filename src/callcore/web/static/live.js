@@ -31,7 +31,8 @@ let timer = null; // it is going to be drawn
 let usual = Infinity; // ms from rendering to arrival, the clocks' difference included: the shortest so far
 let drawnAt = -Infinity; // by the page's own clock, which is never set
 let drawing = 0; // ms that the last picture took to the screen
-let pause = 0; // ms from there to the next one
+let pause = 0; // ms that were left before it
+let next = 0; // ms that are left before the next one
 let judged = null; // the event by which that was found
 let retry = null;
 
@@ -252,12 +253,13 @@ export function applied(old, change) {
 function draw() {
   const { live, at } = newest;
   const began = performance.now();
-  // While events come late, half of the time is left for reading, then more and more.
-  if (judged !== newest) pause = late(at - Date.parse(live.at)) ? Math.min(Math.max(2 * pause, drawing), WHILE_LATE_MS) : 0;
+  // While pictures are late, half of the time is left for reading, then, with each one that still is, more.
+  if (judged !== newest) next = late(at - Date.parse(live.at)) ? Math.min(Math.max(2 * pause, drawing), WHILE_LATE_MS) : 0;
   judged = newest;
-  const rest = drawnAt + pause - began;
+  const rest = drawnAt + next - began;
   timer = rest > 0 ? setTimeout(draw, rest) : null; // meanwhile what comes is only read, and the newest drawn then
   if (timer !== null) return;
+  pause = next;
   offset = Date.parse(live.at) - at;
   snapshot = live;
   shown(live);
@@ -266,6 +268,7 @@ function draw() {
   lost = false;
   tick();
   drawnAt = performance.now();
+  if (document.hidden) return; // no frame comes there
   requestAnimationFrame(() =>
     setTimeout(() => {
       drawnAt = performance.now();
@@ -299,6 +302,12 @@ function reconnect() {
   connected = false;
   lost = true;
   later();
+}
+
+export function again() {
+  // What is shown, drawn in another way.
+  shown(snapshot);
+  tick();
 }
 
 export function begin(show) {
