@@ -11,11 +11,9 @@ included, as the sidecar has it set.
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 
-from bench.report import Report, Row
+from bench.report import Report, Row, command
 from bench.step import Machine
 from callcore.domain import inputs as i
 from callcore.domain.ids import SECOND, Instant
@@ -119,16 +117,5 @@ def measure(rounds: int) -> Report:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--evidence", type=Path, help="folder for the page and the JSON file")
-    asked = parser.parse_args()
-    report = measure(asked.rounds)
-    print(report.table())
-    if asked.evidence is not None:
-        print(report.write(asked.evidence))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, measure, rounds=100)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from math import ceil
@@ -87,3 +88,15 @@ def machine() -> dict[str, str]:
         "load average at the end (1, 5, 15 min)": load,
         "date (UTC)": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     }
+
+
+def command(about: str | None, measure: Callable[[int], Report], *, rounds: int) -> None:
+    """The command line of a measurement in rounds: prints its table, and writes the page and the JSON file if asked."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--evidence", type=Path, help="folder for the page and the JSON file")
+    asked = parser.parse_args()
+    report = measure(asked.rounds)
+    print(report.table())
+    if asked.evidence is not None:
+        print(report.write(asked.evidence))

@@ -14,17 +14,15 @@ many callers came to the waiting line of a floor that is already at work, divide
 
 from __future__ import annotations
 
-import argparse
 import gc
 import itertools
 import time
 import tracemalloc
 from collections import deque
-from pathlib import Path
 
 from tests.support.floors import MONDAY_NOON, NODE, NUMBER, centre, configuration
 
-from bench.report import Report, Row
+from bench.report import Report, Row, command
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
@@ -178,16 +176,5 @@ def measure(rounds: int) -> Report:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=400)
-    parser.add_argument("--evidence", type=Path, help="folder for the page and the JSON file")
-    asked = parser.parse_args()
-    report = measure(asked.rounds)
-    print(report.table())
-    if asked.evidence is not None:
-        print(report.write(asked.evidence))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, measure, rounds=400)

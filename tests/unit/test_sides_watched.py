@@ -144,11 +144,8 @@ def test_the_other_channel_may_go_just_after_the_call_and_is_counted_once() -> N
     assert found(made, 20) == {"no_media"}
 
 
-def test_a_department_that_goes_on_with_the_caller_tells_nothing_of_the_consult() -> None:
-    made = desk()
-    made.wait(2, "c1")
-    leg = made.pick_up(5)
-    made.tell(i.HoldChanged(at=made.at(8), channel=leg, held=True))
+def asks_the_department(made: Desk) -> None:
+    """For c1, at 10 s."""
     told = i.SideCallTold(
         at=made.at(10),
         node=NODE,
@@ -162,6 +159,14 @@ def test_a_department_that_goes_on_with_the_caller_tells_nothing_of_the_consult(
         beside=CallId("c1"),
     )
     made.tell(told)
+
+
+def test_a_department_that_goes_on_with_the_caller_tells_nothing_of_the_consult() -> None:
+    made = desk()
+    made.wait(2, "c1")
+    leg = made.pick_up(5)
+    made.tell(i.HoldChanged(at=made.at(8), channel=leg, held=True))
+    asks_the_department(made)
     far = reach(made, 15, O10)
     made.tell(i.BridgeLeft(at=made.at(45), bridge=f"b-{leg}", channel=leg))
     made.tell(i.BridgeLeft(at=made.at(45), bridge=f"b-{leg}", channel=ChannelId("c1")))
@@ -242,19 +247,7 @@ def test_a_centre_that_does_not_record_consults_expects_nothing() -> None:
     made.floor = replace(made.floor, centres=Map(centres))
     made.wait(2, "c1")
     made.pick_up(5)
-    told = i.SideCallTold(
-        at=made.at(10),
-        node=NODE,
-        call=O10,
-        centre=made.floor.calls[CallId("c1")].centre,
-        kind=SideKind.DEPARTMENT,
-        phone=PhoneId("demo-p1"),
-        number="0970000100",
-        other="0970000111",
-        why="11",
-        beside=CallId("c1"),
-    )
-    made.tell(told)
+    asks_the_department(made)
     reach(made, 15, O10)
     gone(made, 45, OWN, 30)
     assert O10 not in made.floor.expected and not made.floor.leaving

@@ -12,7 +12,7 @@ from fractions import Fraction
 from callcore.domain.board import Window, half_hours, today
 from callcore.domain.centre import Centre
 from callcore.domain.ids import AgentId, CallId, CentreId, Instant
-from callcore.domain.measures import PERIOD, Books, Figures, Ratio, Record, Tally, figures
+from callcore.domain.measures import PERIOD, Books, Figures, Ratio, Record, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,11 @@ class _Period:
                 self.open.append(record)
             else:
                 self.ended.add(record, never)
-        told = figures(calls.values(), at=never, service_level_s=service_level_s)
+        whole = Tally(service_level_s)
+        whole.put_together((self.ended,))
+        for record in self.open:
+            whole.add(record, never)
+        told = whole.figures(never)
         self.arrivals, self.answers = told.arrivals, told.answered
         self.shares = shares(calls.values())
 
@@ -105,7 +109,7 @@ class _Kept:
                     had.over + sign * share.over,
                     had.talk + sign * share.talk,
                 )
-                self._shares[agent] = had if made == had else made
+                self._shares[agent] = made
                 if made == _NOTHING:
                     del self._shares[agent]
 
