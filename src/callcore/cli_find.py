@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -40,8 +40,19 @@ _NUMBER = re.compile(r"\+?[0-9]{3,20}")
 @needs(Right.READ_CALLS)
 def find(
     centre: Annotated[str | None, typer.Option(help="センター、例 oita / the centre")] = None,
-    first: Annotated[str | None, typer.Option(help="この日から、例 2026-11-20 / from this day on")] = None,
-    last: Annotated[str | None, typer.Option(help="この日まで / to this day")] = None,
+    first: Annotated[
+        str | None, typer.Option(help="この日・時刻から、例 2026-11-20、2026-11-20T09:00 / from then on")
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option(help="この日まで、または 2026-11-20T10:30 より前 / to this day, or before that minute"),
+    ] = None,
+    ended_from: Annotated[
+        str | None, typer.Option(help="終了がこの日・時刻以降 / ended on this day, at this time, or later")
+    ] = None,
+    ended_before: Annotated[
+        str | None, typer.Option(help="終了がこの日・時刻より前 / ended before this day or time")
+    ] = None,
     number: Annotated[str | None, typer.Option(help="電話番号 / the citizen's number")] = None,
     agent: Annotated[str | None, typer.Option(help="オペレーター番号 / the agent's number")] = None,
     call: Annotated[str | None, typer.Option(help="通話の ID / the call's id")] = None,
@@ -50,7 +61,13 @@ def find(
     result: Annotated[str | None, typer.Option(help="通話の結果 / the result that was keyed")] = None,
     department: Annotated[str | None, typer.Option(help="部署の番号 / the department")] = None,
     language: Annotated[str | None, typer.Option(help="言語、例 en / the language that was chosen")] = None,
-    problem: Annotated[Finding | None, typer.Option(help="異常 / what is wrong with it")] = None,
+    problem: Annotated[
+        Finding | None, typer.Option(help="異常のひとつ / among what is wrong with it")
+    ] = None,
+    segments_least: Annotated[
+        int | None,
+        typer.Option(min=1, help="通話の録音数、以上 / of a call with so many recordings, at least"),
+    ] = None,
     recording: Annotated[str | None, typer.Option(help="録音の名前 / its name")] = None,
     queue: Annotated[str | None, typer.Option(help="待ち行列、例 oita-general / the queue")] = None,
     direction: Annotated[Direction | None, typer.Option(help="向き / direction")] = None,
@@ -100,6 +117,8 @@ def find(
         centres = read(settings.centres).centres
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
+    _ask(Right.READ_PERSONAL, "--number", number, centre)
+    _ask(Right.READ_TRAIL, "--listener", listener, centre)
     digits = None if number is None else number.replace("-", "").replace(" ", "")
     if digits is not None and not _NUMBER.fullmatch(digits):
         raise fail(f"{number}: 番号は数字で書いてください / {number}: write the number in digits")
@@ -108,6 +127,8 @@ def find(
         centres=None if centre is None else [CentreId(centre)],
         first=_midnight(first, 0, zone),
         before=_midnight(last, 1, zone),
+        ended_from=_midnight(ended_from, 0, zone),
+        ended_before=_midnight(ended_before, 0, zone),
         number=digits,
         agent=None if agent is None else AgentId(agent),
         call=None if call is None else CallId(call),
@@ -117,6 +138,7 @@ def find(
         department=None if department is None else DepartmentId(department),
         language=language,
         problem=None if problem is None else problem.value,
+        segments_least=segments_least,
         name=recording,
         names=None if listener is None else _heard_by(settings, listener),
         queue=None if queue is None else QueueId(queue),
@@ -150,6 +172,13 @@ def find(
         _print_table(page, centres)
 
 
+def _ask(right: Right, option: str, given: str | None, centre: str | None) -> None:
+    """As page and API do, for what takes a right beside the command's own."""
+    person = system_person(this_account())
+    if given is not None and not person.may(right, None if centre is None else CentreId(centre)):
+        raise fail(f"{option}: 権限 {right.value} がありません / {option} takes the right {right.value}", 2)
+
+
 def _heard_by(settings: Settings, who: str) -> set[str]:
     from callcore.web.recordings import ACCESSES_MOST, ACTIONS
 
@@ -162,11 +191,14 @@ def _heard_by(settings: Settings, who: str) -> set[str]:
 
 
 def _midnight(text: str | None, days: int, zone: ZoneInfo) -> Instant | None:
+    """The begin of that day or, some days on, of another; or the very time, where there is one."""
     if text is None:
         return None
     try:
-        day = date.fromisoformat(text) + timedelta(days=days)
-        return Instant(round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND)
+        at = datetime.fromisoformat(text)
+        if "T" not in text and " " not in text:
+            at += timedelta(days=days)
+        return Instant(round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()) * SECOND)
     except (ValueError, OverflowError):
         raise fail(
             f"{text}: 日付は 2026-11-20 のように書いてください / {text}: write a date like 2026-11-20"
@@ -224,5 +256,4 @@ def _print_table(page: RecordingPage, centres: tuple[Centre, ...]) -> None:
 
 
 def _noted(of: Recording) -> str:
-    told = [name for name, holds in (("abuse", of.abuse), ("relay", of.relay)) if holds]
-    return ", ".join([*told, *([of.problem] if of.problem is not None else [])]) or "–"
+    return ", ".join([*(mark.value for mark in of.marks), *of.findings]) or "–"

@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 PAGE = 1000
 """Recordings that are asked for at once where all are wanted."""
 
-_SAME = [each.name for each in fields(Recording) if each.name not in ("pauses", "other")]
+_SAME = [each.name for each in fields(Recording) if each.name not in ("findings", "pauses", "other")]
 
 
 class Recorded:
@@ -144,6 +144,7 @@ class Recorded:
     def _recording(self, row: dict[str, Any]) -> Recording:
         return Recording(
             **{name: row[name] for name in _SAME},
+            findings=tuple(row["findings"]),
             pauses=tuple(_pause(each) for each in row["pauses"]),
             other=self._opened(row["other"]),
         )

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, inspect, select, text
 
-from callcore.db import Database, DatabaseAway, UnknownDatabase, migrate
-from callcore.db.tables import calls, drain_position, messages, metadata
-from callcore.domain.ids import Instant
+from callcore.db import Database, DatabaseAway, Projection, UnknownDatabase, migrate
+from callcore.db.tables import calls, drain_position, messages, metadata, recordings, visits
+from callcore.domain import facts as f
+from callcore.domain.ids import Instant, QueueId, VisitId
 from callcore.domain.message import MessageState
+from tests.support.days import TestFrame, seal
+from tests.support.floors import Desk
+from tests.support.recorded import CALL, DEMO, a_talk
 
 
 async def tables(url: str) -> set[str]:
@@ -127,5 +131,40 @@ async def test_what_stood_on_the_list_stays_there_and_a_task_without_a_call_goes
             assert found == [("c1", "c1")]
             await connection.execute(calls.delete())
             assert len((await connection.execute(select(messages.c.call))).all()) == 1
+    finally:
+        await database.close()
+
+
+async def test_what_was_stored_before_is_found_by_centre_by_finding_and_by_how_many_its_call_has(
+    empty_url: str,
+) -> None:
+    await migrate.upgrade(empty_url)
+    made = Desk()
+    database = Database(empty_url)
+    facts = [
+        *a_talk(made)[:3],
+        f.VisitBegan(
+            at=made.at(4), call=CALL, visit=VisitId("c1/1"), queue=QueueId("q"), priority=5, since=made.at(4)
+        ),
+        *a_talk(made)[3:],
+    ]
+    await Projection(database, seal).apply([TestFrame(1, 1, made.at(1), tuple(facts))])
+
+    async def told() -> tuple[object, ...]:
+        async with database.reading() as connection:
+            r = recordings.c
+            asked = select(r.name, r.problem, r.findings, r.segments).order_by(r.name)
+            rows = (await connection.execute(asked)).all()
+            return (await connection.execute(select(visits.c.id, visits.c.centre))).all(), rows
+
+    try:
+        of_call = ("c1", None, [], 2)
+        assert await told() == ([("c1/1", DEMO)], [of_call, ("s1", "short", ["short", "clipped"], 2)])
+        await migrate.downgrade(empty_url, "0026")
+        await migrate.upgrade(empty_url)
+        assert await migrate.check(empty_url) == []
+        assert await told() == ([("c1/1", DEMO)], [of_call, ("s1", "short", ["short"], 2)]), (
+            "what was not the gravest nobody wrote down"
+        )
     finally:
         await database.close()

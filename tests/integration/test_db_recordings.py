@@ -73,6 +73,9 @@ async def test_what_is_known_of_a_call_stands_with_each_of_its_files_also_what_i
         "s1",
     )
     assert (side["began_at"], side["agents"], side["department"]) == (at(33), (FIRST,), "11")
+    assert (side["problem"], side["findings"]) == ("short", ["short", "clipped"])
+    assert (call["problem"], call["findings"]) == (None, [])
+    assert (call["segments"], side["segments"]) == (2, 2)
     for row in (call, side):
         assert (row["result"], row["result_kind"]) == ("苦情", ResultKind.COMPLAINT)
         assert (row["abuse"], row["relay"]) == (True, False)

@@ -48,7 +48,6 @@ def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
             ),
             *(
                 "through",
-                "problem",
                 "paused",
                 "format",
                 "channels",
@@ -73,7 +72,11 @@ def fits(one: Kept, wanted: RecordingSearch, prints: tuple[str, ...]) -> bool:
         (wanted.size_most, row["size"].__le__),
         (wanted.kept_before, row["keep_until"].__lt__),
         (wanted.kept_from, row["keep_until"].__ge__),
+        (wanted.ended_from, row["ended_at"].__ge__),
+        (wanted.ended_before, row["ended_at"].__lt__),
         (wanted.pauses_least, len(row["pauses"]).__ge__),
+        (wanted.segments_least, row["segments"].__ge__),
+        (wanted.problem, row["findings"].__contains__),
     )
     return (
         all(value is None or row[name] == value for name, value in same.items())
@@ -101,6 +104,7 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
     """One about each thing that is known, and such as people ask; by words that tell them apart."""
     some = next(k for k in kept[len(kept) // 2 :] if k.print is not None and k.row["side"] is None)
     agent = some.agents[0]
+    [of_several, *_] = next(k for k in kept if k.row["segments"] > 1).agents
 
     def asked(**wanted: Any) -> RecordingSearch:
         return RecordingSearch(**wanted)
@@ -112,6 +116,12 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
         "two centres": asked(centres=[AGEO, SMALL]),
         "a centre and a day": asked(centres=[OITA], first=MIDDLE, before=Instant(MIDDLE + DAY)),
         "a month long ago": asked(first=FIRST, before=Instant(FIRST + 30 * DAY)),
+        "ended on a day": asked(ended_from=MIDDLE, ended_before=Instant(MIDDLE + DAY)),
+        "ended lately": asked(ended_from=Instant(FIRST + YEARS_S * SECOND - DAY)),
+        "ended long ago, of a small centre": asked(ended_before=Instant(FIRST + 90 * DAY), centres=[SMALL]),
+        "ended on a day, an agent's": asked(
+            agent=agent, ended_from=MIDDLE, ended_before=Instant(MIDDLE + 20 * DAY)
+        ),
         "an agent": asked(agent=agent),
         "an agent and a day": asked(agent=agent, first=MIDDLE, before=Instant(MIDDLE + DAY)),
         "an agent, of a centre that is not his": asked(agent=agent, centres=[SMALL]),
@@ -140,6 +150,15 @@ def questions(kept: list[Kept]) -> dict[str, tuple[RecordingSearch, tuple[str, .
         "a problem": asked(problem="missing"),
         "a problem of a centre": asked(problem="missing", centres=[OITA]),
         "a problem that there is not": asked(problem="empty"),
+        "a problem that is not the gravest": asked(problem="clipped"),
+        "a problem that is not the gravest, of a centre": asked(problem="clipped", centres=[OITA]),
+        "a problem that is the gravest of some": asked(problem="short", channels=1),
+        "of a call with two recordings": asked(segments_least=2),
+        "of a call with three, of a centre": asked(segments_least=3, centres=[AGEO]),
+        "of a call with two, clipped": asked(segments_least=2, problem="clipped"),
+        "of a call with more than there are": asked(segments_least=9),
+        "of a call with two, an agent's": asked(segments_least=2, agent=of_several),
+        "of a call with one": asked(segments_least=1, centres=[SMALL]),
         "paused": asked(paused=True),
         "paused of a centre": asked(paused=True, centres=[AGEO]),
         "not paused": asked(paused=False),
@@ -206,6 +225,8 @@ async def test_each_question_is_answered_as_by_looking_at_every_row(database: Da
             "a number of nobody",
             "complaints of a small centre",
             "paused, and it was not",
+            "of a call with two, clipped",
+            "of a call with more than there are",
         ),
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from callcore.db.queries import visits_asked
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId, VisitId
 from callcore.domain.stages import Outcome
 from callcore.runtime.detail import VisitCursor, VisitSearch
+from tests.support.archive import CHUNK, put
+from tests.support.evidence import evidence
 from tests.support.floors import MONDAY_NOON
 
 OITA, AGEO, NOWHERE = CentreId("oita"), CentreId("ageo"), CentreId("nowhere")
@@ -50,6 +54,7 @@ def made_up() -> list[Stay]:
                     {
                         "id": VisitId(f"n1-{n:03}.1/{k}"),
                         "call": CallId(f"n1-{n:03}.1"),
+                        "centre": centre,
                         "queue": into,
                         "priority": 5 - k,
                         "entered_at": at(s),
@@ -68,31 +73,36 @@ def made_up() -> list[Stay]:
     return sorted(stays, key=lambda one: (one.row["entered_at"], one.row["id"]))
 
 
+def _a_call(call: CallId, centre: CentreId) -> dict[str, Any]:
+    return {
+        "id": call,
+        "node": "n1",
+        "centre": centre,
+        "queue": GENERAL,
+        "number": "0975105151",
+        "arrived_at": at(0),
+        "by_net": False,
+        "talk_us": 0,
+        "hold_us": 0,
+        "visits": 1,
+        "offers": 0,
+        "reconstructed": False,
+    }
+
+
+@pytest.fixture
+async def empty(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url, deadline_s=600)
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     centres = {one.row["call"]: one.centre for one in made_up()}
     async with opened.writing() as connection:
-        await connection.execute(
-            insert(t.calls),
-            [
-                {
-                    "id": call,
-                    "node": "n1",
-                    "centre": centre,
-                    "queue": GENERAL,
-                    "number": "0975105151",
-                    "arrived_at": at(0),
-                    "by_net": False,
-                    "talk_us": 0,
-                    "hold_us": 0,
-                    "visits": 1,
-                    "offers": 0,
-                    "reconstructed": False,
-                }
-                for call, centre in centres.items()
-            ],
-        )
+        await connection.execute(insert(t.calls), [_a_call(*each) for each in centres.items()])
         await connection.execute(insert(t.visits), [one.row for one in made_up()])
     yield opened
     await opened.close()
@@ -113,9 +123,18 @@ QUESTIONS = {
     "a call that is none": VisitSearch(call=CallId("n1-999.1")),
     "sent on": VisitSearch(outcome="requeued"),
     "answered, of a centre": VisitSearch(centres=[AGEO], outcome="answered"),
+    "hung up, of two centres": VisitSearch(centres=[AGEO, OITA], outcome=Outcome.ABANDONED.value),
+    "two centres and some minutes": VisitSearch(centres=[AGEO, OITA], first=at(600), before=at(1200)),
+    "two centres, one of them without calls": VisitSearch(centres=[AGEO, NOWHERE]),
+    "a call of one of two centres": VisitSearch(centres=[AGEO, OITA], call=CallId("n1-030.1")),
+    "a call of another centre": VisitSearch(centres=[AGEO], call=CallId("n1-030.1")),
+    "a call of no centre": VisitSearch(centres=[], call=CallId("n1-030.1")),
     "hung up": VisitSearch(outcome=Outcome.ABANDONED.value),
 }
-NOTHING = {"a centre without calls", "no centre at all", "a queue of another centre", "a call that is none"}
+NOTHING = {
+    *("a centre without calls", "no centre at all", "a queue of another centre", "a call that is none"),
+    *("a call of another centre", "a call of no centre"),
+}
 
 
 def fits(one: Stay, wanted: VisitSearch) -> bool:
@@ -144,13 +163,14 @@ async def test_each_question_is_answered_as_by_looking_at_every_stay(database: D
         assert [visit.id for _, _, visit in found] == [one.row["id"] for one in expected], what
         for (call, centre, visit), one in zip(found, expected, strict=True):
             assert (call, centre) == (one.row["call"], one.centre)
-            told = {name: value for name, value in one.row.items() if name not in ("call", "reasons")}
+            told = {n: value for n, value in one.row.items() if n not in ("call", "centre", "reasons")}
             assert {name: getattr(visit, name) for name in told} == told
             assert visit.reasons == tuple(one.row["reasons"] or ())
     assert empty == NOTHING
 
 
-BY_TIME, BY_QUEUE, BY_CALL = "ix_visits_entered_at_id", "ix_visits_queue_entered_at", "ix_visits_call"
+BY_TIME, BY_CENTRE, BY_QUEUE = "ix_visits_by_time", "ix_visits_by_centre", "ix_visits_by_queue"
+BY_CALL = "ix_visits_call"
 
 
 @pytest.mark.parametrize(
@@ -158,29 +178,109 @@ BY_TIME, BY_QUEUE, BY_CALL = "ix_visits_entered_at_id", "ix_visits_queue_entered
     [
         (VisitSearch(), None, {BY_TIME}),
         (VisitSearch(), (at(600), VisitId("n1-030.1/1")), {BY_TIME}),
-        (VisitSearch(centres=[OITA]), None, {BY_TIME}),
-        (VisitSearch(centres=[OITA, AGEO], outcome="requeued"), None, {BY_TIME}),
         (VisitSearch(first=at(600), before=at(660)), None, {BY_TIME}),
+        (VisitSearch(outcome=Outcome.OVERFLOW_KEY.value), None, {BY_TIME}),
+        (VisitSearch(centres=[OITA]), None, {BY_CENTRE}),
+        (VisitSearch(centres=[OITA]), (at(600), VisitId("n1-030.1/1")), {BY_CENTRE}),
+        (VisitSearch(centres=[OITA], outcome="requeued"), None, {BY_CENTRE}),
+        (VisitSearch(centres=[OITA, AGEO], outcome="requeued"), None, {BY_CENTRE}),
         (VisitSearch(queue=ENGLISH), None, {BY_QUEUE, BY_TIME}),
         (VisitSearch(call=CallId("n1-030.1")), None, {BY_CALL}),
+        (VisitSearch(call=CallId("n1-030.1"), centres=[OITA]), None, {BY_CALL}),
     ],
 )
 async def test_a_page_is_read_along_an_index_and_nothing_before_it_is_put_in_order(
     database: Database, wanted: VisitSearch, after: VisitCursor | None, index: set[str]
 ) -> None:
-    """PostgreSQL reads so few rows as these otherwise faster, so that is forbidden it here."""
+    """PostgreSQL reads so few rows as these otherwise faster, so that is forbidden it here. Of several centres the page
+    of each is put in order, and no more."""
+    several = wanted.centres is not None and len(wanted.centres) > 1
+    ordered = index in ({BY_TIME}, {BY_CENTRE}) and not several
     dialect = sqlite.dialect() if database.is_sqlite else postgresql.dialect()
-    asked = visits_asked(wanted, after).limit(50)
-    told = str(asked.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    told = str(
+        visits_asked(wanted, after, 50).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    )
     async with database.reading() as connection:
         if not database.is_sqlite:
-            by_time = ("sort",) if index == {BY_TIME} else ()  # the few of one call may be put in order
+            by_time = ("sort",) if ordered else ()  # the few of one call may be put in order
             for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", *by_time):
                 await connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
         explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
         rows = (await connection.exec_driver_sql(f"{explain} {told}")).all()
     plan = "\n".join(str(row[-1]) for row in rows)
     assert any(each in plan for each in index), plan
-    assert "SCAN calls" not in plan and "Seq Scan" not in plan, plan
-    if index == {BY_TIME}:
+    assert "calls" not in plan and "Seq Scan" not in plan, plan
+    if ordered:
         assert "TEMP B-TREE" not in plan and "Sort" not in plan, plan
+    if several:
+        lines = plan.splitlines()
+        assert plan.count(BY_CENTRE) == 2 and plan.count("Sort Key") < 2, plan
+        assert not any(BY_CENTRE in line and "TEMP B-TREE" in then for line, then in pairwise(lines)), plan
+
+
+MILLION = 1_000_000
+SMALL, QUIET = CentreId("izunokuni"), CentreId("sogo")
+RARE = Outcome.OVERFLOW_KEY.value
+
+
+async def many(database: Database, n: int) -> None:
+    """Stays of years, oldest first. One in a thousand is of a small centre; one in a hundred thousand ended in what is
+    rare; of one centre there were many, and none for years."""
+    for first in range(0, n, CHUNK):
+        calls, stays = [], []
+        for k in range(first, min(n, first + CHUNK)):
+            centre = SMALL if k % 1000 == 0 else QUIET if k < n // 4 else AGEO if k % 3 == 0 else OITA
+            call = CallId(f"n1-{k:07}.1")
+            calls.append(_a_call(call, centre))
+            stay = {"id": VisitId(f"{call}/1"), "call": call, "centre": centre, "priority": 5}
+            stay |= {"queue": QueueId(f"{centre}-{'general' if k % 5 else 'foreign'}"), "since": at(30 * k)}
+            outcome = RARE if k % 100_000 == 1 else Outcome.ABANDONED.value if k % 9 == 0 else "answered"
+            stay |= {"entered_at": at(30 * k), "ended_at": at(30 * k + 20), "outcome": outcome}
+            stays.append(stay | {"in_net": False, "reconstructed": False})
+        await put(database, t.calls, calls)
+        await put(database, t.visits, stays)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_a_page_among_a_million_stays_is_there_within_a_second(empty: Database) -> None:
+    """Each question from the newest on, and once more from the end of its page."""
+    await many(empty, MILLION)
+    queries, took = Queries(empty), dict[str, float]()
+    rare = {"a rare centre", "a rare outcome", "a rare outcome of a centre", "a centre of long ago"}
+    questions = {
+        "everything": VisitSearch(),
+        "a centre": VisitSearch(centres=[OITA]),
+        "a rare centre": VisitSearch(centres=[SMALL]),
+        "a centre of long ago": VisitSearch(centres=[QUIET]),
+        "a centre without stays": VisitSearch(centres=[NOWHERE]),
+        "two rare centres": VisitSearch(centres=[SMALL, NOWHERE]),
+        "all centres": VisitSearch(centres=[OITA, AGEO, SMALL, QUIET]),
+        "a rare outcome": VisitSearch(outcome=RARE),
+        "an outcome that was not": VisitSearch(outcome=Outcome.MESSAGE_LEFT.value),
+        "a rare outcome of a centre": VisitSearch(centres=[OITA], outcome=RARE),
+        "an outcome that was not, of a rare centre": VisitSearch(centres=[SMALL], outcome=RARE),
+        "an outcome that was not, of two": VisitSearch(
+            centres=[OITA, AGEO], outcome=Outcome.MESSAGE_LEFT.value
+        ),
+        "a rare queue": VisitSearch(queue=QueueId("izunokuni-foreign")),
+        "a queue of another centre": VisitSearch(centres=[AGEO], queue=QueueId("oita-general")),
+        "a queue with what was not": VisitSearch(
+            queue=QueueId("oita-general"), outcome=Outcome.MESSAGE_LEFT.value
+        ),
+        "a call": VisitSearch(centres=[OITA], call=CallId("n1-0700001.1")),
+        "a day of long ago": VisitSearch(first=at(86_400), before=at(2 * 86_400)),
+        "a month of long ago, answered": VisitSearch(before=at(30 * 86_400), outcome="answered"),
+    }
+    for what, wanted in questions.items():
+        after: VisitCursor | None = None
+        for _ in range(2):
+            asked = time.monotonic()
+            page, after = await queries.visits(wanted, after, 50)
+            took[what] = max(took.get(what, 0.0), round(time.monotonic() - asked, 4))
+            assert page or what not in rare, what
+            if after is None:
+                break
+    kind = "sqlite" if empty.is_sqlite else "postgresql"
+    evidence(f"stays among {MILLION:,}, {kind}", {"longest_s": max(took.values()), "each_s": took})
+    assert max(took.values()) < 1.0, sorted(took.items(), key=lambda item: -item[1])[:8]

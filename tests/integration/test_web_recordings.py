@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callcore import console
-from callcore.access.rights import Role, system_person
+from callcore.access import rights
+from callcore.access.rights import Reach, Right, Role, system_person
 from callcore.access.trail import Line, Result, Wanted
 from callcore.cli import app
 from callcore.demo.centre import DemoCentre
@@ -104,6 +105,14 @@ async def test_recordings_are_found_by_what_is_known_and_shown_by_who_may_see_wh
         ("paused_by=page&pause_ended=asked&pauses_least=2", ["c1"]),
         ("pause_ended=time", []),
         ("pauses_least=3", []),
+        ("segments_least=2", ["s1", "c1"]),
+        ("segments_least=2&kind=call", ["c1"]),
+        ("segments_least=3", []),
+        ("problem=short", ["s1"]),
+        ("problem=clipped", ["s1"]),
+        ("problem=silent", []),
+        ("ended_from=2000-01-01T00:00:00Z", ["s1", "c1"]),
+        ("ended_before=2000-01-01T00:00:00Z", []),
         ("kept_from=2020-01-01T00:00:00Z", []),
         ("sha256=" + "0" * 64, []),
     ):
@@ -317,6 +326,31 @@ async def test_marks_are_set_and_taken_away_afterwards_and_found_by_at_once(
 
 
 @on_sqlite
+async def test_the_page_finds_by_times_of_the_centre_by_any_finding_and_by_how_many_the_call_has(
+    server: Served,
+) -> None:
+    """The talk is of 12:00:10 to 12:01:30 in Japan, the consult of 12:00:33 to 12:00:41."""
+    day = "2026-11-23"
+    for query, found in (
+        (f"first={day}&first_time=12:00", {"s1", "c1"}),
+        (f"first={day}&first_time=12:01", set()),
+        (f"last={day}&last_time=12:00", set()),
+        (f"last={day}&last_time=12:01", {"s1", "c1"}),
+        (f"ended_from={day}T12:01", {"c1"}),
+        (f"ended_before={day}T12:01", {"s1"}),
+        ("problem=clipped", {"s1"}),
+        ("segments_least=2&kind=call", {"c1"}),
+        ("segments_least=3", set()),
+    ):
+        page = (await ask(server, "sup", f"/recordings?{query}")).text
+        assert {each for each in ("s1", "c1") if f'"/recordings/{each}"' in page} == found, query
+    shown = (await ask(server, "sup", "/recordings/s1")).text
+    assert "短い" in shown and "音割れ" in shown
+    for wrong in ("first_time=12:00", f"last={day}&last_time=x", "ended_from=yesterday"):
+        assert (await ask(server, "sup", f"/recordings?{wrong}")).status_code == 422, wrong
+
+
+@on_sqlite
 async def test_recordings_of_no_known_centre_are_a_line_of_the_page_for_who_sees_all_centres(
     server: Served, stock: Stock
 ) -> None:
@@ -367,6 +401,12 @@ async def test_recordings_are_found_from_the_shell(
         ("--direction in --result-kind complaint --place spool --format wav", {"c1"}),
         ("--recording s1 --not-paused --seconds-least 1 --size-least 44", {"s1"}),
         ("--paused-by key --pause-ended asked --pauses-least 2", {"c1"}),
+        ("--segments-least 2 --problem clipped", {"s1"}),
+        ("--segments-least 3", set()),
+        ("--problem silent", set()),
+        ("--first 2000-01-01T09:00 --ended-from 2000-01-01 --kind call", {"c1"}),
+        ("--last 2000-01-01T09:00", set()),
+        ("--ended-before 2000-01-01T09:30", set()),
         ("--size-most 43", set()),
         ("--seconds-most 0.5", set()),
         ("--key-period 2020-01", set()),
@@ -390,3 +430,6 @@ async def test_recordings_are_found_from_the_shell(
     assert [each["recording"] for each in told["recordings"]] == ["c1"]
     assert "2026-11-20" in await find("--first", "yesterday", status=1)
     assert "番号は数字で" in await find("--number", "x", status=1)
+    monkeypatch.setattr(rights, "SYSTEM", {Right.READ_CALLS: Reach.ALL})
+    assert "read_trail" in await find("--listener", "system:test", status=2)
+    assert "read_personal" in await find("--number", CITIZEN, "--centre", "demo", status=2)

@@ -48,6 +48,7 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
         [result] = chance.choices((None, "案内済み", "取り次ぎ", "苦情", "予約"), (30, 50, 15, 1, 4))
         through = chance.choice((Through.ATTENDED, Through.BLIND)) if result == "取り次ぎ" else None
         missing = chance.random() < 0.0005 * often
+        found = ["missing"] if missing else ["short", "clipped"] if k % 500 == 11 else []
         paused = chance.random() < 0.01
         pauses = _pauses(began, k) if paused else []
         agents = chance.sample(range(40), 2 if chance.random() < 0.03 else 1)
@@ -58,6 +59,7 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
                 "kind": kind,
                 "call": CallId(f"node1-{began // SECOND}.{k}"),
                 "side": None if arrival else CallId(f"node1-{began // SECOND}.{k}"),
+                "segments": 3 if k % 400 == 0 else 2 if k % 20 == 0 else 1,
                 "centre": CentreId(centre),
                 "queue": QueueId(f"{centre}-{chance.choice(('general', 'general', 'general', 'foreign'))}"),
                 "language": chance.choices((None, "ja", "en", "zh", "vi"), (60, 30, 6, 3.9, 0.1))[0],
@@ -69,7 +71,8 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
                 "size": 0 if missing else 44 + round(16_000 * seconds),
                 "seconds": 0.0 if missing else seconds,
                 "sha256": None if missing else sha256(name.encode()).hexdigest(),
-                "problem": "missing" if missing else None,
+                "problem": found[0] if found else None,
+                "findings": found,
                 "result": result,
                 "result_kind": _RESULTS.get(result),
                 "department": None if through is None else f"d{chance.randrange(80)}",
@@ -114,12 +117,12 @@ async def fill(database: Database, kept: Iterator[Kept]) -> int:
     n = 0
     while batch := [one for one, _ in zip(kept, range(CHUNK), strict=False)]:
         n += len(batch)
-        await _put(database, t.calls, [_call(one) for one in batch if one.row["side"] is None])
-        await _put(
+        await put(database, t.calls, [_call(one) for one in batch if one.row["side"] is None])
+        await put(
             database, t.callers, [_caller(one) for one in batch if one.row["side"] is None and one.print]
         )
-        await _put(database, t.recordings, [one.row for one in batch])
-        await _put(
+        await put(database, t.recordings, [one.row for one in batch])
+        await put(
             database,
             t.recording_agents,
             [
@@ -159,7 +162,7 @@ def _caller(one: Kept) -> dict[str, Any]:
     }
 
 
-async def _put(database: Database, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+async def put(database: Database, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """As the driver takes them, past SQLAlchemy's own loop: COPY, and a statement for many rows."""
     if not rows:
         return

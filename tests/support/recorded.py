@@ -14,6 +14,7 @@ from typing import Any
 from callcore.db import Database, Projection
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.findings import Finding
 from callcore.domain.ids import (
     AgentId,
     CallId,
@@ -138,7 +139,7 @@ def a_talk(made: Desk) -> list[f.Fact]:
         f.SideCallEnded(
             at=at(41), call=SIDE, outcome=SideOutcome.CONNECTED, hung_up_by=Party.AGENT, reason=""
         ),
-        filed(made, 43, SIDE),
+        filed(made, 43, SIDE, findings=(Finding.SHORT, Finding.CLIPPED)),
         f.RecordingPaused(at=at(50), call=CALL, agent=SECOND_ONE, until=at(110), by="user:sato", gap=True),
         f.TalkEnded(at=at(60), call=CALL, agent=SECOND_ONE, wrap_up_until=None),
         f.CallTransferred(

@@ -386,6 +386,7 @@ class _Batch:
                 self._open[fact.call] = {
                     "id": fact.visit,
                     "call": fact.call,
+                    "centre": self._known[fact.call].centre,
                     "queue": fact.queue,
                     "priority": fact.priority,
                     "entered_at": fact.at,

@@ -6,6 +6,7 @@ Rules
 - A mark that was set or taken away afterwards stands before what was keyed, whenever that is told.
 - Agents are written down as they answer, so that one who was taken over from is not lost.
 - A file that is filed once more, as by a journal that was begun again, gets its row anew.
+- Each row tells how many there are of its call, whichever of them is filed last.
 - A file is filed before it is told that it is kept: that changes its row. One that was never filed, of a call that
   nobody knows, has none.
 """
@@ -16,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
@@ -58,6 +59,7 @@ async def fold_recordings(
         await connection.execute(insert(t.recordings), rows)
         these = update(t.recording_agents).where(t.recording_agents.c.recording == bindparam("of"))
         await connection.execute(these, [{"of": name, "began_at": at} for name, at in begun.items()])
+        await _count(connection, {row["call"] for row in rows})
     kept = [_kept(fact) for fact in facts if isinstance(fact, f.RecordingKept)]
     if kept:
         these = update(t.recordings).where(t.recordings.c.name == bindparam("of"))
@@ -102,6 +104,14 @@ async def _serve(connection: AsyncConnection, served: Mapping[tuple[str, AgentId
     ]
     if fresh:
         await connection.execute(insert(t.recording_agents), fresh)
+
+
+async def _count(connection: AsyncConnection, calls: Collection[CallId]) -> None:
+    """Tell each recording of these calls how many there are of its call."""
+    r, other = t.recordings.c, t.recordings.alias()
+    many = select(func.count()).select_from(other).where(other.c.call == bindparam("of")).scalar_subquery()
+    these = update(t.recordings).where(r.call == bindparam("of")).values(segments=many)
+    await connection.execute(these, [{"of": call} for call in calls])
 
 
 async def _rows(
@@ -157,6 +167,7 @@ def _sound(file: f.RecordingFiled | f.MessageFiled) -> dict[str, Any]:
         "seconds": file.seconds,
         "sha256": file.sha256,
         "problem": worst(file.findings, file.problem),
+        "findings": [each.value for each in file.findings] or ([file.problem] if file.problem else []),
         "place": Place.GONE if file.problem == "missing" else Place.SPOOL,
         "filed_at": file.at,
     }

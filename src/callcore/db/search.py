@@ -30,12 +30,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from callcore.db import tables as t
 from callcore.db.database import Database
-from callcore.domain.ids import AgentId
+from callcore.domain.ids import SECOND, AgentId
 from callcore.domain.recording import PausedBy, RecordingMark
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
 
 OF_NUMBER_MOST = 1000
 """Recordings of one number, the newest, among which a search by number looks."""
+LASTS_MOST = 86_400 * SECOND
+"""Where the end is asked for: so that the index by the begin bounds what is looked through."""
 ANYTHING = "*"
 
 
@@ -135,6 +137,10 @@ def statement(
         asked = asked.where(began >= wanted.first)
     if wanted.before is not None:
         asked = asked.where(began < wanted.before)
+    if wanted.ended_from is not None:
+        asked = asked.where(r.ended_at >= wanted.ended_from, began >= wanted.ended_from - LASTS_MOST)
+    if wanted.ended_before is not None:
+        asked = asked.where(r.ended_at < wanted.ended_before, began < wanted.ended_before)
     if after is not None:
         at, last = after
         asked = asked.where(began <= at, or_(began < at, name < last))
@@ -147,7 +153,6 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
     alike: tuple[tuple[ColumnElement[Any], object], ...] = (
         (r.name, wanted.name),
         (r.call, wanted.call),
-        (r.problem, wanted.problem),
         (r.result, wanted.result),
         (r.result_kind, wanted.result_kind),
         (r.department, wanted.department),
@@ -168,6 +173,14 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
     if wanted.mark is not None:
         rare = True
         yield _MARKED[wanted.mark]
+    if wanted.problem is not None:
+        rare = True
+        yield r.problem.is_not(None)
+        yield _found(wanted.problem, sqlite=sqlite)
+    if wanted.segments_least is not None and wanted.segments_least > 1:
+        rare = True
+        yield r.segments > literal_column("1")
+        yield r.segments >= wanted.segments_least
     of_pauses = [*_of_pauses(wanted, sqlite=sqlite)]
     if of_pauses:
         rare = True
@@ -217,6 +230,16 @@ def _of_pauses(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnEleme
         yield _some_pause("ended", wanted.pause_ended.value, sqlite=sqlite)
     if wanted.paused_by is not None:
         yield _some_pause("by", None if wanted.paused_by is PausedBy.KEY else ANYTHING, sqlite=sqlite)
+
+
+def _found(problem: str, *, sqlite: bool) -> ColumnElement[bool]:
+    """One of the findings: to be asked of recordings with any, which an index finds."""
+    findings = t.recordings.c.findings
+    if not sqlite:
+        return cast(findings, JSONB).contains([problem])
+    each = func.json_each(findings).table_valued("value")
+    says = each.c.value == problem
+    return exists(select(literal(1)).select_from(each).where(says)).correlate(t.recordings)
 
 
 def _some_pause(key: str, value: str | None, *, sqlite: bool) -> ColumnElement[bool]:

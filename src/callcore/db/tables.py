@@ -46,11 +46,9 @@ def _of_call(*, key: bool = False) -> Column[str]:
     return Column("call", Text, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=key, nullable=False)
 
 
-def _sparse(column: str, where: str) -> Index:
+def _sparse(where: str, *columns: str, name: str | None = None) -> Index:
     """For finding the few rows of which this is true, the newest first."""
-    return Index(
-        None, column, "began_at", sqlite_where=text(where.replace("true", "1")), postgresql_where=text(where)
-    )
+    return Index(name, *columns, sqlite_where=text(where.replace("true", "1")), postgresql_where=text(where))
 
 
 drain_position = Table(
@@ -124,6 +122,7 @@ visits = Table(
     metadata,
     Column("id", Text, primary_key=True),
     _of_call(),
+    Column("centre", Text, nullable=False, server_default=text("''"), comment="The call's"),
     Column("queue", Text, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("entered_at", At, nullable=False),
@@ -136,8 +135,10 @@ visits = Table(
     Column("estimate_s", Double, comment="The wait estimated then"),
     Column("reasons", Document, comment="Why this queue and this priority, in words"),
     Index(None, "call"),
-    Index(None, "queue", "entered_at"),
-    Index(None, "entered_at", "id"),
+    # All that a stay is looked for by stands in each: what does not fit is passed over without its row.
+    Index("ix_visits_by_time", "entered_at", "id", "centre", "queue", "outcome"),
+    Index("ix_visits_by_centre", "centre", "entered_at", "id", "queue", "outcome"),
+    Index("ix_visits_by_queue", "queue", "entered_at", "id", "centre", "outcome"),
 )
 
 offers = Table(
@@ -182,6 +183,13 @@ recordings = Table(
         "call", Text, nullable=False, comment="Whose talk it is; of a consult, the call that it was about"
     ),
     Column("side", Text, comment="The call that is no arrival, if it is one's"),
+    Column(
+        "segments",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="Recordings of the call, this one among them",
+    ),
     Column("centre", Text, nullable=False),
     Column("queue", Text),
     Column("language", Text),
@@ -200,6 +208,13 @@ recordings = Table(
     Column("seconds", Double, nullable=False),
     Column("sha256", Text),
     Column("problem", Text),
+    Column(
+        "findings",
+        Document,
+        nullable=False,
+        server_default="[]",
+        comment="All that is wrong with it, the gravest first",
+    ),
     Column("result", Text, comment="What the agent keyed for the call"),
     Column("result_kind", Word(ResultKind)),
     Column("department", Text, comment="The last that the caller was put through to"),
@@ -236,10 +251,15 @@ recordings = Table(
         for each in ("centre", "queue", "language", "format", "channels", "place", "key_period")
     ),
     *(
-        _sparse(each, f"{each} IS NOT NULL")
-        for each in ("problem", "result", "result_kind", "department", "through")
+        _sparse(f"{each} IS NOT NULL", each, "began_at")
+        for each in ("result", "result_kind", "department", "through")
     ),
-    *(_sparse(each, f"{each} = true") for each in ("complaint", "abuse", "relay", "paused", "legal_hold")),
+    *(
+        _sparse(f"{each} = true", each, "began_at")
+        for each in ("complaint", "abuse", "relay", "paused", "legal_hold")
+    ),
+    _sparse("problem IS NOT NULL", "began_at", "name", name="ix_recordings_faulty"),
+    _sparse("segments > 1", "began_at", "name", "segments", name="ix_recordings_segments"),
     comment="One row for each file of sound, and what is known of it",
 )
 

@@ -23,6 +23,9 @@ class RecordingSearch:
     centres: Collection[CentreId] | None = None
     first: Instant | None = None
     before: Instant | None = None
+    ended_from: Instant | None = None
+    """Ended then or later, and began no more than a day before."""
+    ended_before: Instant | None = None
     number: str | None = None
     """Of the citizen, or of whom an agent called; digits."""
     call: CallId | None = None
@@ -39,6 +42,9 @@ class RecordingSearch:
     through: Through | None = None
     mark: RecordingMark | None = None
     problem: str | None = None
+    """Among its findings."""
+    segments_least: int | None = None
+    """Of a call with so many recordings."""
     paused: bool | None = None
     paused_by: PausedBy | None = None
     """With a pause that was asked for so."""
@@ -86,6 +92,8 @@ class Recording:
     """Whose talk it is; of a consult, the call that it was about."""
     side: CallId | None
     """The call that is no arrival, if it is one's."""
+    segments: int
+    """Recordings of `call`: of the talk, consults and a message, this one among them."""
     centre: CentreId
     queue: QueueId | None
     language: str | None
@@ -100,6 +108,8 @@ class Recording:
     seconds: float
     sha256: str | None
     problem: str | None
+    findings: tuple[str, ...]
+    """All that is wrong with it; the first, the gravest, is the `problem`."""
     result: str | None
     result_kind: ResultKind | None
     department: DepartmentId | None

@@ -41,6 +41,9 @@ PAGE: Final = "/recordings"
 ROWS: Final = 50
 _DAYS: Final = ("first", "last", "kept_before", "kept_from")
 """Asked for as days of the centre."""
+_TIMES: Final = ("ended_from", "ended_before")
+"""As its days with the time. Those two of the begin are times of `first` and `last`."""
+_OF_DAYS: Final = ("first_time", "last_time")
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": tuple(each.value for each in RecordingKind),
     "direction": tuple(each.value for each in Direction),
@@ -87,7 +90,9 @@ class ArchivePages:
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
         centres, person = self._centres(request), person_of(request)
-        asked = {name: given.get(name, "").strip() for name in (*NumberSearchIn.model_fields, "last")}
+        asked = {
+            name: given.get(name, "").strip() for name in (*NumberSearchIn.model_fields, "last", *_OF_DAYS)
+        }
         zone = _zone(centres, asked["centre"])
         error, status, rows, after = None, 200, list[Recording](), None
         try:
@@ -209,7 +214,7 @@ class ArchivePages:
 
 _MORE = (
     *("call", "queue", "language", "direction", "result", "department", "through", "paused", "paused_by"),
-    *("pause_ended", "pauses_least", "kept_from", "seconds_least"),
+    *("pause_ended", "pauses_least", "segments_least", "kept_from", "seconds_least", *_OF_DAYS, *_TIMES),
     *(
         "seconds_most",
         "size_least",
@@ -236,7 +241,8 @@ def _zone(centres: list[Centre], centre: str) -> ZoneInfo:
 
 def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberSearchIn:
     """Raises ValidationError, which names the field."""
-    fields: dict[str, Any] = {name: text for name, text in asked.items() if text and name not in _DAYS}
+    apart = (*_DAYS, *_TIMES, *_OF_DAYS)
+    fields: dict[str, Any] = {name: text for name, text in asked.items() if text and name not in apart}
     number = fields.get("number")
     if number is not None:
         fields["number"] = number.replace("-", "").replace(" ", "")
@@ -248,7 +254,21 @@ def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberSearchIn:
     ):
         if asked[name]:
             fields[field] = _midnight(asked[name], days, zone)
+    for name in _TIMES:
+        if asked[name]:
+            fields[name] = _moment(asked[name], zone)
+    for name, of, field in (("first_time", "first", "first"), ("last_time", "last", "before")):
+        if asked[name]:
+            fields[field] = _moment(f"{asked[of][:10]}T{asked[name]}", zone)
     return NumberSearchIn.model_validate(fields | {"limit": ROWS})
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime | str:
+    """A day and a time of the centre. What is none is given back, to be refused."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return "no time"
 
 
 def _midnight(text: str, days: int, zone: ZoneInfo) -> datetime | str:

@@ -68,6 +68,10 @@ class SearchIn(BaseModel):
     centre: str | None = Field(None, max_length=40, pattern=_WORD)
     first: AwareDatetime | None = Field(None, description="began then or later")
     before: AwareDatetime | None = Field(None, description="began before then")
+    ended_from: AwareDatetime | None = Field(
+        None, description="ended then or later; began within the day before"
+    )
+    ended_before: AwareDatetime | None = Field(None, description="ended before then")
     call: str | None = Field(None, max_length=150, pattern=_NAME)
     recording: str | None = Field(None, max_length=160, pattern=_NAME, description="its name")
     kind: RecordingKind | None = None
@@ -82,7 +86,12 @@ class SearchIn(BaseModel):
     department: str | None = Field(None, max_length=20, pattern=r"^[0-9A-Za-z_-]+$")
     through: Through | None = None
     mark: RecordingMark | None = None
-    problem: str | None = Field(None, max_length=20, pattern=r"^[a-z_-]+$")
+    problem: str | None = Field(
+        None, max_length=20, pattern=r"^[a-z_-]+$", description="among all that is wrong with it"
+    )
+    segments_least: int | None = Field(
+        None, ge=1, le=1000, description="of a call with so many recordings: talk, consults, message"
+    )
     paused: bool | None = None
     paused_by: PausedBy | None = Field(None, description="a pause was asked for so; page: or by API")
     pause_ended: PauseEnd | None = Field(None, description="a pause ended for this")
@@ -134,6 +143,7 @@ class RecordingOut(BaseModel):
     kind: RecordingKind
     call: str = Field(description="whose talk it is; of a consult, the call that it was about")
     side: str | None = Field(description="the call that is no arrival, if it is one's")
+    segments: int = Field(description="recordings of `call`, this one among them")
     centre: str
     queue: str | None
     language: str | None = Field(description="chosen in a menu; null: none was")
@@ -151,7 +161,10 @@ class RecordingOut(BaseModel):
     size: int = Field(description="bytes")
     seconds: float
     sha256: str | None
-    problem: str | None = Field(description="what is wrong with it; null: nothing")
+    problem: str | None = Field(description="the gravest of `findings`; null: nothing is wrong with it")
+    findings: list[str] = Field(
+        description="all that is wrong with it, the gravest first", examples=[["short", "clipped"]]
+    )
     result: str | None
     result_kind: ResultKind | None
     department: str | None
@@ -276,6 +289,8 @@ class Archive:
             centres=centres_among(person, asked.centre, right),
             first=m.instant_or_none(asked.first),
             before=m.instant_or_none(asked.before),
+            ended_from=m.instant_or_none(asked.ended_from),
+            ended_before=m.instant_or_none(asked.ended_before),
             name=asked.recording,
             names=names,
             number=number,
@@ -363,6 +378,7 @@ _AS_THEY_ARE = (
     *(
         "mark",
         "problem",
+        "segments_least",
         "paused",
         "paused_by",
         "pause_ended",
@@ -427,6 +443,7 @@ def recording_out(of: Recording, person: Person) -> RecordingOut:
             "recording": of.name,
             "number": of.other.masked() if of.other is not None and personal else None,
             "agents": list(of.agents),
+            "findings": list(of.findings),
             "began_at": m.moment(of.began_at),
             "ended_at": m.moment_or_none(of.ended_at),
             "keep_until": m.moment_or_none(of.keep_until),
