@@ -83,6 +83,7 @@ async def test_emergency_numbers_go_out_at_once_while_callcore_is_dead(tmp_path:
             ended = await side(floor, "CallcoreSideEnded", seen)
             assert (ended["Call"], ended["Result"]) == (begun["Call"], "ANSWER")
         nothing_of_the_inside(ours(floor.trunk.messages))
+        assert "name must be provided" not in floor.pbx.log(), "no channel is asked for that has no name"
 
 
 async def test_a_phone_that_matches_nothing_gets_110_118_and_119_and_nothing_else(tmp_path: Path) -> None:

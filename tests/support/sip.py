@@ -682,7 +682,7 @@ class Agent:
             if call.invite is not None and not call.over and call.state != "up":
                 self.respond(call.invite, 487, "Request Terminated", call.local)
                 call.end("cancelled")
-        elif message.method == "BYE" and call is not None:
+        elif message.method == "BYE" and call is not None and "BYE" not in self.deaf_to:
             self.respond(message, 200, "OK")
             call.end("bye")
         elif message.method in ("OPTIONS", "NOTIFY", "UPDATE") and message.method not in self.deaf_to:
