@@ -285,7 +285,9 @@ def test_a_reported_talk_hears_the_words_that_its_centre_has_for_it_once_and_els
         for s in (2, 3):
             presses(d, s, TalkKey.ABUSE, leg)
         said = [x for x in d.effects if isinstance(x, e.SayInTalk)]
-        assert [(x.centre, x.announcement, x.language) for x in said] == [("demo", "abuse", "ja")] * n
+        assert [(x.leg, x.centre, x.announcement, x.language) for x in said] == [
+            (leg, "demo", "abuse", "ja")
+        ] * n
         kept = [x for x in d.effects if isinstance(x, e.ProtectRecording)]
         assert [x.call for x in kept] == ["c1"]
         d.goes(9)

@@ -149,7 +149,7 @@ class Performer:
                         Context=dialplan.OVER,
                         Exten="s",
                         Priority="1",
-                        Variable=f"{dialplan.OVER_WHOM}={effect.channel_name}",
+                        Variable=f"{dialplan.OVER_WHOM}={effect.leg}",
                         Async="true",
                     )
                 case e.WarnOfHold():

@@ -264,9 +264,10 @@ class AskPin(Effect):
 class SayInTalk(Effect):
     """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on.
 
-    `language`: the caller's. Where the centre has no such words in it, those of its first language are said."""
+    `leg`: the agent's. `language`: the caller's. Where the centre has no such words in it, those of its first language
+    are said."""
 
-    channel_name: str
+    leg: ChannelId
     centre: CentreId
     announcement: str
     language: str
