@@ -20,6 +20,7 @@ from tests.support.sip import Call, Keys, comes_true, decoded
 ALWAYS = ((Window(0, 86_400),),) * 7
 NEVER = ((),) * 7
 LANGUAGES = ("ja", "en")
+OUTSIDE = "0120950178"
 KINDS = (
     "recording_notice",
     "greeting",
@@ -50,13 +51,17 @@ MENUS = (
     Menu(
         "oita-subject",
         "subject",
-        (MenuKey("3", Choice.QUEUE, "oita-general"), MenuKey("4", Choice.SAY, "lost_card")),
+        (
+            MenuKey("3", Choice.QUEUE, "oita-general"),
+            MenuKey("4", Choice.SAY, "lost_card"),
+            MenuKey("5", Choice.FORWARD, OUTSIDE),
+        ),
         timeout_s=1,
     ),
     Menu(
         "oita-night",
         "lost_card",
-        (MenuKey("1", Choice.FORWARD, "0120950178"),),
+        (MenuKey("1", Choice.FORWARD, OUTSIDE), MenuKey("6", Choice.FORWARD, OUTSIDE, record=False)),
         timeout_s=1,
         tries=2,
     ),
@@ -247,7 +252,8 @@ async def test_out_of_hours_a_lost_card_is_put_through_and_others_hear_the_hours
         )
         line.answer()
         await floor.ami.event("BridgeEnter", Channel=channel)
-        assert await floor.variable(channel, "CALLCORE_CALL") != ""
+        call = await floor.variable(channel, "CALLCORE_CALL")
+        assert call != ""
         lost.hang_up()
         await line.until("bye")
         other, _ = await floor.caller()
@@ -257,7 +263,7 @@ async def test_out_of_hours_a_lost_card_is_put_through_and_others_hear_the_hours
         assert None not in places
         await nobody_left(floor)
         recordings = floor.pbx.settings.recordings_dir
-        assert list(recordings.glob("*.wav")) == []
+        assert [each.stem for each in recordings.glob("*.wav")] == [call], "the talk of the one, and no other"
 
 
 async def test_a_line_that_does_not_answer_leads_to_the_announcement(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from callcore.domain.centre import Announcement, Cause, Comfort, Configuration, 
 from callcore.domain.stages import Choice, Treatment
 from callcore.runtime import dialplan
 from tests.integration.test_dialplan_menus import chosen, nobody_left, told
+from tests.integration.test_dialplan_recording import who
 from tests.support import audio
 from tests.support.centre import MUSIC_HZ, small_centre
 from tests.support.floor import AGENT_HZ, Floor, running_floor
@@ -41,19 +42,20 @@ MENU = Menu(
 )
 
 
-def centre(language: str = "ja") -> Configuration:
+def centre(language: str = "ja", *, record: bool = True) -> Configuration:
     configuration = small_centre()
     oita, beppu = configuration.centres
     told = tuple(
         Announcement(kind, each, kind, f"oita/{each}/{kind}") for each in ("ja", "en") for kind in KINDS
     )
+    keys = tuple(replace(key, record=record) if key.choice is Choice.FORWARD else key for key in MENU.keys)
     rule = Overflow(Cause.WAITING, Treatment.MENU, 1, menu=MENU.id)
     queue = replace(oita.queues[0], overflow=(rule,), comfort=Comfort(30, 30, say=("documents",)))
     oita = replace(
         oita,
         languages=(language, "en" if language == "ja" else "ja"),
         announcements=told,
-        menus=(MENU,),
+        menus=(replace(MENU, keys=keys),),
         queues=(queue,),
     )
     return replace(configuration, centres=(oita, beppu))
@@ -186,8 +188,11 @@ async def test_what_was_to_be_said_another_time_is_not_said(tmp_path: Path) -> N
         assert heard(call, "ja/spoken/place-2") is None
 
 
-async def test_another_number_is_reached_from_the_menu_and_that_talk_is_not_recorded(tmp_path: Path) -> None:
-    async with running_floor(tmp_path, centre(), phones=0) as floor, floor.ami.beating():
+@pytest.mark.parametrize("record", [True, False], ids=["recorded", "recorded by others"])
+async def test_another_number_is_reached_from_the_menu_and_that_talk_is_recorded_unless_the_key_says_no(
+    tmp_path: Path, record: bool
+) -> None:
+    async with running_floor(tmp_path, centre(record=record), phones=0) as floor, floor.ami.beating():
         make_prompts(tmp_path)
         call, channel = await floor.waiting_caller()
         await led(floor, channel)
@@ -201,14 +206,20 @@ async def test_another_number_is_reached_from_the_menu_and_that_talk_is_not_reco
         await call.until("bye")
         await chosen(floor, channel, "forward")
         await nobody_left(floor)
-        for file in floor.pbx.settings.recordings_dir.glob("*.wav"):
+        answered = await floor.ami.event("CallcoreForwarded")
+        assert answered["Recorded"] == ("yes" if record else "no")
+        [file] = floor.pbx.settings.recordings_dir.glob("*.wav")
+        if record:
+            assert who(file)[AGENT_HZ] >= 0.8
+        else:
             assert file.stat().st_size <= 44, "a header and nothing else"
 
 
+@pytest.mark.parametrize("record", [True, False], ids=["recorded", "recorded by others"])
 async def test_another_number_that_is_busy_leads_back_and_the_talk_after_it_is_recorded(
-    tmp_path: Path,
+    tmp_path: Path, record: bool
 ) -> None:
-    async with running_floor(tmp_path, centre(), phones=1) as floor, floor.ami.beating():
+    async with running_floor(tmp_path, centre(record=record), phones=1) as floor, floor.ami.beating():
         make_prompts(tmp_path)
         call, channel = await floor.waiting_caller()
         seen = await led(floor, channel)

@@ -349,6 +349,9 @@ class Source:
         to = _pick([*sorted(floor.queues), "nowhere"], c) if choice is Choice.QUEUE else ""
         language = _pick((None, "en", "xx"), c)
         call = self._open_call(floor, a)
+        if a % 5 == 0:
+            leg = ChannelId(f"out-{b % 3}")
+            return i.CallerForwarded(at=self.at, call=call, channel=leg, recorded=c % 3 > 0, notice=language)
         return i.MenuKeyed(at=self.at, call=call, menu="m", key="1", choice=choice, to=to, language=language)
 
     def _message(self, floor: Floor, a: int, b: int, c: int) -> i.Input:
@@ -936,6 +939,12 @@ class Source:
             overflow=(self.at, Outcome.OVERFLOW_FULL) if n % 5 == 1 else None,
             held=some(6),
             menus=(self._keyed(call, n),) if n % 3 == 0 else (),
+            forwarded=i.CallerForwarded(
+                at=Instant(self.at - n % 20 * SECOND), call=call, channel=self._leg(n), recorded=n % 2 == 0
+            )
+            if n % 6 == 3
+            else None,
+            forward_ended=some(3),
             blocked=n % 4 == 2,
             insisted=some(6) if n % 8 == 2 else None,
             moved=some(5) if n % 6 == 1 else None,

@@ -164,6 +164,10 @@ def test_every_kind_of_fact_comes_back_from_the_journal_as_it_was(codec: Codec) 
     )
     assert kept(codec, slow.facts) == slow.facts
     seen.update(type(fact).__name__ for fact in slow.facts)
+    out = i.CallerForwarded(
+        at=slow.at(8), call=CallId("m"), channel=ChannelId("o"), recorded=True, notice="en"
+    )
+    slow.tell(out)
     slow.tell(i.CallerHeld(at=slow.at(9), call=CallId("m")))
     slow.tell(i.EmergencyAsked(at=slow.at(10), centre=CentreId("demo"), reason="地震", by="係長"))
     slow.tell(i.WaitNotEnded(at=slow.at(11), call=CallId("m"), reason="not there"))

@@ -217,6 +217,7 @@ def _facts(d: Desk, at: Instant) -> list[f.Fact]:
             language="en",
             reason="r",
         ),
+        f.CallForwarded(at=at, call=call, channel=ChannelId("out"), recorded=True),
         f.CallbackAsked(
             at=at,
             call=call,
@@ -320,7 +321,11 @@ def test_a_fact_that_does_not_fit_a_call_is_refused_and_the_floor_is_as_before(s
     assert (Stage.ENDED if known is None else known.stage) is stage
     there = d.floor
     for fact in _facts(d, d.at(5)):
-        before = _led_aside(there) if isinstance(fact, f.LineRejoined | f.MenuAnswered) else there
+        before = (
+            _led_aside(there)
+            if isinstance(fact, f.LineRejoined | f.MenuAnswered | f.CallForwarded)
+            else there
+        )
         if type(fact).__name__ in CALL.get(stage, {}):
             after = evolve(before, fact)
             reached = after.calls.get(CallId("c1"))

@@ -18,6 +18,7 @@ from callcore.ami.wire import parse_instant
 from callcore.domain.admission import NORMAL_CLEARING
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, DepartmentId, Instant, PhoneId
 from callcore.domain.inputs import (
+    CallerForwarded,
     CallTraced,
     MenuKeyed,
     MessageTold,
@@ -136,6 +137,9 @@ class _Trace:
     callback: Instant | None = None
     forwarded: bool = False
     """To an outside number, chosen in a menu: no agent is in that bridge."""
+    forward: CallerForwarded | None = None
+    """It has answered."""
+    forward_ended: Instant | None = None
     blocked: bool = False
     insisted: Instant | None = None
     moves: list[_Move] = field(default_factory=list)
@@ -254,6 +258,8 @@ def _fold(trace: _Trace, line: Line) -> None:
     trace.last = max(trace.last, line.at)
     if line.kind in ("CHAN_END", "HANGUP") and not mine:
         trace.inside.pop(line.unique, None)
+        if trace.forward is not None and trace.forward.channel == line.unique:
+            trace.forward_ended = trace.forward_ended or line.at
     match line.kind:
         case "USER_DEFINED" if mine and line.user in ADMISSIONS:
             trace.open = line.user == "callcore-open"
@@ -293,6 +299,15 @@ def _fold(trace: _Trace, line: Line) -> None:
             if keyed is not None:
                 trace.menus.append(keyed)
                 trace.forwarded = keyed.choice is Choice.FORWARD
+        case "USER_DEFINED" if not mine and line.user == "callcore-forwarded":
+            taped, _, notice = _extra(line, "extra").partition("~")
+            trace.forward = CallerForwarded(
+                at=line.at,
+                call=CallId(line.linked),
+                channel=ChannelId(line.unique),
+                recorded=taped == "yes",
+                notice=notice or None,
+            )
         case "USER_DEFINED" if mine and line.user == "callcore-callback":
             trace.callback = line.at
         case "USER_DEFINED" if mine and line.user == "callcore-message":
@@ -412,6 +427,8 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         overflow=trace.overflow,
         emergency=trace.emergency,
         menus=tuple(trace.menus),
+        forwarded=trace.forward,
+        forward_ended=trace.forward_ended,
         held=trace.held,
         messages=tuple(trace.messages),
         callback=trace.callback,

@@ -300,6 +300,14 @@ def _user_event(event: Event, at: Instant, node: NodeId) -> Told | None:
             keyed = menu_keyed(at, call, event.get("Menu"), event.get("Key") or "", event.get("Chose") or "")
             withheld = event.get("Withheld") == "yes"
             return keyed if keyed is None or not withheld else replace(keyed, withheld=True)
+        case "CallcoreForwarded" if call is not None:
+            channel, notice = _channel(event), event.get("Notice")
+            if channel is None:
+                return None
+            recorded = event.get("Recorded") == "yes"
+            return i.CallerForwarded(
+                at=at, call=CallId(call), channel=channel, recorded=recorded, notice=notice or None
+            )
         case "CallcoreCallback" if call is not None:
             return i.CallbackTold(at=at, call=CallId(call))
         case "CallcoreMessage" if call is not None:

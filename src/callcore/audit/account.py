@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 
 from callcore.audit.span import Span
 from callcore.domain import facts as f
-from callcore.domain.ids import AgentId, CallId, CentreId, Instant, PhoneId
+from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Record, record
+from callcore.domain.sides import FORWARDED
 from callcore.domain.stages import Party, SideKind
 from callcore.domain.tape import Pause, heard
 
@@ -51,13 +52,22 @@ class Account:
     unrecorded_since: Instant | None = None
     pauses: tuple[Pause, ...] = ()
     """Of the recording, each at most to the end of its talk."""
+    forward: Talk | None = None
+    """Caller and the outside number that was chosen in a menu, where that is recorded. No talk of an agent's."""
+    forwarded_to: ChannelId | None = None
+
+    @property
+    def to_be_recorded(self) -> bool:
+        return bool(self.talks) or self.forward is not None
 
     @property
     def recorded(self) -> int:
         """Microseconds that the recording is to have."""
+        forward = self.forward
+        outside = 0 if forward is None or forward.until is None else max(0, forward.until - forward.since)
         talks = [(each.since, each.until) for each in self.talks if each.until is not None]
         away = self.record.away - self.unrecorded
-        return self.record.talk + away - heard(talks, self.pauses).gone
+        return self.record.talk + away + outside - heard(talks, self.pauses).gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,8 @@ class Side:
     began_at: Instant
     consult: bool
     phone: PhoneId | None
+    forwarded: bool = False
+    """A 連絡用番号 that is passed on to where people talk, and recorded."""
     connected_at: Instant | None = None
     ended_at: Instant | None = None
     reconstructed: bool = False
@@ -89,7 +101,7 @@ class Side:
     @property
     def to_be_recorded(self) -> bool:
         """Of a consult the journal alone does not tell whether the centre wanted it."""
-        talked = self.connected_at is not None and self.phone is not None
+        talked = self.connected_at is not None and (self.phone is not None or self.forwarded)
         return talked and self.kind is not SideKind.COLLEAGUE and (self.filed is not None or not self.consult)
 
 
@@ -129,7 +141,8 @@ def fold(frames: Iterable[Frame], span: Span, *, began: Instant | None = None) -
             known = accounts.get(call)
             if isinstance(fact, f.SideCallBegan):
                 consult = fact.beside is not None
-                sides[call] = Side(call, fact.centre, fact.kind, fact.at, consult, fact.phone)
+                forwarded = fact.kind is SideKind.CONTACT and fact.why == FORWARDED
+                sides[call] = Side(call, fact.centre, fact.kind, fact.at, consult, fact.phone, forwarded)
             elif call in sides:
                 sides[call] = _side_after(sides[call], fact)
             elif known is not None:
@@ -152,6 +165,11 @@ def _after(known: Account, fact: f.Fact) -> Account:
             talk = known.talks[-1]
             over = replace(talk, until=fact.at, reconstructed=talk.reconstructed or fact.reconstructed)
             return replace(_went_on(after, fact.at), talks=(*known.talks[:-1], over))
+        case f.CallForwarded() if fact.recorded:
+            outside = Talk(None, None, fact.at, reconstructed=fact.reconstructed)
+            return replace(after, forward=outside, forwarded_to=fact.channel)
+        case f.LegEnded() if known.forwarded_to == fact.channel:
+            return _forward_over(after, fact.at, fact.reconstructed)
         case f.RecordingPaused():
             return replace(after, pauses=(*known.pauses, Pause(fact.at, None, fact.gap)))
         case f.RecordingResumed():
@@ -161,12 +179,21 @@ def _after(known: Account, fact: f.Fact) -> Account:
         case f.TransferEnded():
             return _recorded_again(after, fact.at)
         case f.CallEnded():
+            after = _forward_over(after, fact.at, fact.reconstructed)
             return replace(_recorded_again(after, fact.at), end_reconstructed=fact.reconstructed)
         case f.RecordingFiled():
             return replace(after, filed=fact)
         case f.MessageFiled():
             return replace(after, spoken=fact)
     return after
+
+
+def _forward_over(account: Account, at: Instant, unseen: bool) -> Account:
+    forward = account.forward
+    if forward is None or forward.until is not None:
+        return account
+    over = replace(forward, until=at, reconstructed=forward.reconstructed or unseen)
+    return replace(account, forward=over)
 
 
 def _side_after(known: Side, fact: f.Fact) -> Side:

@@ -575,11 +575,11 @@ class _Call:
         account = self._account
         self._work.recording(
             account.record.call,
-            account.recorded if account.talks else None,
+            account.recorded if account.to_be_recorded else None,
             account.filed,
             lambda kind, journal, other, cause: self._tell(kind, Source.RECORDING, journal, other, cause),
             stepped=self._work.stepped(account),
-            unseen=any(one.reconstructed for one in account.talks),
+            unseen=any(one.reconstructed for one in (*account.talks, account.forward) if one is not None),
         )
         if account.spoken is not None:
             file, lasts = account.spoken.file, account.spoken.seconds

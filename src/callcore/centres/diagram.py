@@ -113,6 +113,8 @@ def _menu(menu: Menu, defaults: Iterable[str], line: str, end: str, known: bool)
                 targets = (end,)
             case _:
                 word = f"{_WORDS[key.choice]} {key.to}".strip()
+                if key.choice is Choice.FORWARD and not key.record:
+                    word += " 録音しない / not recorded"
                 yield f'    {own}(["{word}"])'
                 targets = (own,)
         for to in targets:

@@ -188,6 +188,15 @@ def _key(
         )
         return MenuKey(sign, Choice.END)
     kind, to = found[0]
+    record = table.truth("record", True)
+    if table.given("record") and kind is not Choice.FORWARD:
+        table.wrong(
+            "record",
+            "record は forward のキーだけに書きます",
+            "record is for a key with forward only",
+            "この行を消してください",
+            "take this line out",
+        )
     if choice and "language" not in table:
         table.wrong(
             "language",
@@ -196,7 +205,7 @@ def _key(
             'language = "en" のように書くか、languages = true を消してください',
             'write e.g. language = "en", or take languages = true out',
         )
-    return MenuKey(sign, kind, to, language)
+    return MenuKey(sign, kind, to, language, record)
 
 
 def _target(

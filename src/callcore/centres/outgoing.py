@@ -135,7 +135,25 @@ def read_contacts(
                 '例: phones = ["p1"]',
                 'e.g. phones = ["p1"]',
             )
-        found.append(Contact(digits, name, tuple(PhoneId(f"{centre}-{each}") for each in short), forward))
+        record = table.truth("record", False)
+        if table.given("record") and forward is None:
+            table.wrong(
+                "record",
+                "record は forward といっしょに書きます。電話機で受けた通話は、いつも録音します",
+                "record goes with forward; what is said on phones is recorded in any case",
+                "この行を消してください",
+                "take this line out",
+            )
+        elif forward is not None and not table.given("record"):
+            table.sheet.warn(
+                table.at("forward"),
+                f"{digits} から転送する通話は録音されません",
+                f"calls of {digits} are passed on and not recorded",
+                "FAX なら record = false、人が話す番号なら record = true と書いてください",
+                "write record = false for a FAX, record = true for a number where people talk",
+            )
+        phones_rung = tuple(PhoneId(f"{centre}-{each}") for each in short)
+        found.append(Contact(digits, name, phones_rung, forward, record))
         table.close()
     return tuple(found)
 

@@ -235,6 +235,7 @@ _NOTED = (
     f.OverflowMenuBegan,
     f.CallGivenUp,
     f.MenuAnswered,
+    f.CallForwarded,
     f.AgentPaused,
     f.AgentResumed,
     f.EmergencyNotCarried,

@@ -128,9 +128,8 @@ async def _rows(
     calls = await _calls(connection, named | beside)
     notes: dict[str, list[Any]] = {}
     n = t.facts_noted.c
-    kinds = [
-        kind.__name__ for kind in (f.MenuAnswered, f.RecordingPaused, f.RecordingResumed, f.RecordingStopped)
-    ]
+    told = (f.MenuAnswered, f.CallForwarded, f.RecordingPaused, f.RecordingResumed, f.RecordingStopped)
+    kinds = [kind.__name__ for kind in told]
     asked = select(n.call, n.kind, n.at, n.detail).where(n.call.in_(named), n.kind.in_(kinds))
     for note in await connection.execute(asked.order_by(n.run, n.n, n.k)):
         notes.setdefault(note.call, []).append(note)
@@ -214,15 +213,19 @@ def _moved_on(record: Record) -> dict[str, Any]:
 def _of_caller(
     file: f.RecordingFiled | f.MessageFiled, record: Record, notes: Sequence[Any], spoken: bool
 ) -> dict[str, Any]:
-    """Of a caller's talk, or (`spoken`) of what the caller left after the tone."""
+    """Of a caller's talk, with whom the call was forwarded to as well, or (`spoken`) of what the caller left after the
+    tone."""
     language = None
     stopped: Instant | None = None
+    forwarded: Instant | None = None
     for note in notes:
         if note.kind == f.MenuAnswered.__name__:
             language = note.detail["language"] or language
+        elif note.kind == f.CallForwarded.__name__:
+            forwarded = note.at
         elif note.kind == f.RecordingStopped.__name__:
             stopped = Instant(note.detail["since"])
-    began = record.answered_at or record.arrived_at
+    began = record.answered_at or forwarded or record.arrived_at
     with_city = record.outcome in (Outcome.TRANSFERRED_ATTENDED, Outcome.TRANSFERRED_BLIND)
     ended = stopped if stopped is not None and with_city else record.ended_at
     if spoken:

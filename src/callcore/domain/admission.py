@@ -95,6 +95,8 @@ def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:
         where = (
             "あふれのメニューで / in the overflow menu" if call.in_menu else "待ち中の案内で / in a phrase"
         )
+    if call.forward is not None:
+        where = "転送先と通話中 / talking with the outside number"
     if call.passed_on:
         where = "取り次ぎ先の呼出中 / while a department rang"
     if call.callback:

@@ -10,6 +10,8 @@ Rules
 - Another queue is another visit of the same call; the place among callers of equal priority goes along.
 - A transfer is caller and department in one bridge, and nothing else. Until then the caller whom the agent has left is
   parted. A department's leg is known by the agent's consult (`Leg.side`), or by the dialplan's word for a blind one.
+- Who chose an outside number in a menu is forwarded once that has answered, to the end of the call. Its leg is no
+  agent's, so that this is no answer and no talk in any figure; it is recorded as one.
 - A waiting caller may be led aside: to a phrase between the music, or into a menu. The place is kept and the wait goes
   on. During a phrase agents may be reserved, who ring at its end; whoever is in a menu is offered nobody.
 """
@@ -47,6 +49,7 @@ CALL: Table[Stage] = {
     },
     Stage.ANNOUNCED: {
         "MenuAnswered": Stage.ANNOUNCED,
+        "CallForwarded": Stage.ANNOUNCED,
         "MessageBegan": Stage.ANNOUNCED,
         "MessageEmpty": Stage.ANNOUNCED,
         "MessageLeft": Stage.ANNOUNCED,
@@ -67,6 +70,7 @@ CALL: Table[Stage] = {
         "ComfortBegan": Stage.WAITING,
         "OverflowMenuBegan": Stage.WAITING,
         "MenuAnswered": Stage.WAITING,
+        "CallForwarded": Stage.WAITING,
         "LineRejoined": Stage.WAITING,
         "NetEntered": Stage.WAITING,
         "NetLeft": Stage.WAITING,
@@ -140,6 +144,17 @@ class Transfer:
     ended: bool = False
     unrecorded: bool = False
     """Its recording is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A caller who chose an outside number, which has answered."""
+
+    channel: ChannelId
+    """The far end's."""
+    since: Instant
+    recorded: bool
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +252,7 @@ class Call:
     """The department that is rung for the caller, whom nobody else is with."""
     transfer: Transfer | None = None
     """The last one, unless the caller came back."""
+    forward: Forward | None = None
     keyed_at: Instant | None = None
     """When the last key in a menu, or none in time, was told."""
     held_since: Instant | None = None

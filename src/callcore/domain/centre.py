@@ -42,6 +42,8 @@ class MenuKey:
     """The menu, the queue, the announcement's kind, or the outside number; else empty."""
     language: str | None = None
     """In which the caller is spoken to from then on."""
+    record: bool = True
+    """Of an outside number: the talk there is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ class Contact:
     phones: tuple[PhoneId, ...] = ()
     forward: str | None = None
     """Where to by the trunk, e.g. the number of a FAX."""
+    record: bool = False
+    """What is said there is recorded; what is said on `phones` is in any case."""
 
 
 HEAD_OFFICE = "本庁"

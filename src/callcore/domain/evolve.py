@@ -15,7 +15,7 @@ from immutables import Map
 from callcore.domain import facts as f
 from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
-from callcore.domain.call import CALL, Aside, Call, Leg, Transfer, Visit
+from callcore.domain.call import CALL, Aside, Call, Forward, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
 from callcore.domain.centre import Centre, Configuration
 from callcore.domain.emergency import Emergency
@@ -48,7 +48,7 @@ from callcore.domain.offer import OFFER, Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.retention import KeepOrder
-from callcore.domain.sides import SIDE, Answer, SideCall, SideStage
+from callcore.domain.sides import FORWARDED, SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
     SERVED,
@@ -357,8 +357,12 @@ def _call_moved(call: Call, by: int) -> Call:
     transfer = call.transfer
     if transfer is not None:
         transfer = changed(transfer, since=Instant(transfer.since + by))
+    forward = call.forward
+    if forward is not None:
+        forward = changed(forward, since=Instant(forward.since + by))
     return changed(
         call,
+        forward=forward,
         visit=visit,
         aside=aside,
         transfer=transfer,
@@ -599,6 +603,35 @@ def _(fact: f.MenuAnswered, floor: Floor) -> Floor:
             keyed_at=fact.at,
         ),
     )
+
+
+@_apply.register
+def _(fact: f.CallForwarded, floor: Floor) -> Floor:
+    call = _call(floor, fact.call)
+    if fact.channel in floor.channels:
+        raise IllegalTransition(f"channel {fact.channel} is a leg already")
+    if call.stage is Stage.WAITING and not call.in_menu:
+        raise IllegalTransition(f"call {call.id} waits and is in no menu")
+    stage = _stage(call, fact)
+    return put_call(
+        floor,
+        changed(
+            call,
+            stage=stage,
+            legs=(*call.legs, Leg(fact.channel, None, None, None, since=fact.at)),
+            forward=Forward(fact.channel, fact.at, fact.recorded),
+        ),
+        channels=floor.channels.set(fact.channel, call.id),
+    )
+
+
+def _forward_over(call: Call, at: Instant) -> Call:
+    """As it is once whom the caller was forwarded to is gone, or the caller."""
+    forward = call.forward
+    if forward is None or forward.ended:
+        return call
+    tape = _kept(call.tape, forward.since, at) if forward.recorded else call.tape
+    return changed(call, forward=changed(forward, ended=True), tape=tape)
 
 
 def _ends_as(aside: Aside, choice: Choice) -> Outcome | None:
@@ -852,6 +885,8 @@ def _(fact: f.LegEnded, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
     if call.leg(fact.channel) is None or fact.channel == call.channel:
         raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
+    if call.forward is not None and call.forward.channel == fact.channel:
+        call = _forward_over(call, fact.at)
     far = call.far_received if fact.received is None else (call.far_received or 0) + fact.received
     return put_call(
         floor,
@@ -1155,7 +1190,10 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
         ended = Map({k: v for k, v in ended.items() if v > oldest})
         most = max(256, 2 * len(ended))  # as rare as the line is long
-    answered = call.answered_at is not None
+    forward = call.forward
+    unseen = call.far_unseen or (forward is not None and forward.recorded and not forward.ended)
+    call = _forward_over(call, fact.at)
+    recorded = call.answered_at is not None or (forward is not None and forward.recorded)
     tape, transfer = call.tape, call.transfer
     if transfer is not None and not transfer.ended and not transfer.unrecorded:
         tape = _kept(tape, transfer.since, fact.at)
@@ -1164,7 +1202,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         _silent(call, tape, fact.at),
         fact.at - call.arrived_at,
         fact.received,
-        None if call.far_unseen else call.far_received,
+        None if unseen else call.far_received,
     )
     gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
         Outcome.ABANDONED,
@@ -1176,8 +1214,8 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         channels=channels,
         ended=ended.set(call.id, fact.at),
         ended_most=most,
-        unfiled=floor.unfiled.set(call.id, fact.at) if answered else floor.unfiled,
-        expected=floor.expected.set(call.id, expected) if answered else floor.expected,
+        unfiled=floor.unfiled.set(call.id, fact.at) if recorded else floor.unfiled,
+        expected=floor.expected.set(call.id, expected) if recorded else floor.expected,
         tapes=floor.tapes.set(call.id, tape) if tape.excess or tape.unheld or tape.gaps else floor.tapes,
         pace=_wait_over(floor, call, fact, gave_up=gave_up),
     )
@@ -1563,9 +1601,8 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         raise IllegalTransition(f"call {side.id} is {side.agent}'s work, not {fact.agent}'s")
     # What went on to a FAX had no phone of ours and was not recorded; nor is what colleagues say to one another, nor,
     # if the centre wants it so, a consult.
-    recorded = (
-        side.connected_at is not None and side.phone is not None and side.kind is not SideKind.COLLEAGUE
-    )
+    voice = side.phone is not None or side.why == FORWARDED
+    recorded = side.connected_at is not None and voice and side.kind is not SideKind.COLLEAGUE
     if recorded and side.beside is not None:
         centre = floor.centres.get(side.centre)
         recorded = centre is None or centre.transfers.record_consult

@@ -235,6 +235,20 @@ class MenuAnswered(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallForwarded(Fact):
+    """The outside number that the caller chose in a menu has answered: from now to the call's end they talk. It is no
+    answer of ours, and the call stays what it is (*ivr_only*, *closed*, *overflow_key*)."""
+
+    call: CallId
+    channel: ChannelId
+    """Of the far end; a leg of the call from now on."""
+    recorded: bool
+    """As the key says."""
+    notice: str | None = None
+    """As in `VisitBegan`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VisitBegan(Fact):
     """The caller entered a queue; a visit that is open ends with it. `since` orders the wait: the first entry of this
     call into any queue."""
@@ -402,7 +416,8 @@ class LegLeft(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnded(Fact):
-    """`cause` is the Q.850 cause of the Hangup. `received`: microseconds of sound that came from it; None: unknown."""
+    """`cause` is the Q.850 cause of the Hangup. `received`: microseconds of sound that came from it (from whom the call
+    was forwarded to: since the answer); None: unknown."""
 
     call: CallId
     channel: ChannelId

@@ -142,6 +142,16 @@ class MenuKeyed(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerForwarded(Input):
+    """The outside number that the caller chose has answered. Fields as in the fact `CallForwarded`."""
+
+    call: CallId
+    channel: ChannelId
+    recorded: bool
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageTold(Input):
     """What became of a caller who leaves a message."""
 
@@ -937,6 +947,9 @@ class CallTraced:
     """It was not open because of an emergency closure."""
     menus: tuple[MenuKeyed, ...] = ()
     """The way through the menus, in order."""
+    forwarded: CallerForwarded | None = None
+    """Out of them."""
+    forward_ended: Instant | None = None
     held: Instant | None = None
     """When the caller last came to the waiting line."""
     callback: Instant | None = None

@@ -35,6 +35,7 @@ from callcore.domain.turn import (
     callback_dialled,
     callback_reached,
     device_is,
+    forwarded,
     give_up,
     menu_answered,
     side_begins,
@@ -363,6 +364,19 @@ def _retrace(
         call = turn.floor.calls[name]
         if (call.stage is Stage.ANNOUNCED or call.in_menu) and keyed.at > known:
             menu_answered(turn, call, keyed, reconstructed=True)
+    call = turn.floor.calls[name]
+    out = trace.forwarded
+    unknown = out is not None and call.forward is None and out.channel not in turn.floor.channels
+    if out is not None and unknown and (call.stage is Stage.ANNOUNCED or call.in_menu):
+        forwarded(turn, call, out, reconstructed=True)
+        call = turn.floor.calls[name]
+    gone = trace.forward_ended
+    if out is not None and gone is not None and call.leg(out.channel) is not None:
+        there = call.forward is not None and not call.forward.ended
+        if there and call.forward is not None and call.forward.channel == out.channel:
+            turn.tell(
+                f.LegEnded(at=gone, call=name, channel=out.channel, cause=NOT_KNOWN, reconstructed=True)
+            )
     call = turn.floor.calls[name]
     aside = call.aside
     back = trace.held if caller is None else None  # else the channel itself says where it is now

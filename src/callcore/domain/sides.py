@@ -230,6 +230,10 @@ def by_cause(cause: int) -> SideOutcome:
     return {17: SideOutcome.BUSY, 21: SideOutcome.REFUSED}.get(cause, SideOutcome.FAILED)
 
 
+FORWARDED = "forward"
+"""Why a call to a 連絡用番号 is recorded though no phone of ours answered: it is passed on to where people talk.
+Any other that is passed on is a FAX."""
+
 OUTGOING = frozenset({SideKind.OUTGOING, SideKind.EMERGENCY})
 CONTACT = frozenset({SideKind.CONTACT})
 DEPARTMENTS = frozenset({SideKind.DEPARTMENT})

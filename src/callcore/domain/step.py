@@ -66,6 +66,7 @@ from callcore.domain.turn import (
     device_is,
     drop_answer,
     drop_answers,
+    forwarded,
     give_up,
     menu_answered,
     resume,
@@ -232,6 +233,17 @@ def _(told: i.MenuKeyed, turn: Turn) -> None:
         turn.disregard("案内中の呼ではない / not a call in a menu")
         return
     menu_answered(turn, call, told)
+
+
+@_take.register
+def _(told: i.CallerForwarded, turn: Turn) -> None:
+    call = turn.call(told.call)
+    if call is None or told.channel in turn.floor.channels:
+        turn.disregard("その入電は終わっているか、相手は既知 / that call is over, or its leg is known")
+    elif not (call.stage is Stage.ANNOUNCED or call.in_menu):
+        turn.disregard("案内中の呼ではない / not a call in a menu")
+    else:
+        forwarded(turn, call, told)
 
 
 @_take.register
@@ -681,15 +693,17 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
         turn.end_talk(call, told.at)
         call = turn.floor.calls[call.id]
     transfer_ends(turn, call, told.channel, told.at)
-    leg = call.leg(told.channel)
+    leg, received = call.leg(told.channel), told.received
+    if call.forward is not None and call.forward.channel == told.channel:
+        # What it sent while it rang is no part of the talk; where that is not told, nothing is known of the talk.
+        before = told.before
+        received = None if received is None or before is None else max(0, received - before)
     if leg is not None and leg.offer is not None and leg.offer in call.ringing:
         cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
         if call.caller_put_down:
             cause = OfferStage.CALLER_GONE
         turn.fail_offer(leg.offer, told.at, cause, _WORDS[cause])
-    turn.tell(
-        f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause, received=told.received)
-    )
+    turn.tell(f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause, received=received))
 
 
 def _side_leg_ended(turn: Turn, call: CallId, told: i.ChannelGone) -> None:

@@ -1132,6 +1132,20 @@ def menu_answered(turn: Turn, call: Call, told: i.MenuKeyed, *, reconstructed: b
     )
 
 
+def forwarded(turn: Turn, call: Call, told: i.CallerForwarded, *, reconstructed: bool = False) -> None:
+    """The outside number that the caller chose has answered."""
+    turn.tell(
+        f.CallForwarded(
+            at=told.at,
+            call=call.id,
+            channel=told.channel,
+            recorded=told.recorded,
+            notice=told.notice,
+            reconstructed=reconstructed,
+        )
+    )
+
+
 def give_up(
     turn: Turn,
     call: Call,

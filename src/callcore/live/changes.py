@@ -64,6 +64,7 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("destination", "number"): (DIALPLAN,),
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
+    ("contact", "record"): (DIALPLAN,),
     **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "record_consult")},
     ("recording", "channels"): (DIALPLAN,),
     ("department", WHOLE): (DIALPLAN,),
@@ -314,7 +315,15 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
             "tries": str(menu.tries),
             "keys": "; ".join(
                 " ".join(
-                    part for part in (key.key, key.choice.value, short(key.to), key.language or "") if part
+                    part
+                    for part in (
+                        key.key,
+                        key.choice.value,
+                        short(key.to),
+                        key.language or "",
+                        "" if key.record else "unrecorded",
+                    )
+                    if part
                 )
                 for key in menu.keys
             ),
@@ -371,7 +380,8 @@ def _things(centre: Centre) -> dict[tuple[str, str], dict[str, str]]:
         things["destination", listed.name] = {"number": f"{listed.digits}{'…' if listed.begins else ''}"}
     for contact in centre.contacts:
         to = contact.forward or ", ".join(short(phone) for phone in contact.phones)
-        things["contact", contact.digits] = {"to": to, "name": contact.name}
+        record = "true" if contact.record else ""
+        things["contact", contact.digits] = {"to": to, "record": record, "name": contact.name}
     for each in centre.departments:
         things["department", short(each.id)] = {
             "name": each.name,

@@ -39,7 +39,8 @@ from callcore.domain.centre import (
 from callcore.domain.hours import Window
 from callcore.domain.ids import NodeId, PhoneId
 from callcore.domain.recording import Channels
-from callcore.domain.stages import TalkKey, Treatment
+from callcore.domain.sides import FORWARDED
+from callcore.domain.stages import Choice, SideKind, TalkKey, Treatment
 from callcore.pbx import pieces, tone
 from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
@@ -369,6 +370,8 @@ class _ContactView:
     centre: str
     language: str
     where: str
+    why: str
+    """`forward`: passed on, and recorded; else `contact`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -816,7 +819,8 @@ def _menu_view(centre: Centre, menu: Menu) -> _MenuView:
         to = _match(_TARGET, "menu's target / 行き先", key.to)
         language = _match(_LANGUAGE, "language / 言語", key.language) if key.language else ""
         named = next(name for name, sign in _KEYS if sign == key.key)
-        keys.append((named, _Dialplan(f"{key.choice.value}~{to}~{language}")))
+        taped = "" if key.record or key.choice is not Choice.FORWARD else "~unrecorded"
+        keys.append((named, _Dialplan(f"{key.choice.value}~{to}~{language}{taped}")))
     spoken = tuple((key.language, what[1]) for key, what in zip(menu.keys, keys, strict=True) if key.language)
     spec = f"{menu.timeout_s}~{menu.tries}~{'languages' if menu.languages else '-'}"
     return _MenuView(name, _Dialplan(spec), tuple(said), tuple(keys), spoken if menu.languages else ())
@@ -950,7 +954,8 @@ def _contact_views(centres: Iterable[Centre]) -> list[_ContactView]:
             else:
                 where = f"CALLCORE_LIST={phones}"
             digits = _match(_DIGITS, "number / 電話番号", contact.digits)
-            views.append(_ContactView(digits, centre.id, centre.languages[0], _Dialplan(where)))
+            why = FORWARDED if contact.forward is not None and contact.record else SideKind.CONTACT.value
+            views.append(_ContactView(digits, centre.id, centre.languages[0], _Dialplan(where), why))
     return views
 
 

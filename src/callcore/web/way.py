@@ -51,6 +51,8 @@ def lines(told: Iterable[Told], *, personal: bool) -> list[Line]:
         fact = each.fact
         if isinstance(fact, f.CallArrived):
             legs[fact.call] = ("leg", "caller")
+        elif isinstance(fact, f.CallForwarded):
+            legs[fact.channel] = ("leg", "outside")
         elif isinstance(fact, f.LegBegan):
             legs[fact.channel] = (
                 ("phone", fact.phone) if fact.phone else ("department", fact.department or "–")
@@ -184,6 +186,11 @@ def lanes(told: Sequence[Told], until: Instant) -> list[Lane]:
                 made.begin(_CALLER, "away", fact.at)
             case f.TransferEnded():
                 made.end(_CALLER, fact.at, "away")
+            case f.CallForwarded():
+                others[fact.channel] = ("outside", "")
+                made.end(_CALLER, fact.at, "announced", "waiting")
+                made.begin(_CALLER, "away", fact.at)
+                made.begin(others[fact.channel], "joined", fact.at)
             case f.LegBegan() | f.LegJoined() | f.LegLeft() | f.LegEnded():
                 _of_another(made, others, fact)
             case f.CallEnded():

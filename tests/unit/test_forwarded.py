@@ -1,0 +1,265 @@
+"""A caller whom a menu forwards to an outside number: recorded and judged as a talk, and no answer in any figure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from callcore.ami import cel
+from callcore.ami.translate import translate
+from callcore.ami.wire import Event, parse
+from callcore.audit.account import fold
+from callcore.audit.span import Span
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.findings import Finding, Heard, judge
+from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant
+from callcore.domain.stages import Choice, Outcome, Party
+from tests.contract.fake_ami import event as fake_event
+from tests.support.days import TestFrame
+from tests.support.floors import NODE, NUMBER, Desk
+from tests.unit.test_comfort import full
+from tests.unit.test_comfort import keyed as keyed_waiting
+from tests.unit.test_menus import in_menu, key
+
+M, OUT = CallId("m"), ChannelId("out")
+
+
+def chosen(open: bool = True) -> Desk:
+    """Chose an outside number after 10 s."""
+    made = in_menu(open)
+    key(made, 10, Choice.FORWARD, "0120950178")
+    return made
+
+
+def answers(made: Desk, s: float, call: CallId = M, *, recorded: bool = True) -> None:
+    told = i.CallerForwarded(at=made.at(s), call=call, channel=OUT, recorded=recorded, notice="ja")
+    made.tell(told)
+    for channel in (OUT, ChannelId(call)):
+        made.tell(i.BridgeEntered(at=made.at(s + 0.01), bridge="b", channel=channel))
+
+
+def gone(
+    made: Desk, s: float, channel: ChannelId, received: float | None, before: float | None = None
+) -> None:
+    sent, had = (None if each is None else round(each * SECOND) for each in (received, before))
+    made.tell(i.ChannelGone(at=made.at(s), channel=channel, cause=16, received=sent, before=had))
+
+
+def over(
+    made: Desk, s: float, *, caller: float | None = None, far: float | None = None, before: float = 0
+) -> None:
+    """The far end's leg goes first, whoever puts down."""
+    for channel in (OUT, ChannelId(M)):
+        made.tell(i.BridgeLeft(at=made.at(s), bridge="b", channel=channel))
+    gone(made, s, OUT, far, before)
+    gone(made, s + 0.01, ChannelId(M), caller)
+
+
+def found(made: Desk, seconds: float, call: CallId = M) -> set[Finding]:
+    return set(judge(Heard(seconds, (seconds / 2,)), made.floor.expected[call]))
+
+
+@pytest.mark.parametrize(("open", "outcome"), [(True, Outcome.IVR_ONLY), (False, Outcome.CLOSED)])
+def test_the_talk_is_recorded_from_the_answer_to_the_end_and_the_call_is_no_answer(
+    open: bool, outcome: Outcome
+) -> None:
+    made = chosen(open)
+    answers(made, 20)
+    assert made.told(f.CallForwarded)[0].notice == "ja"
+    over(made, 50, caller=50, far=40, before=10)
+    [ended] = made.told(f.CallEnded)
+    assert ended.outcome is outcome and "talking with the outside number" in ended.reason
+    expected = made.floor.expected[M]
+    assert (expected.talk, expected.far, expected.sent) == (30 * SECOND,) * 3
+    assert M in made.floor.unfiled
+    assert found(made, 30) == set() and found(made, 28) == {Finding.SHORT}
+    record = made.books.records[M]
+    assert (record.answered_at, record.talk, record.away, record.agent) == (None, 0, 0, None)
+    figures = made.figures(made.at(60))
+    assert (figures.answered, figures.offered) == (0, 0)
+
+
+def test_what_the_network_played_while_it_rang_is_no_part_of_the_talk() -> None:
+    made = chosen()
+    answers(made, 30)
+    over(made, 60, caller=30, far=20, before=20)
+    assert made.floor.expected[M].far == 0
+    assert found(made, 0.5) == {Finding.NO_MEDIA, Finding.SILENT_AGENT}
+
+
+def test_of_a_far_end_whose_time_before_the_answer_is_not_told_nothing_is_known() -> None:
+    made = chosen()
+    answers(made, 30)
+    gone(made, 60, OUT, 20, None)
+    gone(made, 60, ChannelId(M), 30)
+    assert made.floor.expected[M].far is None
+    assert found(made, 10) == set(), "the caller may have sent nothing in the talk"
+
+
+def test_a_talk_that_others_record_is_not_expected_to_be() -> None:
+    made = chosen()
+    answers(made, 20, recorded=False)
+    over(made, 50, caller=50, far=30)
+    assert M not in made.floor.unfiled and M not in made.floor.expected
+
+
+def test_who_is_not_reached_has_no_recording_and_goes_on() -> None:
+    made = chosen()
+    key(made, 20, Choice.UNREACHED, "0120950178")
+    made.tell(i.CallerHeld(at=made.at(25), call=M, notice="ja"))
+    assert made.told(f.VisitBegan)[0].notice == "ja"
+    gone(made, 60, ChannelId(M), 60)
+    assert not made.floor.unfiled and not made.told(f.CallForwarded)
+
+
+def test_who_is_no_caller_in_a_menu_is_not_forwarded() -> None:
+    made = in_menu()
+    made.tell(i.CallerHeld(at=made.at(5), call=M))
+    answers(made, 20)
+    assert made.told(f.CallForwarded) == []
+    answers(made, 20, CallId("nobody"))
+    assert made.told(f.CallForwarded) == []
+
+
+def test_who_waits_is_forwarded_out_of_the_menu_for_who_is_beyond_and_the_wait_ended_by_key() -> None:
+    d = full()
+    d.until(12)
+    keyed_waiting(d, 15, Choice.FORWARD, to="0120950178")
+    told = i.CallerForwarded(at=d.at(20), call=CallId("c2"), channel=OUT, recorded=True)
+    d.tell(told)
+    d.tell(told)
+    assert len(d.told(f.CallForwarded)) == 1, "told twice"
+    gone(d, 50, OUT, 30, 0)
+    gone(d, 50, ChannelId("c2"), 39)
+    [ended] = [x for x in d.facts if isinstance(x, f.CallEnded) and x.call == "c2"]
+    assert ended.outcome is Outcome.OVERFLOW_KEY
+    assert d.floor.expected[CallId("c2")].talk == 30 * SECOND
+    assert d.books.records[CallId("c2")].answered_at is None
+
+
+def test_a_step_of_the_clock_changes_no_length() -> None:
+    made = chosen()
+    answers(made, 20)
+    made.tell(i.ClockJumped(at=made.at(3625), by=3600 * SECOND))
+    over(made, 3650, caller=50, far=30)
+    assert made.floor.expected[M].talk == 30 * SECOND
+
+
+# -- while nobody watched --------------------------------------------------------------------------------------------
+
+
+def line(kind: str, unique: str, at: Instant, user: str = "", extra: str = "") -> cel.Line:
+    channel = "PJSIP/trunk-1" if unique == M else "PJSIP/trunk-2"
+    return cel.Line(kind, user, at, unique, M, channel, "callcore-in", NUMBER, "", extra)
+
+
+def traced(made: Desk, *, ended: bool, taped: str = "yes~ja") -> i.CallTraced:
+    lines = [
+        line("CHAN_START", M, made.at(0)),
+        line("USER_DEFINED", M, made.at(0), "callcore-open", '{"extra":"pushed"}'),
+        line("USER_DEFINED", M, made.at(10), "callcore-menu", '{"extra":"demo-m~1~forward~0120950178~"}'),
+        line("USER_DEFINED", OUT, made.at(20), "callcore-forwarded", f'{{"extra":"{taped}"}}'),
+        line("BRIDGE_ENTER", OUT, made.at(20), extra='{"bridge_id":"b"}'),
+        line("BRIDGE_ENTER", M, made.at(20), extra='{"bridge_id":"b"}'),
+    ]
+    if ended:
+        lines += [line("CHAN_END", OUT, made.at(50)), line("CHAN_END", M, made.at(50))]
+    (trace,) = cel.traces(lines)
+    return trace
+
+
+def test_cel_tells_that_the_outside_number_answered_and_whether_that_is_recorded() -> None:
+    made = Desk()
+    trace = traced(made, ended=True)
+    assert trace.forwarded == i.CallerForwarded(
+        at=made.at(20), call=M, channel=OUT, recorded=True, notice="ja"
+    )
+    assert (trace.forward_ended, trace.answered) == (made.at(50), None)
+    other = traced(made, ended=False, taped="no~").forwarded
+    assert other is not None and (other.recorded, other.notice) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "until"), [("nothing", 5), ("the arrival", 5), ("the key", 11), ("the answer", 21)]
+)
+def test_a_talk_of_which_nobody_saw_the_end_is_recorded_and_judged_by_its_length(
+    seen: str, until: int
+) -> None:
+    made = Desk().begin() if seen == "nothing" else in_menu()
+    if seen in ("the key", "the answer"):
+        key(made, 10, Choice.FORWARD, "0120950178")
+    if seen == "the answer":
+        answers(made, 20)
+    made.tell(i.LinkDropped(at=made.at(until), node=NODE))
+    made.snapshot(60, traces=(traced(made, ended=True),))
+    [told] = made.told(f.CallForwarded)
+    assert told.reconstructed is (seen != "the answer")
+    [ended] = made.told(f.CallEnded)
+    assert ended.outcome is Outcome.IVR_ONLY and ended.hung_up_by is Party.UNKNOWN
+    expected = made.floor.expected[M]
+    assert (expected.talk, expected.caller, expected.far) == (30 * SECOND, None, None)
+    assert found(made, 28) == set() and found(made, 20) == {Finding.SHORT}
+
+
+def test_a_talk_whose_answer_nobody_saw_and_that_goes_on_is_judged_by_its_packets() -> None:
+    made = chosen()
+    made.tell(i.LinkDropped(at=made.at(11), node=NODE))
+    trace = replace(traced(made, ended=False), last=made.at(20))
+    caller = i.ChannelSeen(
+        id=ChannelId(M),
+        name="PJSIP/trunk-m",
+        context="callcore-menu",
+        application="Dial",
+        bridge="b",
+        call=M,
+        offer=None,
+        phone=None,
+        number=NUMBER,
+        caller=None,
+        created=made.at(0),
+        entered=None,
+    )
+    far = replace(
+        caller, id=OUT, name="PJSIP/trunk-2", call=None, context="callcore-in", application="AppDial"
+    )
+    made.snapshot(30, caller, far, traces=(trace,))
+    assert made.told(f.CallForwarded)[0].at == made.at(20)
+    gone(made, 50, OUT, 31, 1)
+    gone(made, 50, ChannelId(M), 50)
+    expected = made.floor.expected[M]
+    assert (expected.talk, expected.caller, expected.far) == (30 * SECOND, 50 * SECOND, 30 * SECOND)
+
+
+# -- by the books ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_nightly_comparison_expects_the_talk_where_it_is_to_be_recorded(recorded: bool) -> None:
+    made = chosen()
+    answers(made, 20, recorded=recorded)
+    over(made, 50, caller=50, far=30)
+    frame = TestFrame(1, 1, made.at(60), tuple(made.facts))
+    account = fold(
+        [frame], Span(CentreId("demo"), "2026-11-23", made.at(0), made.at(100), "Asia/Tokyo")
+    ).accounts[M]
+    assert account.talks == () and account.to_be_recorded is recorded
+    assert account.recorded == (30 * SECOND if recorded else 0)
+
+
+def test_what_the_dialplan_tells_is_read() -> None:
+    told = fake_event(
+        "UserEvent",
+        "Timestamp: 1795143600.000001",
+        "UserEvent: CallcoreForwarded",
+        "Uniqueid: out",
+        "Call: m",
+        "Recorded: yes",
+        "Notice: en",
+    )
+    event = parse(told)
+    assert isinstance(event, Event) and event.at is not None
+    assert translate(event, NODE) == i.CallerForwarded(
+        at=event.at, call=M, channel=OUT, recorded=True, notice="en"
+    )
