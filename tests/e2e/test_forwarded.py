@@ -39,6 +39,13 @@ MORE = (
     + full(timeout_s=8)
     + says("full", "ja")
     + '[recording]\nchannels = "stereo"\n'
+    + "".join(
+        f'[[contacts]]\ndigits = "{digits}"\nname = "{digits}"\nforward = "{to}"\nrecord = {record}\n'
+        for digits, to, record in (
+            ("0975105160", "0975105998", "true"),
+            ("0975105161", "0975105999", "false"),
+        )
+    )
 )
 
 
@@ -117,6 +124,20 @@ async def not_to_be_recorded(day: Day) -> CallId:
     await day.over(call, name)
     del day.wanted[name]
     return name
+
+
+async def to_a_contact_number(day: Day, number: str) -> CallId:
+    """That is passed on to where people talk, or to a FAX."""
+    rings = asyncio.create_task(day.rings())
+    call = await day.outside.call(number, tone(CITIZEN_HZ))
+    leg = await rings
+    leg.answer()
+    await until_hears(call, OUTSIDE_HZ)
+    began = await day.s.fact(f.SideCallBegan, lambda told: told.number == number)
+    await call.hears(2.5)
+    call.hang_up()
+    await day.s.fact(f.SideCallEnded, lambda told: told.call == began.call, 30)
+    return began.call
 
 
 async def deleted(day: Day) -> None:
@@ -234,6 +255,8 @@ async def test_who_is_forwarded_is_recorded_and_watched_and_is_no_answer() -> No
         whole = await as_it_should_be(day)
         await of_which_the_caller_puts_down(day)
         left_out = await not_to_be_recorded(day)
+        voice, fax = [await to_a_contact_number(day, each) for each in ("0975105160", "0975105161")]
+        day.wanted[voice] = set()
         await deleted(day)
         await lacks_two_seconds(day)
         await with_a_dead_microphone(day)
@@ -247,8 +270,9 @@ async def test_who_is_forwarded_is_recorded_and_watched_and_is_no_answer() -> No
         assert {call: set(fact.findings) for call, fact in filed.items()} == wanted, filed
         ended = {fact.call: fact for fact in s.told(f.CallEnded)}
         assert {call: fact.outcome for call, fact in ended.items()} == day.ends_as
-        assert all(fact.at - ended[call].at <= 60 * SECOND for call, fact in filed.items())
-        for call in (whole, went_on, back, away):
+        assert all(filed[call].at - fact.at <= 60 * SECOND for call, fact in ended.items() if call in filed)
+        assert not day.spool(fax).exists()
+        for call in (whole, went_on, back, away, voice):
             fact = filed[call]
             assert fact.sent is not None and fact.talk is not None, fact
             assert abs(fact.seconds - fact.sent) <= 1 and abs(fact.talk - fact.sent) <= 1, fact

@@ -8,9 +8,12 @@ import wave
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from callcore.domain import numbering
-from callcore.domain.centre import Contact, Destination, Listed, Outgoing
+from callcore.domain.centre import Contact, Destination, Listed, Outgoing, Recordings
 from callcore.domain.ids import PhoneId
+from callcore.domain.recording import Channels
 from callcore.runtime import dialplan
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_keys import hears_nothing_of_it
@@ -18,7 +21,7 @@ from tests.integration.test_dialplan_phones import heard
 from tests.support.asterisk import Event
 from tests.support.centre import COMMON_HZ, NUMBER, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
-from tests.support.sip import Call, Message, comes_true, sip_agent, tone
+from tests.support.sip import Call, Message, comes_true, encoded, loudness, sip_agent, tone
 
 ALL = Outgoing(
     NUMBER,
@@ -494,3 +497,38 @@ async def test_a_contact_number_rings_the_persons_phone_or_goes_on_to_a_fax_and_
         ended = await side(floor, "CallcoreSideEnded", seen)
         assert ended["Result"] != "ANSWER"
         assert [len([c for c in desk.calls if c.incoming]) for desk in floor.desks] == rung
+
+
+async def test_a_contact_number_that_is_passed_on_to_a_person_is_recorded_where_the_centre_says_so(
+    tmp_path: Path,
+) -> None:
+    """While callcore is dead. The carrier's busy tone reaches the caller as before."""
+    voice = Contact("0975105162", "本部", forward="0975105998", record=True)
+    made = small_centre(outgoing=ALL, contacts=(voice,))
+    rule = Recordings(channels=Channels.STEREO)
+    made = replace(made, centres=tuple(replace(each, recordings=rule) for each in made.centres))
+    async with running_floor(tmp_path, made) as floor:
+        call = await floor.trunk.call("0975105162", tone(CALLER_HZ))
+        leg = await floor.trunk.rings()
+        assert leg.invite is not None and leg.invite.start.split()[1].startswith("sip:0975105998@")
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(call, AGENT_HZ)
+        begun = await side(floor, "CallcoreSide")
+        assert (begun["Kind"], begun["Why"], begun["Phone"]) == ("contact", "forward", "")
+        await until_hears(leg, CALLER_HZ, 1)
+        call.hang_up()
+        await leg.until("bye")
+        await side(floor, "CallcoreSideEnded")
+        folder = floor.pbx.settings.recordings_dir
+        names = [begun["Call"] + end for end in (".left.sln", ".right.sln", ".wav")]
+        await comes_true(lambda: sorted(each.name for each in folder.iterdir()) == names, "three files")
+        for name, mine, other in ((names[0], CALLER_HZ, AGENT_HZ), (names[1], AGENT_HZ, CALLER_HZ)):
+            samples = np.frombuffer((folder / name).read_bytes(), np.int16) / 32768.0
+            heard = encoded(samples[-4000:])
+            assert loudness(heard, mine) > 0.8 > 0.1 > loudness(heard, other)
+        seen = len(floor.ami.events)
+        late = await floor.trunk.call("0975105162")
+        (await floor.trunk.rings(2)).hang_up()
+        await late.until("486")
+        assert (await side(floor, "CallcoreSideEnded", seen))["Result"] == "BUSY"

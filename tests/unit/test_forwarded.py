@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,16 +13,25 @@ from callcore.ami.translate import translate
 from callcore.ami.wire import Event, parse
 from callcore.audit.account import fold
 from callcore.audit.span import Span
+from callcore.centres.diagram import drawn
+from callcore.centres.lines import Lines
+from callcore.centres.names import Taken
+from callcore.centres.outgoing import read_contacts
+from callcore.centres.sheet import Sheet, Table
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Configuration
 from callcore.domain.findings import Finding, Heard, judge
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant
-from callcore.domain.stages import Choice, Outcome, Party
+from callcore.domain.stages import Choice, Outcome, Party, SideKind
 from tests.contract.fake_ami import event as fake_event
 from tests.support.days import TestFrame
 from tests.support.floors import NODE, NUMBER, Desk
+from tests.unit.test_centre_files_manual import EXAMPLE, mori
+from tests.unit.test_centre_files_outgoing import problems
 from tests.unit.test_comfort import full
 from tests.unit.test_comfort import keyed as keyed_waiting
+from tests.unit.test_core_sides import desk, end, reach
 from tests.unit.test_menus import in_menu, key
 
 M, OUT = CallId("m"), ChannelId("out")
@@ -263,3 +274,79 @@ def test_what_the_dialplan_tells_is_read() -> None:
     assert translate(event, NODE) == i.CallerForwarded(
         at=event.at, call=M, channel=OUT, recorded=True, notice="en"
     )
+
+
+# -- 連絡用番号 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("why", "recorded"), [("forward", True), ("contact", False)])
+def test_a_contact_number_that_is_passed_on_to_a_person_is_recorded_and_a_fax_is_not(
+    why: str, recorded: bool
+) -> None:
+    made = desk()
+    name = CallId("s")
+    made.tell(
+        i.SideCallTold(
+            at=made.at(10),
+            node=NODE,
+            call=name,
+            centre=CentreId("demo"),
+            kind=SideKind.CONTACT,
+            phone=None,
+            number="0970000010",
+            other="0312345678",
+            why=why,
+        )
+    )
+    reach(made, 15, name)
+    end(made, 45, name, ChannelId(name), own=30, far=20)
+    assert (name in made.floor.unfiled) is recorded
+    if recorded:
+        expected = made.floor.expected[name]
+        assert (expected.caller, expected.far, expected.sent) == (30 * SECOND, 20 * SECOND, 30 * SECOND)
+        assert found(made, 28.9, name) == {Finding.SHORT}
+    frame = TestFrame(1, 1, made.at(60), tuple(made.facts))
+    side = fold([frame], Span(CentreId("demo"), "2026-11-23", made.at(0), made.at(100), "Asia/Tokyo")).sides[
+        name
+    ]
+    assert side.to_be_recorded is recorded
+
+
+@pytest.mark.parametrize(
+    ("word", "warned", "recorded"),
+    [("record = false", False, False), ("record = true", False, True), ("", True, False)],
+)
+def test_a_contact_number_that_is_passed_on_without_a_word_about_its_recording_is_warned_of(
+    word: str, warned: bool, recorded: bool
+) -> None:
+    source = f'[[contacts]]\ndigits = "0970000010"\nname = "x"\nforward = "0970000011"\n{word}\n'
+    sheet = Sheet(Path("mori.toml"), Lines(source))
+    tables = Table(sheet, (), tomllib.loads(source)).tables("contacts")
+    [contact] = read_contacts(tables, CentreId("mori"), (), Taken())
+    assert contact.record is recorded and sheet.problems == []
+    assert ["passed on and not recorded" in each.what_en for each in sheet.warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("instead", "by", "said"),
+    [
+        ('phones = ["p1"]', 'phones = ["p1"]\nrecord = true', "record goes with forward"),
+        ("wait = true", "wait = true\nrecord = false", "record is for a key with forward only"),
+    ],
+)
+def test_whether_it_is_recorded_is_said_where_a_call_is_passed_on_and_nowhere_else(
+    tmp_path: Path, instead: str, by: str, said: str
+) -> None:
+    assert instead in EXAMPLE
+    assert any(said in each for each in problems(tmp_path, EXAMPLE.replace(instead, by, 1)))
+
+
+def test_a_key_says_that_it_is_not_recorded_and_the_dialplan_and_the_chart_say_so_too(tmp_path: Path) -> None:
+    sheet = mori(
+        tmp_path, EXAMPLE.replace('forward = "0970000012"', 'forward = "0970000012"\nrecord = false', 1)
+    )
+    keys = [key for each in sheet.menus for key in each.keys if key.choice is Choice.FORWARD]
+    assert [key.record for key in keys] == [True, False]
+    shown = drawn(Configuration("x", (sheet,)))
+    assert "転送 / forward 0970000012 録音しない / not recorded" in shown
+    assert 'forward 0120950178"' in shown

@@ -116,6 +116,16 @@ def test_a_language_that_no_agent_speaks_is_not_offered(tmp_path: Path) -> None:
     assert 'no agent speaks the language "zh"' in "\n".join(raised.value.texts("en"))
 
 
+def test_a_key_that_is_not_to_be_recorded_is_rendered_so(tmp_path: Path) -> None:
+    source = OITA.replace('forward = "0970000110"', 'forward = "0970000110"\nrecord = false', 1)
+    (tmp_path / "oita.toml").write_text(source, encoding="utf-8")
+    found = read(tmp_path)
+    files = render(found, replace(settings(configuration=found), tls_port=5061))
+    lines = text(files, "extensions.conf").splitlines()
+    assert "CALLCORE_MENUKEY_oita-city_7 = forward~0970000110~~unrecorded" in lines
+    assert "CALLCORE_MENUKEY_oita-city_8 = forward~0970000121~" in lines
+
+
 def test_the_shipped_menus_are_rendered_with_their_keys_and_sounds() -> None:
     found = read(PROJECT / "centres")
     files = render(found, replace(settings(configuration=found), tls_port=5061))
