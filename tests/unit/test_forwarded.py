@@ -109,6 +109,24 @@ def test_of_a_far_end_whose_time_before_the_answer_is_not_told_nothing_is_known(
     assert found(made, 10) == set(), "the caller may have sent nothing in the talk"
 
 
+@pytest.mark.parametrize(
+    ("late", "before", "far", "wrong"),
+    [(0.02, 0, 0, {Finding.SILENT_AGENT}), (0.02, None, None, set()), (2, 0, None, set())],
+    ids=["just after", "of unknown time", "too late"],
+)
+def test_the_far_end_may_be_gone_just_after_the_call(
+    late: float, before: float | None, far: int | None, wrong: set[Finding]
+) -> None:
+    made = chosen()
+    answers(made, 20)
+    gone(made, 50, ChannelId(M), 50)
+    for _ in range(2):
+        gone(made, 50 + late, OUT, 0, before)
+    assert made.floor.expected[M].far == far
+    assert found(made, 30) == wrong
+    assert OUT not in made.floor.channels
+
+
 def test_a_talk_that_others_record_is_not_expected_to_be() -> None:
     made = chosen()
     answers(made, 20, recorded=False)

@@ -882,6 +882,13 @@ def _(fact: f.LegLeft, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.LegEnded, floor: Floor) -> Floor:
+    if fact.call not in floor.calls and floor.leaving.get(fact.channel) == fact.call:
+        late = changed(floor.expected[fact.call], far=fact.received)
+        return changed(
+            floor,
+            leaving=floor.leaving.delete(fact.channel),
+            expected=floor.expected.set(fact.call, late),
+        )
     call = _call(floor, fact.call)
     if call.leg(fact.channel) is None or fact.channel == call.channel:
         raise IllegalTransition(f"call {call.id} has no phone leg {fact.channel}")
@@ -1191,7 +1198,11 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         ended = Map({k: v for k, v in ended.items() if v > oldest})
         most = max(256, 2 * len(ended))  # as rare as the line is long
     forward = call.forward
-    unseen = call.far_unseen or (forward is not None and forward.recorded and not forward.ended)
+    going = forward is not None and forward.recorded and not forward.ended
+    unseen = call.far_unseen or going
+    leaving = floor.leaving
+    if going and forward is not None and not call.far_unseen and call.far_received is None:
+        leaving = leaving.set(forward.channel, call.id)  # its end may be told just after this
     call = _forward_over(call, fact.at)
     recorded = call.answered_at is not None or (forward is not None and forward.recorded)
     tape, transfer = call.tape, call.transfer
@@ -1216,6 +1227,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         ended_most=most,
         unfiled=floor.unfiled.set(call.id, fact.at) if recorded else floor.unfiled,
         expected=floor.expected.set(call.id, expected) if recorded else floor.expected,
+        leaving=leaving,
         tapes=floor.tapes.set(call.id, tape) if tape.excess or tape.unheld or tape.gaps else floor.tapes,
         pace=_wait_over(floor, call, fact, gave_up=gave_up),
     )

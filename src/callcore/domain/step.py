@@ -668,7 +668,13 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     late = turn.floor.leaving.get(told.channel)
     ended_at = None if late is None else turn.floor.ended.get(late)
     if late is not None and ended_at is not None and told.at - ended_at <= LEAVES_S * SECOND:
-        _side_leg_ended(turn, late, told)
+        expected = turn.floor.expected.get(late)
+        if expected is None or expected.apart is not None:
+            _side_leg_ended(turn, late, told)
+        elif (sent := _since_the_answer(told)) is not None:
+            turn.tell(
+                f.LegEnded(at=told.at, call=late, channel=told.channel, cause=told.cause, received=sent)
+            )
         if turn.floor.call_of(told.channel) is None:
             return
     call = turn.floor.call_of(told.channel)
@@ -695,15 +701,20 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
     transfer_ends(turn, call, told.channel, told.at)
     leg, received = call.leg(told.channel), told.received
     if call.forward is not None and call.forward.channel == told.channel:
-        # What it sent while it rang is no part of the talk; where that is not told, nothing is known of the talk.
-        before = told.before
-        received = None if received is None or before is None else max(0, received - before)
+        received = _since_the_answer(told)
     if leg is not None and leg.offer is not None and leg.offer in call.ringing:
         cause = OfferStage.UNREACHABLE if told.cause != NORMAL_CLEARING else OfferStage.WITHDRAWN
         if call.caller_put_down:
             cause = OfferStage.CALLER_GONE
         turn.fail_offer(leg.offer, told.at, cause, _WORDS[cause])
     turn.tell(f.LegEnded(at=told.at, call=call.id, channel=told.channel, cause=told.cause, received=received))
+
+
+def _since_the_answer(told: i.ChannelGone) -> int | None:
+    """Of whom the caller was forwarded to: what came in while it rang is no part of the talk. None: not told."""
+    if told.received is None or told.before is None:
+        return None
+    return max(0, told.received - told.before)
 
 
 def _side_leg_ended(turn: Turn, call: CallId, told: i.ChannelGone) -> None:
