@@ -519,7 +519,7 @@ async def test_a_contact_number_that_is_passed_on_to_a_person_is_recorded_where_
         await until_hears(leg, CALLER_HZ, 1)
         call.hang_up()
         await leg.until("bye")
-        await side(floor, "CallcoreSideEnded")
+        await floor.ami.event("Hangup", Uniqueid=begun["Call"])
         folder = floor.pbx.settings.recordings_dir
         names = [begun["Call"] + end for end in (".left.sln", ".right.sln", ".wav")]
         await comes_true(lambda: sorted(each.name for each in folder.iterdir()) == names, "three files")
