@@ -150,13 +150,13 @@ async def test_the_engine_is_killed_while_callers_choose_out_of_hours_and_each_c
         s.kill("engine")
         for call, key in ((forwarded, "1"), (informed, "2"), (speaks, "6")):
             call.press(key)
+        await comes_true(
+            lambda: loudness(bytes(informed.heard[-RATE // 2 :]), INFORMATION_HZ) > 0.9, "it is said"
+        )
         line = await carrier.rings()
         line.sound = tone(600)
         line.answer()
         await comes_true(lambda: loudness(bytes(forwarded.heard[-RATE // 2 :]), 600) > 0.9, "the other side")
-        await comes_true(
-            lambda: loudness(bytes(informed.heard[-RATE // 2 :]), INFORMATION_HZ) > 0.9, "it is said"
-        )
         await comes_true(
             lambda: any(x.stat().st_size > 4 * RATE for x in s.settings.recordings.glob("*.message.wav")),
             "two seconds are recorded",
