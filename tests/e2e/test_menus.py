@@ -9,6 +9,7 @@ from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Choice
 from tests.e2e.test_out_of_hours import TOKYO, around
+from tests.support.consults import recorded
 from tests.support.menus import NATIONAL, Waits, brief_prompts, languages, menu, says
 from tests.support.prompts import put_prompt
 from tests.support.sip import RATE, comes_true, loudness, sip_agent, tone
@@ -173,6 +174,10 @@ async def test_the_engine_is_killed_while_callers_choose_out_of_hours_and_each_c
         chosen = {(by_call[x.call], x.choice, x.reconstructed) for x in s.told(f.MenuAnswered) if x.key}
         choices = (Choice.FORWARD, Choice.SAY, Choice.MESSAGE)
         assert chosen == {(each.user, what, True) for each, what in zip(people, choices, strict=True)}
+        [reached] = s.told(f.CallForwarded)
+        assert by_call[reached.call] == people[0].user
+        assert (reached.recorded, reached.notice, reached.reconstructed) == (True, "ja", True)
+        assert min(recorded(await s.recording(reached.call), 400, 600)) > 0.4, "also out of hours"
         [left] = s.told(f.MessageLeft)
         assert by_call[left.call] == people[2].user
         assert "0 active channels" in await s.asterisk.command("core show channels count")
