@@ -5,7 +5,7 @@
 Method. A real Asterisk, engine and sidecar; SIPp makes and takes the calls, `bench.speakers` sends G.711 both ways, on
 time. All calls come within 15 s, stay so many seconds and go. The same load is put on twice, first with the recording
 taken out of the dialplan, then as it is; CPU of Asterisk is told for both, and their ratio, which says more than either
-on a machine that has other work. Wants root, for the packets on the wire and for the speakers' priority.
+on a machine that has other work. Wants root, for the packets on the wire and for the speakers' niceness.
 
 - Gaps: each packet bears a tone that says which one it is. In each recording, from second 2 of its sound to half a
   second before its end, every 20 ms of either side must hold the packet that comes next. What does not is held against
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import sqlite3
 import sys
@@ -49,6 +50,8 @@ from callcore.recordings.verify import verify
 
 ARRIVE_S = 15.0
 PLAIN_S = 5
+_NICE = -20
+"""Of Asterisk's session: sessions get equal shares of the cores (sched(7)); a service's processes have one share."""
 SKIP_S, TAIL_S = 2.0, 0.5
 SETTLE_S = 180.0
 ASK_EVERY_S = 0.25
@@ -98,6 +101,11 @@ async def _speaking(server: str, callers: str, agents: str) -> AsyncIterator[Non
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def _put_first(pid: int | None) -> None:
+    with contextlib.suppress(OSError):  # a kernel that does not share by sessions
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICE))
 
 
 def _sealed(s: Station) -> set[str]:
@@ -151,6 +159,8 @@ class Looked:
     """Seconds between two packets of one side as they came to Asterisk."""
     through: list[NDArray[np.float64]] = field(default_factory=list)
     """Seconds from there until Asterisk sent them on."""
+    ahead: list[float] = field(default_factory=list)
+    """Seconds by which the caller's packet came sooner than the agent's with which it is mixed, of each recording."""
 
     def told(self, *kinds: gaps.Kind) -> str:
         """How many packets' worth, in how many files, and why."""
@@ -183,6 +193,7 @@ def _looked(
         first, last = round(SKIP_S / wire.PACKET_S), round((heard.seconds - TAIL_S) / wire.PACKET_S)
         found.faults[name] = list(gaps.faults((sides[0], sides[1]), began=began, first=first, last=last))
         found.packets += 2 * (last - first)
+        found.ahead.append(gaps.ahead_s((sides[0], sides[1]), began=began, first=first, last=last))
         for side in sides:
             inside = (side.came.at > began + SKIP_S) & (side.came.at < ended - TAIL_S)
             found.apart.append(np.diff(side.came.at[inside]))
@@ -204,6 +215,7 @@ async def measure(calls: int, seconds: float) -> Report:
         callers = ",".join(f"{s.net}.{131 + place}" for place in (0, 1))
         await stack.enter_async_context(_speaking(server, callers, address))
         await s.start_engine()
+        _put_first(s.asterisk.pid)
         s.start("sidecar")
         journal = Journal(s)
         await until(lambda: journal.read().free_phones() == calls, SETTLE_S, "free phones")
@@ -274,6 +286,10 @@ async def measure(calls: int, seconds: float) -> Report:
             Row.of(
                 "between two packets of one side, as they came to Asterisk",
                 (np.concatenate(found.apart) * 1000).tolist(),
+            ),
+            Row.of(
+                "the caller's packet came before the agent's with which it is mixed",
+                [seconds * 1000 for seconds in found.ahead],
             ),
             Row.of(
                 "from a packet's coming to Asterisk until it went on",

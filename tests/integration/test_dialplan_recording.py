@@ -120,6 +120,54 @@ async def test_in_two_channels_the_caller_is_left_and_whoever_the_caller_hears_i
             assert agent[AGENT_HZ] >= 0.5 and agent[CITY_HZ] == 0, agent
 
 
+async def late_packets(tmp_path: Path, first_s: float) -> tuple[float, float]:
+    """The longest silence of the caller and of the agent in the recording of a talk in which neither is ever silent.
+
+    The phone's first packet goes out `first_s` after its answer, and then in turn one of either side goes out 30 ms
+    late."""
+    async with running_floor(tmp_path, stereo(small_centre()), 1) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        call.sound = tone(CALLER_HZ)
+        await floor.offer(channel, "1.1", floor.desks[0].user)
+        leg = await floor.desks[0].rings()
+        leg.sound, leg.late_s = tone(AGENT_HZ), first_s
+        leg.answer()
+        await floor.ami.event("BridgeEnter", Channel=channel)
+        await leg.hears(1)
+        for late in (leg, call) * 4:
+            late.late_s = 0.03
+            await leg.hears(0.4)
+        name = await floor.variable(channel, "CALLCORE_CALL")
+        call.hang_up()
+        both = await apart(floor.pbx.settings.recordings_dir / f"{name}.wav")
+        # The phone's first 0.12 s are silence, perhaps behind a packet that was there before.
+        caller, agent = (np.trim_zeros(side)[RATE // 2 :] for side in both)
+        assert min(len(caller), len(agent)) > 3 * RATE
+        return nothing(caller), nothing(agent)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("first_s", [0.0, 0.045])
+async def test_a_packet_that_is_late_leaves_no_gap_in_the_recording(tmp_path: Path, first_s: float) -> None:
+    # ADR 75: without the silence at the beginning (CALLCORE_LEAD in dialplans/callcore.conf) 20 ms of silence in one.
+    caller, agent = await late_packets(tmp_path, first_s)
+    assert max(caller, agent) < 0.01
+
+
+@pytest.mark.parametrize("lacks", ["bridge_builtin_interval_features", "func_module"])
+async def test_an_asterisk_without_the_modules_for_it_puts_callers_through_as_before(
+    tmp_path: Path, lacks: str
+) -> None:
+    async with running_floor(tmp_path, small_centre(), 1) as floor, floor.ami.beating():
+        assert "Unloaded" in await floor.pbx.process.command(f"module unload {lacks}.so")
+        call, _, leg = await floor.talk()
+        call.sound = tone(CALLER_HZ)
+        await until_hears(call, AGENT_HZ, 1)
+        await until_hears(leg, CALLER_HZ, 1)
+        if lacks == "func_module":
+            assert "IFMODULE not registered" in floor.pbx.log()
+
+
 async def test_in_two_channels_a_talk_while_callcore_is_dead_and_a_call_out_are_kept_apart_too(
     tmp_path: Path,
 ) -> None:

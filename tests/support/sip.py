@@ -30,6 +30,8 @@ from callcore.phones.simulated.maker import AGENT
 DEADLINE_S = 40.0
 RATE = 8000
 PACKET = 160
+PERSON_S = 0.3
+"""From an answer to the same hand's first key; 0.12 s of it the phone is not listened to (docs/adr/0075)."""
 """Samples of one packet: 20 ms."""
 CODECS = {0: "PCMU", 9: "G722"}
 """RFC 3551 §6. G.722 is called 8000 there for historical reasons; its samples are 16,000 a second."""
@@ -204,6 +206,10 @@ class Call:
     CANCEL once the 200 has come, and who is called answers once the CANCEL has come."""
     speaks: bool = True
     """Sends sound at all, if its agent does."""
+    late_s: float = 0.0
+    """Keeps its sound back for so long, once, and then sends all of it, as a network with jitter does."""
+    up_at: float = 0.0
+    """Loop time of the answer."""
     onward: Call | None = None
     """Another call of the same side, to which what is heard here is passed on; nothing else is said in either."""
     _digits: list[str] = field(default_factory=list)
@@ -267,7 +273,12 @@ class Call:
 
     async def hold(self) -> None:
         """The hold key: a re-INVITE that only sends (RFC 3264 §8.4)."""
+        await asyncio.sleep(self._before_a_key())
         await self._offer_again("sendonly")
+
+    def _before_a_key(self) -> float:
+        """Seconds until a person who has just answered can have pressed a key of the phone."""
+        return max(0.0, self.up_at + PERSON_S - asyncio.get_running_loop().time()) if self.incoming else 0.0
 
     async def resume(self) -> None:
         await self._offer_again("sendrecv")
@@ -339,6 +350,7 @@ class Call:
     def _talk(self) -> None:
         if self.state != "up":
             self.state = "up"
+            self.up_at = asyncio.get_running_loop().time()
             self.task = self.task or asyncio.create_task(self._send())
             self.agent.changed()
 
@@ -351,9 +363,13 @@ class Call:
         event: Iterator[tuple[int, bytes]] = iter(())
         began = 0
         for n in itertools.count():
+            if self.late_s:
+                self.late_s = await asyncio.sleep(self.late_s, 0.0)
             stamp = n * PACKET
             following = next(event, None)
-            if following is None and self._digits and self.agent.keys is Keys.TONE:
+            if following is None and self._before_a_key() > 0:
+                pass
+            elif following is None and self._digits and self.agent.keys is Keys.TONE:
                 tones = _tones(self._digits.pop(0))
                 event = iter([(0, tones[at : at + PACKET]) for at in range(0, len(tones), PACKET)])
                 following = next(event)

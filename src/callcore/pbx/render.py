@@ -113,8 +113,10 @@ MODULES: Final = (
 OPTIONAL_MODULES: Final = (
     "app_broadcast",
     "app_verbose",
+    "bridge_builtin_interval_features",
     "func_global",
     "func_hangupcause",
+    "func_module",
     "res_pjsip_acl",
     "res_pjsip_dialog_info_body_generator",
     "res_pjsip_exten_state",
@@ -123,8 +125,8 @@ OPTIONAL_MODULES: Final = (
     "res_pjsip_outbound_publish",
     "res_pjsip_pidf_body_generator",
 )
-"""Lamps and instruments, and that who barges in is recorded: without them calls go on. (res_pjsip_exten_state takes
-symbols from outbound_publish.)"""
+"""Lamps and instruments, that who barges in is recorded, and that both sides of a recording are in step: without them
+calls go on. (res_pjsip_exten_state takes symbols from outbound_publish.)"""
 
 EVENTS: Final = (*dialplan.CALL_EVENTS, *dialplan.PHONE_EVENTS, "FullyBooted", "Shutdown")
 """The AMI events that callcore gets; beside them DeviceStateChange of phones and DTMFEnd while a PIN is keyed."""
