@@ -28,7 +28,7 @@ from callcore.announced import Announced
 from callcore.certificate import Certificate, until_usable
 from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
 from callcore.domain import facts as f
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain.centre import Centre, Configuration, RecordAfter
 from callcore.domain.evolve import evolve
 from callcore.domain.findings import WORDS
 from callcore.domain.floor import Floor
@@ -45,7 +45,19 @@ from callcore.phonefiles import Shelf
 from callcore.phones.serving import Refusal
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recorded import Recorded
-from callcore.recordings import PROBLEMS, UNCUT, Keeper, Teller, cut, discard, filed, measure, voices
+from callcore.recordings import (
+    GROWTH_EVERY_S,
+    PROBLEMS,
+    UNCUT,
+    Growth,
+    Keeper,
+    Teller,
+    cut,
+    discard,
+    filed,
+    measure,
+    voices,
+)
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.looplag import LoopLag
 from callcore.runtime.ports import Beside, Health, HealthCheck, Seq, View
@@ -217,6 +229,7 @@ class Sidecar:
         self._reconciled = audit.newest(settings.reconciliations)
         self._uncut: set[Path] = set()
         """Recordings that were cut, and were perhaps not filed yet."""
+        self._growth = Growth(settings.recordings)
 
     def _restore(self) -> View:
         kept = checkpoint.load(self._folder, shape(World)).checkpoint
@@ -297,6 +310,7 @@ class Sidecar:
             "drain": self._store,
             "ask": self._ask,
             "recordings": self._measure,
+            "growth": self._grow,
             "keep": self._keeper.run,
             "tell": self._teller.run,
             "reconcile": self._reconcile,
@@ -402,6 +416,19 @@ class Sidecar:
 
     # -- recordings -------------------------------------------------------------------------------------------
 
+    async def _grow(self) -> None:
+        """While a centre wants recordings to end with the agent: what is beyond that is found by how they grew."""
+        while True:
+            centres = self._live.view().floor.centres.values()
+            try:
+                if any(each.transfers.record_after is RecordAfter.AGENT for each in centres):
+                    await asyncio.to_thread(self._growth.look, self._live.now)
+                else:
+                    self._growth.forget()
+            except OSError as error:
+                log.warning("recordings not looked at", why=str(error))
+            await asyncio.sleep(GROWTH_EVERY_S)
+
     async def _measure(self) -> None:
         """Measure the recordings of calls that have ended, and messages, and have the engine write that down."""
         self._uncut = set(self._settings.recordings.glob(f"*{UNCUT}"))
@@ -426,7 +453,8 @@ class Sidecar:
                 for unheld in (recording_of(self._settings, side) for side in tape.unheld):
                     discard(unheld)
                     unheld.unlink(missing_ok=True)
-                if await asyncio.to_thread(cut, path, tape, self._settings.protected / path.name):
+                grew = self._growth.of(path)
+                if await asyncio.to_thread(cut, path, tape, self._settings.protected / path.name, grew):
                     self._uncut.add(path)
             except OSError as error:
                 log.error("recording not cut, and not filed yet", call=call, why=str(error))

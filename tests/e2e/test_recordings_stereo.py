@@ -40,6 +40,7 @@ from tests.support.station import Station, station, until
 
 TONES = (CITIZEN_HZ, AGENT_HZ, CITY_HZ)
 FILED_S = 90
+HOLE_S = 3
 RULE = '[recording]\nchannels = "stereo"\nformat = "wav"\npause = "gap"\n'
 
 
@@ -120,10 +121,17 @@ async def lost_a_side(day: Day) -> CallId:
 
 async def passed_on_while_callcore_is_dead(day: Day) -> CallId:
     """The department still rings, and callcore is back after caller and department have talked: by the centre's rule
-    nothing of that is kept."""
+    nothing of that is kept.
+
+    Before, neither side's sound comes for a while, and the recording is shorter than the talk by that: more than a
+    recording drifts."""
     s = day.s
     call, leg, name = await day.talk()
     await until_hears(call, AGENT_HZ, 4)  # of which a second is to be in the recording
+    call.speaks = leg.speaks = False
+    await asyncio.sleep(HOLE_S)
+    call.speaks = leg.speaks = True
+    await until_hears(call, AGENT_HZ)
     s.kill("engine")
     asked, far = await day.consult(leg, answered=False)
     await leg.refer("*511", asked)

@@ -55,8 +55,12 @@ def stopped(m: Moves) -> list[tuple[float, float]]:
     ]
 
 
-def tape(kept: float, *excess: tuple[float, float], unheld: tuple[str, ...] = ()) -> Tape:
-    pieces = tuple(Excess(round(after * 1e6), round(length * 1e6)) for after, length in excess)
+def tape(m: Moves, kept: float, *excess: tuple[float, float], unheld: tuple[str, ...] = ()) -> Tape:
+    """Each excess from when to when the stops tell."""
+    pieces = tuple(
+        Excess(round(after * 1e6), round(length * 1e6), m.d.at(since), m.d.at(until))
+        for (after, length), (since, until) in zip(excess, stopped(m), strict=True)
+    )
     return Tape(round(kept * 1e6), pieces, tuple(CallId(each) for each in unheld))
 
 
@@ -95,7 +99,7 @@ def test_a_recording_that_ends_with_the_agent_is_stopped_when_caller_and_departm
     m.city_puts_down(90, far)
     m.over(90)
     assert stopped(m) == [(30, 30.1)]
-    assert m.d.floor.tapes[C1] == tape(27, (27, 0.1))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 0.1))
     measured(m, 95)
     assert C1 not in m.d.floor.tapes and C1 not in m.d.floor.unfiled
 
@@ -110,7 +114,7 @@ def test_what_asterisk_did_not_stop_is_excess_to_the_end(end: str) -> None:
         m.city_puts_down(50, far)
         m.over(50)
     assert stopped(m) == [(30, 50)]
-    assert m.d.floor.tapes[C1] == tape(27, (27, 20))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 20))
 
 
 def test_a_caller_who_comes_back_is_recorded_again_and_the_excess_stands_between_two_talks() -> None:
@@ -122,7 +126,7 @@ def test_a_caller_who_comes_back_is_recorded_again_and_the_excess_stands_between
     m.d.sign_in(35, 2)
     m.d.pick_up(40)
     m.d.hang_up(60)
-    assert m.d.floor.tapes[C1] == tape(47, (27, 4))
+    assert m.d.floor.tapes[C1] == tape(m, 47, (27, 4))
 
 
 def test_a_consult_whose_place_the_caller_has_taken_was_none_and_its_recording_is_stopped_by_either_rule() -> (
@@ -213,7 +217,7 @@ def test_callcore_that_was_dead_at_the_join_stops_the_recording_on_return_and_ma
     m.d.snapshot(90, *here, first=False)
     assert len(stops(m)) == count
     m.caller_puts_down(100)
-    assert m.d.floor.tapes[C1] == tape(27, (27, 50))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 50))
 
 
 def test_a_transfer_that_was_over_before_callcore_came_back_is_excess() -> None:
@@ -222,7 +226,7 @@ def test_a_transfer_that_was_over_before_callcore_came_back_is_excess() -> None:
     over = trace(m, moved=m.d.at(30), moved_to=ChannelId("far"), moved_ended=m.d.at(90), ended=m.d.at(90))
     m.d.snapshot(100, traces=(over,))
     assert stopped(m) == [(30, 90)]
-    assert m.d.floor.tapes[C1] == tape(27, (27, 60))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 60))
     assert m.d.floor.problems() == []
 
 
@@ -265,9 +269,9 @@ def test_so_is_one_out_of_which_the_caller_had_come_back(then: str) -> None:
     assert isinstance(moved, f.CallTransferred)
     assert (moved.department, moved.blind, moved.reconstructed) == (CITY.id, True, True)
     if then == "ended":
-        assert m.d.floor.tapes[C1] == tape(47, (27, 4))
+        assert m.d.floor.tapes[C1] == tape(m, 47, (27, 4))
     else:
-        assert m.call.tape == tape(27, (27, 4))
+        assert m.call.tape == tape(m, 27, (27, 4))
         assert m.call.stage in ((Stage.WAITING, Stage.OFFERED) if then == "waits" else (Stage.TALKING,))
 
 
@@ -284,7 +288,7 @@ def test_who_came_back_and_gave_up_before_callcore_returned_was_not_transferred_
     m.d.snapshot(100, traces=(trace(m, returned=away, back=m.d.at(36), held=m.d.at(36), ended=m.d.at(50)),))
     assert stopped(m) == [(32, 36)]
     assert m.ended().outcome is Outcome.CUT_OFF, "as it would have been, watched"
-    assert m.d.floor.tapes[C1] == tape(27, (27, 4), unheld=("k1",))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 4), unheld=("k1",))
     assert m.d.floor.problems() == []
 
 

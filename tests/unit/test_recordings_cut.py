@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from callcore.domain.ids import SECOND
+from callcore.domain.ids import SECOND, Instant
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.recordings import KeyRing, Recordings, cut, filed, measure, protect
+from callcore.recordings.growth import Grown, Growth
 from tests.support.sip import encoded, loudness
 
 RATE = 8000
@@ -71,6 +72,121 @@ def test_what_is_beyond_the_rule_is_cut_out_and_no_more(
     assert cut(path, rule, tmp_path / "protected" / path.name) is (parts != "a moment is none")
     assert heard(path) == pytest.approx(left, abs=0.11)
     assert measure(lambda: path.open("rb")).problem is None
+
+
+def grown(*at_each: float) -> list[Grown]:
+    """A file of 8 kHz that was looked at four times a second: at which second it had come to each next 32 KiB."""
+    return [
+        Grown(seconds_in(at - 0.25), seconds_in(at), 44 + 32_768 * n) for n, at in enumerate(at_each, start=1)
+    ]
+
+
+def seconds_in(day: float) -> Instant:
+    return Instant(round((1_000 + day) * SECOND))
+
+
+def between(kept: float, after: float, since: float, until: float) -> Tape:
+    """A talk of `kept` seconds, and after so many of these what is not to be kept."""
+    piece = Excess(
+        round(after * SECOND), round((until - since) * SECOND), seconds_in(since), seconds_in(until)
+    )
+    return Tape(round(kept * SECOND), (piece,))
+
+
+@pytest.mark.parametrize(
+    ("lost", "parts", "rule", "seen", "left"),
+    [
+        # A talk of 9 s, of which 6 s from the third on had no sound, then 4 s with the department.
+        ("before it", ((AGENT, 3.0), (CITY, 4.0)), between(9, 9, 9, 13), (2.1, 10.1, 12.2), 3.0),
+        # 9 s of talk, then 10 s with the department, of which 6 s from its third on had no sound.
+        (
+            "within it",
+            ((AGENT, 9.0), (CITY, 4.0)),
+            between(9, 9, 9, 19),
+            (2.1, 4.1, 6.2, 8.2, 10.3, 18.3),
+            9.0,
+        ),
+        # From its second on: within the 2 s that are written at once it is not known on which side of the join.
+        (
+            "beside the join",
+            ((AGENT, 9.0), (CITY, 4.0)),
+            between(9, 9, 9, 19),
+            (2.1, 4.1, 6.2, 8.2, 16.3),
+            8.2,
+        ),
+        # Within the drift, too: 1.5 s of the department were lost, and none of the talk.
+        (
+            "a little",
+            ((AGENT, 9.0), (CITY, 4.0)),
+            between(9, 9, 9, 14.5),
+            (2.1, 4.1, 6.2, 8.2, 10.3, 13.9),
+            9.0,
+        ),
+        # 6 s of 9 lost, then 4 s with the department, and 5 s with the agent again, who came 10 s later.
+        (
+            "before one in the middle",
+            ((AGENT, 3.0), (CITY, 4.0), (AGENT, 5.0)),
+            between(14, 9, 9, 13),
+            (2.1, 10.1, 12.2, 24.3, 26.3),
+            8.0,
+        ),
+        # Of 5 s with the agent afterwards 4 were lost.
+        (
+            "after one in the middle",
+            ((AGENT, 9.0), (CITY, 4.0), (AGENT, 1.0)),
+            between(14, 9, 9, 13),
+            (2.1, 4.1, 6.2, 8.2, 10.3, 12.3),
+            10.0,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_where_sound_was_lost_is_told_by_how_the_file_grew(
+    tmp_path: Path,
+    lost: str,
+    parts: tuple[tuple[int, float], ...],
+    rule: Tape,
+    seen: tuple[float, ...],
+    left: float,
+) -> None:
+    """Nothing of the department stays, and of the talk goes no more than between two looks."""
+    path = record(tmp_path / "demo-1.2.wav", *parts)
+    assert cut(path, rule, tmp_path / "none", grown(*seen)), lost
+    _, agent, city = heard(path)
+    assert city == 0 and left - 0.7 <= agent <= left, lost
+
+
+def test_of_one_that_lost_sound_and_that_nobody_saw_grow_a_short_end_is_cut(tmp_path: Path) -> None:
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 5.0), (CITY, 1.5))
+    assert cut(path, tape(9, (9, 1.5)), tmp_path / "none")
+    assert heard(path) == pytest.approx((5.0, 5.0, 0.0), abs=0.11)
+
+
+def test_a_file_is_seen_to_grow_until_it_goes_and_what_is_cut_is_no_growth(tmp_path: Path) -> None:
+    clock = iter(range(1_000_000))
+    growth = Growth(tmp_path)
+
+    def now() -> Instant:
+        return Instant(next(clock))
+
+    path = tmp_path / "demo-1.2.wav"
+    (tmp_path / "old.wav").write_bytes(bytes(44))
+    growth.look(now)
+    path.write_bytes(bytes(44))
+    growth.look(now)
+    growth.look(now)
+    path.write_bytes(bytes(100))
+    growth.look(now)
+    path.write_bytes(bytes(60))
+    growth.look(now)
+    assert growth.of(path) == [Grown(Instant(0), Instant(3), 44), Grown(Instant(4), Instant(7), 100)]
+    assert growth.of(tmp_path / "old.wav") == [Grown(None, Instant(1), 44)]
+    assert growth.of(tmp_path / "other.wav") == []
+    path.unlink()
+    growth.look(now)
+    assert growth.of(path) == []
+    growth.forget()
+    assert growth.of(tmp_path / "old.wav") == []
 
 
 def test_two_pieces_are_cut_and_the_talks_between_stay(tmp_path: Path) -> None:

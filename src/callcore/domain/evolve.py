@@ -1162,7 +1162,7 @@ def _(fact: f.RecordingStopped, floor: Floor) -> Floor:
     if transfer.unrecorded:
         raise IllegalTransition(f"the recording of call {call.id} is stopped already")
     tape = _kept(tape, transfer.since, fact.since)
-    excess = Excess(tape.kept, max(0, fact.at - fact.since))
+    excess = Excess(tape.kept, max(0, fact.at - fact.since), fact.since, fact.at)
     return put_call(
         floor,
         changed(

@@ -18,10 +18,13 @@ from callcore.domain.ids import CallId, Instant
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """A piece of `length` that follows on `after` of what may be kept. Microseconds of sound."""
+    """A piece of `length` that follows on `after` of what may be kept. Microseconds of sound, that it would have if
+    none were lost: it was recorded from `since` until `until`."""
 
     after: int
     length: int
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

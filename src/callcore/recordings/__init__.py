@@ -1,7 +1,7 @@
 """Recordings: what the dialplan wrote, measured and filed; then sealed, proven, and read through one door.
 
 - `measure`: size, length and digest of a recording, or what is wrong with it.
-- `cut`: what it held beyond the centre's rule is taken out. `sides`: in two channels.
+- `cut`: what it held beyond the centre's rule is taken out. `growth`: how far it was when. `sides`: in two channels.
 - `formats`: in what it is kept. `wavs`: headers of WAV files.
 - `audio`: what is played of it and taken away.
 - `library`: where they lie, and the door: `Recordings.open`.
@@ -14,6 +14,7 @@
 from callcore.recordings.audio import OpenedAudio, played
 from callcore.recordings.cut import UNCUT, cut, filed
 from callcore.recordings.errors import RecordingError
+from callcore.recordings.growth import GROWTH_EVERY_S, Growth
 from callcore.recordings.keeper import Keeper
 from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import Recordings
@@ -23,8 +24,10 @@ from callcore.recordings.sides import discard
 from callcore.recordings.telling import Teller
 
 __all__ = [
+    "GROWTH_EVERY_S",
     "PROBLEMS",
     "UNCUT",
+    "Growth",
     "Keeper",
     "KeyRing",
     "Measured",

@@ -1,6 +1,9 @@
 """What a recording holds beyond the rule of its centre, and pauses that are to take no time, cut out when the call is
 over.
 
+Where a piece lies is counted from the beginning and from the end of the file; where it lost sound between, how it grew
+tells what was lost before the piece and what after (`growth`).
+
 Of a pause nothing but silence is cut: where its silence lies, the sound says. So nothing of a talk is lost, however far
 the recording has drifted.
 
@@ -18,7 +21,7 @@ import contextlib
 import os
 import re
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +30,7 @@ import structlog
 from callcore.domain.ids import SECOND
 from callcore.domain.tape import Tape
 from callcore.pcm import SAMPLE
+from callcore.recordings.growth import Grown, least_s, most_s
 from callcore.recordings.sides import sides_of
 from callcore.recordings.wavs import HEADER, plain_form
 
@@ -40,31 +44,44 @@ CHUNK = 1 << 16
 UNCUT, NEW = ".uncut", ".cut"
 
 
-def pieces(tape: Tape, length: float) -> list[tuple[float, float]]:
-    """From where to where, in seconds, to cut out of a recording of that length.
+def pieces(
+    tape: Tape, length: float, grew: Sequence[Grown] = (), seconds: Callable[[int], float] = float
+) -> list[tuple[float, float]]:
+    """From where to where, in seconds, to cut out of a recording of that length. `grew`: how its file did; `seconds`:
+    of a file of so many bytes.
 
-    A recording that drifted is cut by its beginning and by its end, whichever takes more. One that is off by more than
-    that has lost something, nobody knows where, and is cut by its beginning.
+    A recording that drifted is cut by its beginning and by its end, whichever takes more, but no more than by how its
+    file grew. One that is off by more, and whose file nobody saw grow, has lost something, nobody knows where: it is
+    cut by its beginning, and of a last piece that is short, by its end.
     """
     whole = (tape.kept + sum(each.length for each in tape.excess)) / SECOND
-    drift = length - whole
-    if abs(drift) > DRIFT_S + whole * DRIFT_SHARE:
-        drift = 0.0
+    off = length - whole
+    drifted = abs(off) <= DRIFT_S + whole * DRIFT_SHARE
     found: list[tuple[float, float]] = []
     before = 0
     for each in tape.excess:
         begin, end = (each.after + before) / SECOND, (each.after + before + each.length) / SECOND
-        if each.after >= tape.kept:
+        last = each.after >= tape.kept
+        if last:
             end = max(end, length)
         before += each.length
-        if each.length >= LEAST_S * SECOND:
-            found.append((max(0.0, begin + min(0.0, drift)), min(length, end + max(0.0, drift))))
+        if each.length < LEAST_S * SECOND:
+            continue
+        least = None if each.since is None or not grew else least_s(grew, each.since, seconds)
+        most = float("inf") if each.until is None or last else most_s(grew, each.until, seconds)
+        short = last and each.length <= DRIFT_S * SECOND
+        first = begin + min(0.0, off) if drifted or short or least is not None else begin
+        if least is not None:
+            first = min(max(first, least), begin)
+        after = end + max(0.0, off) if drifted or most < float("inf") else end
+        after = max(min(after, most), end + min(0.0, off))
+        found.append((max(0.0, first), min(length, after)))
     return [(begin, end) for begin, end in found if begin < end]
 
 
-def cut(recording: Path, tape: Tape, protected: Path) -> bool:
-    """Cut it, unless it is cut already. `protected`: where a second link to it may be. False: there was nothing, or it
-    is no sound. Raises OSError: it could not be cut, and is as it was."""
+def cut(recording: Path, tape: Tape, protected: Path, grew: Sequence[Grown] = ()) -> bool:
+    """Cut it, unless it is cut already. `protected`: where a second link to it may be. `grew`: how its file did.
+    False: there was nothing, or it is no sound. Raises OSError: it could not be cut, and is as it was."""
     uncut = recording.with_suffix(UNCUT)
     try:
         if uncut.exists() and not recording.samefile(uncut):
@@ -79,7 +96,8 @@ def cut(recording: Path, tape: Tape, protected: Path) -> bool:
         frames = (recording.stat().st_size - HEADER) // size
         with recording.open("rb") as whole:
             gaps = list(_silences(whole, tape, frames, rate, size))
-        out = sorted([*pieces(tape, frames / rate), *gaps])
+        by_rule = pieces(tape, frames / rate, grew, lambda bytes_: max(0, bytes_ - HEADER) / size / rate)
+        out = sorted([*by_rule, *gaps])
         if not out:
             return False
         if not uncut.exists():
