@@ -56,7 +56,10 @@ async def changes(s: Station, *edits: tuple[str, str]) -> None:
 
 
 async def kept(s: Station, call: CallId) -> f.RecordingKept:
-    return await s.fact(f.RecordingKept, lambda told: told.call == call, FILED_S)
+    told = await s.fact(f.RecordingKept, lambda told: told.call == call, FILED_S)
+    # Told from the chain's line, which comes before the plain one goes; as long as that is there, it is what is read.
+    await until(lambda: not recording_of(s.settings, call).exists(), FILED_S, "the plain one is gone")
+    return told
 
 
 def heard(s: Station, name: str, channels: int, *, on_the_page: bool = False) -> list[dict[int, float]]:
