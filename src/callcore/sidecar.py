@@ -418,6 +418,7 @@ class Sidecar:
 
     async def _grow(self) -> None:
         """While a centre wants recordings to end with the agent: what is beyond that is found by how they grew."""
+        failed = ""
         while True:
             centres = self._live.view().floor.centres.values()
             try:
@@ -425,8 +426,11 @@ class Sidecar:
                     await asyncio.to_thread(self._growth.look, self._live.now)
                 else:
                     self._growth.forget()
+                failed = ""
             except OSError as error:
-                log.warning("recordings not looked at", why=str(error))
+                if str(error) != failed:
+                    failed = str(error)
+                    log.warning("recordings not looked at", why=failed)
             await asyncio.sleep(GROWTH_EVERY_S)
 
     async def _measure(self) -> None:

@@ -30,9 +30,9 @@ from callcore.phones.simulated.maker import AGENT
 DEADLINE_S = 40.0
 RATE = 8000
 PACKET = 160
+"""Samples of one packet: 20 ms."""
 PERSON_S = 0.3
 """From an answer to the same hand's first key; 0.12 s of it the phone is not listened to (docs/adr/0075)."""
-"""Samples of one packet: 20 ms."""
 CODECS = {0: "PCMU", 9: "G722"}
 """RFC 3551 §6. G.722 is called 8000 there for historical reasons; its samples are 16,000 a second."""
 EVENT_TYPE = 101

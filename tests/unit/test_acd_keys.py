@@ -288,6 +288,7 @@ def test_a_reported_talk_hears_the_words_that_its_centre_has_for_it_once_and_els
         assert [(x.leg, x.centre, x.announcement, x.language) for x in said] == [
             (leg, "demo", "abuse", "ja")
         ] * n
+        assert {x.channel_name for x in said} == {d.floor.calls[CallId("c1")].channel_name} or not n
         kept = [x for x in d.effects if isinstance(x, e.ProtectRecording)]
         assert [x.call for x in kept] == ["c1"]
         d.goes(9)

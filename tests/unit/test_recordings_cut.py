@@ -156,6 +156,27 @@ def test_where_sound_was_lost_is_told_by_how_the_file_grew(
     assert city == 0 and left - 0.7 <= agent <= left, lost
 
 
+@pytest.mark.parametrize(
+    ("parts", "rule", "seen", "left"),
+    [
+        # Asterisk died four seconds into the department; that it was over was known minutes later.
+        (((AGENT, 3.0), (CITY, 4.0)), between(3, 3, 3, 403), 403.0, 3.0),
+        # Of 18 s with the department six had no sound, after 12 with the agent.
+        (((AGENT, 12.0), (CITY, 12.0)), between(12, 12, 12, 30), 32.0, 12.0),
+        # The same with the agent for 6 s more behind it: these go, for nothing tells where the department's end is.
+        (((AGENT, 12.0), (CITY, 12.0), (AGENT, 6.0)), between(18, 12, 12, 30), 40.0, 12.0),
+    ],
+)
+def test_a_file_that_was_seen_only_afterwards_tells_nothing_of_where_sound_was_lost(
+    tmp_path: Path, parts: tuple[tuple[int, float], ...], rule: Tape, seen: float, left: float
+) -> None:
+    """As after a start of the sidecar, which looks at once at what lies there. The talk before it stays whole."""
+    path = record(tmp_path / "demo-1.2.wav", *parts)
+    assert cut(path, rule, tmp_path / "none", [Grown(None, seconds_in(seen), path.stat().st_size)])
+    length, agent, city = heard(path)
+    assert city == 0 and agent == pytest.approx(left, abs=0.11), length
+
+
 def test_of_one_that_lost_sound_and_that_nobody_saw_grow_a_short_end_is_cut(tmp_path: Path) -> None:
     path = record(tmp_path / "demo-1.2.wav", (AGENT, 5.0), (CITY, 1.5))
     assert cut(path, tape(9, (9, 1.5)), tmp_path / "none")

@@ -149,7 +149,10 @@ class Performer:
                         Context=dialplan.OVER,
                         Exten="s",
                         Priority="1",
-                        Variable=f"{dialplan.OVER_WHOM}={effect.leg}",
+                        Variable=[
+                            f"{dialplan.OVER_WHOM}={effect.channel_name}",
+                            f"{dialplan.OVER_LEG}={effect.leg or ''}",
+                        ],
                         Async="true",
                     )
                 case e.WarnOfHold():

@@ -264,10 +264,12 @@ class AskPin(Effect):
 class SayInTalk(Effect):
     """Play the centre's announcement of that kind over the talk, so that both sides hear it and can go on.
 
-    `leg`: the agent's. `language`: the caller's. Where the centre has no such words in it, those of its first language
-    are said."""
+    `channel_name`: the caller's. `leg`: the agent's; None where callcore does not know it: then it is said by the
+    caller's alone, and the recording does not have it. `language`: the caller's. Where the centre has no such words in
+    it, those of its first language are said."""
 
-    leg: ChannelId
+    channel_name: str
+    leg: ChannelId | None
     centre: CentreId
     announcement: str
     language: str

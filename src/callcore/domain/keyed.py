@@ -346,10 +346,9 @@ def _abuse(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
     else:
         _mark(turn, call, told, Mark.ABUSE)
         centre = turn.floor.centres.get(call.centre)
-        leg, words = call.talking_leg, () if centre is None else centre.announcements
-        if centre is not None and leg is not None and any(said.kind == ABUSE_SAID for said in words):
+        if centre is not None and any(said.kind == ABUSE_SAID for said in centre.announcements):
             language = call.language or centre.languages[0]
-            turn.want(e.SayInTalk(leg, call.centre, ABUSE_SAID, language))
+            turn.want(e.SayInTalk(call.channel_name, call.talking_leg, call.centre, ABUSE_SAID, language))
         turn.want(e.ProtectRecording(call.id))
     if call.help_since is None:
         turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))

@@ -51,8 +51,8 @@ def pieces(
     of a file of so many bytes.
 
     A recording that drifted is cut by its beginning and by its end, whichever takes more, but no more than by how its
-    file grew. One that is off by more, and whose file nobody saw grow, has lost something, nobody knows where: it is
-    cut by its beginning, and of a last piece that is short, by its end.
+    file grew. One that is off by more, and whose file nobody saw before the piece, has lost something, nobody knows
+    where: it is cut by its beginning, and of a last piece that is short, by its end.
     """
     whole = (tape.kept + sum(each.length for each in tape.excess)) / SECOND
     off = length - whole
@@ -67,7 +67,8 @@ def pieces(
         before += each.length
         if each.length < LEAST_S * SECOND:
             continue
-        least = None if each.since is None or not grew else least_s(grew, each.since, seconds)
+        begun = each.since is not None and grew and grew[0].at <= each.since
+        least = least_s(grew, each.since, seconds) if begun and each.since is not None else None
         most = float("inf") if each.until is None or last else most_s(grew, each.until, seconds)
         short = last and each.length <= DRIFT_S * SECOND
         first = begin + min(0.0, off) if drifted or short or least is not None else begin

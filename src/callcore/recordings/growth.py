@@ -91,8 +91,8 @@ class Growth:
 
     def of(self, recording: Path) -> list[Grown]:
         """How it grew, from its beginning on."""
-        seen = self._seen.get(recording.name, ())
-        threes = zip(seen[0::3], seen[1::3], seen[2::3], strict=True)
+        seen = tuple(self._seen.get(recording.name, ()))  # another thread may be adding to it
+        threes = zip(seen[0::3], seen[1::3], seen[2::3], strict=False)
         return [
             Grown(None if before < 0 else Instant(before), Instant(at), size) for before, at, size in threes
         ]
