@@ -153,6 +153,7 @@ async def plain_talk(day: Day) -> CallId:
     call, leg, name = await day.talk()
     await until_hears(call, AGENT_HZ, 2)
     await until_hears(leg, CITIZEN_HZ, 1)
+    await call.hears(0.5)
     leg.hang_up()
     await call.until("bye")
     await day.puts_down()
