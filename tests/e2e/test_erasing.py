@@ -255,12 +255,17 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
 
 
 async def emptied(s: Station) -> None:
-    """As docs/operations says for PostgreSQL: old versions of rows leave the tables' files."""
+    """As docs/operations says for PostgreSQL: old versions of rows leave the tables' files, samples of them its
+    statistics (seen where autovacuum had analysed the tables before the erasure)."""
     database = Database(s.settings.database, deadline_s=30)
     try:
         async with database.engine.connect() as connection:
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            for statement in ("VACUUM FULL callers, side_calls, messages", "CHECKPOINT"):
+            for statement in (
+                "VACUUM (FULL, ANALYZE) callers, side_calls, messages",
+                "VACUUM FULL pg_statistic",
+                "CHECKPOINT",
+            ):
                 await plain.execute(text(statement))
     finally:
         await database.close()

@@ -103,7 +103,9 @@ async def test_hold_gives_music_resume_gives_the_agent_back_and_the_carrier_lear
         ringing = await desk.incoming(30)
         await ringing.answer()
         await until(lambda: len(s.told(f.CallAnswered)) == 2)
-        await hears_now(call, voice_of(AGENT_HZ), 1)  # no hand is quicker; sooner Asterisk does not see it (ADR 75)
+        await hears_now(
+            call, voice_of(AGENT_HZ), 1
+        )  # no hand is quicker; sooner Asterisk does not see it (ADR 75)
         await ringing.hold(10)
         await until(lambda: len(s.told(f.CallHeld)) == 2)
         await hears_for(call, 2)
