@@ -370,14 +370,13 @@ def _retrace(
     if out is not None and unknown and (call.stage is Stage.ANNOUNCED or call.in_menu):
         forwarded(turn, call, out, reconstructed=True)
         call = turn.floor.calls[name]
-    gone = trace.forward_ended
-    if out is not None and gone is not None and call.leg(out.channel) is not None:
-        there = call.forward is not None and not call.forward.ended
-        if there and call.forward is not None and call.forward.channel == out.channel:
+    there, gone = call.forward, trace.forward_ended
+    if out is not None and gone is not None and there is not None and there.channel == out.channel:
+        if not there.ended:
             turn.tell(
-                f.LegEnded(at=gone, call=name, channel=out.channel, cause=NOT_KNOWN, reconstructed=True)
+                f.LegEnded(at=gone, call=name, channel=there.channel, cause=NOT_KNOWN, reconstructed=True)
             )
-    call = turn.floor.calls[name]
+        call = turn.floor.calls[name]
     aside = call.aside
     back = trace.held if caller is None else None  # else the channel itself says where it is now
     if aside is not None and back is not None and back > max(aside.since, turn.floor.watched_until):

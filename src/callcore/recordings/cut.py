@@ -67,8 +67,9 @@ def pieces(
         before += each.length
         if each.length < LEAST_S * SECOND:
             continue
-        begun = each.since is not None and grew and grew[0].at <= each.since
-        least = least_s(grew, each.since, seconds) if begun and each.since is not None else None
+        least = None
+        if each.since is not None and grew and grew[0].at <= each.since:
+            least = least_s(grew, each.since, seconds)
         most = float("inf") if each.until is None or last else most_s(grew, each.until, seconds)
         short = last and each.length <= DRIFT_S * SECOND
         first = begin + min(0.0, off) if drifted or short or least is not None else begin
