@@ -94,9 +94,12 @@ class Side:
 def faults(sides: tuple[Side, Side], *, began: float, first: int, last: int) -> Iterator[Fault]:
     """Of the blocks from `first` to before `last`; the sound began about then (to a quarter of a second)."""
     for side in sides:
-        at = _first(side, began, first)
+        begin = first
+        while side.heard[begin] < 0:  # a gap lies there: it is counted from its begin
+            begin -= 1
+        at = _first(side, began, begin)
         empty = 0
-        for block in range(first + 1, last):
+        for block in range(begin + 1, last):
             tone = side.heard[block]
             if tone < 0:
                 empty += 1

@@ -1,11 +1,11 @@
 """What it takes to record 150 talks at once, and how soon each is encrypted, hashed and found in the index.
 
-    PYTHONPATH=src:. python -m bench.recording [--calls 150] [--seconds 40] [--evidence docs/evidence]
+    PYTHONPATH=src:. python -m bench.recording [--calls 150] [--seconds 60] [--evidence docs/evidence]
 
 Method. A real Asterisk, engine and sidecar; SIPp makes and takes the calls, `bench.speakers` sends G.711 both ways, on
-time. All calls come within 15 s, stay so many seconds and go. The same load is put on twice, first with the recording
+time. All calls come within 30 s, stay so many seconds and go. The same load is put on twice, first with the recording
 taken out of the dialplan, then as it is; CPU of Asterisk is told for both, and their ratio, which says more than either
-on a machine that has other work. Wants root, for the packets on the wire and for the speakers' niceness.
+on a machine that has other work. Wants root, for the packets on the wire and for the speakers' class.
 
 - Gaps: each packet bears a tone that says which one it is. In each recording, from second 2 of its sound to half a
   second before its end, every 20 ms of either side must hold the packet that comes next. What does not is held against
@@ -48,7 +48,7 @@ from callcore.installation import recordings_of
 from callcore.recordings.signing import PUBLIC, public_keys
 from callcore.recordings.verify import verify
 
-ARRIVE_S = 15.0
+ARRIVE_S = 30.0
 PLAIN_S = 5
 _NICE = -20
 """Of Asterisk's session: sessions get equal shares of the cores (sched(7)); a service's processes have one share."""
@@ -315,7 +315,7 @@ def _ratio(before: float, after: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--calls", type=int, default=150)
-    parser.add_argument("--seconds", type=float, default=40, help="that each call stays")
+    parser.add_argument("--seconds", type=float, default=60, help="that each call stays")
     parser.add_argument("--evidence", type=Path, help="folder for the page and the JSON file")
     asked = parser.parse_args()
     report = asyncio.run(measure(asked.calls, asked.seconds))
