@@ -15,7 +15,7 @@ from sqlalchemy import delete
 from callcore.access.rights import SIDECAR_PERSON
 from callcore.db import Database, Kept, Projection
 from callcore.db.projections import Seal
-from callcore.db.tables import MESSAGES_PERSONAL, calls
+from callcore.db.tables import PERSONAL, calls
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
 from callcore.domain.centre import Retention
@@ -166,7 +166,7 @@ async def test_an_erased_task_keeps_its_row_and_nothing_that_belongs_to_a_person
     await sink.apply(more)  # once more: nothing comes of it
     rows = await rows_of(database)
     for each in gone:
-        assert {rows[each][name] for name in MESSAGES_PERSONAL} == {None}
+        assert {rows[each][name] for name in PERSONAL["messages"]} == {None}
     row = rows["task-about"]
     assert (row["state"], row["about"], row["closed_at"]) == (MessageState.DONE, "m", made.at(LATE + 50))
     assert row["closed_by"] == "user:sup" and row["department"] == "demo-shimin"

@@ -74,12 +74,12 @@ async def _erase(connection: AsyncConnection, fact: f.CallErased) -> None:
         await connection.execute(
             update(t.side_calls)
             .where(t.side_calls.c.id == fact.call)
-            .values(other_period=None, other_fingerprint=None, other_sealed=None)
+            .values(dict.fromkeys(t.PERSONAL["side_calls"]))
         )
         await connection.execute(
             update(t.messages)
             .where(t.messages.c.call == fact.call)
-            .values(dict.fromkeys(t.MESSAGES_PERSONAL))
+            .values(dict.fromkeys(t.PERSONAL["messages"]))
         )
 
 
@@ -308,7 +308,7 @@ class Kept:
                 await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
 
-_TOLD = or_(*(t.messages.c[name].is_not(None) for name in t.MESSAGES_PERSONAL))
+_TOLD = or_(*(t.messages.c[name].is_not(None) for name in t.PERSONAL["messages"]))
 """A message or task that tells of a person."""
 
 

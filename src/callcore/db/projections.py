@@ -486,7 +486,7 @@ class _Batch:
                     "reconstructed": fact.reconstructed,
                 }
             case f.MessageDropped() if fact.call in self._tasks:
-                self._change_message(fact.call, **dict.fromkeys(t.MESSAGES_PERSONAL))
+                self._change_message(fact.call, **dict.fromkeys(t.PERSONAL["messages"]))
             case f.MessageEmpty() if fact.outcome is not None:
                 self._change_message(fact.call, state=MessageState.EMPTY, closed_at=fact.at)
             case f.MessageFiled():

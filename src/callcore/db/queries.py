@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, false, func, or_, select, union_all
 
 from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
+from callcore.db.numbers import among, bearing
 from callcore.db.projections import read_position
 from callcore.db.rows import RECORD_COLUMNS, record_of
 from callcore.domain import facts as f
@@ -178,12 +179,7 @@ class Queries:
         """Calls, newest first, `limit` at a time (1 to `LARGEST_PAGE`). `prints`: the fingerprints of
         `wanted.number`."""
         limit = max(1, min(limit, LARGEST_PAGE))
-        c = t.calls.c
-        asked = select(t.calls).where(*_conditions(wanted, prints))
-        if after is not None:
-            at, last = after
-            asked = asked.where(c.arrived_at <= at, or_(c.arrived_at < at, c.id < last))
-        asked = asked.order_by(c.arrived_at.desc(), c.id.desc()).limit(limit + 1)
+        asked = calls_asked(wanted, prints, after, limit + 1, sqlite=self._database.is_sqlite)
         async with self._database.reading() as connection:
             rows = (await connection.execute(asked)).mappings().all()
             callers = await _callers(connection, [row["id"] for row in rows])
@@ -253,7 +249,21 @@ async def _callers(connection: Any, calls: Collection[CallId]) -> dict[CallId, C
     return {row.call: CallerRow(**_without_call(row)) for row in await connection.execute(asked)}
 
 
-def _conditions(wanted: CallSearch, prints: Collection[str]) -> Iterable[ColumnElement[bool]]:
+def calls_asked(
+    wanted: CallSearch, prints: Collection[str], after: CallCursor | None, limit: int, *, sqlite: bool
+) -> Select[Any]:
+    """The newest `limit`. `prints`: the fingerprints of `wanted.number`."""
+    c = t.calls.c
+    asked = select(t.calls).where(*_conditions(wanted, prints, sqlite=sqlite))
+    if after is not None:
+        at, last = after
+        asked = asked.where(c.arrived_at <= at, or_(c.arrived_at < at, c.id < last))
+    return asked.order_by(c.arrived_at.desc(), c.id.desc()).limit(limit)
+
+
+def _conditions(
+    wanted: CallSearch, prints: Collection[str], *, sqlite: bool
+) -> Iterable[ColumnElement[bool]]:
     c, a = t.calls.c, t.recording_agents.c
     if wanted.centres is not None:
         [*centres] = wanted.centres
@@ -263,7 +273,8 @@ def _conditions(wanted: CallSearch, prints: Collection[str]) -> Iterable[ColumnE
     if wanted.before is not None:
         yield c.arrived_at < wanted.before
     if wanted.number is not None:
-        yield c.id.in_(select(t.callers.c.call).where(t.callers.c.fingerprint.in_(prints)))
+        k = t.callers.c
+        yield among(c.id, bearing(k.call, k.fingerprint, prints), sqlite=sqlite) if prints else false()
     if wanted.agent is not None:
         # Told of each talk as it begins; a recording bears its call's id.
         yield c.id.in_(select(a.recording).where(a.agent == wanted.agent))

@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from callcore.db import tables as t
 from callcore.db.database import Database
+from callcore.db.numbers import among, bearing
 from callcore.domain.ids import SECOND, AgentId
 from callcore.domain.recording import PausedBy, RecordingMark
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
@@ -57,7 +58,10 @@ class Search:
         async with self._database.reading() as connection:
             named = None
             if wanted.number is not None:
-                named = (await connection.execute(_of_number(prints))).scalars().all() if prints else []
+                if not prints:
+                    return []
+                of_it = of_number(prints, sqlite=self._database.is_sqlite)
+                named = (await connection.execute(of_it)).scalars().all()
                 if not named:
                     return []
             asked = statement(wanted, named, after, sqlite=self._database.is_sqlite).limit(limit)
@@ -98,12 +102,17 @@ class Search:
         return rows
 
 
-def _of_number(prints: Collection[str]) -> Select[Any]:
+def of_number(prints: Collection[str], *, sqlite: bool) -> Select[Any]:
     """The names of the recordings of calls that bear this number, with consults about them, the newest first."""
     r, c, s = t.recordings.c, t.callers.c, t.side_calls.c
     both = union_all(
-        select(r.name, r.began_at).join(t.callers, c.call == r.call).where(c.fingerprint.in_(prints)),
-        select(r.name, r.began_at).join(t.side_calls, s.id == r.side).where(s.other_fingerprint.in_(prints)),
+        *(
+            select(r.name, r.began_at).where(among(name, bearing(call, print_, prints), sqlite=sqlite))
+            for name, call, print_ in (
+                (r.call, c.call, c.fingerprint),
+                (r.side, s.id, s.other_fingerprint),
+            )
+        )
     ).subquery()
     return select(both.c.name).order_by(both.c.began_at.desc()).limit(OF_NUMBER_MOST)
 

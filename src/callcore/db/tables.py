@@ -5,7 +5,7 @@ Rules
   holds a percentage.
 - Lengths are whole microseconds and named `_us`; sizes are bytes; instants are UTC.
 - Whatever belongs to a call goes with its row, but for what is known of recordings: that is kept as long as they are.
-- What belongs to a person stands sealed, in `callers` and `side_calls`.
+- What belongs to a person stands sealed, in the columns of `PERSONAL`.
 """
 
 from __future__ import annotations
@@ -305,16 +305,6 @@ messages = Table(
     Index(None, "number_fingerprint"),
     comment="Tasks with a deadline: what callers left after the tone, and escalations",
 )
-MESSAGES_PERSONAL = (
-    "number_period",
-    "number_fingerprint",
-    "number_sealed",
-    "subject",
-    "note",
-    "result",
-)
-"""The columns of messages that hold what belongs to a person."""
-
 callers = Table(
     "callers",
     metadata,
@@ -405,3 +395,11 @@ keep_orders = Table(
     Index(None, "centre"),
     comment="Calls that are kept longer by an order that was not taken back",
 )
+
+PERSONAL = {
+    "callers": ("period", "fingerprint", "sealed"),
+    "side_calls": ("other_period", "other_fingerprint", "other_sealed"),
+    "messages": ("number_period", "number_fingerprint", "number_sealed", "subject", "note", "result"),
+}
+"""By table, the columns that hold what belongs to a person: an erasure takes it away, and PostgreSQL takes no samples
+of it (ADR 76). A new one needs a migration as 0028."""

@@ -1,0 +1,27 @@
+"""Calls by the fingerprints of their number.
+
+Rules
+- PostgreSQL knows nothing of how fingerprints are spread (ADR 76), and takes each for one row in two hundred. Several
+  at once, or what is joined to them, it would look for in the whole of a table.
+- So each is asked for alone, by its index; and what was found is handed on as a list, of whose length it assumes
+  little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, any_, func, select, union_all
+
+
+def bearing(
+    call: ColumnElement[str], print_: ColumnElement[Any], prints: Collection[str]
+) -> CompoundSelect[Any]:
+    """The calls of a table whose number has one of these fingerprints (at least one)."""
+    return union_all(*(select(call).where(print_ == each) for each in sorted(prints)))
+
+
+def among(name: ColumnElement[Any], calls: CompoundSelect[Any], *, sqlite: bool) -> ColumnElement[bool]:
+    """The name is one of those calls."""
+    return name.in_(calls) if sqlite else name == any_(func.array(calls.scalar_subquery()))
