@@ -6,18 +6,20 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql, sqlite
 
-from callcore.db import Database, Queries
+from callcore.db import Database, DatabaseAway, Queries, Search
 from callcore.db import tables as t
-from callcore.db.queries import visits_asked
+from callcore.db.queries import Page, visits_asked
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId, VisitId
 from callcore.domain.stages import Outcome
-from callcore.runtime.detail import VisitCursor, VisitSearch
+from callcore.runtime.detail import CallSearch, VisitCursor, VisitSearch
+from callcore.runtime.recordings import RecordingSearch
 from tests.support.archive import CHUNK, put
 from tests.support.evidence import evidence
 from tests.support.floors import MONDAY_NOON
@@ -167,6 +169,21 @@ async def test_each_question_is_answered_as_by_looking_at_every_stay(database: D
             assert {name: getattr(visit, name) for name in told} == told
             assert visit.reasons == tuple(one.row["reasons"] or ())
     assert empty == NOTHING
+
+
+async def test_of_no_centre_at_all_nothing_is_found_and_no_table_is_read(tmp_path: Path) -> None:
+    """There is no database here that could be."""
+    database = Database(f"sqlite:///{tmp_path}/missing/callcore.db")
+    try:
+        queries = Queries(database)
+        for call in (None, CallId("n1-030.1")):
+            assert await queries.visits(VisitSearch(centres=[], call=call)) == ([], None)
+        assert await queries.calls(CallSearch(centres=[])) == Page((), None)
+        assert await Search(database).find(RecordingSearch(centres=[]), (), None, 50) == []
+        with pytest.raises(DatabaseAway):
+            await queries.visits(VisitSearch(centres=[OITA]))
+    finally:
+        await database.close()
 
 
 BY_TIME, BY_CENTRE, BY_QUEUE = "ix_visits_by_time", "ix_visits_by_centre", "ix_visits_by_queue"

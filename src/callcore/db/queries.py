@@ -1,6 +1,7 @@
 """What people and reports ask of the tables.
 
 Records go to `measures.figures`; nothing is counted or divided here. Times are UTC; a window is [first, before).
+Of no centre at all (an empty set) nothing is found, and nothing asked: SQLite would go along the whole table.
 Whatever is asked raises `DatabaseAway` when the database cannot be used.
 """
 
@@ -178,6 +179,8 @@ class Queries:
     ) -> Page:
         """Calls, newest first, `limit` at a time (1 to `LARGEST_PAGE`). `prints`: the fingerprints of
         `wanted.number`."""
+        if wanted.centres is not None and not wanted.centres:
+            return Page((), None)
         limit = max(1, min(limit, LARGEST_PAGE))
         asked = calls_asked(wanted, prints, after, limit + 1, sqlite=self._database.is_sqlite)
         async with self._database.reading() as connection:
@@ -192,6 +195,8 @@ class Queries:
     ) -> tuple[list[tuple[CallId, CentreId, VisitRow]], VisitCursor | None]:
         """Stays in queues with their call and its centre, newest first, `limit` at a time (1 to `LARGEST_PAGE`); and
         where the next page begins, None: this was the last."""
+        if wanted.centres is not None and not wanted.centres:
+            return [], None
         limit = max(1, min(limit, LARGEST_PAGE))
         async with self._database.reading() as connection:
             rows = (await connection.execute(visits_asked(wanted, after, limit + 1))).all()
@@ -286,7 +291,7 @@ def _conditions(
 
 def visits_asked(wanted: VisitSearch, after: VisitCursor | None, limit: int) -> Select[Any]:
     """The newest `limit`, of several centres the newest of each: so an index gives them in order, whatever the centre,
-    and no stay of another one is passed over."""
+    and no stay of another one is passed over. `wanted.centres` is not empty."""
     v = t.visits.c
     asked = select(t.visits)
     for column, value in ((v.queue, wanted.queue), (v.call, wanted.call), (v.outcome, wanted.outcome)):
@@ -303,7 +308,7 @@ def visits_asked(wanted: VisitSearch, after: VisitCursor | None, limit: int) -> 
     if wanted.centres is None:
         return asked
     centres = sorted(set(wanted.centres))
-    if wanted.call is not None or not centres:  # the few of one call need no other index
+    if wanted.call is not None:  # the few of one call need no other index
         return asked.where(func.coalesce(v.centre, v.centre).in_(centres))
     if len(centres) == 1:
         return asked.where(v.centre == centres[0])

@@ -4,6 +4,7 @@ Rules
 - One statement: equal values first, then the newest, so that an index of the rarest asked-for thing gives the page
   without sorting all that fits. Pages go by (begin, name), never by counting.
 - A number is looked for first, by its fingerprints, which whoever holds the keys makes.
+- Of no centre at all nothing is found, and nothing asked: SQLite would go along the whole table.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Search:
     ) -> list[dict[str, Any]]:
         """Up to `limit` rows with their agents and sealed numbers, the newest first. `prints`: the fingerprints of
         `wanted.number`. Raises `DatabaseAway`."""
+        if wanted.centres is not None and not wanted.centres:
+            return []
         async with self._database.reading() as connection:
             named = None
             if wanted.number is not None:
