@@ -16,7 +16,7 @@ from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CallId
 from callcore.domain.measures import Record
 from callcore.domain.recording import RecordingKind
-from callcore.domain.stages import Choice, Outcome
+from callcore.domain.stages import Choice, Outcome, Party
 from tests.chaos.rig import console
 from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_live_configuration import callcore
@@ -56,6 +56,7 @@ class Day:
         self.s, self.desk, self.outside = s, desk, outside
         self.wanted: dict[CallId, set[Finding]] = {}
         self.ends_as: dict[CallId, Outcome] = {}
+        self.put_down: dict[CallId, Party] = {}
         self._people = 0
 
     async def calls(self, key: str) -> tuple[Call, CallId]:
@@ -99,6 +100,7 @@ class Day:
         self, who: Call, name: CallId, *findings: Finding, outcome: Outcome = Outcome.IVR_ONLY
     ) -> None:
         self.wanted[name], self.ends_as[name] = set(findings), outcome
+        self.put_down[name] = Party.CALLED if who.incoming else Party.CALLER
         who.hang_up()
         await self.s.fact(f.CallEnded, lambda told: told.call == name, 30)
 
@@ -192,6 +194,7 @@ async def callcore_dies_in_two_of_them(day: Day) -> tuple[CallId, CallId]:
     await other.until("bye")
     await day.s.start_engine()
     day.wanted[unseen], day.ends_as[unseen] = set(), Outcome.IVR_ONLY
+    day.put_down[unseen] = Party.CALLED
     await day.s.fact(f.CallEnded, lambda told: told.call == unseen, 30)
     await call.hears(1)
     await day.over(leg, name)
@@ -270,6 +273,7 @@ async def test_who_is_forwarded_is_recorded_and_watched_and_is_no_answer() -> No
         assert {call: set(fact.findings) for call, fact in filed.items()} == wanted, filed
         ended = {fact.call: fact for fact in s.told(f.CallEnded)}
         assert {call: fact.outcome for call, fact in ended.items()} == day.ends_as
+        assert {call: fact.hung_up_by for call, fact in ended.items()} == day.put_down
         assert all(filed[call].at - fact.at <= 60 * SECOND for call, fact in ended.items() if call in filed)
         assert not day.spool(fax).exists()
         for call in (whole, went_on, back, away, voice):

@@ -168,6 +168,53 @@ def test_who_waits_is_forwarded_out_of_the_menu_for_who_is_beyond_and_the_wait_e
     assert d.books.records[CallId("c2")].answered_at is None
 
 
+FAR, CALLER, NOBODY = (OUT, Party.CALLED), (ChannelId(M), Party.CALLER), (None, Party.SYSTEM)
+
+
+@pytest.mark.parametrize("first", [FAR, CALLER, NOBODY], ids=["the far end", "the caller", "nobody"])
+@pytest.mark.parametrize(("open", "outcome"), [(True, Outcome.IVR_ONLY), (False, Outcome.CLOSED)])
+def test_who_put_down_first_is_told_and_changes_no_outcome(
+    first: tuple[ChannelId | None, Party], open: bool, outcome: Outcome
+) -> None:
+    channel, party = first
+    made = chosen(open)
+    answers(made, 20)
+    if channel is not None:
+        for each in (channel, OUT, ChannelId(M)):  # the others are told of as well, too late
+            made.tell(i.HangupRequested(at=made.at(50), channel=each))
+    over(made, 50, caller=50, far=30)
+    [ended] = made.told(f.CallEnded)
+    assert (ended.hung_up_by, ended.outcome) == (party, outcome)
+    assert len(made.told(f.HangupAsked)) == (channel is not None)
+    assert made.floor.expected[M].talk == 30 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("channel", "party"), [(OUT, Party.CALLED), (ChannelId("c2"), Party.CALLER), (None, Party.SYSTEM)]
+)
+def test_who_put_down_first_is_told_of_who_was_forwarded_out_of_the_line(
+    channel: ChannelId | None, party: Party
+) -> None:
+    d = full()
+    d.until(12)
+    keyed_waiting(d, 15, Choice.FORWARD, to="0120950178")
+    d.tell(i.CallerForwarded(at=d.at(20), call=CallId("c2"), channel=OUT, recorded=True))
+    if channel is not None:
+        d.tell(i.HangupRequested(at=d.at(50), channel=channel))
+    gone(d, 50, OUT, 30, 0)
+    gone(d, 50, ChannelId("c2"), 39)
+    [ended] = [x for x in d.facts if isinstance(x, f.CallEnded) and x.call == "c2"]
+    assert (ended.hung_up_by, ended.outcome) == (party, Outcome.OVERFLOW_KEY)
+
+
+def test_who_did_not_take_the_call_ends_nothing_by_putting_down() -> None:
+    made = chosen()
+    assert made.tell(i.HangupRequested(at=made.at(15), channel=OUT)).disregarded
+    key(made, 20, Choice.UNREACHED, "0120950178")
+    gone(made, 60, ChannelId(M), 60)
+    assert made.told(f.CallEnded)[0].hung_up_by is Party.SYSTEM
+
+
 def test_a_step_of_the_clock_changes_no_length() -> None:
     made = chosen()
     answers(made, 20)
@@ -180,11 +227,12 @@ def test_a_step_of_the_clock_changes_no_length() -> None:
 
 
 def line(kind: str, unique: str, at: Instant, user: str = "", extra: str = "") -> cel.Line:
-    channel = "PJSIP/trunk-1" if unique == M else "PJSIP/trunk-2"
+    channel = "PJSIP/trunk-00000001" if unique == M else "PJSIP/trunk-00000002"
     return cel.Line(kind, user, at, unique, M, channel, "callcore-in", NUMBER, "", extra)
 
 
-def traced(made: Desk, *, ended: bool, taped: str = "yes~ja") -> i.CallTraced:
+def traced(made: Desk, *, ended: bool, taped: str = "yes~ja", source: str | None = None) -> i.CallTraced:
+    """`source`: whose far end put down, by Asterisk's word in CEL."""
     lines = [
         line("CHAN_START", M, made.at(0)),
         line("USER_DEFINED", M, made.at(0), "callcore-open", '{"extra":"pushed"}'),
@@ -194,7 +242,10 @@ def traced(made: Desk, *, ended: bool, taped: str = "yes~ja") -> i.CallTraced:
         line("BRIDGE_ENTER", M, made.at(20), extra='{"bridge_id":"b"}'),
     ]
     if ended:
-        lines += [line("CHAN_END", OUT, made.at(50)), line("CHAN_END", M, made.at(50))]
+        for each in (OUT, M):
+            if source is not None:
+                lines.append(line("HANGUP", each, made.at(50), extra=f'{{"hangupsource":"{source}"}}'))
+            lines.append(line("CHAN_END", each, made.at(50)))
     (trace,) = cel.traces(lines)
     return trace
 
@@ -230,6 +281,29 @@ def test_a_talk_of_which_nobody_saw_the_end_is_recorded_and_judged_by_its_length
     expected = made.floor.expected[M]
     assert (expected.talk, expected.caller, expected.far) == (30 * SECOND, None, None)
     assert found(made, 28) == set() and found(made, 20) == {Finding.SHORT}
+
+
+@pytest.mark.parametrize(
+    ("source", "party"),
+    [
+        ("PJSIP/trunk-00000002", Party.CALLED),
+        ("PJSIP/trunk-00000001", Party.CALLER),
+        ("dialplan/builtin", Party.SYSTEM),
+        ("", Party.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("until", [11, 21], ids=["before the answer", "in the talk"])
+def test_who_put_down_first_while_nobody_watched_is_read_from_cel(
+    source: str, party: Party, until: int
+) -> None:
+    """Of a call on a real Asterisk: the source of both hang-ups is the channel whose far end put down."""
+    made = chosen()
+    if until == 21:
+        answers(made, 20)
+    made.tell(i.LinkDropped(at=made.at(until), node=NODE))
+    made.snapshot(60, traces=(traced(made, ended=True, source=source),))
+    [ended] = made.told(f.CallEnded)
+    assert (ended.hung_up_by, ended.outcome) == (party, Outcome.IVR_ONLY)
 
 
 def test_a_talk_whose_answer_nobody_saw_and_that_goes_on_is_judged_by_its_packets() -> None:

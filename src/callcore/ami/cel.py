@@ -395,7 +395,7 @@ def _who(trace: _Trace, line: Line) -> Party:
         return Party.CALLER
     if dialplan.phone_of(source) is not None:
         return Party.AGENT
-    if trace.moves and source.startswith("PJSIP/"):
+    if (trace.moves or trace.forward is not None) and source.startswith("PJSIP/"):
         return Party.CALLED
     return Party.SYSTEM if source.startswith("dialplan/") else Party.UNKNOWN
 

@@ -67,7 +67,8 @@ def who_hung_up(call: Call) -> Party:
         return Party.SYSTEM
     if asked == call.channel:
         return Party.CALLER
-    return Party.CALLED if call.transfer is not None and asked == call.transfer.channel else Party.AGENT
+    called = (each.channel for each in (call.transfer, call.forward) if each is not None)
+    return Party.CALLED if asked in called else Party.AGENT
 
 
 def reason_of_end(call: Call, outcome: Outcome, by: Party) -> str:

@@ -74,7 +74,7 @@ class Party(Enum):
     CALLER = "caller"
     AGENT = "agent"
     CALLED = "called"
-    """The far end of a call that a desk phone made."""
+    """The far end of a call that a desk phone made, or of one that was put through, or forwarded out of a menu."""
     SYSTEM = "system"
     UNKNOWN = "unknown"
 

@@ -648,7 +648,8 @@ def _(told: i.HangupRequested, turn: Turn) -> None:
         turn.disregard("切断側は記録済みか対象外 / who hung up is known, or no channel of ours")
         return
     with_city = call.transfer.channel if call.stage is Stage.TRANSFERRED and call.transfer else None
-    if told.channel not in (call.channel, with_city or call.talking_leg):
+    forwarded_to = call.forward.channel if call.forward is not None else None
+    if told.channel not in (call.channel, with_city or call.talking_leg, forwarded_to):
         turn.disregard("通話の相手ではない / not a party to the talk")
         return
     turn.tell(f.HangupAsked(at=told.at, call=call.id, channel=told.channel))
