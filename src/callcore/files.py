@@ -80,6 +80,18 @@ def append_line(path: Path, line: bytes) -> int:
     return size + len(line) + 1
 
 
+def cut_torn_line(path: Path, behind: int) -> None:
+    """Cuts off a last line without its end, if it begins at this byte or later: it was never confirmed to anybody."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        size = _whole_lines(fd)
+        if behind <= size < os.fstat(fd).st_size:
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _whole_lines(fd: int) -> int:
     """Bytes up to the end of the last whole line."""
     end = os.fstat(fd).st_size

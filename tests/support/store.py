@@ -108,12 +108,13 @@ class House:
         os.utime(path, (at, at))
         return path
 
+    def whose(self, name: str, centre: str = "demo") -> Whose:
+        """Of a call that has just ended."""
+        return Whose(centre, "Asia/Tokyo", name, RecordingKind.CALL, self.world.at, True)
+
     def keep(self, name: str, sound: bytes = b"", *, centre: str = "demo") -> Path:
         """Recorded and kept; the sealed file."""
-        self.keeper().keep(
-            self.record(name, sound),
-            Whose(centre, "Asia/Tokyo", name, RecordingKind.CALL, self.world.at, True),
-        )
+        self.keeper().keep(self.record(name, sound), self.whose(name, centre))
         found = self.recordings.find(name)
         assert found is not None
         return found

@@ -13,7 +13,8 @@ Rules
 - A line is JSON; `prev` is the SHA-256 of the whole line before (also over days), `n` counts on from 1, `sig`, always
   last, is Ed25519 over `callcore recordings line 1`, a line feed, and the line without `,"sig":"…"`.
 - A day's root is the SHA-256 of its last line. `root.json` is signed likewise, over `callcore recordings root 1`.
-- The writer goes by its own head. Lines beyond it that it signed itself (a crash came between) are taken over; when
+- The writer goes by its own head. Whoever comes next after a crash or a full disk first takes over the lines beyond it
+  that it signed itself, also those of a later day, signs them as a whole, and removes what was written by half. When
   lines before are gone, it goes on all the same, and what is missing shows for ever.
 """
 
@@ -29,7 +30,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from callcore.files import append_line, locked, make_folder, write_whole
+from callcore.files import append_line, cut_torn_line, locked, make_folder, sync_folder, write_whole
 from callcore.recordings.errors import StoreAway, WrongKey
 from callcore.recordings.signing import PublicKeys, Signer, signed_by
 from callcore.recordings.vault import Digest
@@ -229,7 +230,7 @@ class Chain:
 
     def day(self, centre: str, today: str) -> str:
         """In which day a line of today will stand: in the newest one, if that is later. Raises StoreAway: there was a
-        folder of this centre, and it is gone, like that of a disk not mounted."""
+        folder of this centre, and it is gone, like that of a disk not mounted. Raises OSError."""
         if self._head_path(centre).exists() and not (self.store / centre).is_dir():
             raise StoreAway(self.store / centre)
         with held(self.keys):
@@ -253,14 +254,12 @@ class Chain:
             return self._write(folder, root, msgspec.structs.replace(line, day=day))
 
     def settle(self) -> None:
-        """After a crash: sign what was written and not yet signed as a whole."""
+        """After a crash: sign what was written and not yet signed as a whole. Raises OSError."""
         if not self.store.is_dir():
             return
         with held(self.keys):
             for centre in centres_of(self.store):
-                head = self._head(centre)
-                if head is not None:
-                    self._keep(head)
+                self._head(centre)
 
     def _write(self, folder: Path, root: Root | None, line: Line) -> Root:
         n, prev = (0, START) if root is None else (root.n, root.root)
@@ -285,6 +284,7 @@ class Chain:
         return self.keys / "heads" / f"{centre}.json"
 
     def _head(self, centre: str) -> _Head | None:
+        """Where it ends, signed as a whole. The head is noted last, so one that fits needs nothing more."""
         path = self._head_path(centre)
         try:
             kept: _Head | None = msgspec.json.decode(path.read_bytes(), type=_Head)
@@ -294,9 +294,31 @@ class Chain:
             raise WrongKey(path) from None
         if kept is not None:
             chain = self.store / centre / kept.root.day / CHAIN
-            if chain.exists() and chain.stat().st_size == kept.size:
+            begun = any(day > kept.root.day for day in days_of(self.store, centre))
+            if not begun and chain.exists() and chain.stat().st_size == kept.size:
                 return kept
-        return self._followed(centre, kept)
+        self._cut(centre, kept)
+        head = self._followed(centre, kept)
+        if head is not None and head != kept:
+            self._keep(head)
+        return head
+
+    def _cut(self, centre: str, kept: _Head | None) -> None:
+        """Remove what was written by half beyond the head that was noted: a last line, and a day without any."""
+        for day in days_of(self.store, centre):
+            if kept is not None and day < kept.root.day:
+                continue
+            folder, noted = self.store / centre / day, 0
+            if kept is not None and day == kept.root.day:
+                noted = kept.size
+            chain = folder / CHAIN
+            if chain.exists():
+                cut_torn_line(chain, noted)
+                if not noted and not chain.stat().st_size:
+                    chain.unlink()
+            if not noted and not any(folder.iterdir()):
+                folder.rmdir()
+                sync_folder(folder.parent)
 
     def _followed(self, centre: str, kept: _Head | None) -> _Head | None:
         """Our own lines beyond the head that was noted are taken over. What it knew and is gone stays gone."""

@@ -281,6 +281,8 @@ class Keeper:
             name = self._free_name(plain)
             if name is not None:
                 self._into_store(plain, sound, name, of)
+            else:
+                self._signed().settle()  # its line may be the last thing that was written
             name = name or plain.stem
         self.step("protect")
         self._protect(plain.name, name)
