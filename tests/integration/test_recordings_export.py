@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from callcore import cli_export, console
@@ -235,8 +236,9 @@ async def test_a_trail_that_cannot_be_written_gives_nothing_out(
     folder.rename(folder.with_name("away"))
     folder.write_text("no folder")
     assert (await ask(server, "sup", API, "POST", json=TALK)).status_code == 503
-    with pytest.raises(httpx.RemoteProtocolError):
+    with capture_logs() as logged, pytest.raises(httpx.RemoteProtocolError):
         await ask(server, "sup", url)
+    assert [line["log_level"] for line in logged if "an export ended early" in line["event"]] == ["error"]
 
 
 async def test_by_page_many_are_handed_over(server: Served, stock: Stock, tmp_path: Path) -> None:

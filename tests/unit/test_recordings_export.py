@@ -20,7 +20,9 @@ import pytest
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.personal import Personal
 from callcore.domain.recording import Direction, Place, RecordingKind
-from callcore.recordings.chain import CHAIN, roots
+from callcore.erasing.sounds import Sounds
+from callcore.erasing.sounds import told as told_by
+from callcore.recordings.chain import CHAIN, Chain, roots
 from callcore.recordings.export import Export, Lacking
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import Whose
@@ -102,8 +104,30 @@ def rows() -> list[Recording]:
     ]
 
 
-def exported(house: House, to: Path, told: list[Recording] | None = None, **more: object) -> Export:
+def erase(house: House, name: str) -> None:
+    """As an erasure does it; the database has not followed."""
+    chain = Chain(house.store, house.keys, signer(house.keys))
+    sounds = Sounds(
+        *(house.recordings, house.protected, chain),
+        lambda: ("2026-11-22T09:00:00.000+09:00", "2026-11-22"),
+    )
+    sounds.erase(["oita"], name, name, "retention", "user:sato", {"oita": told_by(house.store, "oita")})
+
+
+def exported(
+    house: House,
+    to: Path,
+    told: list[Recording] | None = None,
+    meanwhile: Callable[[str], None] = lambda name: None,
+    **more: object,
+) -> Export:
+    """`meanwhile`: what happens when a recording's turn has come, before its first byte."""
     heard: list[str] = []
+
+    def hear(one: Recording) -> None:
+        heard.append(one.name)
+        meanwhile(one.name)
+
     asked = ExportAsked(
         centre=OITA,
         zone="Asia/Tokyo",
@@ -119,7 +143,7 @@ def exported(house: House, to: Path, told: list[Recording] | None = None, **more
         asked,
         rows() if told is None else told,
         house.world.at,
-        lambda one: heard.append(one.name),
+        hear,
     )
     to.write_bytes(b"".join(made.pieces()))
     assert len(heard) == made.files, "each is told of before it is given out"
@@ -324,6 +348,87 @@ def test_what_has_no_sound_is_in_the_index_with_the_reason_and_the_rest_is_there
     assert {x["recording"]: x["without_sound"] for x in index if x["file"] is None} == {
         x.name: x.why.value for x in made.without
     }
+
+
+def indexed(archive: Path) -> dict[str, tuple[str | None, bool]]:
+    """Of each recording why it has no sound, and whether it was erased while its sound was given out."""
+    with zipfile.ZipFile(archive) as opened:
+        index = json.loads(opened.read("index.json"))["recordings"]
+        lines = list(csv.DictReader(io.StringIO(opened.read("index.csv").decode("utf-8-sig"))))
+    assert [line["書き出し中に消去 erased_meanwhile"] for line in lines] == [
+        "yes" if x["erased_meanwhile"] else "" for x in index
+    ]
+    return {x["recording"]: (x["without_sound"], x["erased_meanwhile"]) for x in index}
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_recording_erased_before_its_turn_is_erased_whatever_the_database_knows_yet(
+    house: House, tmp_path: Path, gone: int
+) -> None:
+    if gone == 0:  # before the archive was begun
+        erase(house, NAMES[gone])
+
+    def meanwhile(name: str) -> None:
+        if gone and name == NAMES[gone - 1]:
+            erase(house, NAMES[gone])
+
+    made = exported(house, tmp_path / "out.zip", meanwhile=meanwhile)
+    assert [(x.name, x.why) for x in made.without] == [(NAMES[gone], Lacking.ERASED)]
+    assert made.faults == [], "nothing that somebody must look after"
+    told = dict.fromkeys(NAMES, (None, False)) | {NAMES[gone]: ("erased", False)}
+    assert indexed(tmp_path / "out.zip") == told
+    assert faults(house, tmp_path / "out.zip") == set()
+
+
+@pytest.mark.parametrize("when", ["read, before its first byte", "given out"])
+def test_one_that_is_erased_after_its_turn_is_whole_and_the_index_says_that_it_was_erased_meanwhile(
+    house: House, tmp_path: Path, when: str
+) -> None:
+    at = NAMES[1] if when == "given out" else NAMES[0]
+
+    def meanwhile(name: str) -> None:
+        if name == at:
+            erase(house, NAMES[0])
+
+    made = exported(house, tmp_path / "out.zip", meanwhile=meanwhile)
+    assert (made.files, made.without) == (3, [])
+    told = dict.fromkeys(NAMES, (None, False)) | {NAMES[0]: (None, True)}
+    assert indexed(tmp_path / "out.zip") == told
+    assert faults(house, tmp_path / "out.zip") == set()
+
+
+def test_one_that_was_kept_and_erased_since_the_archive_was_begun_is_erased(
+    house: House, tmp_path: Path
+) -> None:
+    late = "node1-1795143600.5"
+
+    def meanwhile(name: str) -> None:
+        if name == NAMES[0]:
+            keep(house, late)
+            erase(house, late)
+
+    late_row = row(late, Instant(NOON + DAY_US + SECOND), place=Place.SPOOL)
+    made = exported(house, tmp_path / "out.zip", [*rows(), late_row], meanwhile)
+    assert [(x.name, x.why) for x in made.without] == [(late, Lacking.ERASED)]
+
+
+def test_one_whose_file_somebody_took_away_stays_missing_though_others_were_erased(
+    house: House, tmp_path: Path
+) -> None:
+    erase(house, NAMES[0])
+    there = house.recordings.find(NAMES[1])
+    assert there is not None
+    there.unlink()
+    made = exported(house, tmp_path / "out.zip")
+    assert [(x.name, x.why) for x in made.faults] == [(NAMES[1], Lacking.NOT_KEPT)]
+
+
+def test_a_file_that_is_changed_after_it_was_checked_ends_the_archive_with_an_error_for_the_log(
+    house: House, tmp_path: Path
+) -> None:
+    there = house.keep(long := "node1-1795229950.2", os.urandom(200_000), centre="oita")
+    with pytest.raises(OSError, match="書き換えられて"):
+        exported(house, tmp_path / "out.zip", [row(long, NOON)], lambda name: flipped(there))
 
 
 def test_a_recording_that_a_clock_set_back_filed_under_an_earlier_day_is_found(

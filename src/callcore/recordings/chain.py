@@ -214,9 +214,10 @@ def kept_line(store: Path, centre: str, day: str, name: str) -> Kept | None:
     return None
 
 
-def erased_of(store: Path, centre: str) -> set[str]:
-    """The names of a centre's recordings that were erased, as the files have it."""
-    lines = (line_of(raw) for day in days_of(store, centre) for raw in raw_lines(store / centre / day))
+def erased_of(store: Path, centre: str, since: str = "") -> set[str]:
+    """The names of a centre's recordings that were erased on that day (ISO) or later, as the files have it."""
+    days = (day for day in days_of(store, centre) if day >= since)
+    lines = (line_of(raw) for day in days for raw in raw_lines(store / centre / day))
     return {line.name for line in lines if isinstance(line, Erased)}
 
 

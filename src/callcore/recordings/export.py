@@ -13,6 +13,8 @@ Rules
   ever lies in clear on this machine for it.
 - A recording is read whole and held against its line in the chain before its first byte is given out. One that cannot
   be is left out, and the index says why; of faults (not of erased ones) whoever asked is told.
+- An erasure may come while it is made. What is gone when its turn comes is erased, whatever its row says; what was
+  opened before is given out whole, and the index says that it was erased meanwhile. So it is asked of the chain last.
 """
 
 from __future__ import annotations
@@ -33,12 +35,12 @@ import msgspec
 
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.recording import UNASSIGNED, Place
-from callcore.recordings.chain import CHAIN, ROOT, Kept, days_of, kept_line, line_of, raw_lines
+from callcore.recordings.chain import CHAIN, ROOT, Kept, days_of, erased_of, kept_line, line_of, raw_lines
 from callcore.recordings.errors import Altered, KeyDestroyed, RecordingError
 from callcore.recordings.formats import ending
 from callcore.recordings.library import Recordings
 from callcore.recordings.signing import Signer
-from callcore.recordings.vault import ENDS
+from callcore.recordings.vault import ENDS, Unsealed
 from callcore.runtime.recordings import ExportAsked, Recording
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
@@ -83,6 +85,15 @@ class Without:
         return f"{self.name}: {ja} / {en}" + (f" ({self.detail})" if self.detail else "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One whose sound was read and is what the chain tells of. `sound` is open: no erasure takes it away."""
+
+    path: Path
+    line: Kept
+    sound: Unsealed
+
+
 @dataclass(slots=True)
 class Export:
     """One archive, made once: `pieces` are its bytes; then the rest tells what became of it."""
@@ -110,28 +121,31 @@ class Export:
         return [each for each in self.without if each.why in FAULTS]
 
     def pieces(self) -> Iterator[bytes]:
-        """Raises OSError, RecordingError, and what `heard` does."""
+        """Raises OSError, and what `heard` does."""
         zone = ZoneInfo(self.asked.zone)
         rows = sorted(self.rows, key=lambda row: (row.began_at, row.name))
+        newest = {centre: max(self._days_of(centre), default="") for centre in self._centres}
         lines = self._lines(rows, zone)
         out = _Out()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
             yield from self._put(archive, out, "README.txt", self.at, [README.encode()])
-            index = []
+            shown: list[tuple[Recording, str, Kept | Without]] = []
             for row in rows:
-                began = datetime.fromtimestamp(row.began_at / SECOND, zone)
                 found = self._found(row, lines)
-                file = ""
                 if isinstance(found, Without):
-                    self.without.append(found)
-                else:
-                    path, line = found
-                    file = f"{AUDIO}/{began:%Y-%m-%dT%H%M%S}_{row.name}.{ending(line.form)}"
-                    self._days.setdefault(path.parent.parent.name, set()).add(path.parent.name)
+                    shown.append((row, "", found))
+                    continue
+                with found.sound:
+                    began = datetime.fromtimestamp(row.began_at / SECOND, zone)
+                    file = f"{AUDIO}/{began:%Y-%m-%dT%H%M%S}_{row.name}.{ending(found.line.form)}"
+                    self._days.setdefault(found.path.parent.parent.name, set()).add(found.path.parent.name)
                     self.heard(row)
-                    yield from self._put(archive, out, file, row.began_at, self._sound(path))
-                    self.files += 1
-                index.append(_told(row, zone, file, found, numbers=self.asked.numbers))
+                    yield from self._put(archive, out, file, row.began_at, _parts(found.sound))
+                self.files += 1
+                shown.append((row, file, found.line))
+            lacking = any(_not_kept(found) for _, _, found in shown)
+            since = dict.fromkeys(newest, _first_day(rows, zone)) if lacking else newest
+            index = self._index(shown, since, zone)
             for name, content in self._chains():
                 yield from self._put(archive, out, f"{CHAINS}/{name}", self.at, [content])
             yield from self._put(archive, out, "index.csv", self.at, [_csv(index)])
@@ -141,6 +155,22 @@ class Export:
             signature = bytes.fromhex(self.signer.sign(sums))
             yield from self._put(archive, out, SIGNATURE, self.at, [signature])
         yield out.taken()
+
+    def _index(
+        self, shown: Sequence[tuple[Recording, str, Kept | Without]], since: dict[str, str], zone: ZoneInfo
+    ) -> list[dict[str, Any]]:
+        """`since`: from which day on each centre's chain is asked for what was erased."""
+        store = self.recordings.store
+        erased = set().union(*(erased_of(store, centre, day) for centre, day in since.items()))
+        index = []
+        for row, file, found in shown:
+            told = found
+            if _not_kept(found) and row.name in erased:
+                told = Without(row.name, Lacking.ERASED)
+            if isinstance(told, Without):
+                self.without.append(told)
+            index.append(_told(row, zone, file, told, erased=row.name in erased, numbers=self.asked.numbers))
+        return index
 
     # -- its files --------------------------------------------------------------------------------------------------
 
@@ -166,13 +196,8 @@ class Export:
         self._sums.append(f"{digest.hexdigest()}  {name}")
         yield out.taken()
 
-    def _sound(self, path: Path) -> Iterator[bytes]:
-        with self.recordings.opened(path) as sound:
-            while part := sound.read(PIECE):
-                yield part
-
-    def _found(self, row: Recording, lines: dict[str, tuple[Path, Kept]]) -> tuple[Path, Kept] | Without:
-        """Where its sound lies, read and found to be what the chain tells of; else why there is none."""
+    def _found(self, row: Recording, lines: dict[str, tuple[Path, Kept]]) -> _Found | Without:
+        """Its sound, opened; else why there is none, as far as it shows by now."""
         if row.erased_at is not None:
             return Without(row.name, Lacking.ERASED)
         there = lines.get(row.name) or self._elsewhere(row.name)
@@ -181,16 +206,32 @@ class Export:
             return Without(row.name, Lacking.NEVER if gone else Lacking.NOT_KEPT)
         path, line = there
         try:
-            with self.recordings.unsealed(path) as sealed:
-                if sealed.check() != line.sound:
-                    raise Altered(path, 0)
+            return _Found(path, line, self._opened(path, line))
         except KeyDestroyed:
             return Without(row.name, Lacking.ERASED)
         except FileNotFoundError:
             return Without(row.name, Lacking.NOT_KEPT, str(path))
         except (RecordingError, OSError) as error:
             return Without(row.name, Lacking.UNREADABLE, str(error))
-        return there
+
+    def _opened(self, path: Path, line: Kept) -> Unsealed:
+        """Read whole, and found to be what the chain tells of. Raises FileNotFoundError, OSError, RecordingError."""
+        sound = self.recordings.unsealed(path)
+        try:
+            if sound.check() != line.sound:
+                raise Altered(path, 0)
+        except BaseException:
+            sound.close()
+            raise
+        return sound
+
+    @property
+    def _centres(self) -> tuple[str, ...]:
+        """In whose store they may lie."""
+        return (self.asked.centre, UNASSIGNED)
+
+    def _days_of(self, centre: str) -> list[str]:
+        return days_of(self.recordings.store, centre)
 
     def _lines(self, rows: Sequence[Recording], zone: ZoneInfo) -> dict[str, tuple[Path, Kept]]:
         """What the chain tells of them, from the day of the earliest one on."""
@@ -198,9 +239,9 @@ class Export:
         if not rows:
             return found
         names = {row.name for row in rows}
-        since = datetime.fromtimestamp(rows[0].began_at / SECOND, zone).date().isoformat()
-        for centre in (self.asked.centre, UNASSIGNED):
-            for day in days_of(self.recordings.store, centre):
+        since = _first_day(rows, zone)
+        for centre in self._centres:
+            for day in self._days_of(centre):
                 if day < since or len(found) == len(names):
                     continue
                 folder = self.recordings.store / centre / day
@@ -224,7 +265,7 @@ class Export:
         store = self.recordings.store
         for centre, days in sorted(self._days.items()):
             root = b""
-            for day in days_of(store, centre):
+            for day in self._days_of(centre):
                 if min(days) <= day <= max(days):
                     root = (store / centre / day / ROOT).read_bytes()
                     yield f"{centre}/{day}/{ROOT}", root
@@ -246,6 +287,25 @@ class Export:
             "recordings": index,
         }
         return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def _parts(sound: Unsealed) -> Iterator[bytes]:
+    """From the begin. Raises OSError: also if somebody has changed the file since it was checked."""
+    sound.seek(0)
+    try:
+        while part := sound.read(PIECE):
+            yield part
+    except RecordingError as error:
+        raise OSError(str(error)) from error
+
+
+def _not_kept(found: Kept | Without) -> bool:
+    return isinstance(found, Without) and found.why is Lacking.NOT_KEPT
+
+
+def _first_day(rows: Sequence[Recording], zone: ZoneInfo) -> str:
+    """The local day (ISO) of the earliest one, which is the first."""
+    return datetime.fromtimestamp(rows[0].began_at / SECOND, zone).date().isoformat()
 
 
 class _Out(io.RawIOBase):
@@ -300,14 +360,15 @@ _COLUMNS: dict[str, str] = {
     "problem": "異常",
     "kept_on": "保存した日(鎖)",
     "without_sound": "音がない理由",
+    "erased_meanwhile": "書き出し中に消去",
 }
 
 
 def _told(
-    row: Recording, zone: ZoneInfo, file: str, found: tuple[Path, Kept] | Without, *, numbers: bool
+    row: Recording, zone: ZoneInfo, file: str, told: Kept | Without, *, erased: bool, numbers: bool
 ) -> dict[str, Any]:
     """A row of the index. Times are the centre's local ones, with their offset."""
-    line = None if isinstance(found, Without) else found[1]
+    line = None if isinstance(told, Without) else told
     return {
         "recording": row.name,
         "file": file or None,
@@ -341,7 +402,8 @@ def _told(
         ],
         "problem": row.problem,
         "kept_on": None if line is None else line.day,
-        "without_sound": found.why.value if isinstance(found, Without) else None,
+        "without_sound": told.why.value if isinstance(told, Without) else None,
+        "erased_meanwhile": line is not None and erased,
     }
 
 
@@ -360,6 +422,8 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if name == "pauses":
         return "; ".join(f"{p['first']}–{p['before'] or ''} {p['reason']}" for p in value)
+    if isinstance(value, bool):
+        return "yes" if value else ""
     if name == "without_sound":
         return " ".join((LACKING[Lacking(value)][0], value))
     return "; ".join(value) if isinstance(value, list) else str(value)
