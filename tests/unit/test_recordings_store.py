@@ -460,6 +460,40 @@ def test_each_altered_truncated_added_or_missing_file_is_named(house: House) -> 
     }
 
 
+def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(house: House) -> None:
+    house.keep(CALL)
+    centre, day = house.store / "demo", house.store / "demo" / DAY
+    (centre / ".node1-1795143501.8.ccr.new").write_bytes(b"half")
+    (house.store / "oita").mkdir()
+    (house.store / "oita" / ".node1-1795143502.9.ccr.new").write_bytes(b"half, of a centre's first one")
+    assert house.named() == set()
+    for added in (centre / ".x", centre / ".x.ccr", centre / ".root.json.new", day / ".y.ccr.new"):
+        added.write_bytes(b"x")
+    (house.store / ".z").write_bytes(b"x")
+    (house.store / ".node1-1795143503.1.ccr.new").write_bytes(b"nothing is sealed here")
+    (house.store / "oita" / ".x").write_bytes(b"x")
+    assert house.named() == {
+        ("added", ".x"),
+        ("added", ".x.ccr"),
+        ("added", ".root.json.new"),
+        ("added", f"{DAY}/.y.ccr.new"),
+        ("added", ".z"),
+        ("added", ".node1-1795143503.1.ccr.new"),
+        ("added", "oita"),
+    }
+
+
+def test_a_centre_whose_whole_folder_is_gone_is_found_by_a_root_of_the_daily_figures_alone(
+    house: House,
+) -> None:
+    house.keep(CALL)
+    house.keep("node1-1795143501.8", centre="oita")
+    root = roots(house.store, "oita", house.public())[DAY].root
+    shutil.rmtree(house.store / "oita")
+    assert house.named() == set(), "no file can tell"
+    assert house.named(known=[root]) == {("root_unknown", root)}
+
+
 def three_days(house: House) -> Iterator[Path]:
     for n in range(3):
         house.world.at = Instant(NOON + n * DAY_US)

@@ -50,7 +50,7 @@ from callcore.recordings.measure import Unreadable, length_s
 from callcore.recordings.protect import link_plain, link_sealed
 from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of, sides_of
 from callcore.recordings.signing import signer
-from callcore.recordings.vault import ENDS, Digest, Head, new_nonce, seal
+from callcore.recordings.vault import ENDS, Digest, Head, being_sealed, new_nonce, seal
 from callcore.recordings.verify import digest
 from callcore.recordings.wavs import HEADER
 from callcore.runtime.ports import LiveSource, View
@@ -68,7 +68,6 @@ REST_S = 300.0
 """After ffmpeg has hung, so long recordings are kept as they are, so that they do not wait for one another."""
 UNKNOWN = "unknown"
 ZONE = "Asia/Tokyo"
-ASIDE = ".new"
 _NAME = re.compile(r"((?:[^.]*-)?\d+\.\d+)(?:\..+)?")
 """A call's id (`node1-1795193503.12`), and what stands behind it."""
 MESSAGE = ".message"
@@ -392,7 +391,7 @@ class Keeper:
         )
         folder = recordings.store / of.centre
         make_folder(folder)
-        aside = folder / f".{name}{ENDS}{ASIDE}"
+        aside = folder / being_sealed(name)
         try:
             self.step("seal")
             held, stored = _sealed(kept, head, key, aside)
@@ -450,7 +449,7 @@ class Keeper:
     def tidy(self) -> None:
         """What a crash left: half-written files, a destroying half done, lines that no root tells of."""
         make_folder(self.recordings.store)
-        for aside in self.recordings.store.glob(f"*/.*{ENDS}{ASIDE}"):
+        for aside in self.recordings.store.glob(f"*/{being_sealed('*')}"):
             aside.unlink()
         self.recordings.ring.tidy()
         self._signed().settle()

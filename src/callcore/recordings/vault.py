@@ -56,6 +56,11 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     channels: int = 1
 
 
+def being_sealed(name: str) -> str:
+    """The file in which a recording is sealed, in its centre's folder; a crash leaves it until the next start."""
+    return f".{name}{ENDS}.new"
+
+
 def new_nonce() -> str:
     return os.urandom(PREFIX_BYTES).hex()
 

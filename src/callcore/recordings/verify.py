@@ -14,13 +14,14 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
 from callcore.recordings import chain as c
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.signing import PublicKeys
-from callcore.recordings.vault import ENDS, Digest
+from callcore.recordings.vault import ENDS, Digest, being_sealed
 
 READ = 1 << 20
 AGAIN_S = 2.0
@@ -239,13 +240,17 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
 
 
 def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
-    """What lies where no recording belongs; a file that is being sealed begins with a dot."""
-    there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(".") and not _empty(p))
+    """What lies where no recording belongs. `centre` "": the folder is the store, in which nothing is sealed."""
+    there = sorted(p.name for p in folder.iterdir() if not (centre and _is_sealed_in(p)) and not _empty(p))
     return [Found(Fault.ADDED, centre, "", name) for name in there if name not in known]
 
 
+def _is_sealed_in(path: Path) -> bool:
+    return fnmatchcase(path.name, being_sealed("*"))
+
+
 def _empty(path: Path) -> bool:
-    return path.is_dir() and all(p.name.startswith(".") for p in path.iterdir())
+    return path.is_dir() and all(map(_is_sealed_in, path.iterdir()))
 
 
 def _root(store: Path, centre: str, day: str, keys: PublicKeys, found: list[Found]) -> c.Root | None:
