@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -22,12 +23,13 @@ from callcore.cli import app
 from callcore.doctor import Level, Seen, judge, look, status
 from callcore.doctor.judging import CHECKS, FREE_FAIL, FREE_WARN
 from callcore.domain.centre import Configuration, Recordings
-from callcore.domain.ids import CentreId
+from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import SoundFormat
 from callcore.pbx.render import MODULES
 from callcore.settings import PROJECT, Settings
 from tests.support.asterisk import free_port
 from tests.support.floors import centre
+from tests.support.store import House
 
 NOW = 1_795_402_800.0
 GOOD = Seen(
@@ -101,6 +103,11 @@ FAULTS: dict[str, tuple[str, Level, Seen]] = {
         "recordings",
         Level.FAIL,
         replace(GOOD, recordings=("鍵がありません / a key is missing",)),
+    ),
+    "a chain of recordings that a clock put ahead": (
+        "recordings",
+        Level.WARN,
+        replace(GOOD, ahead={"oita": "2027-01-03"}),
     ),
     "a format of recordings that nothing makes": (
         "recordings",
@@ -184,6 +191,20 @@ def test_a_centre_whose_format_needs_the_missing_ffmpeg_is_named(
     assert looking.lacking_ffmpeg(site) == () == looking.lacking_ffmpeg(None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert looking.lacking_ffmpeg(site) == ("oita (opus)", "sogo (g722)")
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, False), (3, True)])
+async def test_a_chain_whose_newest_day_is_yet_to_come_is_named(
+    settings: Settings, days: int, told: bool
+) -> None:
+    house = House(settings.home)
+    at = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(days=days)
+    house.world.at = Instant(round(at.timestamp() * SECOND))
+    house.keep("node1-1795143500.7", centre="oita")
+    seen = await look(settings)
+    assert seen.ahead == ({"oita": at.date().isoformat()} if told else {})
+    (settings.recordings_keys / "heads" / "oita.json").write_text("rubbish")
+    assert (await look(settings)).ahead == {}
 
 
 async def test_a_taken_port_a_stopped_database_and_open_secrets_are_seen(settings: Settings) -> None:

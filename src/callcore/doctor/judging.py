@@ -82,6 +82,8 @@ class Seen:
     """Files and folders of secrets that others can read."""
     recordings: Sequence[str] = ()
     """What is wrong with their keys and their store, with what to do."""
+    ahead: Mapping[str, str] = field(default_factory=dict)
+    """Centres whose chain of recordings ends on a day after today (Japan's), with that day (ISO)."""
     lacking_ffmpeg: Sequence[str] = ()
     """Centres whose recordings' format is made by ffmpeg, with that format, while there is none."""
     trunk_in: bool = True
@@ -341,6 +343,18 @@ def recordings(seen: Seen) -> Iterator[Found]:
             told,
             "直るまで録音は暗号化されないか、開けません。直ったら callcore recordings verify / "
             "until it is mended recordings are not encrypted, or do not open; then callcore recordings verify",
+        )
+    if seen.ahead:
+        named = ", ".join(f"{centre} ({day})" for centre, day in seen.ahead.items())
+        yield (
+            Level.WARN,
+            f"録音の鎖が今日より先の日にある(時計が進んでいた間に書いた): {named} / "
+            "the chain of recordings ends on a day to come; it was written to while the clock was ahead",
+            "時計を合わせる。録音は失われず、その日までの分もその日の鎖に入り、その間の日次報告に根は出ない。"
+            "市には毎日、callcore recordings verify の示すその先の日の根を渡す / "
+            "set the clock right. Nothing is lost: what is kept or erased until that day stands in its chain, and the "
+            "daily figures until then have no root; give the city each day the root of that day to come, "
+            "as callcore recordings verify prints it",
         )
     if seen.lacking_ffmpeg:
         named = ", ".join(seen.lacking_ffmpeg)

@@ -9,8 +9,10 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cryptography import x509
 
@@ -29,7 +31,9 @@ from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError, P
 from callcore.pbx.render import CEL_FILE
 from callcore.prompts import desk
 from callcore.prompts.desk import State
+from callcore.recordings.chain import ahead
 from callcore.recordings.formats import BY_FFMPEG, FFMPEG
+from callcore.recordings.keeper import ZONE
 from callcore.recordings.soundness import unsound
 from callcore.runtime.commands import CommandFailed, ask_once
 from callcore.runtime.detail import CallSearch
@@ -82,6 +86,7 @@ async def look(settings: Settings) -> Seen:
         prompts=_prompts(settings, configuration),
         readable=readable(settings),
         recordings=tuple(unsound(settings.store, settings.recordings_keys)),
+        ahead=ahead(settings.recordings_keys, datetime.now(ZoneInfo(ZONE)).date().isoformat()),
         lacking_ffmpeg=lacking_ffmpeg(configuration),
         trunk_in=bool(settings.trunks),
     )

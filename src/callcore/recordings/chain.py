@@ -221,6 +221,24 @@ def erased_of(store: Path, centre: str, since: str = "") -> set[str]:
     return {line.name for line in lines if isinstance(line, Erased)}
 
 
+def ahead(keys: Path, today: str) -> dict[str, str]:
+    """The centres whose chain ends on a day after this one (ISO), with that day: a clock was ahead. A head that cannot
+    be read is passed over."""
+    found = {}
+    for path in sorted(_heads(keys).glob("*.json")):
+        try:
+            day = msgspec.json.decode(path.read_bytes(), type=_Head).root.day
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if day > today:
+            found[path.stem] = day
+    return found
+
+
+def _heads(keys: Path) -> Path:
+    return keys / "heads"
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The writer. `keys` is the folder of the keys; any process of the installation may write, under a lock."""
@@ -282,7 +300,7 @@ class Chain:
     # -- where it ends --------------------------------------------------------------------------------------------
 
     def _head_path(self, centre: str) -> Path:
-        return self.keys / "heads" / f"{centre}.json"
+        return _heads(self.keys) / f"{centre}.json"
 
     def _head(self, centre: str) -> _Head | None:
         """Where it ends, signed as a whole. The head is noted last, so one that fits needs nothing more."""
