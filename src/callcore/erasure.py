@@ -28,24 +28,36 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from callcore import __version__, unassigned
+from callcore import __version__, unlisted
 from callcore.access.trail import Result, Trail
 from callcore.db import Database, Kept
 from callcore.domain.blocked import plain
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
-from callcore.domain.retention import WORDS, Clock, Item, Verdict, Why, at_least_until, by_call, judge
+from callcore.domain.retention import (
+    WORDS,
+    Clock,
+    Item,
+    Sound,
+    Unlisted,
+    Verdict,
+    Why,
+    at_least_until,
+    by_call,
+    judge,
+)
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
 from callcore.erasing.plan import Busy, Left, Plan, Searched, Shelf, Unit
 from callcore.erasing.search import named, search
-from callcore.erasing.sounds import Gone, Sounds, Told, told
+from callcore.erasing.sounds import Gone, Sounds, Told, is_of, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import KeyStore
 from callcore.recordings.chain import Chain
+from callcore.recordings.chain import Kept as Line
 from callcore.recordings.signing import signer
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.erasures import ErasureRow
@@ -100,10 +112,8 @@ class Erasure:
         before = at_least_until(now, centre.retention, centre.time_zone)
         if before is None:
             return []
-        if centre.id == UNASSIGNED:
-            items = [item for item in await self.unassigned() if item.over < before]
-        else:
-            items = await self._kept.over_before(centre.id, before, limit)
+        beside = await self._unlisted(centre.id, lambda line: unlisted.kept_at(line) < before)
+        items = await self._kept.over_before(centre.id, before, limit, beside)
         orders = by_call(await self._kept.orders(centre.id))
         return judge(items, centre.retention, centre.time_zone, await self.time(now), orders)
 
@@ -121,26 +131,40 @@ class Erasure:
             for each in (way, f"+81{way[1:]}") if way.startswith("0") else (way,):
                 prints.update(self.keys.fingerprints(centre, each).values())
         listed = await self.engine.ask("erase_entries", centre=centre, number=number)
-        return await self._kept.of_number(centre, prints), list(listed)
+        return await self._kept.of_number(centre, prints, await self._unlisted(centre)), list(listed)
 
     async def of_calls(self, calls: Collection[str]) -> list[Item]:
-        return await self._kept.of_calls({CallId(each) for each in calls})
+        """Raises DatabaseAway, OSError, as `between` and `unassigned`."""
+        named = {CallId(each) for each in calls}
+        beside: dict[CallId, Collection[Sound]] = {}
+        for centre in {await self.centre_of(each) for each in named}:
+            if centre is not None:
+                beside |= await self._unlisted(centre)
+        return await self._kept.of_calls(named, beside)
 
     async def between(
         self, centre: CentreId, first: Instant | None = None, before: Instant | None = None
     ) -> list[Item]:
-        return await self._kept.between(centre, first, before)
+        return await self._kept.between(centre, first, before, await self._unlisted(centre))
 
     async def unassigned(self) -> list[Item]:
-        """All recordings of which nobody knows the centre. Raises DatabaseAway, OSError."""
-        store, protected = self.settings.store, self.settings.protected
-        known = await self._kept.named(
-            {name for _, name in (await asyncio.to_thread(told, store, UNASSIGNED)).kept}
-        )
-        return await asyncio.to_thread(unassigned.items, store, protected, known)
+        """All recordings of which nobody knows the centre."""
+        return await self.between(UNASSIGNED)
 
     async def centre_of(self, call: str) -> CentreId | None:
-        return await self._kept.centre_of(CallId(call))
+        """Of a call or task, by its row, or else by sound of it that is unlisted. Raises DatabaseAway, OSError."""
+        known = await self._kept.centres_of({CallId(call)})
+        if CallId(call) in known:
+            return known[CallId(call)]
+        for centre in self.centres():
+            if call in await self._unlisted(centre.id):
+                return centre.id
+        return None
+
+    async def _unlisted(self, centre: str, wanted: unlisted.Wanted = unlisted.every) -> Unlisted:
+        """Of a centre, those wanted. Raises DatabaseAway, OSError."""
+        found = await unlisted.lines(self.settings.store, self._kept, CentreId(centre), wanted)
+        return unlisted.by_call(found, self.settings.protected)
 
     def plan(
         self,
@@ -280,12 +304,13 @@ class Erasure:
     async def _leave_out(self, plan: Plan, sounds: Sounds) -> None:
         """Units that may not be erased now, each with the reason."""
         units = []
+        plain = await asyncio.to_thread(sounds.plain)
         for unit in plan.units:
             answer = await self._ask(
                 "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
             )
             why = answer["why"]
-            if why is None and any(sounds.plain(name) for name in unit.recordings):
+            if why is None and any(name in unit.recordings or is_of(name, unit.call) for name in plain):
                 why = "録音がまだ暗号化されていない / its recording is not sealed yet"
             if why is None:
                 units.append(unit)
@@ -345,11 +370,13 @@ class Erasure:
     async def _erase_sounds(self, plan: Plan, sounds: Sounds) -> list[Gone]:
         """Each is looked at once more right before, but for one that a crash left half erased."""
         chains = await asyncio.to_thread(self._chains, plan)
+        names = {name for unit in plan.units for name in unit.recordings}
+        beside = await self._unlisted(plan.centre, lambda line: line.name in names)
         why, gone = f"{plan.reason} ({plan.id})", []
         for unit in [*plan.units]:
             for name in unit.recordings:
                 whole = await asyncio.to_thread(sounds.opens, chains, name)
-                kept = await self._kept_since(plan, unit, name) if whole else None
+                kept = await self._kept_since(plan, unit, name, beside) if whole else None
                 if kept is None:
                     gone.append(
                         await asyncio.to_thread(
@@ -361,21 +388,16 @@ class Erasure:
         return gone
 
     def _chains(self, plan: Plan) -> dict[str, Told]:
-        """Of the centres in whose store a recording may lie."""
-        store = self.settings.store
-        centres = [plan.centre]
-        if plan.centre != UNASSIGNED and unassigned.is_there(store):
-            centres.append(UNASSIGNED)
-        return {each: told(store, each) for each in centres}
+        return {each: told(self.settings.store, each) for each in _stores(plan)}
 
-    async def _kept_since(self, plan: Plan, unit: Unit, name: str) -> str | None:
+    async def _kept_since(self, plan: Plan, unit: Unit, name: str, beside: Unlisted) -> str | None:
         """Why a recording is kept after all, for an order or a mark came since the plan was made; None: it is not."""
         answer = await self._ask(
             "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
         )
         if answer["why"] is not None:
             return str(answer["why"])
-        found = await self._kept.of_calls({CallId(unit.call)})
+        found = await self._kept.of_calls({CallId(unit.call)}, beside)
         items = [item for item in found if item.call == unit.call]
         if plan.scope != "retention":
             _, left = parted(items, reported=plan.reported)
@@ -383,7 +405,7 @@ class Erasure:
         centre = next((each for each in self.centres() if each.id == plan.centre), None)
         if centre is None:
             return None
-        at = Instant(round(datetime.fromisoformat(plan.ordered_at).timestamp()) * SECOND)
+        at = _instant(plan.ordered_at)
         orders = by_call(await self._kept.orders(centre.id))
         for verdict in judge(items, centre.retention, centre.time_zone, await self.time(at), orders):
             for sound, judged in verdict.sounds:
@@ -408,7 +430,7 @@ class Erasure:
     def _erase_copies(self, plan: Plan) -> copies.Copies:
         done = copies.destroy(
             self.settings.backup_folders,
-            plan.centre,
+            _stores(plan),
             [*(unit.call for unit in plan.units if unit.personal), *plan.entries],
             [name for unit in plan.units for name in unit.recordings],
             _shown(plan.zone),
@@ -498,20 +520,36 @@ class Erasure:
             searched=plan.searched,
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
-            opens=await asyncio.to_thread(self._opens, plan),
+            opens=[*await asyncio.to_thread(self._opens, plan), *await self._missed(plan)],
         )
 
+    async def _missed(self, plan: Plan) -> list[str]:
+        """Of an erasure by hand: sound in the store that nobody planned to erase, and that should be gone. By the rule
+        the other sound of a call may have longer."""
+        if plan.scope == "retention":
+            return []
+        calls, left = {unit.call for unit in plan.units}, {each.call for each in plan.left}
+        ordered = _instant(plan.ordered_at)
+
+        def planned(line: Line) -> bool:
+            call = line.call or line.name
+            before = plan.scope == "centre" and unlisted.kept_at(line) <= ordered
+            return call not in left and (call in calls or before)
+
+        found = await unlisted.of_centre(self.settings.store, self._kept, CentreId(plan.centre), planned)
+        return [f"{line.name}: 録音 / recording" for line in found]
+
     def _opens(self, plan: Plan) -> list[str]:
-        """What should be gone and is not: files and keys of recordings, keys of calls."""
+        """What should be gone and is not: files and keys of recordings, keys of calls, in back-ups too."""
         ring = recordings_of(self.settings).ring
         calls, names = _of(plan)
         found = [f"{path}: ファイル / file" for path in named(self.settings.places, names)]
-        found += [
-            f"{name}: 鍵 / key"
-            for name in names
-            if any(ring.has(centre, name) for centre in (plan.centre, UNASSIGNED))
-        ]
-        return found + [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
+        opening = set[str]().union(*(ring.names(centre) for centre in _stores(plan)))
+        found += [f"{name}: 鍵 / key" for name in names if name in opening]
+        found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
+        folders = self.settings.backup_folders
+        copied = copies.opening(folders, _stores(plan), calls, names)
+        return found + [f"{where}: {name}: 鍵 / key" for where, name in copied]
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)
@@ -616,6 +654,15 @@ def _of(plan: Plan) -> tuple[list[CallId], list[str]]:
     """The names whose keys go, and the recordings."""
     calls = [CallId(unit.call) for unit in plan.units if unit.personal]
     return [*calls, *map(CallId, plan.entries)], [name for unit in plan.units for name in unit.recordings]
+
+
+def _stores(plan: Plan) -> list[str]:
+    """The centres in whose store, and under whose keys, a recording may be."""
+    return list(dict.fromkeys((plan.centre, UNASSIGNED)))
+
+
+def _instant(shown: str) -> Instant:
+    return Instant(round(datetime.fromisoformat(shown).timestamp()) * SECOND)
 
 
 def _here(zone: str) -> datetime:

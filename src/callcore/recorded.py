@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from callcore import unassigned
+from callcore import unassigned, unlisted
 from callcore.db import Database, DatabaseAway, Kept, Search
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.personal import Personal
 from callcore.domain.recording import UNASSIGNED, SoundFormat
 from callcore.domain.stages import PauseEnd
-from callcore.erasing.sounds import told
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
 from callcore.recordings import OpenedAudio, RecordingError, played
@@ -90,12 +89,11 @@ class Recorded:
         store = self._settings.store
         if not await asyncio.to_thread(unassigned.is_there, store):
             return ()
-        chain = await asyncio.to_thread(told, store, UNASSIGNED)
         try:
-            known = await self._kept.named({name for _, name in chain.kept})
+            found = await unlisted.lines(store, self._kept, UNASSIGNED)
         except DatabaseAway as error:
             raise OSError(str(error)) from error
-        return tuple(unassigned.there(chain, known))
+        return tuple(unassigned.there(found))
 
     async def audio(self, name: str, *, kept: bool) -> Audio:
         return await asyncio.to_thread(self._sound, name, kept=kept)

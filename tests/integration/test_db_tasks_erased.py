@@ -99,23 +99,25 @@ async def test_a_call_a_number_and_days_take_their_tasks_along(database: Databas
     made = a_desk()
     await folded(database, made)
     kept = Kept(database)
-    assert names(await kept.of_calls({M})) == ["m", "task-about"]
-    assert names(await kept.of_calls({CallId("task-none")})) == ["task-none"]
-    assert names(await kept.of_calls({tasks.OLD})) == ["task-open"], "though the call has no row"
-    assert names(await kept.of_number(DEMO, {print_of(CITIZEN)})) == ["task-about", "task-none"]
-    assert names(await kept.of_number(DEMO, {print_of(CALLER)})) == ["m", "task-about", "task-open"]
-    assert await kept.of_number(CentreId("other"), {print_of(CITIZEN)}) == []
+    assert names(await kept.of_calls({M}, {})) == ["m", "task-about"]
+    assert names(await kept.of_calls({CallId("task-none")}, {})) == ["task-none"]
+    assert names(await kept.of_calls({tasks.OLD}, {})) == ["task-open"], "though the call has no row"
+    assert names(await kept.of_number(DEMO, {print_of(CITIZEN)}, {})) == ["task-about", "task-none"]
+    assert names(await kept.of_number(DEMO, {print_of(CALLER)}, {})) == ["m", "task-about", "task-open"]
+    assert await kept.of_number(CentreId("other"), {print_of(CITIZEN)}, {}) == []
     opened = made.at(LATE)
-    assert names(await kept.between(DEMO, made.at(0), opened)) == ["m", "task-about"], "about a call of then"
-    assert names(await kept.between(DEMO, opened)) == ["task-about", "task-none", "task-open"]
-    assert names(await kept.between(DEMO)) == ["m", "task-about", "task-none", "task-open"]
-    assert await kept.between(CentreId("other")) == []
-    found = {item.call: item for item in await kept.between(DEMO)}
+    assert names(await kept.between(DEMO, made.at(0), opened, {})) == ["m", "task-about"], (
+        "about a call of then"
+    )
+    assert names(await kept.between(DEMO, opened, None, {})) == ["task-about", "task-none", "task-open"]
+    assert names(await kept.between(DEMO, None, None, {})) == ["m", "task-about", "task-none", "task-open"]
+    assert await kept.between(CentreId("other"), None, None, {}) == []
+    found = {item.call: item for item in await kept.between(DEMO, None, None, {})}
     about = found[CallId("task-about")]
     assert (about.about, about.over, about.task, about.personal) == ("m", made.at(LATE + 50), True, True)
     assert (found[CallId("task-none")].about, found[M].task) == ("task-none", False)
-    assert await kept.centre_of(CallId("task-none")) == DEMO
-    assert await kept.centre_of(CallId("task-9")) is None
+    both = {CallId("task-none"), CallId("task-9")}
+    assert await kept.centres_of(both) == {"task-none": DEMO}
 
 
 async def test_a_task_whose_call_was_deleted_by_hand_is_still_reached(database: Database) -> None:
@@ -123,8 +125,12 @@ async def test_a_task_whose_call_was_deleted_by_hand_is_still_reached(database: 
     await folded(database, made)
     async with database.writing() as connection:
         await connection.execute(delete(calls))
-    assert names(await Kept(database).of_calls({M})) == ["task-about"]
-    assert names(await Kept(database).between(DEMO)) == ["task-about", "task-none", "task-open"]
+    assert names(await Kept(database).of_calls({M}, {})) == ["task-about"]
+    assert names(await Kept(database).between(DEMO, None, None, {})) == [
+        "task-about",
+        "task-none",
+        "task-open",
+    ]
 
 
 async def test_the_rule_lets_go_of_tasks_that_were_dealt_with_and_of_no_open_one(database: Database) -> None:
@@ -132,9 +138,9 @@ async def test_the_rule_lets_go_of_tasks_that_were_dealt_with_and_of_no_open_one
     await folded(database, made)
     kept, rule = Kept(database), Retention()
     far = Instant(made.at(LATE) + 400 * messages.DAY * SECOND)
-    items = await kept.over_before(DEMO, far, 100)
+    items = await kept.over_before(DEMO, far, 100, {})
     assert names(items) == ["m", "task-about", "task-none"]
-    assert names(await kept.over_before(DEMO, made.at(LATE + 55), 100)) == ["m", "task-about"]
+    assert names(await kept.over_before(DEMO, made.at(LATE + 55), 100, {})) == ["m", "task-about"]
     units = [unit_due(v) for v in judge(items, rule, "Asia/Tokyo", Clock(far), {})]
     assert [(u.call, u.about, u.task, u.personal) for u in units if u is not None] == [
         ("m", "m", False, True),
@@ -172,7 +178,7 @@ async def test_an_erased_task_keeps_its_row_and_nothing_that_belongs_to_a_person
     assert row["closed_by"] == "user:sup" and row["department"] == "demo-shimin"
     assert rows["task-open"]["subject"] is not None and rows["task-open"]["number_sealed"] is not None
     assert await kept.rows_left(gone, []) == 0
-    assert names(await kept.of_calls({M})) == ["m"]
+    assert names(await kept.of_calls({M}, {})) == ["m"]
 
 
 # -- the whole of it --------------------------------------------------------------------------------------------

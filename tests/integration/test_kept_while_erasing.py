@@ -32,7 +32,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def three_talks(home: Path) -> tuple[Desk, House]:
+def three_talks(home: Path, centre: str = DEMO) -> tuple[Desk, House]:
     made, house = Desk().begin(), House(home)
     for n, call in enumerate(CALLS, 1):
         made.sign_in(n, n)
@@ -50,7 +50,7 @@ def three_talks(home: Path) -> tuple[Desk, House]:
                 problem=None,
             )
         )
-        house.keep(call)
+        house.keep(call, centre=centre)
     return made, house
 
 

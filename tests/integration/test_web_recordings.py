@@ -247,6 +247,25 @@ async def test_a_grant_is_one_person_s_for_one_recording_and_ends(
 
 
 @on_sqlite
+async def test_a_grant_plays_no_longer_once_its_centre_was_taken_from_who_holds_it(server: Served) -> None:
+    def moved(*centres: str) -> None:
+        server.accounts.change("sup", display="sup", role=Role.SUPERVISOR, centres=centres, agent=None)
+
+    listen, download = [
+        (await ask(server, "sup", f"{ONE}/{act}", "POST", json=PURPOSE)).json()["url"]
+        for act in ("listen", "download")
+    ]
+    moved("demo", "elsewhere")
+    for url in (listen, download):
+        assert (await ask(server, "sup", url)).status_code == 200
+    moved("elsewhere")
+    for url in (listen, download):
+        assert (await ask(server, "sup", url)).status_code == 410
+    moved("demo")
+    assert (await ask(server, "sup", listen)).status_code == 200, "it is not over before its time"
+
+
+@on_sqlite
 async def test_who_may_not_listen_gets_nothing_and_a_line_and_without_a_trail_nobody_does(
     server: Served,
 ) -> None:

@@ -4,12 +4,15 @@ Rules
 - Erasing leaves the rows of call and recording, with when and why; what belongs to a person leaves them.
 - So does a task that has a name of its own (or whose call's row is gone): it is kept and erased like a call, along with
   the call that it is about, by its own number, and by when it was opened.
+- Sound that the chain tells of and no row does (`Unlisted`) is judged and erased with its call: it was over with that
+  one, and is reported where the call is. Whoever asks brings it along.
 - An order shows in the rows of the recordings of its calls (`legal_hold`, `keep_until`), also of those filed later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, update
@@ -17,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
+from callcore.db.recordings import reported_among
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.domain.personal import Personal
 from callcore.domain.recording import Place
-from callcore.domain.retention import Item, KeepOrder, Sound, Steps
+from callcore.domain.retention import Item, KeepOrder, Sound, Steps, Unlisted
 
 AT_ONCE = 500
 """Values in one list of a statement."""
@@ -113,7 +117,9 @@ class Kept:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def over_before(self, centre: CentreId, before: Instant, limit: int) -> list[Item]:
+    async def over_before(
+        self, centre: CentreId, before: Instant, limit: int, unlisted: Unlisted
+    ) -> list[Item]:
         """The calls of which something is kept and that were over before then, the oldest first."""
         r, c, s, m = t.recordings.c, t.calls.c, t.side_calls.c, t.messages.c
         over = func.coalesce(r.ended_at, r.filed_at)
@@ -143,21 +149,23 @@ class Kept:
             .order_by(m.left_at)
             .limit(limit)
         )
-        found: dict[CallId, Instant] = {}
+        found: dict[CallId, Instant] = {
+            call: at for call, each in unlisted.items() if (at := min(sound.over for sound in each)) < before
+        }
         async with self._database.reading(LONGEST_S) as connection:
             asks: tuple[Select[Any], ...] = (sounds, numbers, others, tasks)
             for asked in asks:
                 rows = await connection.execute(asked)
                 found |= {name: at for name, at in rows if name not in found}
             oldest = sorted(found, key=lambda call: (found[call], call))[:limit]
-            return await _items(connection, oldest)
+            return await _items(connection, oldest, unlisted)
 
-    async def of_calls(self, calls: Collection[CallId]) -> list[Item]:
+    async def of_calls(self, calls: Collection[CallId], unlisted: Unlisted) -> list[Item]:
         """These calls (or tasks), the consults beside them and the tasks about them."""
         async with self._database.reading(LONGEST_S) as connection:
-            return await _items(connection, await _with_beside(connection, calls))
+            return await _items(connection, await _with_beside(connection, calls), unlisted)
 
-    async def of_number(self, centre: CentreId, prints: Collection[str]) -> list[Item]:
+    async def of_number(self, centre: CentreId, prints: Collection[str], unlisted: Unlisted) -> list[Item]:
         """All calls from and to a number, and tasks of it, given by its fingerprints."""
         k, s, m = t.callers.c, t.side_calls.c, t.messages.c
         calls: set[CallId] = set()
@@ -169,12 +177,13 @@ class Kept:
                     select(m.call).where(m.number_fingerprint.in_(part), m.centre == centre),
                 ):
                     calls.update((await connection.execute(asked)).scalars())
-            return await _items(connection, await _with_beside(connection, calls))
+            return await _items(connection, await _with_beside(connection, calls), unlisted)
 
     async def between(
-        self, centre: CentreId, first: Instant | None = None, before: Instant | None = None
+        self, centre: CentreId, first: Instant | None, before: Instant | None, unlisted: Unlisted
     ) -> list[Item]:
-        """The calls of a centre that began then, the tasks about them, and those opened then; with neither: all."""
+        """The calls of a centre that began then, the tasks about them, and those opened then; with neither: all. Of
+        unlisted sound whose call is none of that centre's: what was kept then."""
         c, s, m = t.calls.c, t.side_calls.c, t.messages.c
         calls: set[CallId] = set()
         async with self._database.reading(LONGEST_S) as connection:
@@ -189,14 +198,25 @@ class Kept:
                 if before is not None:
                     asked = asked.where(at < before)
                 calls.update((await connection.execute(asked)).scalars())
-            return await _items(connection, calls | await _tasks_about(connection, calls))
+            known = await _centres_of(connection, unlisted.keys())
+            for call, sounds in unlisted.items():
+                if known.get(call) != centre and any(
+                    (first is None or sound.over >= first) and (before is None or sound.over < before)
+                    for sound in sounds
+                ):
+                    calls.add(call)
+            return await _items(connection, calls | await _tasks_about(connection, calls), unlisted)
 
-    async def named(self, recordings: Collection[str]) -> set[str]:
-        """Those of these names that have a row."""
-        r, found = t.recordings.c, set[str]()
-        async with self._database.reading() as connection:
+    async def listed(self, recordings: Collection[str]) -> set[str]:
+        """Those of these names whose sound a row tells of, by a call that is over. The others are unlisted."""
+        r, c, s, found = t.recordings.c, t.calls.c, t.side_calls.c, set[str]()
+        unit = func.coalesce(r.side, r.call)
+        over = or_(c.ended_at.is_not(None), s.ended_at.is_not(None))
+        rows = t.recordings.outerjoin(t.calls, c.id == unit).outerjoin(t.side_calls, s.id == unit)
+        async with self._database.reading(LONGEST_S) as connection:
             for part in _parts(sorted(recordings)):
-                found.update((await connection.execute(select(r.name).where(r.name.in_(part)))).scalars())
+                asked = select(r.name).select_from(rows).where(r.name.in_(part), r.place != Place.GONE, over)
+                found.update((await connection.execute(asked)).scalars())
         return found
 
     async def orders(self, centre: CentreId) -> list[KeepOrder]:
@@ -221,19 +241,10 @@ class Kept:
             for name, rows in found.items()
         ]
 
-    async def centre_of(self, call: CallId) -> CentreId | None:
-        """Of a call, or of a task by its own name."""
-        async with self._database.reading() as connection:
-            for centre, name in (
-                (t.calls.c.centre, t.calls.c.id),
-                (t.side_calls.c.centre, t.side_calls.c.id),
-                (t.messages.c.centre, t.messages.c.call),
-            ):
-                asked = select(centre).where(name == call)
-                found = (await connection.execute(asked)).scalar_one_or_none()
-                if found is not None:
-                    return CentreId(found)
-        return None
+    async def centres_of(self, calls: Collection[CallId]) -> dict[CallId, CentreId]:
+        """Of calls, or of tasks by their own names; those that have a row."""
+        async with self._database.reading(LONGEST_S) as connection:
+            return await _centres_of(connection, calls)
 
     async def sealed_of(self, calls: Collection[CallId]) -> list[tuple[Personal, bytes]]:
         """The sealed numbers of these calls and tasks, each with what it was sealed for (its text is not here)."""
@@ -312,6 +323,19 @@ _TOLD = or_(*(t.messages.c[name].is_not(None) for name in t.PERSONAL["messages"]
 """A message or task that tells of a person."""
 
 
+async def _centres_of(connection: AsyncConnection, calls: Collection[CallId]) -> dict[CallId, CentreId]:
+    found: dict[CallId, CentreId] = {}
+    for part in _parts(sorted(calls)):
+        for name, centre in (
+            (t.messages.c.call, t.messages.c.centre),
+            (t.side_calls.c.id, t.side_calls.c.centre),
+            (t.calls.c.id, t.calls.c.centre),
+        ):
+            rows = await connection.execute(select(name, centre).where(name.in_(part)))
+            found |= {CallId(call): CentreId(of) for call, of in rows}
+    return found
+
+
 async def _with_beside(connection: AsyncConnection, calls: Collection[CallId]) -> set[CallId]:
     r, s = t.recordings.c, t.side_calls.c
     found = set(calls)
@@ -330,11 +354,12 @@ async def _tasks_about(connection: AsyncConnection, calls: Collection[CallId]) -
     return found
 
 
-async def _items(connection: AsyncConnection, calls: Collection[CallId]) -> list[Item]:
-    """What is kept of these calls and tasks, in the order of their ends. A call that is not over is left out; an open
-    task is not: whoever is told to erase it says that it is open."""
+async def _items(connection: AsyncConnection, calls: Collection[CallId], unlisted: Unlisted) -> list[Item]:
+    """What is kept of these calls and tasks, in the order of their ends. A call that is not over is left out, but for
+    one of which there is unlisted sound; so is not an open task: whoever is told to erase it says that it is open."""
     r, c, s, k, m = t.recordings.c, t.calls.c, t.side_calls.c, t.callers.c, t.messages.c
     over: dict[CallId, Instant] = {}
+    ended: dict[CallId, Instant] = {}
     about: dict[CallId, CallId] = {}
     sounds: dict[CallId, list[Sound]] = {}
     personal: set[CallId] = set()
@@ -347,7 +372,7 @@ async def _items(connection: AsyncConnection, calls: Collection[CallId]) -> list
         for row in await rows(select(c.id, c.ended_at).where(c.id.in_(part))):
             known.add(row.id)
             if row.ended_at is not None:
-                over[row.id] = row.ended_at
+                over[row.id] = ended[row.id] = row.ended_at
         for row in await rows(
             select(s.id, s.ended_at, s.beside, s.other_sealed.is_not(None).label("other")).where(
                 s.id.in_(part)
@@ -356,7 +381,7 @@ async def _items(connection: AsyncConnection, calls: Collection[CallId]) -> list
             known.add(row.id)
             if row.ended_at is None:
                 continue
-            over[row.id] = row.ended_at
+            over[row.id] = ended[row.id] = row.ended_at
             about[row.id] = row.beside or row.id
             personal |= {row.id} if row.other else set()
         personal.update(x.call for x in await rows(select(k.call).where(k.call.in_(part))))
@@ -380,6 +405,20 @@ async def _items(connection: AsyncConnection, calls: Collection[CallId]) -> list
                 Sound(row.name, row.kind, row.abuse, row.ended_at or row.filed_at)
             )
             about.setdefault(row.unit, row.of)
+        beside = [call for call in part if call in unlisted]
+        reported = await reported_among(connection, {about.get(call, call) for call in beside})
+        for call in beside:
+            has = {sound.name for sound in sounds.get(call, ())}
+            sounds.setdefault(call, []).extend(
+                replace(
+                    sound,
+                    over=ended.get(call, sound.over),
+                    reported=sound.reported or about.get(call, call) in reported,
+                )
+                for sound in unlisted[call]
+                if sound.name not in has
+            )
+            over.setdefault(call, max(sound.over for sound in unlisted[call]))
     return [
         Item(call, about.get(call, call), at, tuple(sounds.get(call, ())), call in personal, call in tasks)
         for call, at in sorted(over.items(), key=lambda pair: (pair[1], pair[0]))

@@ -28,7 +28,15 @@ from callcore.domain import facts as f
 from callcore.domain.findings import worst
 from callcore.domain.ids import SECOND, AgentId, CallId, Instant
 from callcore.domain.measures import Record
-from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, Through, kind_of_side
+from callcore.domain.recording import (
+    ASKED,
+    Direction,
+    Place,
+    RecordingKind,
+    RecordingMark,
+    Through,
+    kind_of_side,
+)
 from callcore.domain.sides import SideRecord
 from callcore.domain.stages import Outcome, ResultKind, SideKind
 
@@ -75,6 +83,16 @@ async def fold_recordings(
         await connection.execute(
             update(t.recordings).where(t.recordings.c.call == call).values(**marks[call])
         )
+
+
+async def reported_among(connection: AsyncConnection, calls: Collection[CallId]) -> set[CallId]:
+    """Those of these calls of which somebody told 悪質・脅迫, when they went on or afterwards."""
+    known, marks = await _calls(connection, calls), await _afterwards(connection, calls)
+    told = {call for call, record in known.items() if record.abuse}
+    for call, set_to in marks.items():
+        if RecordingMark.ABUSE.value in set_to:
+            told = told | {call} if set_to[RecordingMark.ABUSE.value] else told - {call}
+    return told
 
 
 async def _afterwards(

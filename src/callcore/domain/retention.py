@@ -87,6 +87,11 @@ class Sound:
     over: Instant
 
 
+Unlisted = Mapping[CallId, Collection[Sound]]
+"""Sound that the chain tells of and no row does, by its call, or by its own name where nobody knows one. `over`: when
+it was kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What is kept of one call: its recordings, and (`personal`) something that belongs to a person. `about`: the call

@@ -7,7 +7,7 @@ Archives are not opened: the report names them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,13 +45,14 @@ def clear(folders: Collection[Path], calls: Collection[str], markers: Markers, *
 
 def destroy(
     folders: Collection[Path],
-    centre: str,
+    centres: Collection[str],
     calls: Collection[str],
     recordings: Collection[str],
     at: str,
     step: Callable[[str], None] = lambda what: None,
 ) -> Copies:
-    """Destroy keys and remove files in the copies. Raises OSError, JournalError, RecordingError."""
+    """Destroy keys and remove files in the copies. `centres`: under whose keys the recordings may be. Raises OSError,
+    JournalError, RecordingError."""
     call_keys = recording_keys = files = 0
     names = {*recordings}
     for folder in folders:
@@ -60,8 +61,7 @@ def destroy(
             store = KeyStore(kept.parent, kept.parent / "none", write=True)
             call_keys += sum(store.destroy_call(CallId(call)) for call in calls)
             store.close()
-        for table in sorted(folder.rglob(f"files/{centre}")):
-            ring = KeyRing(table.parent.parent)
+        for ring, centre in _rings(folder, centres):
             recording_keys += sum(
                 ring.destroy(centre, day, name, at) for day in ring.days(centre) for name in names
             )
@@ -74,3 +74,25 @@ def destroy(
         recording_keys=recording_keys,
         files=files,
     )
+
+
+def opening(
+    folders: Collection[Path], centres: Collection[str], calls: Collection[str], recordings: Collection[str]
+) -> list[tuple[Path, str]]:
+    """The keys of these that the copies still have: where, and of which call or recording. Raises OSError,
+    JournalError, RecordingError."""
+    found: list[tuple[Path, str]] = []
+    for folder in folders:
+        for kept in sorted(folder.rglob(CALL_KEYS)):
+            store = KeyStore(kept.parent, kept.parent / "none", write=False)
+            found += [(kept, call) for call in store.kept([CallId(call) for call in calls])]
+        for ring, centre in _rings(folder, centres):
+            found += [(ring.folder, name) for name in sorted(ring.names(centre) & {*recordings})]
+    return found
+
+
+def _rings(folder: Path, centres: Collection[str]) -> Iterator[tuple[KeyRing, str]]:
+    """The copies of recordings' keys below a folder, with the centre of whose keys they are one."""
+    for centre in centres:
+        for table in sorted(folder.rglob(f"files/{centre}")):
+            yield KeyRing(table.parent.parent), centre

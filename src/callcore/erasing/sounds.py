@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from callcore.files import shred, sync_folder
+from callcore.recordings import UNCUT
 from callcore.recordings.chain import Chain, Erased, Kept, days_of, line_of, raw_lines
 from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.sides import SIDE_ENDS
@@ -45,6 +46,14 @@ class Told:
         """The days on which a recording of this name was kept."""
         return [(day, line) for (day, each), line in self.kept.items() if each == name]
 
+    def there(self) -> list[Kept]:
+        """What was kept and not erased, in the order of keeping."""
+        return [line for (day, _), line in self.kept.items() if not self.has_erased(day, line)]
+
+    def has_erased(self, day: str, line: Kept) -> bool:
+        """Whether it was erased after this line: a name may be kept anew."""
+        return self.erased.get((day, line.name), 0) > line.n
+
 
 def told(store: Path, centre: str) -> Told:
     """Read from all days of the chain: 27,000 lines took 0.3 s. Raises OSError."""
@@ -59,6 +68,11 @@ def told(store: Path, centre: str) -> Told:
     return found
 
 
+def is_of(name: str, call: str) -> bool:
+    """Whether a recording of this name is one of the call: `<call>`, `<call>.message`, `<call>~2`."""
+    return name == call or name.startswith((f"{call}.", f"{call}~"))
+
+
 @dataclass(slots=True)
 class Sounds:
     """`at`: the instant (RFC 3339, the centre's offset) and its day, as each line gets them."""
@@ -69,10 +83,11 @@ class Sounds:
     at: Callable[[], tuple[str, str]]
     step: Callable[[str], None] = lambda what: None
 
-    def plain(self, name: str) -> bool:
-        """Whether its sound still lies in clear: it is sealed within a minute, and erased then."""
-        spool = self.recordings.spool
-        return any((spool / (name + ends)).exists() for ends in (PLAIN_ENDS, ".uncut"))
+    def plain(self) -> set[str]:
+        """The names whose sound still lies in clear: it is sealed within a minute, and erased then."""
+        return {
+            path.stem for ends in (PLAIN_ENDS, UNCUT) for path in self.recordings.spool.glob(f"[!.]*{ends}")
+        }
 
     def opens(self, centres: Collection[str], name: str) -> bool:
         """Whether a key of it is there: nothing of it was erased yet."""
@@ -105,7 +120,7 @@ class Sounds:
         self.step("key")
         self._destroy(centre, kept.name)
         self.step("line")
-        if (day, kept.name) not in chain.erased:
+        if not chain.has_erased(day, kept):
             at, today = self.at()
             root = self.chain.add(
                 Erased(

@@ -112,8 +112,12 @@ class KeyRing:
 
     def has(self, centre: str, name: str) -> bool:
         """Whether any key of a recording of this name is there."""
+        return name in self.names(centre)
+
+    def names(self, centre: str) -> set[str]:
+        """The recordings of which any key is there."""
         tables = (self._table(self._table_path(centre, day)) for day in self.days(centre))
-        return any(e.name == name and e.key is not None for table in tables for e in table.values())
+        return {e.name for table in tables for e in table.values() if e.key is not None}
 
     def rotate(self, centre: str | None = None, month: str | None = None) -> list[Row]:
         """New wrapping keys in place of the present ones; the recordings themselves are not touched. Killed in the

@@ -100,14 +100,14 @@ class Exports:
             return Given(kind=problems.TRAIL_UNWRITABLE)
         except OSError:
             return Given(kind=problems.NO_STORE)
-        grant = Grant(person.id, "", Right.DOWNLOAD, time.time() + DOWNLOAD_S, asked)
+        grant = Grant(person.id, "", asked.centre, Right.DOWNLOAD, time.time() + DOWNLOAD_S, asked)
         return Given(f"{PATH}/file?grant={self._grants.give(grant)}", grant.over)
 
     async def send(self, request: Request, secret: str) -> Response:
         """The archive of a grant. Raises OSError, TooManyRecordings."""
         person, path = person_of(request), request.url.path
         held = self._grants.of(secret, person.id, "")
-        if held is None or held.asked is None or not person.may(Right.DOWNLOAD, held.asked.centre):
+        if held is None or held.asked is None or not person.may(Right.DOWNLOAD, held.centre):
             return problems.respond(problems.GRANT_OVER, path)
         asked = held.asked
         if self._sent >= AT_ONCE:

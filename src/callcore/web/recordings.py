@@ -5,6 +5,7 @@ Rules
   read personal values: they alone may look for one.
 - Sound is given for a grant: made for one person, one recording and a stated purpose, written into the audit trail
   before it is given out, and over after a while. Every request for a piece of the sound belongs to that one line.
+- With each piece it is asked again whether the person may hear recordings of that centre.
 - Grants are kept in memory: after a restart the purpose is stated again.
 """
 
@@ -220,11 +221,12 @@ class GrantOut(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`over`: seconds since the epoch. `right`: the one that it was made by. `asked`: of an archive of many, whose
-    `recording` is empty."""
+    """`over`: seconds since the epoch. `right`: the one that it was made by, over its `centre`. `asked`: of an archive
+    of many, whose `recording` is empty."""
 
     who: str
     recording: str
+    centre: CentreId
     right: Right
     over: float
     asked: ExportAsked | None = None
@@ -352,7 +354,7 @@ class Archive:
         except TrailUnwritable:
             return Given(kind=problems.TRAIL_UNWRITABLE)
         lasts = DOWNLOAD_S if right is Right.DOWNLOAD else LISTEN_S + recording.seconds
-        grant = Grant(person.id, recording.name, right, time.time() + lasts)
+        grant = Grant(person.id, recording.name, recording.centre, right, time.time() + lasts)
         return Given(f"{PATH}/{recording.name}/audio?grant={self._grants.give(grant)}", grant.over)
 
     def grant(self, person: Person, secret: str, name: str) -> Grant | None:
@@ -616,7 +618,7 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
         the file as it is kept."""
         person, path = person_of(request), request.url.path
         held = archive.grant(person, grant, recording)
-        if held is None or not person.may(held.right):
+        if held is None or not person.may(held.right, held.centre):
             return problems.respond(problems.GRANT_OVER, path)
         try:
             sound = await archive.reader.audio(recording, kept=held.right is Right.DOWNLOAD)

@@ -1,0 +1,327 @@
+"""Sound in the store that no row of the database tells of is found, held, kept and erased with its call."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete
+
+from callcore.db import Database
+from callcore.db.tables import calls as calls_table
+from callcore.domain import facts as f
+from callcore.domain import inputs as i
+from callcore.domain.centre import Centre
+from callcore.domain.ids import CallId, Instant
+from callcore.domain.recording import UNASSIGNED, RecordingKind
+from callcore.domain.retention import Item, Why
+from callcore.erasing import report
+from callcore.erasing.plan import Plan
+from callcore.erasure import Erasure, parted, unit_due
+from callcore.recordings import KeyRing, Recordings
+from callcore.recordings.errors import KeyDestroyed
+from callcore.recordings.keeper import Whose
+from callcore.unassigned import NO_CENTRE
+from tests.integration.test_db_tasks_erased import DEMO, erasing
+from tests.integration.test_kept_while_erasing import CALLS, marked, three_talks
+from tests.support.floors import Desk
+from tests.support.store import DAY_US, House, wav
+from tests.unit import test_messages as messages
+
+TALK, SPOKE, LEFT, STRANGER = CallId("c1"), CallId("m"), CallId("u"), CallId("node1-1700000000.7")
+CITIZEN = "0975346111"
+SILENT, SECOND_ONE, ALONE, ELSEWHERE = ("m.message", "c1~2", "u", "m.later")
+UNLISTED = [SECOND_ONE, SILENT, ELSEWHERE, ALONE]
+"""A message in which nothing was said, a second file of one name, the sound of a caller whom nobody answered, and one
+that was kept while nobody knew the centre of its call."""
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+def keep(
+    house: House,
+    name: str,
+    call: CallId | None,
+    of: RecordingKind | None,
+    centre: str = DEMO,
+    sound: bytes = b"",
+) -> None:
+    whose = Whose(centre, "Asia/Tokyo", call, of, house.world.at, True)
+    house.keeper().keep(house.record(name, sound), whose)
+
+
+def a_centre(home: Path) -> tuple[Desk, House]:
+    """A talk; one who put down without a word after the tone; one who hung up in the line; and something of nobody."""
+    made, house = messages.desk(), House(home)
+    made.sign_in(1, 1)
+    made.wait(10, TALK)
+    made.pick_up(12, TALK)
+    made.hang_up(18, TALK)
+    made.tell(
+        i.RecordingMeasured(
+            at=made.at(19), call=TALK, file="c1.wav", size=96_044, seconds=6.0, sha256="ab", problem=None
+        )
+    )
+    messages.comes(made, 20, SPOKE, caller=CITIZEN)
+    messages.says(made, 25, SPOKE, messages.Said.BEGAN)
+    messages.gone(made, 32, SPOKE)
+    messages.measured(made, 35, SPOKE, voice=0.1)
+    made.wait(40, LEFT)
+    made.hang_up(50, LEFT)
+    assert [fact.call for fact in made.told(f.RecordingFiled)] == [TALK] and not made.told(f.MessageFiled)
+    house.world.at = made.at(60)
+    keep(house, TALK, TALK, RecordingKind.CALL)
+    keep(house, SILENT, SPOKE, RecordingKind.MESSAGE, sound=wav(home / "quiet.wav", 2).read_bytes())
+    keep(house, TALK, TALK, RecordingKind.CALL, sound=wav(home / "other.wav", 1).read_bytes())
+    keep(house, ALONE, LEFT, RecordingKind.CALL)
+    keep(house, ELSEWHERE, SPOKE, None, UNASSIGNED)
+    keep(house, STRANGER, STRANGER, None, UNASSIGNED)
+    return made, house
+
+
+@asynccontextmanager
+async def working(database: Database, home: Path) -> AsyncIterator[tuple[Erasure, Desk, House]]:
+    made, house = a_centre(home)
+    async with erasing(made, database, home) as (of, _):
+        yield of, made, house
+
+
+def demo(of: Erasure) -> Centre:
+    (centre,) = of.centres()
+    return centre
+
+
+def by_hand(of: Erasure, scope: str, items: list[Item], now: Instant, *, reported: bool = False) -> Plan:
+    units, left = parted(items, reported=reported)
+    return of.plan(
+        *(demo(of), scope, scope, units),
+        reason="本人の求め",
+        by="user:sato",
+        now=now,
+        left=left,
+        reported=reported,
+    )
+
+
+def heard(house: House, ring: KeyRing | None = None) -> list[str]:
+    """The recordings of the store that these keys (the present ones) open."""
+    with_keys = Recordings(house.spool, house.store, ring or KeyRing(house.keys))
+    found = []
+    for path in with_keys.sealed(""):
+        try:
+            with with_keys.opened(path) as sound:
+                found.append(path.stem if sound.read() else "")
+        except KeyDestroyed:
+            continue
+    return sorted(found)
+
+
+def sounds(items: list[Item]) -> dict[str, list[str]]:
+    return {item.call: sorted(sound.name for sound in item.sounds) for item in items}
+
+
+ALL_SOUNDS = {TALK: [TALK, SECOND_ONE], SPOKE: [ELSEWHERE, SILENT], LEFT: [ALONE]}
+
+
+async def test_erasing_a_centre_reaches_the_sound_that_no_row_tells_of(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        assert heard(house) == sorted([TALK, *UNLISTED, STRANGER])
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert sorted(each.name for each in told.recordings) == sorted([TALK, *UNLISTED])
+        assert (told.complete, told.left) == (True, [])
+        assert heard(house) == [STRANGER], "of another, or of nobody"
+        assert house.named() == set(), "the chain tells of each"
+        assert await of.between(DEMO) == []
+
+
+@pytest.mark.parametrize("scope", ["call", "number", "period"])
+async def test_a_call_a_number_and_days_take_it_along(database: Database, tmp_path: Path, scope: str) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        if scope == "call":
+            items = await of.of_calls([SPOKE, TALK])
+        elif scope == "number":
+            items, _ = await of.of_number(DEMO, CITIZEN)
+        else:
+            items = await of.between(DEMO, made.at(5), made.at(35))
+        of_both = {SPOKE: ALL_SOUNDS[SPOKE], TALK: ALL_SOUNDS[TALK]}
+        assert sounds(items) == (of_both if scope != "number" else {SPOKE: ALL_SOUNDS[SPOKE]})
+        told = await of.run(by_hand(of, scope, items, made.at(100)))
+        assert told.complete
+        left = sorted([ALONE, STRANGER, *([] if scope != "number" else ALL_SOUNDS[TALK])])
+        assert heard(house) == left
+
+
+async def test_the_rule_of_its_kind_and_the_end_of_its_call_say_when_it_is_due(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        centre = demo(of)
+        assert await of.judged(centre, Instant(made.at(60) + 100 * DAY_US), 100) == []
+        (early,) = {
+            judged.why
+            for verdict in await of.judged(centre, Instant(made.at(60) + 175 * DAY_US), 100)
+            for _, judged in verdict.sounds
+        }
+        assert early is Why.RULE
+        far = Instant(made.at(60) + 190 * DAY_US)
+        verdicts = await of.judged(centre, far, 100)
+        assert {v.item.call: sorted(s.name for s in v.due) for v in verdicts} == ALL_SOUNDS
+        kinds = {sound.name: (sound.kind, sound.over) for v in verdicts for sound in v.due}
+        assert kinds[SILENT] == (RecordingKind.MESSAGE, made.at(32))
+        assert kinds[SECOND_ONE] == (RecordingKind.CALL, made.at(18))
+        assert await of.judged(centre, far, 1) != [], "the oldest first, however few are asked for"
+        report_id = await of.nightly(centre, far)
+        assert report_id is not None
+        assert heard(house) == [STRANGER]
+        assert await of.nightly(centre, far) is None
+        (left,) = await of.judged(NO_CENTRE, far, 100)
+        assert sounds([left.item]) == {STRANGER: [STRANGER]}
+
+
+async def test_an_order_and_a_report_of_its_call_keep_it(database: Database, tmp_path: Path) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        held = {"centre": DEMO, "calls": [SPOKE], "until": None, "reason": "訴訟"}
+        assert (await of.engine.ask("keep_order", **held))["done"]
+        await marked(database, made, LEFT)
+        verdicts = await of.judged(demo(of), Instant(made.at(60) + 190 * DAY_US), 100)
+        why = {v.item.call: {judged.why for _, judged in v.sounds} for v in verdicts}
+        assert (why[TALK], why[LEFT]) == ({Why.DUE}, {Why.UNTIL_TOLD})
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert sorted(each.call for each in told.left) == [SPOKE, LEFT]
+        assert told.complete, "what is left is named, and nothing else is there"
+        assert heard(house) == sorted([SILENT, ELSEWHERE, ALONE, STRANGER])
+
+
+async def test_a_mark_that_comes_meanwhile_keeps_it(database: Database, tmp_path: Path) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        plan = by_hand(of, "call", await of.of_calls([LEFT]), made.at(100))
+        await marked(database, made, LEFT)
+        told = await of.run(plan)
+        assert [each.call for each in told.left] == [LEFT]
+        assert ALONE in heard(house)
+
+
+async def test_the_check_afterwards_finds_what_the_plan_left_out(database: Database, tmp_path: Path) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        items = [Item(item.call, item.about, item.over, (), item.personal) for item in await of.between(DEMO)]
+        for scope in ("call", "centre"):
+            plan = by_hand(of, scope, items, Instant(made.at(100)))
+            told = await of.run(plan)
+            assert not told.complete
+            assert {line.split(":")[0] for line in told.opens} == {TALK, *UNLISTED}
+        assert set(heard(house)) >= set(UNLISTED)
+
+
+async def test_sound_that_still_lies_in_clear_is_waited_for(database: Database, tmp_path: Path) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        house.record(f"{LEFT}.message")
+        told = await of.run(by_hand(of, "call", await of.of_calls([LEFT]), made.at(100)))
+        ((call, why),) = [(each.call, each.why) for each in told.left]
+        assert call == LEFT and "not sealed yet" in why
+        assert ALONE in heard(house)
+
+
+async def test_what_belongs_to_a_person_stays_as_long_as_such_a_sound_does(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, _):
+        await marked(database, made, SPOKE)
+        verdicts = await of.judged(demo(of), Instant(made.at(60) + 190 * DAY_US), 100)
+        (spoke,) = [v for v in verdicts if v.item.call == SPOKE]
+        assert spoke.personal is not None and spoke.personal.why is Why.SOUND
+        assert unit_due(spoke) is None
+
+
+async def test_sound_of_a_call_whose_row_is_gone_is_reached_by_centre_days_and_call(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        async with database.writing() as connection:
+            await connection.execute(delete(calls_table))
+        assert sounds(await of.between(DEMO))[LEFT] == [ALONE]
+        kept = made.at(60)
+        assert sounds(await of.between(DEMO, kept, Instant(kept + 1)))[LEFT] == [ALONE]
+        assert LEFT not in sounds(await of.between(DEMO, Instant(kept + 1)))
+        assert await of.centre_of(LEFT) == DEMO
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert told.complete
+        assert ALONE not in heard(house) and TALK not in heard(house)
+
+
+async def test_the_list_of_no_centre_and_its_erasing_tell_of_the_same(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, _, _):
+        assert sounds(await of.unassigned()) == {STRANGER: [STRANGER]}, "the other one's call is known"
+
+
+async def test_a_name_that_is_kept_anew_on_the_day_of_its_erasing_is_found_again(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, _, house):
+        house.world.at = Instant(time.time_ns() // 1000)
+        for _ in range(2):
+            keep(house, f"{LEFT}.again", LEFT, None)
+            told = await of.run(by_hand(of, "call", await of.of_calls([LEFT]), house.world.at))
+            assert f"{LEFT}.again" in {each.name for each in told.recordings}
+            assert told.complete and f"{LEFT}.again" not in heard(house)
+        assert house.named() == set()
+
+
+# -- back-ups ------------------------------------------------------------------------------------------------------
+
+
+async def test_keys_of_no_centre_go_from_back_ups_too(database: Database, tmp_path: Path) -> None:
+    backup = tmp_path / "backups"
+    async with working(database, tmp_path / "home") as (of, made, house):
+        shutil.copytree(house.keys, backup / "B" / "keys")
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        old = KeyRing(backup / "B" / "keys")
+        store = shutil.copytree(house.store, tmp_path / "tape")
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert told.complete and told.copies.recording_keys == 1 + len(UNLISTED)
+        with pytest.raises(KeyDestroyed):
+            Recordings(house.spool, store, old).open(ELSEWHERE)
+        with Recordings(house.spool, store, old).open(STRANGER) as sound:
+            assert sound.read(), "nobody told it to go"
+
+
+async def test_a_recording_that_has_a_row_and_lies_among_those_of_no_centre_goes_from_back_ups(
+    database: Database, tmp_path: Path
+) -> None:
+    made, house = three_talks(tmp_path / "home", UNASSIGNED)
+    backup = tmp_path / "backups"
+    async with erasing(made, database, tmp_path / "home") as (of, _):
+        shutil.copytree(house.keys, backup / "keys")
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert told.complete and (len(told.recordings), told.copies.recording_keys) == (3, 3)
+        assert not any(KeyRing(backup / "keys").has(UNASSIGNED, call) for call in CALLS)
+
+
+async def test_a_key_that_stayed_in_a_back_up_is_named(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = tmp_path / "backups"
+    async with working(database, tmp_path / "home") as (of, made, house):
+        shutil.copytree(house.keys, backup / "B" / "keys")
+        shutil.copytree(of.settings.journal, backup / "A" / "journal")
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        monkeypatch.setattr(
+            "callcore.erasing.copies.destroy", lambda *_: report.Copies(folders=[str(backup)])
+        )
+        told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert not told.complete
+        named = {line.split(": ")[1] for line in told.opens}
+        assert named == {SILENT, ELSEWHERE, SPOKE} and all(str(backup) in line for line in told.opens)
