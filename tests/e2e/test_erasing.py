@@ -30,16 +30,18 @@ from callcore.domain.ids import SECOND, Instant
 from callcore.erasing.clock import Witness, looked
 from callcore.erasing.plan import Shelf
 from callcore.erasing.report import checked
+from callcore.erasing.sounds import told
 from callcore.erasure import Erasure
 from callcore.installation import recordings_of
 from callcore.journal import Codec, KeyStore, read_all
 from callcore.recordings import KeyRing, Recordings
+from callcore.recordings.chain import centres_of
 from callcore.recordings.errors import KeyDestroyed, RecordingError
 from callcore.recordings.signing import public_keys
 from callcore.recordings.verify import verify
 from callcore.runtime.commands import CommandClient
 from tests.support.evidence import evidence
-from tests.support.planted import Marker, left, plant
+from tests.support.planted import Marker, left, opening, plant, plant_second_files, plant_stranger
 from tests.support.postgres import Postgres
 from tests.support.station import Station, station, until
 
@@ -80,6 +82,12 @@ async def stored(s: Station, more_than: int, within: float) -> None:
     async with asyncio.timeout(within):
         while await in_store(s) <= more_than:
             await asyncio.sleep(0.2)
+
+
+def kept_in_all(s: Station) -> list[str]:
+    """The recordings of which the chains tell."""
+    store = s.settings.store
+    return [name for centre in centres_of(store) for _, name in told(store, centre).kept]
 
 
 def back_up(s: Station, folder: Path) -> None:
@@ -149,20 +157,26 @@ async def night(s: Station, days_ahead: int) -> str | None:
 
 async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
     markers: list[Marker] = []
+    strangers: list[Marker] = []
     roots = [] if server is None else [server.folder]
 
     def prepare(s: Station) -> None:
         if server is not None:
             s.settings = s.settings.model_copy(update={"database_url": server.new_database()})
         markers.extend(plant(s, count))
+        strangers.append(plant_stranger(s))
         backups = s.settings.home / "backups"
         backups.mkdir()
         s.env_more |= {"CALLCORE_BACKUPS": str(backups), "CALLCORE_RECORDINGS_PLAIN_S": "5"}
 
     async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=prepare) as s:
         await stored(s, count - 1, 60 + count / 5)
+        markers = plant_second_files(s, markers)
         markers.append(await a_real_call(s, "0398765432"))
         home, backups = s.settings.home, s.settings.home / "backups"
+        recorded = len(markers) + sum(len(marker.more) for marker in markers) + len(strangers)
+        await until(lambda: len(kept_in_all(s)) == recorded, 60 + count / 5, "all sound to be sealed")
+        assert len(await rows(s, "SELECT 1 FROM recordings")) == count + 1, "no row tells of the rest"
         back_up(s, backups)
         elsewhere = tape / "tape"
         shutil.copytree(backups, elsewhere)
@@ -170,6 +184,10 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
         assert {m.number for m in markers} <= {line.split(": ")[1] for line in found}, "all were planted"
         places = {line.split(str(home))[1].split(": ")[0] for line in found}
         assert {"/asterisk/log/messages", "/asterisk/log/cel-custom/callcore.csv.1.gz"} <= places
+        heard = b"".join(opening(home).values())
+        assert all(voice in heard for m in (*markers, *strangers) for voice in (m.voice, *m.more)), (
+            "so was sound"
+        )
         sealed = await rows(s, "SELECT call, sealed, fingerprint FROM callers")
         if server is not None:
             await outside(s, "ANALYZE")  # as autovacuum does, whenever it finds the time
@@ -196,11 +214,13 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
             *("--reason", "契約の終わり", "--yes"),
         )
         assert held.call in said and "訴訟のため" in said, "what is held is named"
+        await command(s, "erase", "--centre", "_unassigned", "--reason", "契約の終わり", "--yes")
 
-        told = reports(s)
+        done = reports(s)
         gone = markers[1:]
-        assert {call for each in told for call in each["personal"]} == {m.call for m in gone}  # type: ignore[attr-defined]
-        assert sum(int(str(each["resumed"])) for each in told) >= len(KILLED_AT)
+        everybody = {call for each in done for call in each["personal"]}  # type: ignore[attr-defined]
+        assert everybody == {m.call for m in (*gone, *strangers)}
+        assert sum(int(str(each["resumed"])) for each in done) >= len(KILLED_AT)
         keys = public_keys([s.settings.recordings_keys / "signing.pub"])
         shelf = Shelf(s.settings.erasures)
         assert not shelf.unfinished()
@@ -209,7 +229,11 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
             assert raw is not None and (kept := checked(raw, keys)) is not None and kept.complete, raw
             assert checked(raw.replace(b'"rows_left":0', b'"rows_left":1'), keys) is None
 
-        assert left([home, *roots], gone, APART) == []
+        assert left([home, *roots], [*gone, *strangers], APART) == []
+        of_held = [held.voice, *held.more]
+        still = opening(home)
+        assert {path.stem for path in still} == {held.call, f"{held.call}~2"}, "nor from the back-up"
+        assert len(still) == 2 * len(of_held) and all(any(v in d for d in still.values()) for v in of_held)
         if server is None:
             files = [path for path in home.glob("callcore.db*") if not path.name.endswith("-shm")]
         else:
@@ -230,7 +254,7 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
         with recordings.open(held.call) as sound:
             assert held.voice in sound.read()
         verdict = verify(s.settings.store, keys)
-        assert verdict.found == [] and sum(each.erased for each in verdict.days) == len(gone)
+        assert verdict.found == [] and sum(each.erased for each in verdict.days) == recorded - len(of_held)
 
         now = opened(s.settings.journal, s.settings.keys)
         assert now.pop(held.call) == held.number and set(now.values()) == {None}
@@ -252,8 +276,12 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
             wrong.open(gone[0].call)
 
         await held_no_longer(s, held, [home, *roots], today)
+        assert opening(home) == {}
         kind = "SQLite" if server is None else "PostgreSQL"
-        evidence(f"markers erased, {kind}", {"markers": len(markers), "reports": len(reports(s)), "found": 0})
+        evidence(
+            f"markers erased, {kind}",
+            {"markers": len(markers), "recordings": recorded, "reports": len(reports(s)), "found": 0},
+        )
 
 
 async def emptied(s: Station) -> None:

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from callcore.domain import facts as f
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId, VisitId
 from callcore.domain.personal import Personal
+from callcore.domain.recording import UNASSIGNED
+from callcore.domain.stages import Outcome, Party
+from callcore.installation import recordings_of
 from callcore.journal import Codec, KeyStore, Spool
 from callcore.pbx.render import CDR_FILE, CEL_FILE
+from callcore.recordings import Keeper, KeyRing, RecordingError, Recordings
+from callcore.recordings.keeper import Whose
+from callcore.recordings.vault import ENDS
 from callcore.settings import owner_only
 from tests.chaos.test_journal import a_past_day
 from tests.support import audio
+from tests.support.floors import NUMBER
 from tests.support.station import Station
+from tests.support.store import World
 
 VOICE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """One citizen: the call, the number, a name in a note, and some bytes of the voice as Asterisk recorded it."""
+    """One citizen: the call, the number, a name in a note, and some bytes of the voice as Asterisk recorded it; `more`:
+    of the voice in files that no row tells of."""
 
     call: CallId
     number: str
     name: str
     voice: bytes
+    more: tuple[bytes, ...] = ()
 
     def ways(self) -> list[bytes]:
         """Everything that no file may hold."""
         texts = [self.number, f"81{self.number[1:]}", self.name]
-        found = [self.voice]
+        found = [self.voice, *self.more]
         for text in texts:
             found += [text.encode(how) for how in ("utf-8", "utf-16-le", "utf-16-be")]
             found += [text.encode().hex().encode()]
@@ -46,7 +57,9 @@ class Marker:
 
 
 def plant(s: Station, count: int, seed: int = 8) -> list[Marker]:
-    """Calls of a day that is over: in the journal, with notes; recorded; in CEL, CDR and the logs, rotated ones too."""
+    """Calls of a day that is over: in the journal, with notes; recorded; in CEL, CDR and the logs, rotated ones too.
+    A tenth more of them were not answered, after a message in which nothing was said, and there is sound of both; of
+    every other one that was, there is sound among that of no centre."""
     chance = random.Random(seed)
     frames, markers = [], []
     folder = owner_only(s.settings.recordings)
@@ -74,6 +87,15 @@ def plant(s: Station, count: int, seed: int = 8) -> list[Marker]:
         frames.append(tuple(told))
         if isinstance(told[-1], f.CallEnded):
             frames.append(_notes(markers[-1], told[-1].at))
+            if len(markers) % 2 == 0:
+                markers[-1] = _among_nobodys(s, markers[-1], chance)
+    for n in range(max(1, count // 10)):
+        at = Instant(frames[-1][-1].at + SECOND)
+        call = CallId(f"test1-{at // SECOND}.{count + n}")
+        marker = _marker(call, len(markers), chance, folder)
+        marker = replace(marker, more=(_voice(folder / f"{call}.message.wav", chance),))
+        markers.append(marker)
+        frames += _not_answered(marker, at)
     with KeyStore.open(s.settings.journal, s.settings.keys, write=True) as keys:
         spool = Spool.open(s.settings.journal, Codec(f.KINDS, {}, keys), before_sync=keys.sync)
         for each in frames:
@@ -85,21 +107,86 @@ def plant(s: Station, count: int, seed: int = 8) -> list[Marker]:
 
 
 def _marker(call: CallId, n: int, chance: random.Random, folder: Path) -> Marker:
+    voice = _voice(folder / f"{call}.wav", chance)
+    return Marker(call, f"0{chance.randrange(3, 9)}{chance.randrange(10**8):08}", f"架空 {n:04}郎", voice)
+
+
+def _voice(path: Path, chance: random.Random) -> bytes:
+    """A file as Asterisk leaves it, closed a while ago; some bytes of its sound."""
     rng = np.random.default_rng(chance.randrange(1 << 30))
     sound = (rng.standard_normal(round(VOICE_S * audio.RATE)) * 3000).astype("<i2")
-    path = folder / f"{call}.wav"
     audio.write(path, sound.astype(float) / 32768)
     path.chmod(0o600)
     old = time.time() - 90
     os.utime(path, (old, old))
     data = path.read_bytes()
     middle = len(data) // 2
-    return Marker(
-        call,
-        f"0{chance.randrange(3, 9)}{chance.randrange(10**8):08}",
-        f"架空 {n:04}郎",
-        data[middle : middle + 48],
+    return data[middle : middle + 48]
+
+
+def _among_nobodys(s: Station, marker: Marker, chance: random.Random) -> Marker:
+    """Sound of a call that was kept while nobody knew its centre."""
+    settings, world = s.settings, World(Instant(time.time_ns() // 1000))
+    plain = settings.recordings / f"{marker.call}.early.wav"
+    voice = _voice(plain, chance)
+    keeper = Keeper(recordings_of(settings), settings.protected, world, 0, lambda: True, world.centre_of)
+    keeper.keep(plain, Whose(UNASSIGNED, "Asia/Tokyo", marker.call, None, None, True))
+    return replace(marker, more=(*marker.more, voice))
+
+
+def _not_answered(marker: Marker, at: Instant) -> list[tuple[f.Fact, ...]]:
+    """Frames of a caller who said nothing after the tone, waited, and hung up; a second in all."""
+    call, centre, queue = marker.call, CentreId("demo"), QueueId("demo-general")
+    caller = Personal(call, centre, at, marker.number)
+    arrived = f.CallArrived(
+        at=at,
+        call=call,
+        node=NodeId("test1"),
+        channel_name=f"PJSIP/trunk-{call}",
+        centre=centre,
+        number=NUMBER,
+        queue=queue,
+        caller=caller,
     )
+    over = Instant(at + SECOND // 2)
+    return [
+        (arrived,),
+        (f.CallAdmitted(at=at, call=call, reason="pushed"),),
+        (f.MessageBegan(at=at, call=call), f.MessageEmpty(at=at, call=call)),
+        (f.VisitBegan(at=at, call=call, visit=VisitId(f"{call}/1"), queue=queue, priority=5, since=at),),
+        (
+            f.CallEnded(
+                at=over, call=call, outcome=Outcome.ABANDONED_SHORT, hung_up_by=Party.CALLER, reason="-"
+            ),
+        ),
+    ]
+
+
+def plant_stranger(s: Station, seed: int = 9) -> Marker:
+    """Sound of a call that nobody knows."""
+    return _marker(CallId("test1-1600000000.7"), 9999, random.Random(seed), s.settings.recordings)
+
+
+def plant_second_files(s: Station, markers: list[Marker], seed: int = 10) -> list[Marker]:
+    """Of every other one a second file of the same name; once the first ones are sealed."""
+    chance = random.Random(seed)
+    return [
+        replace(marker, more=(*marker.more, _voice(s.settings.recordings / f"{marker.call}.wav", chance)))
+        if n % 2 == 0
+        else marker
+        for n, marker in enumerate(markers)
+    ]
+
+
+def opening(root: Path) -> dict[Path, bytes]:
+    """The sound of every sealed file below a folder that any keys below it open."""
+    rings = [KeyRing(path.parent) for path in root.rglob("files") if path.is_dir()]
+    found = {}
+    for path in root.rglob(f"*{ENDS}"):
+        for ring in rings:
+            with contextlib.suppress(RecordingError), Recordings(root, root, ring).opened(path) as sound:
+                found[path] = sound.read()
+    return found
 
 
 def _notes(marker: Marker, at: Instant) -> tuple[f.Fact, ...]:

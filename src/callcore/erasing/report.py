@@ -51,7 +51,8 @@ METHOD = (
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Instants: RFC 3339 with the centre's offset. `rows_left`, `opens`: what the check after the erasure found (rows
-    that still tell of a person or of an erased recording; keys or files that are still there): 0 is as it must be."""
+    that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, and
+    sound of these calls that was not erased): 0 is as it must be."""
 
     id: str
     centre: str
@@ -167,7 +168,10 @@ def page(report: Report, raw_sha256: str) -> str:
             searched.numbers_kept,
         ),
         ("番号が見つかった数 / numbers found", searched.found),
-        ("残る鍵・ファイル / keys or files left", len(report.opens)),
+        (
+            "残る鍵・ファイル・録音 (バックアップも) / keys, files or recordings left, back-ups too",
+            len(report.opens),
+        ),
         ("残るデータベースの行 / rows left in the database", report.rows_left),
     ]
     rows = [

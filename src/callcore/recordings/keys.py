@@ -112,7 +112,8 @@ class KeyRing:
 
     def has(self, centre: str, name: str) -> bool:
         """Whether any key of a recording of this name is there."""
-        return name in self.names(centre)
+        tables = (self._table(self._table_path(centre, day)) for day in self.days(centre))
+        return any(e.name == name and e.key is not None for table in tables for e in table.values())
 
     def names(self, centre: str) -> set[str]:
         """The recordings of which any key is there."""
