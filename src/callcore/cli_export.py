@@ -71,7 +71,7 @@ def export(
         )
     with audited(settings, "recording_export", on=str(asked), centre=centre, why=asked.purpose):
         try:
-            made = asyncio.run(_made(settings, asked))
+            made = asyncio.run(_made(settings, asked, known))
             if not made.count:
                 raise fail("条件に合う録音はありません / no recording fits")
             _must_fit(made, to)
@@ -116,7 +116,7 @@ def _day(text: str | None) -> date | None:
         ) from None
 
 
-async def _made(settings: Settings, asked: ExportAsked) -> Export:
+async def _made(settings: Settings, asked: ExportAsked, centre: Centre) -> Export:
     from callcore.db import Database
     from callcore.journal import KeyStore
     from callcore.recorded import Recorded
@@ -137,7 +137,7 @@ async def _made(settings: Settings, asked: ExportAsked) -> Export:
     database = Database(settings.database)
     try:
         with KeyStore.open(settings.journal, settings.keys) as keys:
-            recorded = Recorded(settings, database, keys, lambda: [asked.centre])
+            recorded = Recorded(settings, database, keys, lambda: [centre])
             return await recorded.export(asked, heard)
     finally:
         await database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from callcore.access.rights import Right, needs, system_person
-from callcore.access.trail import Result, Wanted
 from callcore.centres import CentreFileErrors, read
 from callcore.console import fail, out, settings_or_fail
 from callcore.domain.centre import Centre
@@ -27,6 +26,7 @@ from callcore.domain.recording import (
     SoundFormat,
     Through,
 )
+from callcore.domain.retention import WORDS, Why
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.installation import trail_of
 from callcore.runtime.commands import this_account
@@ -180,14 +180,9 @@ def _ask(right: Right, option: str, given: str | None, centre: str | None) -> No
 
 
 def _heard_by(settings: Settings, who: str) -> set[str]:
-    from callcore.web.recordings import ACCESSES_MOST, ACTIONS
+    from callcore.web.recordings import heard_by
 
-    lines = trail_of(settings).newest(
-        Wanted(who=who, result=Result.DONE),
-        ACCESSES_MOST,
-        visible=lambda line: line.action in ACTIONS.values(),
-    )
-    return {line.on for line in lines if line.on is not None}
+    return heard_by(trail_of(settings), who, lambda line: True)
 
 
 def _midnight(text: str | None, days: int, zone: ZoneInfo) -> Instant | None:
@@ -215,7 +210,7 @@ async def _found(
     database = Database(settings.database)
     try:
         with KeyStore.open(settings.journal, settings.keys) as keys:
-            recorded = Recorded(settings, database, keys, lambda: [c.id for c in centres])
+            recorded = Recorded(settings, database, keys, lambda: centres)
             return await recorded.find(wanted, None, limit)
     finally:
         await database.close()
@@ -233,7 +228,7 @@ def _print_table(page: RecordingPage, centres: tuple[Centre, ...]) -> None:
     zones = {centre.id: ZoneInfo(centre.time_zone) for centre in centres}
     table = Table(
         *("開始–終了 / from–to", "録音 / recording", "種類 / kind", "センター / centre", "番号 / number"),
-        *("オペレーター / agents", "秒 / s", "結果 / result", "目印 / marks"),
+        *("オペレーター / agents", "秒 / s", "結果 / result", "目印 / marks", "保存期限 / kept until"),
     )
     for each in page.recordings:
         began = datetime.fromtimestamp(each.began_at // SECOND, zones.get(each.centre, ZoneInfo("UTC")))
@@ -249,10 +244,20 @@ def _print_table(page: RecordingPage, centres: tuple[Centre, ...]) -> None:
             f"{each.seconds:.0f}",
             each.result or "–",
             _noted(each),
+            _kept(each, zone),
         )
     out.print(table)
     if page.after is not None:
         out.print(f"ほかにもあります (--limit, 最大 {MOST}) / there are more (--limit, at most {MOST})")
+
+
+def _kept(of: Recording, zone: tzinfo | None) -> str:
+    if of.kept_by is None:
+        return "–"
+    words = WORDS[Why(of.kept_by.value)]
+    if of.keep_until is None:
+        return words
+    return f"{datetime.fromtimestamp(of.keep_until // SECOND, zone):%Y-%m-%d %H:%M} {words}"
 
 
 def _noted(of: Recording) -> str:

@@ -15,9 +15,11 @@ import structlog
 
 from callcore import unassigned, unlisted
 from callcore.db import Database, DatabaseAway, Kept, Search
-from callcore.domain.ids import SECOND, CentreId, Instant
+from callcore.domain.centre import Centre
+from callcore.domain.ids import SECOND, Instant
 from callcore.domain.personal import Personal
-from callcore.domain.recording import UNASSIGNED, SoundFormat
+from callcore.domain.recording import UNASSIGNED, KeptBy, Place, SoundFormat
+from callcore.domain.retention import Rules, kept_until, months_of, rules_of
 from callcore.domain.stages import PauseEnd
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
@@ -45,18 +47,20 @@ log = structlog.get_logger(__name__)
 PAGE = 1000
 """Recordings that are asked for at once where all are wanted."""
 
-_SAME = [each.name for each in fields(Recording) if each.name not in ("findings", "pauses", "other")]
+_MADE = ("findings", "pauses", "other", "kept_by", "keep_until")
+_SAME = [each.name for each in fields(Recording) if each.name not in _MADE]
 
 
 class Recorded:
-    """Keeps the port of `runtime.recordings`. `centres`: those whose keys a number may be under."""
+    """Keeps the port of `runtime.recordings`. `centres`: those whose keys a number may be under, and by whose rules
+    recordings are kept now."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
         keys: KeyStore,
-        centres: Callable[[], Collection[CentreId]],
+        centres: Callable[[], Collection[Centre]],
     ) -> None:
         self._settings = settings
         self._recordings = recordings_of(settings)
@@ -67,14 +71,15 @@ class Recorded:
 
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
         prints: set[str] = set()
+        rules = rules_of(self._centres())
         try:
             if wanted.number is not None:
-                for centre in self._centres() if wanted.centres is None else wanted.centres:
+                for centre in rules if wanted.centres is None else wanted.centres:
                     prints.update(self._keys.fingerprints(centre, wanted.number).values())
-            rows = await self._search.find(wanted, prints, after, limit + 1)
+            rows = await self._search.find(wanted, prints, after, limit + 1, rules)
         except (DatabaseAway, JournalError) as error:
             raise OSError(str(error)) from error
-        shown = tuple(self._recording(row) for row in rows[:limit])
+        shown = tuple(self._recording(row, rules) for row in rows[:limit])
         return RecordingPage(shown, (shown[-1].began_at, shown[-1].name) if len(rows) > limit else None)
 
     async def one(self, name: str) -> tuple[Recording, ...]:
@@ -82,7 +87,8 @@ class Recorded:
             rows = await self._search.of_call(name)
         except DatabaseAway as error:
             raise OSError(str(error)) from error
-        found = [self._recording(row) for row in rows]
+        rules = rules_of(self._centres())
+        found = [self._recording(row, rules) for row in rows]
         return tuple(sorted(found, key=lambda each: each.name != name))
 
     async def unassigned(self) -> tuple[Unassigned, ...]:
@@ -139,9 +145,12 @@ class Recorded:
                     return opened(path)
             raise
 
-    def _recording(self, row: dict[str, Any]) -> Recording:
+    def _recording(self, row: dict[str, Any], rules: Rules) -> Recording:
+        kept_by, until = _kept(row, rules)
         return Recording(
             **{name: row[name] for name in _SAME},
+            kept_by=kept_by,
+            keep_until=until,
             findings=tuple(row["findings"]),
             pauses=tuple(_pause(each) for each in row["pauses"]),
             other=self._opened(row["other"]),
@@ -174,6 +183,22 @@ def _wanted(asked: ExportAsked) -> list[RecordingSearch]:
         RecordingSearch(centres=[asked.centre], first=first, before=before, call=call)
         for call in asked.calls or (None,)
     ]
+
+
+def _kept(row: dict[str, Any], rules: Rules) -> tuple[KeptBy | None, Instant | None]:
+    """By what it is kept, and until when."""
+    if row["place"] is Place.GONE:
+        return None, None
+    rule = rules.get(row["centre"])
+    if rule is None:
+        return KeptBy.HELD if row["legal_hold"] else KeptBy.UNTIL_TOLD, None
+    return kept_until(
+        row["over_at"],
+        months_of(rule.retention, row["kind"], reported=row["abuse"]),
+        rule.zone,
+        held=row["legal_hold"],
+        extended=row["keep_until"],
+    )
 
 
 def _pause(told: dict[str, Any]) -> Pause:

@@ -283,7 +283,10 @@ class Sidecar:
             told=Announced(settings),
             erasures=Reports(settings),
             recordings=Recorded(
-                settings, self._database, self._keys, lambda: tuple(self._live.view().floor.centres)
+                settings,
+                self._database,
+                self._keys,
+                lambda: tuple(self._live.view().floor.centres.values()),
             ),
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,

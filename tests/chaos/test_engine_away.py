@@ -103,6 +103,10 @@ async def test_calls_that_nobody_watched_stand_in_the_books_as_they_were() -> No
         assert (answered.by_net, answered.agent) == (True, s.centre.agent(1))
         assert abs(answered.at / SECOND - into) < 0.1
         assert abs(rig.record(s, served.id).talk / SECOND - (out - into)) < 0.1
+        visits = [(x.call, x.notice, x.reconstructed) for x in s.told(f.VisitBegan)]
+        assert visits == [(served.id, "ja", True), (patient.id, "ja", True)], (
+            "that the notice was said is known all the same"
+        )
         differed = await s.fact(f.AdmissionDiffered)
         assert (differed.call, differed.told_open) == (late.id, False), "somebody must look at that"
 

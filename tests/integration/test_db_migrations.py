@@ -157,8 +157,22 @@ async def test_what_was_stored_before_is_found_by_centre_by_finding_and_by_how_m
             rows = (await connection.execute(asked)).all()
             return (await connection.execute(select(visits.c.id, visits.c.centre))).all(), rows
 
+    async def ends() -> dict[str, Instant]:
+        async with database.reading() as connection:
+            asked = select(recordings.c.name, recordings.c.over_at)
+            return {row.name: row.over_at for row in await connection.execute(asked)}
+
+    async def partial() -> set[str]:
+        async with database.reading() as connection:
+            found = await connection.run_sync(lambda sync: inspect(sync).get_indexes("recordings"))
+            where = f"{database.engine.dialect.name}_where"
+            return {
+                str(each["name"]) for each in found if each.get("dialect_options", {}).get(where) is not None
+            }
+
     try:
         of_call = ("c1", None, [], 2)
+        over = await ends()
         assert await told() == ([("c1/1", DEMO)], [of_call, ("s1", "short", ["short", "clipped"], 2)])
         await migrate.downgrade(empty_url, "0026")
         await migrate.upgrade(empty_url)
@@ -166,5 +180,11 @@ async def test_what_was_stored_before_is_found_by_centre_by_finding_and_by_how_m
         assert await told() == ([("c1/1", DEMO)], [of_call, ("s1", "short", ["short"], 2)]), (
             "what was not the gravest nobody wrote down"
         )
+        assert await ends() == over == {"c1": made.at(90), "s1": made.at(41)}
+        assert {
+            "ix_recordings_kept",
+            "ix_recordings_extended",
+            "ix_recordings_abuse_began_at",
+        } <= await partial()
     finally:
         await database.close()

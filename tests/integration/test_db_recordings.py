@@ -81,10 +81,10 @@ async def test_what_is_known_of_a_call_stands_with_each_of_its_files_also_what_i
         assert (row["abuse"], row["relay"]) == (True, False)
         assert row["other"].sealed is not None
         assert "09012345678" not in str(row) and "0975000011" not in str(row)
-    by_agent = await search.find(RecordingSearch(agent=FIRST), (), None, 10)
+    by_agent = await search.find(RecordingSearch(agent=FIRST), (), None, 10, {})
     assert [row["name"] for row in by_agent] == ["s1", "c1"]
     for number, names in ((call["other"].fingerprint, ["s1", "c1"]), (side["other"].fingerprint, ["s1"])):
-        found = await search.find(RecordingSearch(number="x"), [number], None, 10)
+        found = await search.find(RecordingSearch(number="x"), [number], None, 10, {})
         assert [row["name"] for row in found] == names
 
 
@@ -101,7 +101,7 @@ async def test_where_a_kept_recording_lies_and_what_its_file_is_there_stands_in_
     facts = [f.RecordingKept(**{each.name: getattr(one, each.name) for each in fields(one)}) for one in told]
     await drain(database, [*a_talk(made), *facts], batch)
     search = Search(database)
-    [row] = await search.find(RecordingSearch(place=Place.STORE), (), None, 10)
+    [row] = await search.find(RecordingSearch(place=Place.STORE), (), None, 10, {})
     assert row["channels"] == 2
     assert (row["name"], row["file"], row["format"], row["size"], row["sha256"]) == (
         *("c1", "c1.opus", "opus"),
@@ -115,8 +115,8 @@ async def test_where_a_kept_recording_lies_and_what_its_file_is_there_stands_in_
     assert (row["stored_size"], row["stored_sha256"]) == (160_400, "cd")
     assert row["seconds"] == 100.0 and row["abuse"]
     for digest in ("ab", "ef", "cd"):
-        assert [one["name"] for one in await search.find(RecordingSearch(sha256=digest), (), None, 1)]
-    [spool] = await search.find(RecordingSearch(place=Place.SPOOL), (), None, 10)
+        assert [one["name"] for one in await search.find(RecordingSearch(sha256=digest), (), None, 1, {})]
+    [spool] = await search.find(RecordingSearch(place=Place.SPOOL), (), None, 10, {})
     assert (spool["name"], spool["folder"], spool["stored_size"]) == ("s1", None, None)
 
 
@@ -128,7 +128,7 @@ async def test_the_pauses_of_a_call_out_stand_with_its_recording(database: Datab
     paused(made, 40)
     end(made, 45, O10, OWN)
     await drain(database, [*made.facts, filed(made, 47, O10)], batch)
-    [row] = await Search(database).find(RecordingSearch(paused=True), (), None, 10)
+    [row] = await Search(database).find(RecordingSearch(paused=True), (), None, 10, {})
     assert (row["name"], row["kind"], row["ended_at"]) == ("o10", RecordingKind.OUTGOING, made.at(45))
     told = {"reason": ASKED, "agent": FIRST, "by": None, "gap": True}
     assert row["pauses"] == [
@@ -184,7 +184,7 @@ async def test_a_message_is_a_recording_of_its_call_without_an_agent(database: D
     made = messages.desk()
     messages.left(made, 0, "m")
     await drain(database, list(made.facts), 3)
-    [row] = await Search(database).find(RecordingSearch(kind=RecordingKind.MESSAGE), (), None, 10)
+    [row] = await Search(database).find(RecordingSearch(kind=RecordingKind.MESSAGE), (), None, 10, {})
     assert (row["name"], row["call"], row["agents"], row["file"]) == ("m.message", "m", (), "m.message.wav")
     assert (row["ended_at"] - row["began_at"]) == 4_000_000
     assert not row["paused"]
@@ -271,7 +271,7 @@ async def test_a_mark_set_or_taken_away_afterwards_stands_with_all_files_whateve
     search = Search(database)
 
     async def found(mark: RecordingMark) -> list[str]:
-        return [row["name"] for row in await search.find(RecordingSearch(mark=mark), (), None, 10)]
+        return [row["name"] for row in await search.find(RecordingSearch(mark=mark), (), None, 10, {})]
 
     assert await found(RecordingMark.RELAY) == ["s1", "c1"]
     assert await found(RecordingMark.COMPLAINT) == ["out1"]

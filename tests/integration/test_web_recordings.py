@@ -7,6 +7,7 @@ import io
 import json
 import wave
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from callcore.cli import app
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
+from callcore.domain.ids import CallId, CentreId
 from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat
 from callcore.installation import recordings_of, trail_of
 from callcore.recordings.keeper import Whose
 from callcore.web import recordings
+from tests.support.days import TestFrame
 from tests.support.floors import Desk
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
 from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, stocked
@@ -162,6 +165,111 @@ async def test_one_is_shown_with_the_others_of_its_call_and_who_heard_it(server:
         answer = await ask(server, "sup", f"{ALL}?listener={who}")
         assert [r["recording"] for r in answer.json()["recordings"]] == heard
     assert (await ask(server, "city", f"{ALL}?listener=sup")).status_code == 403
+
+
+async def test_until_when_each_is_kept_is_shown_and_found_by_rule_and_by_order(
+    server: Served, stock: Stock
+) -> None:
+    """Both are of a reported call that was over on 23 November 2026 in Japan."""
+
+    async def kept() -> dict[str, tuple[str | None, str | None]]:
+        page = (await ask(server, "sup", ALL)).json()
+        return {each["recording"]: (each["kept_by"], each["keep_until"]) for each in page["recordings"]}
+
+    async def found(query: str) -> list[str]:
+        page = (await ask(server, "sup", f"{ALL}?{query}")).json()
+        return [each["recording"] for each in page["recordings"]]
+
+    async def page(path: str) -> str:
+        return (await ask(server, "sup", path)).text
+
+    async def told(n: int, fact: f.Fact) -> None:
+        await stock.sink.apply([TestFrame(1, 5000 + n, fact.at, (fact,))])
+
+    assert await kept() == dict.fromkeys(("s1", "c1"), ("until_told", None))
+    assert await found("kept_from=2000-01-01T00:00:00Z") == []
+    assert "指示があるまで" in await page("/recordings/c1") and "until told" in await page(
+        "/recordings?lang=en"
+    )
+
+    # Another rule counts at once.
+    rules = replace(stock.centres[0].retention, reported=12)
+    stock.centres[0] = replace(stock.centres[0], retention=rules)
+    end = "2027-11-23T15:00:00.000Z"
+    assert await kept() == dict.fromkeys(("s1", "c1"), ("rule", end))
+    assert (await ask(server, "sup", ONE)).json()["recording"]["keep_until"] == end
+    for query, names in (
+        (f"kept_before={end}", []),
+        ("kept_before=2027-11-23T15:00:00.001Z", ["s1", "c1"]),
+        ("kept_before=2027-11-23T15:00:00.001Z&kind=consult", ["s1"]),
+        ("kept_before=2027-11-23T15:00:00.001Z&agent=1002", ["c1"]),
+        (f"kept_from={end}", ["s1", "c1"]),
+        ("kept_from=2027-11-23T15:00:00.001Z", []),
+        ("kept_before=9999-12-31T00:00:00Z&kept_from=0001-01-02T00:00:00Z", ["s1", "c1"]),
+    ):
+        assert await found(query) == names, query
+    for path in ("/recordings/c1", "/recordings", "/recordings?kept_from=2027-11-24&kept_before=2027-11-25"):
+        shown = await page(path)
+        assert "2027-11-24 00:00" in shown and "保存期間中" in shown, path
+    assert "/recordings/c1" not in await page("/recordings?kept_from=2027-11-25")
+
+    at, months = stock.core.at(300), 86_400 * 400
+    order = f.KeepOrdered(
+        at=at,
+        order="keep-1",
+        centre=CentreId("demo"),
+        calls=(CallId("c1"),),
+        until=stock.core.at(months),
+        reason="訴訟",
+        by="user:chief",
+    )
+    await told(1, order)
+    later = (await kept())["c1"]
+    assert later[0] == "extended" and later[1] is not None and later[1] > end
+    assert await found("kept_from=2027-11-23T15:00:00.001Z") == ["s1", "c1"], "the consult is of that call"
+    assert await found("kept_before=2027-11-23T15:00:00.001Z") == []
+    assert "kept longer by order" in await page("/recordings/c1?lang=en")
+    await told(2, replace(order, order="keep-2", until=None))
+    assert (await kept())["c1"] == ("held", None)
+    assert await found("kept_from=2000-01-01T00:00:00Z") == []
+    assert "保全の指示" in await page("/recordings/c1")
+    await told(3, f.KeepReleased(at=at, order="keep-2", by="user:chief", reason="終了"))
+    await told(
+        4,
+        f.CallErased(
+            at=at,
+            call=CallId("c1"),
+            centre=CentreId("demo"),
+            recordings=("c1",),
+            personal=False,
+            erasure="x",
+            reason="x",
+            by="user:chief",
+        ),
+    )
+    assert (await kept())["c1"] == (None, None)
+    assert await found("kept_from=2000-01-01T00:00:00Z") == ["s1"]
+
+
+@on_sqlite
+async def test_who_listened_to_very_many_is_found_by_the_first_of_them_too(
+    server: Served, stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One export is up to 100,000 lines of who makes it."""
+    await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)
+    monkeypatch.setattr("callcore.access.trail.os.fsync", lambda _: None)
+    for n in range(recordings.ACCESSES_MOST + 500):
+        server.trail.add(
+            "user:sup",
+            recordings.DOWNLOADED,
+            on=f"node1-{n}.1",
+            centre="demo",
+            origin="test",
+            result=Result.DONE,
+            why="開示請求",
+        )
+    found = (await ask(server, "chief", f"{ALL}?listener=sup")).json()["recordings"]
+    assert [each["recording"] for each in found] == ["c1"]
 
 
 @on_sqlite
@@ -404,7 +512,7 @@ async def test_recordings_are_found_from_the_shell(
     monkeypatch.setenv("CALLCORE_HOME", str(stock.settings.home))
     monkeypatch.setenv("CALLCORE_DATABASE_URL", stock.settings.database)
     monkeypatch.setenv("CALLCORE_CENTRES", str(tmp_path))
-    monkeypatch.setattr(console.out, "width", 200)
+    monkeypatch.setattr(console.out, "width", 260)
 
     async def find(*words: str, status: int = 0) -> str:
         done = await asyncio.to_thread(CliRunner().invoke, app, ["recordings", "find", *words])
@@ -415,6 +523,7 @@ async def test_recordings_are_found_from_the_shell(
     assert (told["recording"], told["number"], told["marks"]) == ("c1", "********678", ["complaint", "abuse"])
     table = await find("--agent", "1001", "--centre", "demo")
     assert all(word in table for word in ("s1", "c1", "consult", "苦情", "********678", "abuse"))
+    assert "保存期限" in table and "指示があるまで" in table
     assert "c1" not in await find("--first", "1990-01-01", "--last", "1990-01-02")
     for words, found in (
         ("--direction in --result-kind complaint --place spool --format wav", {"c1"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,15 +12,31 @@ from sqlalchemy import Table
 
 from callcore.db import Database
 from callcore.db import tables as t
+from callcore.domain.centre import Retention
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, QueueId
 from callcore.domain.recording import ASKED, Direction, Place, RecordingKind, Through
+from callcore.domain.retention import Rule
 from callcore.domain.stages import PauseEnd, ResultKind
 
 FIRST = Instant(1_700_000_000 * SECOND)
 """14 November 2023, 22:13:20 UTC."""
 YEARS_S = 3 * 365 * 86_400
+LONGER_S = YEARS_S + 200 * 86_400
+"""After their begin, for recordings that an order keeps longer."""
 CENTRES = ("oita", "ageo", "beppu", "sogo", "izunokuni")
 SHARES = (50, 25, 15, 9, 1)
+_THREE_YEARS = Retention(36, 36, 36, 36, 36, 0, 36)
+RULES = {
+    CentreId(name): Rule(retention, zone)
+    for name, retention, zone in (
+        ("oita", replace(_THREE_YEARS, message=1, reported=48), "Asia/Tokyo"),
+        ("ageo", _THREE_YEARS, "Asia/Tokyo"),
+        ("beppu", _THREE_YEARS, "Asia/Tokyo"),
+        ("sogo", replace(_THREE_YEARS, call=30), "Europe/Berlin"),
+        ("izunokuni", replace(_THREE_YEARS, call=0), "Asia/Tokyo"),
+    )
+}
+"""By which centres keep them."""
 CHUNK = 20_000
 
 
@@ -84,11 +100,12 @@ def made_up(n: int, seed: int = 1, often: int = 1) -> Iterator[Kept]:
                 "pauses": pauses,
                 "place": Place.GONE if missing else Place.STORE if k < n - n // 1000 else Place.SPOOL,
                 "key_period": None,
-                "keep_until": Instant(began + YEARS_S * SECOND),
+                "keep_until": Instant(began + LONGER_S * SECOND) if k % 97 == 13 else None,
                 "legal_hold": chance.random() < 0.0002 * often,
                 "erased_at": None,
                 "erased_why": None,
                 "filed_at": Instant(began + 2 * 3600 * SECOND),
+                "over_at": Instant(began + round(seconds * SECOND)),
             },
             tuple(AgentId(f"{CENTRES.index(centre) + 1}{agent:03}") for agent in sorted(agents)),
             None if chance.random() < 0.05 else f"{chance.randrange(max(1, n // 3)):064x}",

@@ -14,6 +14,7 @@ from typing import Any
 from callcore.db import Database, Projection
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.centre import Centre
 from callcore.domain.findings import Finding
 from callcore.domain.ids import (
     AgentId,
@@ -48,7 +49,7 @@ from callcore.runtime.recordings import (
 )
 from callcore.settings import Settings
 from tests.support.days import TestFrame
-from tests.support.floors import NUMBER, Desk
+from tests.support.floors import NUMBER, Desk, centre
 from tests.support.store import World
 
 CALL, SIDE, DEMO, FIRST, SECOND_ONE = (
@@ -200,6 +201,8 @@ class Stock:
     settings: Settings
     sound: bytes
     sink: Projection
+    centres: list[Centre]
+    """By whose rules recordings are kept; may be changed."""
     core: Desk = field(default_factory=lambda: Desk().begin())
 
     async def marks(self, command: str, *, by: str | None = None, **told: Any) -> dict[str, Any]:
@@ -252,15 +255,17 @@ async def stocked(url: str, folder: Path) -> AsyncIterator[Stock]:
         return sealed, keys.fingerprint(value.centre, value.at, value.text), period_of(value.at)
 
     facts = a_talk(Desk())
+    rules = [centre()]
     database = Database(url)
     try:
         sink = Projection(database, seal)
         await sink.apply([TestFrame(1, n, fact.at, (fact,)) for n, fact in enumerate(facts, 1)])
         yield Stock(
-            Recorded(settings, database, keys, lambda: (DEMO,)),
+            Recorded(settings, database, keys, lambda: tuple(rules)),
             settings,
             sound(settings.recordings / "c1.wav"),
             sink,
+            rules,
         )
     finally:
         await database.close()

@@ -5,6 +5,8 @@ Each of these was found by a simulated day or by random inputs.
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
@@ -253,6 +255,45 @@ def test_cel_tells_when_the_last_talk_began_and_when_the_caller_was_back_on_the_
     assert trace.phone == "demo-p2"
     assert trace.back - trace.answered == round(30.9 * SECOND)
     assert trace.entered is not None and trace.answered - trace.entered == round(9.1 * SECOND)
+
+
+@pytest.mark.parametrize(("extra", "notice"), [('{"extra":"en"}', "en"), ('{"extra":""}', None), ("", None)])
+def test_cel_tells_that_the_notice_was_said_before_the_wait_that_nobody_saw(
+    extra: str, notice: str | None
+) -> None:
+    """An earlier version's line has none; coming back to the line, the caller hears none."""
+    lines = [
+        [
+            "CHAN_START",
+            "",
+            "1795402800.0",
+            "c1",
+            "c1",
+            "PJSIP/trunk-1",
+            "callcore-in",
+            NUMBER,
+            "",
+            "",
+            "",
+            "",
+        ],
+        *(
+            [
+                *("USER_DEFINED", "callcore-held", f"1795402{s}.0", "c1", "c1", "PJSIP/trunk-1"),
+                *("callcore-hold", "s", "", "", "", told),
+            ]
+            for s, told in ((801, extra), (820, '{"extra":""}'))
+        ),
+    ]
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(lines)
+    (trace,) = traces(parse(text.getvalue().splitlines()))
+    assert trace.notice == notice
+    d = desk(1)
+    d.tell(i.LinkDropped(at=d.at(9), node=NODE))
+    unseen = traced(d, arrived=d.at(10), open=True, entered=d.at(15), ended=d.at(30), notice=trace.notice)
+    d.snapshot(60, traces=(unseen,))
+    assert [x.notice for x in d.told(f.VisitBegan) if isinstance(x, f.VisitBegan)] == [notice]
 
 
 def test_a_call_that_ended_long_ago_is_not_counted_again_while_an_older_one_is_still_on() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.personal import Personal
-from callcore.domain.recording import Direction, Place, RecordingKind
+from callcore.domain.recording import Direction, KeptBy, Place, RecordingKind
 from callcore.erasing.sounds import Sounds
 from callcore.erasing.sounds import told as told_by
 from callcore.recordings.chain import CHAIN, Chain, roots
@@ -66,6 +66,7 @@ def row(name: str, began: Instant, **more: object) -> Recording:
         "pauses": (Pause(Instant(began + SECOND), Instant(began + 3 * SECOND), "asked"),),
         "place": Place.STORE,
         "key_period": None,
+        "kept_by": KeptBy.UNTIL_TOLD,
         "keep_until": None,
         "legal_hold": False,
         "erased_at": None,
@@ -99,7 +100,7 @@ def keep(house: House, name: str, centre: str = "oita") -> bytes:
 def rows() -> list[Recording]:
     return [
         row(NAMES[2], Instant(NOON + DAY_US)),
-        row(NAMES[0], NOON),
+        row(NAMES[0], NOON, kept_by=KeptBy.RULE, keep_until=Instant(NOON + 181 * DAY_US)),
         row(NAMES[1], Instant(NOON + SECOND)),
     ]
 
@@ -191,7 +192,16 @@ def test_an_archive_holds_the_sound_the_index_the_hashes_and_the_proof(house: Ho
         assert first["開始 began_at"] == "2026-11-20T12:00:00.000+09:00"
         assert first["電話番号(下3桁) number"] == "********678"
         assert first["一時停止 pauses"].endswith("asked") and first["目印 marks"] == "abuse"
+        assert [(line["保存の理由 kept_by"], line["保存期限 keep_until"]) for line in lines] == [
+            ("保存期間中 rule", "2027-05-20T12:00:00.000+09:00"),
+            ("指示があるまで until_told", ""),
+            ("指示があるまで until_told", ""),
+        ]
         told = json.loads(archive.read("index.json"))
+        assert [(one["kept_by"], one["keep_until"]) for one in told["recordings"][:2]] == [
+            ("rule", "2027-05-20T12:00:00.000+09:00"),
+            ("until_told", None),
+        ]
         assert (told["purpose"], told["made_by"], told["with_sound"]) == ("開示請求", "user:sato", 3)
         one = told["recordings"][0]
         assert one["sha256"] == hashlib.sha256(archive.read(one["file"])).hexdigest()

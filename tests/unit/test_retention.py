@@ -10,7 +10,7 @@ import pytest
 
 from callcore.domain.centre import Retention
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.domain.recording import RecordingKind
+from callcore.domain.recording import KeptBy, RecordingKind
 from callcore.domain.retention import (
     Clock,
     Item,
@@ -23,6 +23,8 @@ from callcore.domain.retention import (
     by_call,
     judge,
     kept_to,
+    kept_until,
+    over_from,
     rule_until,
     stepped,
 )
@@ -76,6 +78,36 @@ def whys(verdict: Verdict) -> list[Why]:
 )
 def test_months_are_counted_as_the_civil_code_counts_them(day: str, months: int, last: str) -> None:
     assert kept_to(date.fromisoformat(day), months) == date.fromisoformat(last)
+
+
+@pytest.mark.parametrize("zone", [TOKYO, "Europe/Berlin", "America/Havana"])
+@pytest.mark.parametrize("months", [1, 6, 11, 360])
+def test_what_is_kept_to_a_day_was_over_at_a_certain_time_or_later(months: int, zone: str) -> None:
+    """Each day of five years and the instants about it, leap day and change of the clock included; asked both ways."""
+    for day in range(0, 5 * 366):
+        until = rule_until(at("2026-11-20T12:00", zone), months, zone)
+        assert until is not None
+        for asked in (Instant(until + day * DAY_US + off) for off in (-1, 0, 1)):
+            first = over_from(asked, months, zone)
+            kept, before = (rule_until(Instant(first + off), months, zone) for off in (0, -1))
+            assert kept is not None and before is not None and before < asked <= kept
+    for far in (Instant(-(10**17)), Instant(0), Instant(253_402_300_799 * SECOND)):
+        over_from(far, months, zone)
+
+
+def test_it_is_told_by_what_a_recording_is_kept_and_until_when() -> None:
+    over, end, later = at("2026-11-20T12:00"), at("2027-05-21T00:00"), at("2027-08-01T00:00")
+
+    def told(months: int = 6, *, held: bool = False, extended: Instant | None = None) -> object:
+        return kept_until(over, months, TOKYO, held=held, extended=extended)
+
+    assert told() == (KeptBy.RULE, end)
+    assert told(extended=at("2027-02-01T00:00")) == (KeptBy.RULE, end), "an order never shortens"
+    assert told(extended=later) == (KeptBy.EXTENDED, later)
+    assert told(0, extended=later) == (KeptBy.UNTIL_TOLD, None)
+    assert told(extended=later, held=True) == (KeptBy.HELD, None)
+    (_, judgement), *_ = judged("2027-01-01T00:00", orders=(order("2027-08-01T00:00"),)).sounds
+    assert (judgement.why, judgement.until) == (Why.EXTENDED, later), "the preview tells the same"
 
 
 def test_a_recording_is_kept_to_the_end_of_the_local_day() -> None:

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -265,7 +266,13 @@ class Trail:
         visible: Callable[[Line], bool] = lambda _: True,
     ) -> list[Line]:
         """Lines that fit and may be seen, the newest first, at most `most`, with numbers below `before`."""
-        found: list[Line] = []
+        return [*islice(self.lines(wanted, before, visible), most)]
+
+    def lines(
+        self, wanted: Wanted, before: int | None = None, visible: Callable[[Line], bool] = lambda _: True
+    ) -> Iterator[Line]:
+        """All that fit and may be seen, the newest first, with numbers below `before`."""
+        who = b"" if wanted.who is None else msgspec.json.encode(wanted.who)[1:-1]
         for path in reversed(self._files()):
             month = path.stem
             if (wanted.first is not None and month < wanted.first[:7]) or (
@@ -273,15 +280,13 @@ class Trail:
             ):
                 continue
             for row in reversed(path.read_bytes().splitlines()):
+                if who not in row:  # quicker than reading it
+                    continue
                 line = _parsed(row)
                 if line is None or (before is not None and line.n >= before):
                     continue
-                if not wanted.fits(line) or not visible(line):
-                    continue
-                found.append(line)
-                if len(found) == most:
-                    return found
-        return found
+                if wanted.fits(line) and visible(line):
+                    yield line
 
     def verify(self) -> Verified:
         """Every line against the one before it, and the end against the head. Raises OSError without the key."""

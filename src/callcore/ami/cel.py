@@ -115,6 +115,7 @@ class _Trace:
     entered: Instant | None = None
     net: Instant | None = None
     held: Instant | None = None
+    notice: str | None = None
     inside: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Unique id → (bridge, channel's name) of the channels of this call that are in a bridge."""
     answered: Instant | None = None
@@ -278,6 +279,8 @@ def _fold(trace: _Trace, line: Line) -> None:
                 trace.net = line.at
             else:
                 trace.held = line.at
+                if trace.entered is None:
+                    trace.notice = _extra(line, "extra") or None
             trace.entered = trace.entered or line.at
             if trace.talk_ended is not None:
                 trace.back = trace.back or line.at
@@ -430,6 +433,7 @@ def _traced(call: CallId, trace: _Trace) -> CallTraced:
         forwarded=trace.forward,
         forward_ended=trace.forward_ended,
         held=trace.held,
+        notice=trace.notice,
         messages=tuple(trace.messages),
         callback=trace.callback,
         blocked=trace.blocked,

@@ -122,11 +122,10 @@ class Kept:
     ) -> list[Item]:
         """The calls of which something is kept and that were over before then, the oldest first."""
         r, c, s, m = t.recordings.c, t.calls.c, t.side_calls.c, t.messages.c
-        over = func.coalesce(r.ended_at, r.filed_at)
         # The index by time is gone through: a recording begins before it is over.
         sounds = (
             select(func.coalesce(r.side, r.call).label("id"), r.began_at.label("at"))
-            .where(r.began_at < before, r.centre == centre, r.place != Place.GONE, over < before)
+            .where(r.began_at < before, r.centre == centre, r.place != Place.GONE, r.over_at < before)
             .order_by(r.began_at)
             .limit(limit)
         )
@@ -397,13 +396,11 @@ async def _items(connection: AsyncConnection, calls: Collection[CallId], unliste
                 over[row.call] = max(over[row.call], row.closed_at)
         unit = func.coalesce(r.side, r.call)
         for row in await rows(
-            select(
-                r.name, r.kind, r.abuse, r.ended_at, r.filed_at, unit.label("unit"), r.call.label("of")
-            ).where(or_(and_(r.call.in_(part), r.side.is_(None)), r.side.in_(part)), r.place != Place.GONE)
-        ):
-            sounds.setdefault(row.unit, []).append(
-                Sound(row.name, row.kind, row.abuse, row.ended_at or row.filed_at)
+            select(r.name, r.kind, r.abuse, r.over_at, unit.label("unit"), r.call.label("of")).where(
+                or_(and_(r.call.in_(part), r.side.is_(None)), r.side.in_(part)), r.place != Place.GONE
             )
+        ):
+            sounds.setdefault(row.unit, []).append(Sound(row.name, row.kind, row.abuse, row.over_at))
             about.setdefault(row.unit, row.of)
         beside = [call for call in part if call in unlisted]
         reported = await reported_among(connection, {about.get(call, call) for call in beside})

@@ -58,7 +58,9 @@ async def fold_recordings(
     later = {fact.call for fact in facts if isinstance(fact, _LATER)}
     rows = await _rows(connection, files.values()) if files else []
     marks = await _afterwards(connection, {row["call"] for row in rows} | later)
-    rows = [row | marks.get(row["call"], {}) for row in rows]
+    rows = [
+        row | marks.get(row["call"], {}) | {"over_at": row["ended_at"] or row["filed_at"]} for row in rows
+    ]
     begun = {row["name"]: row["began_at"] for row in rows}
     served = {(row["name"], row.pop("agent")): begun[row["name"]] for row in rows}
     await _serve(connection, answered | {pair: at for pair, at in served.items() if pair[1] is not None})

@@ -5,17 +5,25 @@ Rules
   without sorting all that fits. Pages go by (begin, name), never by counting.
 - A number is looked for first, by its fingerprints, which whoever holds the keys makes.
 - Of no centre at all nothing is found, and nothing asked: SQLite would go along the whole table.
+- Until when the rule keeps a recording stands in no row: a day that is asked for becomes, for each centre and kind, an
+  instant at which its call was over (`retention.over_from`). Where nothing rarer is asked for, each centre and kind is
+  looked through for itself, by an index of what is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Select,
+    Text,
+    and_,
+    bindparam,
     cast,
     exists,
     false,
@@ -27,13 +35,14 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from callcore.db import tables as t
 from callcore.db.database import Database
 from callcore.db.numbers import among, bearing
-from callcore.domain.ids import SECOND, AgentId
-from callcore.domain.recording import PausedBy, RecordingMark
+from callcore.domain.ids import SECOND, AgentId, CentreId
+from callcore.domain.recording import PausedBy, Place, RecordingKind, RecordingMark
+from callcore.domain.retention import Rule, Rules, months_of, over_from
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
 
 OF_NUMBER_MOST = 1000
@@ -41,6 +50,13 @@ OF_NUMBER_MOST = 1000
 LASTS_MOST = 86_400 * SECOND
 """Where the end is asked for: so that the index by the begin bounds what is looked through."""
 ANYTHING = "*"
+_RARER = {each.name for each in fields(RecordingSearch)} - {
+    *("centres", "first", "before", "ended_from", "ended_before", "kind", "direction", "format", "channels"),
+    *("seconds_least", "seconds_most", "size_least", "size_most", "place", "key_period"),
+    *("kept_before", "kept_from"),
+}
+ARMS_AT_ONCE = 100
+"""Parts of one compound statement; SQLite takes 500."""
 
 
 class Search:
@@ -53,9 +69,10 @@ class Search:
         prints: Collection[str],
         after: RecordingCursor | None,
         limit: int,
+        rules: Rules,
     ) -> list[dict[str, Any]]:
         """Up to `limit` rows with their agents and sealed numbers, the newest first. `prints`: the fingerprints of
-        `wanted.number`. Raises `DatabaseAway`."""
+        `wanted.number`. `rules`: by which they are kept. Raises `DatabaseAway`."""
         if wanted.centres is not None and not wanted.centres:
             return []
         async with self._database.reading() as connection:
@@ -67,7 +84,16 @@ class Search:
                 named = (await connection.execute(of_it)).scalars().all()
                 if not named:
                     return []
-            asked = statement(wanted, named, after, sqlite=self._database.is_sqlite).limit(limit)
+            sqlite = self._database.is_sqlite
+            if _by_until(wanted):
+                found: set[RecordingCursor] = set()
+                for part in by_until(wanted, after, limit, rules, sqlite=sqlite):
+                    found |= {(row.began_at, row.name) for row in await connection.execute(part)}
+                named = [name for _, name in sorted(found, reverse=True)[:limit]]
+                asked = statement(RecordingSearch(), named, None, None, sqlite=sqlite)
+                return await self._whole(connection, asked)
+            kept = _kept(wanted, rules) if _asked_until(wanted) else None
+            asked = statement(wanted, named, after, kept, sqlite=sqlite).limit(limit)
             return await self._whole(connection, asked)
 
     async def of_call(self, name: str) -> list[dict[str, Any]]:
@@ -132,10 +158,11 @@ def statement(
     wanted: RecordingSearch,
     named: Collection[str] | None,
     after: RecordingCursor | None,
+    kept: ColumnElement[bool] | None,
     *,
     sqlite: bool,
 ) -> Select[Any]:
-    """`named`: the recordings of the number that is looked for."""
+    """`named`: the recordings of the number that is looked for. `kept`: until when they are."""
     r, a = t.recordings.c, t.recording_agents.c
     began, name = r.began_at, r.name
     asked = select(t.recordings)
@@ -143,6 +170,8 @@ def statement(
         began, name = a.began_at, a.recording
         asked = asked.join(t.recording_agents, r.name == name).where(a.agent == wanted.agent)
     asked = asked.where(*_conditions(wanted, sqlite=sqlite))
+    if kept is not None:
+        asked = asked.where(kept)
     if named is not None:
         asked = asked.where(r.name.in_(named))
     if wanted.first is not None:
@@ -161,7 +190,7 @@ def statement(
 
 def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElement[bool]]:
     r = t.recordings.c
-    rare = False
+    rare = _by_until(wanted)
     alike: tuple[tuple[ColumnElement[Any], object], ...] = (
         (r.name, wanted.name),
         (r.call, wanted.call),
@@ -181,7 +210,7 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
         yield r.name.in_(_of_digest(wanted.sha256))
     if wanted.names is not None:
         rare = True
-        yield r.name.in_(wanted.names)
+        yield _among(wanted.names, sqlite=sqlite)
     if wanted.mark is not None:
         rare = True
         yield _MARKED[wanted.mark]
@@ -223,14 +252,121 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
             yield column >= least
         if most is not None:
             yield column <= most
-    if wanted.kept_before is not None:
-        yield r.keep_until < wanted.kept_before
-    if wanted.kept_from is not None:
-        yield r.keep_until >= wanted.kept_from
-    if wanted.centres is not None:
+    if wanted.centres is not None and not _by_until(wanted):  # there each part has its centre
         alone = len(wanted.centres) == 1 and not (rare or wanted.agent or wanted.number)
         [*centres] = wanted.centres
         yield r.centre == centres[0] if alone else _unindexed(r.centre).in_(centres)
+
+
+def _among(names: Collection[str], *, sqlite: bool) -> ColumnElement[bool]:
+    """One parameter, however many: a hundred thousand are more than either database takes."""
+    name = t.recordings.c.name
+    if not sqlite:
+        return name == func.any(bindparam(None, sorted(names), ARRAY(Text)))
+    each = func.json_each(json.dumps(sorted(names))).table_valued("value")
+    return name.in_(select(each.c.value))
+
+
+def _asked_until(wanted: RecordingSearch) -> bool:
+    return wanted.kept_before is not None or wanted.kept_from is not None
+
+
+def _by_until(wanted: RecordingSearch) -> bool:
+    """Whether nothing that is asked for is rarer than until when they are kept."""
+    return _asked_until(wanted) and not any(getattr(wanted, name) for name in _RARER)
+
+
+def by_until(
+    wanted: RecordingSearch, after: RecordingCursor | None, limit: int, rules: Rules, *, sqlite: bool
+) -> Iterable[CompoundSelect[Any]]:
+    """Name and begin of up to `limit` recordings of each part that may be asked for, all of them together in one
+    statement or a few."""
+    r = t.recordings.c
+    arms: list[ColumnElement[bool]] = []
+    if wanted.centres is not None:
+        rules = {name: rule for name, rule in rules.items() if name in wanted.centres}
+    if wanted.kept_from is not None:
+        arms.append(and_(r.keep_until.is_not(None), _kept(wanted, rules)))
+    if any(rule.retention.reported for rule in rules.values()):
+        arms.append(and_(r.abuse == true(), _kept(wanted, rules)))
+    for centre, rule in rules.items():
+        for kind in RecordingKind if wanted.kind is None else (wanted.kind,):
+            months = months_of(rule.retention, kind, reported=False)
+            if months:
+                these = and_(r.centre == centre, r.kind == kind, r.abuse == false())
+                arms.append(and_(_there(), these, _by_rule(wanted, months, rule.zone)))
+    for n in range(0, len(arms), ARMS_AT_ONCE):
+        parts = []
+        for arm in arms[n : n + ARMS_AT_ONCE]:
+            asked = statement(wanted, None, after, arm, sqlite=sqlite).with_only_columns(r.name, r.began_at)
+            parts.append(asked.limit(limit).subquery())
+        yield union_all(*(select(part.c.name, part.c.began_at) for part in parts))
+
+
+def _by_rule(wanted: RecordingSearch, months: int, zone: str) -> ColumnElement[bool]:
+    """What the rule alone keeps for long enough, and nothing for too long."""
+    r = t.recordings.c
+    parts: list[ColumnElement[bool]] = []
+    if wanted.kept_from is not None:
+        parts.append(r.over_at >= over_from(wanted.kept_from, months, zone))
+    if wanted.kept_before is not None:
+        before = over_from(wanted.kept_before, months, zone)
+        parts += (r.over_at < before, r.began_at < before)
+        parts.append(or_(r.keep_until.is_(None), r.keep_until < wanted.kept_before))
+    return and_(*parts)
+
+
+def _there() -> ColumnElement[bool]:
+    """There, and without a legal hold: word for word as `ix_recordings_kept` has it."""
+    r = t.recordings.c
+    return and_(r.place != literal_column(f"'{Place.GONE.value}'"), r.legal_hold == false())
+
+
+def _kept(wanted: RecordingSearch, rules: Rules) -> ColumnElement[bool]:
+    """What is there and is kept to an instant that is asked for: by the rule, or by an order if that is longer."""
+    r = t.recordings.c
+    parts: list[ColumnElement[bool]] = []
+    for rule, centres in _alike(rules).items():
+        of_rule = [
+            and_(r.abuse == false(), r.kind.in_(kinds), _until(wanted, months, rule.zone))
+            for months, kinds in _by_months(rule, reported=False).items()
+        ]
+        of_rule += [
+            and_(r.abuse == true(), _until(wanted, months, rule.zone))
+            for months in _by_months(rule, reported=True)
+        ]
+        parts.append(and_(_unindexed(r.centre).in_(centres), or_(false(), *of_rule)))
+    return and_(_there(), or_(false(), *parts))
+
+
+def _alike(rules: Rules) -> Mapping[Rule, list[CentreId]]:
+    """The centres of each rule."""
+    found: dict[Rule, list[CentreId]] = {}
+    for centre, rule in rules.items():
+        found.setdefault(rule, []).append(centre)
+    return found
+
+
+def _by_months(rule: Rule, *, reported: bool) -> Mapping[int, Sequence[RecordingKind]]:
+    """The kinds that are kept for so many months; those that are kept until told are not among them."""
+    found: dict[int, list[RecordingKind]] = {}
+    for kind in RecordingKind:
+        months = months_of(rule.retention, kind, reported=reported)
+        if months:
+            found.setdefault(months, []).append(kind)
+    return found
+
+
+def _until(wanted: RecordingSearch, months: int, zone: str) -> ColumnElement[bool]:
+    r = t.recordings.c
+    parts: list[ColumnElement[bool]] = []
+    if wanted.kept_from is not None:
+        by_rule = r.over_at >= over_from(wanted.kept_from, months, zone)
+        parts.append(or_(by_rule, r.keep_until >= wanted.kept_from))
+    if wanted.kept_before is not None:
+        parts.append(r.over_at < over_from(wanted.kept_before, months, zone))
+        parts.append(or_(r.keep_until.is_(None), r.keep_until < wanted.kept_before))
+    return and_(*parts)
 
 
 def _of_pauses(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElement[bool]]:

@@ -48,7 +48,8 @@ def _of_call(*, key: bool = False) -> Column[str]:
 
 def _sparse(where: str, *columns: str, name: str | None = None) -> Index:
     """For finding the few rows of which this is true, the newest first."""
-    return Index(name, *columns, sqlite_where=text(where.replace("true", "1")), postgresql_where=text(where))
+    of_sqlite = where.replace("true", "1").replace("false", "0")
+    return Index(name, *columns, sqlite_where=text(of_sqlite), postgresql_where=text(where))
 
 
 drain_position = Table(
@@ -167,7 +168,6 @@ _LOOKED_THROUGH = (
     "centre",
     "kind",
     "direction",
-    "keep_until",
     "seconds",
     "size",
 )
@@ -237,11 +237,12 @@ recordings = Table(
     Column("captured_sha256", Text),
     Column("stored_size", BigInteger, comment="Bytes of the sealed file"),
     Column("stored_sha256", Text),
-    Column("keep_until", At),
+    Column("keep_until", At, comment="By the orders that extend the rule; the rule is not in here"),
     Column("legal_hold", Boolean, nullable=False, server_default=false()),
     Column("erased_at", At),
     Column("erased_why", Text),
     Column("filed_at", At, nullable=False),
+    Column("over_at", At, nullable=False, comment="From when on its months count: its end, else filed_at"),
     Index("ix_recordings_by_time", "began_at", "name", *_LOOKED_THROUGH),
     Index(None, "call"),
     Index(None, "side"),
@@ -260,6 +261,12 @@ recordings = Table(
     ),
     _sparse("problem IS NOT NULL", "began_at", "name", name="ix_recordings_faulty"),
     _sparse("segments > 1", "began_at", "name", "segments", name="ix_recordings_segments"),
+    _sparse(
+        "place <> 'gone' AND legal_hold = false",
+        *("centre", "kind", "began_at", "name", "over_at"),
+        name="ix_recordings_kept",
+    ),
+    _sparse("keep_until IS NOT NULL", "began_at", "name", name="ix_recordings_extended"),
     comment="One row for each file of sound, and what is known of it",
 )
 

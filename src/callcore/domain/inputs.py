@@ -952,6 +952,8 @@ class CallTraced:
     forward_ended: Instant | None = None
     held: Instant | None = None
     """When the caller last came to the waiting line."""
+    notice: str | None = None
+    """The language in which the recording notice was said before `entered`, as in `CallerHeld`."""
     callback: Instant | None = None
     """When the caller confirmed to be called back."""
     messages: tuple[MessageTold, ...] = ()

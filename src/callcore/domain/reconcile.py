@@ -388,7 +388,7 @@ def _retrace(
         and trace.entered is not None
         and call.refused_as is None
     ):
-        turn.begin_visit(call, trace.entered, reconstructed=True)
+        turn.begin_visit(call, trace.entered, reconstructed=True, notice=trace.notice)
     call = turn.floor.calls[name]
     if (
         trace.net is not None

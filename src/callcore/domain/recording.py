@@ -77,6 +77,19 @@ ASKED = "asked"
 """Why a recording was paused: somebody asked for it, by key or page."""
 
 
+class KeptBy(Enum):
+    """By what a recording that is there is kept."""
+
+    RULE = "rule"
+    """The centre's months."""
+    UNTIL_TOLD = "until_told"
+    """The centre's rule, without an end."""
+    EXTENDED = "extended"
+    """An order to keep it longer than the rule does."""
+    HELD = "held"
+    """A legal hold."""
+
+
 class PausedBy(Enum):
     """How a pause was asked for."""
 

@@ -14,15 +14,16 @@ Rules
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from callcore.domain.centre import Retention
+from callcore.domain.centre import Centre, Retention
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.domain.recording import RecordingKind
+from callcore.domain.recording import KeptBy, RecordingKind
 
 REASON_LONGEST = 200
 """Characters of a reason, of an order or of an erasure."""
@@ -30,6 +31,8 @@ CALLS_MOST = 1000
 """Calls that one order may name."""
 UNSEEN_S = 86_400
 """Seconds of a time in which the machine was off that count as gone by."""
+NO_RULE_REACHES = Instant(250_000_000_000 * SECOND)
+"""In the year 9892: a calendar of ours ends with 9999."""
 STEP_S = 1
 """Seconds by which a clock may be off between two looks without having been set; NTP slews 0.5 ms a second."""
 
@@ -104,6 +107,22 @@ class Item:
     sounds: tuple[Sound, ...] = ()
     personal: bool = False
     task: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A centre's, and where its days are counted."""
+
+    retention: Retention
+    zone: str
+
+
+Rules = Mapping[CentreId, Rule]
+"""Of the centres that there are. What is kept of another is erased by no rule."""
+
+
+def rules_of(centres: Iterable[Centre]) -> Rules:
+    return {centre.id: Rule(centre.retention, centre.time_zone) for centre in centres}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +201,40 @@ def rule_until(over: Instant, months: int, zone: str) -> Instant | None:
     if months == 0:
         return None
     here = ZoneInfo(zone)
-    day = datetime.fromtimestamp(over / SECOND, here).date()
-    end = datetime.combine(kept_to(day, months) + timedelta(days=1), time(), here)
-    return Instant(round(end.timestamp()) * SECOND)
+    return _end(datetime.fromtimestamp(over / SECOND, here).date(), months, here)
+
+
+def kept_until(
+    over: Instant, months: int, zone: str, *, held: bool, extended: Instant | None
+) -> tuple[KeptBy, Instant | None]:
+    """By what something is kept that was over then, and until when by the calendar; None: without an end. `held`: by
+    a legal hold. `extended`: the latest instant of the orders to keep it longer."""
+    if held:
+        return KeptBy.HELD, None
+    until = rule_until(over, months, zone)
+    if until is None:
+        return KeptBy.UNTIL_TOLD, None
+    if extended is not None and extended > until:
+        return KeptBy.EXTENDED, extended
+    return KeptBy.RULE, until
+
+
+def over_from(until: Instant, months: int, zone: str) -> Instant:
+    """What was over then or later the rule of so many months keeps until `until` or later, and nothing before that."""
+    here = ZoneInfo(zone)
+    until = min(max(until, Instant(0)), NO_RULE_REACHES)
+    last = datetime.fromtimestamp(until / SECOND, here).toordinal()
+    days = range(last - 31 * (months + 1), last + 1)
+    first = days[bisect_left(days, until, key=lambda day: _end(date.fromordinal(day), months, here))]
+    return _midnight(date.fromordinal(first), here)
+
+
+def _end(day: date, months: int, here: ZoneInfo) -> Instant:
+    return _midnight(kept_to(day, months) + timedelta(days=1), here)
+
+
+def _midnight(day: date, here: ZoneInfo) -> Instant:
+    return Instant(round(datetime.combine(day, time(), here).timestamp()) * SECOND)
 
 
 def judge(
@@ -199,7 +249,12 @@ def judge(
     for item in items:
         told = [*orders.get(item.about, ()), *(orders.get(item.call, ()) if item.call != item.about else ())]
         sounds = tuple(
-            (sound, _judged(sound.over, _months(retention, sound), zone, clock, told))
+            (
+                sound,
+                _judged(
+                    sound.over, months_of(retention, sound.kind, reported=sound.reported), zone, clock, told
+                ),
+            )
             for sound in item.sounds
         )
         personal = None
@@ -226,16 +281,16 @@ def at_least_until(now: Instant, retention: Retention, zone: str) -> Instant | N
         return None
     here = ZoneInfo(zone)
     today = datetime.fromtimestamp(now / SECOND, here).date()
-    before = datetime.combine(today - timedelta(days=28 * min(months)), time(), here)
-    return Instant(round(before.timestamp()) * SECOND)
+    return _midnight(today - timedelta(days=28 * min(months)), here)
 
 
 def _all_months(of: Retention) -> tuple[int, ...]:
     return (of.call, of.consult, of.outgoing, of.contact, of.message, of.reported, of.personal)
 
 
-def _months(of: Retention, sound: Sound) -> int:
-    if sound.reported:
+def months_of(of: Retention, kind: RecordingKind, *, reported: bool) -> int:
+    """For how many months a recording is kept; 0: until told."""
+    if reported:
         return of.reported
     return {
         RecordingKind.CALL: of.call,
@@ -243,20 +298,21 @@ def _months(of: Retention, sound: Sound) -> int:
         RecordingKind.OUTGOING: of.outgoing,
         RecordingKind.CONTACT: of.contact,
         RecordingKind.MESSAGE: of.message,
-    }[sound.kind]
+    }[kind]
 
 
 def _judged(over: Instant, months: int, zone: str, clock: Clock, told: Collection[KeepOrder]) -> Judged:
     held = next((order for order in told if order.until is None), None)
     if held is not None:
         return Judged(Why.HELD, None, held)
-    until, why, by = rule_until(over, months, zone), Why.RULE, None
-    if until is None:
+    rule, by = rule_until(over, months, zone), None
+    if rule is None:
         return Judged(Why.UNTIL_TOLD)
-    if clock.seen_from(over) < until:
-        return Judged(why, until)
+    until = rule if clock.seen_from(over) < rule else None
     for order in told:
         assert order.until is not None
-        if clock.seen_from(order.at) < order.until and (by is None or order.until > until):
-            until, why, by = order.until, Why.EXTENDED, order
-    return Judged(Why.DUE) if by is None else Judged(why, until, by)
+        if clock.seen_from(order.at) < order.until and (until is None or order.until > until):
+            until, by = order.until, order
+    if until is None:
+        return Judged(Why.DUE)
+    return Judged(Why.RULE if by is None else Why.EXTENDED, until, by)

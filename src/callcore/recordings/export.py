@@ -35,6 +35,7 @@ import msgspec
 
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.recording import UNASSIGNED, Place
+from callcore.domain.retention import WORDS, Why
 from callcore.recordings.chain import CHAIN, ROOT, Kept, days_of, erased_of, kept_line, line_of, raw_lines
 from callcore.recordings.errors import Altered, KeyDestroyed, RecordingError
 from callcore.recordings.formats import ending
@@ -359,6 +360,8 @@ _COLUMNS: dict[str, str] = {
     "pauses": "一時停止",
     "problem": "異常",
     "kept_on": "保存した日(鎖)",
+    "kept_by": "保存の理由",
+    "keep_until": "保存期限",
     "without_sound": "音がない理由",
     "erased_meanwhile": "書き出し中に消去",
 }
@@ -402,6 +405,8 @@ def _told(
         ],
         "problem": row.problem,
         "kept_on": None if line is None else line.day,
+        "kept_by": None if row.kept_by is None else row.kept_by.value,
+        "keep_until": None if row.keep_until is None else _local(row.keep_until, zone),
         "without_sound": told.why.value if isinstance(told, Without) else None,
         "erased_meanwhile": line is not None and erased,
     }
@@ -424,6 +429,8 @@ def _cell(name: str, value: Any) -> str:
         return "; ".join(f"{p['first']}–{p['before'] or ''} {p['reason']}" for p in value)
     if isinstance(value, bool):
         return "yes" if value else ""
+    if name == "kept_by":
+        return " ".join((WORDS[Why(value)].partition(" / ")[0], value))
     if name == "without_sound":
         return " ".join((LACKING[Lacking(value)][0], value))
     return "; ".join(value) if isinstance(value, list) else str(value)

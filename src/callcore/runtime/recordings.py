@@ -9,7 +9,15 @@ from typing import Protocol
 
 from callcore.domain.ids import AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.personal import Personal
-from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.recording import (
+    Direction,
+    KeptBy,
+    PausedBy,
+    Place,
+    RecordingKind,
+    RecordingMark,
+    Through,
+)
 from callcore.domain.stages import PauseEnd, ResultKind
 
 RecordingCursor = tuple[Instant, str]
@@ -61,9 +69,9 @@ class RecordingSearch:
     place: Place | None = None
     key_period: str | None = None
     kept_before: Instant | None = None
-    """To be kept until an instant before this one."""
+    """To be kept until an instant before this one, by rule or order; what is kept without an end is not among these."""
     kept_from: Instant | None = None
-    """To be kept until this instant or a later one."""
+    """To be kept until this instant or a later one; likewise."""
     legal_hold: bool | None = None
 
 
@@ -120,7 +128,10 @@ class Recording:
     pauses: tuple[Pause, ...]
     place: Place
     key_period: str | None
+    kept_by: KeptBy | None
+    """None: it is not there (any more)."""
     keep_until: Instant | None
+    """By the rule and the orders that hold now; None: there is no end, or it is not there."""
     legal_hold: bool
     erased_at: Instant | None
     erased_why: str | None

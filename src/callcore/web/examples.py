@@ -440,6 +440,7 @@ _RECORDING: Final[dict[str, Any]] = {
     ],
     "place": "store",
     "key_period": "2026-11",
+    "kept_by": "rule",
     "keep_until": "2027-05-20T15:00:00.000Z",
     "legal_hold": False,
     "erased_at": None,

@@ -15,7 +15,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -25,9 +25,17 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from callcore.access.rights import ALL_CENTRES, Person, Right, needs
-from callcore.access.trail import Line, Result, TrailUnwritable, Wanted
+from callcore.access.trail import Line, Result, Trail, TrailUnwritable, Wanted
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant
-from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
+from callcore.domain.recording import (
+    Direction,
+    KeptBy,
+    PausedBy,
+    Place,
+    RecordingKind,
+    RecordingMark,
+    Through,
+)
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.recordings import (
     Audio,
@@ -54,6 +62,7 @@ PURPOSE_MOST: Final = 200
 PIECE: Final = 1 << 18
 """Bytes that are read at once."""
 ACCESSES_MOST: Final = 2000
+"""Lines of one recording that are shown, the newest."""
 LISTENED, DOWNLOADED = "recording_listen", "recording_download"
 ACTIONS: Final = {Right.LISTEN: LISTENED, Right.DOWNLOAD: DOWNLOADED}
 
@@ -106,8 +115,12 @@ class SearchIn(BaseModel):
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     place: Place | None = None
     key_period: str | None = Field(None, pattern=r"^[0-9]{4}-[0-9]{2}$")
-    kept_before: AwareDatetime | None = Field(None, description="to be kept until an instant before then")
-    kept_from: AwareDatetime | None = Field(None, description="to be kept until then or later")
+    kept_before: AwareDatetime | None = Field(
+        None, description="to be kept, by rule or order, until an instant before then"
+    )
+    kept_from: AwareDatetime | None = Field(
+        None, description="to be kept, by rule or order, until then or later; none without an end"
+    )
     legal_hold: bool | None = None
     listener: str | None = Field(
         None,
@@ -174,7 +187,10 @@ class RecordingOut(BaseModel):
     pauses: list[PauseOut]
     place: Place
     key_period: str | None
-    keep_until: m.Moment | None
+    kept_by: KeptBy | None = Field(description="null: it is not there (any more)")
+    keep_until: m.Moment | None = Field(
+        description="by the centre's rule and the orders as they are now; null: until told, held, or not there"
+    )
     legal_hold: bool
     erased_at: m.Moment | None
     erased_why: str | None
@@ -284,8 +300,9 @@ class Archive:
         if asked.listener is not None:
             if not person.may(Right.READ_TRAIL, _centre(asked)):
                 raise NotAllowed("listener")
-            lines = await asyncio.to_thread(self._heard_by, person, asked.listener)
-            names = {line.on for line in lines if line.on is not None}
+            names = await asyncio.to_thread(
+                heard_by, self.gate.trail, asked.listener, lambda line: _may_see(person, line)
+            )
         right = Right.READ_PERSONAL if number is not None else Right.READ_CALLS
         wanted = RecordingSearch(
             centres=centres_among(person, asked.centre, right),
@@ -301,13 +318,6 @@ class Archive:
             **{name: getattr(asked, name) for name in _AS_THEY_ARE},
         )
         return await self.reader.find(wanted, _cursor(asked.after), asked.limit)
-
-    def _heard_by(self, person: Person, who: str) -> list[Line]:
-        return self.gate.trail.newest(
-            Wanted(who=who, result=Result.DONE),
-            ACCESSES_MOST,
-            visible=lambda line: line.action in ACTIONS.values() and _may_see(person, line),
-        )
 
     async def unassigned(self, person: Person) -> tuple[Unassigned, ...] | None:
         """Of no known centre, for who sees all of them; None: they cannot be read now."""
@@ -395,6 +405,15 @@ _AS_THEY_ARE = (
     ),
     *("place", "key_period", "legal_hold"),
 )
+
+
+def heard_by(trail: Trail, who: str, visible: Callable[[Line], bool]) -> set[str]:
+    """The names of all recordings that somebody listened to or downloaded, by the lines that may be seen."""
+    lines = trail.lines(
+        Wanted(who=who, result=Result.DONE),
+        visible=lambda line: line.action in ACTIONS.values() and visible(line),
+    )
+    return {line.on for line in lines if line.on is not None}
 
 
 def _centre(asked: SearchIn) -> CentreId | None:
