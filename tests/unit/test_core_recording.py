@@ -55,13 +55,15 @@ def stopped(m: Moves) -> list[tuple[float, float]]:
     ]
 
 
-def tape(m: Moves, kept: float, *excess: tuple[float, float], unheld: tuple[str, ...] = ()) -> Tape:
+def tape(
+    m: Moves, kept: float, *excess: tuple[float, float], unheld: tuple[str, ...] = (), seen: bool = True
+) -> Tape:
     """Each excess from when to when the stops tell."""
     pieces = tuple(
         Excess(round(after * 1e6), round(length * 1e6), m.d.at(since), m.d.at(until))
         for (after, length), (since, until) in zip(excess, stopped(m), strict=True)
     )
-    return Tape(round(kept * 1e6), pieces, tuple(CallId(each) for each in unheld))
+    return Tape(round(kept * 1e6), pieces, tuple(CallId(each) for each in unheld), seen=seen)
 
 
 def measured(m: Moves, s: float, call: str = "c1") -> None:
@@ -217,7 +219,7 @@ def test_callcore_that_was_dead_at_the_join_stops_the_recording_on_return_and_ma
     m.d.snapshot(90, *here, first=False)
     assert len(stops(m)) == count
     m.caller_puts_down(100)
-    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 50))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 50), seen=False)
 
 
 def test_a_transfer_that_was_over_before_callcore_came_back_is_excess() -> None:
@@ -226,7 +228,7 @@ def test_a_transfer_that_was_over_before_callcore_came_back_is_excess() -> None:
     over = trace(m, moved=m.d.at(30), moved_to=ChannelId("far"), moved_ended=m.d.at(90), ended=m.d.at(90))
     m.d.snapshot(100, traces=(over,))
     assert stopped(m) == [(30, 90)]
-    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 60))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 60), seen=False)
     assert m.d.floor.problems() == []
 
 
@@ -269,9 +271,9 @@ def test_so_is_one_out_of_which_the_caller_had_come_back(then: str) -> None:
     assert isinstance(moved, f.CallTransferred)
     assert (moved.department, moved.blind, moved.reconstructed) == (CITY.id, True, True)
     if then == "ended":
-        assert m.d.floor.tapes[C1] == tape(m, 47, (27, 4))
+        assert m.d.floor.tapes[C1] == tape(m, 47, (27, 4), seen=False)
     else:
-        assert m.call.tape == tape(m, 27, (27, 4))
+        assert m.call.tape == tape(m, 27, (27, 4), seen=False)
         assert m.call.stage in ((Stage.WAITING, Stage.OFFERED) if then == "waits" else (Stage.TALKING,))
 
 
@@ -288,7 +290,7 @@ def test_who_came_back_and_gave_up_before_callcore_returned_was_not_transferred_
     m.d.snapshot(100, traces=(trace(m, returned=away, back=m.d.at(36), held=m.d.at(36), ended=m.d.at(50)),))
     assert stopped(m) == [(32, 36)]
     assert m.ended().outcome is Outcome.CUT_OFF, "as it would have been, watched"
-    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 4), unheld=("k1",))
+    assert m.d.floor.tapes[C1] == tape(m, 27, (27, 4), unheld=("k1",), seen=False)
     assert m.d.floor.problems() == []
 
 

@@ -199,6 +199,7 @@ FAULTS: list[tuple[str, Callable[[Books], object], set[tuple[str, str, str]]]] =
     ("half the talk", lambda b: unfiled(b, HELD, 1.5), {(HELD, "recording_short", "recording")}),
     ("more than the talk", lambda b: unfiled(b, HELD, 6.5), {(HELD, "recording_long", "recording")}),
     ("short by more than a second", lambda b: found(b, "short"), {(HELD, "recording_short", "recording")}),
+    ("longer by more than a second", lambda b: found(b, "long"), {(HELD, "recording_long", "recording")}),
     ("nobody heard", lambda b: found(b, "silent"), {(HELD, "recording_silent", "recording")}),
     ("caller not heard", lambda b: found(b, "silent_caller"), {(HELD, "recording_one_sided", "recording")}),
     ("agent not heard", lambda b: found(b, "silent_agent"), {(HELD, "recording_one_sided", "recording")}),
@@ -403,6 +404,7 @@ def test_the_recording_of_a_call_out_is_held_against_the_books(books: Books) -> 
     ("findings", "kind"),
     [
         ("short", Kind.RECORDING_SHORT),
+        ("long", Kind.RECORDING_LONG),
         ("silent", Kind.RECORDING_SILENT),
         ("silent_caller", Kind.RECORDING_ONE_SIDED),
         ("silent_agent", Kind.RECORDING_ONE_SIDED),

@@ -6,6 +6,7 @@ import math
 import wave
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.findings import Expected, Finding, Heard, judge
-from callcore.domain.ids import SECOND, CallId, ChannelId
+from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant
 from callcore.recordings import measure, voices
 from tests.contract.fake_ami import event as fake_event
 from tests.support.floors import NODE, Desk
@@ -60,6 +61,44 @@ def test_a_recording_that_lacks_more_than_a_second_of_the_talk_is_short(
 def test_a_talk_of_an_hour_may_lack_no_more_than_that_either() -> None:
     assert named(of(3599.0), expected(3600)) == set()
     assert named(of(3598.5), expected(3600)) == {"short"}
+
+
+def test_a_talk_that_was_seen_whole_may_not_be_longer_by_more_than_a_second() -> None:
+    seen = replace(expected(60), whole=True)
+    assert named(of(61.0), seen) == set()
+    assert named(of(61.1), seen) == {"long"}
+    assert named(of(61.1), expected(60)) == set(), "nobody knows to the second how long it is to be"
+    hour = replace(expected(3600), whole=True)
+    assert named(of(3604.5), hour) == set(), "the sender's clock is ahead"
+    assert named(of(3604.7), hour) == {"long"}
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "whole"),
+    [
+        (None, True),
+        (f.ClockStepped(at=Instant(0), by=-40_000_000), False),
+        (f.CallMarkedImprecise(at=Instant(0), call=CallId("c1")), False),
+        (f.CallHeld(at=Instant(0), call=CallId("c1"), agent=AgentId("1001")), True),
+        (
+            f.CallHeld(at=Instant(0), call=CallId("c1"), agent=AgentId("1001"), reconstructed=True),
+            False,
+        ),
+    ],
+    ids=["all seen", "clock set", "told late", "held", "told afterwards"],
+)
+def test_how_long_a_recording_may_be_is_known_of_a_talk_that_was_seen_whole(
+    meanwhile: f.Fact | None, whole: bool
+) -> None:
+    made = Desk().begin()
+    made.sign_in(0, 1)
+    made.wait(1)
+    leg = made.pick_up(3)
+    if meanwhile is not None:
+        made.floor = evolve(made.floor, replace(meanwhile, at=made.at(20)))
+    made.tell(i.ChannelGone(at=made.at(33), channel=leg, cause=16, received=30 * SECOND))
+    made.tell(i.ChannelGone(at=made.at(33), channel=ChannelId("c1"), cause=16, received=32 * SECOND))
+    assert made.floor.expected[CallId("c1")].whole is whole
 
 
 def test_time_without_sound_from_either_side_is_told_and_is_no_fault_of_the_recording() -> None:

@@ -292,7 +292,7 @@ class _Work:
             kind = Kind.RECORDING_EMPTY if sound.seconds == 0 else kind
             if kind is Kind.RECORDING_LONG or not judged:
                 told(kind, together, there, cause)
-                watched = watched - {Finding.SHORT, Finding.EMPTY}
+                watched = watched - {Finding.SHORT, Finding.LONG, Finding.EMPTY}
         for finding in sorted(watched, key=lambda each: each.value):
             other = finding.value if there is None else f"{there}, {finding.value}"
             told(_WATCHED[finding], together, other, None)
@@ -590,6 +590,7 @@ class _Call:
 
 _WATCHED = {
     Finding.SHORT: Kind.RECORDING_SHORT,
+    Finding.LONG: Kind.RECORDING_LONG,
     Finding.EMPTY: Kind.RECORDING_EMPTY,
     Finding.SILENT: Kind.RECORDING_SILENT,
     Finding.SILENT_CALLER: Kind.RECORDING_ONE_SIDED,

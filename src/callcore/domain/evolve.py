@@ -90,13 +90,25 @@ PACE_KEPT = 0.98
 
 def evolve(floor: Floor, fact: f.Fact) -> Floor:
     """The floor after one fact. Raises `IllegalTransition` when the fact does not fit; the floor is then unchanged."""
-    after = _apply(fact, floor)
+    after = _apply(fact, _unseen(floor, fact) if fact.reconstructed else floor)
     return after if fact.at <= after.at else changed(after, at=fact.at)
 
 
 @singledispatch
 def _apply(fact: f.Fact, floor: Floor) -> Floor:
     raise IllegalTransition(f"nobody knows how to fold a {type(fact).__name__}")
+
+
+def _unseen(floor: Floor, fact: f.Fact) -> Floor:
+    """Of the recording of the call that this is put together of it is not known to the second how long it is to be."""
+    name: CallId = getattr(fact, "call", CallId(""))
+    call, side = floor.calls.get(name), floor.sides.get(name)
+    if call is not None and call.tape.seen:
+        return put_call(floor, changed(call, tape=changed(call.tape, seen=False)))
+    if side is not None and side.tape.seen:
+        unseen = changed(side, tape=changed(side.tape, seen=False))
+        return changed(floor, sides=floor.sides.set(side.id, unseen))
+    return floor
 
 
 # -- helpers -------------------------------------------------------------------------------------------------
@@ -294,6 +306,7 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
                         connected_at=_moved(side.connected_at, fact.by),
                         unrecorded_since=_moved(side.unrecorded_since, fact.by),
                         unrecorded_until=_moved(side.unrecorded_until, fact.by),
+                        tape=changed(side.tape, seen=False),
                     )
                     for name, side in floor.sides.items()
                 }
@@ -362,6 +375,7 @@ def _call_moved(call: Call, by: int) -> Call:
         forward = changed(forward, since=Instant(forward.since + by))
     return changed(
         call,
+        tape=changed(call.tape, seen=False),
         forward=forward,
         visit=visit,
         aside=aside,
@@ -1214,6 +1228,7 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
         fact.at - call.arrived_at,
         fact.received,
         None if unseen else call.far_received,
+        whole=tape.whole and not call.imprecise,
     )
     gave_up = fact.hung_up_by is Party.CALLER and fact.outcome in (
         Outcome.ABANDONED,
@@ -1671,6 +1686,7 @@ def _of_side(side: SideCall, fact: f.SideCallEnded, tape: Tape) -> Expected:
         side.received if ours else None,
         None if ours else side.received,
         Apart(ours, rang, side.unsure),
+        tape.whole and side.beside is None,  # what a consult went on as is cut out of it
     )
     return known if fact.received is None else known.also(True, fact.received, fact.before)
 

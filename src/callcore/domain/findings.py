@@ -11,6 +11,9 @@ Rules
   not known, as much as it rang may be of before.
 - So the talk must be recorded but for what neither side may have sent, to the second. Where nobody knows what was sent,
   by what a recording may drift.
+- Where a talk was seen from begin to end, by one clock, and nothing is cut out of its recording, that is not longer
+  than the talk, to the second: else something is in it that is no talk. Elsewhere the night's comparison alone bounds
+  it (`audit.compare`): what is cut keeps up to half a second of each piece, and more where sound was lost.
 - Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
 - Which side was silent is told by its packets, and in a recording of two channels by its sound.
 - How long a message should be nobody knows: the packets are those of the whole call. Where nothing is said in one it is
@@ -28,6 +31,9 @@ PACKET_S = 0.02
 """Of sound in one packet: what G.711 and G.722 are sent with unless asked otherwise (RFC 3551, 4.2)."""
 SHORT_S = 1.0
 """The customer's bound."""
+LONG_S, CLOCK_SHARE = 1.0, 0.001
+"""The customer's bound; and by how much a sender's clock may be ahead of ours: its packets are sound, however quickly
+they come. A crystal is off by 0.0001 at most. Of real talks that were seen whole none was more than 0.06 s longer."""
 DRIFT_S, DRIFT_SHARE = 2.0, 0.02
 """By so much a recording may be shorter than a talk of which nobody knows what was sent (as in `audit.compare`)."""
 NO_MEDIA_S = 3.0
@@ -51,6 +57,7 @@ class Finding(Enum):
     UNREADABLE = "unreadable"
     EMPTY = "empty"
     SHORT = "short"
+    LONG = "long"
     SILENT = "silent"
     SILENT_CALLER = "silent_caller"
     SILENT_AGENT = "silent_agent"
@@ -63,6 +70,7 @@ WORDS: dict[Finding, str] = {
     Finding.UNREADABLE: "読めない / it cannot be read",
     Finding.EMPTY: "音がない / it holds no sound",
     Finding.SHORT: "通話より短い / it is shorter than the talk",
+    Finding.LONG: "通話より長い / it is longer than the talk",
     Finding.SILENT: "声が入っていない / nobody is heard",
     Finding.SILENT_CALLER: "入電者(発信では相手)の声が入っていない / the caller, or who was called, is not heard",
     Finding.SILENT_AGENT: "相手側(オペレーター)の声が入っていない / the agent is not heard",
@@ -85,7 +93,8 @@ class Apart:
 class Expected:
     """Of a recording that is to be measured, in microseconds. `lasted`: the whole call, from the channel's arrival.
     `caller`, `far`: of sound that was received from the caller in the whole call, and from whom he or she talked with.
-    None: not known. Of a call that is counted apart, all three since it was connected."""
+    None: not known. Of a call that is counted apart, all three since it was connected. `whole`: the talk was seen from
+    begin to end, and nothing is to be cut out of its recording."""
 
     talk: int
     paused: int = 0
@@ -93,6 +102,7 @@ class Expected:
     caller: int | None = None
     far: int | None = None
     apart: Apart | None = None
+    whole: bool = False
 
     def also(self, began_it: bool, received: int, before: int | None) -> Expected:
         """With what came in on the channel that began a call that is counted apart, or on another one; `before`: of it,
@@ -155,6 +165,8 @@ def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
         least = talk - DRIFT_S - talk * DRIFT_SHARE if sent is None else sent - SHORT_S
         if heard.seconds < least:
             found.add(Finding.SHORT)
+        if expected.whole and heard.seconds > talk + LONG_S + talk * CLOCK_SHARE:
+            found.add(Finding.LONG)
         found |= _silent(heard, expected, talk)
         loud = max(heard.voice_s, default=0.0)
         if heard.clipped_s >= max(CLIPPED_S, CLIPPED_SHARE * loud):

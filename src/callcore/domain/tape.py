@@ -39,12 +39,18 @@ class Gap:
 @dataclass(frozen=True, slots=True)
 class Tape:
     """A recording while it is written. `kept`: microseconds of it that may be kept, the silence of pauses too;
-    `unheld`: consults that were none."""
+    `unheld`: consults that were none. `seen`: nothing of it is put together afterwards, nor was the clock set."""
 
     kept: int = 0
     excess: tuple[Excess, ...] = ()
     unheld: tuple[CallId, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    seen: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is to be cut out of it, and how long it is to be is known."""
+        return self.seen and not (self.excess or self.unheld or self.gaps)
 
     @property
     def written(self) -> int:

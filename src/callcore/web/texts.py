@@ -832,6 +832,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.problem.empty": ("音がない", "No sound"),
     "rec.problem.unreadable": ("読めない", "Unreadable"),
     "rec.problem.short": ("短い", "Too short"),
+    "rec.problem.long": ("長い", "Too long"),
     "rec.problem.silent": ("無音", "Silent"),
     "rec.problem.silent_caller": ("入電者・発信先の声がない", "Caller, or who was called, not heard"),
     "rec.problem.silent_agent": ("オペレーターの声がない", "Agent not heard"),
