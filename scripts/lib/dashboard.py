@@ -179,6 +179,8 @@ PANELS = (
             ("callcore_sidecar_journal_free_bytes", "ジャーナル / journal"),
             ("callcore_sidecar_recordings_free_bytes", "録音 / recordings"),
             ("callcore_sidecar_store_free_bytes", "録音の保管先 / store of recordings"),
+            ("callcore_sidecar_keys_free_bytes", "鍵 / keys"),
+            ("callcore_sidecar_database_free_bytes", "SQLite"),
         ),
     ),
     Panel(

@@ -17,6 +17,18 @@ def audioop() -> Any:
     return module
 
 
+def interleaved(left: bytes, right: bytes) -> bytes:
+    """Both as one sound of two channels."""
+    ops = audioop()
+    return bytes(ops.add(ops.tostereo(left, SAMPLE, 1, 0), ops.tostereo(right, SAMPLE, 0, 1), SAMPLE))
+
+
+def mixed(both: bytes) -> bytes:
+    """Left and right of a sound of two channels, added."""
+    ops = audioop()
+    return bytes(ops.add(ops.tomono(both, SAMPLE, 1, 0), ops.tomono(both, SAMPLE, 0, 1), SAMPLE))
+
+
 def mixes(one: bytes, other: bytes, both: bytes) -> bool:
     """Whether `both` are the two added, sample by sample. Where that is out of range, Asterisk ends at -32767."""
     if not len(one) == len(other) == len(both):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
@@ -48,6 +49,7 @@ from callcore.recorded import Recorded
 from callcore.recordings import (
     GROWTH_EVERY_S,
     PROBLEMS,
+    SETTLES_S,
     UNCUT,
     Growth,
     Keeper,
@@ -55,8 +57,7 @@ from callcore.recordings import (
     cut,
     discard,
     filed,
-    measure,
-    voices,
+    heard,
 )
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.looplag import LoopLag
@@ -83,13 +84,14 @@ YOUNG, MIDDLING, NEVER = 2000, 20, 1_000_000_000
 it does not look by itself."""
 KEEP_DAYS = 2
 """Days of records kept for the live figures; the database keeps the rest."""
-RECORDING_SETTLES_S = 2.0
-"""Seconds after a call's end within which Asterisk has closed its recording."""
 RECORDING_MISSING_S = 45.0
 """Seconds after which a recording that is not there is filed as missing: within a minute all is said."""
 NAMED = 10
 """Differences of one night that stand in the log; all of them stand in the kept result."""
 LEAST_FREE_BYTES = 1 << 30
+SWITCH_S = 0.0005
+"""For so long one thread computes while others wait: who seals a recording waits for its turn thousands of times, and
+at the interpreter's own 5 ms it took a third longer beside one that measures (`bench/spool.py`)."""
 NICENESS = 15
 """On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
 RECONCILE_LOOK_S = 20.0
@@ -217,7 +219,8 @@ class Sidecar:
             self._live,
             settings.recordings_plain_s,
             self._live.caught_up,
-            self._queries.centre_of,
+            self._centre_of,
+            (DatabaseAway,),
         )
         self._teller = Teller(settings.store, self._live, self._kept)
         self._phones: Shelf | None = None
@@ -444,11 +447,11 @@ class Sidecar:
             for done in [each for each in self._uncut if each.stem not in self._live.view().floor.unfiled]:
                 filed(done)
                 self._uncut.discard(done)
-            for call, ended in sorted(self._live.view().floor.unfiled.items(), key=lambda item: item[1]):
-                if now - ended >= RECORDING_SETTLES_S * SECOND:
+            for call, ended in measured_next(self._live.view().floor):
+                if now - ended >= SETTLES_S * SECOND:
                     await self._file(call, now - ended)
             for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
-                if not message.filed and now - message.left_at >= RECORDING_SETTLES_S * SECOND:
+                if not message.filed and now - message.left_at >= SETTLES_S * SECOND:
                     await self._file_message(message.call, now - message.left_at)
             await asyncio.sleep(1.0)
 
@@ -467,10 +470,7 @@ class Sidecar:
                 log.error("recording not cut, and not filed yet", call=call, why=str(error))
                 return
 
-        def opened() -> BinaryIO:
-            return self._recordings.open(path.stem)
-
-        found, heard = await asyncio.to_thread(lambda: (measure(opened), voices(opened)))
+        found, voices = await asyncio.to_thread(heard, self._recordings, path.stem)
         if found.problem is not None and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -482,19 +482,15 @@ class Sidecar:
                 seconds=found.seconds,
                 sha256=found.sha256,
                 problem=found.problem,
-                voice_s=list(heard.voice_s),
-                clipped_s=heard.clipped_s,
+                voice_s=list(voices.voice_s),
+                clipped_s=voices.clipped_s,
             )
         except CommandFailed as error:
             log.debug("recording not filed yet", call=call, why=str(error))
 
     async def _file_message(self, call: CallId, age: int) -> None:
         path = message_of(self._settings, call)
-
-        def opened() -> BinaryIO:
-            return self._recordings.open(path.stem)
-
-        found, heard = await asyncio.to_thread(lambda: (measure(opened), voices(opened)))
+        found, voices = await asyncio.to_thread(heard, self._recordings, path.stem)
         if found.problem not in (None, "empty") and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -504,13 +500,19 @@ class Sidecar:
                 file=path.name,
                 size=found.size,
                 seconds=found.seconds,
-                voice_s=max(heard.voice_s, default=0.0),
+                voice_s=max(voices.voice_s, default=0.0),
                 sha256=found.sha256,
                 problem=found.problem,
-                clipped_s=heard.clipped_s,
+                clipped_s=voices.clipped_s,
             )
         except CommandFailed as error:
             log.debug("message not filed yet", call=call, why=str(error))
+
+    async def _centre_of(self, call: CallId) -> CentreId | None:
+        """Raises DatabaseAway, also while its tables are yet to be made."""
+        if not self._tables_there.is_set():
+            raise DatabaseAway("表がまだない / its tables are yet to be made")
+        return await self._queries.centre_of(call)
 
     async def _kept(self, line: Mapping[str, Any]) -> bool:
         """Have the engine write down that a recording is kept; False: it is away."""
@@ -597,15 +599,7 @@ class Sidecar:
             await self._look_at_disks()
 
     async def _look_at_disks(self) -> None:
-        for name, folder in (
-            ("sidecar_journal_free_bytes", self._settings.journal),
-            ("sidecar_recordings_free_bytes", self._settings.recordings),
-            ("sidecar_store_free_bytes", self._settings.store),
-        ):
-            try:
-                self._free[name] = float((await asyncio.to_thread(shutil.disk_usage, folder)).free)
-            except OSError:
-                self._free[name] = 0.0
+        self._free = await asyncio.to_thread(free_bytes, self._settings, self._database.folder)
 
     async def _looks(self, checks: Sequence[HealthCheck]) -> None:
         """How each dependency is, for the boards; what asks for itself at /readyz is asked anew."""
@@ -658,10 +652,51 @@ class Sidecar:
             gc.collect()
 
     def _save(self) -> None:
+        """Without one the next start reads more of the journal, and that is all."""
         view = self._live.view()
         if view.seq.n:
             state = self._codec.encode_state(World(view.floor, view.books))
-            checkpoint.save(self._folder, view.seq, state, shape(World))
+            try:
+                checkpoint.save(self._folder, view.seq, state, shape(World))
+            except OSError as error:
+                log.error("チェックポイントを保存できません / no checkpoint can be saved", why=str(error))
+
+
+def measured_next(floor: Floor) -> list[tuple[CallId, Instant]]:
+    """The calls whose recording is yet to be measured, each with its end. First those of which something is to be cut:
+    they cannot be sealed before; then the oldest."""
+    return sorted(floor.unfiled.items(), key=lambda item: (item[0] not in floor.tapes, item[1]))
+
+
+def free_bytes(settings: Settings, database: Path | None) -> dict[str, float]:
+    """Bytes free, by the gauge's name; 0 where a folder cannot be used. Of keys and of SQLite's file (`database` is its
+    folder) NaN where they lie on a disk that is told of already, or on a server's."""
+    free: dict[str, float] = {}
+    told = set()
+    for name, folder in (
+        ("sidecar_journal_free_bytes", settings.journal),
+        ("sidecar_recordings_free_bytes", settings.recordings),
+        ("sidecar_store_free_bytes", settings.store),
+    ):
+        try:
+            free[name] = float(shutil.disk_usage(folder).free)
+            told.add(folder.stat().st_dev)
+        except OSError:
+            free[name] = 0.0
+    apart = {
+        "sidecar_keys_free_bytes": [settings.keys, settings.recordings_keys],
+        "sidecar_database_free_bytes": [] if database is None else [database],
+    }
+    for name, folders in apart.items():
+        found = []
+        for folder in (each for each in folders if each != settings.recordings_keys or each.exists()):
+            try:
+                if folder.stat().st_dev not in told:
+                    found.append(float(shutil.disk_usage(folder).free))
+            except OSError:
+                found.append(0.0)
+        free[name] = min(found, default=math.nan)
+    return free
 
 
 def told_in_log(centre: Centre, result: audit.Reconciliation) -> None:
@@ -717,6 +752,7 @@ def main(settings: Settings) -> NoReturn:
     configure(settings.log_level, "sidecar", settings.node)
     stand_back()
     settle_memory()
+    sys.setswitchinterval(SWITCH_S)
     status = run_process(
         lambda stop: serve_sidecar(settings, stop), final=(CannotListen, PermissionError, UnknownDatabase)
     )

@@ -200,6 +200,22 @@ def test_no_alarm_rings_just_below_its_bound(tmp_path: Path) -> None:
     tried(tmp_path, *(a_test(name, case.below, case.at_s, None) for name, case in CASES.items()))
 
 
+def test_a_disk_of_the_keys_or_of_the_database_rings_too(tmp_path: Path) -> None:
+    bounds = {
+        "CallcoreDiskLow": {"database": (9.9e9, 1e10), "keys": (0.9e8, 1e8)},
+        "CallcoreDiskFull": {"database": (0.9e9, 1e9), "keys": (0.9e7, 1e7)},
+    }
+    others = {f"callcore_sidecar_{name}_free_bytes": 1e12 for name in ("journal", "recordings", "store")}
+    told = []
+    for alarm, of in bounds.items():
+        for name, (rings, below) in of.items():
+            series = f"callcore_sidecar_{name}_free_bytes"
+            told.append(a_test(alarm, {**others, series: rings}, 900, {}))
+            told.append(a_test(alarm, {**others, series: below}, 900, None))
+            told.append(a_test(alarm, {**others, series: f"NaN+0x{LONG}"}, 900, None))
+    tried(tmp_path, *told)
+
+
 def test_what_is_not_known_yet_rings_no_alarm(tmp_path: Path) -> None:
     unknown = {series: f"NaN+0x{LONG}" for case in CASES.values() for series in case.rings}
     tried(

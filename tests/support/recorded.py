@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callcore.db import Database, Projection
+from callcore.db import Database, DatabaseAway, Projection
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
@@ -226,7 +226,7 @@ def keep(
     """As the sidecar's keeper does when the call is over; the sealed file. `stereo`: all of it is on the left."""
     world, settings = World(), stock.settings
     recordings = recordings_of(settings)
-    keeper = Keeper(recordings, settings.protected, world, 30, lambda: True, world.centre_of)
+    keeper = Keeper(recordings, settings.protected, world, 30, lambda: True, world.centre_of, (DatabaseAway,))
     plain = settings.recordings / f"{name}.wav"
     if stereo:
         left, right = sides_of(plain)

@@ -7,6 +7,7 @@ import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from callcore.db import DatabaseAway
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
@@ -47,7 +48,7 @@ class World:
 
     async def centre_of(self, call: CallId) -> CentreId | None:
         if self.away:
-            raise OSError("database away")
+            raise DatabaseAway("away")
         centre = self.centres.get(call)
         return None if centre is None else CentreId(centre)
 
@@ -92,7 +93,14 @@ class House:
         """A process that has just been started."""
         world = self.world
         return Keeper(
-            self.recordings, self.protected, world, 30, lambda: world.engine, world.centre_of, self._step
+            self.recordings,
+            self.protected,
+            world,
+            30,
+            lambda: world.engine,
+            world.centre_of,
+            (DatabaseAway,),
+            self._step,
         )
 
     def _step(self, what: str) -> None:

@@ -20,7 +20,6 @@ from callcore.domain.centre import Recordings as Rules
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CallId
 from callcore.domain.recording import RecordingKind, SoundFormat
-from callcore.domain.values import changed
 from callcore.reconciliation import _looked_at
 from callcore.recordings import RecordingError, formats, played
 from callcore.recordings.audio import BLOCK_S, DecodedAudio, OpenedAudio
@@ -230,14 +229,22 @@ def test_a_damaged_recording_is_kept_as_it_was_found(house: House, form: SoundFo
 
 async def test_the_format_is_the_centre_s_unless_the_recording_was_not_measured_in_time(house: House) -> None:
     demo = replace(centre(), recordings=Rules(format=SoundFormat.OPUS))
-    measured = Floor(centres=Map({demo.id: demo}), ended=Map({CallId(CALL): NOON}))
-    house.world.centres = {CALL: "demo"}
-    for unfiled, form in ((False, SoundFormat.OPUS), (True, SoundFormat.WAV)):
-        house.world.floor = changed(measured, unfiled=measured.ended) if unfiled else measured
-        found = whose(CALL, house.world.view())
+    one, other = "node1-1795143501.1", "node1-1795143501.2"
+    ended = Map({CallId(name): NOON for name in (one, other)})
+    house.world.floor = Floor(centres=Map({demo.id: demo}), ended=ended, unfiled=ended.delete(CallId(one)))
+    house.world.centres = {one: "demo", other: "demo"}
+    keeper = house.keeper()
+    for name, form, unconverted in ((one, SoundFormat.OPUS, 0), (other, SoundFormat.WAV, 1)):
+        found = whose(name, house.world.view())
         assert found is not None and found.form is SoundFormat.WAV, "nobody knows its centre yet"
-        known = await house.keeper()._known(found)
-        assert known is not None and (known.centre, known.form) == ("demo", form)
+        known = await keeper._known(found)
+        assert known is not None and known.centre == "demo"
+        keeper.keep(speech(house, 1, name), known)
+        path = house.recordings.find(name)
+        assert path is not None
+        line = kept_line(house.store, "demo", path.parent.name, name)
+        assert line is not None and line.form == form.value
+        assert keeper.gauges()["sidecar_recordings_unconverted"] == unconverted
 
 
 # -- played -----------------------------------------------------------------------------------------------------------

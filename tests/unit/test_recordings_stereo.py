@@ -209,10 +209,10 @@ def test_sides_that_do_not_fit_cost_no_recording_and_are_told(house: House, faul
     assert in_clear(house) == []
 
 
-def test_what_was_not_measured_and_what_is_to_be_mixed_is_kept_mixed(house: House) -> None:
+def test_what_was_not_measured_keeps_its_channels_and_what_is_to_be_mixed_is_kept_mixed(house: House) -> None:
     plain = talk(house, 1)
     house.keeper().keep(plain, replace(OF, measured=False))
-    assert line_of(house).channels == 1 and in_clear(house) == []
+    assert line_of(house).channels == 2 and in_clear(house) == []
     plain = talk(house, 1, other := "node1-1795143501.8")
     keeper = house.keeper()
     keeper.keep(plain, replace(OF, call=other, stereo=False))

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -108,6 +109,11 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def folder(self) -> Path | None:
+        """Where SQLite's file lies; None: a server has it."""
+        return Path(self._url.database).parent if self.is_sqlite and self._url.database else None
 
     async def close(self) -> None:
         if self._ping is not None:

@@ -15,10 +15,10 @@ from callcore.recordings.audio import OpenedAudio, played
 from callcore.recordings.cut import UNCUT, cut, filed
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.growth import GROWTH_EVERY_S, Growth
-from callcore.recordings.keeper import Keeper
+from callcore.recordings.keeper import SETTLES_S, Keeper
 from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import Recordings
-from callcore.recordings.measure import PROBLEMS, Measured, measure, voices
+from callcore.recordings.measure import PROBLEMS, Measured, heard, measure, voices
 from callcore.recordings.protect import protect
 from callcore.recordings.sides import discard
 from callcore.recordings.telling import Teller
@@ -26,6 +26,7 @@ from callcore.recordings.telling import Teller
 __all__ = [
     "GROWTH_EVERY_S",
     "PROBLEMS",
+    "SETTLES_S",
     "UNCUT",
     "Growth",
     "Keeper",
@@ -38,6 +39,7 @@ __all__ = [
     "cut",
     "discard",
     "filed",
+    "heard",
     "measure",
     "played",
     "protect",

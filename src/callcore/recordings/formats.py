@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,8 +31,8 @@ OPUS_BITS = 24_000
 """A second and channel: speech of a telephone line is not told from the original by ear (RFC 7587, 3.1.1: 16-20 kbit/s
 for wideband)."""
 LIMIT_S, LIMIT_SHARE = 12.0, 1 / 60
-"""So long ffmpeg may take, and so much of the sound's length beside: it needs a tenth of that. With two runs of it a
-recording is still encrypted within the minute (`keeper`)."""
+"""So long ffmpeg may take, and so much of the sound's length beside, before it is held for hung: it needs a tenth of
+that. Where less time is left until the recording must be sealed it is ended sooner (`keeper`)."""
 NICE = ("nice", "-n", "10")
 """Calls that go on come first."""
 OFF_S = 0.1
@@ -64,9 +65,10 @@ def ending(form: str) -> str:
     return "wav" if form in (SoundFormat.ULAW.value, SoundFormat.G722.value) else form
 
 
-def converted(source: BinaryIO, to: SoundFormat, folder: Path) -> BinaryIO:
+def converted(source: BinaryIO, to: SoundFormat, folder: Path, within_s: float) -> BinaryIO:
     """The sound of an unbuffered WAV file in a format other than `WAV`, to be read from its begin. `folder`: on whose
-    disk it lies. Raises NotConverted, OSError."""
+    disk it lies. `within_s`: so long ffmpeg may take. Raises NotConverted, OSError."""
+    until = time.monotonic() + within_s
     form = plain_form(source)
     size = os.fstat(source.fileno()).st_size
     if form is None or form.frame != 2 * form.channels or form.begins + form.promised != size:
@@ -75,7 +77,7 @@ def converted(source: BinaryIO, to: SoundFormat, folder: Path) -> BinaryIO:
     made = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     with ExitStack() as unless_made:
         unless_made.enter_context(made)
-        _MAKERS[to](source, form, made)
+        _MAKERS[to](source, form, made, until)
         made.seek(0)
         unless_made.pop_all()
     return made
@@ -97,14 +99,14 @@ def seconds_of(file: BinaryIO, form: SoundFormat) -> float:
     return samples / head.rate
 
 
-def _ulaw(source: BinaryIO, form: Form, made: BinaryIO) -> None:
+def _ulaw(source: BinaryIO, form: Form, made: BinaryIO, until: float) -> None:
     made.write(coded_head(ULAW, form.channels, form.rate, form.promised // 2))
     while data := source.read(CHUNK):
         made.write(to_ulaw(data))
     _pad(made, form.promised // 2)
 
 
-def _g722(source: BinaryIO, form: Form, made: BinaryIO) -> None:
+def _g722(source: BinaryIO, form: Form, made: BinaryIO, until: float) -> None:
     if form.channels != 1:
         raise NotConverted(SoundFormat.G722, "モノラルではない / it is not mono")
     wide = round(form.promised / form.frame * WIDE_RATE / form.rate)
@@ -113,7 +115,7 @@ def _g722(source: BinaryIO, form: Form, made: BinaryIO) -> None:
     made.flush()
     given = ("-f", "s16le", "-ar", str(form.rate), "-ac", "1", "-i", "pipe:0")
     encoded = ("-ar", str(WIDE_RATE), "-c:a", "g722", "-f", "g722", "pipe:1")
-    _ffmpeg(SoundFormat.G722, (*given, *encoded), source, made, form)
+    _ffmpeg(SoundFormat.G722, (*given, *encoded), source, made, form, until)
     size = made.seek(0, os.SEEK_END) - begins
     if abs(size * 2 - wide) > OFF_S * WIDE_RATE:
         raise NotConverted(SoundFormat.G722, f"長さが違う / another length: {size * 2 / WIDE_RATE:.3f} s")
@@ -123,13 +125,13 @@ def _g722(source: BinaryIO, form: Form, made: BinaryIO) -> None:
     made.flush()
 
 
-def _opus(source: BinaryIO, form: Form, made: BinaryIO) -> None:
+def _opus(source: BinaryIO, form: Form, made: BinaryIO, until: float) -> None:
     given = ("-f", "s16le", "-ar", str(form.rate), "-ac", str(form.channels), "-i", "pipe:0")
     encoded = ("-b:a", str(OPUS_BITS * form.channels), "-fflags", "+bitexact", "-f", "opus", "pipe:1")
-    _ffmpeg(SoundFormat.OPUS, (*given, *_TO_OPUS, *encoded), source, made, form)
+    _ffmpeg(SoundFormat.OPUS, (*given, *_TO_OPUS, *encoded), source, made, form, until)
     made.seek(0)
     with open(os.devnull, "wb") as nowhere:
-        _ffmpeg(SoundFormat.OPUS, ("-xerror", "-i", "pipe:0", "-f", "null", "-"), made, nowhere, form)
+        _ffmpeg(SoundFormat.OPUS, ("-xerror", "-i", "pipe:0", "-f", "null", "-"), made, nowhere, form, until)
     try:
         seconds = _opus_s(made)
     except NoSound:
@@ -138,7 +140,7 @@ def _opus(source: BinaryIO, form: Form, made: BinaryIO) -> None:
         raise NotConverted(SoundFormat.OPUS, f"長さが違う / another length: {seconds:.3f} s")
 
 
-_MAKERS: Mapping[SoundFormat, Callable[[BinaryIO, Form, BinaryIO], None]] = {
+_MAKERS: Mapping[SoundFormat, Callable[[BinaryIO, Form, BinaryIO, float], None]] = {
     SoundFormat.ULAW: _ulaw,
     SoundFormat.G722: _g722,
     SoundFormat.OPUS: _opus,
@@ -166,12 +168,20 @@ def _opus_s(file: BinaryIO) -> float:
     return max(0, position - skipped) / _OPUS_RATE
 
 
-def _ffmpeg(to: SoundFormat, arguments: Sequence[str], source: BinaryIO, made: BinaryIO, form: Form) -> None:
-    """From where the source stands. Raises NotConverted."""
+def _ffmpeg(
+    to: SoundFormat,
+    arguments: Sequence[str],
+    source: BinaryIO,
+    made: BinaryIO,
+    form: Form,
+    until: float,
+) -> None:
+    """From where the source stands. `until` (monotonic) it must have ended. Raises NotConverted."""
     program = shutil.which(FFMPEG)
     if program is None:
         raise NotConverted(to, "ffmpeg がない / ffmpeg is not installed")
-    limit_s = LIMIT_S + LIMIT_SHARE * form.promised / form.frame / form.rate
+    hung_s, left_s = LIMIT_S + LIMIT_SHARE * form.promised / form.frame / form.rate, until - time.monotonic()
+    limit_s = max(0.0, min(hung_s, left_s))
     os.lseek(source.fileno(), source.tell(), os.SEEK_SET)
     try:
         done = subprocess.run(
@@ -184,7 +194,7 @@ def _ffmpeg(to: SoundFormat, arguments: Sequence[str], source: BinaryIO, made: B
         )
     except subprocess.TimeoutExpired:
         why = f"ffmpeg が {limit_s:.0f} 秒で終わらない / ffmpeg did not end within {limit_s:.0f} s"
-        raise NotConverted(to, why, hung=True) from None
+        raise NotConverted(to, why, hung=hung_s <= left_s) from None
     except OSError as error:
         raise NotConverted(to, f"ffmpeg: {error}") from error
     if done.returncode != 0:

@@ -2,13 +2,18 @@
 
 Rules
 - A recording is due when its call is over, nobody writes the file any more, and it has been measured and was plain for
-  `plain_s`; or after `AT_MOST_S` in any case. A file whose call nobody knows is due `AT_MOST_S` after its last byte,
-  while the engine is there to say which calls go on.
-- What a recording holds beyond its centre's rule is cut first, however long that takes.
-- It is kept in its centre's channels (`sides`) and format (`formats`) if it was measured before. Where these cannot be
-  made it is kept as it is: a recording is never lost for them. Its sides go before the plain file, whatever became of
-  them; those whose plain file is gone are removed.
-- The centre of a call that is in neither floor nor books is asked of the database; while that is away, it waits.
+  `plain_s`; or sooner, measured or not, so that all that lie there are sealed `AT_MOST_S` after their calls
+  (`Pressure`). A file whose call nobody knows is due `AT_MOST_S` after its last byte, while the engine is there to say
+  which calls go on.
+- What a recording holds beyond its centre's rule is cut and measured first, however long that takes.
+- It is kept in its centre's channels (`sides`), measured or not: both together are what was captured. In its format
+  (`formats`), which is for good, if it was measured and there is time left. Where these cannot be made it is kept as it
+  is, and that is counted: a recording is never lost for them, nor does another one wait. Its sides go before the plain
+  file, whatever became of them; those whose plain file is gone are removed.
+- The centre of a call that is in neither floor nor books is asked of the database, after all whose centre is known;
+  while that is away, it waits.
+- Plain is told of whatever lies there after its call, also what cannot be sealed yet: what is to be cut, and, while
+  nobody says which calls go on, whatever nobody writes any more.
 - In this order, each on the disk before the next: the recording's key; the sealed file, aside; that file read back and
   decrypted with the key as it stands on the disk, and found to be the same sound; the file in its place; its line in
   the chain; the protected link; and only then the plain file is removed. Killed between any two of them, the next try
@@ -26,7 +31,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -44,7 +49,7 @@ from callcore.domain.sides import SideRecord
 from callcore.files import make_folder, sync_folder
 from callcore.recordings.chain import Chain, Kept, kept_line
 from callcore.recordings.errors import RecordingError, StillWritten
-from callcore.recordings.formats import NotConverted, converted
+from callcore.recordings.formats import BY_FFMPEG, NotConverted, converted
 from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.measure import Unreadable, length_s
 from callcore.recordings.protect import link_plain, link_sealed
@@ -62,6 +67,16 @@ AT_MOST_S = 60
 LOOK_EVERY_S = 1.0
 APPLIED_WITHIN = 10 * SECOND
 """So long after the core knows a changed centre file, at most, every new call is recorded by it."""
+SETTLES_S = 2.0
+"""Seconds after a call's end within which Asterisk has closed its recording."""
+MARGIN_S = 10.0
+"""Of `AT_MOST_S`: for a look, a recording that is being kept meanwhile, and a database that does not answer (5 s)."""
+AT_ONCE = 2
+"""So many are kept at once, and so many ffmpeg run at most: the cores of a small machine."""
+SEALED_A_SECOND = 15e6
+"""Bytes of sound that are joined, sealed and read back in a second (`bench/spool.py`)."""
+CONVERTED_A_SECOND = 2e6
+"""Bytes of sound that ffmpeg makes Opus in a second, and decodes again, on a busy core (likewise)."""
 AGAIN_S = 15.0
 """After a failure, until the next try of that recording."""
 REST_S = 300.0
@@ -125,8 +140,7 @@ def whose(name: str, view: View) -> Whose | None:
 
 
 def _by_its_centre(of: Whose, centre: Centre) -> Whose:
-    """One that was not measured stays as it is, so that it can still be."""
-    form = centre.recordings.format if of.measured else SoundFormat.WAV
+    form = centre.recordings.format
     stereo = centre.recordings.channels is Channels.STEREO and of.of is not RecordingKind.MESSAGE
     return replace(of, centre=centre.id, zone=centre.time_zone, form=form, stereo=stereo)
 
@@ -145,12 +159,50 @@ def _is_cut(floor: Floor, call: CallId) -> bool:
     return any(call in tape.unheld for tape in tapes)
 
 
-def due(of: Whose, written_at: Instant, now: Instant, *, plain_s: float, engine: bool) -> bool:
+def uncut_since(name: str, floor: Floor) -> Instant | None:
+    """Since when a recording that is yet to be cut (or to go) lies there without its call; None: it is none, or the
+    call goes on."""
+    found = _NAME.fullmatch(name)
+    if found is None or (call := CallId(found[1])) in floor.calls or call in floor.sides:
+        return None
+    of = call if call in floor.tapes else next((c for c, t in floor.tapes.items() if call in t.unheld), None)
+    return None if of is None else floor.unfiled.get(of)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Seconds that it takes to seal all that lie plain, and to convert those of them that may be."""
+
+    seal_s: float = 0.0
+    convert_s: float = 0.0
+
+
+def pressure(lying: Iterable[tuple[Whose, int]]) -> Pressure:
+    """`lying`: recordings of calls that are over, each with the bytes of its mixed file."""
+    seal = convert = 0
+    for of, size in lying:
+        kept = size * (2 if of.stereo else 1)
+        seal += kept
+        convert += kept if of.measured and of.form in BY_FFMPEG else 0
+    return Pressure(MARGIN_S + seal / SEALED_A_SECOND, convert / CONVERTED_A_SECOND)
+
+
+def due(
+    of: Whose,
+    written_at: Instant,
+    now: Instant,
+    *,
+    plain_s: float,
+    engine: bool,
+    press: Pressure = Pressure(),
+) -> bool:
     """`written_at`: when the file's last byte was written. `engine`: it is there and says which calls go on."""
     if of.ended_at is None:
         return engine and now - written_at >= AT_MOST_S * SECOND
-    age = now - of.ended_at
-    return age >= AT_MOST_S * SECOND or (of.measured and age >= plain_s * SECOND)
+    age_s, at_most_s = (now - of.ended_at) / SECOND, AT_MOST_S - press.seal_s
+    if of.measured:
+        at_most_s = min(at_most_s - press.convert_s, plain_s)
+    return age_s >= max(at_most_s, SETTLES_S)
 
 
 @dataclass(slots=True)
@@ -162,7 +214,8 @@ class Keeper:
     engine: Callable[[], bool]
     """Whether the engine is there, and the view has caught up with it."""
     centre_of: Callable[[CallId], Awaitable[CentreId | None]]
-    """The centre of a call of former days; None: nobody knows it. Raises OSError when it cannot be asked."""
+    """The centre of a call of former days; None: nobody knows it. Raises one of `away` when it cannot be asked now."""
+    away: tuple[type[Exception], ...]
     step: Callable[[str], None] = lambda what: None
     """Told before each step, for tests that stop it there."""
     failures: int = 0
@@ -175,32 +228,53 @@ class Keeper:
     """Recordings that could not be kept, until when (monotonic) they wait."""
     _chain: Chain | None = None
     _late: tuple[int, float] = (0, 0.0)
+    _press: Pressure = Pressure(MARGIN_S)
+    """As of the last look."""
+    _unwatched_since: Instant | None = None
+    """Since when nobody says which calls go on."""
 
     async def run(self) -> None:
-        """Look at the spool each second. One recording at a time, beside the loop."""
+        """Look at the spool each second. What is kept is kept beside the loop."""
         tidied = False
         while True:
+            began = time.monotonic()
             try:
+                found = await asyncio.to_thread(
+                    self.looked
+                )  # first: it is told also while nothing can be kept
                 if not tidied:
                     await asyncio.to_thread(self.tidy)
                     tidied = True
-                for path, of in await asyncio.to_thread(self.looked):
-                    known = await self._known(of)
-                    if known is not None:
-                        await asyncio.to_thread(self.kept, path, known)
+                rest = iter(found)
+                await asyncio.gather(*(self._in_turn(rest, began + LOOK_EVERY_S) for _ in range(AT_ONCE)))
             except (OSError, RecordingError) as error:
                 self.failures += 1
                 log.error("録音を暗号化できません / recordings cannot be kept", why=str(error))
                 await asyncio.sleep(AGAIN_S)
-            await asyncio.sleep(LOOK_EVERY_S)
+            except Exception:  # page, metrics and the database's drain must not end for it
+                self.failures += 1
+                log.exception("録音を暗号化できません / recordings cannot be kept")
+                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(max(0.0, began + LOOK_EVERY_S - time.monotonic()))
+
+    async def _in_turn(self, rest: Iterator[tuple[Path, Whose]], until: float) -> None:
+        """Keep one after the other until then (monotonic): after that it is looked anew how they stand."""
+        for path, of in rest:
+            known = await self._known(of)
+            if known is None:
+                return  # those behind it are to be asked for, too
+            await asyncio.to_thread(self.kept, path, known)
+            if time.monotonic() >= until:
+                return
 
     async def _known(self, of: Whose) -> Whose | None:
         """With the centre that the database knows; None: it is away."""
-        if of.centre != UNASSIGNED or of.call is None:
+        if of.call is None or not _is_asked(of):
             return of
         try:
             centre = await self.centre_of(CallId(of.call))
-        except OSError:
+        except self.away as error:
+            log.debug("whose recording it is cannot be asked yet", call=of.call, why=str(error))
             return None
         if centre is None:
             return of
@@ -219,9 +293,13 @@ class Keeper:
     # -- which ----------------------------------------------------------------------------------------------------
 
     def looked(self) -> list[tuple[Path, Whose]]:
-        """What is due, the oldest first. Raises OSError."""
+        """What is due, the oldest first, and behind that what the database is to be asked for. Raises OSError."""
         view, now, engine = self.live.view(), self.live.now(), self.engine()
-        found: list[tuple[int, Path, Whose]] = []
+        if engine and view.floor.linked:
+            self._unwatched_since = None
+        elif self._unwatched_since is None:
+            self._unwatched_since = now
+        found: list[tuple[Whose, int, Instant, Path]] = []
         ages = [0.0]
         for entry in os.scandir(self.recordings.spool):
             if entry.name.endswith(SIDE_ENDS):
@@ -229,19 +307,39 @@ class Keeper:
             name = entry.name.removesuffix(PLAIN_ENDS)
             if not entry.name.endswith(PLAIN_ENDS) or not entry.is_file(follow_symlinks=False):
                 continue
-            of = whose(name, view)
-            if of is None:
+            try:
+                stat = entry.stat()
+            except FileNotFoundError:
                 continue
-            written = Instant(entry.stat().st_mtime_ns // 1000)
-            ages.append((now - (written if of.ended_at is None else of.ended_at)) / SECOND)
-            if due(of, written, now, plain_s=self.plain_s, engine=engine):
-                found.append((written, Path(entry.path), of))
+            written = Instant(stat.st_mtime_ns // 1000)
+            of = whose(name, view)
+            if of is not None:
+                found.append((of, stat.st_size, written, Path(entry.path)))
+            since = uncut_since(name, view.floor) if of is None else of.ended_at
+            if since is None:
+                since = self._left_since(of, written, Path(entry.path), engine=engine)
+            if since is not None:
+                ages.append((now - since) / SECOND)
         self._late = (len(ages) - 1, max(ages))
+        self._press = pressure((of, size) for of, size, _, _ in found)
         soon = time.monotonic()
         self._waiting = {name: at for name, at in self._waiting.items() if at > soon}
-        return [
-            (path, of) for _, path, of in sorted(found, key=lambda x: x[0]) if path.name not in self._waiting
+        ready = [
+            (of, written, path)
+            for of, _, written, path in found
+            if path.name not in self._waiting
+            and due(of, written, now, plain_s=self.plain_s, engine=engine, press=self._press)
         ]
+        return [(path, of) for of, _, path in sorted(ready, key=lambda x: (_is_asked(x[0]), x[1]))]
+
+    def _left_since(self, of: Whose | None, written: Instant, path: Path, *, engine: bool) -> Instant | None:
+        """Since when one lies there whose call nobody knows, or whose call goes on by a floor that nobody keeps; None:
+        the call may go on. `engine` as in `due`."""
+        if of is not None and engine:
+            return written
+        if self._unwatched_since is None or _is_open(path):
+            return None
+        return written if of is not None else max(written, self._unwatched_since)
 
     def _without_its_recording(self, side: Path, now: Instant) -> None:
         """Remove a side whose recording somebody took away."""
@@ -257,13 +355,14 @@ class Keeper:
             self.keep(path, of)
         except StillWritten:
             pass
-        except (OSError, RecordingError, UnicodeEncodeError) as error:
+        except Exception as error:  # what is wrong with one ends neither the others nor the sidecar
             self.failures += 1
             log.error(
                 "録音を暗号化できません。ファイルはそのまま残し、また試します / "
                 "a recording cannot be kept; its file stays, and it is tried again",
                 file=path.name,
                 why=str(error),
+                exc_info=not isinstance(error, OSError | RecordingError | UnicodeEncodeError),
             )
         else:
             return True
@@ -321,7 +420,7 @@ class Keeper:
         with ExitStack() as opened:
             both = self._joined(plain, of)
             kept = opened.enter_context(plain.open("rb", buffering=0) if both is None else both)
-            made = self._converted(kept, of.form, plain.parent)
+            made = self._converted(kept, of, plain.parent)
             if made is None:
                 kept.seek(0)
                 of = replace(of, form=SoundFormat.WAV)
@@ -336,28 +435,43 @@ class Keeper:
             return None
         self.step("join")
         try:
-            if not of.measured:
-                raise NotJoined("測っていない / it was not measured")
             return joined(plain)
         except (NotJoined, OSError) as error:
             log.error("録音が1チャンネルです / a recording has one channel", file=plain.name, why=str(error))
         self.unconverted += 1
         return None
 
-    def _converted(self, source: BinaryIO, form: SoundFormat, folder: Path) -> BinaryIO | None:
+    def _converted(self, source: BinaryIO, of: Whose, folder: Path) -> BinaryIO | None:
         """None: it is kept as it is."""
-        if form is SoundFormat.WAV:
+        if of.form is SoundFormat.WAV:
             return None
-        if time.monotonic() >= self._rests:
-            self.step("convert")
-            try:
-                return converted(source, form, folder)
-            except (NotConverted, OSError) as error:
-                if isinstance(error, NotConverted) and error.hung:
-                    self._rests = time.monotonic() + REST_S
-                log.error("録音の形式を変えられません / a recording cannot be converted", why=str(error))
+        try:
+            within_s = self._time_for(source, of)
+            if time.monotonic() >= self._rests:
+                self.step("convert")
+                return converted(source, of.form, folder, within_s)
+        except (NotConverted, OSError) as error:
+            if isinstance(error, NotConverted) and error.hung:
+                self._rests = time.monotonic() + REST_S
+            log.error(
+                "録音の形式を変えられません / a recording cannot be converted", call=of.call, why=str(error)
+            )
         self.unconverted += 1
         return None
+
+    def _time_for(self, source: BinaryIO, of: Whose) -> float:
+        """How many seconds its conversion may take. Raises NotConverted: none is left, or it can still be measured
+        only as it is."""
+        if not of.measured:
+            raise NotConverted(of.form, "期限までに測れなかった / it was not measured in time")
+        age_s = float("inf") if of.ended_at is None else (self.live.now() - of.ended_at) / SECOND
+        left_s = AT_MOST_S - self._press.seal_s - age_s
+        by_ffmpeg = of.form in BY_FFMPEG
+        if by_ffmpeg and left_s < os.fstat(source.fileno()).st_size / CONVERTED_A_SECOND:
+            raise NotConverted(
+                of.form, "暗号化の期限まで時間がない / no time is left until it must be sealed"
+            )
+        return left_s
 
     def _seal(
         self,
@@ -401,7 +515,9 @@ class Keeper:
             now = os.fstat(sound.fileno())
             if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
                 raise StillWritten(plain.name)
-            if not same or digest(aside) != stored:
+            if (
+                not same
+            ):  # head, length and every byte are bound to the sound: the same sound is the same file
                 raise OSError(
                     f"{aside}: 書いた内容と読んだ内容が違います / what was written reads differently"
                 )
@@ -485,6 +601,20 @@ def _seconds(sound: BinaryIO) -> float:
         return round(length_s(sound), 3)
     except Unreadable:
         return 0.0
+
+
+def _is_asked(of: Whose) -> bool:
+    """Whether the database is to say whose it is."""
+    return of.centre == UNASSIGNED and of.call is not None
+
+
+def _is_open(path: Path) -> bool:
+    """Whether it is still written. Of one that cannot be opened nobody knows that it is."""
+    try:
+        with path.open("rb") as file:
+            return _is_written(file)
+    except OSError:
+        return False
 
 
 def _is_written(file: BinaryIO) -> bool:

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from callcore.domain.recording import SoundFormat
 from callcore.recordings.chain import centres_of, days_of
 from callcore.recordings.keys import KeyRing
-from callcore.recordings.vault import ENDS, Unsealed, read_head
+from callcore.recordings.vault import ENDS, Digest, Unsealed, read_head
 
 PLAIN_ENDS = ".wav"
 
@@ -40,6 +40,14 @@ class Recordings:
             if path is None:
                 raise
         return self.sound_in(path)
+
+    def captured(self, name: str) -> Digest | None:
+        """What it was as Asterisk wrote it, where it is kept as anything else. Raises OSError, RecordingError."""
+        path = None if (self.spool / (name + PLAIN_ENDS)).exists() else self.find(name)
+        if path is None:
+            return None
+        with path.open("rb") as file:
+            return read_head(file, path)[0].captured
 
     def opened(self, path: Path) -> BinaryIO:
         """As `open`, of a sealed file."""

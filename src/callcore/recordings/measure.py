@@ -7,11 +7,13 @@ import sys
 import wave
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from callcore.domain.findings import WORDS
+from callcore.pcm import SAMPLE, audioop, mixed
 from callcore.recordings.errors import RecordingError
+from callcore.recordings.library import Recordings
 
 CHUNK = 1 << 20
 
@@ -54,23 +56,43 @@ class Voices:
     clipped_s: float = 0.0
 
 
-def voices(opened: Opened) -> Voices:
-    """Of a WAV file of 16-bit samples; nothing of one that cannot be read."""
+def heard(recordings: Recordings, name: str) -> tuple[Measured, Voices]:
+    """A recording as Asterisk wrote it, wherever it lies by now. One that was sealed before it was measured is measured
+    there: of two channels both added are what was captured. Raises nothing that the recording itself could cause."""
+
+    def opened() -> BinaryIO:
+        return recordings.open(name)
+
+    found, voice = measure(opened), voices(opened, added=True)
+    try:
+        captured = recordings.captured(name)
+    except (OSError, RecordingError):
+        captured = None
+    if captured is not None and found.sha256 is not None:
+        found = replace(found, size=captured.size, sha256=captured.sha256)
+    return found, voice
+
+
+def voices(opened: Opened, *, added: bool = False) -> Voices:
+    """Of a WAV file of 16-bit samples; nothing of one that cannot be read. `added`: of two channels together."""
     loud: list[int] = []
     clipped: list[int] = []
     try:
         with opened() as file, wave.open(file, "rb") as sound:
             channels, step = sound.getnchannels(), max(1, round(FRAME_S * sound.getframerate()))
-            if sound.getsampwidth() != 2:
+            if sound.getsampwidth() != SAMPLE:
                 return Voices()
+            frame, together = SAMPLE * channels, added and channels == 2
+            channels = 1 if together else channels
             loud, clipped = [0] * channels, [0] * channels
             while data := sound.readframes(step * FRAMES_AT_ONCE):
-                samples = array("h", data[: len(data) // 2 * 2])
+                whole = data[: len(data) // frame * frame]
+                samples = array("h", mixed(whole) if together else whole)
                 if sys.byteorder == "big":
                     samples.byteswap()
                 for side in range(channels):
-                    heard, cut = _frames(samples[side::channels], step)
-                    loud[side] += heard
+                    voiced, cut = _frames(samples[side::channels], step)
+                    loud[side] += voiced
                     clipped[side] += cut
     except (wave.Error, EOFError, OSError, ValueError, RecordingError):
         return Voices()
@@ -81,13 +103,26 @@ def voices(opened: Opened) -> Voices:
 
 def _frames(samples: array[int], step: int) -> tuple[int, int]:
     """How many frames are louder than silence, and how many are clipped."""
-    loud = clipped = 0
+    ops, loud, clipped = audioop(), 0, 0
     for at in range(0, len(samples) - step + 1, step):
         frame = samples[at : at + step]
-        loud += sum(map(abs, frame)) > LOUD * step
-        if max(frame) >= CLIPPED or min(frame) <= -CLIPPED:
+        low, high = ops.minmax(frame, SAMPLE)
+        peak = max(high, -low)
+        if peak > LOUD:
+            loud += _is_loud(frame, peak, ops.rms(frame, SAMPLE), step)
+        if peak >= CLIPPED:
             clipped += sum(abs(each) >= CLIPPED for each in frame) >= CLIPPED_LEAST
     return loud, clipped
+
+
+def _is_loud(frame: array[int], peak: int, rms: int, step: int) -> bool:
+    """Whether the mean of its samples is above `LOUD`. It lies between the mean of their squares over the largest of
+    them and the root of that mean (`rms`, rounded down), which settle most frames without a look at each sample."""
+    if rms < LOUD:
+        return False
+    if rms * rms > LOUD * peak:
+        return True
+    return sum(map(abs, frame)) > LOUD * step
 
 
 def length_s(file: BinaryIO) -> float:

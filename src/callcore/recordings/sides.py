@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from array import array
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from callcore.files import write_all
-from callcore.pcm import SAMPLE, mixes
+from callcore.pcm import SAMPLE, interleaved, mixes
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.wavs import plain_form, plain_head
 
@@ -69,7 +68,7 @@ def joined(recording: Path) -> BinaryIO:
                 left, right = (side.read(len(both)) for side in sides)
                 if not mixes(left, right, both):
                     raise NotJoined("左右を足しても録音にならない / the sides together are not the recording")
-                write_all(made.fileno(), _interleaved(left, right))
+                write_all(made.fileno(), interleaved(left, right))
             made.seek(0)
             unless_made.pop_all()
     return made
@@ -85,9 +84,3 @@ def _whole(side: Path, size: int) -> BinaryIO:
         file.close()
         raise NotJoined(f"{side.name} の長さが違う / {side.name} has another length: {there} ≠ {size}")
     return file
-
-
-def _interleaved(left: bytes, right: bytes) -> bytes:
-    frames = array("h", bytes(2 * len(left)))
-    frames[0::2], frames[1::2] = array("h", left), array("h", right)
-    return frames.tobytes()

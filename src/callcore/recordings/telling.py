@@ -46,7 +46,7 @@ class Teller:
         while True:
             try:
                 await self.once()
-            except OSError as error:
+            except (OSError, ValueError) as error:  # a line that somebody edited may have any time in it
                 log.error("録音の鎖を読めません / a chain of recordings cannot be read", why=str(error))
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -115,17 +115,22 @@ HELP = {
     "sidecar_database_away_seconds": "How long the database has been away; 0 while it is there.",
     "sidecar_database_failures": "How often the database was away since the sidecar's start.",
     "sidecar_recordings_unfiled": "Answered calls whose recording is not measured yet.",
-    "sidecar_recordings_plain": "Recordings of ended calls that are not encrypted yet.",
+    "sidecar_recordings_plain": (
+        "Recordings of ended calls that are not encrypted yet; also those that are yet to be cut and, while nobody "
+        "says which calls go on, whatever nobody writes any more."
+    ),
     "sidecar_recordings_plain_oldest_seconds": "Since the end of the oldest of these calls; 0: there is none.",
     "sidecar_recordings_unconverted": (
-        "Recordings kept as captured because their centre's format or two channels could not be made, since the "
-        "sidecar's start."
+        "Recordings kept as captured because their centre's format or two channels could not be made (in time), since "
+        "the sidecar's start."
     ),
     "sidecar_recordings_keep_failures": "Tries at which a recording could not be encrypted, since the sidecar's start.",
     "sidecar_erasures_unfinished": "Erasures that were begun and are not finished.",
     "sidecar_journal_free_bytes": "Bytes free where the journal is written.",
     "sidecar_recordings_free_bytes": "Bytes free where recordings are written.",
     "sidecar_store_free_bytes": "Bytes free where recordings are kept.",
+    "sidecar_keys_free_bytes": "Bytes free for the keys; NaN on a disk that one of the others tells of.",
+    "sidecar_database_free_bytes": "Bytes free for SQLite's file; NaN on such a disk, and with a server.",
     "sidecar_connections": "Open connections to page and API.",
     "sidecar_connections_refused": "Connections that brought no HTTP, or a head that was too large or too slow.",
     "sidecar_connections_slow": "Connections that were let go because they neither asked nor took in time.",

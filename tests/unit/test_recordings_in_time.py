@@ -1,0 +1,438 @@
+"""Recordings of ended calls: sealed in time whatever happens to the others, told of while they are not, and measured
+later where there was no time before."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from immutables import Map
+
+from callcore.db import DatabaseAway
+from callcore.domain.centre import Recordings as Rules
+from callcore.domain.floor import Floor
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.recording import Channels, SoundFormat
+from callcore.domain.tape import Excess, Gap, Tape
+from callcore.domain.values import changed
+from callcore.journal import checkpoint
+from callcore.recordings import Keeper, Teller, heard, keeper, voices
+from callcore.recordings.chain import kept_line
+from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, due, pressure
+from callcore.recordings.measure import CLIPPED, LOUD, _frames
+from callcore.recordings.verify import digest
+from callcore.settings import Settings
+from callcore.sidecar import Sidecar, free_bytes, measured_next
+from tests.support import audio
+from tests.support.floors import Desk, centre
+from tests.support.store import NOON, House
+from tests.unit.test_recordings_stereo import OF, talk
+
+CALL, OTHER = "node1-1795143501.7", "node1-1795143501.8"
+OLD = "node1-1795000000.5"
+A_DAY = 86_400.0
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr(keeper, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.05)
+    return House(tmp_path)
+
+
+def over(house: House, *calls: str, age_s: float = 31, measured: bool = True, **more: Any) -> None:
+    """Calls of the demo centre that ended so long ago."""
+    desk = Desk().begin()
+    for number, call in enumerate(calls):
+        desk.arrive(1 + number, call)
+    house.world.books = desk.books
+    ended = Map({CallId(call): Instant(house.world.at - round(age_s * SECOND)) for call in calls})
+    house.world.floor = changed(Floor(linked=True), ended=ended, unfiled=Map() if measured else ended, **more)
+
+
+async def while_it_runs(keeper: Keeper, until: Callable[[], bool]) -> None:
+    """Raises what ended it."""
+    running = asyncio.create_task(keeper.run())
+    try:
+        async with asyncio.timeout(10):
+            while not until():
+                assert not running.done(), running.exception()
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def told(keeper: Keeper) -> tuple[float, float]:
+    """How many lie plain, and for how many seconds the oldest does."""
+    keeper.looked()
+    gauges = keeper.gauges()
+    return gauges["sidecar_recordings_plain"], gauges["sidecar_recordings_plain_oldest_seconds"]
+
+
+# -- a database that is away ------------------------------------------------------------------------------------------
+
+
+async def test_an_old_file_and_a_database_away_end_nothing_and_hold_back_no_other(house: House) -> None:
+    house.world.away = True
+    house.world.centres = {OLD: "oita"}
+    old, unknown = house.record(OLD, age_s=A_DAY), house.record("node1-1795000000.6", age_s=A_DAY)
+    over(house, CALL)
+    new = house.record(CALL, age_s=31)
+    one = house.keeper()
+    await while_it_runs(one, lambda: not new.exists())
+    assert old.exists() and unknown.exists() and one.failures == 0
+    house.world.away = False
+    await while_it_runs(one, lambda: not old.exists() and not unknown.exists())
+    path = house.recordings.find(OLD)
+    assert path is not None and path.parent.parent.name == "oita"
+
+
+async def test_what_nobody_foresaw_at_one_recording_ends_neither_the_keeper_nor_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over(house, CALL, OTHER)
+    bad, good = house.record(CALL, age_s=40), house.record(OTHER, age_s=31)
+    real = Keeper.keep
+
+    def keep(self: Keeper, plain: Path, of: object) -> None:
+        if plain == bad:
+            raise KeyError("nobody foresaw it")
+        real(self, plain, of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Keeper, "keep", keep)
+    one = house.keeper()
+    await while_it_runs(one, lambda: not good.exists())
+    assert bad.exists() and one.failures >= 1
+
+
+async def test_what_nobody_foresaw_at_a_look_ends_not_the_keeper(house: House) -> None:
+    async def broken(call: CallId) -> CentreId | None:
+        raise ZeroDivisionError
+
+    plain = house.record(OLD, age_s=A_DAY)
+    one = house.keeper()
+    one.centre_of = broken
+    await while_it_runs(one, lambda: one.failures >= 2)
+    assert plain.exists()
+
+
+async def test_while_the_signing_key_is_lost_what_lies_plain_is_told(house: House) -> None:
+    house.keep(OTHER)
+    (house.keys / "signing.key").unlink()
+    over(house, CALL, age_s=500)
+    house.record(CALL, age_s=500)
+    one = house.keeper()
+    await while_it_runs(one, lambda: one.failures >= 1)
+    assert one.gauges()["sidecar_recordings_plain_oldest_seconds"] == 500
+
+
+async def test_the_sidecar_asks_no_table_that_is_not_made_yet(tmp_path: Path) -> None:
+    one = sidecar(tmp_path)
+    with pytest.raises(DatabaseAway):
+        await one._centre_of(CallId(OLD))
+    assert DatabaseAway in one._keeper.away
+    one._tables_there.set()
+    with pytest.raises(Exception, match="no such table") as wrong:
+        await one._centre_of(CallId(OLD))
+    assert not isinstance(wrong.value, DatabaseAway), "so it must not be asked before"
+    await one._database.close()
+
+
+def sidecar(home: Path) -> Sidecar:
+    return Sidecar(Settings(home=home, centres=home, node="node1"))
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_sidecar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = sidecar(tmp_path)
+    one._live.publish(House(tmp_path).world.view())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    one._save()
+
+
+async def test_a_chain_line_with_a_broken_time_does_not_end_who_tells_of_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcore.recordings.telling.LOOK_EVERY_S", 0.01)
+    path = house.keep(CALL)
+    chain = path.parent / "chain.jsonl"
+    line = kept_line(house.store, "demo", path.parent.name, CALL)
+    assert line is not None
+    chain.write_bytes(chain.read_bytes().replace(line.at.encode(), b"never"))
+
+    async def tell(_line: object) -> bool:
+        return True
+
+    running = asyncio.create_task(Teller(house.store, house.world, tell).run())
+    await asyncio.sleep(0.1)
+    assert not running.done(), running
+    running.cancel()
+
+
+# -- told while it lies plain -----------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_cut_is_told_of_from_its_call_s_end_on(house: House) -> None:
+    tape = Tape(5 * SECOND, (Excess(3 * SECOND, 2 * SECOND),), unheld=(CallId(OTHER),))
+    over(house, CALL, age_s=100, measured=False, tapes=Map({CallId(CALL): tape}))
+    house.record(CALL, age_s=100), house.record(OTHER, age_s=200)
+    one = house.keeper()
+    assert one.looked() == [] and told(one) == (2, 100)
+
+
+def test_a_consult_that_was_none_is_not_told_of_while_its_call_goes_on(house: House) -> None:
+    desk = Desk().begin()
+    desk.arrive(1, CALL)
+    call = replace(desk.floor.calls[CallId(CALL)], tape=Tape(unheld=(CallId(OTHER),)))
+    house.world.floor = changed(desk.floor, calls=Map({call.id: call}), linked=True)
+    house.record(CALL), house.record(OTHER, age_s=100)
+    assert told(house.keeper()) == (0, 0)
+
+
+@pytest.mark.parametrize("gone", ["engine", "link"])
+def test_while_nobody_says_which_calls_go_on_what_nobody_writes_is_told_of(house: House, gone: str) -> None:
+    desk = Desk().begin()
+    for number, call in enumerate((CALL, OTHER)):
+        desk.arrive(1 + number, call)
+    house.world.floor = changed(desk.floor, linked=True)
+    house.record(CALL, age_s=300)
+    going_on = house.record(OTHER, age_s=300)
+    one = house.keeper()
+    assert told(one) == (0, 0), "it may have been stopped before its call's end"
+    if gone == "engine":
+        house.world.engine = False
+    else:
+        house.world.floor = changed(house.world.floor, linked=False)
+    with going_on.open("ab"):
+        assert told(one) == (1, 0), "from then on"
+        house.world.at = Instant(house.world.at + 91 * SECOND)
+        assert told(one) == (1, 91)
+    house.world.engine, house.world.floor = True, changed(house.world.floor, linked=True)
+    assert told(one) == (0, 0)
+
+
+def test_a_call_that_began_while_the_engine_is_dead_is_told_of_only_once_nobody_writes_it(
+    house: House,
+) -> None:
+    house.world.engine = False
+    path = house.record(CALL, age_s=100)
+    one = house.keeper()
+    with path.open("ab"):
+        assert told(one) == (0, 0)
+    assert told(one) == (1, 100)
+    assert one.looked() == [], "and it is not sealed: it may be written again"
+
+
+# -- in time ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_more_lie_plain_the_sooner_they_are_due() -> None:
+    def asked(age_s: float, press: Pressure, *, measured: bool = True) -> bool:
+        at = Instant(NOON - round(age_s * SECOND))
+        return due(
+            replace(OF, ended_at=at, measured=measured), at, NOON, plain_s=30, engine=True, press=press
+        )
+
+    few = pressure([(OF, 1_000_000)])
+    assert MARGIN_S < few.seal_s < MARGIN_S + 1 and few.convert_s == 0
+    assert asked(30, few) and not asked(29, few)
+    assert asked(50, few, measured=False) and not asked(49, few, measured=False)
+    opus = pressure([(replace(OF, form=SoundFormat.OPUS), 10_000_000)] * 4)
+    assert opus.convert_s > 30
+    assert asked(9, opus) and not asked(40, opus, measured=False)
+    unmeasured = replace(OF, form=SoundFormat.OPUS, measured=False)
+    assert pressure([(unmeasured, 10_000_000)] * 4) == replace(opus, convert_s=0)
+    many = pressure([(OF, 10_000_000)] * 150)
+    for measured in (True, False):
+        assert asked(2, many, measured=measured) and not asked(1.9, many, measured=measured)
+
+
+def test_at_the_latest_it_is_due_so_early_that_it_is_sealed_within_the_minute(house: House) -> None:
+    over(house, CALL, age_s=AT_MOST_S - MARGIN_S - 1, measured=False)
+    house.record(CALL)
+    one = house.keeper()
+    assert one.looked() == []
+    house.world.at = Instant(house.world.at + 2 * SECOND)
+    assert [path.stem for path, _ in one.looked()] == [CALL]
+
+
+def test_without_time_left_it_is_sealed_as_it_is_in_both_channels_and_counted(house: House) -> None:
+    plain = talk(house, 1)
+    one = house.keeper()
+    house.world.at = Instant(NOON + 51 * SECOND)
+    one.keep(plain, replace(OF, form=SoundFormat.OPUS))
+    line = kept_line(house.store, "oita", "2026-11-20", CALL)
+    assert line is not None and (line.form, line.channels) == ("wav", 2)
+    assert one.gauges()["sidecar_recordings_unconverted"] == 1 and "convert" not in house.steps
+
+
+def test_an_ffmpeg_that_is_slow_is_ended_when_the_time_is_over_and_is_not_held_for_hung(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = house.home / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").write_text("#!/bin/sh\nexec sleep 600\n")
+    (folder / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    one = house.keeper()
+    house.world.at = Instant(NOON + round(49.5 * SECOND))
+    for number in (1, 2):
+        name = f"node1-1795143501.{number}"
+        one.keep(talk(house, 1, name), replace(OF, call=name, form=SoundFormat.OPUS))
+        assert house.recordings.find(name) is not None
+    assert house.steps.count("convert") == 2 and one.unconverted == 2
+
+
+# -- measured later ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_not_measured_in_time_keeps_both_channels_and_is_measured_from_the_store(
+    house: House,
+) -> None:
+    plain = talk(house, 6)
+    before = heard(house.recordings, CALL)
+    captured = digest(plain)
+    assert (before[0].size, before[0].sha256) == (captured.size, captured.sha256)
+    one = house.keeper()
+    one.keep(plain, replace(OF, form=SoundFormat.OPUS, measured=False))
+    assert not plain.exists()
+    line = kept_line(house.store, "oita", "2026-11-20", CALL)
+    assert line is not None and (line.channels, line.form, line.captured) == (2, "wav", captured)
+    assert one.gauges()["sidecar_recordings_unconverted"] == 1, "its centre wants Opus"
+    assert heard(house.recordings, CALL) == before
+    assert len(before[1].voice_s) == 1 and before[1].voice_s[0] > 1
+
+
+def test_a_mixed_one_that_was_not_measured_in_time_is_measured_from_the_store(house: House) -> None:
+    plain = talk(house, 2)
+    before = heard(house.recordings, CALL)
+    one = house.keeper()
+    one.keep(plain, replace(OF, stereo=False, measured=False))
+    assert heard(house.recordings, CALL) == before
+    assert one.gauges()["sidecar_recordings_unconverted"] == 0, "it is what its centre wants"
+    assert heard(house.recordings, OTHER)[0].problem == "missing"
+
+
+async def test_the_sidecar_files_a_recording_that_was_sealed_before(tmp_path: Path) -> None:
+    one = sidecar(tmp_path)
+    house = House(tmp_path)
+    plain = talk(house, 2)
+    captured = digest(plain)
+    house.keeper().keep(plain, replace(OF, measured=False))
+    asked: list[dict[str, Any]] = []
+
+    async def ask(command: str, **said: Any) -> dict[str, Any]:
+        asked.append({"command": command, **said})
+        return {}
+
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    await one._file(CallId(CALL), 100 * SECOND)
+    (said,) = asked
+    assert (said["command"], said["size"], said["sha256"]) == ("recording", captured.size, captured.sha256)
+    assert (said["problem"], said["seconds"], len(said["voice_s"])) == (None, 2.0, 1)
+
+
+def test_what_is_to_be_cut_is_measured_first_for_it_cannot_be_sealed_before() -> None:
+    first, second, third = (CallId(f"node1-1795143501.{number}") for number in (1, 2, 3))
+    ended = Map({first: NOON, second: Instant(NOON + 1), third: Instant(NOON + 2)})
+    floor = changed(Floor(), unfiled=ended, tapes=Map({third: Tape(gaps=(Gap(0, SECOND),))}))
+    assert [call for call, _ in measured_next(floor)] == [third, first, second]
+
+
+def test_frames_are_told_apart_as_by_a_look_at_each_sample() -> None:
+    from array import array
+    from random import Random
+
+    random = Random(7)
+    step = 160
+    for level in (0, 1, 250, 256, 257, 300, 400, 600, 5000, 32_767):
+        for _ in range(60):
+            share = random.random()
+            samples = array(
+                "h", (random.randint(-level, level) if random.random() < share else 0 for _ in range(step))
+            )
+            if level == 256:
+                samples = array("h", (random.choice((-256, 256)) for _ in range(step)))
+                samples[0] += random.choice((-1, 0, 1))
+            loud = sum(map(abs, samples)) > LOUD * step
+            clipped = sum(abs(each) >= CLIPPED for each in samples) >= 8
+            assert _frames(samples, step) == (loud, clipped), samples
+
+
+def test_two_channels_are_told_together_as_the_mixed_one_is(tmp_path: Path) -> None:
+    left, right = audio.speech_like(1, 3), audio.speech_like(2, 3)
+    house = House(tmp_path)
+    plain = talk(house, 3)
+    assert len(left) == len(right)
+    from callcore.recordings.sides import joined
+
+    with joined(plain) as both:
+        data = both.read()
+    stereo = tmp_path / "stereo.wav"
+    stereo.write_bytes(data)
+    assert voices(lambda: stereo.open("rb"), added=True) == voices(lambda: plain.open("rb"))
+    assert len(voices(lambda: stereo.open("rb")).voice_s) == 2
+
+
+# -- disks ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_disks_of_keys_and_database_are_told_of_where_they_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path, centres=tmp_path, node="node1")
+    for folder in (settings.journal, settings.recordings, settings.store, settings.keys):
+        folder.mkdir(parents=True)
+    database = tmp_path / "db"
+    database.mkdir()
+    own = free_bytes(settings, database)
+    assert own["sidecar_journal_free_bytes"] > 0 and own["sidecar_store_free_bytes"] > 0
+    assert math.isnan(own["sidecar_keys_free_bytes"]) and math.isnan(own["sidecar_database_free_bytes"])
+    shm = Path("/dev/shm")
+    assert shm.stat().st_dev != tmp_path.stat().st_dev
+    apart = settings.model_copy(update={"recordings_keys_folder": shm})
+    found = free_bytes(apart, shm)
+    assert found["sidecar_keys_free_bytes"] == pytest.approx(shutil.disk_usage(shm).free, rel=0.2)
+    assert found["sidecar_database_free_bytes"] > 0
+    gone = free_bytes(settings.model_copy(update={"recordings_keys_folder": shm / "none"}), tmp_path / "none")
+    assert math.isnan(gone["sidecar_keys_free_bytes"]), "no key was made yet"
+    assert gone["sidecar_database_free_bytes"] == 0
+    assert math.isnan(free_bytes(settings, None)["sidecar_database_free_bytes"]), "a server has its own"
+
+
+async def test_the_sidecar_knows_where_sqlite_s_file_lies(tmp_path: Path) -> None:
+    one = sidecar(tmp_path)
+    await one._look_at_disks()
+    assert one._database.folder == tmp_path
+    assert math.isnan(one._gauges()["sidecar_database_free_bytes"])
+    server = Settings(
+        home=tmp_path, centres=tmp_path, node="node1", database_url="postgresql://u@127.0.0.1/x"
+    )
+    assert Sidecar(server)._database.folder is None
+
+
+def test_a_centre_that_wants_two_channels_has_them_also_unmeasured(house: House) -> None:
+    demo = replace(centre(), recordings=Rules(format=SoundFormat.ULAW, channels=Channels.STEREO))
+    over(house, CALL, age_s=55, measured=False, centres=Map({demo.id: demo}))
+    plain = talk(house, 1)
+    one = house.keeper()
+    ((path, of),) = one.looked()
+    assert path == plain and of.stereo and not of.measured
+    assert one.kept(path, of)
+    line = kept_line(house.store, "demo", "2026-11-20", CALL)
+    assert line is not None and (line.channels, line.form) == (2, "wav")
+    assert one.unconverted == 1
