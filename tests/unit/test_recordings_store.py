@@ -32,7 +32,7 @@ from callcore.recordings.errors import (
     WrongKey,
 )
 from callcore.recordings.exported import verify_export
-from callcore.recordings.keeper import AT_MOST_S, Whose, due, whose
+from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, whose
 from callcore.recordings.signing import signer
 from callcore.recordings.vault import CHUNK
 from callcore.runtime.ports import Seq, View
@@ -341,10 +341,10 @@ def test_a_recording_is_sealed_within_a_minute_of_its_calls_end_whatever_happens
     def asked(age_s: float, *, measured: bool = True, known: bool = True, engine: bool = True) -> bool:
         at = Instant(round(NOON - age_s * SECOND))
         of = Whose("demo", "Asia/Tokyo", CALL, RecordingKind.CALL, at if known else None, measured)
-        return due(of, at, NOON, plain_s=30, engine=engine)
+        return due(of, at, NOON, plain_s=30, engine=engine, press=Pressure(0.0, 0.0))
 
     assert not asked(29) and asked(30)
-    assert not asked(59, measured=False) and asked(AT_MOST_S, measured=False)
+    assert not asked(49, measured=False) and asked(AT_MOST_S - MARGIN_S, measured=False)
     assert asked(30, engine=False), "the dead engine cannot hold it back"
     assert not asked(59, known=False) and asked(60, known=False)
     assert not asked(3600, known=False, engine=False), "who knows which calls go on?"

@@ -70,7 +70,8 @@ APPLIED_WITHIN = 10 * SECOND
 SETTLES_S = 2.0
 """Seconds after a call's end within which Asterisk has closed its recording."""
 MARGIN_S = 10.0
-"""Of `AT_MOST_S`: for a look, a recording that is being kept meanwhile, and a database that does not answer (5 s)."""
+"""Of `AT_MOST_S`: for a look, a recording that is being kept meanwhile, and a database that does not answer (5 s).
+ffmpeg may use half of it."""
 AT_ONCE = 2
 """So many are kept at once, and so many ffmpeg run at most: the cores of a small machine."""
 SEALED_A_SECOND = 15e6
@@ -173,8 +174,8 @@ def uncut_since(name: str, floor: Floor) -> Instant | None:
 class Pressure:
     """Seconds that it takes to seal all that lie plain, and to convert those of them that may be."""
 
-    seal_s: float = 0.0
-    convert_s: float = 0.0
+    seal_s: float
+    convert_s: float
 
 
 def pressure(lying: Iterable[tuple[Whose, int]]) -> Pressure:
@@ -184,7 +185,7 @@ def pressure(lying: Iterable[tuple[Whose, int]]) -> Pressure:
         kept = size * (2 if of.stereo else 1)
         seal += kept
         convert += kept if of.measured and of.form in BY_FFMPEG else 0
-    return Pressure(MARGIN_S + seal / SEALED_A_SECOND, convert / CONVERTED_A_SECOND)
+    return Pressure(seal / SEALED_A_SECOND, convert / CONVERTED_A_SECOND)
 
 
 def due(
@@ -194,12 +195,13 @@ def due(
     *,
     plain_s: float,
     engine: bool,
-    press: Pressure = Pressure(),
+    press: Pressure,
 ) -> bool:
-    """`written_at`: when the file's last byte was written. `engine`: it is there and says which calls go on."""
+    """`written_at`: when the file's last byte was written. `engine`: it is there and says which calls go on.
+    `press`: of all that lie there."""
     if of.ended_at is None:
         return engine and now - written_at >= AT_MOST_S * SECOND
-    age_s, at_most_s = (now - of.ended_at) / SECOND, AT_MOST_S - press.seal_s
+    age_s, at_most_s = (now - of.ended_at) / SECOND, AT_MOST_S - MARGIN_S - press.seal_s
     if of.measured:
         at_most_s = min(at_most_s - press.convert_s, plain_s)
     return age_s >= max(at_most_s, SETTLES_S)
@@ -228,7 +230,7 @@ class Keeper:
     """Recordings that could not be kept, until when (monotonic) they wait."""
     _chain: Chain | None = None
     _late: tuple[int, float] = (0, 0.0)
-    _press: Pressure = Pressure(MARGIN_S)
+    _press: Pressure = Pressure(0.0, 0.0)
     """As of the last look."""
     _unwatched_since: Instant | None = None
     """Since when nobody says which calls go on."""
@@ -239,9 +241,8 @@ class Keeper:
         while True:
             began = time.monotonic()
             try:
-                found = await asyncio.to_thread(
-                    self.looked
-                )  # first: it is told also while nothing can be kept
+                # First of all: what lies plain is told also while nothing can be kept.
+                found = await asyncio.to_thread(self.looked)
                 if not tidied:
                     await asyncio.to_thread(self.tidy)
                     tidied = True
@@ -321,14 +322,14 @@ class Keeper:
             if since is not None:
                 ages.append((now - since) / SECOND)
         self._late = (len(ages) - 1, max(ages))
-        self._press = pressure((of, size) for of, size, _, _ in found)
         soon = time.monotonic()
         self._waiting = {name: at for name, at in self._waiting.items() if at > soon}
+        found = [each for each in found if each[-1].name not in self._waiting]
+        self._press = pressure((of, size) for of, size, _, _ in found if of.ended_at is not None)
         ready = [
             (of, written, path)
             for of, _, written, path in found
-            if path.name not in self._waiting
-            and due(of, written, now, plain_s=self.plain_s, engine=engine, press=self._press)
+            if due(of, written, now, plain_s=self.plain_s, engine=engine, press=self._press)
         ]
         return [(path, of) for of, _, path in sorted(ready, key=lambda x: (_is_asked(x[0]), x[1]))]
 
@@ -465,7 +466,7 @@ class Keeper:
         if not of.measured:
             raise NotConverted(of.form, "期限までに測れなかった / it was not measured in time")
         age_s = float("inf") if of.ended_at is None else (self.live.now() - of.ended_at) / SECOND
-        left_s = AT_MOST_S - self._press.seal_s - age_s
+        left_s = AT_MOST_S - MARGIN_S / 2 - self._press.seal_s - age_s
         by_ffmpeg = of.form in BY_FFMPEG
         if by_ffmpeg and left_s < os.fstat(source.fileno()).st_size / CONVERTED_A_SECOND:
             raise NotConverted(
@@ -515,9 +516,7 @@ class Keeper:
             now = os.fstat(sound.fileno())
             if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
                 raise StillWritten(plain.name)
-            if (
-                not same
-            ):  # head, length and every byte are bound to the sound: the same sound is the same file
+            if not same:  # else it is byte for byte what was written: all of it is authenticated (`vault`)
                 raise OSError(
                     f"{aside}: 書いた内容と読んだ内容が違います / what was written reads differently"
                 )
