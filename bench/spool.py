@@ -135,7 +135,9 @@ def main() -> None:
     try:
         rules = Rules(format=asked.format, channels=asked.channels)
         trial = Trial(home, asked.files, asked.minutes * 60, rules)
+        cpu_before = time.process_time()
         sealed = asyncio.run(trial.run(asked.at_most_s))
+        cpu_s = time.process_time() - cpu_before
         kept = trial.kept()
         forms = Counter(f"{line.form}, {line.channels} ch" for line in kept)
         unmeasured = sum(trial.measured.get(name, float("inf")) > at for name, at in sealed.items())
@@ -150,6 +152,7 @@ def main() -> None:
         print(f"sealed {len(sealed)} of {asked.files}, measured {len(trial.measured)}")
         print(f"sealed before they were measured: {unmeasured}; kept as {dict(forms)}")
         print(f"not converted, as told: {gauges['sidecar_recordings_unconverted']:g}")
+        print(f"CPU of this process: {cpu_s:.1f} s; load of the machine: {os.getloadavg()[0]:.1f}")
         print(f"oldest plain, as told by the gauge at most: {trial.shown:.1f} s")
     finally:
         with contextlib.suppress(OSError):
