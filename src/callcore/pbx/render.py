@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -482,6 +483,20 @@ class _PhoneView:
     """Code and device state."""
 
 
+@cache
+def _environment(templates: Path) -> jinja2.Environment:
+    """It keeps the compiled templates, and looks whether their files have changed."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        finalize=_plain,
+        autoescape=False,  # noqa: S701  not HTML; `finalize` refuses what these formats cannot hold
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
     """File name in `etc_dir` → content. Raises RenderError for a value that must not stand in a configuration."""
     _check_settings(settings)
@@ -512,15 +527,7 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(settings.project_dir / "asterisk"),
-        undefined=jinja2.StrictUndefined,
-        finalize=_plain,
-        autoescape=False,  # noqa: S701  not HTML; `finalize` refuses what these formats cannot hold
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = _environment(settings.project_dir / "asterisk")
     files = {name: environment.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
     files |= dict.fromkeys(_EMPTY, b"; Rendered by callcore: empty on purpose.\n")
     for name in _STATIC:
