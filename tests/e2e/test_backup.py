@@ -32,7 +32,7 @@ from callcore.runtime.ports import Seq
 from callcore.settings import PROJECT
 from tests.e2e.test_live_configuration import callcore
 from tests.support.people import machine, read_page
-from tests.support.station import Station, hears_for, station, until
+from tests.support.station import Station, hears_for, sealed_soon, station, until
 
 TAKEN = "2026-11-29"
 PAGE = PROJECT / "docs" / "operations.en.md"
@@ -141,7 +141,7 @@ class Installation:
         write(self.s.configuration, self.s.pbx)  # the supervisor's part at each start
         self.s.asterisk = asterisk_process(self.s.pbx, self.s.toolchain)
         await self.s.asterisk.start()
-        self.s._facts, self.s._read_to = [], None  # of another journal
+        self.s.reads_anew()
         if engine:
             await self.s.start_engine()
         self.s.start("sidecar")
@@ -251,10 +251,6 @@ async def taken_under_calls(it: Installation) -> None:
     again = await it.served(4)
     assert again["board"]["answered"] == 3
     await citizen.hang_up()
-
-
-def sealed_soon(made: Station) -> None:
-    made.env_more["CALLCORE_RECORDINGS_PLAIN_S"] = "5"
 
 
 @pytest.mark.timeout(400)

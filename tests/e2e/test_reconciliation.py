@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from callcore.audit import newest
+from callcore.audit.compare import SETTLED_S
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
+from callcore.domain.ids import SECOND
 from callcore.domain.stages import Device, Outcome
 from callcore.installation import recordings_of
 from callcore.pbx.render import CDR_FILE, CEL_FILE
@@ -25,7 +27,7 @@ from callcore.recordings.verify import verify
 from tests.chaos import rig
 from tests.e2e.test_out_of_hours import TOKYO, open_between, past
 from tests.support import audio
-from tests.support.station import Station, hears_for, station, until
+from tests.support.station import Station, hears_for, sealed_soon, station, until
 
 SETTLES_S = 30.0
 """The 10 s after a call's end in which it counts as open, on a busy machine."""
@@ -66,8 +68,10 @@ async def reconcile(s: Station, *more: str) -> Said:
 
 
 async def settled(s: Station, calls: int) -> Said:
-    """The result once every call is old enough to be compared."""
+    """The result once every call is old enough to be compared; before that nobody need start a process to ask."""
     end = time.monotonic() + SETTLES_S
+    last = max((ended.at for ended in s.told(f.CallEnded)), default=0) / SECOND
+    await until(lambda: time.time() > last + SETTLED_S, SETTLES_S, "the last call is old enough")
     while True:
         said = await reconcile(s, "--json")
         if said.days and said.total("calls") == calls and said.total("open") == 0:
@@ -91,9 +95,6 @@ async def test_an_operator_finds_a_day_without_differences_and_then_exactly_the_
     opens = int(time.time()) + 15
     centre = open_between(opens, opens + 600)
     today = f"{datetime.now(TOKYO):%Y%m%d}"
-
-    def sealed_soon(made: Station) -> None:
-        made.env_more["CALLCORE_RECORDINGS_PLAIN_S"] = "5"
 
     async with station(
         DemoCentre(agents=1, acw_s=1, days=centre.days), sidecar=True, prepare=sealed_soon

@@ -25,7 +25,7 @@ from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
 from tests.support.people import read_page
 from tests.support.sip import RATE, Agent, Call, comes_true, encoded, loudness, sip_agent, tone
-from tests.support.station import Station, station, until
+from tests.support.station import Station, sealed_soon, station, until
 
 CITIZEN_HZ, AGENT_HZ = 400, 600
 SILENCE = b"\xff" * RATE
@@ -146,14 +146,14 @@ def samples(s: Station, name: CallId) -> np.ndarray[tuple[int], np.dtype[np.floa
 
 @pytest.mark.timeout(420)
 async def test_each_recording_that_goes_wrong_is_named_and_the_calls_go_on() -> None:
-    def sealed_soon(made: Station) -> None:
-        made.env_more["CALLCORE_RECORDINGS_PLAIN_S"] = "5"
+    def in_opus(made: Station) -> None:
+        sealed_soon(made)
         file = made.settings.centres / "demo.toml"
         file.write_text(
             file.read_text(encoding="utf-8") + '\n[recording]\nformat = "opus"\n', encoding="utf-8"
         )
 
-    async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=sealed_soon) as s:
+    async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=in_opus) as s:
         desk = await phone(s)
         citizen = await s.stack.enter_async_context(
             sip_agent(f"{s.net}.131", "0975551234", (f"{s.net}.1", s.settings.sip_port))

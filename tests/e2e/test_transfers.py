@@ -20,7 +20,7 @@ from tests.e2e.test_live_configuration import callcore
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
 from tests.support.sip import DEADLINE_S, Agent, Call, encoded, loudness, sip_agent, tone
-from tests.support.station import Station, station, until
+from tests.support.station import Station, sealed_soon, station, until
 
 CITIZEN_HZ, AGENT_HZ, CITY_HZ = 400, 600, 1000
 BACK_S = 10
@@ -271,6 +271,9 @@ async def test_a_citizen_is_put_through_while_callcore_is_dead_and_the_books_kno
             "no consult that was none, and nothing that is uncut",
         )
         assert (await settled(s, 2)).total("differences") == 0
+        await s.stop("sidecar")  # a consult's recording is told of when it is sealed
+        sealed_soon(s)
+        s.start("sidecar")
         await told_as_recorded(s, first, "consult", "call")
 
 

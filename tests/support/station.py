@@ -44,7 +44,7 @@ from callcore.domain.phones import Policy
 from callcore.domain.stages import Device
 from callcore.files import write_whole
 from callcore.installation import asterisk_process, pbx_settings, phone_ids, recording_of, recordings_of
-from callcore.journal import Codec, KeyStore, Seq, read_all
+from callcore.journal import Codec, KeyStore, Mark, Seq, read_all, read_mark
 from callcore.pbx.process import AsteriskToolchain
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE, write
 from callcore.prompts import shelf
@@ -67,12 +67,17 @@ def toolchain_path() -> Path:
 
 
 async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S, what: str = "") -> None:
-    """Await a condition under a deadline; it is looked at every 50 ms."""
+    """Await a condition under a deadline; it is looked at every 50 ms, or less often where a look is long (at sound):
+    others need the processor, too."""
     end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
+    while True:
+        looked = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"not within {deadline_s} s: {what or condition}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(max(0.05, 3 * (now - looked)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,7 @@ class Station:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env_more: dict[str, str] = {}
         """What a process that is started from now on finds in its environment besides."""
-        self._facts: list[f.Fact] = []
-        self._read_to: Seq | None = None
+        self.reads_anew()
         self._keys = OpenKeys()
         self._codec = Codec(f.KINDS, {}, cast("KeyStore", self._keys))
         owner_only(self.settings.run)
@@ -321,13 +325,24 @@ class Station:
 
     # -- what is written down ---------------------------------------------------------------------------------
 
+    def reads_anew(self) -> None:
+        """From the beginning: also when another journal lies there now."""
+        self._facts: list[f.Fact] = []
+        self._read_to: Seq | None = None
+        self._mark: Mark | None = None
+        self._floor, self._on_floor = Floor(), 0
+        self._books, self._in_books = Books(), 0
+
     def facts(self) -> list[f.Fact]:
         """Every synced fact of the journal; what was read once is kept."""
-        with KeyStore.open(self.settings.journal, self.settings.keys) as keys:
-            self._keys.store = keys
-            for frame in read_all(self.settings.journal, self._codec, self._read_to):
-                self._facts.extend(frame.facts)  # type: ignore[arg-type]
-                self._read_to = frame.seq
+        mark = read_mark(self.settings.journal)
+        if mark != self._mark:
+            with KeyStore.open(self.settings.journal, self.settings.keys) as keys:
+                self._keys.store = keys
+                for frame in read_all(self.settings.journal, self._codec, self._read_to):
+                    self._facts.extend(frame.facts)  # type: ignore[arg-type]
+                    self._read_to = frame.seq
+            self._mark = mark
         return list(self._facts)
 
     def told(self, kind: type[F]) -> list[F]:
@@ -352,16 +367,20 @@ class Station:
         return found[0]
 
     def floor(self) -> Floor:
-        floor = Floor()
-        for fact in self.facts():
-            floor = evolve(floor, fact)
-        return floor
+        """What was folded once is kept: who waits for something asks twenty times a second."""
+        facts = self.facts()
+        for fact in facts[self._on_floor :]:
+            self._floor = evolve(self._floor, fact)
+        self._on_floor = len(facts)
+        return self._floor
 
     def books(self) -> Books:
-        books = Books()
-        for fact in self.facts():
-            books = books.after(fact)
-        return books
+        """As `floor`."""
+        facts = self.facts()
+        for fact in facts[self._in_books :]:
+            self._books = self._books.after(fact)
+        self._in_books = len(facts)
+        return self._books
 
     def figures(self) -> Figures:
         found = figures(
@@ -554,6 +573,11 @@ def _new_tables() -> Path:
     with ThreadPoolExecutor(1) as pool:  # a loop of its own: there may be one that runs
         pool.submit(asyncio.run, migrate.upgrade(f"sqlite+aiosqlite:///{made}")).result()
     return made
+
+
+def sealed_soon(made: Station) -> None:
+    """To be its `prepare`: recordings are sealed as soon as may be. They lie plain for longer elsewhere, to be read."""
+    made.env_more["CALLCORE_RECORDINGS_PLAIN_S"] = "5"
 
 
 @asynccontextmanager
