@@ -96,8 +96,8 @@ async def dial_again(s: Station, phone: SimPhone) -> Caller:
 async def queue_up(s: Station, *numbers: int) -> list[Caller]:
     """Citizens who wait, in this order; a second apart, which is how finely the safety net tells them apart."""
     found: list[Caller] = []
-    for n in numbers:
-        found.append(await arrive(s, n))
+    for phone in await asyncio.gather(*(s.caller(n, hz=CALLER_HZ) for n in numbers)):
+        found.append(await dial_again(s, phone))
         await asyncio.sleep(1.1)
     for caller in found:
         await marked(s, caller.id, "callcore-held")

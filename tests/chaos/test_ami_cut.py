@@ -11,6 +11,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import Outcome, Party, Work
 from tests.chaos import rig
+from tests.support.prompts import brief_welcome
 from tests.support.station import station, until
 
 FOUND_WITHIN_S = 4.0
@@ -20,7 +21,10 @@ FOUND_WITHIN_S = 4.0
 @pytest.mark.parametrize("silent", [False, True], ids=["reset", "half-open"])
 async def test_link_lost_while_callers_wait_ring_and_talk_costs_no_call(silent: bool) -> None:
     """Two agents: one talks, one rings, and a third caller comes while the link is away."""
-    async with station(DemoCentre(agents=2, acw_s=2), engine=False) as s, rig.through_proxy(s) as proxy:
+    async with (
+        station(DemoCentre(agents=2, acw_s=2), engine=False, prompts=brief_welcome) as s,
+        rig.through_proxy(s) as proxy,
+    ):
         await s.start_engine()
         one, two = await rig.staff(s, 1, 2)
         first, second = await rig.queue_up(s, 1, 2)

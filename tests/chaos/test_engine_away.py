@@ -18,6 +18,7 @@ from callcore.domain.stages import Outcome, Party, Work
 from callcore.runtime.process import FINAL_STATUS
 from tests.chaos import rig
 from tests.support import audio
+from tests.support.prompts import brief_welcome
 from tests.support.station import station, until, words
 
 SILENCE_S = 0.5
@@ -25,7 +26,7 @@ SILENCE_S = 0.5
 
 
 async def test_talk_goes_on_and_ends_while_the_engine_is_dead_and_its_recording_is_filed() -> None:
-    async with station(DemoCentre(agents=1, acw_s=2)) as s:
+    async with station(DemoCentre(agents=1, acw_s=2), prompts=brief_welcome) as s:
         await migrate.upgrade(s.settings.database)
         s.start("sidecar")
         (desk,) = await rig.staff(s, 1)
@@ -65,7 +66,7 @@ async def test_talk_goes_on_and_ends_while_the_engine_is_dead_and_its_recording_
 
 async def test_calls_that_nobody_watched_stand_in_the_books_as_they_were() -> None:
     """Served by the net, given up in the net, and refused as closed, all between two lives of the engine."""
-    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, short_abandon_s=0), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         s.kill("engine")
         served = await rig.arrive(s, 1)
@@ -113,7 +114,7 @@ async def test_calls_that_nobody_watched_stand_in_the_books_as_they_were() -> No
 
 async def test_hung_engine_loses_its_callers_to_the_net_and_takes_them_back_when_it_goes_on() -> None:
     """Meanwhile nobody signs in or out: the feature codes say that it is not possible."""
-    async with station(DemoCentre(agents=2, acw_s=2)) as s:
+    async with station(DemoCentre(agents=2, acw_s=2), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         other = await s.desk(2)
         first, second, third, fourth = await rig.queue_up(s, 1, 2, 3, 4)
@@ -172,7 +173,7 @@ async def test_second_engine_does_not_start_and_says_who_holds_the_journal() -> 
 
 async def test_superseded_engine_stops_deciding_and_does_not_begin_again() -> None:
     """Another engine's higher run number stands in Asterisk. The calls go on by the dialplan's own means."""
-    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         first, second = await rig.queue_up(s, 1, 2)
         talk = await rig.take(desk)
@@ -200,7 +201,7 @@ async def test_superseded_engine_stops_deciding_and_does_not_begin_again() -> No
 
 async def test_engine_that_stood_still_while_another_took_over_moves_nobody_when_it_goes_on() -> None:
     """Its agent's after-call work is over meanwhile and a caller waits: it would give them to each other at once."""
-    async with station(DemoCentre(agents=1, acw_s=6)) as s:
+    async with station(DemoCentre(agents=1, acw_s=6), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         first, second = await rig.queue_up(s, 1, 2)
         talk = await rig.take(desk)
@@ -233,7 +234,7 @@ async def test_engine_that_stood_still_while_another_took_over_moves_nobody_when
 
 async def test_asterisk_itself_dies_and_comes_back() -> None:
     """Open calls are lost and told as such; signed-in agents get calls again, and the net knows them."""
-    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         talking, waiting = await rig.queue_up(s, 1, 2)
         talk = await rig.take(desk)

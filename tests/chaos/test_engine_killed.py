@@ -9,12 +9,13 @@ from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import OfferStage, Outcome, Party, Work
 from tests.chaos import rig
+from tests.support.prompts import brief_welcome
 from tests.support.station import station
 
 
 async def test_waiting_callers_are_served_in_order_by_the_safety_net_and_taken_back_in_order() -> None:
     """Four callers, one agent: a talk and three who wait. The engine dies, and comes back during the second talk."""
-    async with station(DemoCentre(agents=1, acw_s=2)) as s:
+    async with station(DemoCentre(agents=1, acw_s=2), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         first, second, third, fourth = await rig.queue_up(s, 1, 2, 3, 4)
         talk = await rig.take(desk)
@@ -60,7 +61,7 @@ async def test_waiting_callers_are_served_in_order_by_the_safety_net_and_taken_b
 
 
 async def test_ring_goes_on_and_is_answered_while_nobody_decides() -> None:
-    async with station(DemoCentre(agents=1, acw_s=1)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, short_abandon_s=0), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         caller = await rig.arrive(s, 1)
         rung = await desk.incoming(20)
@@ -93,7 +94,7 @@ async def test_ring_goes_on_and_is_answered_while_nobody_decides() -> None:
 
 
 async def test_ring_that_nobody_answers_ends_in_the_safety_net_which_rings_again() -> None:
-    async with station(DemoCentre(agents=1, acw_s=1, ring_s=6, rest_s=1)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, ring_s=6, rest_s=1), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         caller = await rig.arrive(s, 1)
         await desk.incoming(20)

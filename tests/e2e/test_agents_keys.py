@@ -15,6 +15,7 @@ from callcore.installation import asterisk_process, trail_of
 from tests.e2e.test_agents_pause import command
 from tests.support import audio
 from tests.support.desk_phones import DESK_PHONE, OneDeskPhone
+from tests.support.prompts import brief_welcome
 from tests.support.sip import RATE, Agent, Call, Lamp, decoded, sip_agent, tone
 from tests.support.station import PIN, Station, station, until
 
@@ -98,7 +99,7 @@ def soon(lamp: Lamp, shown: str, since: Instant) -> None:
 
 
 async def test_the_keys_and_lamps_of_an_agents_day_through_restarts_of_callcore_and_asterisk() -> None:
-    async with station(OneDeskPhone(agents=1, acw_s=120, more=STAFF)) as s:
+    async with station(OneDeskPhone(agents=1, acw_s=120, more=STAFF), prompts=brief_welcome) as s:
         desk = await phone(s)
         lit = await lamps(s, desk)
         for lamp in lit.values():
@@ -239,7 +240,7 @@ async def test_two_keys_at_once_are_one_after_the_other_and_the_second_finds_wha
 async def test_colleagues_see_who_rings_who_talks_who_wants_help_and_each_switch_of_the_emergency_is_in_the_trail() -> (
     None
 ):
-    async with station(DemoCentre(agents=2, may_close=(1,), more=STAFF)) as s:
+    async with station(DemoCentre(agents=2, may_close=(1,), more=STAFF), prompts=brief_welcome) as s:
         one, two = [await phone(s, n) for n in (1, 2)]
         lit = {
             name: await two.watch(name)

@@ -16,6 +16,7 @@ from callcore.domain.ids import AgentId, CallId
 from callcore.domain.stages import OfferStage, Outcome, Presence, Stage
 from callcore.runtime.commands import CommandClient
 from tests.e2e.test_agents_sign_in import hears_prompt
+from tests.support.prompts import brief_welcome
 from tests.support.station import Station, rings, station, until
 
 AGENT = AgentId("1001")
@@ -61,7 +62,7 @@ async def command(s: Station, *words: str) -> tuple[int, str]:
 
 
 async def test_an_agent_pauses_and_comes_back_by_the_phones_keys_and_the_net_follows() -> None:
-    async with station(DemoCentre(agents=1, acw_s=120)) as s:
+    async with station(DemoCentre(agents=1, acw_s=120), prompts=brief_welcome) as s:
         desk = await s.desk(1)
         await key(s, desk, "*15", "refused")  # nobody sits there yet
         await s.sign_in(desk, 1)
@@ -94,7 +95,7 @@ async def test_an_agent_pauses_and_comes_back_by_the_phones_keys_and_the_net_fol
 
 
 async def test_who_misses_three_calls_in_a_row_is_paused_until_the_key_is_pressed() -> None:
-    async with station(DemoCentre(agents=1, ring_s=5, rest_s=0)) as s:
+    async with station(DemoCentre(agents=1, ring_s=5, rest_s=0), prompts=brief_welcome) as s:
         [desk] = await s.staff(1)
         call = await s.dial_in(await s.caller())
         for _ in range(3):
@@ -115,7 +116,7 @@ async def test_who_misses_three_calls_in_a_row_is_paused_until_the_key_is_presse
 
 
 async def test_a_supervisor_pauses_a_ringing_agent_by_command_and_the_next_one_rings() -> None:
-    async with station(DemoCentre(agents=2)) as s:
+    async with station(DemoCentre(agents=2), prompts=brief_welcome) as s:
         first, second = await s.staff(1, 2)
         status, said = await command(s, "list")
         assert (status, said.count("受付中 / ready")) == (0, 2)
@@ -140,7 +141,7 @@ async def test_a_supervisor_pauses_a_ringing_agent_by_command_and_the_next_one_r
 
 
 async def test_a_pause_in_the_instant_of_the_answer_leaves_the_caller_talking_or_in_the_same_place() -> None:
-    async with station(DemoCentre(agents=1, acw_s=0)) as s:
+    async with station(DemoCentre(agents=1, acw_s=0), prompts=brief_welcome) as s:
         [desk] = await s.staff(1)
         caller = await s.caller()
         client = CommandClient(s.settings.engine_socket)

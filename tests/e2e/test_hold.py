@@ -15,6 +15,7 @@ from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.settings import PROJECT
 from tests.support import audio
+from tests.support.prompts import brief_welcome
 from tests.support.station import Station, hears_for, hears_now, music, station, until, voice_of
 
 AGENT_HZ = 440
@@ -66,7 +67,7 @@ async def test_hold_gives_music_resume_gives_the_agent_back_and_the_carrier_lear
     None
 ):
     hold = "[hold]\nphrase_every_s = 3\nwarn_after_s = 3\n"
-    async with station(DemoCentre(agents=1, acw_s=1, more=hold)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, more=hold), prompts=brief_welcome) as s:
         pcap = s.settings.home / "sip.pcap"
         for more in (f"pcap {pcap}", "verbose off", "on"):
             await s.asterisk.command(f"pjsip set logger {more}")

@@ -26,7 +26,7 @@ from callcore.settings import load_secrets
 from tests.e2e.test_agents_sign_in import watcher
 from tests.support import audio
 from tests.support.people import read_page
-from tests.support.prompts import put_prompt, shipped_prompts
+from tests.support.prompts import brief_welcome, put_prompt, shipped_prompts
 from tests.support.station import PIN, Station, hears_for, hears_now, music, station, until, voice_of, words
 
 SECOND = "0975105152"
@@ -100,7 +100,10 @@ async def page_says(s: Station, path: str, wanted: str) -> None:
 
 
 async def test_new_agents_queues_phones_and_ring_times_come_in_while_people_talk_and_wait() -> None:
-    async with station(DemoCentre(agents=2, ring_s=15, rest_s=0, acw_s=0)) as s, watcher(s) as seen:
+    async with (
+        station(DemoCentre(agents=2, ring_s=15, rest_s=0, acw_s=0), prompts=brief_welcome) as s,
+        watcher(s) as seen,
+    ):
         (desk,) = await s.staff(1)
         first, second, third = [await s.caller(n, hz=900 + 100 * n) for n in (1, 2, 3)]
         talk = await s.dial_in(first)
@@ -162,7 +165,7 @@ async def test_new_agents_queues_phones_and_ring_times_come_in_while_people_talk
 
 
 async def test_closing_hours_and_removals_count_at_once_and_nobody_who_waits_is_lost() -> None:
-    async with station(DemoCentre(agents=1), sidecar=True) as s:
+    async with station(DemoCentre(agents=1), sidecar=True, prompts=brief_welcome) as s:
         edit(s, 'queue = "general"', 'queue = "general"', MORE)
         assert (await callcore(s, "apply", "--yes"))[0] == 0
         await page_says(s, "/api/v1/live", "オペレーター03")
@@ -287,7 +290,7 @@ async def test_a_whole_centre_is_added_while_the_first_ones_callers_hear_their_m
 
 
 async def test_a_wrong_file_is_refused_and_nothing_changes_even_if_the_engine_starts_again() -> None:
-    async with station(DemoCentre(agents=1)) as s:
+    async with station(DemoCentre(agents=1), prompts=brief_welcome) as s:
         await s.staff(1)
         version = s.floor().configuration
         before = {path.name: path.read_bytes() for path in s.pbx.etc_dir.iterdir()}

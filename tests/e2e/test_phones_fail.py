@@ -6,12 +6,13 @@ from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
 from callcore.domain.stages import Device, OfferStage
 from tests.support import audio
+from tests.support.prompts import brief_welcome
 from tests.support.sip import sip_agent
 from tests.support.station import heard, hears_for, hears_now, music, rings, station, until, voice_of
 
 
 async def test_an_agent_refuses_by_busy_and_another_by_decline_and_the_next_one_gets_the_caller() -> None:
-    async with station(DemoCentre(agents=3, rest_s=60, acw_s=1)) as s:
+    async with station(DemoCentre(agents=3, rest_s=60, acw_s=1), prompts=brief_welcome) as s:
         first, second, third = await s.staff(1, 2, 3)
         # The second agent's seat gets a phone that can decline (603), which the simulated ones cannot.
         await second.unregister()
@@ -44,7 +45,9 @@ async def test_an_agent_refuses_by_busy_and_another_by_decline_and_the_next_one_
 
 
 async def test_a_phone_that_is_gone_dies_ringing_or_dies_talking_loses_no_caller() -> None:
-    async with station(DemoCentre(agents=3, ring_s=5, rest_s=60, acw_s=60), phone_rtp_timeout_s=3) as s:
+    async with station(
+        DemoCentre(agents=3, ring_s=5, rest_s=60, acw_s=60), phone_rtp_timeout_s=3, prompts=brief_welcome
+    ) as s:
         unplugged, dies_ringing, dies_talking = await s.staff(1, 2, 3)
         await unplugged.unregister()
         await s.device(1, Device.UNREACHABLE)
@@ -80,7 +83,7 @@ async def test_a_phone_that_is_gone_dies_ringing_or_dies_talking_loses_no_caller
 
 
 async def test_an_agent_on_an_internal_call_is_not_offered_and_who_is_busy_is_busy_for_colleagues() -> None:
-    async with station(DemoCentre(agents=4, acw_s=1)) as s:
+    async with station(DemoCentre(agents=4, acw_s=1), prompts=brief_welcome) as s:
         first, second = await s.staff(1, 2)
         third, fourth = await s.desk(3), await s.desk(4)
         internal = await first.dial(s.centre.phone(3))

@@ -27,6 +27,7 @@ from callcore.recordings.verify import verify
 from tests.chaos import rig
 from tests.e2e.test_out_of_hours import TOKYO, open_between, past
 from tests.support import audio
+from tests.support.prompts import brief_welcome
 from tests.support.station import Station, hears_for, sealed_soon, station, until
 
 SETTLES_S = 30.0
@@ -218,7 +219,7 @@ def later(line: str, call: str) -> str:
 
 
 async def test_calls_that_went_with_a_killed_asterisk_are_named_and_explained() -> None:
-    async with station(DemoCentre(agents=1, acw_s=1), sidecar=True) as s:
+    async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         talking, waiting = await rig.queue_up(s, 1, 2)
         talk = await rig.take(desk)

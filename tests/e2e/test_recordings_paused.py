@@ -23,6 +23,7 @@ from callcore.runtime.commands import ask_once
 from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
+from tests.support.prompts import brief_welcome
 from tests.support.sip import RATE, Agent, Call, sip_agent, tone
 from tests.support.station import DEADLINE_S, Station, station, until
 
@@ -528,7 +529,7 @@ async def faults(talks: Sequence[Talk]) -> list[str]:
 
 
 async def test_a_pause_takes_as_much_of_a_recording_as_was_asked_for_whatever_becomes_of_the_talk() -> None:
-    async with station(centre("silence", DESKS, "stereo"), phone_rtp_timeout_s=5) as s:
+    async with station(centre("silence", DESKS, "stereo"), phone_rtp_timeout_s=5, prompts=brief_welcome) as s:
         day = await opened(s)
         talks = await asyncio.gather(
             paused_and_gone_on(day),
@@ -557,7 +558,7 @@ async def test_a_pause_takes_as_much_of_a_recording_as_was_asked_for_whatever_be
 
 
 async def test_a_pause_that_is_a_gap_is_cut_out_of_the_recording() -> None:
-    async with station(centre("gap", 3), phone_rtp_timeout_s=5) as s:
+    async with station(centre("gap", 3), phone_rtp_timeout_s=5, prompts=brief_welcome) as s:
         day = await opened(s)
         s.start("sidecar")
         *talks, out = await asyncio.gather(

@@ -189,9 +189,7 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
     None
 ):
     async with station(
-        DemoCentre(agents=1, acw_s=1, more=CITY + RULE),
-        sidecar=True,
-        prepare=sealed_soon,
+        DemoCentre(agents=1, acw_s=1, more=CITY + RULE), sidecar=True, prepare=sealed_soon
     ) as s:
         desk, city = await phone(s), await s.carrier()
         await desk.register(300)  # on a loaded machine the usual 120 s are over before the last talk

@@ -24,6 +24,7 @@ from tests.e2e.test_live_configuration import callcore
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
 from tests.support.people import read_page
+from tests.support.prompts import brief_welcome
 from tests.support.sip import RATE, Agent, Call, comes_true, encoded, loudness, sip_agent, tone
 from tests.support.station import Station, sealed_soon, station, until
 
@@ -153,7 +154,9 @@ async def test_each_recording_that_goes_wrong_is_named_and_the_calls_go_on() -> 
             file.read_text(encoding="utf-8") + '\n[recording]\nformat = "opus"\n', encoding="utf-8"
         )
 
-    async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=in_opus) as s:
+    async with station(
+        DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=in_opus, prompts=brief_welcome
+    ) as s:
         desk = await phone(s)
         citizen = await s.stack.enter_async_context(
             sip_agent(f"{s.net}.131", "0975551234", (f"{s.net}.1", s.settings.sip_port))

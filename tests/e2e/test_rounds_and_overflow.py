@@ -13,7 +13,7 @@ from callcore.domain import facts as f
 from callcore.domain.ids import AgentId
 from callcore.domain.stages import OfferStage, Outcome
 from tests.support import audio
-from tests.support.prompts import put_prompt, shipped_prompts
+from tests.support.prompts import brief_welcome, put_prompt
 from tests.support.station import PROJECT, hears_for, hears_now, station, until, voice_of, words
 
 SAID = PROJECT / "ivr_prompts" / "oita" / "ja" / "overflow.ulaw"
@@ -48,8 +48,8 @@ class Busy(DemoCentre):
 
 
 def with_overflow(home: Path) -> Path:
-    """The shipped prompts, and one for callers beyond the agents."""
-    folder = shipped_prompts(home, "demo")
+    """The shipped prompts after a brief welcome, and one for callers beyond the agents."""
+    folder = brief_welcome(home)
     put_prompt(folder, "demo/ja/overflow", TEXT, SAID.read_bytes())
     return folder
 

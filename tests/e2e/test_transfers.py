@@ -19,8 +19,9 @@ from tests.e2e.test_agents_keys import phone, signs_in
 from tests.e2e.test_live_configuration import callcore
 from tests.e2e.test_reconciliation import settled
 from tests.integration.test_dialplan_call import until_hears
+from tests.support.prompts import brief_welcome
 from tests.support.sip import DEADLINE_S, Agent, Call, encoded, loudness, sip_agent, tone
-from tests.support.station import Station, sealed_soon, station, until
+from tests.support.station import Station, station, until
 
 CITIZEN_HZ, AGENT_HZ, CITY_HZ = 400, 600, 1000
 BACK_S = 10
@@ -125,7 +126,7 @@ async def recorded(s: Station, call: CallId) -> dict[int, float]:
 
 @pytest.mark.timeout(LONGEST_S)
 async def test_what_citizens_live_through_who_are_put_through_or_come_back() -> None:
-    async with station(DemoCentre(agents=1, acw_s=1, more=CITY)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, more=CITY), prompts=brief_welcome) as s:
         desk, city = await phone(s), await s.carrier()
         citizen = await s.stack.enter_async_context(
             sip_agent(f"{s.net}.131", "0975551234", (f"{s.net}.1", s.settings.sip_port))
@@ -217,7 +218,7 @@ async def test_what_citizens_live_through_who_are_put_through_or_come_back() -> 
 async def test_a_citizen_is_put_through_while_callcore_is_dead_and_the_books_know_it_afterwards() -> None:
     """Where the recording is to end with the agent: what it held of the department is cut out afterwards."""
     more = CITY.replace(f"back_s = {BACK_S}", 'back_s = 3\nrecord_after = "agent"')
-    async with station(DemoCentre(agents=1, acw_s=1, more=more)) as s:
+    async with station(DemoCentre(agents=1, acw_s=1, more=more), prompts=brief_welcome) as s:
         desk, city = await phone(s), await s.carrier()
         citizen = await s.stack.enter_async_context(
             sip_agent(f"{s.net}.131", "0975551234", (f"{s.net}.1", s.settings.sip_port))
@@ -271,9 +272,6 @@ async def test_a_citizen_is_put_through_while_callcore_is_dead_and_the_books_kno
             "no consult that was none, and nothing that is uncut",
         )
         assert (await settled(s, 2)).total("differences") == 0
-        await s.stop("sidecar")  # a consult's recording is told of when it is sealed
-        sealed_soon(s)
-        s.start("sidecar")
         await told_as_recorded(s, first, "consult", "call")
 
 

@@ -70,7 +70,7 @@ async def free_at_the_phrase(s: Station) -> tuple[PhoneCall, PhoneCall, f.Comfor
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 async def test_a_waiting_caller_hears_the_place_in_the_own_language_and_music_again(language: str) -> None:
-    centre = Waits(agents=1, rules=comfort(), two=True, menu="language", more=LANGUAGES)
+    centre = Waits(agents=1, short_abandon_s=0, rules=comfort(), two=True, menu="language", more=LANGUAGES)
     async with station(centre, prompts=prompts) as s:
         call = await s.dial_in(await s.caller())
         await hears_for(call, 0.5)
@@ -126,7 +126,7 @@ async def test_with_cut_the_phone_rings_in_the_middle_of_the_phrase() -> None:
 
 
 async def test_a_caller_who_puts_down_in_a_phrase_is_abandoned_and_the_agent_is_free() -> None:
-    async with station(Waits(agents=1, acw_s=0, rules=comfort()), prompts=prompts) as s:
+    async with station(Waits(agents=1, short_abandon_s=0, acw_s=0, rules=comfort()), prompts=prompts) as s:
         desk, talking = await at_work(s)
         waits = await s.dial_in(await s.caller(2))
         began = await s.fact(f.ComfortBegan)
@@ -194,7 +194,7 @@ async def test_who_keeps_waiting_keeps_the_place_and_the_later_caller_is_served_
 
 
 async def test_each_way_out_of_the_menu_for_callers_beyond_is_one_outcome() -> None:
-    async with station(Waits(agents=1, rules=BEYOND, more=MENUS), prompts=prompts) as s:
+    async with station(Waits(agents=1, short_abandon_s=0, rules=BEYOND, more=MENUS), prompts=prompts) as s:
         first = await s.dial_in(await s.caller(1))
         await s.fact(f.VisitBegan)
         caller = await s.caller(2)

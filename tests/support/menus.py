@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from callcore.demo.centre import CENTRE, TEXTS, DemoCentre
 from callcore.prompts import shelf
-from tests.support.prompts import SHIPPED, put_prompt
+from tests.support.prompts import SHIPPED, brief_welcome, put_prompt
 from tests.support.sip import RATE, tone
 
 FULL, CHOICE = "満員です。", {"ja": "日本語は1です。", "en": "For English, press 2."}
@@ -85,9 +84,8 @@ class Waits(DemoCentre):
 
 
 def prompts(home: Path) -> Path:
-    """All that is shipped, and words for these menus."""
-    folder = home / "prompts"
-    shutil.copytree(SHIPPED, folder)
+    """What is shipped in these languages, after a brief welcome, and words for these menus."""
+    folder = brief_welcome(home, *CHOICE)
     for language, text in CHOICE.items():
         sound = (SHIPPED / "ja" / "no_key.ulaw").read_bytes()
         put_prompt(folder, f"{CENTRE}/{language}/full", FULL, sound)

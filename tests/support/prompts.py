@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from callcore.demo.centre import CENTRE, TEXTS
 from callcore.prompts import shelf
 
 SHIPPED = Path(__file__).resolve().parents[2] / "ivr_prompts"
@@ -35,4 +36,13 @@ def shipped_prompts(home: Path, *owners: str) -> Path:
     folder = home / "prompts"
     for owner in (*owners, shelf.COMMON, shelf.MUSIC):
         shutil.copytree(SHIPPED / owner, folder / owner)
+    return folder
+
+
+def brief_welcome(home: Path, *languages: str) -> Path:
+    """As shipped, but the demo centre's notice and greeting are over at once: where what follows is tried, each caller
+    would wait six seconds for it. Without `languages` only Japanese is there."""
+    folder = shipped_prompts(home, CENTRE, *(languages or ("ja",)))
+    for kind in ("recording_notice", "greeting"):
+        put_prompt(folder, f"{CENTRE}/ja/{kind}", TEXTS[kind])
     return folder

@@ -77,7 +77,7 @@ async def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S,
         now = time.monotonic()
         if now > end:
             raise AssertionError(f"not within {deadline_s} s: {what or condition}")
-        await asyncio.sleep(max(0.05, 3 * (now - looked)))
+        await asyncio.sleep(max(0.05, now - looked))
 
 
 @dataclass(frozen=True, slots=True)
