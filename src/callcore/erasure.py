@@ -1,6 +1,8 @@
 """Erasing put together: what is kept (database), what opens it (keys), where it lies, and the engine that is asked.
 
-Composition root beside `sidecar.py` and `cli_erase.py`, which both use it. The order, each on the disk before the next:
+Composition root beside `sidecar.py` and `cli_erase.py`, which both use it. Nothing is planned before the tables have
+all that the engine has written: in rows that are yet to come may stand an order, a mark, or whose number it is. The
+order, each on the disk before the next:
 
 1. the plan; 2. what may not be erased is left out (the engine says: held, going on, still to be dealt with); 3. clear
 text in Asterisk's files and its copies is overwritten, and every place is searched, while the numbers can still be
@@ -30,7 +32,7 @@ import structlog
 
 from callcore import __version__, unlisted
 from callcore.access.trail import Result, Trail
-from callcore.db import Database, Kept
+from callcore.db import Database, Kept, Queries
 from callcore.domain.blocked import plain
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
@@ -61,6 +63,7 @@ from callcore.recordings.chain import Kept as Line
 from callcore.recordings.signing import signer
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.erasures import ErasureRow
+from callcore.runtime.ports import Seq
 from callcore.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,6 +73,8 @@ AT_ONCE = 500
 FOLLOWS_S = 300.0
 """Seconds within which the tables follow what the engine wrote, also where the sidecar hardly runs; else it is gone on
 with later."""
+CAUGHT_UP_S = 30.0
+"""Seconds within which they have what it wrote before, or nothing is planned."""
 LOOK_EVERY_S = 0.2
 RULE = "service:sidecar"
 """Who erases by the rule."""
@@ -125,26 +130,29 @@ class Erasure:
 
     async def of_number(self, centre: CentreId, number: str) -> tuple[list[Item], list[str]]:
         """All calls and tasks of a number, and the entries of the list of unwelcome callers that hold it. Raises
-        DatabaseAway, JournalError, CommandFailed."""
+        CannotErase, DatabaseAway, JournalError, CommandFailed."""
         prints = set[str]()
         for way in {number, plain(number) or number}:
             for each in (way, f"+81{way[1:]}") if way.startswith("0") else (way,):
                 prints.update(self.keys.fingerprints(centre, each).values())
+        await self._followed(centre)
         listed = await self.engine.ask("erase_entries", centre=centre, number=number)
         return await self._kept.of_number(centre, prints, await self._unlisted(centre)), list(listed)
 
     async def of_calls(self, calls: Collection[str]) -> list[Item]:
-        """Raises DatabaseAway, OSError, as `between` and `unassigned`."""
+        """Raises CannotErase, DatabaseAway, OSError, as `between` and `unassigned`."""
         named = {CallId(each) for each in calls}
         beside: dict[CallId, Collection[Sound]] = {}
         for centre in {await self.centre_of(each) for each in named}:
             if centre is not None:
+                await self._followed(centre)
                 beside |= await self._unlisted(centre)
         return await self._kept.of_calls(named, beside)
 
     async def between(
         self, centre: CentreId, first: Instant | None = None, before: Instant | None = None
     ) -> list[Item]:
+        await self._followed(centre)
         return await self._kept.between(centre, first, before, await self._unlisted(centre))
 
     async def unassigned(self) -> list[Item]:
@@ -207,6 +215,7 @@ class Erasure:
     async def nightly(self, centre: Centre, now: Instant) -> str | None:
         """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. None: nothing is due.
         Raises CannotErase, DatabaseAway, OSError, Busy."""
+        await self._followed(centre.id)
         limit = AT_ONCE * 4
         verdicts = await self.judged(centre, now, limit)
         while len(verdicts) == limit and not any(map(unit_due, verdicts)):  # all of them kept by order
@@ -467,6 +476,19 @@ class Erasure:
         answer = await self._ask_erase(plan, **unit)
         if not answer["done"]:
             raise CannotErase(f"{plan.id}: {unit['call']}: {answer['why']}")
+
+    async def _followed(self, centre: str) -> None:
+        """Wait until the tables have what the engine has written until now. Raises CannotErase, DatabaseAway."""
+        written = Seq(*(await self._ask("erase_from", centre=centre))["seq"])
+        until, queries = clock.monotonic() + CAUGHT_UP_S, Queries(self.database)
+        while (at := await queries.position()) is None or at < written:
+            if clock.monotonic() > until:
+                raise CannotErase(
+                    "データベースがまだジャーナルに追いついていないため、消去するものを決められません。"
+                    "追いついてからもう一度 (callcore doctor) / the database has not followed the journal yet, so what "
+                    "is to be erased cannot be told; try again when it has (callcore doctor)"
+                )
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _ask(self, command: str, **fields: Any) -> dict[str, Any]:
         try:

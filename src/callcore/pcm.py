@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import Any
 
 SAMPLE = 2
 """Bytes of one."""
 
 
+@cache
 def audioop() -> Any:
+    """The module. Warnings are set aside for all threads meanwhile, so it is found once, while there is one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated since 3.11; from 3.13 on audioop-lts is in its place
         import audioop as module
 
     return module
+
+
+audioop()
 
 
 def interleaved(left: bytes, right: bytes) -> bytes:

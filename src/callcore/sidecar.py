@@ -689,12 +689,13 @@ def free_bytes(settings: Settings, database: Path | None) -> dict[str, float]:
     }
     for name, folders in apart.items():
         found = []
-        for folder in (each for each in folders if each != settings.recordings_keys or each.exists()):
+        for folder in folders:
             try:
                 if folder.stat().st_dev not in told:
                     found.append(float(shutil.disk_usage(folder).free))
-            except OSError:
-                found.append(0.0)
+            except OSError as error:
+                if folder != settings.recordings_keys or not isinstance(error, FileNotFoundError):
+                    found.append(0.0)  # keys of recordings are made with the first recording
         free[name] = min(found, default=math.nan)
     return free
 

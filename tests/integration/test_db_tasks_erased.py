@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from zlib import crc32
@@ -12,11 +12,13 @@ from zlib import crc32
 import pytest
 from sqlalchemy import delete
 
+from callcore import erasure
 from callcore.access.rights import SIDECAR_PERSON
 from callcore.db import Database, Kept, Projection
-from callcore.db.projections import Seal
+from callcore.db.projections import Frame, Seal
 from callcore.db.tables import PERSONAL, calls
 from callcore.domain import effects as e
+from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Retention
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, after, seconds
@@ -24,11 +26,12 @@ from callcore.domain.message import MessageState
 from callcore.domain.personal import Personal
 from callcore.domain.retention import Clock, Item, judge
 from callcore.erasing.plan import Plan
-from callcore.erasure import Erasure, Reports, parted, unit_due
+from callcore.erasure import CannotErase, Erasure, Reports, parted, unit_due
 from callcore.journal import KeyStore, period_of
 from callcore.runtime.commands import CommandClient, CommandServer
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
+from callcore.runtime.ports import Seq
 from callcore.settings import Settings
 from tests.integration.test_db_messages import rows_of
 from tests.support.days import TestFrame, seal
@@ -184,10 +187,17 @@ async def test_an_erased_task_keeps_its_row_and_nothing_that_belongs_to_a_person
 # -- the whole of it --------------------------------------------------------------------------------------------
 
 
+class SecondRun(Pen):
+    """What was there is told by the first one."""
+
+    def write(self, at: Instant, facts: tuple[f.Fact, ...]) -> Seq:
+        return Seq(2, super().write(at, facts).n)
+
+
 @asynccontextmanager
 async def erasing(made: Desk, database: Database, home: Path) -> AsyncIterator[tuple[Erasure, KeyStore]]:
     """Everything that erases, with the engine's own commands and keys, and the tables that follow its facts."""
-    settings, pen, over = Settings(home=home), Pen(), asyncio.Event()
+    settings, pen, over = Settings(home=home), SecondRun(), asyncio.Event()
     with KeyStore.open(settings.journal, settings.keys, write=True) as keys:
 
         def sealed(value: Personal) -> tuple[bytes, str | None, str] | None:
@@ -299,3 +309,34 @@ async def test_the_night_erases_what_was_dealt_with_long_ago(database: Database,
         assert (row.id, row.scope, row.calls, row.tasks) == (report, "retention", 1, 2)
         assert keys.kept([M, CallId("task-about"), CallId("task-none"), CallId("task-open")]) == ["task-open"]
         assert await of.nightly(centre, far) is None
+
+
+async def test_nothing_is_planned_before_the_tables_have_what_the_engine_wrote(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In what is yet to come an order may stand, a mark, or whose number it is."""
+    made = a_desk()
+    async with erasing(made, database, tmp_path) as (of, keys):
+        (centre,) = of.centres()
+        far = Instant(made.at(LATE) + 400 * messages.DAY * SECOND)
+        with monkeypatch.context() as standing:
+
+            async def nowhere(sink: Projection, frames: Sequence[Frame]) -> None:
+                return None
+
+            standing.setattr(Projection, "apply", nowhere)
+            standing.setattr(erasure, "CAUGHT_UP_S", 0.5)
+            for call in ("m", "task-about", "task-none"):
+                done = await of.engine.ask("keep_order", centre=DEMO, calls=[call], reason="裁判")
+                assert done["done"], done
+            for asked in (
+                lambda: of.nightly(centre, far),
+                lambda: of.between(DEMO),
+                lambda: of.of_calls(["m"]),
+                lambda: of.of_number(DEMO, CALLER),
+            ):
+                with pytest.raises(CannotErase, match="has not followed"):
+                    await asked()
+        assert len(await of.between(DEMO)) == 4
+        assert await of.nightly(centre, far) is None
+        assert len(keys.kept([M, CallId("task-about"), CallId("task-none"), CallId("task-open")])) == 4

@@ -7,6 +7,7 @@ import asyncio
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from callcore.domain.values import changed
 from callcore.journal import checkpoint
 from callcore.recordings import Keeper, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
-from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, due, pressure
+from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
 from callcore.settings import Settings
@@ -37,7 +38,7 @@ from tests.support.store import NOON, House
 from tests.unit.test_recordings_stereo import OF, talk
 
 CALL, OTHER = "node1-1795143501.7", "node1-1795143501.8"
-OLD = "node1-1795000000.5"
+OLD, OLDER = "node1-1795000000.5", "node1-1795000000.6"
 A_DAY = 86_400.0
 
 
@@ -123,6 +124,34 @@ async def test_what_nobody_foresaw_at_a_look_ends_not_the_keeper(house: House) -
     one.centre_of = broken
     await while_it_runs(one, lambda: one.failures >= 2)
     assert plain.exists()
+
+
+async def test_what_nobody_foresaw_at_one_holds_up_no_other_and_nothing_is_kept_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One takes long (ffmpeg), of the next one the centre cannot be asked, and behind that are others."""
+
+    async def broken(call: CallId) -> CentreId | None:
+        if call == OLD:
+            raise ZeroDivisionError
+        return CentreId("demo")
+
+    begun: list[str] = []
+    keep = Keeper.keep
+
+    def slowly(self: Keeper, plain: Path, of: Whose) -> None:
+        begun.append(plain.stem)
+        time.sleep(3 if plain.stem == CALL else 0)  # longer than an error takes to be told
+        keep(self, plain, of)
+
+    monkeypatch.setattr(Keeper, "keep", slowly)
+    over(house, CALL)
+    plains = [house.record(CALL, age_s=31), house.record(OLD, age_s=A_DAY), house.record(OLDER, age_s=900)]
+    one = house.keeper()
+    one.centre_of = broken
+    await while_it_runs(one, lambda: not plains[0].exists() and not plains[2].exists())
+    assert plains[1].exists() and one.failures >= 1
+    assert sorted(begun) == sorted([CALL, OLDER])
 
 
 async def test_while_the_signing_key_is_lost_what_lies_plain_is_told(house: House) -> None:
@@ -431,6 +460,8 @@ def test_the_disks_of_keys_and_database_are_told_of_where_they_are_others(
     found = free_bytes(apart, shm)
     assert found["sidecar_keys_free_bytes"] == pytest.approx(shutil.disk_usage(shm).free, rel=0.2)
     assert found["sidecar_database_free_bytes"] > 0
+    blocked = settings.model_copy(update={"recordings_keys_folder": shm / ("x" * 300)})
+    assert free_bytes(blocked, None)["sidecar_keys_free_bytes"] == 0, "what cannot be looked at is told, too"
     gone = free_bytes(settings.model_copy(update={"recordings_keys_folder": shm / "none"}), tmp_path / "none")
     assert math.isnan(gone["sidecar_keys_free_bytes"]), "no key was made yet"
     assert gone["sidecar_database_free_bytes"] == 0

@@ -75,6 +75,22 @@ def test_a_call_out_is_held_against_what_either_side_sent(
     assert found(talked(own, far), seconds) == wrong
 
 
+@pytest.mark.parametrize("late_at", [9, 12, 20, None])
+def test_longer_than_the_talk_is_no_fault_where_events_came_late(late_at: int | None) -> None:
+    """Before it, while it rang, and while they talked; its beginning may have been told of seconds too late."""
+    made = desk()
+    if late_at == 9:
+        made.tell(i.EventsLate(at=made.at(9), late=True))
+    call = dial(made, 10)
+    if late_at == 12:
+        made.tell(i.EventsLate(at=made.at(12), late=True))
+    reach(made, 15, call)
+    if late_at == 20:
+        made.tell(i.EventsLate(at=made.at(20), late=True))
+    end(made, 45, O10, ChannelId(OWN), 30, 30)
+    assert found(made, 32) == (set() if late_at else {"long"})
+
+
 def test_where_nobody_sent_anything_no_recording_is_missing() -> None:
     assert found(talked(0, 0), 0, (), "empty") == {"no_media"}
     assert found(talked(0, 0), 0, (), "missing") == {"no_media"}

@@ -152,6 +152,11 @@ class Queries:
         """Whether the tables can be read now. Answers within a second, never raises."""
         return await self._database.health()
 
+    async def position(self) -> Seq | None:
+        """The last frame of the journal that the tables tell of; None: of nothing yet. Raises `DatabaseAway`."""
+        async with self._database.reading() as connection:
+            return await read_position(connection)
+
     async def records(self, centre: CentreId, first: Instant, before: Instant) -> list[Record]:
         """The records of one centre's calls that arrived in [first, before), oldest first."""
         return (await self.records_at(centre, first, before))[1]

@@ -261,7 +261,9 @@ def _(fact: f.Healed, floor: Floor) -> Floor:
 
 @_apply.register
 def _(fact: f.LagBegan, floor: Floor) -> Floor:
-    return changed(floor, lagging=True)
+    """How long a recording is to be is not known to the second any more."""
+    sides = {name: changed(side, tape=changed(side.tape, seen=False)) for name, side in floor.sides.items()}
+    return changed(floor, lagging=True, sides=floor.sides.update(sides))
 
 
 @_apply.register
@@ -1543,6 +1545,7 @@ def _(fact: f.SideCallBegan, floor: Floor) -> Floor:
         stage=advance(SIDE, "side call", fact.call, None, "SideCallBegan"),
         why=fact.why,
         beside=fact.beside,
+        tape=Tape(seen=not floor.lagging),
     )
     floor = changed(floor, sides=floor.sides.set(side.id, side))
     if side.agent is None:

@@ -261,7 +261,13 @@ class Keeper:
     async def _in_turn(self, rest: Iterator[tuple[Path, Whose]], until: float) -> None:
         """Keep one after the other until then (monotonic): after that it is looked anew how they stand."""
         for path, of in rest:
-            known = await self._known(of)
+            try:
+                known = await self._known(of)
+            except Exception:  # what nobody foresaw at one holds up neither the others nor what is in work
+                self.failures += 1
+                log.exception("録音を暗号化できません / a recording cannot be kept", file=path.name)
+                self._waiting[path.name] = time.monotonic() + AGAIN_S
+                continue
             if known is None:
                 return  # those behind it are to be asked for, too
             await asyncio.to_thread(self.kept, path, known)

@@ -1,6 +1,7 @@
 """What is asked of the engine about keeping and erasing, over the command socket.
 
 `keep_order` {centre, calls, until, reason} · `keep_release` {centre, order, reason} · `keep_list` {centre} ·
+`erase_from` {centre} (the place in the journal that the tables must have reached) ·
 `erase_ask` {call, about, centre, personal} (whether it may be) · `erase_entries` {centre, number} (of the list of
 unwelcome callers) · `erase` {…, recordings, erasure, reason, by_order_of}.
 The engine is asked because it knows what goes on, and because it alone writes the journal and its keys.
@@ -34,6 +35,7 @@ class EraseDesk:
             "keep_order": Command(Right.ERASE, self._keep, of_centre),
             "keep_release": Command(Right.ERASE, self._release, of_centre),
             "keep_list": Command(Right.READ_CALLS, self._list, of_centre),
+            "erase_from": Command(Right.ERASE, self._from, of_centre),
             "erase_ask": Command(Right.ERASE, self._may, of_centre),
             "erase_entries": Command(Right.ERASE, self._entries, of_centre),
             "erase": Command(Right.ERASE, self._erase, of_centre),
@@ -87,6 +89,10 @@ class EraseDesk:
             }
             for order in sorted(orders, key=lambda order: (-order.at, order.id))
         ]
+
+    async def _from(self, _: Mapping[str, Any], __: Person) -> dict[str, Any]:
+        """Up to where the journal is written: before the tables have all that, what is to be erased cannot be told."""
+        return {"seq": [*self._loop.seq]}
 
     async def _may(self, told: Mapping[str, Any], _: Person) -> dict[str, Any]:
         """Why nothing may be erased now; None: it may."""
