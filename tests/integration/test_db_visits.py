@@ -179,7 +179,7 @@ async def test_of_no_centre_at_all_nothing_is_found_and_no_table_is_read(tmp_pat
         for call in (None, CallId("n1-030.1")):
             assert await queries.visits(VisitSearch(centres=[], call=call)) == ([], None)
         assert await queries.calls(CallSearch(centres=[])) == Page((), None)
-        assert await Search(database).find(RecordingSearch(centres=[]), (), None, 50) == []
+        assert await Search(database).find(RecordingSearch(centres=[]), (), None, 50, {}) == []
         with pytest.raises(DatabaseAway):
             await queries.visits(VisitSearch(centres=[OITA]))
     finally:
