@@ -67,7 +67,8 @@ async def test_a_scanner_learns_nothing_and_calls_go_on(tmp_path: Path) -> None:
         before = len(floor.ami.events)
 
         found = await scan("svmap", floor)
-        assert "asterisk" not in found.lower() and "22." not in found, found
+        said = found.replace(floor.pbx.sip[0], "")  # its address, which may have any number in it
+        assert "asterisk" not in said.lower() and "22." not in said, found
 
         for method in ("REGISTER", "INVITE", "OPTIONS"):
             told = await scan("svwar", floor, "-m", method, "-d", str(words), "--force")
