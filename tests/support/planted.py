@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from callcore.db import DatabaseAway
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId, VisitId
 from callcore.domain.personal import Personal
@@ -129,7 +130,10 @@ def _among_nobodys(s: Station, marker: Marker, chance: random.Random) -> Marker:
     settings, world = s.settings, World(Instant(time.time_ns() // 1000))
     plain = settings.recordings / f"{marker.call}.early.wav"
     voice = _voice(plain, chance)
-    keeper = Keeper(recordings_of(settings), settings.protected, world, 0, lambda: True, world.centre_of)
+    away = (DatabaseAway,)
+    keeper = Keeper(
+        recordings_of(settings), settings.protected, world, 0, lambda: True, world.centre_of, away
+    )
     keeper.keep(plain, Whose(UNASSIGNED, "Asia/Tokyo", marker.call, None, None, True))
     return replace(marker, more=(*marker.more, voice))
 
