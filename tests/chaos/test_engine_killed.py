@@ -94,15 +94,15 @@ async def test_ring_goes_on_and_is_answered_while_nobody_decides() -> None:
 
 
 async def test_ring_that_nobody_answers_ends_in_the_safety_net_which_rings_again() -> None:
-    async with station(DemoCentre(agents=1, acw_s=1, ring_s=6, rest_s=1), prompts=brief_welcome) as s:
+    # It rings for longer than a busy machine needs to start the engine.
+    async with station(DemoCentre(agents=1, acw_s=1, ring_s=12, rest_s=1), prompts=brief_welcome) as s:
         (desk,) = await rig.staff(s, 1)
         caller = await rig.arrive(s, 1)
         await desk.incoming(20)
         await s.fact(f.OfferRang)
         s.kill("engine")
-        rung = await desk.incoming(
-            rig.NET_WITHIN_S + 8
-        )  # the first ring ends by itself, the net begins another
+        # The first ring ends by itself, the net begins another.
+        rung = await desk.incoming(rig.NET_WITHIN_S + 14)
         await rig.marked(s, caller.id, "callcore-net")
         await s.start_engine()
         await rig.relinked(s, 2)

@@ -56,7 +56,7 @@ async def test_what_the_board_showed_is_shown_again_while_everything_runs_and_af
         shown: dict[tuple[str, str], bytes] = {}
         stop = asyncio.Event()
         board = asyncio.create_task(watch(s, shown, stop))
-        await until(lambda: bool(shown), 20, "the board shows something")
+        await until(lambda: bool(shown), 60, "the board shows something")
         (desk,) = await s.staff(1)
         caller, second = await s.caller(1), await s.caller(2)
         call = await s.dial_in(caller)

@@ -164,9 +164,13 @@ async def callcore_dies_in_two_of_them(day: Day) -> None:
     await its_leg.hears(1)
     other.hang_up()
     await its_leg.until("bye")
-    leg.speaks = call.speaks = False
-    await asyncio.gather(day.s.start_engine(), asyncio.sleep(2.7))
-    leg.speaks = call.speaks = True
+
+    async def are_still() -> None:
+        leg.speaks = call.speaks = False
+        await asyncio.sleep(2.7)
+        leg.speaks = call.speaks = True
+
+    await asyncio.gather(day.s.start_engine(), are_still())
     await leg.hears(1)
     await day.ends(leg, name)
     day.wanted[seen] = set()
