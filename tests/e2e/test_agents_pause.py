@@ -83,6 +83,7 @@ async def test_an_agent_pauses_and_comes_back_by_the_phones_keys_and_the_net_fol
         await s.fact(f.CallAnswered)
         await call.hang_up()
         ended = await s.fact(f.TalkEnded)
+        await ringing.wait_closed(10)  # a phone of the demo hears nothing in a call beside that one
 
         await key(s, desk, "*14", "extended")
         [longer] = s.told(f.WrapUpExtended)
