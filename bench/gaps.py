@@ -97,7 +97,7 @@ def faults(sides: tuple[Side, Side], *, began: float, first: int, last: int) -> 
         begin = first
         while side.heard[begin] < 0:  # a gap lies there: it is counted from its begin
             begin -= 1
-        at = _first(side, began, begin)
+        at, final = _first(side, began, begin), len(side.came.at) - 1
         empty = 0
         for block in range(begin + 1, last):
             tone = side.heard[block]
@@ -106,12 +106,12 @@ def faults(sides: tuple[Side, Side], *, began: float, first: int, last: int) -> 
                 continue
             ahead = np.flatnonzero(side.came.tone[at + 1 : at + 2 + _FURTHEST] == tone)
             if empty:
-                yield _fault(side, sides, Kind.SILENCE, empty, at, at + 1, block)
+                yield _fault(side, sides, Kind.SILENCE, empty, at, min(at + 1, final), block)
                 empty = 0
             if not len(ahead):
                 back = np.flatnonzero(side.came.tone[max(0, at - _FURTHEST) : at + 1] == tone)
-                yield _fault(side, sides, Kind.TWICE, 1, at, at + 1, block)
-                at = max(0, at - _FURTHEST) + int(back[-1]) if len(back) else at + 1
+                yield _fault(side, sides, Kind.TWICE, 1, at, min(at + 1, final), block)
+                at = max(0, at - _FURTHEST) + int(back[-1]) if len(back) else min(at + 1, final)
             elif ahead[0]:
                 yield _fault(side, sides, Kind.LOST, int(ahead[0]), at, at + 1 + int(ahead[0]), block)
                 at += 1 + int(ahead[0])

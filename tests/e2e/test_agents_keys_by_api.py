@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from callcore.access.rights import Role
@@ -105,16 +104,6 @@ class TwoTongues(DemoCentre):
 
 def spoken(s: Station, language: str) -> audio.Samples:
     return audio.read(shelf.ulaw_of(s.settings.prompts, shelf.sound("demo", language, "abuse")))
-
-
-def share_heard(words: audio.Samples, heard: audio.Samples) -> float:
-    """How much of the words was heard, second by second: under load a frame is lost here and there, and what comes
-    after it is shifted, so that the whole is never like the whole."""
-    pieces = [words[at : at + audio.RATE] for at in range(0, len(words) - audio.RATE, audio.RATE)]
-    pieces = [
-        piece for piece in pieces if np.sqrt(np.mean(piece**2)) > 0.02
-    ]  # no pause between two sentences
-    return sum(audio.find(piece, heard).score > 0.8 for piece in pieces) / len(pieces)
 
 
 def said(s: Station, call: Call) -> set[str]:
@@ -319,8 +308,8 @@ async def test_a_reported_talk_hears_the_centres_words_in_the_callers_language_o
             await call.hears(len(words) / audio.RATE + 6)
             for side, sound in (("citizen", call.heard[there:]), ("agent", ringing.heard[here:])):
                 heard = decoded(bytes(sound))
-                assert share_heard(words, heard) >= 0.8, (side, language)
-                assert share_heard(not_these, heard) <= 0.2, (side, other)
+                assert audio.share(words, heard) >= 0.8, (side, language)
+                assert audio.share(not_these, heard) <= 0.2, (side, other)
             assert call.events == []
             assert not call.over, "the talk goes on"
             call.hang_up()

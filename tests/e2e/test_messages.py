@@ -19,7 +19,7 @@ from callcore.installation import message_of
 from callcore.runtime.commands import CommandClient
 from tests.e2e.test_out_of_hours import TOKYO, around
 from tests.support import audio
-from tests.support.station import Station, heard, hears_for, station, until
+from tests.support.station import Station, hears_for, station, until, words
 
 MENU = """
 [outgoing]
@@ -46,8 +46,8 @@ SHIPPED = Path(__file__).parents[2] / "ivr_prompts" / "ja"
 
 
 def hears_prompt(call: PhoneCall, kind: str) -> bool:
-    prompt, sound = audio.read(SHIPPED / f"{kind}.ulaw"), heard(call)
-    return len(sound) > len(prompt) and audio.find(prompt, sound).score > 0.9
+    prompt, sound = audio.read(SHIPPED / f"{kind}.ulaw"), words(call)
+    return len(sound) > len(prompt) and audio.share(prompt, sound) > 0.8
 
 
 async def to_the_tone(s: Station, caller: SimPhone, n: int = 1) -> PhoneCall:

@@ -106,6 +106,22 @@ def find(prompt: Samples, recording: Samples) -> Match:
     return Match(best / RATE - TRIM_S, float(scores[best]))
 
 
+def share(words: Samples, recording: Samples, piece_s: float = 0.4) -> float:
+    """How much of the words is in the recording, piece by piece: 1.0 if every piece that is loud enough is found.
+
+    On a busy machine a frame is lost here and there, and all that comes after it is shifted: the whole is never like
+    the whole then, and of pieces only the one is lost in which it fell.
+    """
+    size = round(piece_s * RATE)
+    pieces = [words[at : at + size] for at in range(0, len(words) - size + 1, size)]
+    pieces = [
+        piece for piece in pieces if np.sqrt(np.mean(piece**2)) > 0.02
+    ]  # no pause between two sentences
+    if not pieces:
+        raise ValueError("nothing that is loud enough to be known again")
+    return sum(find(piece, recording).score > 0.8 for piece in pieces) / len(pieces)
+
+
 def level_over_time(recording: Samples, window_s: float = WINDOW_S) -> Samples:
     """RMS level of each whole window in dB; `FLOOR_DB` for silence."""
     windows = _windows(recording, window_s)

@@ -69,3 +69,16 @@ def test_a_packet_that_is_there_twice_is_no_whole_recording() -> None:
 def test_either_side_is_looked_at() -> None:
     agent = [*range(30), PAUSE, PAUSE, *range(30, 148)]
     assert found(list(range(150)), agent=agent) == [("agent", Kind.SILENCE, 2, Cause.MIXING)]
+
+
+def test_what_is_still_in_the_recording_after_the_last_packet_that_came_is_a_fault_too() -> None:
+    agent = [*range(100), 99, PAUSE, 0]
+    whole = flow()
+    short = Flow(whole.at[:100], whole.tone[:100], whole.seq[:100])
+    heard = sound(wire.LOW, list(range(len(agent)))) + sound(wire.HIGH, agent)
+    sides = (
+        Side("caller", gaps.tones(heard, wire.LOW), whole, gaps.passed_on(whole, whole)),
+        Side("agent", gaps.tones(heard, wire.HIGH), short, gaps.passed_on(short, short)),
+    )
+    told = list(gaps.faults(sides, began=BEGAN, first=10, last=len(agent)))
+    assert {each.kind for each in told} >= {Kind.TWICE, Kind.SILENCE}
