@@ -33,7 +33,7 @@ import structlog
 from callcore import __version__, unlisted
 from callcore.access.trail import Result, Trail
 from callcore.db import Database, Kept, Queries
-from callcore.domain.blocked import plain
+from callcore.domain.blocked import spellings
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
@@ -131,10 +131,7 @@ class Erasure:
     async def of_number(self, centre: CentreId, number: str) -> tuple[list[Item], list[str]]:
         """All calls and tasks of a number, and the entries of the list of unwelcome callers that hold it. Raises
         CannotErase, DatabaseAway, JournalError, CommandFailed."""
-        prints = set[str]()
-        for way in {number, plain(number) or number}:
-            for each in (way, f"+81{way[1:]}") if way.startswith("0") else (way,):
-                prints.update(self.keys.fingerprints(centre, each).values())
+        prints = {each for way in spellings(number) for each in self.keys.fingerprints(centre, way).values()}
         await self._followed(centre)
         listed = await self.engine.ask("erase_entries", centre=centre, number=number)
         return await self._kept.of_number(centre, prints, await self._unlisted(centre)), list(listed)

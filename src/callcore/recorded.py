@@ -15,6 +15,7 @@ import structlog
 
 from callcore import unassigned, unlisted
 from callcore.db import Database, DatabaseAway, Kept, Search
+from callcore.domain.blocked import spellings
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.personal import Personal
@@ -75,7 +76,8 @@ class Recorded:
         try:
             if wanted.number is not None:
                 for centre in rules if wanted.centres is None else wanted.centres:
-                    prints.update(self._keys.fingerprints(centre, wanted.number).values())
+                    for way in spellings(wanted.number):
+                        prints.update(self._keys.fingerprints(centre, way).values())
             rows = await self._search.find(wanted, prints, after, limit + 1, rules)
         except (DatabaseAway, JournalError) as error:
             raise OSError(str(error)) from error

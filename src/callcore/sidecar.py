@@ -444,9 +444,12 @@ class Sidecar:
         self._uncut = set(self._settings.recordings.glob(f"*{UNCUT}"))
         while True:
             now = self._live.now()
-            for done in [each for each in self._uncut if each.stem not in self._live.view().floor.unfiled]:
-                filed(done)
-                self._uncut.discard(done)
+            if self._live.caught_up():  # a checkpoint's floor does not know yet what was cut and not filed
+                for done in [
+                    each for each in self._uncut if each.stem not in self._live.view().floor.unfiled
+                ]:
+                    filed(done)
+                    self._uncut.discard(done)
             for call, ended in measured_next(self._live.view().floor):
                 if now - ended >= SETTLES_S * SECOND:
                     await self._file(call, now - ended)

@@ -12,6 +12,7 @@ import structlog
 from callcore.db import CallDetail as StoredDetail
 from callcore.db import CallerRow, DatabaseAway, Queries, VisitRow
 from callcore.domain import facts as f
+from callcore.domain.blocked import spellings
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.personal import Personal
@@ -68,7 +69,8 @@ class Stored:
         try:
             if wanted.number is not None:
                 for centre in self._centres() if wanted.centres is None else wanted.centres:
-                    prints.update(self._keys.fingerprints(centre, wanted.number).values())
+                    for way in spellings(wanted.number):
+                        prints.update(self._keys.fingerprints(centre, way).values())
             page = await self._queries.calls(wanted, prints, after, limit)
         except (DatabaseAway, JournalError) as error:
             raise OSError(str(error)) from error

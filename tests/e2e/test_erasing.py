@@ -119,8 +119,8 @@ def opened(journal: Path, keys_folder: Path) -> dict[str, str | None]:
     return {fact.call: fact.caller.text for fact in told}
 
 
-async def a_real_call(s: Station, number: str) -> Marker:
-    """A citizen who is served, whose recording was sealed."""
+async def a_real_call(s: Station, number: str, within: float) -> Marker:
+    """A citizen who is served, whose recording was sealed: the last of all that lay there, within so many seconds."""
     (desk,) = await s.staff(1)
     before = await in_store(s)
     caller = await s.caller(1, number=number, hz=1300)
@@ -133,7 +133,7 @@ async def a_real_call(s: Station, number: str) -> Marker:
     data = plain.read_bytes()
     await call.hang_up()
     await s.fact(f.CallEnded, lambda x: x.call == name)
-    await stored(s, before, 60)
+    await stored(s, before, within)
     return Marker(name, number, "架空 花子", data[40_000:40_048])
 
 
@@ -172,7 +172,7 @@ async def trial(count: int, tape: Path, server: Postgres | None = None) -> None:
     async with station(DemoCentre(agents=1, acw_s=1), sidecar=True, prepare=prepare) as s:
         await stored(s, count - 1, 60 + count / 5)
         markers = plant_second_files(s, markers)
-        markers.append(await a_real_call(s, "0398765432"))
+        markers.append(await a_real_call(s, "0398765432", 60 + count / 5))
         home, backups = s.settings.home, s.settings.home / "backups"
         recorded = len(markers) + sum(len(marker.more) for marker in markers) + len(strangers)
         await until(lambda: len(kept_in_all(s)) == recorded, 60 + count / 5, "all sound to be sealed")

@@ -68,6 +68,7 @@ async def test_a_call_is_found_by_number_agent_outcome_and_time_and_its_facts_ar
                 (CallSearch(first=middle), lambda r: r.arrived_at >= middle),
                 (CallSearch(before=middle), lambda r: r.arrived_at < middle),
                 (CallSearch(number=number), lambda r: numbers[r.call] == number),
+                (CallSearch(number=f"+81{number[1:]}"), lambda r: numbers[r.call] == number),
                 (CallSearch(number="0000"), lambda r: False),
                 (CallSearch(agent=one.agent), lambda r: r.agent == one.agent),
                 (CallSearch(agent=AgentId("9999")), lambda r: False),

@@ -140,6 +140,7 @@ async def test_a_number_is_looked_for_in_a_body_by_who_may_read_personal_values(
         )
 
     assert await found("sup", CITIZEN) == ["s1", "c1"], "and the consult about it"
+    assert await found("sup", f"+81{CITIZEN[1:]}") == ["s1", "c1"], "as another carrier shows it"
     assert await found("sup", "0975000011") == ["s1"]
     assert await found("sup", "09000000000") == []
     assert await found("far", CITIZEN) == []
@@ -288,6 +289,10 @@ async def test_sound_comes_whole_or_in_ranges_for_a_purpose_that_is_one_line_of_
     assert part.headers["content-range"] == f"bytes 44-1043/{size}"
     last = await ask(server, "sup", url, headers={"range": "bytes=-10"})
     assert (last.status_code, last.content) == (206, stock.sound[-10:])
+    for all_of_it in ("bytes=0-", f"bytes=0-{size - 1}"):
+        answer = await ask(server, "sup", url, headers={"range": all_of_it})
+        assert (answer.status_code, answer.content) == (206, stock.sound), "as players expect it that ask so"
+        assert answer.headers["content-range"] == f"bytes 0-{size - 1}/{size}"
     of_old = await ask(server, "sup", url, headers={"range": "bytes=0-9", "if-range": '"old"'})
     assert (of_old.status_code, len(of_old.content)) == (200, size)
     beyond = await ask(server, "sup", url, headers={"range": f"bytes={size}-"})
@@ -346,11 +351,15 @@ async def test_a_grant_is_one_person_s_for_one_recording_and_ends(
     saved = (await ask(server, "sup", ONE + "/download", "POST", json=PURPOSE)).json()["url"]
     answer = await ask(server, "sup", saved)
     assert answer.headers["content-disposition"] == 'attachment; filename="c1.wav"'
-    at = recordings.time.time()
-    monkeypatch.setattr(recordings.time, "time", lambda: at + recordings.DOWNLOAD_S + 1)
+    at = recordings.monotonic()
+    an_hour_ago = recordings.time.time() - 3600
+    monkeypatch.setattr(
+        recordings.time, "time", lambda: an_hour_ago
+    )  # a clock that is set back is no more time
+    monkeypatch.setattr(recordings, "monotonic", lambda: at + recordings.DOWNLOAD_S + 1)
     assert (await ask(server, "sup", url)).status_code == 200
     assert (await ask(server, "sup", saved)).status_code == 410
-    monkeypatch.setattr(recordings.time, "time", lambda: at + recordings.LISTEN_S + 101)
+    monkeypatch.setattr(recordings, "monotonic", lambda: at + recordings.LISTEN_S + 101)
     assert (await ask(server, "sup", url)).status_code == 410
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import wave
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.recordings import KeyRing, Recordings, cut, filed, measure, protect
 from callcore.recordings.growth import Grown, Growth
+from callcore.sidecar import Sidecar
 from tests.support.sip import encoded, loudness
 
 RATE = 8000
@@ -312,3 +318,24 @@ def test_a_gap_and_what_is_beyond_the_rule_are_cut_out_of_one_recording(tmp_path
     assert cut(path, rule, tmp_path / "none")
     assert heard(path) == pytest.approx((3.0, 3.0, 0.0), abs=0.11)
     assert measure(lambda: path.open("rb")).problem is None
+
+
+@pytest.mark.parametrize("caught_up", [False, True])
+async def test_what_was_cut_and_not_filed_when_the_sidecar_was_killed_is_not_cut_again(
+    tmp_path: Path, caught_up: bool
+) -> None:
+    """It starts with a checkpoint of up to an hour ago, in which the call still goes on."""
+    path = record(tmp_path / "c1.wav", (AGENT, 20), (CITY, 10), (AGENT, 10))
+    tape = Tape(kept=30 * SECOND, excess=(Excess(20 * SECOND, 10 * SECOND),))
+    assert cut(path, tape, tmp_path / "protected" / path.name)
+    live = SimpleNamespace(
+        view=lambda: SimpleNamespace(floor=Floor()), now=lambda: Instant(0), caught_up=lambda: caught_up
+    )
+    sidecar: Any = SimpleNamespace(_settings=SimpleNamespace(recordings=tmp_path), _live=live, _uncut=set())
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(Sidecar._measure(sidecar), 0.2)
+    assert path.with_suffix(".uncut").exists() is not caught_up
+    if not caught_up:
+        assert cut(path, tape, tmp_path / "protected" / path.name)
+        with wave.open(str(path)) as file:
+            assert file.getnframes() == 30 * RATE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_lines_are_found_again_by_who_what_where_when_and_words(trail: Trail) ->
     assert len(trail.newest(Wanted(centre="demo"), 99)) == 12
     assert len(trail.newest(Wanted(who="user:sato", last="2026-10-31"), 99)) == 5
     assert trail.newest(Wanted(text="研修", first="2026-12-01"), 9) == []
+
+
+def test_a_clock_that_is_set_back_over_the_end_of_a_month_breaks_no_chain(tmp_path: Path) -> None:
+    first_of_december = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+    clock = Clock(first_of_december - 1)
+    trail = Trail(tmp_path / "trail", tmp_path / "keys", clock)
+    for n, step in enumerate((3, -3, 10, 0)):
+        add(trail, n)
+        clock.at += step
+    assert trail.verify().faults == ()
+    assert [line.n for line in trail.newest(Wanted(), 9)] == [4, 3, 2, 1]
+    assert [line.n for line in trail.newest(Wanted(last="2026-11-30"), 9)] == [3, 1]
+    assert [line.n for line in trail.newest(Wanted(first="2026-12-01"), 9)] == [4, 2]
+    assert [line.n for line in trail.newest(Wanted(on="1002", last="2026-11"), 9)] == [3]
+    assert trail.newest(Wanted(on="100"), 9) == []
 
 
 def in_month(tmp_path: Path, month: str) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.blocked import Blocked, found, hashed, plain, pushed
+from callcore.domain.blocked import Blocked, found, hashed, plain, pushed, spellings
 from callcore.domain.centre import Centre, Unwelcome
 from callcore.domain.evolve import evolve
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant
@@ -448,3 +448,11 @@ def test_the_entry_of_a_number_is_found_for_an_instant() -> None:
     assert held == [False, True, True, False]
     assert found(entries, CentreId("x"), CALLER) is None
     assert found(entries, DEMO, None) is None
+
+
+@pytest.mark.parametrize("given", ["09012345678", "+819012345678", "090-1234-5678"])
+def test_a_number_is_spelled_with_and_without_the_code_of_the_country(given: str) -> None:
+    assert spellings(given) == {given, "09012345678", "+819012345678"} | (
+        {"+8190-1234-5678"} if "-" in given else set()
+    )
+    assert spellings("+15550100") == {"+15550100", "15550100"} and spellings("184") == {"184"}

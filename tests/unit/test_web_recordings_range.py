@@ -13,29 +13,29 @@ from callcore.web.recordings import PIECE, Sounding, byte_range, pieces
 @pytest.mark.parametrize(
     ("header", "size", "sent"),
     [
-        (None, 100, (0, 100)),
-        ("bytes=0-", 100, (0, 100)),
-        ("bytes=0-0", 100, (0, 1)),
-        ("bytes=10-19", 100, (10, 20)),
-        ("bytes=90-500", 100, (90, 100)),
-        ("bytes=99-", 100, (99, 100)),
+        (None, 100, (0, 100, False)),
+        ("bytes=0-", 100, (0, 100, True)),
+        ("bytes=0-0", 100, (0, 1, True)),
+        ("bytes=10-19", 100, (10, 20, True)),
+        ("bytes=90-500", 100, (90, 100, True)),
+        ("bytes=99-", 100, (99, 100, True)),
         ("bytes=100-", 100, None),
-        ("bytes=-10", 100, (90, 100)),
-        ("bytes=-500", 100, (0, 100)),
+        ("bytes=-10", 100, (90, 100, True)),
+        ("bytes=-500", 100, (0, 100, True)),
         ("bytes=-0", 100, None),
         ("bytes=0-", 0, None),
         ("bytes=-5", 0, None),
-        ("bytes=-", 100, (0, 100)),
-        ("bytes=5-1", 100, (0, 100)),
-        ("bytes=0-1,5-6", 100, (0, 100)),
-        ("items=0-1", 100, (0, 100)),
-        ("bytes=٠-١", 100, (0, 100)),
-        ("bytes=" + "9" * 40 + "-", 100, (0, 100)),
-        (None, 0, (0, 0)),
+        ("bytes=-", 100, (0, 100, False)),
+        ("bytes=5-1", 100, (0, 100, False)),
+        ("bytes=0-1,5-6", 100, (0, 100, False)),
+        ("items=0-1", 100, (0, 100, False)),
+        ("bytes=٠-١", 100, (0, 100, False)),
+        ("bytes=" + "9" * 40 + "-", 100, (0, 100, False)),
+        (None, 0, (0, 0, False)),
     ],
 )
 def test_a_range_is_kept_to_or_passed_over_or_refused(
-    header: str | None, size: int, sent: tuple[int, int] | None
+    header: str | None, size: int, sent: tuple[int, int, bool] | None
 ) -> None:
     assert byte_range(header, size) == sent
 

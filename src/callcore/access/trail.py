@@ -1,12 +1,13 @@
 """The audit trail: who did what, on what, from where, with what result, and why. Written once, chained, never changed.
 
-    trail/2026-11.jsonl    one line each, by the month (UTC) it was written in
+    trail/2026-11.jsonl    one line each, by the month (UTC) it was written in, or the newest that was begun
     keys/trail.key         the key of the chain, kept apart
     keys/trail.head        the last line's number and mark
 
 Each line bears the HMAC-SHA-256 of itself and of the mark of the line before, over all months. Without the key nobody
 can make a line that fits, so a changed, missing or added one is found; the head, kept apart, tells of lines missing
-at the end. Lines are added under a lock, by any process of the installation, and are on the disk before the answer
+at the end. A clock that was set back begins no file before the newest: the order of the files is that of the lines.
+Lines are added under a lock, by any process of the installation, and are on the disk before the answer
 is given. A last line that was torn off by a crash was never confirmed, and is cut off.
 
 Who may read every file of the machine, keys included, can rewrite all of it: copy head and lines to where that
@@ -97,11 +98,13 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for; None: whatever. `who` with or without its kind, `text` in any of the words. `first`, `last`:
-    ISO dates or seconds of UTC, both included. `meant`: whole words that people are told in words that hold `text`.
+    """What to look for; None: whatever. `who` with or without its kind, `on` as it is written, `text` in any of the
+    words. `first`, `last`: ISO dates or seconds of UTC, both included. `meant`: whole words that people are told in
+    words that hold `text`.
     """
 
     who: str | None = None
+    on: str | None = None
     action: str | None = None
     centre: str | None = None
     result: Result | None = None
@@ -114,6 +117,7 @@ class Wanted:
         words = (line.who, line.action, line.on or "", line.origin, line.why or "")
         return (
             (self.who is None or self.who in (line.who, line.who.partition(":")[2]))
+            and (self.on is None or line.on == self.on)
             and (self.action is None or line.action == self.action)
             and (self.centre is None or line.centre == self.centre)
             and (self.result is None or line.result is self.result)
@@ -176,7 +180,8 @@ class Trail:
                     why=_cut(why),
                 )
                 line = msgspec.structs.replace(line, mark=_mark(key, head.mark, line))
-                self._append(self._folder / f"{moment:%Y-%m}.jsonl", msgspec.json.encode(line) + b"\n")
+                newest = max([f"{moment:%Y-%m}.jsonl", *(path.name for path in self._files()[-1:])])
+                self._append(self._folder / newest, msgspec.json.encode(line) + b"\n")
                 self._set_head(Head(line.n, line.mark))
         except OSError as error:
             raise _unwritable(error) from error
@@ -272,15 +277,12 @@ class Trail:
         self, wanted: Wanted, before: int | None = None, visible: Callable[[Line], bool] = lambda _: True
     ) -> Iterator[Line]:
         """All that fit and may be seen, the newest first, with numbers below `before`."""
-        who = b"" if wanted.who is None else msgspec.json.encode(wanted.who)[1:-1]
+        words = [msgspec.json.encode(each)[1:-1] for each in (wanted.who, wanted.on) if each is not None]
         for path in reversed(self._files()):
-            month = path.stem
-            if (wanted.first is not None and month < wanted.first[:7]) or (
-                wanted.last is not None and month > wanted.last[:7]
-            ):
-                continue
+            if wanted.first is not None and path.stem < wanted.first[:7]:
+                break  # a file has nothing later than its month; by a clock that was set back it has what is earlier
             for row in reversed(path.read_bytes().splitlines()):
-                if who not in row:  # quicker than reading it
+                if not all(word in row for word in words):  # quicker than reading it
                     continue
                 line = _parsed(row)
                 if line is None or (before is not None and line.n >= before):

@@ -57,6 +57,13 @@ def plain(number: str | None) -> str | None:
     return digits if DIGITS_LEAST <= len(digits) <= DIGITS_MOST else None
 
 
+def spellings(number: str) -> set[str]:
+    """As this number may have been shown by a carrier and be written down: as it is given, and with and without Japan's
+    country code."""
+    ways = {number, plain(number) or number}
+    return ways | {f"+81{way[1:]}" for way in ways if way.startswith("0")}
+
+
 def found(
     blocked: Iterable[Blocked], centre: CentreId, number: str | None, at: Instant | None = None
 ) -> Blocked | None:

@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query, Request
@@ -249,23 +250,24 @@ class Grant:
 
 
 class Grants:
-    """Those that are not over, by their secret."""
+    """Those that are not over, by their secret. A clock that is set meanwhile makes none last longer or shorter."""
 
     def __init__(self) -> None:
-        self._given: dict[str, Grant] = {}
+        self._given: dict[str, tuple[Grant, float]] = {}
+        """Each with when it is over (monotonic)."""
 
     def give(self, grant: Grant) -> str:
-        now = time.time()
+        now = monotonic()
         if len(self._given) >= GRANTS_MOST:
-            self._given = {key: each for key, each in self._given.items() if each.over > now}
+            self._given = {key: each for key, each in self._given.items() if each[1] > now}
         secret = secrets.token_urlsafe(32)
-        self._given[secret] = grant
+        self._given[secret] = grant, now + grant.over - time.time()
         return secret
 
     def of(self, secret: str, who: str, recording: str) -> Grant | None:
         """The grant, if it is this person's, for this recording, and not over."""
-        grant = self._given.get(secret)
-        if grant is None or (grant.who, grant.recording) != (who, recording) or grant.over <= time.time():
+        grant, over = self._given.get(secret, (None, 0.0))
+        if grant is None or (grant.who, grant.recording) != (who, recording) or over <= monotonic():
             return None
         return grant
 
@@ -337,13 +339,12 @@ class Archive:
         """The newest first; None: not for this person."""
         if not person.may(Right.READ_TRAIL, recording.centre):
             return None
-        since = m.moment(recording.began_at).isoformat(timespec="seconds")[:19]
         return await asyncio.to_thread(
             self.gate.trail.newest,
-            Wanted(text=recording.name, result=Result.DONE, first=since),
+            Wanted(on=recording.name, result=Result.DONE),
             ACCESSES_MOST,
             None,
-            lambda line: line.on == recording.name and line.action in ACTIONS.values(),
+            lambda line: line.action in ACTIONS.values(),
         )
 
     async def give(self, request: Request, recording: Recording, right: Right, purpose: str) -> Given:
@@ -649,9 +650,8 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
         if wanted is None:
             sound.close()
             return problems.respond(problems.RANGE, path, headers={"content-range": f"bytes */{sound.size}"})
-        first, before = wanted
+        first, before, partial = wanted
         headers = {"accept-ranges": "bytes", "content-length": str(before - first)}
-        partial = (first, before) != (0, sound.size)
         if partial:
             headers["content-range"] = f"bytes {first}-{before - 1}/{sound.size}"
         if held.right is Right.DOWNLOAD:
@@ -688,17 +688,18 @@ def _range_of(request: Request) -> str | None:
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """[first, before) of the bytes to send: all of them where no range is asked for, or several, or none that can be
-    read. None: nothing of the sound is in it."""
+def byte_range(header: str | None, size: int) -> tuple[int, int, bool] | None:
+    """[first, before) of the bytes to send, and whether they are the range that was asked for (206, also if it holds
+    all): all of them where no range is asked for, or several, or none that can be read. None: nothing of the sound is
+    in it."""
     found = None if header is None else _RANGE.fullmatch(header.strip())
     if found is None or found[0] == "bytes=-":
-        return 0, size
+        return 0, size, False
     if not found[1]:
         least = int(found[2])
-        return (max(0, size - least), size) if least and size else None
+        return (max(0, size - least), size, True) if least and size else None
     first = int(found[1])
     last = int(found[2]) if found[2] else size - 1
     if found[2] and last < first:
-        return 0, size
-    return (first, min(last + 1, size)) if first < size else None
+        return 0, size, False
+    return (first, min(last + 1, size), True) if first < size else None
