@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import jpholiday
 import pytest
 
 from callcore import centres
-from callcore.centres.holidays import SHOWN, read_file
+from callcore.centres.holidays import SHOWN, by_law, read_file
 from tests.unit.test_centre_files import GOOD, TODAY
 
 HEAD = "国民の祝日・休日月日,国民の祝日・休日名称"
@@ -39,6 +40,19 @@ def problems(folder: Path, hours: str, file: bytes | None = None) -> list[centre
     with pytest.raises(centres.CentreFileErrors) as caught:
         mori(folder, hours, file)
     return list(caught.value.problems)
+
+
+def test_the_years_are_those_of_the_law_and_a_start_does_not_wait_for_them() -> None:
+    """Years with substitute holidays in a row, days between two holidays, days of one year, and none of all these."""
+    years = (1949, 1959, 1973, 1988, 1990, 1993, 2007, 2009, 2019, 2020, 2026, 2032)
+    began = time.process_time()
+    ours = [each for year in years for each in by_law(year)]
+    took = time.process_time() - began
+    began = time.process_time()
+    law = jpholiday.JPHoliday()
+    told = [(each.date.isoformat(), each.name) for year in years for each in law.year_holidays(year)]
+    assert took < (time.process_time() - began) / 2
+    assert ours == told
 
 
 def test_a_holiday_that_only_the_cabinet_offices_file_knows_closes_the_centre(tmp_path: Path) -> None:
