@@ -1,5 +1,8 @@
 """`python -m callcore`: the same as the command `callcore`."""
 
-from callcore.cli import main
+from callcore.starting import uncollected
+
+with uncollected():
+    from callcore.cli import main
 
 main()

@@ -32,6 +32,7 @@ from callcore.pbx.render import RenderError, write
 from callcore.phonescli import phones_app
 from callcore.pins import PinError, PinFile
 from callcore.settings import Secrets, Settings, SettingsError, load_secrets, owner_only, read_settings
+from callcore.starting import uncollected
 
 app = typer.Typer(
     name="callcore",
@@ -351,7 +352,8 @@ def phone(
 @needs(Right.OPERATE)
 def engine() -> None:
     """判断するプロセス / The engine's process; `callcore serve` starts it."""
-    from callcore.engine import main as engine_main
+    with uncollected():
+        from callcore.engine import main as engine_main
 
     raise typer.Exit(engine_main(settings_or_fail()))
 
@@ -360,7 +362,8 @@ def engine() -> None:
 @needs(Right.OPERATE)
 def sidecar() -> None:
     """画面・API・データベースのプロセス / The sidecar's process; `callcore serve` starts it."""
-    from callcore.sidecar import main as sidecar_main
+    with uncollected():
+        from callcore.sidecar import main as sidecar_main
 
     sidecar_main(settings_or_fail())
 

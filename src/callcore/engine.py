@@ -87,6 +87,7 @@ from callcore.runtime.recordingdesk import RecordingDesk
 from callcore.runtime.staffdesk import StaffDesk
 from callcore.runtime.supervisordesk import SupervisorDesk
 from callcore.settings import Settings, load_secrets, owner_only
+from callcore.starting import uncollected
 
 log = structlog.get_logger(__name__)
 
@@ -674,7 +675,9 @@ class Engine:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the engine until `stop` is set. Raises on a wrong centre file, a locked or damaged journal."""
-    await Engine(settings).run(stop)
+    with uncollected():
+        engine = Engine(settings)
+    await engine.run(stop)
 
 
 def main(settings: Settings) -> int:

@@ -27,7 +27,7 @@ from callcore import audit
 from callcore.access.rights import SIDECAR_PERSON
 from callcore.announced import Announced
 from callcore.certificate import Certificate, until_usable
-from callcore.db import Database, DatabaseAway, Projection, Queries, UnknownDatabase, migrate
+from callcore.db import NEWEST, Database, DatabaseAway, Projection, Queries, UnknownDatabase
 from callcore.domain import facts as f
 from callcore.domain.centre import Centre, Configuration, RecordAfter
 from callcore.domain.evolve import evolve
@@ -404,7 +404,10 @@ class Sidecar:
         """Bring the database to its newest form as soon as it is there, then drain the journal into it."""
         while True:
             try:
-                await migrate.upgrade(self._settings.database)
+                if await self._database.revision() != NEWEST:
+                    from callcore.db import migrate  # half a second of CPU, for one start in many
+
+                    await migrate.upgrade(self._settings.database)
                 self._tables_there.set()
                 break
             except DatabaseAway as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, inspect, select, text
 
-from callcore.db import Database, DatabaseAway, Projection, UnknownDatabase, migrate
+from callcore.db import NEWEST, Database, DatabaseAway, Projection, UnknownDatabase, migrate
 from callcore.db.tables import calls, drain_position, messages, metadata, recordings, visits
 from callcore.domain import facts as f
 from callcore.domain.ids import Instant, QueueId, VisitId
@@ -56,6 +56,17 @@ async def test_the_tables_are_those_of_the_code_and_a_difference_is_named(empty_
     await statement(empty_url, "ALTER TABLE calls ADD COLUMN stray INTEGER")
     [difference] = await migrate.check(empty_url)
     assert "remove_column" in difference and "stray" in difference
+
+
+async def test_a_start_sees_by_itself_whether_the_tables_are_the_newest(empty_url: str) -> None:
+    database = Database(empty_url)
+    assert migrate.latest() == NEWEST
+    assert await database.revision() is None
+    await migrate.upgrade(empty_url, "0020")
+    assert await database.revision() == "0020"
+    await migrate.upgrade(empty_url)
+    assert await database.revision() == NEWEST
+    await database.close()
 
 
 async def test_a_column_of_another_type_is_named(empty_url: str) -> None:

@@ -2,8 +2,9 @@
 
 One setting, a URL: `sqlite:///var/callcore.db` or `postgresql://user:password@host/name`.
 
-    await migrate.upgrade(url)
     database = Database(url)
+    if await database.revision() != NEWEST:
+        await migrate.upgrade(url)           # from callcore.db import migrate: it takes long to import
     sink = Projection(database, seal)        # position(), apply(frames)
     queries = Queries(database)
     ...
@@ -12,14 +13,15 @@ One setting, a URL: `sqlite:///var/callcore.db` or `postgresql://user:password@h
 `DatabaseAway` means: nothing can be read or written now; try again later.
 """
 
-from callcore.db import migrate
 from callcore.db.database import Database, DatabaseAway, UnknownDatabase
 from callcore.db.erasing import Kept
 from callcore.db.projections import Frame, Projection, Seal
 from callcore.db.queries import CallDetail, CallerRow, CallRow, Page, Queries, SegmentRow, VisitRow
 from callcore.db.search import Search
+from callcore.db.tables import NEWEST
 
 __all__ = [
+    "NEWEST",
     "CallDetail",
     "CallRow",
     "CallerRow",
@@ -35,5 +37,4 @@ __all__ = [
     "SegmentRow",
     "UnknownDatabase",
     "VisitRow",
-    "migrate",
 ]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import event, select, text
+from sqlalchemy import event, inspect, select, text
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -152,6 +152,14 @@ class Database:
                 f"The database {self.name} cannot be used now ({_said(cause)}). "
                 "See whether it runs, and its space and permissions."
             ) from error
+
+    async def revision(self) -> str | None:
+        """Of the tables that are there; None: there are none yet. Raises `DatabaseAway`."""
+        async with self.reading() as connection:
+            if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+                return None
+            found: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
 
     async def health(self) -> Health:
         """Whether the tables can be read now. Answers within a second, never raises."""

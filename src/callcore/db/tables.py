@@ -32,6 +32,9 @@ from callcore.domain.message import MessageState
 from callcore.domain.recording import Direction, Place, RecordingKind, Through
 from callcore.domain.stages import CallbackEnd, OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
+NEWEST = "0029"
+"""The revision of these tables: that of the newest file in `migrations/versions`."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
