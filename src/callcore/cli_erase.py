@@ -101,8 +101,7 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
     ]
     listed = list({v.item.call: v for v in (*gone, *kept)}.values())
     for verdict in listed[:SHOWN]:
-        here = datetime.fromtimestamp(verdict.item.over / SECOND, ZoneInfo(centre.time_zone))
-        lines.append(f"  {verdict.item.call} {here:%Y-%m-%d %H:%M}")
+        lines.append(f"  {verdict.item.call} {_when(verdict.item.over, centre)}")
         lines += [
             f"    {sound.kind.value} {sound.name}: {_said(judged, centre)}"
             for sound, judged in verdict.sounds
@@ -111,6 +110,12 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
             lines.append(f"    番号・メモ / number and notes: {_said(verdict.personal, centre)}")
     beyond = len(listed) - SHOWN
     return [*lines, f"  ほか {beyond}通話 / and {beyond} more"] if beyond > 0 else lines
+
+
+def _when(over: Instant | None, centre: Centre) -> str:
+    if over is None:
+        return "時刻不明 / at no known time"
+    return f"{datetime.fromtimestamp(over / SECOND, ZoneInfo(centre.time_zone)):%Y-%m-%d %H:%M}"
 
 
 def _said(judged: Judged, centre: Centre) -> str:
@@ -139,7 +144,7 @@ def _json(centre: Centre, verdicts: list[Verdict]) -> list[str]:
                 "centre": centre.id,
                 "call": verdict.item.call,
                 "task": verdict.item.task,
-                "over": verdict.item.over / SECOND,
+                "over": None if verdict.item.over is None else verdict.item.over / SECOND,
                 "recordings": [
                     {"recording": sound.name, "kind": sound.kind.value, **(told(judged) or {})}
                     for sound, judged in verdict.sounds
@@ -483,7 +488,7 @@ async def _nobodys(
         return _Chosen(NO_CENTRE, "call", ", ".join(calls), found, [])
     if first is not None and last is not None:
         begin, end = midnight(_day(first), zone), midnight(_day(last), zone, 1)
-        found = [item for item in items if begin <= item.over < end]
+        found = [item for item in items if item.over is not None and begin <= item.over < end]
         return _Chosen(NO_CENTRE, "period", f"{first} – {last}", found, [])
     if first is not None or last is not None:
         raise fail("--first と --last の両方を / give both --first and --last")

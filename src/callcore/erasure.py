@@ -58,7 +58,7 @@ from callcore.erasing.sounds import Gone, Sounds, Told, is_of, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import KeyStore
-from callcore.recordings.chain import Chain
+from callcore.recordings.chain import Chain, at_of
 from callcore.recordings.chain import Kept as Line
 from callcore.recordings.signing import signer
 from callcore.runtime.commands import CommandClient, CommandFailed
@@ -117,7 +117,8 @@ class Erasure:
         before = at_least_until(now, centre.retention, centre.time_zone)
         if before is None:
             return []
-        beside = await self._unlisted(centre.id, lambda line: unlisted.kept_at(line) < before)
+        beside = await self._unlisted(centre.id, lambda line: (at := at_of(line)) is None or at < before)
+        self._loud(centre.id, beside)
         items = await self._kept.over_before(centre.id, before, limit, beside)
         orders = by_call(await self._kept.orders(centre.id))
         return judge(items, centre.retention, centre.time_zone, await self.time(now), orders)
@@ -170,6 +171,17 @@ class Erasure:
         """Of a centre, those wanted. Raises DatabaseAway, OSError."""
         found = await unlisted.lines(self.settings.store, self._kept, CentreId(centre), wanted)
         return unlisted.by_call(found, self.settings.protected)
+
+    def _loud(self, centre: CentreId, beside: Unlisted) -> None:
+        """Sound of which nothing tells when it was over, for its line in the chain was edited."""
+        if names := [sound.name for each in beside.values() for sound in each if sound.over is None]:
+            log.error(
+                "録音の鎖に時刻を読めない行があります。ほかに時刻の分からない録音は、指示があるまで消去しません "
+                "(callcore doctor) / lines of the chain of recordings have times that cannot be read; a recording of "
+                "which nothing else tells when it was is kept until told (callcore doctor)",
+                centre=centre,
+                recordings=names,
+            )
 
     def plan(
         self,
@@ -552,7 +564,8 @@ class Erasure:
 
         def planned(line: Line) -> bool:
             call = line.call or line.name
-            before = plan.scope == "centre" and unlisted.kept_at(line) <= ordered
+            at = at_of(line)
+            before = plan.scope == "centre" and (at is None or at <= ordered)
             return call not in left and (call in calls or before)
 
         found = await unlisted.of_centre(self.settings.store, self._kept, CentreId(plan.centre), planned)

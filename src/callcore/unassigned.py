@@ -11,10 +11,10 @@ from pathlib import Path
 from callcore.domain.centre import Centre
 from callcore.domain.hours import Calendar
 from callcore.domain.recording import UNASSIGNED
-from callcore.recordings.chain import Kept
+from callcore.recordings.chain import Kept, at_of
 from callcore.recordings.keeper import ZONE
 from callcore.runtime.recordings import Unassigned
-from callcore.unlisted import kept_at, kind_of
+from callcore.unlisted import kind_of
 
 NO_CENTRE = Centre(
     id=UNASSIGNED,
@@ -35,6 +35,6 @@ def is_there(store: Path) -> bool:
 
 
 def there(lines: Iterable[Kept]) -> list[Unassigned]:
-    """What is kept there, the newest first. `lines` as of `unlisted.lines`."""
-    found = [Unassigned(line.name, kind_of(line), line.seconds, kept_at(line)) for line in lines]
-    return sorted(found, key=lambda each: (each.kept_at, each.name), reverse=True)
+    """What is kept there, the newest first, and last what nobody can tell of when. `lines` as of `unlisted.lines`."""
+    found = [Unassigned(line.name, kind_of(line), line.seconds, at_of(line)) for line in lines]
+    return sorted(found, key=lambda each: (each.kept_at or 0, each.name), reverse=True)

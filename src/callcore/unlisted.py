@@ -6,6 +6,8 @@ as anything else, and erased with its call.
 
 Rules
 - Unlisted is what the chain has as kept and not as erased, and the database does not have (`Kept.listed`).
+- It was over with its call, where a row tells of that; else when its line was written. A line whose time somebody
+  edited beyond reading leaves its sound without one (`Sound.over`), and stops nothing else.
 - Whose it is says the call in its line. One in `_unassigned` whose call became known is of that call's centre.
 """
 
@@ -13,15 +15,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 
 from callcore.db import Kept as Rows
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.ids import CallId, CentreId
 from callcore.domain.recording import UNASSIGNED, RecordingKind
 from callcore.domain.retention import Sound, Unlisted
 from callcore.erasing.sounds import told
-from callcore.recordings.chain import Kept
+from callcore.recordings.chain import Kept, at_of
 from callcore.recordings.vault import ENDS
 
 _KINDS = {each.value for each in RecordingKind}
@@ -58,13 +59,9 @@ def by_call(of: Iterable[Kept], protected: Path) -> Unlisted:
         reported = line.protected or (protected / (line.name + ENDS)).exists()
         kind = kind_of(line) or RecordingKind.CALL
         found.setdefault(CallId(line.call or line.name), []).append(
-            Sound(line.name, kind, reported, kept_at(line))
+            Sound(line.name, kind, reported, at_of(line))
         )
     return found
-
-
-def kept_at(line: Kept) -> Instant:
-    return Instant(round(datetime.fromisoformat(line.at).timestamp() * SECOND))
 
 
 def kind_of(line: Kept) -> RecordingKind | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
+from structlog.testing import capture_logs
 
 from callcore.db import Database
 from callcore.db.tables import calls as calls_table
@@ -21,7 +22,7 @@ from callcore.domain.recording import UNASSIGNED, RecordingKind
 from callcore.domain.retention import Item, Why
 from callcore.erasing import report
 from callcore.erasing.plan import Plan
-from callcore.erasure import Erasure, parted, unit_due
+from callcore.erasure import Erasure, parted, unit_due, unit_of
 from callcore.recordings import KeyRing, Recordings
 from callcore.recordings.errors import KeyDestroyed
 from callcore.recordings.keeper import Whose
@@ -277,6 +278,46 @@ async def test_a_name_that_is_kept_anew_on_the_day_of_its_erasing_is_found_again
             assert f"{LEFT}.again" in {each.name for each in told.recordings}
             assert told.complete and f"{LEFT}.again" not in heard(house)
         assert house.named() == set()
+
+
+async def test_lines_whose_time_cannot_be_read_stop_no_erasing_by_the_rule_but_of_what_nothing_else_tells(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        edited = {line.partition("/")[2] for centre in (DEMO, UNASSIGNED) for line in house.edit(centre, "x")}
+        centre, far = demo(of), Instant(made.at(60) + 190 * DAY_US)
+        verdicts = await of.judged(centre, far, 100)
+        assert {v.item.call: sorted(s.name for s in v.due) for v in verdicts} == ALL_SOUNDS, "by their calls"
+        with capture_logs() as logged:
+            assert await of.nightly(centre, far) is not None
+            assert await of.nightly(NO_CENTRE, far) is None
+        loud = [each["recordings"] for each in logged if "callcore doctor" in each["event"]]
+        assert loud == [[SILENT, ELSEWHERE, SECOND_ONE, ALONE], [STRANGER]]
+        assert heard(house) == [STRANGER], "nobody can tell how long"
+        assert {name for fault, name in house.named() if fault == "line_altered"} == edited
+        ((item,), now) = (await of.unassigned(), made.at(100))
+        assert (item.call, item.over) == (STRANGER, None)
+        plan = of.plan(NO_CENTRE, "centre", "centre", [unit_of(item)], reason="整理", by="user:sato", now=now)
+        assert (await of.run(plan)).complete
+        assert heard(house) == []
+
+
+async def test_by_hand_a_line_whose_time_cannot_be_read_is_found_by_call_and_centre_and_in_no_days(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        async with database.writing() as connection:
+            await connection.execute(delete(calls_table))
+        house.edit(DEMO, "x")
+        assert LEFT not in sounds(await of.between(DEMO, Instant(0), Instant(made.at(60) + DAY_US)))
+        assert sounds(await of.of_calls([LEFT]))[LEFT] == [ALONE]
+        items = await of.between(DEMO)
+        assert sounds(items)[LEFT] == [ALONE]
+        without = [item for item in items if item.call != LEFT]
+        told = await of.run(by_hand(of, "centre", without, made.at(100)))
+        assert not told.complete and {line.split(":")[0] for line in told.opens} == {ALONE}
+        assert (await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))).complete
+        assert heard(house) == [STRANGER]
 
 
 # -- back-ups ------------------------------------------------------------------------------------------------------

@@ -109,6 +109,11 @@ FAULTS: dict[str, tuple[str, Level, Seen]] = {
         Level.WARN,
         replace(GOOD, ahead={"oita": "2027-01-03"}),
     ),
+    "a line of a chain that somebody edited": (
+        "recordings",
+        Level.FAIL,
+        replace(GOOD, untimed=("oita/2026-11-20/chain.jsonl:2",)),
+    ),
     "a format of recordings that nothing makes": (
         "recordings",
         Level.WARN,
@@ -205,6 +210,20 @@ async def test_a_chain_whose_newest_day_is_yet_to_come_is_named(
     assert seen.ahead == ({"oita": at.date().isoformat()} if told else {})
     (settings.recordings_keys / "heads" / "oita.json").write_text("rubbish")
     assert (await look(settings)).ahead == {}
+
+
+async def test_a_line_of_a_chain_whose_time_cannot_be_read_is_named(settings: Settings) -> None:
+    house = House(settings.home)
+    house.keep("c1", centre="oita")
+    house.keep("c2", centre="ageo")
+    assert (await look(settings)).untimed == ()
+    edited = house.edit("oita", "yesterday")
+    assert (await look(settings)).untimed == tuple(edited)
+    (verified,) = {fault for fault, name in house.named() if name in {e.partition("/")[2] for e in edited}}
+    assert verified == "line_altered"
+    chain = house.store / "oita" / "2026-11-20" / "chain.jsonl"
+    chain.write_bytes(chain.read_bytes()[:-20])
+    assert (await look(settings)).untimed == tuple(edited[:-1]), "one that is being written is none"
 
 
 async def test_a_taken_port_a_stopped_database_and_open_secrets_are_seen(settings: Settings) -> None:

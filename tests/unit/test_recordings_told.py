@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from immutables import Map
+from structlog.testing import capture_logs
 
 from callcore.domain.evolve import evolve
 from callcore.domain.facts import RecordingKept
@@ -19,7 +20,7 @@ from callcore.domain.step import step
 from callcore.domain.transitions import IllegalTransition
 from callcore.domain.values import changed
 from callcore.recordings import Teller, measure, telling
-from callcore.recordings.chain import Chain, Erased, kept_line
+from callcore.recordings.chain import Began, Chain, Erased, at_of, kept_line
 from callcore.recordings.keeper import Whose
 from callcore.recordings.signing import signer
 from callcore.recordings.verify import digest
@@ -173,6 +174,34 @@ async def test_a_line_that_is_half_written_is_told_when_it_is_whole(engine: Engi
     chain.write_bytes(whole)
     await teller.once()
     assert engine.names == [FIRST]
+
+
+async def test_a_line_that_somebody_edited_stops_the_telling_of_no_other(engine: Engine) -> None:
+    house, teller = engine.house, engine.teller()
+    house.keep(FIRST)
+    house.edit("demo", "x")
+    house.keep(THIRD, centre="oita")
+    with capture_logs() as logged:
+        await teller.once()
+        house.keep(OTHER)
+        await teller.once()
+    assert engine.names == [THIRD, OTHER]
+    assert [each["recording"] for each in logged if "into the journal" in each["event"]] == [FIRST], "once"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2026-11-20T12:00:00.250+09:00", True),
+        ("x", False),
+        ("2026-11-20T12:00:00", False),  # of no zone
+        ("0001-01-01T00:00:00+09:00", False),  # of which no months can be reckoned
+        ("9999-12-31T23:59:59-12:00", False),
+    ],
+)
+def test_the_time_of_a_line_is_read_or_nobody_can_tell_it(text: str, read: bool) -> None:
+    line = Began(centre="demo", day="2026-11-20", at=text, after=None)
+    assert at_of(line) == (NOON + 250_000 if read else None)
 
 
 async def test_a_store_begun_anew_is_told_of_by_the_later_day(engine: Engine, tmp_path: Path) -> None:

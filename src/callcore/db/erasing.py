@@ -149,7 +149,9 @@ class Kept:
             .limit(limit)
         )
         found: dict[CallId, Instant] = {
-            call: at for call, each in unlisted.items() if (at := min(sound.over for sound in each)) < before
+            call: at
+            for call, each in unlisted.items()
+            if (at := min((x.over for x in each if x.over is not None), default=before)) < before
         }
         async with self._database.reading(LONGEST_S) as connection:
             asks: tuple[Select[Any], ...] = (sounds, numbers, others, tasks)
@@ -182,7 +184,8 @@ class Kept:
         self, centre: CentreId, first: Instant | None, before: Instant | None, unlisted: Unlisted
     ) -> list[Item]:
         """The calls of a centre that began then, the tasks about them, and those opened then; with neither: all. Of
-        unlisted sound whose call is none of that centre's: what was kept then."""
+        unlisted sound whose call is none of that centre's: what was kept then; of which nobody can tell when: with
+        neither alone."""
         c, s, m = t.calls.c, t.side_calls.c, t.messages.c
         calls: set[CallId] = set()
         async with self._database.reading(LONGEST_S) as connection:
@@ -199,10 +202,7 @@ class Kept:
                 calls.update((await connection.execute(asked)).scalars())
             known = await _centres_of(connection, unlisted.keys())
             for call, sounds in unlisted.items():
-                if known.get(call) != centre and any(
-                    (first is None or sound.over >= first) and (before is None or sound.over < before)
-                    for sound in sounds
-                ):
+                if known.get(call) != centre and any(_within(sound.over, first, before) for sound in sounds):
                     calls.add(call)
             return await _items(connection, calls | await _tasks_about(connection, calls), unlisted)
 
@@ -354,15 +354,16 @@ async def _tasks_about(connection: AsyncConnection, calls: Collection[CallId]) -
 
 
 async def _items(connection: AsyncConnection, calls: Collection[CallId], unlisted: Unlisted) -> list[Item]:
-    """What is kept of these calls and tasks, in the order of their ends. A call that is not over is left out, but for
-    one of which there is unlisted sound; so is not an open task: whoever is told to erase it says that it is open."""
+    """What is kept of these calls and tasks, in the order of their ends; last those of which nobody can tell it. A
+    call that is not over is left out, but for one of which there is unlisted sound; so is not an open task: whoever is
+    told to erase it says that it is open."""
     r, c, s, k, m = t.recordings.c, t.calls.c, t.side_calls.c, t.callers.c, t.messages.c
     over: dict[CallId, Instant] = {}
     ended: dict[CallId, Instant] = {}
     about: dict[CallId, CallId] = {}
     sounds: dict[CallId, list[Sound]] = {}
     personal: set[CallId] = set()
-    known, tasks = set[CallId](), set[CallId]()
+    known, tasks, untimed = set[CallId](), set[CallId](), list[CallId]()
 
     async def rows(asked: Select[Any]) -> Sequence[Any]:
         return [*await connection.execute(asked)]
@@ -415,12 +416,25 @@ async def _items(connection: AsyncConnection, calls: Collection[CallId], unliste
                 for sound in unlisted[call]
                 if sound.name not in has
             )
-            over.setdefault(call, max(sound.over for sound in unlisted[call]))
+            kept = [sound.over for sound in unlisted[call] if sound.over is not None]
+            if kept:
+                over.setdefault(call, max(kept))
+            elif call not in over:
+                untimed.append(call)
     return [
         Item(call, about.get(call, call), at, tuple(sounds.get(call, ())), call in personal, call in tasks)
-        for call, at in sorted(over.items(), key=lambda pair: (pair[1], pair[0]))
+        for call, at in [
+            *sorted(over.items(), key=lambda pair: (pair[1], pair[0])),
+            *((call, None) for call in untimed),
+        ]
         if call in sounds or call in personal
     ]
+
+
+def _within(at: Instant | None, first: Instant | None, before: Instant | None) -> bool:
+    if at is None:
+        return first is None and before is None
+    return (first is None or at >= first) and (before is None or at < before)
 
 
 def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:

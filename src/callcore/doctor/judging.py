@@ -84,6 +84,8 @@ class Seen:
     """What is wrong with their keys and their store, with what to do."""
     ahead: Mapping[str, str] = field(default_factory=dict)
     """Centres whose chain of recordings ends on a day after today (Japan's), with that day (ISO)."""
+    untimed: Sequence[str] = ()
+    """Lines of chains whose time cannot be read."""
     lacking_ffmpeg: Sequence[str] = ()
     """Centres whose recordings' format is made by ffmpeg, with that format, while there is none."""
     trunk_in: bool = True
@@ -355,6 +357,19 @@ def recordings(seen: Seen) -> Iterator[Found]:
             "set the clock right. Nothing is lost: what is kept or erased until that day stands in its chain, and the "
             "daily figures until then have no root; give the city each day the root of that day to come, "
             "as callcore recordings verify prints it",
+        )
+    if seen.untimed:
+        named = ", ".join(seen.untimed[:NAMED]) + (
+            f" … ({len(seen.untimed)})" if seen.untimed[NAMED:] else ""
+        )
+        yield (
+            Level.FAIL,
+            f"録音の鎖の行の時刻が読めません(書き換えられた): {named} / "
+            "lines of the chain of recordings were edited: their times cannot be read",
+            "callcore recordings verify で確かめ、バックアップの chain.jsonl と比べる。その録音は、"
+            "通話の終わりが分からなければ、指示があるまで消去されない / "
+            "see callcore recordings verify and the back-up's chain.jsonl; a recording of such a line is kept until "
+            "told, unless its call is known",
         )
     if seen.lacking_ffmpeg:
         named = ", ".join(seen.lacking_ffmpeg)

@@ -31,7 +31,7 @@ from callcore.pbx.process import AsteriskProcess, AsteriskToolchain, PbxError, P
 from callcore.pbx.render import CEL_FILE
 from callcore.prompts import desk
 from callcore.prompts.desk import State
-from callcore.recordings.chain import ahead
+from callcore.recordings.chain import ahead, untimed
 from callcore.recordings.formats import BY_FFMPEG, FFMPEG
 from callcore.recordings.keeper import ZONE
 from callcore.recordings.soundness import unsound
@@ -87,6 +87,7 @@ async def look(settings: Settings) -> Seen:
         readable=readable(settings),
         recordings=tuple(unsound(settings.store, settings.recordings_keys)),
         ahead=ahead(settings.recordings_keys, datetime.now(ZoneInfo(ZONE)).date().isoformat()),
+        untimed=tuple(untimed(settings.store)),
         lacking_ffmpeg=lacking_ffmpeg(configuration),
         trunk_in=bool(settings.trunks),
     )

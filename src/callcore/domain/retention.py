@@ -82,12 +82,12 @@ WORDS: dict[Why, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One recording that is there. `over`: when its call was over."""
+    """One recording that is there. `over`: when its call was over; None: nobody can tell, so it is kept until told."""
 
     name: str
     kind: RecordingKind
     reported: bool
-    over: Instant
+    over: Instant | None
 
 
 Unlisted = Mapping[CallId, Collection[Sound]]
@@ -98,12 +98,12 @@ it was kept."""
 @dataclass(frozen=True, slots=True)
 class Item:
     """What is kept of one call: its recordings, and (`personal`) something that belongs to a person. `about`: the call
-    that orders name, of a consult the caller's. `over`: when it ended. `task`: not a call but a task with a name of its
-    own, about `about`; it was over when it was dealt with."""
+    that orders name, of a consult the caller's. `over`: when it ended; None: as of `Sound`. `task`: not a call but a
+    task with a name of its own, about `about`; it was over when it was dealt with."""
 
     call: CallId
     about: CallId
-    over: Instant
+    over: Instant | None
     sounds: tuple[Sound, ...] = ()
     personal: bool = False
     task: bool = False
@@ -301,13 +301,15 @@ def months_of(of: Retention, kind: RecordingKind, *, reported: bool) -> int:
     }[kind]
 
 
-def _judged(over: Instant, months: int, zone: str, clock: Clock, told: Collection[KeepOrder]) -> Judged:
+def _judged(
+    over: Instant | None, months: int, zone: str, clock: Clock, told: Collection[KeepOrder]
+) -> Judged:
     held = next((order for order in told if order.until is None), None)
     if held is not None:
         return Judged(Why.HELD, None, held)
-    rule, by = rule_until(over, months, zone), None
-    if rule is None:
+    if over is None or (rule := rule_until(over, months, zone)) is None:
         return Judged(Why.UNTIL_TOLD)
+    by = None
     until = rule if clock.seen_from(over) < rule else None
     for order in told:
         assert order.until is not None

@@ -23,13 +23,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from callcore.domain.ids import SECOND, Instant
+from callcore.domain.retention import NO_RULE_REACHES
 from callcore.files import append_line, cut_torn_line, locked, make_folder, sync_folder, write_whole
 from callcore.recordings.errors import StoreAway, WrongKey
 from callcore.recordings.signing import PublicKeys, Signer, signed_by
@@ -174,6 +177,30 @@ def raw_lines(folder: Path) -> list[bytes]:
     except FileNotFoundError:
         return []
     return lines if lines[-1] else lines[:-1]
+
+
+def at_of(line: Line) -> Instant | None:
+    """When it was written. None: nobody can tell, as somebody edited it."""
+    try:
+        at = datetime.fromisoformat(line.at)
+    except ValueError:
+        return None
+    if at.tzinfo is None or not 0 <= at.timestamp() * SECOND < NO_RULE_REACHES:
+        return None
+    return Instant(round(at.timestamp() * SECOND))
+
+
+def untimed(store: Path) -> list[str]:
+    """The lines of all chains whose time cannot be read, as `<centre>/<day>/chain.jsonl:<row>`. What cannot be read at
+    all is passed over: `verify` names it."""
+    found = []
+    for centre in centres_of(store):
+        for day in days_of(store, centre):
+            with suppress(OSError):
+                lines = map(line_of, raw_lines(store / centre / day))
+                rows = (row for row, line in enumerate(lines, 1) if line is not None and at_of(line) is None)
+                found += [f"{centre}/{day}/{CHAIN}:{row}" for row in rows]
+    return found
 
 
 def centres_of(store: Path) -> list[str]:

@@ -152,12 +152,12 @@ class Recording:
 @dataclass(frozen=True, slots=True)
 class Unassigned:
     """A recording of which nobody knows the centre, as the chain of the store tells. `kind` None: nobody knows that
-    either. `seconds` 0: it cannot be told."""
+    either. `seconds` 0: it cannot be told; `kept_at` None: nor can that."""
 
     name: str
     kind: RecordingKind | None
     seconds: float
-    kept_at: Instant
+    kept_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)

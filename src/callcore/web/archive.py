@@ -24,6 +24,7 @@ from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.ports import LiveSource
 from callcore.runtime.recordings import Recording
 from callcore.web import problems
+from callcore.web.callpages import local
 from callcore.web.gate import form_of, person_of
 from callcore.web.paper import Paper, language_of
 from callcore.web.recordings import (
@@ -124,8 +125,7 @@ class ArchivePages:
             after=after,
             stray=None if stray is None else len(stray),
             strays=[
-                (each, datetime.fromtimestamp(each.kept_at / SECOND, zone), _length(each.seconds))
-                for each in (stray or ())[:ROWS]
+                (each, local(each.kept_at, zone), _length(each.seconds)) for each in (stray or ())[:ROWS]
             ],
         )
 
