@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from callcore.access.rights import ALL_CENTRES, Role
+from callcore.db import migrate
+from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.ids import CallId
 from callcore.domain.recording import RecordingMark
@@ -15,10 +19,12 @@ from callcore.domain.stages import OfferStage
 from callcore.runtime.detail import MarkDetail
 from tests.support import axe
 from tests.support.browser import CONTRAST, Scheme, seat
+from tests.support.days import TestFrame
 from tests.support.floors import Desk, centre, configuration, failed
 from tests.support.people import user
+from tests.support.recorded import CALL, DEMO, SIDE, stocked
 from tests.support.shelf import Shelf
-from tests.support.web import DeskSource, served
+from tests.support.web import DeskSource, Served, served
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -106,6 +112,56 @@ async def test_a_call_is_found_by_number_and_outcome_and_its_whole_way_is_read(b
         await page.goto(f"{server.url}/calls?first=nonsense")
         await expect(page.get_by_role("alert")).to_contain_text("From")
         taken.told_nothing_wrong(server)
+
+
+async def test_beside_a_calls_recordings_stands_until_when_they_are_kept_by_rule_or_order(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Both are of a reported call that was over on 23 November 2026 in Japan."""
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), calls=stock.stored, recordings=stock.recorded) as server,
+    ):
+
+        async def told(n: int, fact: f.Fact) -> None:
+            await stock.sink.apply([TestFrame(1, n, fact.at, (fact,))])
+
+        kept = stock.centres[0].retention
+        stock.centres[0] = replace(stock.centres[0], retention=replace(kept, reported=12))
+        at, by = Desk().at, {"centre": DEMO, "reason": "訴訟", "by": "user:sato"}
+        order: dict[str, Any] = by | {"order": "keep-1", "calls": (SIDE,), "until": None}
+        erased: dict[str, Any] = by | {"recordings": ("c1",), "personal": False, "erasure": "erase-1"}
+        taken = await seat(browser, server, who="sup")
+        page = taken.page
+
+        async def shown(language: str, of: Served = server) -> list[str]:
+            """What stands in that column for the consult, and for the call."""
+            await page.goto(f"{of.url}/calls/c1?lang={language}")
+            table = page.get_by_role("group", name={"ja": "録音", "en": "Recordings"}[language], exact=True)
+            column = table.get_by_role("columnheader", name={"ja": "保存期限", "en": "Kept until"}[language])
+            await expect(column).to_be_visible()
+            n = await column.evaluate("e => e.cellIndex")
+            found = [
+                table.locator("tbody tr", has_text=each).locator("th, td").nth(n) for each in ("s1", "c1")
+            ]
+            return [await each.inner_text() for each in found]
+
+        assert await shown("ja") == ["2027/11/24 00:00:00 保存期間中"] * 2
+        assert await shown("en") == ["24/11/2027, 00:00:00 within its months"] * 2
+        await told(5000, f.KeepOrdered(at=at(300), **order))
+        assert await shown("ja") == ["保全の指示", "2027/11/24 00:00:00 保存期間中"]
+        assert await shown("en") == ["legal hold", "24/11/2027, 00:00:00 within its months"]
+        await page.set_viewport_size({"width": 320, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await axe.violations(page) == []
+        await told(5001, f.CallErased(at=at(400), call=CALL, **erased))
+        assert await shown("en") == ["legal hold", "–"]
+        taken.told_nothing_wrong(server)
+        async with served(DeskSource(Desk().begin()), calls=stock.stored) as alone:
+            page = (await seat(browser, alone, who="sup")).page
+            assert await shown("en", alone) == ["–", "–"], "nobody can tell"
 
 
 async def test_an_agents_count_of_today_leads_to_these_calls_and_the_states_to_the_agents(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callcore.db import Database, DatabaseAway, Projection
+from callcore.db import Database, DatabaseAway, Projection, Queries
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
@@ -48,6 +48,7 @@ from callcore.runtime.recordings import (
     Unassigned,
 )
 from callcore.settings import Settings
+from callcore.stored import Stored
 from tests.support.days import TestFrame
 from tests.support.floors import NUMBER, Desk, centre
 from tests.support.store import World
@@ -201,6 +202,8 @@ class Stock:
     settings: Settings
     sound: bytes
     sink: Projection
+    stored: Stored
+    """Its call."""
     centres: list[Centre]
     """By whose rules recordings are kept; may be changed."""
     core: Desk = field(default_factory=lambda: Desk().begin())
@@ -265,6 +268,7 @@ async def stocked(url: str, folder: Path) -> AsyncIterator[Stock]:
             settings,
             sound(settings.recordings / "c1.wav"),
             sink,
+            Stored(settings, Queries(database), keys, lambda: (DEMO,), lambda: facts[-1].at),
             rules,
         )
     finally:

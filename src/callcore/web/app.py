@@ -117,11 +117,12 @@ def create_app(
     _add_operations(app, health, metrics)
     _add_me(app, live, gate)
     _add_live(app, streams, gate)
+    archive = None if recordings is None else Archive(gate, recordings)
     if calls is not None:
         stored = Calls(gate, live, calls)
         add_calls(app, stored)
         add_visits(app, calls)
-        CallPages(app, stored, paper)
+        CallPages(app, stored, archive, paper)
         days = Days(live, calls)
         add_days(app, days)
         FigurePages(app, days, paper)
@@ -142,8 +143,7 @@ def create_app(
         Announcements(app, live, gate, paper, told)
     if erasures is not None:
         Erasures(app, paper, erasures)
-    if recordings is not None:
-        archive = Archive(gate, recordings)
+    if recordings is not None and archive is not None:
         add_recordings(app, archive)
         pages = ArchivePages(app, live, archive, paper)
         Marks(app, archive, acts, pages)

@@ -20,13 +20,13 @@ from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.recording import RecordingMark
 from callcore.domain.stages import Outcome
-from callcore.runtime.detail import CallDetail, CallFound, Told
+from callcore.runtime.detail import CallFound, Told
 from callcore.web import problems, way
 from callcore.web.acts import CallPath
 from callcore.web.calls import Calls, NumberCallSearchIn, cursor_text
 from callcore.web.gate import form_of, person_of
 from callcore.web.paper import Paper, language_of
-from callcore.web.recordings import NotAllowed
+from callcore.web.recordings import Archive, NotAllowed
 
 PAGE: Final = "/calls"
 ROWS: Final = 50
@@ -36,8 +36,11 @@ _MARKED: Final = frozenset(mark.value for mark in RecordingMark)
 
 
 class CallPages:
-    def __init__(self, app: FastAPI, calls: Calls, paper: Paper) -> None:
+    """`archive`: says until when recordings are kept; None: nobody can."""
+
+    def __init__(self, app: FastAPI, calls: Calls, archive: Archive | None, paper: Paper) -> None:
         self._calls = calls
+        self._archive = archive
         self._paper = paper
         for path, methods, shown in (
             (PAGE, ["GET", "HEAD"], self.first),
@@ -106,6 +109,8 @@ class CallPages:
         person = person_of(request)
         try:
             detail = await self._calls.one(person, CallId(call))
+            names = [] if detail is None else [_name(each.file) for each in detail.recordings]
+            recordings = await self._archive.one(person, names[0]) if self._archive and names else ()
         except OSError:
             return self._paper.problem(request, problems.NO_STORE)
         if detail is None:
@@ -129,7 +134,8 @@ class CallPages:
             detail=detail,
             marked=[local(each.at, zone) for each in detail.marks],
             began=[local(each.began_at, zone) for each in detail.recordings],
-            names=[_name(detail, each.file) for each in detail.recordings],
+            names=names,
+            kept={each.name: {"is": each, "keep_until": local(each.keep_until, zone)} for each in recordings},
             unread=told is None,
             lines=[_line(each, record, zone) for each in lines],
             picture=_picture(told, record, self._calls.live.now()) if told else None,
@@ -155,7 +161,7 @@ def shown_call(of: CallFound, zone: ZoneInfo, at: Instant) -> dict[str, Any]:
     }
 
 
-def _name(detail: CallDetail, file: str) -> str:
+def _name(file: str) -> str:
     """A recording's, by which its page is found."""
     return file.rpartition(".")[0]
 
