@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from callcore.db import Database, Projection, copying, migrate
 from callcore.db import tables as t
+from callcore.db.erasing import bearers
 from callcore.db.queries import calls_asked
 from callcore.db.search import of_number
 from callcore.domain import facts as f
@@ -146,11 +147,11 @@ def rows_of(k: int) -> dict[str, dict[str, Any]]:
     return ours
 
 
-async def filled(url: str) -> None:
+async def filled(url: str, rows: int = ROWS) -> None:
     database = Database(url)
     try:
         async with database.writing() as connection:
-            every = [rows_of(k) for k in range(ROWS)]
+            every = [rows_of(k) for k in range(rows)]
             for table in ("calls", *t.PERSONAL):
                 await connection.execute(insert(t.metadata.tables[table]), [each[table] for each in every])
     finally:
@@ -290,5 +291,32 @@ async def test_a_number_is_found_by_its_index_though_nothing_is_known_of_how_num
                     assert not re.search(rf"Seq Scan on {table}\b", plan), plan
                 assert "ix_calls_arrived_at" not in plan and "ix_recordings_by_time" not in plan, plan
             assert (await connection.exec_driver_sql("SHOW jit")).scalar_one() == "off"
+    finally:
+        await database.close()
+
+
+async def test_who_else_bears_a_number_that_is_erased_is_found_by_its_index_too(server_url: str) -> None:
+    """As many at once as one statement takes, of one number or of all that an erasure takes along."""
+    await migrate.upgrade(server_url)
+    await filled(server_url, 20 * ROWS)
+    await ask(server_url, "VACUUM ANALYZE")
+    database = Database(server_url)
+    try:
+        async with database.reading() as connection:
+            for many, centre in ((36, DEMO), (144, DEMO), (36, None), (500, None)):
+                prints = [f"{k:064x}" for k in range(many)]
+                for asked, table in zip(
+                    bearers(prints, sqlite=False, centre=centre),
+                    ("callers", "side_calls", "messages"),
+                    strict=True,
+                ):
+                    told = asked.compile(
+                        dialect=postgresql.dialect(),
+                        compile_kwargs={"literal_binds": True},  # type: ignore[no-untyped-call]
+                    )
+                    rows = await connection.exec_driver_sql(f"EXPLAIN {told}")
+                    plan = "\n".join(str(row[0]) for row in rows)
+                    assert re.search(rf"on ix_{table}_\w*fingerprint", plan), plan
+                    assert "Seq Scan" not in plan, plan
     finally:
         await database.close()

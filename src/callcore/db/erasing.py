@@ -11,7 +11,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import LONGEST_S, Database
+from callcore.db.numbers import one_of
 from callcore.db.recordings import reported_among
 from callcore.domain import facts as f
 from callcore.domain.ids import CallId, CentreId, Instant
@@ -168,15 +169,10 @@ class Kept:
 
     async def of_number(self, centre: CentreId, prints: Collection[str], unlisted: Unlisted) -> list[Item]:
         """All calls from and to a number, and tasks of it, given by its fingerprints."""
-        k, s, m = t.callers.c, t.side_calls.c, t.messages.c
         calls: set[CallId] = set()
         async with self._database.reading(LONGEST_S) as connection:
             for part in _parts(sorted(prints)):
-                for asked in (
-                    select(k.call).where(k.fingerprint.in_(part), k.centre == centre),
-                    select(s.id).where(s.other_fingerprint.in_(part), s.centre == centre),
-                    select(m.call).where(m.number_fingerprint.in_(part), m.centre == centre),
-                ):
+                for asked in bearers(part, sqlite=self._database.is_sqlite, centre=centre):
                     calls.update((await connection.execute(asked)).scalars())
             return await _items(connection, await _with_beside(connection, calls), unlisted)
 
@@ -269,15 +265,10 @@ class Kept:
 
     async def prints_beside(self, prints: Collection[str], calls: Collection[CallId]) -> set[str]:
         """Those of the fingerprints that stand in other calls or tasks, too."""
-        k, s, m = t.callers.c, t.side_calls.c, t.messages.c
         leaving, found = set(calls), set[str]()
         async with self._database.reading(LONGEST_S) as connection:
             for part in _parts(sorted(prints)):
-                for asked in (
-                    select(k.call, k.fingerprint).where(k.fingerprint.in_(part)),
-                    select(s.id, s.other_fingerprint).where(s.other_fingerprint.in_(part)),
-                    select(m.call, m.number_fingerprint).where(m.number_fingerprint.in_(part)),
-                ):
+                for asked in bearers(part, sqlite=self._database.is_sqlite):
                     found.update(p for call, p in await connection.execute(asked) if call not in leaving)
         return found
 
@@ -316,6 +307,20 @@ class Kept:
             async with self._database.engine.connect() as connection:
                 raw = await connection.get_raw_connection()
                 await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
+
+def bearers(
+    prints: Collection[str], *, sqlite: bool, centre: CentreId | None = None
+) -> Iterator[Select[Any]]:
+    """Calls and tasks whose number has one of these fingerprints, each with it; of one centre, or of all."""
+    k, s, m = t.callers.c, t.side_calls.c, t.messages.c
+    for call, print_, of in (
+        (k.call, k.fingerprint, k.centre),
+        (s.id, s.other_fingerprint, s.centre),
+        (m.call, m.number_fingerprint, m.centre),
+    ):
+        asked = select(call, print_).where(one_of(print_, prints, sqlite=sqlite))
+        yield asked if centre is None else asked.where(of == centre)
 
 
 _TOLD = or_(*(t.messages.c[name].is_not(None) for name in t.PERSONAL["messages"]))

@@ -4,7 +4,7 @@ Rules
 - PostgreSQL knows nothing of how fingerprints are spread (ADR 76), and takes each for one row in two hundred. Several
   at once, or what is joined to them, it would look for in the whole of a table.
 - So each is asked for alone, by its index; and what was found is handed on as a list, of whose length it assumes
-  little.
+  little. So are very many fingerprints at once: of a list that it can count, it takes them for all of the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, any_, func, select, union_all
+from sqlalchemy import ARRAY, ColumnElement, CompoundSelect, Text, any_, cast, func, select, union_all
 
 
 def bearing(
@@ -20,6 +20,13 @@ def bearing(
 ) -> CompoundSelect[Any]:
     """The calls of a table whose number has one of these fingerprints (at least one)."""
     return union_all(*(select(call).where(print_ == each) for each in sorted(prints)))
+
+
+def one_of(print_: ColumnElement[Any], prints: Collection[str], *, sqlite: bool) -> ColumnElement[bool]:
+    """The fingerprint is one of these."""
+    if sqlite:
+        return print_.in_(prints)
+    return print_ == any_(func.array(select(func.unnest(cast([*prints], ARRAY(Text)))).scalar_subquery()))
 
 
 def among(name: ColumnElement[Any], calls: CompoundSelect[Any], *, sqlite: bool) -> ColumnElement[bool]:
