@@ -20,8 +20,11 @@ from callcore.erasing import books
 from callcore.erasing.books import overwrite
 from callcore.erasing.markers import Markers, ways
 from callcore.erasing.plan import Busy, Plan, Shelf, Unit
-from callcore.erasing.search import named, search
+from callcore.erasing.search import named, recording_in, search
 from callcore.pbx.render import CDR_FILE, CEL_FILE
+from callcore.recordings import UNCUT
+from callcore.recordings.sides import sides_of
+from callcore.recordings.vault import ENDS, SEALING, being_sealed
 
 NUMBER, OTHER = "0312345678", "0355550000"
 CALL, NEXT = "node1-1795143600.7", "node1-1795143600.70"
@@ -175,6 +178,26 @@ def test_the_search_reads_over_the_borders_of_blocks_and_names_what_it_cannot_op
     assert place.found == dict.fromkeys(("0", "1000", "1994", "990", "995", "999"), 1)
     assert place.closed == ["broken.gz", "old.tar"]
     assert named([("here", tmp_path)], ["a"]) == [str(tmp_path / "a.ccr")]
+
+
+@pytest.mark.parametrize("name", ["node1-1.7", "node1-1.7.message", "node1-1.7~2"])
+def test_a_file_of_a_recording_is_known_by_its_name_also_while_it_is_made(tmp_path: Path, name: str) -> None:
+    """As they are named by who makes them; and nothing else is a recording's."""
+    plain = tmp_path / f"{name}.wav"
+    files = [
+        plain,
+        *sides_of(plain),
+        tmp_path / f"{name}{ENDS}",
+        tmp_path / being_sealed(name),
+        plain.with_suffix(UNCUT),
+    ]
+    for each in files:
+        each.touch()
+    (tmp_path / f"{name}x.wav").touch()
+    (tmp_path / "chain.jsonl").touch()
+    found = named([("here", tmp_path)], [name])
+    assert sorted(found) == sorted(map(str, files))
+    assert recording_in(f"{name}{SEALING}") == name == recording_in(being_sealed(name))
 
 
 def test_one_process_erases_at_a_time_and_an_unfinished_plan_is_found(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ from typing import BinaryIO, cast
 import msgspec
 
 from callcore.erasing.markers import OVERLAP, Markers
+from callcore.recordings import UNCUT
+from callcore.recordings.library import PLAIN_ENDS
 from callcore.recordings.sides import SIDE_ENDS
-from callcore.recordings.vault import ENDS, HEAD_MOST
+from callcore.recordings.vault import ENDS, HEAD_MOST, SEALING
 
 BLOCK = 1 << 20
 DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
@@ -89,7 +91,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def recording_in(name: str) -> str:
     """The recording that a file of this name is of, whatever stands behind it; "": none."""
-    for ends in (ENDS, ".wav", *SIDE_ENDS, ".uncut", *CUT_ENDS, ".wav.new", f"{ENDS}.new"):
+    for ends in (ENDS, PLAIN_ENDS, *SIDE_ENDS, UNCUT, *CUT_ENDS, f"{PLAIN_ENDS}.new", SEALING):
         if name.endswith(ends):
             return name.removesuffix(ends).removeprefix(".")
     return ""

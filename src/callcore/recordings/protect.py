@@ -18,7 +18,7 @@ import structlog
 from callcore.files import make_folder, sync_folder
 from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.sides import sides_of
-from callcore.recordings.vault import ENDS
+from callcore.recordings.vault import ENDS, being_sealed
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ def link_sealed(sealed: Path, folder: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        aside = folder / f".{sealed.name}.new"
+        aside = folder / being_sealed(sealed.name.removesuffix(ENDS))
         shutil.copyfile(sealed, aside)
         aside.chmod(0o600)
         with aside.open("rb") as copied:

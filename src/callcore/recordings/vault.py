@@ -29,6 +29,8 @@ TAG = 16
 HEAD_MOST = 1 << 14
 PREFIX_BYTES = 7
 ENDS = ".ccr"
+SEALING = f"{ENDS}.new"
+"""Of one that is being sealed, or copied."""
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 def being_sealed(name: str) -> str:
     """The file in which a recording is sealed, in its centre's folder; a crash leaves it until the next start."""
-    return f".{name}{ENDS}.new"
+    return f".{name}{SEALING}"
 
 
 def new_nonce() -> str:
