@@ -405,16 +405,16 @@ async def test_what_former_days_left_in_clear_is_sealed_at_the_start(house: Hous
 # -- the chain ------------------------------------------------------------------------------------------------------
 
 
-def erase(house: House, name: str, *, file: bool = True) -> None:
+def erase(house: House, name: str, *, file: bool = True, on: str = "2026-11-21") -> None:
     path = house.recordings.find(name)
     assert path is not None
     centre, day = path.parent.parent.name, path.parent.name
     line = kept_line(house.store, centre, day, name)
     assert line is not None
-    at = "2026-11-21T10:00:00.000+09:00"
+    at = f"{on}T10:00:00.000+09:00"
     entry = Erased(
         centre=centre,
-        day="2026-11-21",
+        day=on,
         at=at,
         name=name,
         kept=day,
@@ -435,6 +435,47 @@ def test_an_erased_recording_is_not_missing_and_one_that_still_lies_there_is_nam
     assert [(d.day, d.kept, d.erased) for d in house.verify().days] == [(DAY, 2, 0), ("2026-11-21", 0, 1)]
     erase(house, "node1-1795143501.8", file=False)
     assert house.named() == {("erased_there", f"{DAY}/node1-1795143501.8.ccr")}
+
+
+def test_a_name_that_is_kept_anew_on_its_day_of_erasing_is_there_until_it_is_erased_again(
+    house: House, tmp_path: Path
+) -> None:
+    house.keep(CALL)
+    first = house.recordings.open(CALL).read()
+    erase(house, CALL, on=DAY)
+    sealed = house.keep(CALL)
+    assert house.named() == set()
+    assert [(d.day, d.kept, d.erased) for d in house.verify().days] == [(DAY, 2, 1)]
+    for name, sound in (("1", first), ("2", house.recordings.open(CALL).read())):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"{CALL}.wav").write_bytes(sound)
+        assert verify_export(folder, house.public(), house.store).found == [], "both were kept"
+    whole = sealed.read_bytes()
+    sealed.unlink()
+    assert house.named() == {("missing", f"{DAY}/{CALL}.ccr")}
+    sealed.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert house.named() == {("altered", f"{DAY}/{CALL}.ccr")}
+    sealed.write_bytes(whole)
+    erase(house, CALL, on=DAY, file=False)
+    assert house.named() == {("erased_there", f"{DAY}/{CALL}.ccr")}
+    # An old line that somebody writes once more does not make it one that was kept.
+    chain = sealed.parent / "chain.jsonl"
+    chain.write_bytes(chain.read_bytes() + chain.read_bytes().splitlines(keepends=True)[1])
+    assert ("erased_there", f"{DAY}/{CALL}.ccr") in house.named()
+
+
+def test_killed_before_its_line_a_name_that_is_kept_anew_gets_one(house: House) -> None:
+    house.keep(CALL)
+    erase(house, CALL, on=DAY)
+    plain = house.record(CALL)
+    house.stop_at = "line"
+    with pytest.raises(Killed):
+        house.keeper().keep(plain, house.whose(CALL))
+    house.stop_at = None
+    house.keeper().keep(plain, house.whose(CALL))
+    assert house.named() == set()
+    assert [(d.kept, d.erased) for d in house.verify().days] == [(2, 1)]
 
 
 def test_each_altered_truncated_added_or_missing_file_is_named(house: House) -> None:

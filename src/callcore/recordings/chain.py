@@ -233,12 +233,14 @@ def roots(store: Path, centre: str, keys: PublicKeys) -> dict[str, Root]:
 
 
 def kept_line(store: Path, centre: str, day: str, name: str) -> Kept | None:
-    """What the chain of a day tells of a recording, as the file has it."""
-    for raw in raw_lines(store / centre / day):
-        line = line_of(raw)
+    """What the chain of a day tells of a recording that was not erased on that day since, as the file has it."""
+    found = None
+    for line in map(line_of, raw_lines(store / centre / day)):
         if isinstance(line, Kept) and line.name == name:
-            return line
-    return None
+            found = line
+        elif isinstance(line, Erased) and (line.kept, line.name) == (day, name):
+            found = None
+    return found
 
 
 def erased_of(store: Path, centre: str, since: str = "") -> set[str]:

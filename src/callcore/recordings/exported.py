@@ -122,7 +122,7 @@ def _verify(
         for centre in () if own and not any(store.iterdir()) else centres_in(store):
             chain = read_chain(store, centre, keys, since, verdict)
             marks |= chain.marks
-            for line in chain.kept.values():
+            for line in chain.lines:
                 proven |= {line.sound.sha256, line.captured.sha256}
                 by_name[line.name] = line.sound
     check_known(known, marks, verdict)

@@ -112,11 +112,17 @@ class _Chain:
     """One centre's chain as it was read."""
 
     kept: dict[tuple[str, str], c.Kept] = field(default_factory=dict)
-    """By day and name."""
-    erased: set[tuple[str, str]] = field(default_factory=set)
+    """By day and name; of one that was erased and kept anew on that day, the newest."""
+    lines: list[c.Kept] = field(default_factory=list)
+    """All that was ever kept."""
+    erased: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By day and name of what was kept: the number of the line that tells of it."""
     days: dict[str, list[str]] = field(default_factory=dict)
     """The names that each day tells of."""
     marks: set[str] = field(default_factory=set)
+
+    def has_erased(self, day: str, line: c.Kept) -> bool:
+        return self.erased.get((day, line.name), 0) > line.n
 
 
 def verify(
@@ -206,11 +212,16 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
                 found.append(Found(kind, centre, day, where, strange))
                 unread += line is None
                 continue
-            if isinstance(line, c.Kept) and (day, line.name) not in chain.kept:
-                chain.kept[day, line.name] = line
-                names.append(line.name)
+            if isinstance(line, c.Kept):
+                chain.lines.append(line)
+                before = chain.kept.get((day, line.name))
+                if before is None:
+                    names.append(line.name)
+                if before is None or (chain.has_erased(day, before) and not chain.has_erased(day, line)):
+                    chain.kept[day, line.name] = line
             elif isinstance(line, c.Erased):
-                chain.erased.add((line.kept, line.name))
+                known = chain.erased.get((line.kept, line.name), 0)
+                chain.erased[line.kept, line.name] = max(known, line.n)
             if last is not None and line.n <= last[0]:
                 found.append(Found(Fault.LINE_ADDED, centre, day, where, f"#{line.n}"))
                 continue
@@ -273,7 +284,7 @@ def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) 
     found = []
     for name in chain.days.get(day, ()):
         line, file = chain.kept[day, name], name + ENDS
-        erased = (day, name) in chain.erased
+        erased = chain.has_erased(day, line)
         if file not in there:
             if not erased:
                 found.append(Found(Fault.MISSING, centre, day, file))
