@@ -294,26 +294,13 @@ def by_until(
             months = months_of(rule.retention, kind, reported=False)
             if months:
                 these = and_(r.centre == centre, r.kind == kind, r.abuse == false())
-                arms.append(and_(_there(), these, _by_rule(wanted, months, rule.zone)))
+                arms.append(and_(_there(), these, _until(wanted, months, rule.zone, by_rule_alone=True)))
     for n in range(0, len(arms), ARMS_AT_ONCE):
         parts = []
         for arm in arms[n : n + ARMS_AT_ONCE]:
             asked = statement(wanted, None, after, arm, sqlite=sqlite).with_only_columns(r.name, r.began_at)
             parts.append(asked.limit(limit).subquery())
         yield union_all(*(select(part.c.name, part.c.began_at) for part in parts))
-
-
-def _by_rule(wanted: RecordingSearch, months: int, zone: str) -> ColumnElement[bool]:
-    """What the rule alone keeps for long enough, and nothing for too long."""
-    r = t.recordings.c
-    parts: list[ColumnElement[bool]] = []
-    if wanted.kept_from is not None:
-        parts.append(r.over_at >= over_from(wanted.kept_from, months, zone))
-    if wanted.kept_before is not None:
-        before = over_from(wanted.kept_before, months, zone)
-        parts += (r.over_at < before, r.began_at < before)
-        parts.append(or_(r.keep_until.is_(None), r.keep_until < wanted.kept_before))
-    return and_(*parts)
 
 
 def _there() -> ColumnElement[bool]:
@@ -357,14 +344,19 @@ def _by_months(rule: Rule, *, reported: bool) -> Mapping[int, Sequence[Recording
     return found
 
 
-def _until(wanted: RecordingSearch, months: int, zone: str) -> ColumnElement[bool]:
+def _until(
+    wanted: RecordingSearch, months: int, zone: str, *, by_rule_alone: bool = False
+) -> ColumnElement[bool]:
+    """What rule and orders keep for long enough, and nothing for too long. `by_rule_alone`: for long enough without an
+    order, and with the begin, for the index by it."""
     r = t.recordings.c
     parts: list[ColumnElement[bool]] = []
     if wanted.kept_from is not None:
         by_rule = r.over_at >= over_from(wanted.kept_from, months, zone)
-        parts.append(or_(by_rule, r.keep_until >= wanted.kept_from))
+        parts.append(by_rule if by_rule_alone else or_(by_rule, r.keep_until >= wanted.kept_from))
     if wanted.kept_before is not None:
-        parts.append(r.over_at < over_from(wanted.kept_before, months, zone))
+        before = over_from(wanted.kept_before, months, zone)
+        parts += (r.over_at < before, *([r.began_at < before] if by_rule_alone else []))
         parts.append(or_(r.keep_until.is_(None), r.keep_until < wanted.kept_before))
     return and_(*parts)
 
