@@ -15,14 +15,11 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from zoneinfo import TZPATH
-
-import jinja2
 
 from callcore.domain import directory, lamps, numbering, shown
 from callcore.domain.centre import (
@@ -46,6 +43,7 @@ from callcore.pbx import pieces, tone
 from callcore.phones.simulated.maker import SIMULATED
 from callcore.prompts import shelf
 from callcore.runtime import dialplan
+from callcore.templates import environment
 
 MODULES: Final = (
     "bridge_simple",
@@ -483,20 +481,6 @@ class _PhoneView:
     """Code and device state."""
 
 
-@cache
-def _environment(templates: Path) -> jinja2.Environment:
-    """It keeps the compiled templates, and looks whether their files have changed."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        finalize=_plain,
-        autoescape=False,  # noqa: S701  not HTML; `finalize` refuses what these formats cannot hold
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
 def render(configuration: Configuration, settings: PbxSettings) -> dict[str, bytes]:
     """File name in `etc_dir` → content. Raises RenderError for a value that must not stand in a configuration."""
     _check_settings(settings)
@@ -527,8 +511,8 @@ def render(configuration: Configuration, settings: PbxSettings) -> dict[str, byt
         "cel_fields": _Dialplan(",".join(f"${{CSV_QUOTE({source})}}" for source in _CEL_SOURCES)),
         "cdr_fields": _Dialplan(",".join(f"${{CSV_QUOTE(${{CDR({_cdr_source(f)})}})}}" for f in CDR_FIELDS)),
     }
-    environment = _environment(settings.project_dir / "asterisk")
-    files = {name: environment.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
+    templates = environment(settings.project_dir / "asterisk", _plain)
+    files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in _TEMPLATES}
     files |= dict.fromkeys(_EMPTY, b"; Rendered by callcore: empty on purpose.\n")
     for name in _STATIC:
         files[name] = (settings.project_dir / "dialplans" / name).read_bytes()

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
-
 from callcore.phones.maker import Sheet, Unprintable
-
-Finish = Callable[[object], object]
+from callcore.templates import Finish, environment
 
 
 def filled(folder: Path, name: str, sheet: Sheet, finish: Finish, **more: object) -> str:
     """The template of a maker's folder, every `{{ … }}` of it passed through `finish`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        undefined=jinja2.StrictUndefined,
-        finalize=finish,
-        autoescape=False,  # noqa: S701  not HTML; `finish` refuses what the format cannot hold
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name).render(sheet=sheet, **more)
+    return environment(folder, finish).get_template(name).render(sheet=sheet, **more)
 
 
 def refused(value: str, why_ja: str, why_en: str) -> Unprintable:
