@@ -1,6 +1,7 @@
 """A back-up in two halves, taken while calls go on, and put back as a pair.
 
-    A/  what happened: journal, database, recordings, trail, reports, logs. Opens nothing by itself.
+    A/  what happened: journal, database, recordings, trail, reports, logs. Opens no recording and no value of the
+        journal by itself: what lies plain in the spool is sealed when it is copied.
     B/  what opens it, and what lets people in: keys, passwords, users, centre files. Never beside A.
 
 Rules
@@ -25,16 +26,22 @@ from pathlib import Path
 import msgspec
 
 from callcore.db import copying
+from callcore.erasing.search import recording_in
 from callcore.files import make_folder, write_whole
 from callcore.journal import read_mark
 from callcore.journal.keys import CALL_KEYS
+from callcore.recordings import KeyRing
 from callcore.recordings.chain import CHAIN, ROOT, held
+from callcore.recordings.copied import COPIED, copy_opened, copy_sealed
+from callcore.recordings.errors import KeyDestroyed, RecordingError
+from callcore.recordings.vault import ENDS
 from callcore.settings import Settings
 
 ABOUT = "backup.json"
 PART = ".part"
 JOURNAL, DATABASE, RECORDINGS, STORE = "journal", "database", "recordings", "store"
-KEYS, RECORDING_KEYS, CENTRES = "keys", "recording-keys", "centres"
+PROTECTED = "protected"
+KEYS, RECORDING_KEYS, SPOOL_KEYS, CENTRES = "keys", "recording-keys", "spool-keys", "centres"
 ASTDB = "astdb.sqlite3"
 MARK, TRAIL_END, CHAIN_ENDS = "synced", "trail.head", "heads"
 
@@ -52,13 +59,18 @@ class About(msgspec.Struct, frozen=True):
 
 
 def _told(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """Folders of the half A but journal, recordings and store."""
-    yield "protected", settings.protected
+    """Folders of the half A but journal, store, and those in which recordings lie plain."""
     yield "trail", settings.trail
     yield "erasures", settings.erasures
     yield "reconciliations", settings.reconciliations
     yield "played", settings.kept_prompts
     yield "asterisk-log", settings.asterisk / "log"
+
+
+def _plain(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Folders of the half A in which recordings lie plain, for a minute or longer."""
+    yield RECORDINGS, settings.recordings
+    yield PROTECTED, settings.protected
 
 
 def _secret(settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -71,7 +83,7 @@ def _secret(settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def back_up(settings: Settings, a: Path, b: Path) -> About:
-    """Raises BackupError, CopyFailed, OSError; then what there is of it is called `….part`."""
+    """Raises BackupError, CopyFailed, RecordingError, OSError; then what there is of it is called `….part`."""
     halves = [half.with_name(half.name + PART) for half in (a, b)]
     for half in (a, b, *halves):
         if half.exists():
@@ -84,7 +96,8 @@ def back_up(settings: Settings, a: Path, b: Path) -> About:
     told, secret = halves
     make_folder(told / DATABASE)
     copying.save(settings.database, told / DATABASE)
-    _copy(settings.recordings, told / RECORDINGS)  # what is sealed meanwhile is here or in the store
+    for name, place in _plain(settings):  # what is sealed meanwhile is here or in the store
+        _copy_plain(place, told / name, KeyRing(secret / SPOOL_KEYS))
     _copy_store(settings, told / STORE, secret / RECORDING_KEYS)
     _copy(settings.keys / TRAIL_END, secret / KEYS / TRAIL_END)
     for name, place in _told(settings):
@@ -118,22 +131,25 @@ def put_back(settings: Settings, a: Path, b: Path) -> tuple[About, list[str]]:
         raise BackupError(
             f"{a} と {b} は同じバックアップではありません / {a} and {b} are not halves of one back-up"
         )
-    places = [settings.journal, settings.keys, settings.recordings_keys, settings.recordings, settings.store]
-    places += [place for _, place in (*_told(settings), *_secret(settings))]
+    places = [settings.journal, settings.keys, settings.recordings_keys, settings.store]
+    places += [place for _, place in (*_plain(settings), *_told(settings), *_secret(settings))]
     for place in places:
         if place.is_file() or (place.is_dir() and any(place.iterdir())):
             raise BackupError(
                 f"{place} がすでにあります。空の CALLCORE_HOME に戻してください / "
                 f"{place} is there already: put it back into an empty CALLCORE_HOME"
             )
-    for name, place in ((RECORDINGS, settings.recordings), (STORE, settings.store), *_told(settings)):
+    left: list[str] = []
+    for name, place in _plain(settings):
+        left += _put_back_plain(a / name, place, KeyRing(b / SPOOL_KEYS))
+    for name, place in ((STORE, settings.store), *_told(settings)):
         _copy(a / name, place)
     _copy(a / ASTDB, settings.asterisk / "lib" / ASTDB)
     _copy(b / KEYS, settings.keys)
     _copy(b / RECORDING_KEYS, settings.recordings_keys)
     for name, place in _secret(settings):
         _copy(b / name, place)
-    left = _centre_files(b / CENTRES, settings.centres)
+    left += _centre_files(b / CENTRES, settings.centres)
     if not copying.load(settings.database, a / DATABASE):
         left.append(
             "データベースは起動後にジャーナルから作り直します / the database is filled from the journal after the start"
@@ -163,6 +179,34 @@ def _centre_files(kept: Path, wanted: Path) -> list[str]:
         f"{wanted} のセンターファイルがバックアップと違います。{kept} と比べてください / "
         f"the centre files in {wanted} are not those of the back-up: compare them with {kept}"
     ]
+
+
+def _copy_plain(source: Path, target: Path, ring: KeyRing) -> None:
+    """What lies plain there is sealed; what is sealed already is copied."""
+    if not source.is_dir():
+        return
+    make_folder(target)
+    day = datetime.now(UTC).date().isoformat()
+    for path in sorted(source.iterdir()):
+        if path.name.endswith(ENDS):
+            _copy(path, target / path.name)
+        elif path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+            copy_sealed(path, target, ring, name=recording_in(path.name) or path.name, day=day)
+
+
+def _put_back_plain(copies: Path, target: Path, ring: KeyRing) -> list[str]:
+    """Gives those that cannot be opened, in words. What was erased since is left out."""
+    left = []
+    sealed = set(copies.glob(f"*{COPIED}"))
+    _copy(copies, target, without=sealed)
+    for path in sorted(sealed):
+        try:
+            copy_opened(path, target, ring)
+        except KeyDestroyed:
+            continue
+        except RecordingError as error:
+            left.append(str(error))
+    return left
 
 
 def _copy_store(settings: Settings, target: Path, keys: Path) -> None:

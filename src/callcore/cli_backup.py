@@ -23,17 +23,29 @@ HalfB = Annotated[
 
 @needs(Right.CONFIGURE)
 def backup(a: HalfA, b: HalfB) -> None:
-    """バックアップを取る。通話中でもよい / Take a back-up, into two new folders; calls may go on."""
+    """バックアップを取る。通話中でもよい / Take a back-up into two new folders; status 3: keys or store are missing."""
     from callcore.backup import BackupError, back_up
     from callcore.db.copying import CopyFailed
+    from callcore.recordings import RecordingError
+    from callcore.recordings.soundness import unsound
 
     settings = settings_or_fail()
     with audited(settings, "backup", on=str(a)):
         try:
             made = back_up(settings, a.absolute(), b.absolute())
-        except (BackupError, CopyFailed, OSError) as error:
+        except (BackupError, CopyFailed, RecordingError, OSError) as error:
             raise fail(f"バックアップできませんでした / no back-up was taken: {error}") from None
     say(f"バックアップ / back-up {made.id}, seq {made.seq}: {a}, {b}")
+    lacking = list(unsound(settings.store, settings.recordings_keys))
+    for each in lacking:
+        err.print(each, markup=False)
+    if lacking:
+        err.print(
+            "このバックアップには足りないものがあります。古いバックアップを消さないでください / "
+            "this back-up lacks these: delete no older one",
+            markup=False,
+        )
+        raise typer.Exit(3)
 
 
 @needs(Right.CONFIGURE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import time
@@ -18,8 +19,10 @@ from callcore.backup import ABOUT, BackupError, back_up, put_back
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId
 from callcore.domain.personal import Personal
+from callcore.erasing import copies
 from callcore.installation import trail_of
 from callcore.journal import Codec, KeyStore, Spool, read_all
+from callcore.recordings import KeyRing
 from callcore.recordings.chain import CHAIN, ROOT
 from callcore.settings import Settings
 from tests.support.people import first_administrator
@@ -168,6 +171,123 @@ def test_place_a_alone_opens_nothing(busy: Busy, tmp_path: Path) -> None:
     assert not any(name.endswith(".key") for name in names)
     everything = b"".join(p.read_bytes() for p in (tmp_path / "a").rglob("*") if p.is_file())
     assert b"09000000001" not in everything
+
+
+SAID = b"what a citizen said"
+TALKS = {
+    "recordings": (
+        "node1-1795143500.7.wav",
+        "node1-1795143500.7.left.sln",
+        "node1-1795143500.7.uncut",
+        "node1-1795143500.8.message.wav",
+    ),
+    "protected": ("node1-1795143500.7.wav",),
+}
+
+
+def talks(busy: Busy) -> None:
+    """Calls that go on, one of them reported."""
+    for folder, names in TALKS.items():
+        (busy.home / folder).mkdir(exist_ok=True, mode=0o700)
+        for name in names:
+            path = busy.home / folder / name
+            path.write_bytes(SAID * 100_000)
+            os.utime(path, (1_795_143_510, 1_795_143_510))
+
+
+def clear(*folders: Path) -> list[Path]:
+    """Where what was said can be read."""
+    return [p for each in folders for p in each.rglob("*") if p.is_file() and SAID in p.read_bytes()]
+
+
+def test_talks_that_go_on_lie_in_clear_in_neither_half_and_are_put_back(busy: Busy, tmp_path: Path) -> None:
+    talks(busy)
+    a, b = tmp_path / "a", tmp_path / "b"
+    back_up(busy.settings, a, b)
+    assert clear(a, b) == []
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    fresh.home.mkdir()
+    _, left = put_back(fresh, a, b)
+    assert left == []
+    for folder, names in TALKS.items():
+        there = [fresh.home / folder / name for name in names]
+        assert [path.read_bytes() == SAID * 100_000 for path in there] == [True] * len(names)
+        assert {path.stat().st_mtime for path in there} == {1_795_143_510}, "when they were last written"
+        assert {path.stat().st_mode & 0o777 for path in there} == {0o600}
+    assert not any(p.name.endswith(".sealed") for p in fresh.home.rglob("*"))
+    assert House(fresh.home).verify().found == []
+
+
+def test_a_talk_that_is_recorded_meanwhile_is_taken_as_far_as_it_had_come(
+    busy: Busy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talks(busy)
+    growing = busy.home / "recordings" / TALKS["recordings"][0]
+    gone = busy.home / "recordings" / TALKS["recordings"][3]
+    new = KeyRing.new
+
+    def meanwhile(ring: KeyRing, centre: str, day: str, name: str) -> tuple[str, bytes]:
+        with growing.open("ab") as file:
+            file.write(SAID)
+        gone.unlink(missing_ok=True)
+        return new(ring, centre, day, name)
+
+    monkeypatch.setattr(KeyRing, "new", meanwhile)
+    back_up(busy.settings, tmp_path / "a", tmp_path / "b")
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    fresh.home.mkdir()
+    put_back(fresh, tmp_path / "a", tmp_path / "b")
+    taken = (fresh.home / "recordings" / growing.name).read_bytes()
+    assert growing.read_bytes().startswith(taken) and len(taken) >= len(SAID) * 100_000
+    assert not (fresh.home / "recordings" / gone.name).exists()
+
+
+def test_a_talk_that_is_erased_afterwards_comes_back_from_no_half(busy: Busy, tmp_path: Path) -> None:
+    """Of the half A nobody reached the copy elsewhere."""
+    talks(busy)
+    a, b = tmp_path / "a", tmp_path / "b"
+    back_up(busy.settings, a, b)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(a, elsewhere)
+    name = "node1-1795143500.7"
+    assert {found for _, found in copies.opening([a, b], ["demo", "_unassigned"], [], [name])} == {name}
+    done = copies.destroy([a, b], ["demo", "_unassigned"], [], [name], "2026-11-30T12:00:00+09:00")
+    assert (done.recording_keys, done.files) == (1, 4)
+    assert copies.opening([a, b], ["demo", "_unassigned"], [], [name]) == []
+    assert [p.name for p in a.rglob(f"{name}*")] == []
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    fresh.home.mkdir()
+    _, left = put_back(fresh, elsewhere, b)
+    assert left == []
+    assert [p.name for p in clear(fresh.home)] == ["node1-1795143500.8.message.wav"]
+
+
+def test_a_talk_that_cannot_be_opened_is_named_and_the_rest_is_put_back(busy: Busy, tmp_path: Path) -> None:
+    talks(busy)
+    a, b = tmp_path / "a", tmp_path / "b"
+    back_up(busy.settings, a, b)
+    [damaged] = (a / "recordings").glob("*.8.message.wav*")
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    fresh.home.mkdir()
+    _, left = put_back(fresh, a, b)
+    assert len(left) == 1 and damaged.name in left[0] and " / " in left[0]
+    assert len(clear(fresh.home)) == 4 and numbers(fresh)
+
+
+def test_a_back_up_of_an_earlier_version_is_put_back(busy: Busy, tmp_path: Path) -> None:
+    """In it talks lie plain."""
+    talks(busy)
+    a, b = tmp_path / "a", tmp_path / "b"
+    back_up(busy.settings, a, b)
+    shutil.rmtree(b / "spool-keys")
+    for folder in TALKS:
+        shutil.rmtree(a / folder)
+        shutil.copytree(busy.home / folder, a / folder)
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    fresh.home.mkdir()
+    _, left = put_back(fresh, a, b)
+    assert left == [] and len(clear(fresh.home)) == 5
 
 
 def test_only_a_finished_pair_is_put_back_and_only_where_nothing_is(busy: Busy, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from callcore.erasing.markers import OVERLAP, Markers
 from callcore.recordings import UNCUT
+from callcore.recordings.copied import COPIED
 from callcore.recordings.library import PLAIN_ENDS
 from callcore.recordings.sides import SIDE_ENDS
 from callcore.recordings.vault import ENDS, HEAD_MOST, SEALING
@@ -91,6 +92,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def recording_in(name: str) -> str:
     """The recording that a file of this name is of, whatever stands behind it; "": none."""
+    name = name.removesuffix(COPIED)
     for ends in (ENDS, PLAIN_ENDS, *SIDE_ENDS, UNCUT, *CUT_ENDS, f"{PLAIN_ENDS}.new", SEALING):
         if name.endswith(ends):
             return name.removesuffix(ends).removeprefix(".")
