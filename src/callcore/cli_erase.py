@@ -24,7 +24,7 @@ from callcore.domain.retention import CALLS_MOST, REASON_LONGEST, WORDS, Item, J
 from callcore.erasing.plan import Busy, Left, Shelf, Unit
 from callcore.erasing.report import SCOPES, Report, checked
 from callcore.recordings import RecordingError
-from callcore.recordings.signing import PUBLIC, public_keys
+from callcore.recordings.signing import installed
 from callcore.runtime.commands import CommandClient, CommandFailed, this_account
 from callcore.settings import Settings
 
@@ -358,7 +358,7 @@ def erasures(
     settings = settings_or_fail()
     shelf = Shelf(settings.erasures)
     try:
-        keys = public_keys([settings.recordings_keys / PUBLIC]) if shelf.reports() else {}
+        keys = installed(settings.recordings_keys) if shelf.reports() else {}
     except RecordingError as error:
         raise fail(str(error)) from None
     if report is None:

@@ -15,7 +15,8 @@ from callcore.cli_find import find
 from callcore.console import audited, fail, say, settings_or_fail
 from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.exported import verify_export
-from callcore.recordings.signing import PUBLIC, public_keys
+from callcore.recordings.lost import replace
+from callcore.recordings.signing import PUBLIC, NoPublicKey, PublicKeys, installed, public_keys
 from callcore.recordings.verify import FAULTS, Verdict, verify
 
 recordings_app = typer.Typer(help="保存した録音 / Kept recordings.", no_args_is_help=True)
@@ -65,10 +66,8 @@ def recordings_verify(
     as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
 ) -> None:
     """録音が保存した時のままか確かめる / Verify them; status 1: something differs, 2: not possible."""
-    if not public_key:
-        public_key = [settings_or_fail().recordings_keys / PUBLIC]
     try:
-        keys = public_keys(public_key)
+        keys = public_keys(public_key) if public_key else _installed()
         if exported is None:
             verdict = verify(store or settings_or_fail().store, keys, since=since, known=root or ())
         else:
@@ -78,6 +77,15 @@ def recordings_verify(
     for line in _json(verdict) if as_json else _text(verdict):
         say(line)
     raise typer.Exit(int(bool(verdict.found)))
+
+
+def _installed() -> PublicKeys:
+    """Raises NoPublicKey: there is none."""
+    folder = settings_or_fail().recordings_keys
+    found = installed(folder)
+    if not found:
+        raise NoPublicKey(folder / PUBLIC)
+    return found
 
 
 def _text(verdict: Verdict) -> list[str]:
@@ -129,8 +137,9 @@ def keys_list() -> None:
         raise fail(str(error)) from None
     say(
         f"{folder} を毎日、録音とは別の場所にバックアップしてください。"
-        "消去した録音の鍵が残らないよう、古いものは消します / "
-        f"back {folder} up daily, apart from the recordings; delete older copies: they hold keys that were destroyed"
+        "消去した録音の鍵が残らないよう、新しいものを確かめてから (callcore doctor) 古いものを消します / "
+        f"back {folder} up daily, apart from the recordings; delete older copies, which hold keys that were destroyed, "
+        "once callcore doctor finds no key missing"
     )
 
 
@@ -154,3 +163,37 @@ def keys_rotate(
             f"{row.centre} {row.month}: v{row.version}、録音 {row.recordings}件 / {row.recordings} recordings. "
             "古い鍵はもう使えません。バックアップを取り直してください / back the keys up anew"
         )
+
+
+@keys_app.command("replace")
+@needs(Right.CONFIGURE)
+def keys_replace(
+    why: Annotated[str, typer.Option(help="理由 / the reason, for the audit trail")],
+    former: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="市に渡した、失われた鍵の公開鍵 (いくつでも)。ここになければ / "
+            "repeatable; the lost key's public key, as the city has it, where it is lost here, too"
+        ),
+    ] = None,
+) -> None:
+    """どこにもない鍵の代わりを作り、暗号化を続ける / New keys in place of those that are lost for good."""
+    settings = settings_or_fail()
+    with audited(settings, "recordings_keys_replaced", why=why):
+        try:
+            done = replace(settings.store, settings.recordings_keys, public_keys(former or ()))
+        except (RecordingError, OSError) as error:
+            raise fail(str(error)) from None
+    for path in done.made:
+        say(f"作りました / made: {path}")
+    if done.signer is not None:
+        say(
+            f"新しい署名の鍵 {done.signer.id} を作りました。新しい公開鍵 (callcore recordings public-key) を市に渡し、"
+            "前の公開鍵も残すよう伝えてください。確かめるときは両方を指定します / "
+            "there is a new signing key: hand the city its public key (callcore recordings public-key), and ask it to "
+            "keep the former one: verify takes both"
+        )
+    say(
+        "鍵のない録音は開けないままです (callcore doctor)。バックアップを取り直してください / "
+        "recordings whose keys are lost stay closed (callcore doctor names them); back the keys up anew"
+    )

@@ -58,9 +58,8 @@ from callcore.erasing.sounds import Gone, Sounds, Told, is_of, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import KeyStore
-from callcore.recordings.chain import Chain, at_of
+from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
-from callcore.recordings.signing import signer
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.erasures import ErasureRow
 from callcore.runtime.ports import Seq
@@ -303,7 +302,7 @@ class Erasure:
         self.step("tables")
         await self._follow(plan)
         made = await self._report(plan, gone, copied)
-        raw = report.signed(made, signer(self.settings.recordings_keys))
+        raw = report.signed(made, signing(self.settings.store, self.settings.recordings_keys))
         self.step("report")
         sheet = report.page(report.of(raw), hashlib.sha256(raw).hexdigest())
         await asyncio.to_thread(self._told, plan, raw)
@@ -376,7 +375,7 @@ class Erasure:
         recordings = recordings_of(self.settings)
         folder = recordings.ring.folder
         make_folder(recordings.store)
-        chain = Chain(recordings.store, folder, signer(folder))
+        chain = Chain(recordings.store, folder, signing(recordings.store, folder))
         chain.day(plan.centre, _here(plan.zone).date().isoformat())  # StoreAway, before anything is begun
 
         def at() -> tuple[str, str]:

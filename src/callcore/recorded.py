@@ -25,9 +25,9 @@ from callcore.domain.stages import PauseEnd
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
 from callcore.recordings import OpenedAudio, RecordingError, played
+from callcore.recordings.chain import signing
 from callcore.recordings.export import Export
 from callcore.recordings.library import PLAIN_ENDS
-from callcore.recordings.signing import signer
 from callcore.recordings.vault import ENDS as SEALED_ENDS
 from callcore.runtime.recordings import (
     EXPORT_MOST,
@@ -119,11 +119,11 @@ class Recorded:
                 if after is None:
                     break
         try:
-            signing = await asyncio.to_thread(signer, self._settings.recordings_keys)
+            signer = await asyncio.to_thread(signing, self._settings.store, self._settings.recordings_keys)
         except RecordingError as error:
             raise OSError(str(error)) from error
         at = Instant(time.time_ns() // 1000)
-        return Export(self._recordings, signing, asked, rows, at, heard)
+        return Export(self._recordings, signer, asked, rows, at, heard)
 
     def _sound(self, name: str, *, kept: bool) -> Audio:
         """The one place where a recording is opened to be heard: plain or sealed, protected ones too."""

@@ -124,6 +124,7 @@ CASES = {
     "CallcoreRecordingFaulty": growth('callcore_recordings_total{result="silent"}', result="silent"),
     "CallcoreTalkWithoutMedia": growth('callcore_recordings_total{result="no_media"}', result="no_media"),
     "CallcoreRecordingPlain": above("callcore_sidecar_recordings_plain_oldest_seconds", 91, 90),
+    "CallcoreRecordingKeysLost": above("callcore_sidecar_recordings_keyless", 1, 0),
     "CallcoreRecordingUnconverted": growth("callcore_sidecar_recordings_unconverted"),
     "CallcoreErasureUnfinished": above("callcore_sidecar_erasures_unfinished", 1, 0),
     "CallcoreReconciliationDiffers": in_oita("reconciliation_differences", 1, 0),

@@ -95,6 +95,29 @@ def test_keys_are_listed_and_rotated_with_a_line_in_the_trail(house: House) -> N
     assert "put it back" in run("keys", "rotate", "--why", "x", status=1)
 
 
+def test_a_signing_key_that_is_lost_for_good_is_replaced_by_order_and_verify_takes_both(
+    house: House, tmp_path: Path
+) -> None:
+    assert "nothing to replace" in run("keys", "replace", "--why", "x", status=1)
+    city = tmp_path / "city.pub"
+    city.write_text(run("public-key"))
+    for name in ("signing.key", "signing.pub"):
+        (house.keys / name).unlink()
+    assert "--former" in run("keys", "replace", "--why", "x", status=1)
+    assert "公開鍵" in run("keys", "replace", "--why", "x", "--former", str(house.keys / "no.pub"), status=1)
+    said = run("keys", "replace", "--why", "火災で失われた", "--former", str(city))
+    assert "public-key" in said and " / " in said
+    house.keep("node1-1795143502.9")
+    run("verify")
+    new = tmp_path / "new.pub"
+    new.write_text(run("public-key"))
+    told = ("verify", "--store", str(house.store), "--public-key", str(city))
+    run(*told, status=1)
+    run(*told, "--public-key", str(new))
+    trail = CliRunner().invoke(app, ["audit", "list"]).output
+    assert "recordings_keys_replaced" in trail and "火災で失われた" in trail
+
+
 def test_the_daily_figures_bear_the_root_of_the_day(house: House) -> None:
     frames = a_month(30, days=2)
     made = month_report(frames, DEMO, None)

@@ -26,7 +26,7 @@ from callcore.recordings.chain import CHAIN, Chain, roots
 from callcore.recordings.export import Export, Lacking
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import Whose
-from callcore.recordings.signing import signer
+from callcore.recordings.signing import made, signer
 from callcore.recordings.verify import NothingToVerify
 from callcore.runtime.recordings import ExportAsked, Pause, Recording
 from tests.support.store import DAY_US, NOON, House, wav
@@ -238,7 +238,7 @@ def test_the_city_verifies_an_archive_and_its_folder_with_the_public_key_alone(
     ):
         done = subprocess.run(words.split(), cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    stranger = signer(tmp_path / "stranger").public
+    stranger = made(tmp_path / "stranger").public
     assert {"list_altered", "line_altered"} <= {x.fault.value for x in verify_export(out, stranger).found}
 
 

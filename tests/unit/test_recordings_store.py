@@ -33,7 +33,7 @@ from callcore.recordings.errors import (
 )
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, whose
-from callcore.recordings.signing import signer
+from callcore.recordings.signing import made, signer
 from callcore.recordings.vault import CHUNK
 from callcore.runtime.ports import Seq, View
 from tests.support.floors import Desk
@@ -626,7 +626,7 @@ def test_a_clock_that_was_set_back_writes_on_into_the_newest_day(house: House) -
 
 def test_another_ones_key_proves_nothing(house: House) -> None:
     house.keep(CALL)
-    stranger = signer(house.home / "elsewhere")
+    stranger = made(house.home / "elsewhere")
     told = {x.fault.value for x in verify.verify(house.store, stranger.public).found}
     assert told == {"line_altered", "root_altered", "added"}
 

@@ -35,7 +35,7 @@ from callcore.domain.ids import SECOND, Instant
 from callcore.domain.retention import NO_RULE_REACHES
 from callcore.files import append_line, cut_torn_line, locked, make_folder, sync_folder, write_whole
 from callcore.recordings.errors import StoreAway, WrongKey
-from callcore.recordings.signing import PublicKeys, Signer, signed_by
+from callcore.recordings.signing import PublicKeys, Signer, installed, made, signed_by, signer, was_there
 from callcore.recordings.vault import Digest
 
 log = structlog.get_logger(__name__)
@@ -264,6 +264,17 @@ def ahead(keys: Path, today: str) -> dict[str, str]:
     return found
 
 
+def signing(store: Path, keys: Path) -> Signer:
+    """The installation's signer; made where nothing was ever signed, and nowhere else. Raises SigningKeyLost, KeyOpen,
+    WrongKey, OSError."""
+    return signer(keys) if begun(store, keys) else made(keys)
+
+
+def begun(store: Path, keys: Path) -> bool:
+    """Whether anything is left of a signing key, or of what one signed. Raises OSError."""
+    return was_there(keys) or any(_heads(keys).glob("*.json")) or any(store.glob(f"*/*/{CHAIN}"))
+
+
 def _heads(keys: Path) -> Path:
     return keys / "heads"
 
@@ -371,6 +382,7 @@ class Chain:
     def _followed(self, centre: str, kept: _Head | None) -> _Head | None:
         """Our own lines beyond the head that was noted are taken over. What it knew and is gone stays gone."""
         root = None if kept is None else kept.root
+        ours = {**installed(self.keys), **self.signer.public}
         size, met = (0, False) if kept is None else (kept.size, False)
         for day in days_of(self.store, centre):
             if root is not None and day < root.day:
@@ -381,7 +393,7 @@ class Chain:
                 if root is not None and mark_of(raw) == root.root:
                     met, size = True, end
                     continue
-                line = checked_line(raw, self.signer.public)
+                line = checked_line(raw, ours)
                 if line is None or (root is not None and line.prev != root.root):
                     continue
                 root, size, met = _after(root, line, raw), end, True

@@ -38,6 +38,7 @@ class KeyLost(RecordingError):
     """A key that was never destroyed is not there."""
 
     def __init__(self, file: Path) -> None:
+        self.file = file
         super().__init__(
             f"録音の鍵がありません: {file}。鍵のバックアップから戻してください。それまで録音は開けません / "
             f"a key of recordings is missing: {file}; put it back from the back-up of the keys. "
@@ -71,8 +72,32 @@ class KeyOpen(RecordingError):
 class SigningKeyLost(RecordingError):
     def __init__(self, file: Path) -> None:
         super().__init__(
-            f"署名の鍵 {file} がありません。鍵のバックアップから戻してください / "
-            f"the signing key {file} is missing; put it back from the back-up of the keys"
+            f"署名の鍵 {file} がありません。鍵のバックアップから戻してください。"
+            "どこにもないときだけ callcore recordings keys replace / "
+            f"the signing key {file} is missing; put it back from the back-up of the keys. "
+            "Only if there is none anywhere: callcore recordings keys replace"
+        )
+
+
+class NotItsKey(RecordingError):
+    """No public key at hand fits what was signed."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} の署名が、ここにある公開鍵のどれとも合いません。その鍵を鍵のバックアップから戻してください。"
+            "署名の鍵がどこにもないときは、市に渡した公開鍵を callcore recordings keys replace --former で"
+            "指定してください / "
+            f"the signature of {file} fits none of the public keys that are here; put its key back from the back-up of "
+            "the keys. If the signing key is lost for good, name the public key that the city has by "
+            "callcore recordings keys replace --former"
+        )
+
+
+class NothingLost(RecordingError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"これからの録音に要る鍵は {folder} にそろっています。替えるものはありません / "
+            f"every key that new recordings need is in {folder}: there is nothing to replace"
         )
 
 

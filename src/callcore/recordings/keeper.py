@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
 import re
 import signal
@@ -47,14 +48,15 @@ from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED, Channels, RecordingKind, SoundFormat, kind_of_side
 from callcore.domain.sides import SideRecord
 from callcore.files import make_folder, sync_folder
-from callcore.recordings.chain import Chain, Kept, kept_line
+from callcore.recordings.chain import Chain, Kept, kept_line, signing
 from callcore.recordings.errors import RecordingError, StillWritten
 from callcore.recordings.formats import BY_FFMPEG, NotConverted, converted
+from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import PLAIN_ENDS, Recordings
+from callcore.recordings.lost import keyless, needs
 from callcore.recordings.measure import Unreadable, length_s
 from callcore.recordings.protect import link_plain, link_sealed
 from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of, sides_of
-from callcore.recordings.signing import signer
 from callcore.recordings.vault import ENDS, Digest, Head, being_sealed, new_nonce, seal
 from callcore.recordings.verify import digest
 from callcore.recordings.wavs import HEADER
@@ -82,6 +84,8 @@ AGAIN_S = 15.0
 """After a failure, until the next try of that recording."""
 REST_S = 300.0
 """After ffmpeg has hung, so long recordings are kept as they are, so that they do not wait for one another."""
+KEYS_EVERY_S = 600.0
+"""Between two looks whether what opens the kept recordings is there."""
 UNKNOWN = "unknown"
 ZONE = "Asia/Tokyo"
 _NAME = re.compile(r"((?:[^.]*-)?\d+\.\d+)(?:\..+)?")
@@ -226,9 +230,11 @@ class Keeper:
     the start."""
     _rests: float = 0.0
     """Until when (monotonic) nothing is converted."""
+    _keyless: int = 0
+    _keys_looked: float = -math.inf
+    """When (monotonic) it was looked last whether keys are missing."""
     _waiting: dict[str, float] = field(default_factory=dict)
     """Recordings that could not be kept, until when (monotonic) they wait."""
-    _chain: Chain | None = None
     _late: tuple[int, float] = (0, 0.0)
     _press: Pressure = Pressure(0.0, 0.0)
     """As of the last look."""
@@ -243,6 +249,9 @@ class Keeper:
             try:
                 # First of all: what lies plain is told also while nothing can be kept.
                 found = await asyncio.to_thread(self.looked)
+                if began >= self._keys_looked + KEYS_EVERY_S:
+                    self._keys_looked = began
+                    await asyncio.to_thread(self.look_at_keys)
                 if not tidied:
                     await asyncio.to_thread(self.tidy)
                     tidied = True
@@ -294,6 +303,7 @@ class Keeper:
             "sidecar_recordings_plain": float(late),
             "sidecar_recordings_plain_oldest_seconds": age,
             "sidecar_recordings_keep_failures": float(self.failures),
+            "sidecar_recordings_keyless": float(self._keyless),
             "sidecar_recordings_unconverted": float(self.unconverted),
         }
 
@@ -338,6 +348,13 @@ class Keeper:
             if due(of, written, now, plain_s=self.plain_s, engine=engine, press=self._press)
         ]
         return [(path, of) for of, _, path in sorted(ready, key=lambda x: (_is_asked(x[0]), x[1]))]
+
+    def look_at_keys(self) -> None:
+        """Count the recordings that no key opens because a table, or a month's key, is gone. Raises OSError."""
+        found = list(keyless(self.recordings.store, KeyRing(self.recordings.ring.folder), thorough=False))
+        self._keyless = sum(len(each.names) for each in found)
+        for each in found:
+            log.error("録音の鍵がありません / keys of recordings are missing", why=str(each))
 
     def _left_since(self, of: Whose | None, written: Instant, path: Path, *, engine: bool) -> Instant | None:
         """Since when one lies there whose call nobody knows, or whose call goes on by a floor that nobody keeps; None:
@@ -497,6 +514,7 @@ class Keeper:
         chain = self._signed()
         day = chain.day(of.centre, at.date().isoformat())
         self.step("key")
+        needs(recordings.store, recordings.ring, of.centre, day)
         file, key = recordings.ring.new(of.centre, day, name)
         head = Head(
             name=name,
@@ -529,6 +547,10 @@ class Keeper:
 
             def place(into: Path) -> None:
                 self.step("place")
+                if (
+                    into.name != day
+                ):  # somebody began the next day meanwhile: its key would stand in the wrong table
+                    raise StillWritten(plain.name)
                 aside.rename(into / (name + ENDS))
                 sync_folder(into)
                 self.step("line")
@@ -585,10 +607,10 @@ class Keeper:
                 side.unlink()
 
     def _signed(self) -> Chain:
-        if self._chain is None:
-            keys = self.recordings.ring.folder
-            self._chain = Chain(self.recordings.store, keys, signer(keys))
-        return self._chain
+        store, keys = self.recordings.store, self.recordings.ring.folder
+        return Chain(
+            store, keys, signing(store, keys)
+        )  # as it is on the disk now: it may be lost, or put back
 
 
 def _sealed(sound: BinaryIO, head: Head, key: bytes, aside: Path) -> tuple[Digest, Digest]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from callcore.recordings.errors import KeyDestroyed, KeyLost, KeyOpen, Recording
 
 KEY_BYTES = 32
 ID_BYTES = 16
+REPLACES = 100
+"""The version of a key in place of a lost one is at least this: one that turns up after all still fits beside it."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _KEY_FILE = re.compile(r"([A-Za-z0-9_-]+)\.(\d{4}-\d{2})\.(\d+)\.key")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -72,7 +74,7 @@ class KeyRing:
 
     def new(self, centre: str, day: str, name: str) -> tuple[str, bytes]:
         """A new recording's id and key, on the disk before this returns. Raises KeyLost, KeyOpen, OSError."""
-        table = self._table_path(centre, day)
+        table = self.table(centre, day)
         with self._locked():
             version, wrapping = self._newest(centre, day[:7])
             file, key = os.urandom(ID_BYTES).hex(), os.urandom(KEY_BYTES)
@@ -82,7 +84,7 @@ class KeyRing:
 
     def key(self, centre: str, day: str, file: str, name: str) -> bytes:
         """Raises KeyDestroyed, KeyLost, WrongKey, KeyOpen, OSError."""
-        path = self._table_path(centre, day)
+        path = self.table(centre, day)
         entry = self._table(path).get(file)
         if entry is None:
             raise KeyLost(path)
@@ -96,7 +98,7 @@ class KeyRing:
 
     def destroy(self, centre: str, day: str, name: str, at: str) -> bool:
         """Destroy every key that a recording of this name has; False: there was none. `at`: RFC 3339."""
-        path = self._table_path(centre, day)
+        path = self.table(centre, day)
         with self._locked():
             table = self._table(path)
             if not any(e.name == name and e.key is not None for e in table.values()):
@@ -112,13 +114,53 @@ class KeyRing:
 
     def has(self, centre: str, name: str) -> bool:
         """Whether any key of a recording of this name is there."""
-        tables = (self._table(self._table_path(centre, day)) for day in self.days(centre))
+        tables = (self._table(self.table(centre, day)) for day in self.days(centre))
         return any(e.name == name and e.key is not None for table in tables for e in table.values())
 
     def names(self, centre: str) -> set[str]:
         """The recordings of which any key is there."""
-        tables = (self._table(self._table_path(centre, day)) for day in self.days(centre))
+        tables = (self._table(self.table(centre, day)) for day in self.days(centre))
         return {e.name for table in tables for e in table.values() if e.key is not None}
+
+    def has_table(self, centre: str, day: str) -> bool:
+        return self.table(centre, day).exists()
+
+    def has_month(self, centre: str, month: str) -> bool:
+        """Whether there is any key that wraps those of that centre and month."""
+        return bool(self._versions(centre, month))
+
+    def missing(self, centre: str, day: str, names: Iterable[str]) -> dict[str, Path]:
+        """Of recordings kept on that day, those whose key is not there and was not destroyed, with the file to be put
+        back. Raises WrongKey: a table cannot be read. Raises OSError."""
+        before = [each for each in self.days(centre) if each < day][-1:]
+        of: dict[str, list[Entry]] = {}
+        for each in (*before, day):  # that of a recording kept at midnight may stand in the day before
+            for entry in self._table(self.table(centre, each)).values():
+                of.setdefault(entry.name, []).append(entry)
+        found = {}
+        for name in names:
+            wrapping = [
+                self._key_path(centre, day[:7], e.version) for e in of.get(name, ()) if e.key is not None
+            ]
+            if name not in of:
+                found[name] = self.table(centre, day)
+            elif len(wrapping) == len(of[name]) and not any(path.exists() for path in wrapping):
+                found[name] = wrapping[-1]
+        return found
+
+    def replaced(self, centre: str, day: str) -> list[Path]:
+        """Make what a recording of that day needs and what is lost for good; the files. Raises OSError, WrongKey."""
+        made, table = [], self.table(centre, day)
+        with self._locked():
+            if not self._versions(centre, day[:7]):
+                version = max(self._used(centre, day[:7]), default=0) + REPLACES
+                self._make(centre, day[:7], version)
+                made.append(self._key_path(centre, day[:7], version))
+            if not table.exists():
+                make_folder(table.parent)
+                write_whole(table, b"")
+                made.append(table)
+        return made
 
     def rotate(self, centre: str | None = None, month: str | None = None) -> list[Row]:
         """New wrapping keys in place of the present ones; the recordings themselves are not touched. Killed in the
@@ -201,10 +243,15 @@ class KeyRing:
     def _locked(self) -> AbstractContextManager[None]:
         return locked(self.folder / ".lock")
 
-    def _key_path(self, centre: str, month: str, version: int) -> Path:
+    def _key_path(self, centre: str, month: str, version: int | str) -> Path:
         return self.folder / f"{centre}.{month}.{version}.key"
 
-    def _table_path(self, centre: str, day: str) -> Path:
+    def wrapping(self, centre: str, month: str) -> Path:
+        """The newest key of centre and month that there should be, as far as it is known."""
+        used = self._used(centre, month)
+        return self._key_path(centre, month, max(used) if used else "*")
+
+    def table(self, centre: str, day: str) -> Path:
         if not _PLAIN.fullmatch(centre) or not _DAY.fullmatch(day):
             raise ValueError(f"not the name of a folder: {centre!r} {day!r}")
         return self.folder / "files" / centre / f"{day}.jsonl"
@@ -223,15 +270,13 @@ class KeyRing:
             wrapping = self._wrapping(path)
             self._must_fit(path, wrapping, centre, month, versions[-1])
             return versions[-1], wrapping
-        used = [
-            e.version
-            for table in self._month_tables(centre, month)
-            for e in self._table(table).values()
-            if e.key
-        ]
-        if used:
-            raise KeyLost(self._key_path(centre, month, max(used)))
+        if self._used(centre, month):
+            raise KeyLost(self.wrapping(centre, month))
         return self._make(centre, month, 1)
+
+    def _used(self, centre: str, month: str) -> set[int]:
+        tables = (self._table(path) for path in self._month_tables(centre, month))
+        return {e.version for table in tables for e in table.values() if e.key}
 
     def _must_fit(self, path: Path, wrapping: bytes, centre: str, month: str, version: int) -> None:
         """Nothing new is wrapped by a key that opens nothing of what it should have wrapped. Raises WrongKey."""

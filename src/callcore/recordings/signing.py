@@ -1,7 +1,8 @@
 """The key that signs chains of recordings (Ed25519, RFC 8032), and the public one that the city checks them with.
 
-    <keys>/signing.key    PKCS #8, PEM, owner-only; made once, before the first recording is kept
-    <keys>/signing.pub    SubjectPublicKeyInfo, PEM; hand it to the city when the contract begins
+    <keys>/signing.key         PKCS #8, PEM, owner-only; made once, before the first recording is kept
+    <keys>/signing.pub         SubjectPublicKeyInfo, PEM; hand it to the city when the contract begins
+    <keys>/signing.<id>.pub    that of a key which is lost for good: what it signed is checked with it
 
 A signature bears the key's id: the first 16 hex digits of the SHA-256 of the 32 bytes of the public key.
 """
@@ -21,6 +22,7 @@ from callcore.files import make_folder, write_whole
 from callcore.recordings.errors import KeyOpen, RecordingError, SigningKeyLost, WrongKey
 
 PRIVATE, PUBLIC = "signing.key", "signing.pub"
+PUBLICS = "signing*.pub"
 
 PublicKeys = Mapping[str, Ed25519PublicKey]
 """By their ids."""
@@ -48,15 +50,10 @@ class Signer:
 
 
 def signer(folder: Path) -> Signer:
-    """The installation's; made where none ever was. Raises SigningKeyLost, KeyOpen, WrongKey, OSError."""
+    """The installation's. Raises SigningKeyLost, KeyOpen, OSError; WrongKey: it is none, or not that of `PUBLIC`."""
     private, public = folder / PRIVATE, folder / PUBLIC
     if not private.exists():
-        if public.exists():
-            raise SigningKeyLost(private)
-        made = Ed25519PrivateKey.generate()
-        make_folder(folder)
-        plain = made.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
-        write_whole(private, plain)
+        raise SigningKeyLost(private)
     if private.stat().st_mode & 0o077:
         raise KeyOpen(private)
     try:
@@ -65,10 +62,42 @@ def signer(folder: Path) -> Signer:
         raise WrongKey(private) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise WrongKey(private)
-    shown = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
+    mine = {_id(key.public_key()): key.public_key()}
     if not public.exists():
-        write_whole(public, shown)
-    return Signer(_id(key.public_key()), key)
+        write_whole(public, _pem(key.public_key()))
+    elif (shown := public_keys([public])).keys() != mine.keys():
+        if not all(_former(folder, each).exists() for each in shown):
+            raise WrongKey(private)
+        write_whole(public, _pem(key.public_key()))  # `renewed` was cut off
+    [of] = mine
+    return Signer(of, key)
+
+
+def made(folder: Path) -> Signer:
+    """A new one, where there never was any (`chain.signing`). Raises OSError."""
+    key = Ed25519PrivateKey.generate()
+    make_folder(folder)
+    write_whole(folder / PRIVATE, key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+    return signer(folder)
+
+
+def renewed(folder: Path, former: PublicKeys) -> Signer:
+    """A new one in place of one that is lost for good; its public key, and those given, stay. Raises NoPublicKey,
+    OSError."""
+    make_folder(folder)
+    for id, key in {**installed(folder), **former}.items():
+        write_whole(_former(folder, id), _pem(key))
+    return made(folder)
+
+
+def was_there(folder: Path) -> bool:
+    """Whether anything is left of a signing key. Raises OSError."""
+    return (folder / PRIVATE).exists() or any(folder.glob(PUBLICS))
+
+
+def installed(folder: Path) -> PublicKeys:
+    """The public keys of the installation: the present one, and those that are lost. Raises NoPublicKey."""
+    return public_keys(sorted(folder.glob(PUBLICS)))
 
 
 def public_keys(files: Iterable[Path]) -> PublicKeys:
@@ -94,6 +123,14 @@ def signed_by(keys: PublicKeys, key: str, data: bytes, signature: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _former(folder: Path, id: str) -> Path:
+    return folder / f"signing.{id}.pub"
+
+
+def _pem(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _id(key: Ed25519PublicKey) -> str:

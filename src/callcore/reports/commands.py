@@ -16,7 +16,7 @@ from callcore.domain.ids import CentreId, Instant
 from callcore.journal import JournalError
 from callcore.recordings import RecordingError
 from callcore.recordings.chain import roots
-from callcore.recordings.signing import PUBLIC, public_keys
+from callcore.recordings.signing import installed
 from callcore.reports.replay import live_again, local_instant, view_at, zone_of
 from callcore.reports.report import Proof, Report, day_report, month_report, range_report
 from callcore.reports.screen import floor_tables, report_tables
@@ -179,11 +179,8 @@ def _a_range(first: str | None, last: str | None) -> tuple[date, date]:
 
 def _proofs(settings: Settings, made: Report) -> dict[date, Proof]:
     """What is signed of the recordings of the report's days; a root that does not fit is none."""
-    public = settings.recordings_keys / PUBLIC
-    if not public.exists():
-        return {}
     try:
-        found = roots(settings.store, made.centre.id, public_keys([public]))
+        found = roots(settings.store, made.centre.id, installed(settings.recordings_keys))
     except RecordingError as error:
         raise CannotTell(str(error)) from None
     days = {day.row.date for day in made.days}

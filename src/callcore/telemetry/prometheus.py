@@ -125,6 +125,7 @@ HELP = {
         "the sidecar's start."
     ),
     "sidecar_recordings_keep_failures": "Tries at which a recording could not be encrypted, since the sidecar's start.",
+    "sidecar_recordings_keyless": "Kept recordings that no key opens because a table or a month's key is missing.",
     "sidecar_erasures_unfinished": "Erasures that were begun and are not finished.",
     "sidecar_journal_free_bytes": "Bytes free where the journal is written.",
     "sidecar_recordings_free_bytes": "Bytes free where recordings are written.",

@@ -947,6 +947,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "action.second_factor_set": ("二段階認証を有効化", "Switched the second factor on"),
     "action.second_factor_removed": ("二段階認証を無効化", "Switched the second factor off"),
     "action.session_ended": ("自分のブラウザーをサインアウト", "Signed an own browser out"),
+    "action.recordings_keys_replaced": ("失われた録音の鍵を交換", "Replaced lost keys of recordings"),
     "action.recordings_keys_rotated": ("録音の鍵を更新", "Rotated keys of recordings"),
     "action.user_added": ("利用者を追加", "Added a user"),
     "action.user_changed": ("利用者を変更", "Changed a user"),
