@@ -188,20 +188,24 @@ def _copy_plain(source: Path, target: Path, ring: KeyRing) -> None:
     make_folder(target)
     day = datetime.now(UTC).date().isoformat()
     for path in sorted(source.iterdir()):
-        if path.name.endswith(ENDS):
+        if path.is_symlink() or path.name.startswith("."):
+            continue
+        if path.is_dir():
+            _copy_plain(path, target / path.name, ring)
+        elif path.name.endswith(ENDS):
             _copy(path, target / path.name)
-        elif path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+        elif path.is_file():
             copy_sealed(path, target, ring, name=recording_in(path.name) or path.name, day=day)
 
 
 def _put_back_plain(copies: Path, target: Path, ring: KeyRing) -> list[str]:
     """Gives those that cannot be opened, in words. What was erased since is left out."""
     left = []
-    sealed = set(copies.glob(f"*{COPIED}"))
+    sealed = set(copies.rglob(f"*{COPIED}"))
     _copy(copies, target, without=sealed)
     for path in sorted(sealed):
         try:
-            copy_opened(path, target, ring)
+            copy_opened(path, target / path.parent.relative_to(copies), ring)
         except KeyDestroyed:
             continue
         except RecordingError as error:

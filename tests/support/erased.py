@@ -10,7 +10,7 @@ from callcore.erasing.copies import Copies
 from callcore.erasing.plan import Left, Plan, Searched, Shelf
 from callcore.erasing.search import Place
 from callcore.erasing.sounds import Gone
-from callcore.recordings.signing import made
+from callcore.recordings.chain import signing
 
 ID = "erase-20261120020000-1a2b3c"
 
@@ -72,7 +72,7 @@ def a_report(
 def kept(folder: Path, told: report.Report) -> Shelf:
     """The shelf, with one more report on it."""
     shelf = Shelf(folder / "erasures")
-    raw = report.signed(told, made(folder / "keys"))
+    raw = report.signed(told, signing(folder / "store", folder / "keys"))
     shelf.put(
         Plan(
             id=told.id,

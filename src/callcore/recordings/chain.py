@@ -267,7 +267,11 @@ def ahead(keys: Path, today: str) -> dict[str, str]:
 def signing(store: Path, keys: Path) -> Signer:
     """The installation's signer; made where nothing was ever signed, and nowhere else. Raises SigningKeyLost, KeyOpen,
     WrongKey, OSError."""
-    return signer(keys) if begun(store, keys) else made(keys)
+    if not begun(store, keys):
+        with held(keys):
+            if not begun(store, keys):
+                return made(keys)
+    return signer(keys)
 
 
 def begun(store: Path, keys: Path) -> bool:
