@@ -146,6 +146,13 @@ def test_a_table_of_an_older_back_up_lacks_the_newest_which_are_named_until_they
     assert list(unsound(house.store, house.keys)) == []
 
 
+def test_a_folder_beside_the_centres_confuses_nobody(house: House) -> None:
+    shutil.copytree(house.store / "demo", house.store / "demo (copy)")
+    keeper = house.keeper()
+    keeper.look_at_keys()
+    assert list(unsound(house.store, house.keys)) == [] and keeper.gauges()["sidecar_recordings_keyless"] == 0
+
+
 def test_a_destroyed_key_is_no_lost_one(house: House) -> None:
     for name in CALLS:
         house.recordings.ring.destroy("demo", DAY, name, "2026-11-21T10:00:00+09:00")

@@ -549,7 +549,7 @@ class Keeper:
                 self.step("place")
                 if (
                     into.name != day
-                ):  # somebody began the next day meanwhile: its key would stand in the wrong table
+                ):  # somebody began the next day meanwhile, and its key stands in the table of this
                     raise StillWritten(plain.name)
                 aside.rename(into / (name + ENDS))
                 sync_folder(into)
@@ -608,9 +608,8 @@ class Keeper:
 
     def _signed(self) -> Chain:
         store, keys = self.recordings.store, self.recordings.ring.folder
-        return Chain(
-            store, keys, signing(store, keys)
-        )  # as it is on the disk now: it may be lost, or put back
+        # Each time as it is on the disk: it may be lost, or put back.
+        return Chain(store, keys, signing(store, keys))
 
 
 def _sealed(sound: BinaryIO, head: Head, key: bytes, aside: Path) -> tuple[Digest, Digest]:

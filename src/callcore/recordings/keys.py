@@ -30,7 +30,8 @@ KEY_BYTES = 32
 ID_BYTES = 16
 REPLACES = 100
 """The version of a key in place of a lost one is at least this: one that turns up after all still fits beside it."""
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+"""A centre's id, as the name of a folder."""
 _KEY_FILE = re.compile(r"([A-Za-z0-9_-]+)\.(\d{4}-\d{2})\.(\d+)\.key")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Stamp = tuple[int, int, int]
@@ -133,19 +134,18 @@ class KeyRing:
         """Of recordings kept on that day, those whose key is not there and was not destroyed, with the file to be put
         back. Raises WrongKey: a table cannot be read. Raises OSError."""
         before = [each for each in self.days(centre) if each < day][-1:]
-        of: dict[str, list[Entry]] = {}
+        wrapping: dict[str, list[Path | None]] = {}
+        """By name, the keys that wrap its own; None: it was destroyed."""
         for each in (*before, day):  # that of a recording kept at midnight may stand in the day before
-            for entry in self._table(self.table(centre, each)).values():
-                of.setdefault(entry.name, []).append(entry)
+            for e in self._table(self.table(centre, each)).values():
+                path = None if e.key is None else self._key_path(centre, each[:7], e.version)
+                wrapping.setdefault(e.name, []).append(path)
+        there = {path: path.exists() for paths in wrapping.values() for path in paths if path is not None}
         found = {}
         for name in names:
-            wrapping = [
-                self._key_path(centre, day[:7], e.version) for e in of.get(name, ()) if e.key is not None
-            ]
-            if name not in of:
-                found[name] = self.table(centre, day)
-            elif len(wrapping) == len(of[name]) and not any(path.exists() for path in wrapping):
-                found[name] = wrapping[-1]
+            paths = wrapping.get(name, [self.table(centre, day)])
+            if not any(path is None or there.get(path, False) for path in paths):
+                found[name] = next(path for path in reversed(paths) if path is not None)
         return found
 
     def replaced(self, centre: str, day: str) -> list[Path]:
@@ -252,7 +252,7 @@ class KeyRing:
         return self._key_path(centre, month, max(used) if used else "*")
 
     def table(self, centre: str, day: str) -> Path:
-        if not _PLAIN.fullmatch(centre) or not _DAY.fullmatch(day):
+        if not PLAIN.fullmatch(centre) or not _DAY.fullmatch(day):
             raise ValueError(f"not the name of a folder: {centre!r} {day!r}")
         return self.folder / "files" / centre / f"{day}.jsonl"
 

@@ -26,7 +26,7 @@ from callcore.recordings.chain import (
     root_of,
 )
 from callcore.recordings.errors import KeyLost, NothingLost, NotItsKey, WrongKey
-from callcore.recordings.keys import KeyRing
+from callcore.recordings.keys import PLAIN, KeyRing
 from callcore.recordings.signing import PRIVATE, PublicKeys, Signer, installed, renewed, signer
 
 SHOWN = 3
@@ -58,7 +58,7 @@ class Keyless:
 def keyless(store: Path, ring: KeyRing, *, thorough: bool) -> Iterator[Keyless]:
     """By centre and month. Not `thorough`: only where a day's table or a month's key is gone as a whole, and while none
     is, no chain is read. What cannot be read is passed over (`KeyRing.faults`). Raises OSError."""
-    for centre in centres_of(store):
+    for centre in filter(PLAIN.fullmatch, centres_of(store)):  # what else lies there is `verify`'s to name
         months: dict[str, dict[str, Path]] = {}
         keyed: dict[str, bool] = {}
         for day in days_of(store, centre):
@@ -77,7 +77,7 @@ def _without_key(store: Path, ring: KeyRing, centre: str, day: str) -> dict[str,
     lines = (line_of(raw) for raw in raw_lines(store / centre / day))
     try:
         missing = ring.missing(centre, day, [line.name for line in lines if isinstance(line, Kept)])
-    except (WrongKey, ValueError):
+    except WrongKey:
         return {}
     erased = erased_of(store, centre, day) if missing else set()
     return {name: file for name, file in missing.items() if name not in erased}
@@ -142,7 +142,7 @@ def replace(store: Path, keys: Path, former: PublicKeys) -> Replaced:
         for centre in _not_signed(store, {**installed(keys), **former}):
             raise NotItsKey(store / centre / ROOT)
         signing = renewed(keys, former)
-    for centre in centres_of(store):
+    for centre in filter(PLAIN.fullmatch, centres_of(store)):
         kept = [day for day in days_of(store, centre) if kept_on(store, centre, day)]
         if kept:
             made += ring.replaced(centre, kept[-1])
