@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def sync_folder(folder: Path) -> None:
@@ -102,6 +103,15 @@ def _whole_lines(fd: int) -> int:
             return begin + found + 1
         end = begin
     return 0
+
+
+Stamp = tuple[int, int]
+
+
+def stamp(file: BinaryIO) -> Stamp:
+    """By what it shows that an open file was written to: its size in bytes, and when that was last done."""
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
 
 
 def shred(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from array import array
 from functools import cache
 from typing import Any
 
@@ -24,15 +25,17 @@ audioop()
 
 
 def interleaved(left: bytes, right: bytes) -> bytes:
-    """Both as one sound of two channels."""
-    ops = audioop()
-    return bytes(ops.add(ops.tostereo(left, SAMPLE, 1, 0), ops.tostereo(right, SAMPLE, 0, 1), SAMPLE))
+    """Both as one sound of two channels. Raises ValueError: they are not of one length."""
+    # As samples of twice the width, those of the right have their own bytes behind two others: the left's place.
+    both = array("h", audioop().lin2lin(right, SAMPLE, 2 * SAMPLE))
+    both[::2] = array("h", left)
+    return both.tobytes()
 
 
 def mixed(both: bytes) -> bytes:
     """Left and right of a sound of two channels, added."""
-    ops = audioop()
-    return bytes(ops.add(ops.tomono(both, SAMPLE, 1, 0), ops.tomono(both, SAMPLE, 0, 1), SAMPLE))
+    samples = array("h", both)
+    return bytes(audioop().add(samples[::2], samples[1::2], SAMPLE))
 
 
 def mixes(one: bytes, other: bytes, both: bytes) -> bool:
@@ -40,5 +43,8 @@ def mixes(one: bytes, other: bytes, both: bytes) -> bool:
     if not len(one) == len(other) == len(both):
         return False
     ops = audioop()
-    off = ops.add(ops.add(one, other, SAMPLE), ops.mul(both, SAMPLE, -1), SAMPLE)
+    added = ops.add(one, other, SAMPLE)
+    if added == both:  # as nearly always: it costs a third
+        return True
+    off = ops.add(added, ops.mul(both, SAMPLE, -1), SAMPLE)
     return bool(ops.max(off, SAMPLE) <= 1)

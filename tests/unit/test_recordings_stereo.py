@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import io
 import os
 import subprocess
 import wave
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +30,14 @@ from callcore.domain.values import changed
 from callcore.erasing.copies import destroy
 from callcore.erasing.search import named
 from callcore.erasing.sounds import Sounds, told
+from callcore.pcm import interleaved, mixed
 from callcore.reconciliation import _looked_at
 from callcore.recordings import cut, filed, played, protect
 from callcore.recordings.chain import Chain, Kept, kept_line
+from callcore.recordings.errors import StillWritten
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import Whose, _by_its_centre, whose
-from callcore.recordings.sides import joined, sides_of
+from callcore.recordings.sides import CHUNK, joined, sides_of
 from callcore.recordings.signing import signer
 from callcore.recordings.verify import digest
 from callcore.runtime.ports import Seq, View
@@ -126,7 +131,7 @@ def test_the_citizen_is_kept_on_the_left_and_the_agent_on_the_right(house: House
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("step", ["join", "seal", "place", "line", "protect", "remove"])
+@pytest.mark.parametrize("step", ["join", "seal", "read back", "place", "line", "protect", "remove"])
 def test_killed_at_any_step_it_is_kept_once_and_in_two_channels(
     house: House, form: SoundFormat, step: str
 ) -> None:
@@ -160,6 +165,127 @@ def test_on_the_page_ulaw_is_played_in_two_channels_from_any_place(house: House)
         assert (heard.getnchannels(), heard.getnframes()) == (2, 4 * audio.RATE)
 
 
+def kept_of(plain: Path) -> bytes:
+    """What is to be kept of it, made here: a header for two channels, and the samples by turns."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((2, 2, audio.RATE, 0, "NONE", ""))
+        file.writeframes(np.stack([np.fromfile(side, "<i2") for side in sides_of(plain)], 1).tobytes())
+    return out.getvalue()
+
+
+def test_both_sides_are_read_as_one_sound_from_any_place(house: House) -> None:
+    plain = talk(house)
+    expected, size = kept_of(plain), 44 + 4 * 4 * audio.RATE
+    with joined(plain) as both:
+        assert both.read() == expected and len(expected) == size
+        assert (both.read(), both.read(4), both.tell(), both.captured) == (b"", b"", size, digest(plain))
+        for first in (0, 1, 43, 44, 45, 46, 47, 48, 5001, size - 5, size, size + 3):
+            for count in (0, 1, 3, 44, 47, 4096, 2 * CHUNK + 1, size):
+                assert both.seek(first) == first
+                assert both.read(count) == expected[first : first + count], (first, count)
+        assert (both.seek(-4, os.SEEK_END), both.read(9)) == (size - 4, expected[-4:])
+        with io.BufferedReader(both) as buffered:
+            assert (buffered.seek(101), buffered.read(1000)) == (101, expected[101:1101])
+    with pytest.raises(ValueError, match="size"):
+        interleaved(b"1234", b"12")
+
+
+def in_clear_without_a_name(house: House) -> list[str]:
+    """What lies in the spool and has no name: open in this process."""
+    found = []
+    for fd in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(fd))
+    return [each for each in found if each.startswith(str(house.spool)) and each.endswith("(deleted)")]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        OF,
+        replace(OF, measured=False, form=SoundFormat.OPUS),
+        replace(OF, ended_at=None, form=SoundFormat.OPUS),
+    ],
+)
+def test_two_channels_are_sealed_as_they_are_joined_and_lie_in_clear_nowhere_else(
+    house: House, of: Whose
+) -> None:
+    plain = talk(house)
+    expected, captured = kept_of(plain), digest(plain)
+    keeper, seen = house.keeper(), []
+
+    def step(what: str) -> None:
+        seen.append(what)
+        assert in_clear_without_a_name(house) == [], what
+
+    keeper.step = step
+    keeper.keep(plain, of)
+    assert {"join", "seal", "read back", "remove"} <= set(seen)
+    with house.recordings.open(CALL) as kept:
+        assert kept.read() == expected
+    line = line_of(house)
+    assert (line.channels, line.captured, line.sound.size) == (2, captured, len(expected))
+    assert line.sound.sha256 == hashlib.sha256(expected).hexdigest()
+    with house.recordings.opened(house.recordings.find(CALL)) as kept:  # type: ignore[arg-type]
+        assert (
+            mixed(kept.read()[44:])
+            == np.clip(sum(np.frombuffer(expected[44:], "<i2").reshape(-1, 2).T.astype(int)), -32768, 32767)
+            .astype("<i2")
+            .tobytes()
+        )
+
+
+def touched(side: Path) -> None:
+    side.write_bytes(side.read_bytes())
+
+
+@pytest.mark.parametrize("change", [touched, lambda side: os.truncate(side, 1000)])
+@pytest.mark.parametrize("step", ["key", "seal", "read back"])
+@pytest.mark.parametrize("form", [SoundFormat.WAV, SoundFormat.ULAW])
+def test_a_side_that_changes_while_it_is_sealed_costs_a_try_and_nothing_else(
+    house: House, form: SoundFormat, step: str, change: Callable[[Path], None]
+) -> None:
+    plain = talk(house, 1)
+    side = sides_of(plain)[1]
+    sound, expected = side.read_bytes(), kept_of(plain)
+    keeper = house.keeper()
+
+    def meanwhile(what: str) -> None:
+        if what == step:
+            change(side)
+
+    keeper.step = meanwhile
+    with pytest.raises(StillWritten):
+        keeper.keep(plain, replace(OF, form=form))
+    assert house.recordings.find(CALL) is None and plain.exists() and side.exists()
+    assert not list(house.store.glob("*/.*")), "nothing half-made stays"
+    side.write_bytes(sound)
+    line = keep(house, plain)
+    with house.recordings.open(CALL) as kept:
+        assert (line.channels, kept.read()) == (2, expected)
+    assert in_clear(house) == [] and house.named() == set()
+
+
+def test_on_a_disk_without_room_for_what_ffmpeg_reads_both_channels_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = talk(house, 1)
+    expected = kept_of(plain)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("callcore.recordings.sides.write_all", full)
+    keeper = house.keeper()
+    keeper.keep(plain, replace(OF, form=SoundFormat.OPUS))
+    line = line_of(house)
+    assert (line.channels, line.form, keeper.unconverted) == (2, "wav", 1)
+    with house.recordings.open(CALL) as kept:
+        assert kept.read() == expected
+    assert in_clear(house) == []
+
+
 # -- where there are no two whole sides ------------------------------------------------------------------------------
 
 
@@ -182,7 +308,18 @@ def unclosed(plain: Path) -> None:
         file.write(bytes(4))
 
 
+def half(plain: Path) -> None:
+    for each, begins in ((plain, 44), *((side, 0) for side in sides_of(plain))):
+        each.write_bytes(each.read_bytes() + b"1")
+        size = each.stat().st_size - begins
+        if begins:
+            with each.open("r+b") as file:
+                file.seek(4), file.write((size + 36).to_bytes(4, "little"))
+                file.seek(40), file.write(size.to_bytes(4, "little"))
+
+
 FAULTS = {
+    half: "no whole WAV file",
     gone: f"{CALL}.right.sln がない / {CALL}.right.sln is not there",
     short: "has another length: 1000 ≠ 64000",
     shifted: "the sides together are not the recording",

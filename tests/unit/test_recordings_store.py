@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from callcore.recordings.errors import (
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, whose
 from callcore.recordings.signing import made, signer
-from callcore.recordings.vault import CHUNK
+from callcore.recordings.vault import AT_ONCE, CHUNK, Digest
 from callcore.runtime.ports import Seq, View
 from tests.support.floors import Desk
 from tests.support.store import DAY_US, NOON, House, Killed, wav
@@ -62,7 +63,14 @@ def test_a_recording_lies_sealed_and_nothing_of_it_in_clear(house: House) -> Non
     assert house.named() == set()
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+SIZES = [
+    0,
+    1,
+    *(size for count in (1, AT_ONCE) for size in (count * CHUNK - 1, count * CHUNK, count * CHUNK + 1)),
+]
+
+
+@pytest.mark.parametrize("size", [*SIZES, 3 * CHUNK + 5])
 def test_any_part_of_a_recording_can_be_read_without_the_rest(house: House, size: int) -> None:
     sound = os.urandom(size) if size else b""
     path = house.record(CALL)
@@ -75,7 +83,9 @@ def test_any_part_of_a_recording_can_be_read_without_the_rest(house: House, size
             for count in (0, 1, 7, CHUNK, 2 * CHUNK + 3):
                 if begin >= 0:
                     assert sealed.read_at(begin, count) == sound[begin : begin + count]
+        assert (sealed.check(), sealed.head.size) == (Digest(size, hashlib.sha256(sound).hexdigest()), size)
     with house.recordings.open(CALL) as file:
+        assert file.read() == sound
         file.seek(size // 3)
         assert file.read(10) == sound[size // 3 : size // 3 + 10]
 

@@ -66,11 +66,12 @@ def ending(form: str) -> str:
 
 
 def converted(source: BinaryIO, to: SoundFormat, folder: Path, within_s: float) -> BinaryIO:
-    """The sound of an unbuffered WAV file in a format other than `WAV`, to be read from its begin. `folder`: on whose
-    disk it lies. `within_s`: so long ffmpeg may take. Raises NotConverted, OSError."""
+    """The sound of a WAV file in a format other than `WAV`, to be read from its begin. For `BY_FFMPEG` it has a
+    descriptor and no buffer. `folder`: on whose disk what is made lies. `within_s`: so long ffmpeg may take. Raises
+    NotConverted, OSError."""
     until = time.monotonic() + within_s
     form = plain_form(source)
-    size = os.fstat(source.fileno()).st_size
+    size = source.seek(0, os.SEEK_END)
     if form is None or form.frame != 2 * form.channels or form.begins + form.promised != size:
         raise NotConverted(to, "欠けた WAV / no whole WAV file")
     source.seek(form.begins)

@@ -37,7 +37,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -47,7 +47,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED, Channels, RecordingKind, SoundFormat, kind_of_side
 from callcore.domain.sides import SideRecord
-from callcore.files import make_folder, sync_folder
+from callcore.files import make_folder, stamp, sync_folder
 from callcore.recordings.chain import Chain, Kept, kept_line, signing
 from callcore.recordings.errors import RecordingError, StillWritten
 from callcore.recordings.formats import BY_FFMPEG, NotConverted, converted
@@ -56,7 +56,7 @@ from callcore.recordings.library import PLAIN_ENDS, Recordings
 from callcore.recordings.lost import keyless, needs
 from callcore.recordings.measure import Unreadable, length_s
 from callcore.recordings.protect import link_plain, link_sealed
-from callcore.recordings.sides import SIDE_ENDS, NotJoined, discard, joined, plain_of, sides_of
+from callcore.recordings.sides import SIDE_ENDS, Joined, NotJoined, discard, joined, plain_of, sides_of
 from callcore.recordings.vault import ENDS, Digest, Head, being_sealed, new_nonce, seal
 from callcore.recordings.verify import digest
 from callcore.recordings.wavs import HEADER
@@ -438,22 +438,25 @@ class Keeper:
         return name
 
     def _into_store(self, plain: Path, sound: BinaryIO, name: str, of: Whose) -> None:
-        before = os.fstat(sound.fileno())
-        if before.st_size <= HEADER:  # nothing was recorded: of who hung up in the line, for example
+        before = stamp(sound)
+        if before[0] <= HEADER:  # nothing was recorded: of who hung up in the line, for example
             of = replace(of, form=SoundFormat.WAV, stereo=False)
         with ExitStack() as opened:
             both = self._joined(plain, of)
-            kept = opened.enter_context(plain.open("rb", buffering=0) if both is None else both)
-            made = self._converted(kept, of, plain.parent)
-            if made is None:
-                kept.seek(0)
-                of = replace(of, form=SoundFormat.WAV)
-            else:
+            whole: BinaryIO = plain.open("rb", buffering=0) if both is None else cast("BinaryIO", both)
+            kept = opened.enter_context(whole)
+            made = self._converted(kept, both, of, plain.parent)
+            if made is not None:
                 kept = opened.enter_context(made)
-            captured = None if both is None and made is None else digest(plain)
-            self._seal(plain, sound, before, kept, captured, name, replace(of, stereo=both is not None))
+            of = replace(of, form=of.form if made is not None else SoundFormat.WAV, stereo=both is not None)
+            captured = both.captured if both is not None else None if made is None else digest(plain)
 
-    def _joined(self, plain: Path, of: Whose) -> BinaryIO | None:
+            def changed() -> bool:
+                return stamp(sound) != before or (both is not None and both.changed())
+
+            self._seal(plain, sound, changed, kept, captured, name, of)
+
+    def _joined(self, plain: Path, of: Whose) -> Joined | None:
         """Its two sides; None: it is kept as one channel."""
         if not of.stereo or (of.before and not any(side.exists() for side in sides_of(plain))):
             return None
@@ -465,15 +468,18 @@ class Keeper:
         self.unconverted += 1
         return None
 
-    def _converted(self, source: BinaryIO, of: Whose, folder: Path) -> BinaryIO | None:
-        """None: it is kept as it is."""
+    def _converted(self, source: BinaryIO, both: Joined | None, of: Whose, folder: Path) -> BinaryIO | None:
+        """`both`: it is these. None: it is kept as it is."""
         if of.form is SoundFormat.WAV:
             return None
         try:
             within_s = self._time_for(source, of)
             if time.monotonic() >= self._rests:
                 self.step("convert")
-                return converted(source, of.form, folder, within_s)
+                with ExitStack() as opened:
+                    if both is not None and of.form in BY_FFMPEG:
+                        source = opened.enter_context(both.written(folder))
+                    return converted(source, of.form, folder, within_s)
         except (NotConverted, OSError) as error:
             if isinstance(error, NotConverted) and error.hung:
                 self._rests = time.monotonic() + REST_S
@@ -491,7 +497,7 @@ class Keeper:
         age_s = float("inf") if of.ended_at is None else (self.live.now() - of.ended_at) / SECOND
         left_s = AT_MOST_S - MARGIN_S / 2 - self._press.seal_s - age_s
         by_ffmpeg = of.form in BY_FFMPEG
-        if by_ffmpeg and left_s < os.fstat(source.fileno()).st_size / CONVERTED_A_SECOND:
+        if by_ffmpeg and left_s < source.seek(0, os.SEEK_END) / CONVERTED_A_SECOND:
             raise NotConverted(
                 of.form, "暗号化の期限まで時間がない / no time is left until it must be sealed"
             )
@@ -501,14 +507,14 @@ class Keeper:
         self,
         plain: Path,
         sound: BinaryIO,
-        before: os.stat_result,
+        changed: Callable[[], bool],
         kept: BinaryIO,
         captured: Digest | None,
         name: str,
         of: Whose,
     ) -> None:
-        """`kept`: what goes into the store, at its begin, of two channels if `of` says so; `before`: of the plain file,
-        before any of it was read. `captured` None: they are the same."""
+        """`kept`: what goes into the store, at its begin, of two channels if `of` says so; `changed`: whether
+        what it was made of was written to meanwhile. `captured` None: they are the same."""
         recordings = self.recordings
         at = datetime.fromtimestamp(self.live.now() / SECOND, ZoneInfo(of.zone))
         chain = self._signed()
@@ -524,7 +530,7 @@ class Keeper:
             day=day,
             file=file,
             nonce=new_nonce(),
-            size=os.fstat(kept.fileno()).st_size,
+            size=kept.seek(0, os.SEEK_END),
             captured=captured,
             channels=2 if of.stereo else 1,
         )
@@ -533,12 +539,12 @@ class Keeper:
         aside = folder / being_sealed(name)
         try:
             self.step("seal")
+            kept.seek(0)
             held, stored = _sealed(kept, head, key, aside)
             self.step("read back")
             with recordings.unsealed(aside) as back:
                 same = back.check() == held
-            now = os.fstat(sound.fileno())
-            if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+            if changed():
                 raise StillWritten(plain.name)
             if not same:  # else it is byte for byte what was written: all of it is authenticated (`vault`)
                 raise OSError(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,8 @@ from callcore.recordings.errors import Altered, NotSealed, StillWritten, Truncat
 
 MAGIC = b"CCVAULT1"
 CHUNK = 1 << 16
+AT_ONCE = 16
+"""So many chunks are read, hashed and written at a time: between two of them another thread may take its turn."""
 TAG = 16
 HEAD_MOST = 1 << 14
 PREFIX_BYTES = 7
@@ -77,12 +80,17 @@ def seal(sound: BinaryIO, head: Head, key: bytes, out: BinaryIO) -> tuple[Digest
     cipher, plain, stored = AESGCM(key), hashlib.sha256(), hashlib.sha256(bound)
     written = out.write(bound)
     last = _chunks(head) - 1
-    for number in range(last + 1):
-        part = sound.read(_length(head, number))
-        if len(part) != _length(head, number):
+    for numbers in _together(head):
+        wanted = sum(_length(head, number) for number in numbers)
+        part = sound.read(wanted)
+        if len(part) != wanted:
             raise StillWritten(head.name)
         plain.update(part)
-        sealed = cipher.encrypt(_nonce(head, number, number == last), part, bound)
+        chunks = (memoryview(part)[at : at + head.chunk] for at in range(0, max(1, wanted), head.chunk))
+        sealed = b"".join(
+            cipher.encrypt(_nonce(head, number, number == last), chunk, bound)
+            for number, chunk in zip(numbers, chunks, strict=True)
+        )
         stored.update(sealed)
         written += out.write(sealed)
     if sound.read(1):
@@ -137,22 +145,28 @@ class Unsealed(io.RawIOBase):
     def check(self) -> Digest:
         """Read all of it: what the sound is. Raises Altered."""
         digest = hashlib.sha256()
-        for number in range(_chunks(self.head)):
-            digest.update(self._chunk(number))
+        step = self.head.chunk + TAG
+        for numbers in _together(self.head):
+            self._file.seek(len(self._bound) + numbers.start * step)
+            sealed = memoryview(self._file.read(len(numbers) * step))
+            chunks = (sealed[at : at + step] for at in range(0, len(numbers) * step, step))
+            digest.update(b"".join(map(self._opened, numbers, chunks)))
         return Digest(self.head.size, digest.hexdigest())
 
     def _chunk(self, number: int) -> bytes:
         if self._held is not None and self._held[0] == number:
             return self._held[1]
         self._file.seek(len(self._bound) + number * (self.head.chunk + TAG))
-        sealed = self._file.read(_length(self.head, number) + TAG)
-        nonce = _nonce(self.head, number, number == _chunks(self.head) - 1)
-        try:
-            plain = self._cipher.decrypt(nonce, sealed, self._bound)
-        except InvalidTag:
-            raise Altered(self._path, number * self.head.chunk) from None
+        plain = self._opened(number, self._file.read(_length(self.head, number) + TAG))
         self._held = (number, plain)
         return plain
+
+    def _opened(self, number: int, sealed: bytes | memoryview) -> bytes:
+        nonce = _nonce(self.head, number, number == _chunks(self.head) - 1)
+        try:
+            return self._cipher.decrypt(nonce, sealed, self._bound)
+        except InvalidTag:
+            raise Altered(self._path, number * self.head.chunk) from None
 
     def readable(self) -> bool:
         return True
@@ -183,6 +197,12 @@ class Unsealed(io.RawIOBase):
 
 def _chunks(head: Head) -> int:
     return max(1, -(-head.size // head.chunk))
+
+
+def _together(head: Head) -> Iterator[range]:
+    """The numbers of all chunks, as many at a time as are read at once."""
+    count = _chunks(head)
+    return (range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE))
 
 
 def _length(head: Head, number: int) -> int:
