@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -448,18 +448,27 @@ class Sidecar:
         while True:
             now = self._live.now()
             if self._live.caught_up():  # a checkpoint's floor does not know yet what was cut and not filed
-                for done in [
-                    each for each in self._uncut if each.stem not in self._live.view().floor.unfiled
-                ]:
+                for done in [each for each in self._uncut if each.stem not in self._live.view().floor.unfiled]:
                     filed(done)
                     self._uncut.discard(done)
-            for call, ended in measured_next(self._live.view().floor):
+            for call, ended in self._plain_first(measured_next(self._live.view().floor)):
                 if now - ended >= SETTLES_S * SECOND:
                     await self._file(call, now - ended)
             for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
                 if not message.filed and now - message.left_at >= SETTLES_S * SECOND:
                     await self._file_message(message.call, now - message.left_at)
             await asyncio.sleep(1.0)
+
+    def _plain_first(self, calls: Sequence[tuple[CallId, Instant]]) -> Iterator[tuple[CallId, Instant]]:
+        """What is sealed when its turn comes is measured behind all that still lies plain: to measure it from the store
+        takes twice as long, and would hold up who seals the others."""
+        sealed = []
+        for call, ended in calls:
+            if recording_of(self._settings, call).exists():
+                yield call, ended
+            else:
+                sealed.append((call, ended))
+        yield from sealed
 
     async def _file(self, call: CallId, age: int) -> None:
         path = recording_of(self._settings, call)

@@ -21,6 +21,7 @@ from callcore.db import DatabaseAway
 from callcore.domain.centre import Recordings as Rules
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.measures import Books
 from callcore.domain.recording import Channels, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
@@ -30,6 +31,7 @@ from callcore.recordings.chain import kept_line
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
+from callcore.runtime.ports import Seq, View
 from callcore.settings import Settings
 from callcore.sidecar import Sidecar, free_bytes, measured_next
 from tests.support import audio
@@ -403,6 +405,38 @@ def test_what_is_to_be_cut_is_measured_first_for_it_cannot_be_sealed_before() ->
     ended = Map({first: NOON, second: Instant(NOON + 1), third: Instant(NOON + 2)})
     floor = changed(Floor(), unfiled=ended, tapes=Map({third: Tape(gaps=(Gap(0, SECOND),))}))
     assert [call for call, _ in measured_next(floor)] == [third, first, second]
+
+
+async def test_what_still_lies_plain_is_measured_before_what_was_sealed_meanwhile(tmp_path: Path) -> None:
+    one, house = sidecar(tmp_path), House(tmp_path)
+    first, second, third = calls = [CallId(f"node1-1795143501.{number}") for number in (1, 2, 3)]
+    plains = {call: talk(house, 1, call) for call in calls}
+
+    def seal(call: CallId) -> None:
+        house.keeper().keep(plains[call], replace(OF, call=call, measured=False))
+
+    over_since = Instant(one._live.now() - 20 * SECOND)
+    floor = changed(Floor(), unfiled=Map({call: Instant(over_since + n) for n, call in enumerate(calls)}))
+    asked: list[CallId] = []
+
+    async def ask(_command: str, **said: Any) -> dict[str, Any]:
+        nonlocal floor
+        if not asked:
+            seal(third)
+        asked.append(said["call"])
+        floor = changed(floor, unfiled=floor.unfiled.delete(said["call"]))
+        one._live.publish(View(Seq(1, 1 + len(asked)), floor, Books()))
+        return {}
+
+    seal(first)
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    one._live.publish(View(Seq(1, 1), floor, Books()))
+    running = asyncio.create_task(one._measure())
+    async with asyncio.timeout(20):
+        while len(asked) < len(calls):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert asked == [second, first, third]
 
 
 def test_frames_are_told_apart_as_by_a_look_at_each_sample() -> None:
