@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -274,6 +275,25 @@ async def test_each_question_is_answered_as_by_looking_at_every_row(database: Da
             "to be erased in the past",
         ),
     }
+
+
+async def test_reported_ones_are_found_by_the_longer_of_both_months(database: Database) -> None:
+    kept = [replace(one, row={**one.row, "abuse": True}) for one in made_up(N // 2, often=50)]
+    await fill(database, iter(kept))
+    search, found = Search(database), 0
+    for days in range(-400, 1200, 200):
+        until = Instant(SOON + days * DAY)
+        for wanted in (
+            RecordingSearch(kept_before=until),
+            RecordingSearch(kept_from=until, centres=[AGEO]),
+            RecordingSearch(kept_before=until, mark=RecordingMark.ABUSE),
+            RecordingSearch(kept_from=Instant(0), kept_before=until, kind=RecordingKind.MESSAGE),
+        ):
+            expected = [one.row["name"] for one in reversed(kept) if fits(one, wanted, ())]
+            rows = await search.find(wanted, (), None, N, RULES)
+            assert [row["name"] for row in rows] == expected, wanted
+            found += len(rows)
+    assert found > N
 
 
 @pytest.mark.parametrize(

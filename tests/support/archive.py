@@ -30,7 +30,7 @@ RULES = {
     CentreId(name): Rule(retention, zone)
     for name, retention, zone in (
         ("oita", replace(_THREE_YEARS, message=1, reported=48), "Asia/Tokyo"),
-        ("ageo", _THREE_YEARS, "Asia/Tokyo"),
+        ("ageo", replace(_THREE_YEARS, message=0, reported=24), "Asia/Tokyo"),
         ("beppu", _THREE_YEARS, "Asia/Tokyo"),
         ("sogo", replace(_THREE_YEARS, call=30), "Europe/Berlin"),
         ("izunokuni", replace(_THREE_YEARS, call=0), "Asia/Tokyo"),

@@ -24,6 +24,7 @@ from callcore.domain.retention import (
     judge,
     kept_to,
     kept_until,
+    months_of,
     over_from,
     rule_until,
     stepped,
@@ -133,6 +134,20 @@ def test_a_reported_call_is_kept_until_told() -> None:
     verdict = judged("2036-01-01T00:00", item(reported=True))
     assert whys(verdict) == [Why.UNTIL_TOLD] and not verdict.personal_due
     assert whys(judged("2036-01-01T00:00", item(reported=True), Retention(reported=24))) == [Why.DUE]
+
+
+@pytest.mark.parametrize(
+    ("call", "reported", "kept"),
+    [(60, 36, 60), (36, 60, 60), (36, 36, 36), (0, 36, 0), (36, 0, 0), (0, 0, 0)],
+)
+def test_whoever_reports_a_call_makes_nothing_due(call: int, reported: int, kept: int) -> None:
+    """The longer of both; 0, until told, is the longest."""
+    rule = Retention(call=call, reported=reported)
+    assert months_of(rule, RecordingKind.CALL, reported=False) == call
+    assert months_of(rule, RecordingKind.CALL, reported=True) == kept
+    for now in ("2029-11-20T12:00", "2029-11-21T00:00", "2030-11-20T12:00", "2031-11-21T00:00"):
+        before, after = (whys(judged(now, item(reported=marked), rule)) for marked in (False, True))
+        assert after == before or before == [Why.DUE], now
 
 
 def test_a_legal_hold_keeps_for_ever_and_an_extension_until_its_end_and_neither_shortens() -> None:

@@ -287,7 +287,7 @@ def by_until(
         rules = {name: rule for name, rule in rules.items() if name in wanted.centres}
     if wanted.kept_from is not None:
         arms.append(and_(r.keep_until.is_not(None), _kept(wanted, rules)))
-    if any(rule.retention.reported for rule in rules.values()):
+    if any(_by_months(rule, reported=True) for rule in rules.values()):
         arms.append(and_(r.abuse == true(), _kept(wanted, rules)))
     for centre, rule in rules.items():
         for kind in RecordingKind if wanted.kind is None else (wanted.kind,):
@@ -315,12 +315,9 @@ def _kept(wanted: RecordingSearch, rules: Rules) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     for rule, centres in _alike(rules).items():
         of_rule = [
-            and_(r.abuse == false(), r.kind.in_(kinds), _until(wanted, months, rule.zone))
-            for months, kinds in _by_months(rule, reported=False).items()
-        ]
-        of_rule += [
-            and_(r.abuse == true(), _until(wanted, months, rule.zone))
-            for months in _by_months(rule, reported=True)
+            and_(r.abuse == marked, r.kind.in_(kinds), _until(wanted, months, rule.zone))
+            for marked, reported in ((false(), False), (true(), True))
+            for months, kinds in _by_months(rule, reported=reported).items()
         ]
         parts.append(and_(_unindexed(r.centre).in_(centres), or_(false(), *of_rule)))
     return and_(_there(), or_(false(), *parts))

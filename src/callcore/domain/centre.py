@@ -107,7 +107,7 @@ class Retention:
     contact: int = RETENTION_MONTHS
     message: int = RETENTION_MONTHS
     reported: int = 0
-    """Recordings of calls that were reported (悪質・脅迫), whatever their kind."""
+    """Recordings of calls that were reported (悪質・脅迫): at least so many, whatever their kind."""
     personal: int = RETENTION_MONTHS
     """Numbers and notes."""
     hours: tuple[Window, ...] = ERASE_HOURS

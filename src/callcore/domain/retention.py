@@ -2,7 +2,8 @@
 
 Rules
 - Each kind of recording, and what belongs to a person (number, notes), has months of its own by the centre's file;
-  0 is "until told". A recording of a reported call (悪質・脅迫) has those of `reported`, whatever its kind.
+  0 is "until told". A recording of a reported call (悪質・脅迫) has those of its kind or those of `reported`, whichever
+  are longer: a report makes nothing due.
 - Months are counted by 民法 140条・143条2項 in the centre's days: the day itself does not count, and what is kept for 6
   months from 20 November is kept to the end of 20 May; where the last month lacks that day, to its last day.
 - An order keeps calls for longer: until an instant (extension), or until it is taken back (legal hold). The later of
@@ -285,20 +286,21 @@ def at_least_until(now: Instant, retention: Retention, zone: str) -> Instant | N
 
 
 def _all_months(of: Retention) -> tuple[int, ...]:
-    return (of.call, of.consult, of.outgoing, of.contact, of.message, of.reported, of.personal)
+    return (of.call, of.consult, of.outgoing, of.contact, of.message, of.personal)
 
 
 def months_of(of: Retention, kind: RecordingKind, *, reported: bool) -> int:
-    """For how many months a recording is kept; 0: until told."""
-    if reported:
-        return of.reported
-    return {
+    """For how many months a recording is kept; 0: until told, which is the longest."""
+    months = {
         RecordingKind.CALL: of.call,
         RecordingKind.CONSULT: of.consult,
         RecordingKind.OUTGOING: of.outgoing,
         RecordingKind.CONTACT: of.contact,
         RecordingKind.MESSAGE: of.message,
     }[kind]
+    if not reported:
+        return months
+    return max(months, of.reported) if months and of.reported else 0
 
 
 def _judged(
