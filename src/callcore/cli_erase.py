@@ -16,7 +16,7 @@ import typer
 from callcore.access.rights import Right, needs
 from callcore.access.trail import TrailUnwritable
 from callcore.centres import CentreFileErrors, read
-from callcore.console import audited, fail, say, settings_or_fail
+from callcore.console import audited, fail, note, say, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DUE_MOST = 100_000
 """Calls that a preview looks at."""
+NOT_ASKED = (
+    "適用中の設定でなくディスクのセンターファイルで判定し、エンジンが今は残すもの(対応の済んでいない伝言など)も"
+    "「消去」と示します / judged by the centre files on the disk, not by what is applied; what the engine would leave "
+    "for now, as an open message, is told as erased"
+)
+NOT_APPLIED = (
+    "まだ適用されていないため、適用するまで何も消去しません。ディスクのセンターファイルで判定します / "
+    "not applied yet, and until it is nothing is erased; judged by its file on the disk"
+)
 PATIENCE_S = 120.0
 """Seconds to wait for an erasure that is going on, as one that the sidecar finishes."""
 SHOWN = 50
@@ -76,12 +85,28 @@ def due(
     settings = settings_or_fail()
 
     async def asked(of: Erasure) -> list[tuple[Centre, list[Verdict]]]:
-        from callcore.erasure import midnight
+        from callcore.erasure import CannotErase, midnight
 
         found = []
         for each in _reached(settings, centre):
-            at = _now() if on is None else midnight(_day(on), each.time_zone)
-            found.append((each, await of.judged(each, at, DUE_MOST)))
+            rule, engine = each, True
+            try:
+                in_force = await of.in_force(each)
+            except CannotErase as error:
+                engine = False
+                note(f"{each.id}: {error.__cause__ or error}\n{NOT_ASKED}")
+            else:
+                if in_force is None:
+                    note(f"{each.id}: {NOT_APPLIED}")
+                rule = in_force or each
+            at = _now() if on is None else midnight(_day(on), rule.time_zone)
+            verdicts = await of.judged(rule, at, DUE_MOST + 1, engine=engine)
+            if len(verdicts) > DUE_MOST:
+                note(
+                    f"{each.id}: 古いほうから {DUE_MOST} 通話だけを見ました。ほかにもあります / "
+                    f"these are the oldest {DUE_MOST} calls alone; there are more"
+                )
+            found.append((rule, verdicts[:DUE_MOST]))
         return found
 
     for each, verdicts in _with(settings, asked):
@@ -93,13 +118,18 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
     gone = [v for v in verdicts if v.due or v.personal_due]
     tasks = sum(v.item.task for v in gone)
     kept = [v for v in verdicts for _, judged in v.sounds if judged.why in (Why.EXTENDED, Why.HELD)]
+    left = [v for v in verdicts if v.left is not None]
     lines = [
         f"{centre.id}: 消去の対象 {len(gone) - tasks}通話・録音 {sum(len(v.due) for v in gone)}件・用件 {tasks}件、"
         f"指示により保存 {len(kept)}件 / due: {len(gone) - tasks} calls, {sum(len(v.due) for v in gone)} recordings, "
         f"{tasks} tasks; "
         f"kept by order: {len(kept)}"
     ]
-    listed = list({v.item.call: v for v in (*gone, *kept)}.values())
+    if left:
+        lines.append(
+            f"  満了しても今は残すもの {len(left)}件 / over by the rule, and left for now: {len(left)}"
+        )
+    listed = list({v.item.call: v for v in (*gone, *kept, *left)}.values())
     for verdict in listed[:SHOWN]:
         lines.append(f"  {verdict.item.call} {_when(verdict.item.over, centre)}")
         lines += [
@@ -108,6 +138,8 @@ def _text(centre: Centre, verdicts: list[Verdict]) -> list[str]:
         ]
         if verdict.personal is not None:
             lines.append(f"    番号・メモ / number and notes: {_said(verdict.personal, centre)}")
+        if verdict.left is not None:
+            lines.append(f"    × {verdict.left}")
     beyond = len(listed) - SHOWN
     return [*lines, f"  ほか {beyond}通話 / and {beyond} more"] if beyond > 0 else lines
 
@@ -150,6 +182,7 @@ def _json(centre: Centre, verdicts: list[Verdict]) -> list[str]:
                     for sound, judged in verdict.sounds
                 ],
                 "personal": told(verdict.personal),
+                "left": verdict.left,
             }
         ).decode()
         for verdict in verdicts

@@ -28,6 +28,11 @@ def say(text: str) -> None:
     out.print(text, markup=False)
 
 
+def note(text: str) -> None:
+    """Something to know about what is said, on the error output, so that JSON lines stay whole."""
+    err.print(text, markup=False, style="yellow")
+
+
 def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
     return typer.Exit(status)

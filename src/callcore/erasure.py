@@ -20,9 +20,10 @@ import hashlib
 import secrets
 import socket
 import time as clock
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,14 +34,16 @@ import structlog
 from callcore import __version__, unlisted
 from callcore.access.trail import Result, Trail
 from callcore.db import Database, Kept, Queries
+from callcore.db.erasing import BEGIN
 from callcore.domain.blocked import spellings
-from callcore.domain.centre import Centre
+from callcore.domain.centre import Centre, Retention
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
 from callcore.domain.retention import (
     WORDS,
     Clock,
     Item,
+    KeepOrder,
     Sound,
     Unlisted,
     Verdict,
@@ -48,13 +51,14 @@ from callcore.domain.retention import (
     at_least_until,
     by_call,
     judge,
+    left_for_now,
 )
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
 from callcore.erasing.plan import Busy, Left, Plan, Searched, Shelf, Unit
 from callcore.erasing.search import named, search
-from callcore.erasing.sounds import Gone, Sounds, Told, is_of, told
+from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import KeyStore
@@ -75,12 +79,35 @@ with later."""
 CAUGHT_UP_S = 30.0
 """Seconds within which they have what it wrote before, or nothing is planned."""
 LOOK_EVERY_S = 0.2
+NAMED = 20
+"""Calls that a line of the log names."""
 RULE = "service:sidecar"
 """Who erases by the rule."""
 
 
 class CannotErase(Exception):
     """It was not begun, or not finished and will be gone on with. The text says why, in Japanese and English."""
+
+
+@dataclass(slots=True)
+class _Looking:
+    """One look through what a centre keeps: all that is judged by, and the calls that were seen."""
+
+    centre: Centre
+    before: Instant
+    beside: Unlisted
+    orders: Mapping[CallId, Collection[KeepOrder]]
+    time: Clock
+    plain: Collection[str]
+    seen: set[CallId] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The nights' way through what a centre keeps: from where it goes on, and what was left on it, with why."""
+
+    first: Instant = BEGIN
+    left: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,6 +123,7 @@ class Erasure:
     """Seconds to wait for another process that is erasing."""
     step: Callable[[str], None] = lambda what: None
     _kept: Kept = field(init=False)
+    _walks: dict[CentreId, _Walk] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._kept = Kept(self.database)
@@ -110,17 +138,50 @@ class Erasure:
 
     # -- what is kept, and what is due ----------------------------------------------------------------------------
 
-    async def judged(self, centre: Centre, now: Instant, limit: int) -> list[Verdict]:
-        """What is kept of the oldest calls of which something may be due, and why. `now` may lie ahead, for a preview.
-        Raises DatabaseAway, OSError."""
+    async def judged(self, centre: Centre, now: Instant, limit: int, *, engine: bool = True) -> list[Verdict]:
+        """What is kept of the oldest calls of which something may be due, and why: what is due is what a night erases.
+        `now` may lie ahead, for a preview. Without `engine`, what it would leave for now is told as due. Raises
+        CannotErase, DatabaseAway, OSError."""
+        look, found = await self._looking(centre, now), list[Verdict]()
+        first: Instant | None = BEGIN
+        while look is not None and first is not None and len(found) < limit:
+            page, first = await self._page(look, first, min(limit, AT_ONCE))
+            for verdict in page:
+                unit = unit_due(verdict) if engine else None
+                why = None if unit is None else await self._why_not(centre.id, unit, look.plain, at=now)
+                found.append(verdict if why is None else left_for_now(verdict, why))
+        return found[:limit]
+
+    async def _looking(self, centre: Centre, now: Instant) -> _Looking | None:
+        """None: no rule makes anything due."""
         before = at_least_until(now, centre.retention, centre.time_zone)
         if before is None:
-            return []
+            return None
         beside = await self._unlisted(centre.id, lambda line: (at := at_of(line)) is None or at < before)
         self._loud(centre.id, beside)
-        items = await self._kept.over_before(centre.id, before, limit, beside)
         orders = by_call(await self._kept.orders(centre.id))
-        return judge(items, centre.retention, centre.time_zone, await self.time(now), orders)
+        plain = await asyncio.to_thread(plain_in, self.settings.recordings)
+        return _Looking(centre, before, beside, orders, await self.time(now), plain)
+
+    async def _page(self, look: _Looking, first: Instant, limit: int) -> tuple[list[Verdict], Instant | None]:
+        """Those that were not seen in this look, and the `first` of the next page; None: there is none."""
+        of = look.centre
+        items, then = await self._kept.over_before(of.id, look.before, limit, look.beside, first)
+        new = [item for item in items if item.call not in look.seen]
+        look.seen.update(item.call for item in new)
+        return judge(new, of.retention, of.time_zone, look.time, look.orders), then
+
+    async def in_force(self, centre: Centre) -> Centre | None:
+        """A centre with the rule by which the engine has it kept and erased; None: it does not have that centre. Waits
+        until the tables have what the engine wrote. Raises CannotErase, DatabaseAway."""
+        await self._followed(centre.id)
+        if centre.id == UNASSIGNED:
+            return centre
+        rule = (await self._ask("erase_rule", centre=centre.id))["rule"]
+        if rule is None:
+            return None
+        retention = msgspec.convert(rule["retention"], Retention)
+        return replace(centre, retention=retention, calendar=replace(centre.calendar, zone=rule["zone"]))
 
     async def time(self, now: Instant) -> Clock:
         """With what is known against the clock. Raises DatabaseAway, OSError."""
@@ -221,32 +282,54 @@ class Erasure:
         return any(window.opens <= second < window.closes for window in centre.retention.hours)
 
     async def nightly(self, centre: Centre, now: Instant) -> str | None:
-        """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. None: nothing is due.
-        Raises CannotErase, DatabaseAway, OSError, Busy."""
+        """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. It goes on from where the
+        one before stopped. None: it came to the end, and nothing more was due; the next begins with the oldest. Raises
+        CannotErase, DatabaseAway, OSError, Busy."""
         await self._followed(centre.id)
-        limit = AT_ONCE * 4
-        verdicts = await self.judged(centre, now, limit)
-        while len(verdicts) == limit and not any(map(unit_due, verdicts)):  # all of them kept by order
-            limit *= 4
-            verdicts = await self.judged(centre, now, limit)
+        look = await self._looking(centre, now)
+        walk = self._walks.setdefault(centre.id, _Walk())
+        units: list[Unit] = []
+        left: dict[str, str] = {}
+        first, then = walk.first, None
+        while look is not None:
+            page, then = await self._page(look, first, AT_ONCE)
+            for unit in filter(None, map(unit_due, page)):
+                if len(units) == AT_ONCE:
+                    then = first  # the rest of this page once more
+                    break
+                why = await self._why_not(centre.id, unit, look.plain)
+                if why is None:
+                    units.append(unit)
+                else:
+                    left[unit.call] = why
+            if then is None or len(units) == AT_ONCE:
+                break
+            first = then
+        if not units:
+            del self._walks[centre.id]
+            if left := walk.left | left:
+                log.warning(
+                    "満了しても今は消去しないものがあります / what is over is left for now",
+                    centre=centre.id,
+                    left=len(left),
+                    why=dict(Counter(left.values())),
+                    calls=[*left][:NAMED],
+                )
+            return None
         plan = self.plan(
             centre,
             "retention",
             "保存期間の満了 / the retention period is over",
-            [unit for unit in map(unit_due, verdicts) if unit is not None],
+            units,
             reason="保存期間の満了 / the retention period is over",
             by=RULE,
             now=now,
+            left=[Left(call=call, why=why) for call, why in left.items() if call not in walk.left],
         )
-        if plan.units:
-            await self._leave_out(plan, self._sounds(plan))
-        if not plan.units:
-            return None
-        plan.units, plan.left = (
-            plan.units[:AT_ONCE],
-            [],
-        )  # what waits for somebody waits without a report each night
-        return (await self.run(plan)).id
+        done = await self.run(plan)
+        walk.left |= left
+        walk.first = BEGIN if then is None else then
+        return done.id
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
@@ -258,14 +341,26 @@ class Erasure:
             return await self._go_on(plan)
 
     async def finish(self) -> list[str]:
-        """Go on with what was cut off; the reports' ids. Raises as `run`."""
-        done = []
+        """Go on with what was cut off, each for itself; the reports' ids. Raises as `run`, for the first that could
+        not be finished, once all were tried."""
+        done, failed = list[str](), list[Exception]()
         if self.shelf.unfinished():
             async with self._alone() as shelf:
                 for plan in shelf.unfinished():
                     plan.resumed += 1
                     await asyncio.to_thread(shelf.put, plan)
-                    done.append((await self._go_on(plan)).id)
+                    try:
+                        done.append((await self._go_on(plan)).id)
+                    except Exception as error:
+                        failed.append(error)
+                        log.error(
+                            "消去を終えられません / an erasure cannot be finished",
+                            report=plan.id,
+                            centre=plan.centre,
+                            why=str(error),
+                        )
+        if failed:
+            raise failed[0]
         return done
 
     @asynccontextmanager
@@ -287,7 +382,7 @@ class Erasure:
         self.step("planned")
         sounds = self._sounds(plan)
         if plan.stage == "planned":
-            await self._leave_out(plan, sounds)
+            await self._leave_out(plan)
             await self._overwrite(plan)
             plan.stage = "searched"
             await asyncio.to_thread(self.shelf.put, plan)
@@ -318,22 +413,34 @@ class Erasure:
         )
         return made
 
-    async def _leave_out(self, plan: Plan, sounds: Sounds) -> None:
+    async def _leave_out(self, plan: Plan) -> None:
         """Units that may not be erased now, each with the reason."""
         units = []
-        plain = await asyncio.to_thread(sounds.plain)
+        plain = await asyncio.to_thread(plain_in, self.settings.recordings)
         for unit in plan.units:
-            answer = await self._ask(
-                "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
-            )
-            why = answer["why"]
-            if why is None and any(name in unit.recordings or is_of(name, unit.call) for name in plain):
-                why = "録音がまだ暗号化されていない / its recording is not sealed yet"
+            why = await self._why_not(plan.centre, unit, plain)
             if why is None:
                 units.append(unit)
             else:
                 plan.left.append(Left(call=unit.call, why=why))
         plan.units = units
+
+    async def _why_not(
+        self, centre: str, unit: Unit, plain: Collection[str], at: Instant | None = None
+    ) -> str | None:
+        """Why it may not be erased now, or by the orders as of `at`; None: it may."""
+        answer = await self._ask(
+            "erase_ask",
+            call=unit.call,
+            about=unit.about,
+            centre=centre,
+            personal=unit.personal,
+            at=None if at is None else at / SECOND,
+        )
+        why: str | None = answer["why"]
+        if why is None and any(name in unit.recordings or is_of(name, unit.call) for name in plain):
+            return "録音がまだ暗号化されていない / its recording is not sealed yet"
+        return why
 
     async def _overwrite(self, plan: Plan) -> None:
         calls = [CallId(unit.call) for unit in plan.units if unit.personal]

@@ -36,12 +36,12 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
-from callcore.erasing.plan import Busy
 from callcore.erasure import Erasure, Reports
 from callcore.installation import accounts_of, message_of, recording_of, recordings_of, trail_of
 from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
 from callcore.log import configure, present
 from callcore.monthly import MonthSoFar
+from callcore.nights import RETRY_S, Nights
 from callcore.phonefiles import Shelf
 from callcore.phones.serving import Refusal
 from callcore.reconciliation import CannotReconcile, Nightly, told_of
@@ -100,10 +100,6 @@ RECONCILE_RETRY_S = 3600.0
 """After a night's run that could not be done: a disk or a file must be put back by somebody."""
 ERASE_LOOK_S = 10.0
 """Between two looks whether something is to be erased, and at the clocks."""
-ERASE_AGAIN_S = 1800.0
-"""Between two looks at what is due, once nothing is."""
-ERASE_RETRY_S = 60.0
-"""After an erasure that could not be done."""
 LOOK_EVERY_S = 5.0
 """Between two looks at the disks, and at whether the month's earlier days are to be asked for."""
 MONTH_RETRY_S = 600.0
@@ -210,8 +206,7 @@ class Sidecar:
         self._erasure = Erasure(
             settings, self._database, self._keys, self._engine, lambda: self._configuration().centres
         )
-        self._unerased = 0
-        """Erasures that were begun and are not finished."""
+        self._nights = Nights(self._erasure)
         self._recordings = recordings_of(settings)
         self._keeper = Keeper(
             self._recordings,
@@ -569,27 +564,16 @@ class Sidecar:
     async def _erase(self) -> None:
         """Go on with an erasure that was cut off; in the quiet hours, erase what the centres' rules make due."""
         await self._tables_there.wait()
-        not_before: dict[CentreId, float] = {}
         while True:
             try:
                 await asyncio.to_thread(self._erasure.witness.look)
-                self._unerased = len(self._erasure.shelf.unfinished())
-                await self._erasure.finish()
-                self._unerased = 0
                 nobodys = (NO_CENTRE,) if is_there(self._settings.store) else ()
-                for centre in (*self._configuration().centres, *nobodys):
-                    now = self._live.now()
-                    if time.monotonic() < not_before.get(centre.id, 0.0):
-                        continue
-                    if self._erasure.quiet(centre, now) and await self._erasure.nightly(centre, now) is None:
-                        not_before[centre.id] = time.monotonic() + ERASE_AGAIN_S
-            except Busy:
-                log.debug("somebody erases by hand")
-            except Exception as error:  # page and metrics go on; what was begun is gone on with
+                await self._nights.turn((*self._configuration().centres, *nobodys), self._live.now)
+            except Exception as error:  # page and metrics go on
                 log.exception(
                     "消去できません。また試します / cannot erase; it is tried again", why=str(error)
                 )
-                await asyncio.sleep(ERASE_RETRY_S)
+                await asyncio.sleep(RETRY_S)
             await asyncio.sleep(ERASE_LOOK_S)
 
     def _configuration(self) -> Configuration:
@@ -652,7 +636,7 @@ class Sidecar:
             "sidecar_database_failures": float(lag.failures),
             "sidecar_recordings_unfiled": float(len(self._live.view().floor.unfiled)),
             **self._keeper.gauges(),
-            "sidecar_erasures_unfinished": float(self._unerased),
+            "sidecar_erasures_unfinished": float(self._nights.unfinished),
             **self._free,
             **self._traffic.gauges(),
             **(self._certificate.gauges() if self._certificate is not None else {}),

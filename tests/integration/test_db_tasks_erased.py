@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete
 
 from callcore import erasure
-from callcore.access.rights import SIDECAR_PERSON
+from callcore.access.rights import SIDECAR_PERSON, system_person
 from callcore.db import Database, Kept, Projection
 from callcore.db.projections import Frame, Seal
 from callcore.db.tables import PERSONAL, calls
@@ -28,7 +28,7 @@ from callcore.domain.retention import Clock, Item, judge
 from callcore.erasing.plan import Plan
 from callcore.erasure import CannotErase, Erasure, Reports, parted, unit_due
 from callcore.journal import KeyStore, period_of
-from callcore.runtime.commands import CommandClient, CommandServer
+from callcore.runtime.commands import CommandClient, CommandServer, this_account
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
 from callcore.runtime.ports import Seq
@@ -141,9 +141,11 @@ async def test_the_rule_lets_go_of_tasks_that_were_dealt_with_and_of_no_open_one
     await folded(database, made)
     kept, rule = Kept(database), Retention()
     far = Instant(made.at(LATE) + 400 * messages.DAY * SECOND)
-    items = await kept.over_before(DEMO, far, 100, {})
+    items, then = await kept.over_before(DEMO, far, 100, {})
+    assert then is None
     assert names(items) == ["m", "task-about", "task-none"]
-    assert names(await kept.over_before(DEMO, made.at(LATE + 55), 100, {})) == ["m", "task-about"]
+    by_then, _ = await kept.over_before(DEMO, made.at(LATE + 55), 100, {})
+    assert names(by_then) == ["m", "task-about"]
     units = [unit_due(v) for v in judge(items, rule, "Asia/Tokyo", Clock(far), {})]
     assert [(u.call, u.about, u.task, u.personal) for u in units if u is not None] == [
         ("m", "m", False, True),
@@ -223,7 +225,8 @@ async def erasing(made: Desk, database: Database, home: Path) -> AsyncIterator[t
             return after(made.floor.at, seconds(1))
 
         loop = Loop(made.floor, pen, perform, now)
-        known = {SIDECAR_PERSON.id: SIDECAR_PERSON}
+        by_hand = system_person(this_account().removeprefix("system:"))
+        known = {each.id: each for each in (SIDECAR_PERSON, by_hand)}
         server = CommandServer(settings.engine_socket, EraseDesk(loop, now).commands, known.get)
         await server.start()
         engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id, timeout_s=20)

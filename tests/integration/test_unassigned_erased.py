@@ -111,7 +111,7 @@ async def test_the_preview_names_them(
         words = ["recordings", "due", "--on", "2027-06-01", "--json", *centre]
         done = await asyncio.to_thread(CliRunner().invoke, app, words)
         assert done.exit_code == 0, done.output
-        told = [json.loads(line) for line in done.output.splitlines()]
+        told = [json.loads(line) for line in done.stdout.splitlines()]
         named = [r["recording"] for one in told for r in one["recordings"] if one["centre"] == UNASSIGNED]
         assert sorted(named)[:2] == [STRANGER, f"{STRANGER}.message"], centre
 

@@ -30,6 +30,7 @@ from callcore.domain.retention import Item, KeepOrder, Sound, Steps, Unlisted
 
 AT_ONCE = 500
 """Values in one list of a statement."""
+BEGIN = Instant(0)
 
 
 async def fold_erasing(connection: AsyncConnection, facts: Sequence[f.Fact]) -> None:
@@ -119,33 +120,56 @@ class Kept:
         self._database = database
 
     async def over_before(
-        self, centre: CentreId, before: Instant, limit: int, unlisted: Unlisted
-    ) -> list[Item]:
-        """The calls of which something is kept and that were over before then, the oldest first."""
+        self, centre: CentreId, before: Instant, limit: int, unlisted: Unlisted, first: Instant = BEGIN
+    ) -> tuple[list[Item], Instant | None]:
+        """The calls of which something is kept and that were over before then: those with something that began at
+        `first` or later, the oldest first, about `limit` of them or some times as many; and the `first` of the others,
+        None: there are none. One of which several things are kept may be among the others once more."""
+        while True:
+            items, then = await self._over_before(centre, before, limit, unlisted, first)
+            if then is None or then > first:
+                return items, then
+            limit *= 4  # so many began at one instant
+
+    async def _over_before(
+        self, centre: CentreId, before: Instant, limit: int, unlisted: Unlisted, first: Instant
+    ) -> tuple[list[Item], Instant | None]:
         r, c, s, m = t.recordings.c, t.calls.c, t.side_calls.c, t.messages.c
         # The index by time is gone through: a recording begins before it is over.
         sounds = (
             select(func.coalesce(r.side, r.call).label("id"), r.began_at.label("at"))
-            .where(r.began_at < before, r.centre == centre, r.place != Place.GONE, r.over_at < before)
+            .where(
+                r.began_at < before,
+                r.began_at >= first,
+                r.centre == centre,
+                r.place != Place.GONE,
+                r.over_at < before,
+            )
             .order_by(r.began_at)
             .limit(limit)
         )
         numbers = (
             select(c.id, c.arrived_at.label("at"))
             .join(t.callers, t.callers.c.call == c.id)
-            .where(c.centre == centre, c.arrived_at < before, c.ended_at < before)
+            .where(c.centre == centre, c.arrived_at < before, c.arrived_at >= first, c.ended_at < before)
             .order_by(c.arrived_at)
             .limit(limit)
         )
         others = (
             select(s.id, s.began_at.label("at"))
-            .where(s.centre == centre, s.began_at < before, s.ended_at < before, s.other_sealed.is_not(None))
+            .where(
+                s.centre == centre,
+                s.began_at < before,
+                s.began_at >= first,
+                s.ended_at < before,
+                s.other_sealed.is_not(None),
+            )
             .order_by(s.began_at)
             .limit(limit)
         )
         tasks = (
             select(m.call, m.left_at.label("at"))
-            .where(m.centre == centre, m.left_at < before, m.closed_at < before, _TOLD)
+            .where(m.centre == centre, m.left_at < before, m.left_at >= first, m.closed_at < before, _TOLD)
             .order_by(m.left_at)
             .limit(limit)
         )
@@ -156,11 +180,13 @@ class Kept:
         }
         async with self._database.reading(LONGEST_S) as connection:
             asks: tuple[Select[Any], ...] = (sounds, numbers, others, tasks)
-            for asked in asks:
-                rows = await connection.execute(asked)
-                found |= {name: at for name, at in rows if name not in found}
-            oldest = sorted(found, key=lambda call: (found[call], call))[:limit]
-            return await _items(connection, oldest, unlisted)
+            told = [[*await connection.execute(asked)] for asked in asks]
+            # A list that was cut may have more of its last instant.
+            then = min((rows[-1].at for rows in told if len(rows) == limit), default=None)
+            those = [pair for pair in found.items() if pair[1] >= first]
+            those += [(row[0], row[1]) for rows in told for row in rows]
+            page = {call for call, at in those if then is None or at < then}
+            return await _items(connection, page, unlisted), then
 
     async def of_calls(self, calls: Collection[CallId], unlisted: Unlisted) -> list[Item]:
         """These calls (or tasks), the consults beside them and the tasks about them."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
@@ -69,6 +69,8 @@ class Why(Enum):
     HELD = "held"
     SOUND = "sound"
     """Of what belongs to a person: a recording of the call is still kept."""
+    LEFT = "left"
+    """It would be due, and is left for now: `Verdict.left` says why."""
 
 
 WORDS: dict[Why, str] = {
@@ -78,6 +80,7 @@ WORDS: dict[Why, str] = {
     Why.EXTENDED: "延長の指示 / kept longer by order",
     Why.HELD: "保全の指示 / legal hold",
     Why.SOUND: "録音を保存中 / its sound is kept",
+    Why.LEFT: "満了、今は残す / over, left for now",
 }
 
 
@@ -137,11 +140,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one call now: each recording, and what belongs to a person (None: there is nothing)."""
+    """What becomes of one call now: each recording, and what belongs to a person (None: there is nothing). `left`: why
+    nothing of it is erased yet, though some of it would be due."""
 
     item: Item
     sounds: tuple[tuple[Sound, Judged], ...]
     personal: Judged | None
+    left: str | None = None
 
     @property
     def due(self) -> tuple[Sound, ...]:
@@ -265,6 +270,15 @@ def judge(
                 personal = Judged(Why.SOUND)
         verdicts.append(Verdict(item, sounds, personal))
     return verdicts
+
+
+def left_for_now(verdict: Verdict, why: str) -> Verdict:
+    """Nothing of that call is erased yet."""
+    now = Judged(Why.LEFT)
+    sounds = tuple((sound, now if judged.why is Why.DUE else judged) for sound, judged in verdict.sounds)
+    return replace(
+        verdict, sounds=sounds, personal=now if verdict.personal_due else verdict.personal, left=why
+    )
 
 
 def by_call(orders: Iterable[KeepOrder]) -> dict[CallId, list[KeepOrder]]:

@@ -73,6 +73,11 @@ def is_of(name: str, call: str) -> bool:
     return name == call or name.startswith((f"{call}.", f"{call}~"))
 
 
+def plain_in(spool: Path) -> set[str]:
+    """The names whose sound still lies in clear: it is sealed within a minute, and erased then."""
+    return {path.stem for ends in (PLAIN_ENDS, UNCUT) for path in spool.glob(f"[!.]*{ends}")}
+
+
 @dataclass(slots=True)
 class Sounds:
     """`at`: the instant (RFC 3339, the centre's offset) and its day, as each line gets them."""
@@ -82,12 +87,6 @@ class Sounds:
     chain: Chain
     at: Callable[[], tuple[str, str]]
     step: Callable[[str], None] = lambda what: None
-
-    def plain(self) -> set[str]:
-        """The names whose sound still lies in clear: it is sealed within a minute, and erased then."""
-        return {
-            path.stem for ends in (PLAIN_ENDS, UNCUT) for path in self.recordings.spool.glob(f"[!.]*{ends}")
-        }
 
     def opens(self, centres: Collection[str], name: str) -> bool:
         """Whether a key of it is there: nothing of it was erased yet."""

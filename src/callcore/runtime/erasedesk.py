@@ -2,8 +2,9 @@
 
 `keep_order` {centre, calls, until, reason} · `keep_release` {centre, order, reason} · `keep_list` {centre} ·
 `erase_from` {centre} (the place in the journal that the tables must have reached) ·
-`erase_ask` {call, about, centre, personal} (whether it may be) · `erase_entries` {centre, number} (of the list of
-unwelcome callers) · `erase` {…, recordings, erasure, reason, by_order_of}.
+`erase_rule` {centre} (the rule in force) · `erase_ask` {call, about, centre, personal, at} (whether it may be) ·
+`erase_entries` {centre, number} (of the list of unwelcome callers) · `erase` {…, recordings, erasure, reason,
+by_order_of}.
 The engine is asked because it knows what goes on, and because it alone writes the journal and its keys.
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
@@ -36,6 +39,7 @@ class EraseDesk:
             "keep_release": Command(Right.ERASE, self._release, of_centre),
             "keep_list": Command(Right.READ_CALLS, self._list, of_centre),
             "erase_from": Command(Right.ERASE, self._from, of_centre),
+            "erase_rule": Command(Right.ERASE, self._rule, of_centre),
             "erase_ask": Command(Right.ERASE, self._may, of_centre),
             "erase_entries": Command(Right.ERASE, self._entries, of_centre),
             "erase": Command(Right.ERASE, self._erase, of_centre),
@@ -95,10 +99,17 @@ class EraseDesk:
         return {"seq": [*self._loop.seq]}
 
     async def _may(self, told: Mapping[str, Any], _: Person) -> dict[str, Any]:
-        """Why nothing may be erased now; None: it may."""
-        personal = bool(told.get("personal"))
-        why = may_erase(self._loop.floor, *_call(told), personal=personal, at=self._now())
-        return {"why": why}
+        """Why nothing may be erased now, or by the orders as of `at` (seconds since the epoch); None: it may."""
+        personal, at = bool(told.get("personal")), told.get("at")
+        when = self._now() if at is None else Instant(round(float(at) * SECOND))
+        return {"why": may_erase(self._loop.floor, *_call(told), personal=personal, at=when)}
+
+    async def _rule(self, told: Mapping[str, Any], _: Person) -> dict[str, Any]:
+        """By which a centre's recordings are kept, as it runs now; None: there is no such centre."""
+        centre = self._loop.floor.centres.get(_centre(told))
+        if centre is None:
+            return {"rule": None}
+        return {"rule": {"zone": centre.time_zone, "retention": msgspec.to_builtins(centre.retention)}}
 
     async def _entries(self, told: Mapping[str, Any], _: Person) -> list[str]:
         entry = found(self._loop.floor.blocked.values(), _centre(told), str(told.get("number") or ""))
