@@ -58,6 +58,7 @@ from callcore.recordings import (
     discard,
     filed,
     heard,
+    is_open,
 )
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.looplag import LoopLag
@@ -226,6 +227,8 @@ class Sidecar:
         self._traffic = Traffic()
         self._reconciled = audit.newest(settings.reconciliations)
         self._uncut: set[Path] = set()
+        self._growing: set[CallId] = set()
+        """Calls whose recording was still written at the last look: who was called is with somebody else."""
         """Recordings that were cut, and were perhaps not filed yet."""
         self._growth = Growth(settings.recordings)
 
@@ -467,6 +470,12 @@ class Sidecar:
 
     async def _file(self, call: CallId, age: int) -> None:
         path = recording_of(self._settings, call)
+        if is_open(path):
+            self._growing.add(call)
+            return
+        if call in self._growing:  # its end is told to the engine meanwhile
+            self._growing.discard(call)
+            return
         tape = self._live.view().floor.tapes.get(call)
         if tape is not None:
             try:

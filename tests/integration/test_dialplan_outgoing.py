@@ -299,10 +299,10 @@ async def test_the_key_that_pauses_the_recording_is_kept_from_the_other_side_and
             call.press("*34")
             told = await floor.ami.event("CallcoreKey", after=seen)
             assert (told["Key"], told["Phone"], told["Uniqueid"]) == ("recording", "oita-p1", begun["Call"])
-            # Asterisk takes the channel's unique id for its name.
-            answer = await floor.ami.action(
-                "MixMonitorMute", Channel=begun["Call"], Direction="both", State=paused
-            )
+            # Asterisk takes the channel's unique id for its name. The recording lies on the other side's.
+            lies_at = await floor.variable(begun["Call"], "CALLCORE_MIXED")
+            assert lies_at and lies_at != begun["Call"]
+            answer = await floor.ami.action("MixMonitorMute", Channel=lies_at, Direction="both", State=paused)
             assert answer[0]["Response"] == "Success"
             for variable, value in (("CALLCORE_PAUSED", paused), ("CALLCORE_REPLY", reply)):
                 answer = await floor.ami.action(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import wave
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +15,23 @@ import pytest
 from callcore.ami import cel
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.centre import Configuration, Recordings, Transfers
+from callcore.domain.centre import Configuration, RecordAfter, Recordings, Transfers
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.recording import Channels
 from callcore.pbx.render import CEL_FILE
 from callcore.recordings.sides import joined, sides_of
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_callbacks import performing
+from tests.integration.test_dialplan_departments import files as departments
 from tests.integration.test_dialplan_net import add_member, to_net
 from tests.integration.test_dialplan_outgoing import ALL, OFFICE, side
 from tests.integration.test_dialplan_transfer import ASKED, BLIND, CITY_HZ, files, held
 from tests.support.centre import MUSIC_HZ, small_centre
-from tests.support.floor import AGENT_HZ, CALLER_HZ, running_floor
-from tests.support.sip import comes_true, encoded, loudness, tone
+from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
+from tests.support.sip import Call, comes_true, encoded, loudness, tone
 
 RATE, HEADER = 8000, 44
+UNTIL_THE_AGENT_LEAVES = replace(ASKED, record_after=RecordAfter.AGENT)
 TONES = (CALLER_HZ, AGENT_HZ, CITY_HZ, MUSIC_HZ)
 
 
@@ -69,6 +72,23 @@ def nothing(samples: np.ndarray) -> float:
     """The longest stretch of zeros, in seconds."""
     edges = np.flatnonzero(np.diff(np.concatenate([[1], (samples != 0).astype(np.int8), [1]])))
     return max(np.diff(edges)[::2], default=0) / RATE
+
+
+def called_out(transfers: Transfers = ASKED) -> Configuration:
+    made = departments(ALL)
+    return replace(made, centres=tuple(replace(each, transfers=transfers) for each in made.centres))
+
+
+async def calls(floor: Floor) -> tuple[Call, Call, str]:
+    """Desk 1 has called a citizen, and they talk: the phone's call, the citizen's, and the call's name."""
+    seen = len(floor.ami.events)
+    out = await floor.desks[0].call(OFFICE, tone(AGENT_HZ))
+    citizen = await floor.trunk.rings(1)
+    citizen.sound = tone(CALLER_HZ)
+    citizen.answer()
+    await until_hears(out, CALLER_HZ)
+    await citizen.hears(1)
+    return out, citizen, (await side(floor, "CallcoreSide", seen))["Call"]
 
 
 @pytest.mark.parametrize("way", ["asked", "code", "blind"])
@@ -299,3 +319,94 @@ async def test_a_consult_that_is_not_to_be_recorded_has_no_file(tmp_path: Path) 
         city.hang_up()
         await asked.until("bye")
         assert [each.name for each in folder.glob("*.wav")] == [f"{name}.wav"]
+
+
+@pytest.mark.parametrize("callcore", ["alive", "dead"])
+@pytest.mark.parametrize("whom", ["department", "colleague", "still rings"])
+async def test_a_citizen_who_was_called_is_recorded_on_when_the_phones_transfer_key_leaves_him_with_somebody_else(
+    tmp_path: Path, whom: str, callcore: str
+) -> None:
+    """The phone's legs are gone, and nobody but the carrier's own channels is there."""
+    made = stereo(called_out())
+    async with running_floor(tmp_path, made) as floor, AsyncExitStack() as stack:
+        if callcore == "alive":
+            await stack.enter_async_context(floor.ami.beating())
+        out, citizen, name = await calls(floor)
+        await out.hold()
+        await until_hears(citizen, MUSIC_HZ)
+        asked = await floor.desks[0].call("oita-p2" if whom == "colleague" else "*511", tone(AGENT_HZ))
+        city = await floor.desks[1].rings(1) if whom == "colleague" else await floor.trunk.rings(2)
+        city.sound = tone(CITY_HZ)
+        if whom != "still rings":
+            city.answer()
+            await until_hears(asked, CITY_HZ)
+        assert (await out.refer("*511", asked)).status == 202
+        await comes_true(lambda: out.referred == [100, 200], "NOTIFY 200")
+        if whom == "still rings":
+            city.answer()
+        await until_hears(citizen, CITY_HZ)
+        await until_hears(city, CALLER_HZ)
+        for leg in (out, asked):
+            if not leg.over:
+                leg.hang_up()
+        await citizen.hears(2)
+        citizen.hang_up()
+        await city.until("bye")
+        left, right = await apart(floor.pbx.settings.recordings_dir / f"{name}.wav")
+        theirs, heard = tones(left), tones(right)
+        assert theirs[CALLER_HZ] >= 4 and sum(theirs.values()) == theirs[CALLER_HZ], theirs
+        assert heard[AGENT_HZ] >= 0.8 and heard[MUSIC_HZ] >= 0.4 and heard[CITY_HZ] >= 1.8, heard
+        assert heard[CALLER_HZ] == 0, heard
+
+
+async def test_the_recording_of_a_call_out_ends_with_the_agent_where_the_centre_wants_it_so(
+    tmp_path: Path,
+) -> None:
+    async with running_floor(tmp_path, called_out(UNTIL_THE_AGENT_LEAVES)) as floor:
+        out, citizen, name = await calls(floor)
+        await out.hold()
+        asked = await floor.desks[0].call("*511", tone(AGENT_HZ))
+        city = await floor.trunk.rings(2)
+        city.sound = tone(CITY_HZ)
+        city.answer()
+        await until_hears(asked, CITY_HZ)
+        await out.refer("*511", asked)
+        await until_hears(citizen, CITY_HZ)
+        file = floor.pbx.settings.recordings_dir / f"{name}.wav"
+        await comes_true(lambda: length(file) > 0, "the file is closed")
+        await citizen.hears(1)
+        heard = who(file)
+        assert heard[AGENT_HZ] >= 0.8 and heard[CITY_HZ] == 0, heard
+        citizen.hang_up()
+
+
+async def test_a_pause_of_a_call_out_is_silence_of_both_sides_and_ends_with_the_agent(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, called_out()) as floor, performing(floor) as perform:
+        out, citizen, name = await calls(floor)
+        call, far = CallId(name), await floor.variable(name, "CALLCORE_MIXED")
+        told = await perform(e.SwitchRecording(call, name, True))
+        assert isinstance(told, i.RecordingSwitched) and told.done
+        await out.hears(1.5)
+        told = await perform(e.SwitchRecording(call, name, False))
+        assert isinstance(told, i.RecordingSwitched) and told.done
+        await out.hears(1)
+        assert isinstance(told := await perform(e.SwitchRecording(call, name, True)), i.RecordingSwitched)
+        asked = await floor.desks[0].call("*511", tone(AGENT_HZ))
+        city = await floor.trunk.rings(2)
+        city.sound = tone(CITY_HZ)
+        city.answer()
+        await until_hears(asked, CITY_HZ)
+        await out.refer("*511", asked)
+        await until_hears(citizen, CITY_HZ)
+        # As callcore does when the agent has left: the phone's channel is not there any more.
+        told = await perform(e.SwitchRecording(call, far, False))
+        assert isinstance(told, i.RecordingSwitched) and told.done
+        await citizen.hears(2)
+        citizen.hang_up()
+        file = floor.pbx.settings.recordings_dir / f"{name}.wav"
+        await comes_true(lambda: length(file) > 0, "the file is closed")
+        with wave.open(str(file)) as sound:
+            samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+        assert nothing(samples) >= 1.2
+        heard = tones(samples)
+        assert heard[AGENT_HZ] >= 1.5 and heard[CITY_HZ] >= 1.5, heard

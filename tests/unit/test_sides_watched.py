@@ -11,15 +11,15 @@ from immutables import Map
 
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.centre import Recordings
+from callcore.domain.centre import RecordAfter, Recordings, Transfers
 from callcore.domain.findings import Expected, Finding, Heard, judge
 from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, PhoneId
-from callcore.domain.stages import PauseAs, SideKind
+from callcore.domain.stages import PauseAs, SideKind, Work
 from callcore.journal import Codec, Frame, KeyStore
 from callcore.journal.codec import PREFIX
 from tests.support.floors import NODE, Desk
 from tests.unit.test_calls_out_paused import connected, paused
-from tests.unit.test_core_sides import desk, dial, end, gone, reach
+from tests.unit.test_core_sides import agent_of, desk, dial, end, gone, reach
 
 O10, OWN, FAR = CallId("o10"), "o10", "o10-carrier"
 
@@ -233,6 +233,41 @@ def test_what_nobody_saw_is_not_known_and_never_held_against_a_recording() -> No
     gone(unseen, 45, OWN, 12)
     assert (unseen.floor.expected[O10].sent, unseen.floor.expected[O10].unsent) == (12 * SECOND, None)
     assert found(unseen, 12) == set()
+
+
+def passed_on(rule: RecordAfter = RecordAfter.END, kind: SideKind = SideKind.OUTGOING) -> Desk:
+    """A call out of 30 s whose other side the phone's transfer key has left with somebody else, for 55 s more."""
+    made = desk()
+    transfers = Transfers(record_after=rule)
+    centres = {name: replace(each, transfers=transfers) for name, each in made.floor.centres.items()}
+    made.floor = replace(made.floor, centres=Map(centres))
+    reach(made, 15, dial(made, 10, kind=kind))
+    gone(made, 45, OWN, 30)
+    gone(made, 100, FAR, 85)
+    return made
+
+
+def test_the_recording_of_a_citizen_whom_the_phone_passed_on_is_to_last_until_that_talks_end() -> None:
+    made = passed_on()
+    assert agent_of(made) is Work.WRAPPING_UP
+    [ended] = made.told(f.SideCallEnded)
+    assert ended.at == made.at(45), "the agent has left, and what is counted is over"
+    expected = made.floor.expected[O10]
+    assert (expected.talk, expected.sent) == (85 * SECOND, 85 * SECOND)
+    assert made.floor.ended[O10] == made.floor.unfiled[O10] == made.at(100), "from here on it is to be sealed"
+    assert found(made, 85) == set()
+    assert found(passed_on(), 30) == {"short"}
+    assert found(passed_on(), 87) == {"long"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"), [(RecordAfter.AGENT, SideKind.OUTGOING), (RecordAfter.END, SideKind.DEPARTMENT)]
+)
+def test_a_recording_that_ends_with_the_agent_is_to_last_no_longer(rule: RecordAfter, kind: SideKind) -> None:
+    made = passed_on(rule, kind)
+    assert made.floor.expected[O10].talk == 30 * SECOND
+    assert made.floor.ended[O10] == made.at(45)
+    assert found(made, 30) == set()
 
 
 def test_a_journal_of_before_is_read_and_judged_by_the_talk_alone(tmp_path: Path) -> None:

@@ -419,9 +419,10 @@ class Performer:
             async with self._switching:
                 if effect.paused:
                     await self._set(effect.channel_name, dialplan.TAPE_PAUSED, str(self._now()))
+                lies_at = await self._variable(effect.channel_name, dialplan.TAPE_AT)
                 await self._call(
                     Action="MixMonitorMute",
-                    Channel=effect.channel_name,
+                    Channel=lies_at or effect.channel_name,
                     Direction="both",
                     State="1" if effect.paused else "0",
                 )

@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 
 from callcore.audit.span import Span
 from callcore.domain import facts as f
-from callcore.domain.ids import AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
+from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import Record, record
-from callcore.domain.sides import FORWARDED
+from callcore.domain.sides import FORWARDED, LEAVES_S
 from callcore.domain.stages import Party, SideKind
 from callcore.domain.tape import Pause, heard
 
@@ -90,13 +90,15 @@ class Side:
     """Nobody knows how it ended: it went with Asterisk."""
     filed: f.RecordingFiled | None = None
     pauses: tuple[Pause, ...] = ()
+    went_on_until: Instant | None = None
+    """Who was called was with somebody else then, until here, and recorded."""
 
     @property
     def recorded(self) -> int:
         """Microseconds that the recording is to have."""
         if self.connected_at is None or self.ended_at is None:
             return 0
-        return heard([(self.connected_at, self.ended_at)], self.pauses).length
+        return heard([(self.connected_at, self.went_on_until or self.ended_at)], self.pauses).length
 
     @property
     def to_be_recorded(self) -> bool:
@@ -206,6 +208,8 @@ def _side_after(known: Side, fact: f.Fact) -> Side:
             lost = fact.reconstructed and fact.hung_up_by is Party.UNKNOWN
             unseen = known.reconstructed or fact.reconstructed
             return replace(_went_on(known, fact.at), ended_at=fact.at, reconstructed=unseen, lost=lost)
+        case f.SideLegEnded() if known.ended_at is not None and fact.at - known.ended_at > LEAVES_S * SECOND:
+            return replace(known, went_on_until=fact.at)
         case f.RecordingPaused():
             return replace(known, pauses=(*known.pauses, Pause(fact.at, None, fact.gap)))
         case f.RecordingResumed():

@@ -17,7 +17,7 @@ from callcore.domain.agent import WORK, AgentState
 from callcore.domain.blocked import Blocked
 from callcore.domain.call import CALL, Aside, Call, Forward, Leg, Transfer, Visit
 from callcore.domain.callback import CALLBACK, Callback, CallbackState
-from callcore.domain.centre import Centre, Configuration
+from callcore.domain.centre import Centre, Configuration, RecordAfter
 from callcore.domain.emergency import Emergency
 from callcore.domain.findings import Apart, Expected, worst
 from callcore.domain.floor import (
@@ -48,7 +48,7 @@ from callcore.domain.offer import OFFER, Offer
 from callcore.domain.personal import Personal
 from callcore.domain.phones import PhoneState, Policy
 from callcore.domain.retention import KeepOrder
-from callcore.domain.sides import FORWARDED, SIDE, Answer, SideCall, SideStage
+from callcore.domain.sides import FORWARDED, LEAVES_S, SIDE, Answer, SideCall, SideStage
 from callcore.domain.stages import (
     OWN_DOING,
     SERVED,
@@ -1583,9 +1583,14 @@ def _(fact: f.SideLegEnded, floor: Floor) -> Floor:
     if side is None:
         if floor.leaving.get(fact.channel) != fact.call:
             raise IllegalTransition(f"call {fact.call} has no leg {fact.channel} that was to end")
-        leaving = floor.leaving.delete(fact.channel)
+        floor = changed(floor, leaving=floor.leaving.delete(fact.channel))
         expected = floor.expected[fact.call].also(False, fact.received, fact.before)
-        return changed(floor, leaving=leaving, expected=floor.expected.set(fact.call, expected))
+        further = fact.at - floor.ended.get(fact.call, fact.at)
+        if expected.apart is not None and expected.apart.stays and further > LEAVES_S * SECOND:
+            expected = expected.longer(further)
+            ended, unfiled = floor.ended.set(fact.call, fact.at), floor.unfiled.set(fact.call, fact.at)
+            floor = changed(floor, ended=ended, unfiled=unfiled)
+        return changed(floor, expected=floor.expected.set(fact.call, expected))
     if all(leg != fact.channel for leg, _ in side.legs):
         raise IllegalTransition(f"call {side.id} has no leg {fact.channel}")
     after = changed(
@@ -1633,8 +1638,8 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
     # if the centre wants it so, a consult.
     voice = side.phone is not None or side.why == FORWARDED
     recorded = side.connected_at is not None and voice and side.kind is not SideKind.COLLEAGUE
+    centre = floor.centres.get(side.centre)
     if recorded and side.beside is not None:
-        centre = floor.centres.get(side.centre)
         recorded = centre is None or centre.transfers.record_consult
     unreached = floor.unreached
     if (
@@ -1646,7 +1651,10 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
         kept = {name: other for name, other in unreached.items() if other.began_at > oldest}
         unreached = Map(kept).set(side.id, side)
     tape = _kept(_paused(side, fact.at), side.talk_since, fact.at)
-    expected = _of_side(side, fact, tape)
+    to_the_end = centre is None or centre.transfers.record_after is RecordAfter.END
+    # Where nobody saw the end, nobody knows who was left there.
+    stays = side.kind is SideKind.OUTGOING and side.beside is None and to_the_end and not fact.reconstructed
+    expected = _of_side(side, fact, tape, stays=stays)
     floor = changed(
         floor,
         unreached=unreached,
@@ -1677,7 +1685,7 @@ def _(fact: f.SideCallEnded, floor: Floor) -> Floor:
     )
 
 
-def _of_side(side: SideCall, fact: f.SideCallEnded, tape: Tape) -> Expected:
+def _of_side(side: SideCall, fact: f.SideCallEnded, tape: Tape, *, stays: bool) -> Expected:
     """What its recording should hold; legs whose end is told afterwards are added then."""
     silent = _silent(side, tape, fact.at)
     ours = side.kind is not SideKind.CONTACT
@@ -1688,7 +1696,7 @@ def _of_side(side: SideCall, fact: f.SideCallEnded, tape: Tape) -> Expected:
         tape.kept,
         side.received if ours else None,
         None if ours else side.received,
-        Apart(ours, rang, side.unsure),
+        Apart(ours, rang, side.unsure, stays),
         tape.whole and side.beside is None,  # what a consult went on as is cut out of it
     )
     return known if fact.received is None else known.also(True, fact.received, fact.before)

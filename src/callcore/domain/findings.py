@@ -82,11 +82,13 @@ WORDS: dict[Finding, str] = {
 @dataclass(frozen=True, slots=True)
 class Apart:
     """Of a call that is counted apart. `ours`: the agent's channel began it, so that the other one is the `caller` of
-    `Expected`. `rang`: microseconds until it was connected. `unsure`: of its counts, so much may be from before."""
+    `Expected`. `rang`: microseconds until it was connected. `unsure`: of its counts, so much may be from before.
+    `stays`: its recording lies on the other channel, and goes on with whomever the phone's transfer key left that with."""
 
     ours: bool
     rang: int
     unsure: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,10 @@ class Expected:
         if began_it is self.apart.ours:
             return replace(self, far=(self.far or 0) + since, apart=apart)
         return replace(self, caller=(self.caller or 0) + since, apart=apart)
+
+    def longer(self, by: int) -> Expected:
+        """Of a call that went on for so long without who had made it."""
+        return replace(self, talk=self.talk + by, lasted=self.lasted + by)
 
     @property
     def unsent(self) -> int | None:

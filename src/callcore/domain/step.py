@@ -33,7 +33,7 @@ from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant, Offe
 from callcore.domain.personal import Personal
 from callcore.domain.phones import Policy
 from callcore.domain.reconcile import reconcile
-from callcore.domain.sides import ANSWER_MOST, SideCall
+from callcore.domain.sides import ANSWER_MOST, LEAVES_S, SideCall
 from callcore.domain.stages import (
     OWN_DOING,
     OfferStage,
@@ -78,9 +78,6 @@ from callcore.domain.turn import (
 NOT_PLACED_REST_S = 1
 """Seconds for which the agent is passed over after a redirect that was not done, so that one which Asterisk keeps
 refusing is tried each second and not each millisecond."""
-LEAVES_S = 1
-"""Seconds after a call that is counted apart within which its other channel goes, too: some ms were seen. One that is
-there for longer is with somebody else, as a department after a consult, and its sound is not this call's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -668,9 +665,12 @@ def _(told: i.ChannelGone, turn: Turn) -> None:
             return
     late = turn.floor.leaving.get(told.channel)
     ended_at = None if late is None else turn.floor.ended.get(late)
-    if late is not None and ended_at is not None and told.at - ended_at <= LEAVES_S * SECOND:
-        expected = turn.floor.expected.get(late)
-        if expected is None or expected.apart is not None:
+    expected = None if late is None else turn.floor.expected.get(late)
+    apart = None if expected is None else expected.apart
+    stays = apart is not None and apart.stays
+    soon = ended_at is not None and told.at - ended_at <= LEAVES_S * SECOND
+    if late is not None and (soon or stays):
+        if expected is None or apart is not None:
             _side_leg_ended(turn, late, told)
         elif (sent := _since_the_answer(told)) is not None:
             turn.tell(

@@ -1272,6 +1272,9 @@ def side_ends(
             )
         )
         turn.want(e.Alarm(f"{digits} に発信できなかった / {digits} was not reached", side.centre, side.phone))
+    if side.unrecorded_since is not None:
+        for leg, _ in side.legs:  # with somebody else, maybe, and then the recording goes on
+            turn.want(e.SwitchRecording(side.id, leg, False, why=PauseEnd.TALK_ENDED))
     turn.tell(
         f.SideCallEnded(
             at=at,

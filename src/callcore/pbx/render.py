@@ -405,6 +405,7 @@ class _CentreView:
     blind: str
     back_s: int
     record_consult: str
+    record_after: str
     stereo: str
     supervisors: _Dialplan
     """Phones, with commas between them."""
@@ -756,6 +757,7 @@ def _centre_view(centre: Centre, settings: PbxSettings, ours: Set[str]) -> _Cent
         blind="yes" if centre.transfers.blind else "no",
         back_s=centre.transfers.back_s,
         record_consult="yes" if centre.transfers.record_consult else "no",
+        record_after=centre.transfers.record_after.value,
         stereo="yes" if centre.recordings.channels is Channels.STEREO else "no",
         supervisors=_Dialplan(",".join(centre.transfers.supervisors)),
         only_from=_Dialplan(_few(centre.only_from)),

@@ -15,7 +15,7 @@ from callcore.recordings.audio import OpenedAudio, played
 from callcore.recordings.cut import UNCUT, cut, filed
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.growth import GROWTH_EVERY_S, Growth
-from callcore.recordings.keeper import SETTLES_S, Keeper
+from callcore.recordings.keeper import SETTLES_S, Keeper, is_open
 from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import Recordings
 from callcore.recordings.measure import PROBLEMS, Measured, heard, measure, voices
@@ -40,6 +40,7 @@ __all__ = [
     "discard",
     "filed",
     "heard",
+    "is_open",
     "measure",
     "played",
     "protect",

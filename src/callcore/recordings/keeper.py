@@ -330,6 +330,8 @@ class Keeper:
                 continue
             written = Instant(stat.st_mtime_ns // 1000)
             of = whose(name, view)
+            if of is not None and of.ended_at is not None and is_open(Path(entry.path)):
+                continue  # who was called talks on with somebody else
             if of is not None:
                 found.append((of, stat.st_size, written, Path(entry.path)))
             since = uncut_since(name, view.floor) if of is None else of.ended_at
@@ -361,7 +363,7 @@ class Keeper:
         the call may go on. `engine` as in `due`."""
         if of is not None and engine:
             return written
-        if self._unwatched_since is None or _is_open(path):
+        if self._unwatched_since is None or is_open(path):
             return None
         return written if of is not None else max(written, self._unwatched_since)
 
@@ -640,7 +642,7 @@ def _is_asked(of: Whose) -> bool:
     return of.centre == UNASSIGNED and of.call is not None
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
     """Whether it is still written. Of one that cannot be opened nobody knows that it is."""
     try:
         with path.open("rb") as file:

@@ -44,6 +44,8 @@ stopped: the waiting line begins it again."""
 TAPE_PAUSED = "CALLCORE_PAUSED"
 """Since when (microseconds since the epoch) the call's recording is paused: the dialplan has it go on when the caller
 leaves the agent."""
+TAPE_AT = "CALLCORE_MIXED"
+"""On whose channel (its unique id) the recording of a call out lies, if not on the one that began it."""
 ON_HOLD = "CALLCORE_ONHOLD"
 """`yes` on the channel of a caller whom an agent's phone holds; `unsure`, if callcore cannot know."""
 HELD: Final[Mapping[bool | None, str]] = {True: "yes", False: "", None: "unsure"}
