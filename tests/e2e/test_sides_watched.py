@@ -121,9 +121,10 @@ async def paused_and_one_side_sends_for_a_part(day: Day) -> None:
 async def lacks_two_seconds(day: Day) -> None:
     call, leg, name = await day.calls_out(1, "0975346103")
     await leg.hears(1)
-    await console(day.s, f"mixmonitor stop {name}")
+    ((far, _),) = day.s.floor().sides[name].legs
+    await console(day.s, f"mixmonitor stop {far}")
     await leg.hears(2)
-    await console(day.s, f"mixmonitor start {name} {day.spool(name)},ab")
+    await console(day.s, f"mixmonitor start {far} {day.spool(name)},ab")
     await leg.hears(1.5)
     await day.ends(call, name, Finding.SHORT)
 
@@ -153,6 +154,27 @@ async def as_it_should_be(day: Day) -> None:
     _, leg, name = await day.calls_out(2, "0975346202", early_s=1.5)
     await leg.hears(1.5)
     await day.ends(leg, name)
+
+
+async def passed_on(day: Day) -> None:
+    """The agent asks an office, and the phone's transfer key leaves who was called with that office."""
+    call, leg, name = await day.calls_out(2, "0975346203")
+    await call.hold()
+    asked = await day.desks[1].call("0975346205", tone(AGENT_HZ))
+    office = await day.far("0975346205")
+    office.answer()
+    await until_hears(asked, CITY_HZ)
+    its = await day.begun("0975346205")
+    assert (await call.refer("0975346205", asked)).status == 202
+    for each in (name, its):
+        await day.s.fact(f.SideCallEnded, lambda told, each=each: told.call == each)  # type: ignore[misc]
+    for line in (call, asked):
+        if not line.over:
+            line.hang_up()
+    await leg.hears(3)
+    day.wanted[name] = day.wanted[its] = set()
+    leg.hang_up()
+    await office.until("bye")
 
 
 async def callcore_dies_in_two_of_them(day: Day) -> None:
@@ -230,6 +252,7 @@ async def test_each_recording_of_a_call_out_that_goes_wrong_is_named_and_no_othe
             await nobody_sends(day)
             await rung_at_by_the_city_with_a_dead_microphone(day)
             await as_it_should_be(day)
+            await passed_on(day)
 
         citizens = ("0312345671", "0312345672")
         await asyncio.gather(

@@ -15,13 +15,13 @@ import pytest
 from callcore.ami import cel
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.centre import Configuration, RecordAfter, Recordings, Transfers
-from callcore.domain.ids import SECOND, CallId, Instant
+from callcore.domain.centre import Configuration, Contact, RecordAfter, Recordings, Transfers
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant, PhoneId
 from callcore.domain.recording import Channels
 from callcore.pbx.render import CEL_FILE
 from callcore.recordings.sides import joined, sides_of
 from tests.integration.test_dialplan_call import until_hears
-from tests.integration.test_dialplan_callbacks import performing
+from tests.integration.test_dialplan_callbacks import effect, performing
 from tests.integration.test_dialplan_departments import files as departments
 from tests.integration.test_dialplan_net import add_member, to_net
 from tests.integration.test_dialplan_outgoing import ALL, OFFICE, side
@@ -357,6 +357,69 @@ async def test_a_citizen_who_was_called_is_recorded_on_when_the_phones_transfer_
         assert theirs[CALLER_HZ] >= 4 and sum(theirs.values()) == theirs[CALLER_HZ], theirs
         assert heard[AGENT_HZ] >= 0.8 and heard[MUSIC_HZ] >= 0.4 and heard[CITY_HZ] >= 1.8, heard
         assert heard[CALLER_HZ] == 0, heard
+
+
+@pytest.mark.parametrize("way", ["call-back", "contact"])
+async def test_who_was_called_back_or_rang_a_contact_number_is_recorded_on_likewise(
+    tmp_path: Path, way: str
+) -> None:
+    made = called_out()
+    person = Contact("0975105160", "市役所連絡用", phones=(PhoneId("oita-p1"),))
+    made = replace(made, centres=(replace(made.centres[0], contacts=(person,)), *made.centres[1:]))
+    async with running_floor(tmp_path, made) as floor, performing(floor) as perform:
+        if way == "contact":
+            citizen = await floor.trunk.call("0975105160", tone(CALLER_HZ))
+            out = await floor.desks[0].rings()
+            out.sound = tone(AGENT_HZ)
+            out.answer()
+        else:
+            await perform(effect(1, number=OFFICE, centre=CentreId("oita"), shown="折り返し"))
+            out = await floor.desks[0].rings()
+            out.sound = tone(AGENT_HZ)
+            out.answer()
+            citizen = await floor.trunk.rings(1)
+            citizen.sound = tone(CALLER_HZ)
+            citizen.answer()
+        await until_hears(citizen, AGENT_HZ)
+        name = (await floor.ami.event("CallcoreSide"))["Call"]
+        await citizen.hears(1)
+        # Unasked nobody is sent on: the phone is told so, and has the citizen still.
+        seen = len(floor.ami.events)
+        assert (await out.refer("*511")).status == 202
+        await comes_true(lambda: out.referred == [100, 404], "NOTIFY 404")
+        await until_hears(citizen, AGENT_HZ)
+        assert not [x for x in floor.ami.events[seen:] if x["Event"] == "Hangup"]
+        await out.hold()
+        asked = await floor.desks[0].call("*511", tone(AGENT_HZ))
+        city = await floor.trunk.rings(1 if way == "contact" else 2)
+        city.sound = tone(CITY_HZ)
+        city.answer()
+        await until_hears(asked, CITY_HZ)
+        told = len(out.referred)
+        assert (await out.refer("*511", asked)).status == 202
+        await comes_true(lambda: out.referred[told:] == [100, 200], "NOTIFY 200")
+        await until_hears(citizen, CITY_HZ)
+        for leg in (out, asked):
+            if not leg.over:
+                leg.hang_up()
+        await citizen.hears(2)
+        citizen.hang_up()
+        await city.until("bye")
+        file = floor.pbx.settings.recordings_dir / f"{name}.wav"
+        await comes_true(lambda: length(file) > 0, "the file is closed")
+        heard = who(file)
+        assert heard[AGENT_HZ] >= 0.8 and heard[CITY_HZ] >= 1.8, heard
+
+
+async def test_who_was_called_is_not_sent_on_unasked_and_the_agent_still_has_them(tmp_path: Path) -> None:
+    async with running_floor(tmp_path, called_out(BLIND)) as floor:
+        out, citizen, _ = await calls(floor)
+        assert (await out.refer("*511")).status == 202
+        await comes_true(lambda: out.referred == [100, 404], "NOTIFY 404")
+        await until_hears(citizen, AGENT_HZ)
+        await until_hears(out, CALLER_HZ)
+        out.hang_up()
+        await citizen.until("bye")
 
 
 async def test_the_recording_of_a_call_out_ends_with_the_agent_where_the_centre_wants_it_so(

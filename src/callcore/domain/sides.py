@@ -4,8 +4,9 @@ Rules
 - Such a call is never on the floor's `calls`, and its id never stands in a queue's, an offer's or an arrival's figure.
 - Connected: the channel that began it was in a bridge with the other side. A busy tone or an announcement is none.
 - It ends once, as one outcome (`SideOutcome`): by the dialplan's word when nobody was reached, else with its channel.
-- Who was called may go on with somebody else: the phone's transfer key passes on the citizen of a call out, too. That is
-  no call here and counts nowhere. The recording goes on, unless it is to end with the agent, and ends with that channel.
+- Who was called may go on with somebody else: the phone's transfer key passes on the citizen of a call out, too. That
+  is no call here and counts nowhere. The recording goes on, unless it is to end with the agent, and ends with that
+  channel.
 - The recording of a call out, or to a department, that is no consult may be paused by who made it, as a talk's
   (`pausing`).
 - Who dials out while idle or in after-call work does nothing else meanwhile, and gets after-call work as the centre
