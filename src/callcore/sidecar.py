@@ -446,7 +446,9 @@ class Sidecar:
         while True:
             now = self._live.now()
             if self._live.caught_up():  # a checkpoint's floor does not know yet what was cut and not filed
-                for done in [each for each in self._uncut if each.stem not in self._live.view().floor.unfiled]:
+                for done in [
+                    each for each in self._uncut if each.stem not in self._live.view().floor.unfiled
+                ]:
                     filed(done)
                     self._uncut.discard(done)
             for call, ended in self._plain_first(measured_next(self._live.view().floor)):
