@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from callcore.access.accounts import Accounts
 from callcore.access.store import Store
 from callcore.access.trail import Result
 from callcore.backup import ABOUT, BackupError, back_up, put_back
+from callcore.cli import app
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, NodeId, QueueId
 from callcore.domain.personal import Personal
@@ -291,6 +293,24 @@ def test_a_back_up_of_an_earlier_version_is_put_back(busy: Busy, tmp_path: Path)
     fresh.home.mkdir()
     _, left = put_back(fresh, a, b)
     assert left == [] and len(clear(fresh.home)) == 6
+
+
+def test_who_takes_a_back_up_without_all_keys_is_told_to_delete_no_older_one(
+    busy: Busy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCORE_HOME", str(busy.home))
+    monkeypatch.setenv("CALLCORE_CENTRES", str(busy.settings.centres))
+
+    def taken(name: str, status: int) -> str:
+        said = CliRunner().invoke(app, ["backup", str(tmp_path / "A" / name), str(tmp_path / "B" / name)])
+        assert said.exit_code == status, said.output
+        assert (tmp_path / "A" / name / ABOUT).exists()
+        return said.output
+
+    assert "delete no older" not in taken("1", 0)
+    shutil.rmtree(busy.house.keys / "files")
+    said = taken("2", 3)
+    assert "8 recordings" in said and "delete no older" in said
 
 
 def test_only_a_finished_pair_is_put_back_and_only_where_nothing_is(busy: Busy, tmp_path: Path) -> None:
