@@ -192,6 +192,27 @@ async def test_the_preview_says_by_what_is_applied_what_a_night_leaves_and_why(
         assert report is not None and calls_of(of, report)[0] == ["due"]
 
 
+async def test_a_preview_of_a_later_day_knows_that_an_extension_is_over_by_then(
+    database: Database, tmp_path: Path
+) -> None:
+    made = messages.desk()
+    over(made, 0, "longer")
+    async with erasing(made, database, tmp_path) as (of, _):
+        (centre,) = of.centres()
+        until, far = made.at(0) // SECOND + 300 * 86_400, much_later(made)
+        done = await of.engine.ask(
+            "keep_order", centre=DEMO, calls=["longer"], until=until, reason="延長する"
+        )
+        assert done["done"], done
+        assert await of.in_force(centre) == centre, "the tables have the order"
+        for now, why in (
+            (Instant((until - 86_400) * SECOND), Why.EXTENDED),
+            (far, Why.DUE),
+        ):
+            (verdict,) = await of.judged(centre, now, 100)
+            assert verdict.personal is not None and verdict.personal.why is why
+
+
 async def test_without_an_engine_the_preview_says_that_it_goes_by_the_disk(
     database: Database, installed: Path
 ) -> None:

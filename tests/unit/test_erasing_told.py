@@ -8,7 +8,7 @@ from callcore import cli_erase
 from callcore.cli_erase import SHOWN, _Chosen, _json, _preview, _text
 from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.recording import RecordingKind
-from callcore.domain.retention import Item, Judged, Sound, Verdict, Why
+from callcore.domain.retention import Item, Judged, Sound, Verdict, Why, left_for_now
 from callcore.erasing.plan import Left, Unit
 from tests.support.floors import centre
 
@@ -49,6 +49,23 @@ def test_a_call_of_which_two_recordings_are_held_is_listed_once() -> None:
     told = _text(centre(), [verdict("c1", HELD, HELD), verdict("c2", DUE, HELD)])
     assert "kept by order: 3" in told[0]
     assert [line for line in told[1:] if not line.startswith("    ")] == [f"  c2 {HERE}", f"  c1 {HERE}"]
+
+
+def test_what_is_over_and_left_for_now_is_told_with_the_reason_and_not_as_erased() -> None:
+    why = "折り返し・伝言・用件の対応が済んでいない / still to be dealt with"
+    left = left_for_now(verdict("c1", DUE, RULE, personal=DUE), why)
+    assert (left.due, left.personal_due) == ((), False)
+    told = _text(centre(), [left, verdict("c2", DUE)])
+    assert "due: 1 calls, 1 recordings" in told[0]
+    assert told[1] == "  満了しても今は残すもの 1件 / over by the rule, and left for now: 1"
+    assert told[-4:] == [
+        "    call c1.0: 満了、今は残す / over, left for now",
+        "    call c1.1: 保存期間中 / within its months",
+        "    番号・メモ / number and notes: 満了、今は残す / over, left for now",
+        f"    × {why}",
+    ]
+    (line, _) = (msgspec.json.decode(each) for each in _json(centre(), [left, verdict("c2", DUE)]))
+    assert (line["left"], [each["why"] for each in line["recordings"]]) == (why, ["left", "rule"])
 
 
 def test_what_does_not_fit_is_counted() -> None:
