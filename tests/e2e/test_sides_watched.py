@@ -113,8 +113,10 @@ async def paused_and_one_side_sends_for_a_part(day: Day) -> None:
         call.press("*34")
         await day.s.fact(kind, lambda told: told.call == name)
         await leg.hears(2)
-        leg.speaks = False
-    await leg.hears(1)
+    leg.speaks = (
+        False  # not while the agent hears that it goes on, and nothing of the agent's comes here either
+    )
+    await leg.hears(2)
     await day.ends(call, name)
 
 

@@ -351,6 +351,20 @@ def test_whatever_the_setting_there_is_time_to_convert_one(
     assert (house.world.at - NOON) / SECOND <= min(plain_s, AT_MOST_S - MARGIN_S)
 
 
+def test_one_that_is_still_written_long_after_its_call_lies_plain_of_right_and_is_kept_once_it_is_closed(
+    house: House,
+) -> None:
+    """Who was called talks on with somebody else."""
+    over(house, CALL, age_s=300)
+    plain = house.record(CALL, age_s=300)
+    one = house.keeper()
+    with plain.open("ab"):
+        assert told(one)[0] == 0 and one.looked() == []
+    assert told(one)[0] == 1
+    [(path, of)] = one.looked()
+    assert path == plain and one.kept(path, of)
+
+
 # -- measured later ---------------------------------------------------------------------------------------------------
 
 

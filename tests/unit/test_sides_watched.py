@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from immutables import Map
 
+from callcore.audit.account import fold
+from callcore.audit.span import Span
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import RecordAfter, Recordings, Transfers
@@ -258,6 +261,13 @@ def test_the_recording_of_a_citizen_whom_the_phone_passed_on_is_to_last_until_th
     assert found(made, 85) == set()
     assert found(passed_on(), 30) == {"short"}
     assert found(passed_on(), 87) == {"long"}
+
+
+def test_the_night_expects_the_recording_of_who_was_passed_on_to_be_as_long() -> None:
+    for made, seconds in ((passed_on(), 85), (passed_on(kind=SideKind.DEPARTMENT), 30), (talked(30, 30), 30)):
+        span = Span(CentreId("demo"), "", made.at(0), made.at(600), ZoneInfo("Asia/Tokyo"), {})
+        frames = [Frame(1, n, fact.at, (fact,)) for n, fact in enumerate(made.facts, 1)]
+        assert fold(frames, span).sides[O10].recorded == seconds * SECOND
 
 
 @pytest.mark.parametrize(

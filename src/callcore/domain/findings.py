@@ -83,7 +83,7 @@ WORDS: dict[Finding, str] = {
 class Apart:
     """Of a call that is counted apart. `ours`: the agent's channel began it, so that the other one is the `caller` of
     `Expected`. `rang`: microseconds until it was connected. `unsure`: of its counts, so much may be from before.
-    `stays`: its recording lies on the other channel, and goes on with whomever the phone's transfer key left there."""
+    `stays`: its recording lies on the other channel, and goes on with whom that is left."""
 
     ours: bool
     rang: int

@@ -1,7 +1,8 @@
 """Recordings of calls that are over, brought from the spool into the store: sealed, proven, and the plain file removed.
 
 Rules
-- A recording is due when its call is over, nobody writes the file any more, and it has been measured and was plain for
+- A recording is due when its call is over, nobody writes the file any more (till then who was called talks on with
+  somebody to whom the phone passed them on: it does not lie there yet), and it has been measured and was plain for
   `plain_s`; or sooner, measured or not, so that all that lie there are sealed `AT_MOST_S` after their calls
   (`Pressure`). A file whose call nobody knows is due `AT_MOST_S` after its last byte, while the engine is there to say
   which calls go on.
@@ -330,11 +331,11 @@ class Keeper:
                 continue
             written = Instant(stat.st_mtime_ns // 1000)
             of = whose(name, view)
-            if of is not None and of.ended_at is not None and is_open(Path(entry.path)):
+            since = uncut_since(name, view.floor) if of is None else of.ended_at
+            if since is not None and is_open(Path(entry.path)):
                 continue  # who was called talks on with somebody else
             if of is not None:
                 found.append((of, stat.st_size, written, Path(entry.path)))
-            since = uncut_since(name, view.floor) if of is None else of.ended_at
             if since is None:
                 since = self._left_since(of, written, Path(entry.path), engine=engine)
             if since is not None:
