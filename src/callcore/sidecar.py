@@ -227,9 +227,9 @@ class Sidecar:
         self._traffic = Traffic()
         self._reconciled = audit.newest(settings.reconciliations)
         self._uncut: set[Path] = set()
+        """Recordings that were cut, and were perhaps not filed yet."""
         self._growing: set[CallId] = set()
         """Calls whose recording was still written at the last look: who was called is with somebody else."""
-        """Recordings that were cut, and were perhaps not filed yet."""
         self._growth = Growth(settings.recordings)
 
     def _restore(self) -> View:
