@@ -229,7 +229,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "the recording after a transfer": (
         centre(transfers=Transfers(record_after=RecordAfter.AGENT)),
-        "oita 取り次ぎ: record_after end → agent [すぐに]",
+        "oita 取り次ぎ: record_after end → agent [すぐに。",
     ),
     "blind transfers": (centre(transfers=Transfers(blind=True)), "oita 取り次ぎ: blind false → true"),
     "back_s": (centre(transfers=Transfers(back_s=9)), "oita 取り次ぎ: back_s 5 → 9"),

@@ -331,7 +331,12 @@ async def test_what_was_cut_and_not_filed_when_the_sidecar_was_killed_is_not_cut
     live = SimpleNamespace(
         view=lambda: SimpleNamespace(floor=Floor()), now=lambda: Instant(0), caught_up=lambda: caught_up
     )
-    sidecar: Any = SimpleNamespace(_settings=SimpleNamespace(recordings=tmp_path), _live=live, _uncut=set())
+    sidecar: Any = SimpleNamespace(
+        _settings=SimpleNamespace(recordings=tmp_path),
+        _live=live,
+        _uncut=set(),
+        _plain_first=lambda calls: calls,
+    )
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(Sidecar._measure(sidecar), 0.2)
     assert path.with_suffix(".uncut").exists() is not caught_up

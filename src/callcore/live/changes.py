@@ -59,13 +59,15 @@ _FILES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("unwelcome", "only_from"): (DIALPLAN,),
     **{("outgoing", field): (DIALPLAN,) for field in ("number", "emergency", "kinds", "prefix", "ring_s")},
     ("outgoing", WHOLE): (DIALPLAN,),
-    **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "supervisors")},
     ("destination", WHOLE): (DIALPLAN,),
     ("destination", "number"): (DIALPLAN,),
     ("contact", WHOLE): (DIALPLAN,),
     ("contact", "to"): (DIALPLAN,),
     ("contact", "record"): (DIALPLAN,),
-    **{("transfers", field): (DIALPLAN,) for field in ("blind", "back_s", "record_consult")},
+    **{
+        ("transfers", field): (DIALPLAN,)
+        for field in ("blind", "back_s", "supervisors", "record_consult", "record_after")
+    },
     ("recording", "channels"): (DIALPLAN,),
     ("department", WHOLE): (DIALPLAN,),
     # Beside the file the hours are pushed again, so that weeks of closings count at once.
