@@ -25,6 +25,8 @@ from callcore.erasing.plan import Left
 from callcore.erasing.report import of as report_of
 from callcore.erasure import Erasure
 from callcore.nights import RETRY_S, Nights
+from callcore.recordings import signing
+from callcore.settings import Settings
 from tests.integration.test_db_tasks_erased import DEMO, erasing
 from tests.support.floors import Desk
 from tests.unit import test_messages as messages
@@ -234,7 +236,8 @@ def always(centre: Centre, **more: object) -> Centre:
 
 
 def broken(home: Path) -> None:
-    """The chain of another centre cannot be read."""
+    """The chain of another centre, signed by a key that is there, cannot be read."""
+    signing.made(Settings(home=home).recordings_keys)
     (home / "store" / "kaput" / "2026-11-20" / "chain.jsonl").mkdir(parents=True)
 
 
