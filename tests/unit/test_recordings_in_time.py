@@ -22,13 +22,13 @@ from callcore.domain.centre import Recordings as Rules
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
-from callcore.domain.recording import Channels, SoundFormat
+from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
 from callcore.journal import checkpoint
 from callcore.recordings import Keeper, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
-from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure
+from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure, whose
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
 from callcore.runtime.ports import Seq, View
@@ -351,11 +351,15 @@ def test_whatever_the_setting_there_is_time_to_convert_one(
     assert (house.world.at - NOON) / SECOND <= min(plain_s, AT_MOST_S - MARGIN_S)
 
 
-def test_one_that_is_still_written_long_after_its_call_lies_plain_of_right_and_is_kept_once_it_is_closed(
-    house: House,
+def test_of_a_call_out_that_is_still_written_long_after_it_lies_plain_of_right_and_is_kept_once_it_is_closed(
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who was called talks on with somebody else."""
     over(house, CALL, age_s=300)
+    known = whose(CALL, house.world.view())
+    assert known is not None
+    out = replace(known, of=RecordingKind.OUTGOING)
+    monkeypatch.setattr(keeper, "whose", lambda name, view: out)
     plain = house.record(CALL, age_s=300)
     one = house.keeper()
     with plain.open("ab"):
@@ -363,6 +367,15 @@ def test_one_that_is_still_written_long_after_its_call_lies_plain_of_right_and_i
     assert told(one)[0] == 1
     [(path, of)] = one.looked()
     assert path == plain and one.kept(path, of)
+
+
+def test_of_an_arrival_that_is_still_written_long_after_it_lies_plain_and_is_told(house: House) -> None:
+    """Its recording ends with its call: Asterisk does not let go of the file."""
+    over(house, CALL, age_s=300)
+    plain = house.record(CALL, age_s=300)
+    one = house.keeper()
+    with plain.open("ab"):
+        assert told(one)[0] == 1
 
 
 # -- measured later ---------------------------------------------------------------------------------------------------

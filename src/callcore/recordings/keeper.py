@@ -332,7 +332,8 @@ class Keeper:
             written = Instant(stat.st_mtime_ns // 1000)
             of = whose(name, view)
             since = uncut_since(name, view.floor) if of is None else of.ended_at
-            if since is not None and is_open(Path(entry.path)):
+            may_go_on = of is None or of.of is RecordingKind.OUTGOING
+            if since is not None and may_go_on and is_open(Path(entry.path)):
                 continue  # who was called talks on with somebody else
             if of is not None:
                 found.append((of, stat.st_size, written, Path(entry.path)))
