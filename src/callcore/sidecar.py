@@ -38,7 +38,7 @@ from callcore.domain.measures import Books
 from callcore.domain.personal import Personal
 from callcore.erasure import Erasure, Reports
 from callcore.installation import accounts_of, message_of, recording_of, recordings_of, trail_of
-from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, shape
+from callcore.journal import Codec, Drain, Follower, KeyStore, checkpoint, period_of, read_mark, shape
 from callcore.log import configure, present
 from callcore.monthly import MonthSoFar
 from callcore.nights import RETRY_S, Nights
@@ -191,7 +191,9 @@ class Sidecar:
         """As it was looked at last."""
         self._free: dict[str, float] = {}
         """Bytes, by the gauge's name."""
-        self._began = self._live.now()
+        mark = read_mark(settings.journal)
+        self._past = (0, 0) if mark is None else mark.seq
+        """The journal's end at the start. Not an instant: a clock may be set back."""
         self._results = dict.fromkeys(("ok", *PROBLEMS), 0)
         """Recordings filed since the start; one with several findings counts at each."""
         self._drain = Drain(
@@ -371,7 +373,8 @@ class Sidecar:
                         assert isinstance(fact, f.Fact)
                         floor = evolve(floor, fact)
                         books = books.after(fact)
-                        self._noted(fact)
+                        if frame.seq > self._past:
+                            self._noted(fact)
                 if floor.at - pruned > 3600 * SECOND:
                     pruned = floor.at
                     day = datetime.fromtimestamp(pruned / SECOND, UTC) - timedelta(days=KEEP_DAYS)
@@ -384,7 +387,7 @@ class Sidecar:
 
     def _noted(self, fact: f.Fact) -> None:
         match fact:
-            case f.RecordingFiled() | f.MessageFiled() if fact.at >= self._began:
+            case f.RecordingFiled() | f.MessageFiled():
                 for result in [each.value for each in fact.findings] or ["ok"]:
                     self._results[result] += 1
                 if fact.findings:

@@ -18,21 +18,23 @@ import pytest
 from immutables import Map
 
 from callcore.db import DatabaseAway
+from callcore.domain import facts as f
 from callcore.domain.centre import Recordings as Rules
+from callcore.domain.findings import Finding
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
 from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
-from callcore.journal import checkpoint
+from callcore.journal import Codec, KeyStore, Spool, checkpoint
 from callcore.recordings import Keeper, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure, whose
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
 from callcore.runtime.ports import Seq, View
-from callcore.settings import Settings
+from callcore.settings import Settings, owner_only
 from callcore.sidecar import Sidecar, free_bytes, measured_next
 from tests.support import audio
 from tests.support.floors import Desk, centre
@@ -180,6 +182,52 @@ async def test_the_sidecar_asks_no_table_that_is_not_made_yet(tmp_path: Path) ->
 
 def sidecar(home: Path) -> Sidecar:
     return Sidecar(Settings(home=home, centres=home, node="node1"))
+
+
+async def test_what_is_found_is_counted_by_a_clock_that_was_set_back_and_what_was_found_before_is_not(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(home=tmp_path, centres=tmp_path, node="node1")
+    now = Instant(time.time_ns() // 1000)
+    day = Desk().begin()
+    day.sign_in(1, 1)
+    day.sign_in(2, 2)
+    for n, name in enumerate(("c1", "c2")):
+        day.arrive(60 * n + 10, name)
+        day.wait(60 * n + 11, name)
+        day.ring(60 * n + 12, name)
+        day.pick_up(60 * n + 13, name)
+        day.hang_up(60 * n + 30, name)
+    before, after = day.floor.unfiled
+    with KeyStore.open(owner_only(settings.journal), owner_only(settings.keys), write=True) as keys:
+        journal = Spool.open(settings.journal, Codec(f.KINDS, {}, keys), before_sync=keys.sync)
+
+        def written(fact: f.Fact) -> None:
+            journal.append(journal.frame(fact.at, (fact,)))
+            journal.flush()
+
+        def found(call: CallId, finding: Finding, at: float) -> f.RecordingFiled:
+            return f.RecordingFiled(
+                at=Instant(now + round(at * SECOND)),
+                call=call,
+                file=f"{call}.wav",
+                size=9,
+                seconds=30.0,
+                sha256=None,
+                findings=(finding,),
+            )
+
+        for fact in (*day.facts, found(before, Finding.SHORT, -1)):
+            written(fact)
+        one = sidecar(tmp_path)
+        written(found(after, Finding.SILENT, -9 * 3600))
+        folding = asyncio.create_task(one._fold())
+        async with asyncio.timeout(10):
+            while one._live.view().floor.unfiled or not one._live.view().seq.n:
+                await asyncio.sleep(0.02)
+        folding.cancel()
+        journal.close()
+    assert {name: n for name, n in one._results.items() if n} == {"silent": 1}
 
 
 def test_a_full_disk_costs_a_checkpoint_and_not_the_sidecar(

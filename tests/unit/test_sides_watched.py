@@ -263,6 +263,21 @@ def test_the_recording_of_a_citizen_whom_the_phone_passed_on_is_to_last_until_th
     assert found(passed_on(), 87) == {"long"}
 
 
+def test_who_was_passed_on_may_talk_on_for_hours_of_a_busy_day() -> None:
+    """After an hour the ends of calls are forgotten."""
+    made = desk()
+    reach(made, 15, dial(made, 10))
+    gone(made, 45, OWN, 30)
+    others = {CallId(f"x{n}"): made.at(46) for n in range(300)}
+    made.floor = replace(made.floor, ended=made.floor.ended.update(others))
+    made.arrive(7000, "c9")
+    made.hang_up(7100, "c9")
+    assert not any(other in made.floor.ended for other in others), "so it was on that day"
+    gone(made, 7215, FAR, 7200)
+    assert made.floor.expected[O10].talk == 7200 * SECOND
+    assert made.floor.ended[O10] == made.at(7215)
+
+
 def test_the_night_expects_the_recording_of_who_was_passed_on_to_be_as_long() -> None:
     for made, seconds in ((passed_on(), 85), (passed_on(kind=SideKind.DEPARTMENT), 30), (talked(30, 30), 30)):
         span = Span(CentreId("demo"), "", made.at(0), made.at(600), ZoneInfo("Asia/Tokyo"), {})

@@ -1211,7 +1211,8 @@ def _(fact: f.CallEnded, floor: Floor) -> Floor:
     if len(ended) >= most:
         # What CEL tells again after the next gap must not be taken for unknown.
         oldest = min(fact.at - REMEMBER_ENDED_S * SECOND, floor.unwitnessed_since())
-        ended = Map({k: v for k, v in ended.items() if v > oldest})
+        stay = set(floor.leaving.values())  # who was called may talk on for hours
+        ended = Map({k: v for k, v in ended.items() if v > oldest or k in stay})
         most = max(256, 2 * len(ended))  # as rare as the line is long
     forward = call.forward
     going = forward is not None and forward.recorded and not forward.ended
