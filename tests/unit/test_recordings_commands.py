@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from callcore import console
 from callcore.cli import app
+from callcore.domain.recording import UNASSIGNED
 from callcore.recordings.chain import roots
+from callcore.reports.commands import _proofs
 from callcore.reports.report import Proof, day_report, month_report
 from callcore.reports.screen import report_tables
 from callcore.reports.sheet import PROOF_COLUMNS, csv_of
-from callcore.settings import SettingsError, read_settings
+from callcore.settings import Settings, SettingsError, read_settings
 from tests.support.store import House
 from tests.unit.test_report import DEMO, a_month, rows
 
@@ -121,15 +125,34 @@ def test_a_signing_key_that_is_lost_for_good_is_replaced_by_order_and_verify_tak
 def test_the_daily_figures_bear_the_root_of_the_day(house: House) -> None:
     frames = a_month(30, days=2)
     made = month_report(frames, DEMO, None)
-    first = made.days[0].row.date
-    proven = replace(made, proofs={first: Proof("ab" * 32, 12, 3)})
+    first, second = (day.row.date for day in made.days[:2])
+    proven = replace(made, proofs={first: Proof("ab" * 32, 12, 3), second: Proof(None, 0, 0, "cd" * 32)})
     lines = rows(csv_of(proven, half_hours=True))
     told = [[line[name] for name in PROOF_COLUMNS] for line in lines if line["行 kind"] == "day"]
-    assert told[0] == ["12", "3", "ab" * 32] and set(map(tuple, told[1:])) <= {("", "", "")}
+    assert told[0] == ["12", "3", "ab" * 32, ""] and told[1] == ["", "", "", "cd" * 32]
+    assert set(map(tuple, told[2:])) <= {("", "", "", "")}
     assert all(not line[PROOF_COLUMNS[2]] for line in lines if line["行 kind"] != "day")
     head = str(next(iter(report_tables(proven, half_hours=False))))
     assert f"{first} 録音 保存 12件・消去 3件" in head and "ab" * 32 in head
+    assert f"{second} 録音" not in head and "cd" * 32 in head
     assert "根" not in str(next(iter(report_tables(day_report(frames, DEMO, first), half_hours=False))))
+
+
+def test_that_the_end_of_what_no_centre_is_known_of_was_cut_off_is_told_by_the_daily_figures(
+    house: House,
+) -> None:
+    house.keep("node1-1795143502.9", centre=UNASSIGNED)
+    day = date.fromisoformat(DAY)
+    made = SimpleNamespace(
+        centre=SimpleNamespace(id="demo"), days=[SimpleNamespace(row=SimpleNamespace(date=day))]
+    )
+    proofs = _proofs(Settings(home=house.home), made)  # type: ignore[arg-type]
+    own, nobodys = (roots(house.store, each, house.public())[DAY].root for each in ("demo", UNASSIGNED))
+    assert proofs == {day: Proof(own, 2, 0, nobodys)}
+    run("verify", "--root", nobodys)
+    shutil.rmtree(house.store / UNASSIGNED)
+    run("verify", "--root", own)
+    assert "a root of the daily figures is not in the chain" in run("verify", "--root", nobodys, status=1)
 
 
 def test_keys_inside_the_store_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

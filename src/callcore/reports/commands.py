@@ -13,6 +13,7 @@ from rich.measure import Measurement
 
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CentreId, Instant
+from callcore.domain.recording import UNASSIGNED
 from callcore.journal import JournalError
 from callcore.recordings import RecordingError
 from callcore.recordings.chain import roots
@@ -180,12 +181,19 @@ def _a_range(first: str | None, last: str | None) -> tuple[date, date]:
 def _proofs(settings: Settings, made: Report) -> dict[date, Proof]:
     """What is signed of the recordings of the report's days; a root that does not fit is none."""
     try:
-        found = roots(settings.store, made.centre.id, installed(settings.recordings_keys))
+        keys = installed(settings.recordings_keys)
+        own, nobodys = (roots(settings.store, each, keys) for each in (made.centre.id, UNASSIGNED))
     except RecordingError as error:
         raise CannotTell(str(error)) from None
-    days = {day.row.date for day in made.days}
-    told = {date.fromisoformat(day): Proof(root.root, root.kept, root.erased) for day, root in found.items()}
-    return {day: proof for day, proof in told.items() if day in days}
+    told = {}
+    for day in (day.row.date for day in made.days):
+        root, other = own.get(day.isoformat()), nobodys.get(day.isoformat())
+        of_nobody = None if other is None else other.root
+        if root is not None:
+            told[day] = Proof(root.root, root.kept, root.erased, of_nobody)
+        elif of_nobody is not None:
+            told[day] = Proof(None, 0, 0, of_nobody)
+    return told
 
 
 def show(out: Console, parts: Iterable[RenderableType]) -> None:

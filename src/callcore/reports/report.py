@@ -73,9 +73,12 @@ class Day:
 class Proof:
     """What is signed of a day's recordings: the root of its chain, and how many were kept and erased on that day."""
 
-    root: str
+    root: str | None
+    """None: no recording of the centre was."""
     kept: int
     erased: int
+    unassigned: str | None = None
+    """The root of those of no known centre, which is in the figures of every centre; None: there was none."""
 
 
 @dataclass(frozen=True, slots=True)

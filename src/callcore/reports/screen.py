@@ -125,10 +125,15 @@ def _head(report: Report) -> Text:
         notes.append(f"後処理不明 {report.total.handling.unknown}件 / ACW not known")
     text.append("  ".join(notes), style="")
     for day, proof in sorted(report.proofs.items()):
-        text.append(
-            f"\n{day} 録音 保存 {proof.kept}件・消去 {proof.erased}件 / "
-            f"recordings: {proof.kept} kept, {proof.erased} erased; 根 root {proof.root}"
-        )
+        if proof.root is not None:
+            text.append(
+                f"\n{day} 録音 保存 {proof.kept}件・消去 {proof.erased}件 / "
+                f"recordings: {proof.kept} kept, {proof.erased} erased; 根 root {proof.root}"
+            )
+        if proof.unassigned is not None:
+            text.append(
+                f"\n{day} センター不明の録音の根 / root of recordings of no known centre {proof.unassigned}"
+            )
     return text
 
 

@@ -32,7 +32,10 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-PROOF_COLUMNS = ["録音保存 recordings_kept", "録音消去 recordings_erased", "録音の根 recordings_root"]
+PROOF_COLUMNS = [
+    *("録音保存 recordings_kept", "録音消去 recordings_erased", "録音の根 recordings_root"),
+    "センター不明の録音の根 unassigned_root",
+]
 """Of a day alone, and empty where nothing was kept or erased on it."""
 
 
@@ -45,7 +48,10 @@ def csv_of(report: Report, *, half_hours: bool) -> str:
     writer.writerow([defused(name) for name, _ in columns] + PROOF_COLUMNS)
     for kind, row in lines(report, half_hours=half_hours):
         proof = report.proofs.get(row.date) if kind == "day" else None
-        proven: list[Cell] = [None] * 3 if proof is None else [proof.kept, proof.erased, proof.root]
+        proven: list[Cell] = [None] * len(PROOF_COLUMNS)
+        if proof is not None:
+            counts = [None, None] if proof.root is None else [proof.kept, proof.erased]
+            proven = [*counts, proof.root, proof.unassigned]
         cells = [*(cell(row) for _, cell in columns[1:]), *proven]
         writer.writerow([kind, *map(_written, cells)])
     return BOM + out.getvalue()
