@@ -244,6 +244,22 @@ def test_of_two_consults_that_nobody_saw_the_one_that_was_open_is_where_the_call
     assert m.d.floor.problems() == []
 
 
+@pytest.mark.parametrize("moved_to", [None, ChannelId("k1-far")])
+@pytest.mark.parametrize(("answered", "unasked"), [(20, False), (None, True)])
+def test_whether_a_consult_that_rang_was_answered_unseen_is_told_by_cel(
+    m: Moves, answered: float | None, unasked: bool, moved_to: ChannelId | None
+) -> None:
+    """A consult that was none is not to be recorded; one that was answered is."""
+    m.ask(11)
+    m.tell(i.LinkDropped(at=m.d.at(12), node=NODE))
+    told = trace(m, moved=m.d.at(30), moved_to=moved_to, moved_ended=m.d.at(90), ended=m.d.at(90))
+    m.d.snapshot(100, traces=(told,), sides=(consulted(m, "k1", 11, answered, 30),))
+    assert transfers(m) == [(CITY.id, unasked, "k1")]
+    tape = m.d.floor.tapes.get(C1)
+    assert (tape is not None and CallId("k1") in tape.unheld) is unasked
+    assert m.d.floor.problems() == []
+
+
 # -- a colleague who takes over ------------------------------------------------------------------------------
 
 

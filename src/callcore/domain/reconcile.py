@@ -609,7 +609,7 @@ def _far_leg(
     that ended, else by the dialplan's word."""
     known = call.leg(channel)
     if known is not None:
-        return known
+        return _as_asked(known, at, seen)
     parted = Instant(min(at, call.parted_at or at) - seconds(LATE_S))
     asked = [
         side
@@ -628,8 +628,16 @@ def _far_leg(
         return Leg(channel, phone, who, None, side=last.call, department=to, asked=spoken)
     consult = next((leg for leg in call.legs if leg.side is not None), None)
     if sent_to is None and consult is not None:
-        return consult
+        return _as_asked(consult, at, seen)
     return Leg(channel, None, None, None, department=sent_to or call.moving_to)
+
+
+def _as_asked(leg: Leg, at: Instant, seen: i.Snapshot) -> Leg:
+    """With what CEL tells of its consult: it may have been answered unseen, before the transfer at `at`."""
+    spoken = (
+        side.connected is not None and side.connected <= at for side in seen.sides if side.call == leg.side
+    )
+    return leg if leg.asked or not any(spoken) else replace(leg, asked=True)
 
 
 def _relive(turn: Turn, call: Call, talk: i.TalkTraced, seen: i.Snapshot) -> None:
