@@ -222,3 +222,13 @@ def test_the_witness_keeps_every_step_over_restarts(tmp_path: Path) -> None:
     assert (again.since, steps_of(again)) == (100 * SECOND, steps_of(seen))
     real = Witness(tmp_path / "real")
     assert real.look().steps == real.look().steps == []
+
+
+def test_a_note_of_the_clock_that_is_damaged_is_put_aside_and_begun_anew(tmp_path: Path) -> None:
+    """Else nothing would be erased any more, and nobody told."""
+    folder = tmp_path / "erasures"
+    Witness(folder).look(look(100, 10))
+    (folder / "clock.json").write_bytes(b"\0\0\0")
+    assert Witness(folder).look(look(160, 70)).since == 160 * SECOND
+    assert Witness(folder).look(look(220, 130)).since == 160 * SECOND
+    assert (folder / "clock.damaged").read_bytes() == b"\0\0\0"

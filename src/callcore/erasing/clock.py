@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from callcore.domain.ids import Instant
 from callcore.domain.retention import Look, Steps, stepped
 from callcore.files import make_folder, write_whole
+
+log = structlog.get_logger(__name__)
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -34,9 +37,23 @@ class Witness:
         self._path = folder / "clock.json"
 
     def look(self, now: Look | None = None) -> Witnessed:
-        """Look at both clocks, and write down what differs from the last look. Raises OSError."""
+        """Look at both clocks, and write down what differs from the last look. Raises OSError.
+
+        A file that cannot be read is put aside, and this look is the first one: what was before it, the journal's own
+        facts tell.
+        """
         now = now or looked()
-        known = self.read()
+        try:
+            known = self.read()
+        except msgspec.MsgspecError as error:
+            aside = self._path.with_suffix(".damaged")
+            self._path.replace(aside)
+            log.error(
+                "時計の記録が壊れています / the note of the clock is damaged",
+                aside=str(aside),
+                why=str(error),
+            )
+            known = None
         if known is None:
             seen = Witnessed(now.at, now.at, now.up, now.boot, [])
         else:
