@@ -227,6 +227,83 @@ def test_what_did_not_go_on_when_the_talk_ended_is_tried_again_by_each_look() ->
     assert resumed(m) == [(40.1, PauseEnd.TALK_ENDED)]
 
 
+def fires(m: Moves, before: float) -> list[float]:
+    """The timer, as it was set last, until `before`; each time Asterisk does not answer within 2 s. When it fired."""
+    timer, found = i.Timer(i.TimerKind.RECORDING, C1), list[float]()
+    while True:
+        at = next(x.at for x in reversed(m.d.effects) if isinstance(x, e.SetTimer) and x.timer == timer)
+        s = (at - m.d.at(0)) / SECOND
+        if s >= before:
+            return found
+        due(m, s)
+        asterisk_does(m, s + 1.9, done=False)
+        found.append(s)
+
+
+def test_what_did_not_go_on_for_a_report_is_tried_again_until_it_does() -> None:
+    m = talk()
+    paused(m, 5)
+    keys(m, 10, TalkKey.ABUSE)
+    asterisk_does(m, 12, done=False)
+    assert fires(m, 18) == [12, 14, 16]
+    assert wishes(m)[1:] == [(False, PauseEnd.REPORTED)] * 4
+    due(m, 18)
+    asterisk_does(m, 18.1)
+    assert resumed(m) == [(18.1, PauseEnd.REPORTED)]
+    before = len(wishes(m))
+    due(m, 20)
+    due(m, 65)
+    assert len(wishes(m)) == before, "it goes on"
+
+
+def test_a_reported_call_goes_on_at_once_when_callcore_is_back_that_died_before_it_had_it_go_on() -> None:
+    m = talk()
+    paused(m, 5)
+    keys(m, 10, TalkKey.ABUSE)
+    timer = i.Timer(i.TimerKind.RECORDING, C1)
+    at = dict(m.d.floor.deadlines())[timer]
+    assert at <= m.d.at(10), "a restored engine arms it, and it is due"
+    due(m, 11)
+    assert wishes(m)[2:] == [(False, PauseEnd.REPORTED)]
+    asterisk_does(m, 11.1)
+    assert resumed(m) == [(11.1, PauseEnd.REPORTED)]
+    assert timer not in dict(m.d.floor.deadlines())
+
+
+def test_what_did_not_go_on_when_the_talk_ended_is_tried_again_every_two_seconds() -> None:
+    m = talk()
+    paused(m, 5)
+    m.hold(8)
+    m.answers(12, m.ask(10))
+    m.passes_on(20)
+    asterisk_does(m, 21.9, done=False)
+    assert fires(m, 25) == [22, 24]
+    assert wishes(m)[1:] == [(False, PauseEnd.TALK_ENDED)] * 3
+
+
+def test_a_look_that_found_a_recording_to_go_on_leaves_its_time_alone() -> None:
+    m = talk()
+    paused(m, 5)
+    leg = replace(seen(m, m.leg, m.bridge), phone=m.call.legs[1].phone, call=C1)
+    m.d.snapshot(20, seen(m, CALLER, m.bridge), leg, first=False)
+    asterisk_does(m, 21.9, done=False)
+    assert fires(m, 65) == []
+    assert fires(m, 68) == [65, 67]
+
+
+def test_while_nobody_watches_it_is_left_to_the_first_look_when_the_pause_of_an_ended_talk_ended() -> None:
+    m = talk()
+    paused(m, 5)
+    m.hold(8)
+    m.answers(12, m.ask(10))
+    m.passes_on(20)
+    m.tell(i.LinkDropped(at=m.d.at(21), node=NODE))
+    asterisk_does(m, 21, done=False)
+    before = len(wishes(m))
+    due(m, 22)
+    assert len(wishes(m)) == before
+
+
 def test_gaps_are_known_by_where_their_silence_lies_in_what_asterisk_wrote() -> None:
     m = talk(Recordings(PauseAs.GAP, 60), RecordAfter.AGENT)
     paused(m, 5)

@@ -324,6 +324,11 @@ class Call:
         return self.stage is Stage.TALKING and not self.abuse
 
     @property
+    def unrecorded_due(self) -> Instant | None:
+        """When its recording is to go on, if it is paused: at once, if the call was reported."""
+        return self.unrecorded_since if self.abuse else self.unrecorded_until
+
+    @property
     def in_menu(self) -> bool:
         """Led out of the waiting line into a menu."""
         return self.aside is not None and self.aside.menu is not None

@@ -327,13 +327,13 @@ class Floor:
             due = self.wait_due(call, self.at)
             if due is not None:
                 yield Timer(TimerKind.WAIT, call.id), due
-            if call.unrecorded_until is not None:
-                yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_until
+            if call.unrecorded_due is not None:
+                yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_due
             if call.hold_due is not None:
                 yield Timer(TimerKind.HOLD, call.id), call.hold_due
         for side in self.sides.values():
-            if side.unrecorded_until is not None:
-                yield Timer(TimerKind.RECORDING, side.id), side.unrecorded_until
+            if side.unrecorded_due is not None:
+                yield Timer(TimerKind.RECORDING, side.id), side.unrecorded_due
         for back in self.callbacks.values():
             # Openings need none: whoever signs in then, and the look at all channels every 10 s, asks anew.
             if back.state is CallbackState.WAITING and back.not_before is not None:

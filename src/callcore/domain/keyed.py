@@ -352,5 +352,5 @@ def _abuse(turn: Turn, call: Call, told: i.TalkKeyed) -> None:
         turn.want(e.ProtectRecording(call.id))
     if call.help_since is None:
         turn.tell(f.HelpAsked(at=told.at, call=call.id, agent=call.talking_with, by=told.by))
-    pausing.ends(turn, call, PauseEnd.REPORTED)
+    turn.record_on(call, PauseEnd.REPORTED)
     reply(turn, told.channel, "abuse-marked")

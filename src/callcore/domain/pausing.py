@@ -9,9 +9,10 @@ Rules
 - A call out, or to a department, is a talk in this sense: its recording is paused by who made it, and ends with it. Not
   so a consult, a call to an emergency number, and one to a 連絡用番号.
 - Not to be paused is the recording of a call that was reported (悪質・脅迫); reporting ends a pause.
-- It is paused, or goes on, when Asterisk has said so. What is not known to go on is tried again. A channel that says it
-  is paused, of a call that is not, goes on: callcore may have died before it wrote the pause down. Where the dialplan
-  had it go on, for it came by there, that was when the talk ended, whenever callcore comes to know of it.
+- It is paused, or goes on, when Asterisk has said so. What ought to go on, by what the floor knows (its time is over,
+  its talk is over, the call was reported), is tried again until it does, by whoever decides then. A channel that
+  says it is paused, of a call that is not, goes on: callcore may have died before it wrote the pause down. Where the
+  dialplan had it go on, for it came by there, that was when the talk ended, whenever callcore comes to know of it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from callcore.domain.sides import SideCall
 from callcore.domain.stages import PauseAs, PauseEnd, Stage
 from callcore.domain.turn import Turn
 
-SWITCH_AGAIN_S = 2
-"""Seconds after which a recording that is not known to go on is tried to be switched on again."""
 ON_ITS_WAY_S = 10
 """For so many seconds at most a pause may stand on the channel before the core is told that it is one: two actions,
 each of which is given up after 2 s, behind others."""
@@ -64,11 +63,6 @@ def switch(turn: Turn, call: Talk, told: i.TalkKeyed) -> None:
                 call.id, call.channel_name, paused, call.talking_with, told.by, told.channel, why
             )
         )
-
-
-def ends(turn: Turn, call: Talk, why: PauseEnd) -> None:
-    if call.unrecorded_since is not None:
-        turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=why))
 
 
 def switched(turn: Turn, told: i.RecordingSwitched) -> None:
@@ -111,13 +105,12 @@ def _paused(turn: Turn, call: Talk, told: i.RecordingSwitched) -> None:
 
 def timer(turn: Turn, name: CallId, at: Instant) -> None:
     call = _of(turn, name)
-    if call is None or call.unrecorded_until is None or call.unrecorded_until > at:
+    why = None if call is None else _over(call, at)
+    # Where a talk ended unseen, the dialplan may have had it go on; the first look tells.
+    if call is None or why is None or (why is PauseEnd.TALK_ENDED and not turn.floor.linked):
         turn.disregard("そのタイマーは無効 / that timer is void")
-        return
-    ends(turn, call, PauseEnd.TIME)
-    # Until it is told to be so, it is tried again.
-    again = after(at, seconds(SWITCH_AGAIN_S))
-    turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))
+    else:
+        turn.record_on(call, why)
 
 
 def seen(turn: Turn, call: Talk, channel: i.ChannelSeen, look: i.Snapshot, old: Instant) -> None:
@@ -132,9 +125,20 @@ def seen(turn: Turn, call: Talk, channel: i.ChannelSeen, look: i.Snapshot, old: 
             if channel.paused is None:
                 turn.recorded_again(call)
             else:
-                ends(turn, call, PauseEnd.TALK_ENDED)
+                turn.record_on(call, PauseEnd.TALK_ENDED)
         elif channel.paused is None:
-            ends(turn, call, PauseEnd.FOUND)
+            turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.FOUND))
+
+
+def _over(call: Talk, at: Instant) -> PauseEnd | None:
+    """Why a pause that goes on ought to be over, by what the floor knows."""
+    if call.unrecorded_since is None or call.unrecorded_due is None:
+        return None
+    if isinstance(call, Call) and _left(call, call.unrecorded_since):
+        return PauseEnd.TALK_ENDED
+    if isinstance(call, Call) and call.abuse:
+        return PauseEnd.REPORTED
+    return PauseEnd.TIME if call.unrecorded_due <= at else None
 
 
 def _left(call: Call, since: Instant) -> bool:

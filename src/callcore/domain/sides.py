@@ -114,6 +114,11 @@ class SideCall:
         return out and self.stage is SideStage.CONNECTED
 
     @property
+    def unrecorded_due(self) -> Instant | None:
+        """When its recording is to go on, if it is paused."""
+        return self.unrecorded_until
+
+    @property
     def talking_with(self) -> AgentId | None:
         """Whose talk it is."""
         return self.agent

@@ -83,6 +83,8 @@ KNOWN_KEY = "known"
 """The dialplan's word for the key that was not asked for, because the language was remembered."""
 OVERFLOW_AGAIN_S = 1
 """Seconds after which an overflow that was not carried out is tried again."""
+RECORD_AGAIN_S = 2
+"""Seconds after which a recording that is not known to go on is tried to be switched on again."""
 
 
 class Turn:
@@ -284,13 +286,19 @@ class Turn:
         self.tell(
             f.TalkEnded(at=at, call=call.id, agent=agent, wrap_up_until=until, reconstructed=reconstructed)
         )
-        if call.unrecorded_since is not None:
-            self.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.TALK_ENDED))
+        self.record_on(call, PauseEnd.TALK_ENDED)
         if until is not None and agent is not None:
             self.want(e.SetTimer(i.Timer(i.TimerKind.WRAP_UP, agent), until))
         for watch in self.floor.watches.values():
             if watch.call == call.id and self.floor.channels.get(watch.id) != call.id:
                 self.want(e.HangUp(watch.id))  # who has not picked up yet would come too late
+
+    def record_on(self, call: Call | SideCall, why: PauseEnd) -> None:
+        """A paused recording is to go on. Until it is told that it does, it is tried again (`pausing.timer`)."""
+        if call.unrecorded_since is not None:
+            self.want(e.SwitchRecording(call.id, call.channel_name, False, why=why))
+            again = after(self.at, seconds(RECORD_AGAIN_S))
+            self.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, call.id), again))
 
     def recorded_again(self, call: Call) -> None:
         """The dialplan, which a caller who left an agent unseen came to, had a paused recording go on."""
