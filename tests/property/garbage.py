@@ -546,6 +546,7 @@ class Source:
             agent=None if talk is None else talk.talking_with,
             paused=b % 2 == 0,
             done=c % 4 != 0,
+            refused=c % 8 == 0,
             why=_pick([None, *PauseEnd], c),
         )
 

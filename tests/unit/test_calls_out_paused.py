@@ -17,9 +17,10 @@ from callcore.domain.stages import PauseAs, PauseEnd, SideKind, TalkKey
 from callcore.runtime.ports import Seq, View
 from callcore.web.show import agent_now
 from tests.support.floors import NODE, Desk
-from tests.unit.test_core_sides import desk, dial, end, reach
+from tests.unit.test_core_sides import desk, dial, end, gone, reach
 
-O10, OWN = CallId("o10"), ChannelId("o10")
+O10, OWN, FAR = CallId("o10"), ChannelId("o10"), ChannelId("o10-carrier")
+AGAIN = i.Timer(i.TimerKind.RECORDING, FAR)
 
 
 def connected(rules: Recordings = Recordings(pause_s=60), kind: SideKind = SideKind.OUTGOING) -> Desk:  # noqa: B008
@@ -38,7 +39,7 @@ def keys(made: Desk, s: float, key: TalkKey = TalkKey.RECORDING) -> list[str]:
     return [x.word for x in made.effects[before:] if isinstance(x, e.Reply)]
 
 
-def asterisk_does(made: Desk, s: float) -> list[str]:
+def asterisk_does(made: Desk, s: float, *, done: bool = True, refused: bool = False) -> list[str]:
     """What was wished last; what the phone is told then."""
     wish = next(x for x in reversed(made.effects) if isinstance(x, e.SwitchRecording))
     before = len(made.effects)
@@ -47,7 +48,8 @@ def asterisk_does(made: Desk, s: float) -> list[str]:
             at=made.at(s),
             call=wish.call,
             paused=wish.paused,
-            done=True,
+            done=done,
+            refused=refused,
             agent=wish.agent,
             by=wish.by,
             channel=wish.channel,
@@ -160,6 +162,77 @@ def test_a_pause_ends_with_the_call_out_and_its_gap_is_cut_where_it_lies() -> No
     # Should the phone's transfer key have left who was called with somebody else, the recording goes on there.
     assert wishes(made)[3:] == [(O10, "o10-carrier", False, PauseEnd.TALK_ENDED)]
     assert made.floor.problems() == []
+
+
+def passed_on(kind: SideKind = SideKind.OUTGOING) -> Desk:
+    """Paused from 20 on; at 45 the phone's transfer key leaves who was called with somebody else."""
+    made = connected(kind=kind)
+    paused(made, 20)
+    gone(made, 45, OWN, 30)
+    return made
+
+
+def set_to(made: Desk) -> float | None:
+    """For when the recording is to be tried again, after the last that was told."""
+    found = [x.at for x in made.effects if isinstance(x, e.SetTimer) and x.timer == AGAIN]
+    return (found[-1] - made.at(0)) / SECOND if found else None
+
+
+def test_the_recording_of_who_was_passed_on_is_tried_to_go_on_until_it_does() -> None:
+    made = passed_on()
+    goes_on = (O10, "o10-carrier", False, PauseEnd.TALK_ENDED)
+    assert wishes(made)[1:] == [goes_on]
+    for s in (46.9, 48.9):
+        asterisk_does(made, s, done=False)
+        assert set_to(made) == s + 2
+        made.tell(i.TimerFired(at=made.at(s + 2), timer=AGAIN))
+    assert wishes(made)[1:] == [goes_on] * 3
+    asterisk_does(made, 51)
+    assert set_to(made) == 50.9, "it goes on"
+    gone(made, 100, FAR, 85)
+    made.tell(i.TimerFired(at=made.at(101), timer=AGAIN))
+    assert len(wishes(made)) == 4
+    assert made.floor.problems() == []
+
+
+def test_it_is_not_tried_any_more_when_who_was_called_is_gone() -> None:
+    made = passed_on()
+    asterisk_does(made, 46.9, done=False)
+    gone(made, 47, FAR, 32)
+    made.tell(i.TimerFired(at=made.at(48.9), timer=AGAIN))
+    assert len(wishes(made)) == 2
+    made = passed_on()
+    asterisk_does(made, 45.1, done=False, refused=True)
+    assert set_to(made) is None, "both put down, as ever: that channel is gone, or goes this moment"
+
+
+def test_a_callcore_that_died_before_it_had_it_go_on_does_so_when_it_is_back() -> None:
+    made = passed_on()
+    made.tell(i.LinkDropped(at=made.at(46), node=NODE))
+    made.snapshot(60, replace(here(made), id=FAR, name="PJSIP/trunk-00000031", phone=None))
+    assert wishes(made)[2:] == [(O10, "o10-carrier", False, PauseEnd.TALK_ENDED)]
+    made.snapshot(70, replace(here(made), id=FAR, name="PJSIP/trunk-00000031", phone=None), first=False)
+    assert len(wishes(made)) == 3, "what then fails is told"
+    made = passed_on()
+    made.tell(i.LinkDropped(at=made.at(46), node=NODE))
+    made.snapshot(60)
+    assert len(wishes(made)) == 2, "nobody is there any more"
+
+
+def test_what_was_paused_just_when_who_was_called_was_passed_on_goes_on() -> None:
+    for done in (True, False):
+        made = connected()
+        keys(made, 44.9)
+        gone(made, 45, OWN, 30)
+        assert asterisk_does(made, 45.1, done=done) == ["key-refused"]
+        assert wishes(made)[1:] == [(O10, "o10-carrier", False, PauseEnd.TALK_ENDED)]
+        assert pauses(made) == []
+
+
+def test_a_recording_that_ended_with_the_agent_is_left_alone() -> None:
+    made = passed_on(SideKind.DEPARTMENT)
+    asterisk_does(made, 46.9, done=False)
+    assert set_to(made) is None
 
 
 def test_what_asterisk_did_after_the_end_of_the_call_changes_nothing() -> None:

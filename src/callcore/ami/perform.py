@@ -414,7 +414,7 @@ class Performer:
         """A muted recording goes on with silence, so that its length stays that of the talk. The channel is told before
         that it is, and afterwards that it is not any more: the dialplan, and whoever looks, end a pause that nobody
         knows of. One after the other, for the last word counts."""
-        at, done = self._now(), False
+        at, done, refused = self._now(), False, False
         try:
             async with self._switching:
                 if effect.paused:
@@ -431,12 +431,14 @@ class Performer:
                     await self._set(effect.channel_name, dialplan.TAPE_PAUSED, "")
         except (ActionFailed, ActionTimeout, LinkDown, WireError) as error:
             # A word that stays on the channel of one that goes on is taken off after the next look.
+            refused = not done and isinstance(error, ActionFailed)
             log.warning("recording not switched" if not done else "still called paused", why=str(error))
         return i.RecordingSwitched(
             at=at,
             call=effect.call,
             paused=effect.paused,
             done=done,
+            refused=refused,
             agent=effect.agent,
             by=effect.by,
             channel=effect.channel,

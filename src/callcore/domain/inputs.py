@@ -682,11 +682,13 @@ class EmergencyKeyed(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingSwitched(Input):
-    """Asterisk was asked to pause a recording (`paused`) or to go on. `done` False: it refused. `channel` as above."""
+    """Asterisk was asked to pause a recording (`paused`) or to go on. `done` False: it is not known to have done it;
+    `refused`: it said that it has not, as of a channel that is gone. `channel` as above."""
 
     call: CallId
     paused: bool
     done: bool
+    refused: bool = False
     agent: AgentId | None = None
     by: str | None = None
     channel: str | None = None

@@ -10,23 +10,26 @@ Rules
   so a consult, a call to an emergency number, and one to a 連絡用番号.
 - Not to be paused is the recording of a call that was reported (悪質・脅迫); reporting ends a pause.
 - It is paused, or goes on, when Asterisk has said so. What ought to go on, by what the floor knows (its time is over,
-  its talk is over, the call was reported), is tried again until it does, by whoever decides then. A channel that
-  says it is paused, of a call that is not, goes on: callcore may have died before it wrote the pause down. Where the
-  dialplan had it go on, for it came by there, that was when the talk ended, whenever callcore comes to know of it.
+  its talk is over, the call was reported), is tried again until it does, by whoever decides then. So is that of a
+  call out that is over and on which its agent left somebody. A channel that says it is paused, of a call that is not,
+  goes on: callcore may have died before it wrote the pause down. Where the dialplan had it go on, for it came by there,
+  that was when the talk ended, whenever callcore comes to know of it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.call import Call
 from callcore.domain.centre import Recordings
-from callcore.domain.ids import CallId, Instant, after, seconds
+from callcore.domain.ids import CallId, ChannelId, Instant, after, seconds
 from callcore.domain.replies import refuse, reply
 from callcore.domain.sides import SideCall
 from callcore.domain.stages import PauseAs, PauseEnd, Stage
-from callcore.domain.turn import Turn
+from callcore.domain.turn import RECORD_AGAIN_S, Turn
 
 ON_ITS_WAY_S = 10
 """For so many seconds at most a pause may stand on the channel before the core is told that it is one: two actions,
@@ -69,6 +72,12 @@ def switched(turn: Turn, told: i.RecordingSwitched) -> None:
     call = _of(turn, told.call)
     if call is None:
         refuse(turn, told.channel, "key-refused", "その通話は終わっている / that call is over")
+        for leg in _left_on(turn, told.call):
+            if told.paused:  # just when who was called was left with somebody else
+                _goes_on_there(turn, told.call, leg)
+            elif not told.done and not told.refused:
+                again = after(told.at, seconds(RECORD_AGAIN_S))
+                turn.want(e.SetTimer(i.Timer(i.TimerKind.RECORDING, leg), again))
     elif not told.done:
         refuse(turn, told.channel, "key-refused", "Asterisk が受け付けない / Asterisk refused it")
         if told.paused:  # it may have done it all the same
@@ -104,7 +113,12 @@ def _paused(turn: Turn, call: Talk, told: i.RecordingSwitched) -> None:
 
 
 def timer(turn: Turn, name: CallId, at: Instant) -> None:
-    call = _of(turn, name)
+    """`name`: of the call; or of the leg on which the recording of one that is over goes on."""
+    call, leg = _of(turn, name), ChannelId(name)
+    over = turn.floor.leaving.get(leg)
+    if over is not None and leg in _left_on(turn, over):
+        _goes_on_there(turn, over, leg)
+        return
     why = None if call is None else _over(call, at)
     # Where a talk ended unseen, the dialplan may have had it go on; the first look tells.
     if call is None or why is None or (why is PauseEnd.TALK_ENDED and not turn.floor.linked):
@@ -128,6 +142,27 @@ def seen(turn: Turn, call: Talk, channel: i.ChannelSeen, look: i.Snapshot, old: 
                 turn.record_on(call, PauseEnd.TALK_ENDED)
         elif channel.paused is None:
             turn.want(e.SwitchRecording(call.id, call.channel_name, False, why=PauseEnd.FOUND))
+
+
+def seen_over(turn: Turn, present: Container[ChannelId]) -> None:
+    """The first look at calls out that are over and whose recording goes on: whoever died may not have had it do so
+    after a pause. One that was not paused is none the worse for it."""
+    for leg, name in sorted(turn.floor.leaving.items()):
+        if leg in present and leg in _left_on(turn, name):
+            _goes_on_there(turn, name, leg)
+
+
+def _left_on(turn: Turn, name: CallId) -> list[ChannelId]:
+    """The legs on which the recording of a call out that is over goes on: the phone's transfer key left who was called
+    with somebody else."""
+    expected = turn.floor.expected.get(name)
+    if expected is None or expected.apart is None or not expected.apart.stays:
+        return []
+    return sorted(leg for leg, call in turn.floor.leaving.items() if call == name)
+
+
+def _goes_on_there(turn: Turn, name: CallId, leg: ChannelId) -> None:
+    turn.want(e.SwitchRecording(name, leg, False, why=PauseEnd.TALK_ENDED))
 
 
 def _over(call: Talk, at: Instant) -> PauseEnd | None:

@@ -225,6 +225,8 @@ def _sides(turn: Turn, seen: i.Snapshot, present: Mapping[ChannelId, i.ChannelSe
     for side in sorted(turn.floor.sides.values(), key=lambda s: (s.began_at, s.id)):
         if side.node == seen.node and side.channel in present:
             pausing.seen(turn, side, present[side.channel], seen, old)
+    if seen.first:
+        pausing.seen_over(turn, present)
 
 
 def _consults(turn: Turn, seen: i.Snapshot) -> None:
