@@ -281,6 +281,16 @@ def test_what_did_not_go_on_when_the_talk_ended_is_tried_again_every_two_seconds
     assert wishes(m)[1:] == [(False, PauseEnd.TALK_ENDED)] * 3
 
 
+def test_what_its_agent_asked_in_vain_stays_paused_until_its_time() -> None:
+    """The agent hears so, and relies on it."""
+    m = talk()
+    paused(m, 5)
+    keys(m, 10)
+    asterisk_does(m, 12, done=False)
+    assert [x.word for x in m.d.effects if isinstance(x, e.Reply)][-1] == "key-refused"
+    assert fires(m, 65) == [] and wishes(m)[1:] == [(False, PauseEnd.ASKED)]
+
+
 def test_a_look_that_found_a_recording_to_go_on_leaves_its_time_alone() -> None:
     m = talk()
     paused(m, 5)

@@ -11,9 +11,11 @@ Rules
 - Not to be paused is the recording of a call that was reported (悪質・脅迫); reporting ends a pause.
 - It is paused, or goes on, when Asterisk has said so. What ought to go on, by what the floor knows (its time is over,
   its talk is over, the call was reported), is tried again until it does, by whoever decides then. So is that of a
-  call out that is over and on which its agent left somebody. A channel that says it is paused, of a call that is not,
-  goes on: callcore may have died before it wrote the pause down. Where the dialplan had it go on, for it came by there,
-  that was when the talk ended, whenever callcore comes to know of it.
+  call out that is over and on which its agent left somebody. What was asked for by key or page and failed is not: who
+  asked hears that it is paused still, relies on it, and may ask again.
+- A channel that says it is paused, of a call that is not, goes on: callcore may have died before it wrote the pause
+  down. Where the dialplan had it go on, for it came by there, that was when the talk ended, whenever callcore comes to
+  know of it.
 """
 
 from __future__ import annotations
