@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+FREE_LEAST = 10**9
+"""Bytes free: the bound of the alarm CallcoreDiskFull."""
+
 
 def sync_folder(folder: Path) -> None:
     """Makes creations, renames and removals in a folder survive the host."""

@@ -21,10 +21,11 @@ import callcore.doctor.looking as looking
 from callcore import console, doctor, sipcert
 from callcore.cli import app
 from callcore.doctor import Level, Seen, judge, look, status
-from callcore.doctor.judging import CHECKS, FREE_FAIL, FREE_WARN
+from callcore.doctor.judging import CHECKS, FREE_WARN
 from callcore.domain.centre import Configuration, Recordings
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import SoundFormat
+from callcore.files import FREE_LEAST
 from callcore.pbx.render import MODULES
 from callcore.settings import PROJECT, Settings
 from tests.support.asterisk import free_port
@@ -75,7 +76,7 @@ FAULTS: dict[str, tuple[str, Level, Seen]] = {
     "a sidecar that is away": ("running", Level.FAIL, replace(GOOD, sidecar=False)),
     "a link that is cut": ("running", Level.FAIL, replace(GOOD, engine={**told(), "linked": False})),
     "a disk that fills": ("disk", Level.WARN, replace(GOOD, free={"recordings": FREE_WARN - 1})),
-    "a full disk": ("disk", Level.FAIL, replace(GOOD, free={"recordings": FREE_FAIL - 1})),
+    "a full disk": ("disk", Level.FAIL, replace(GOOD, free={"recordings": FREE_LEAST - 1})),
     "a disk that is gone": ("disk", Level.FAIL, replace(GOOD, free={"recordings": None})),
     "an expired certificate": ("certificates", Level.FAIL, replace(GOOD, certificates={"web": NOW})),
     "one that ends soon": ("certificates", Level.WARN, replace(GOOD, certificates={"web": NOW + 14 * 86400})),

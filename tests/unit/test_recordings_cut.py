@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import shutil
 import wave
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +18,10 @@ import pytest
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.tape import Excess, Gap, Tape
+from callcore.files import FREE_LEAST
 from callcore.recordings import KeyRing, Recordings, cut, filed, measure, protect
 from callcore.recordings.growth import Grown, Growth
+from callcore.recordings.sides import sides_of
 from callcore.sidecar import Sidecar
 from tests.support.sip import encoded, loudness
 
@@ -235,6 +239,7 @@ def test_who_dies_while_cutting_begins_again_from_what_asterisk_wrote(
         with pytest.raises(OSError, match="no room"):
             cut(path, rule, tmp_path / "none")
     assert path.read_bytes() == before, "not replaced before the new one is whole"
+    assert not path.with_suffix(".cut").exists(), "nor does it keep the disk full"
     assert cut(path, rule, tmp_path / "none")
     once = path.read_bytes()
     assert cut(path, rule, tmp_path / "none"), "cut and not yet filed: the same again"
@@ -246,6 +251,51 @@ def test_who_dies_while_cutting_begins_again_from_what_asterisk_wrote(
 
 def _no_room(_file: int) -> None:
     raise OSError("no room")
+
+
+@pytest.mark.parametrize("full", ["while it is written", "while its link is moved"])
+@pytest.mark.parametrize("sides", [False, True])
+def test_what_a_full_disk_does_not_take_leaves_it_as_full_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str, sides: bool
+) -> None:
+    """Each second it is tried anew, and the talks that go on record into what is left."""
+    path, folder = tmp_path / "spool" / "demo-1.2.wav", tmp_path / "protected"
+    path.parent.mkdir()
+    record(path, (AGENT, 3.0), (CITY, 4.0))
+    if sides:
+        for side in sides_of(path):
+            side.write_bytes(sound((AGENT, 7.0)))
+    known = Recordings(path.parent, tmp_path / "store", KeyRing(tmp_path / "keys"))
+    assert protect(known, "demo-1.2", folder)
+    before = sorted(each.name for each in tmp_path.rglob("demo*"))
+    with monkeypatch.context() as filled:
+        if full == "while it is written":
+            filled.setattr(os, "fsync", _no_room)
+        else:
+            filled.setattr(Path, "replace", lambda _new, _file: _no_room(0))
+        with pytest.raises(OSError, match="no room"):
+            cut(path, tape(3, (3, 4)), folder / path.name)
+    left = [each.name for each in tmp_path.rglob("demo*") if each.suffix != ".uncut"]
+    assert sorted(left) == before
+    assert path.with_suffix(".uncut").samefile(path), "takes no room"
+    assert cut(path, tape(3, (3, 4)), folder / path.name)
+    assert (folder / path.name).samefile(path) and heard(path) == pytest.approx((3.0, 3.0, 0.0), abs=0.11)
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_the_talks_that_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 3.0), (CITY, 4.0))
+    before, wanted = path.read_bytes(), 44 + 3 * 2 * RATE + FREE_LEAST
+    with monkeypatch.context() as filled:
+        filled.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=wanted - 1))
+        with pytest.raises(OSError, match=r"空き.* / 1\.0 GB free, 1\.0 GB needed") as told:
+            cut(path, tape(3, (3, 4)), tmp_path / "none")
+        assert told.value.errno == errno.ENOSPC
+        assert path.read_bytes() == before and not path.with_suffix(".cut").exists()
+        filled.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=wanted))
+        assert cut(path, tape(3, (3, 4)), tmp_path / "none")
+    assert heard(path) == pytest.approx((3.0, 3.0, 0.0), abs=0.11)
 
 
 def test_the_link_of_a_reported_calls_recording_is_cut_too(tmp_path: Path) -> None:

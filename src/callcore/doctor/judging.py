@@ -16,10 +16,11 @@ from enum import Enum
 from typing import Any
 
 from callcore.domain.phones import REFUSALS, WORDS, Policy
+from callcore.files import FREE_LEAST
 from callcore.pbx.render import MODULES
 
-FREE_FAIL, FREE_WARN = 10**9, 10**10
-"""Bytes free: the bounds of the alarms CallcoreDiskFull and CallcoreDiskLow."""
+FREE_WARN = 10**10
+"""Bytes free: the bound of the alarm CallcoreDiskLow."""
 CERTIFICATE_WARN_S = 14 * 86400.0
 CEL_LATE_S = 60.0
 """Seconds by which the newest call's end may be younger than the CEL's last row."""
@@ -227,7 +228,7 @@ def disk(seen: Seen) -> Iterator[Found]:
             )
         elif free < FREE_WARN:
             yield (
-                Level.FAIL if free < FREE_FAIL else Level.WARN,
+                Level.FAIL if free < FREE_LEAST else Level.WARN,
                 f"{folder} の空きは {free / 1e9:.1f} GB / {free / 1e9:.1f} GB free in {folder}",
                 "古い録音を決められた保管先へ移す / move old recordings to where the contract keeps them",
             )

@@ -13,13 +13,18 @@ one.
 
 The two sides of a recording (`sides`) are cut at the same frames, and before it: whoever dies between them goes on with
 what is not cut yet. Sides that are of another length are of no use, and are removed.
+
+What cannot be written leaves nothing aside, and where the disk would be full behind it, nothing is begun: the talks
+that go on need what is left of it more.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +34,7 @@ import structlog
 
 from callcore.domain.ids import SECOND
 from callcore.domain.tape import Tape
+from callcore.files import FREE_LEAST
 from callcore.pcm import SAMPLE
 from callcore.recordings.growth import Grown, least_s, most_s
 from callcore.recordings.sides import sides_of
@@ -107,15 +113,15 @@ def cut(recording: Path, tape: Tape, protected: Path, grew: Sequence[Grown] = ()
         kept = list(_kept(frames, rate, out))
         if channels == 1:
             _cut_sides(recording, protected, frames, kept)
-        new = _new(recording)
-        with uncut.open("rb") as before, new.open("wb") as after:
+        left = sum(end - begin for begin, end in kept) * size
+        with uncut.open("rb") as before, _aside(recording, protected, HEADER + left) as after:
             with wave.open(after, "wb") as target:
                 target.setnchannels(channels)
                 target.setsampwidth(size // channels)
                 target.setframerate(rate)
                 for part in _parts(before, HEADER, size, kept):
                     target.writeframes(part)
-            _put(after, new, recording, protected)
+            _put(after, recording, protected)
     except FileNotFoundError:
         return False
     log.info("recording cut by the centre's rule", file=recording.name, seconds=[list(each) for each in out])
@@ -136,18 +142,33 @@ def _cut_sides(recording: Path, protected: Path, frames: int, kept: list[tuple[i
             side.unlink()
             link.unlink(missing_ok=True)
             continue
-        new = _new(side)
-        with side.open("rb") as before, new.open("wb") as after:
+        with side.open("rb") as before, _aside(side, link, left) as after:
             after.writelines(_parts(before, 0, SAMPLE, kept))
-            _put(after, new, side, link)
+            _put(after, side, link)
 
 
-def _new(file: Path) -> Path:
-    """An empty file to take its place."""
-    new = file.with_suffix(NEW)
+@contextlib.contextmanager
+def _aside(file: Path, protected: Path, size: int) -> Iterator[BinaryIO]:
+    """An empty file to take its place, and that of its second link, when it is written. `size`: how many bytes it will
+    be. Raises OSError, also if the disk had less than `FREE_LEAST` free then; nothing of it is left."""
+    new, link = file.with_suffix(NEW), protected.with_suffix(NEW)
     new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    return new
+    free = shutil.disk_usage(file.parent).free
+    if free < size + FREE_LEAST:
+        raise OSError(
+            errno.ENOSPC,
+            f"空きは {free / 1e9:.1f} GB、切り取るには {(size + FREE_LEAST) / 1e9:.1f} GB 必要。容量を空けてください / "
+            f"{free / 1e9:.1f} GB free, {(size + FREE_LEAST) / 1e9:.1f} GB needed to cut it: make room",
+            str(file),
+        )
+    try:
+        new.touch(mode=0o600)
+        with new.open("wb") as written:
+            yield written
+    except OSError:
+        for each in (new, link):
+            each.unlink(missing_ok=True)
+        raise
 
 
 def _parts(whole: BinaryIO, header: int, size: int, kept: list[tuple[int, int]]) -> Iterator[bytes]:
@@ -157,8 +178,9 @@ def _parts(whole: BinaryIO, header: int, size: int, kept: list[tuple[int, int]])
             yield whole.read(min(CHUNK, end - at) * size)
 
 
-def _put(written: BinaryIO, new: Path, file: Path, protected: Path) -> None:
+def _put(written: BinaryIO, file: Path, protected: Path) -> None:
     """In the place of the one that was cut, and of its second link."""
+    new = file.with_suffix(NEW)
     written.flush()
     os.fsync(written.fileno())
     if protected.exists():
