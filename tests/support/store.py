@@ -155,3 +155,12 @@ def wav(path: Path, seconds: float) -> Path:
         sound.setframerate(8000)
         sound.writeframes(os.urandom(2 * round(seconds * 8000)))
     return path
+
+
+def unclosed(path: Path, promised: int = 0) -> Path:
+    """As an Asterisk that was killed leaves it: the header promises so many bytes of sound."""
+    with path.open("r+b") as sound:
+        for place, told in ((4, promised and 36 + promised), (40, promised)):
+            sound.seek(place)
+            sound.write(told.to_bytes(4, "little"))
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import os
 import subprocess
@@ -27,10 +28,11 @@ from callcore.recordings.chain import Kept, kept_line
 from callcore.recordings.exported import verify_export
 from callcore.recordings.formats import NoSound, seconds_of
 from callcore.recordings.keeper import Whose, whose
+from callcore.recordings.vault import Digest
 from callcore.recordings.verify import digest
 from tests.support import audio
 from tests.support.floors import centre
-from tests.support.store import NOON, House, Killed
+from tests.support.store import NOON, House, Killed, unclosed
 from tests.unit.test_recordings_export import exported, row
 
 CALL = "node1-1795143501.7"
@@ -282,6 +284,42 @@ def test_opus_is_played_as_it_is(house: House) -> None:
         assert isinstance(made, OpenedAudio)
         assert (made.media_type, made.ending) == ("audio/ogg", "opus")
         assert made.read_at(0, made.size) == sound_of(house)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_one_that_asterisk_was_killed_over_is_played_whole_and_taken_away_as_it_is(
+    house: House, sealed: bool
+) -> None:
+    plain = speech(house, 5.25)
+    closed = plain.read_bytes()
+    lies = unclosed(plain).read_bytes()
+    if sealed:
+        _, line = keep(house, plain, SoundFormat.WAV)
+        assert line.seconds == 5.25
+        assert line.captured == line.sound == Digest(len(lies), hashlib.sha256(lies).hexdigest())
+    with house.recordings.open(CALL) as file:
+        made = played(file, "wav")
+        assert (made.media_type, made.ending, made.size) == ("audio/wav", "wav", len(closed))
+        assert made.read_at(0, made.size) == closed
+        for begin in (0, 1, 43, 44, 45, len(closed) - 1, len(closed)):
+            for count in (0, 1, 7, 44, 70_001):
+                assert made.read_at(begin, count) == closed[begin : begin + count], (begin, count)
+        kept = OpenedAudio(file, "wav")
+        assert kept.read_at(0, kept.size) == lies
+
+
+def test_one_that_asterisk_was_killed_over_is_proven_and_handed_over_as_it_was_kept(
+    house: House, tmp_path: Path
+) -> None:
+    lies = unclosed(speech(house, 2)).read_bytes()
+    keep(house, house.spool / f"{CALL}.wav", SoundFormat.WAV)
+    to = tmp_path / "handed.zip"
+    made = exported(house, to, [row(CALL, NOON)])
+    assert (made.files, made.faults, house.named()) == (1, [], set())
+    assert verify_export(to, house.public()).found == []
+    with zipfile.ZipFile(to) as archive:
+        (file,) = [each for each in archive.namelist() if each.startswith("audio/")]
+        assert archive.read(file) == lies
 
 
 def test_without_ffmpeg_g722_is_not_played_and_that_is_said(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import wave
 from array import array
@@ -19,8 +20,10 @@ from callcore.domain.evolve import evolve
 from callcore.domain.findings import Expected, Finding, Heard, judge
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant
 from callcore.recordings import measure, voices
+from callcore.recordings.measure import Voices
 from tests.contract.fake_ami import event as fake_event
 from tests.support.floors import NODE, Desk
+from tests.support.store import unclosed
 
 RATE = 8000
 
@@ -181,6 +184,31 @@ def test_each_channel_is_measured_for_itself(tmp_path: Path) -> None:
 
 def test_a_full_scale_tone_that_just_touches_the_end_is_not_clipped(tmp_path: Path) -> None:
     assert voices(written(tmp_path / "a.wav", sine(31_900, 2))).clipped_s == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("promised", [0, RATE])
+@pytest.mark.parametrize("torn", [b"", b"\1"])
+def test_one_that_asterisk_was_killed_over_is_judged_by_the_sound_that_lies_there(
+    tmp_path: Path, promised: int, torn: bytes
+) -> None:
+    path = tmp_path / "c1.wav"
+    written(path, sine(90_000, 3) + sine(8000, 6) + sine(0, 3))
+    whole = measure(lambda: path.open("rb"))
+    unclosed(path, promised)
+    with path.open("ab") as file:
+        file.write(torn)
+    found = measure(lambda: path.open("rb"))
+    assert (found.size, found.seconds, found.problem) == (whole.size + len(torn), 12.0, None)
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest(), "of the file as it lies there"
+    assert voices(lambda: path.open("rb")) == Voices((9.0,), 3.0)
+
+
+def test_one_that_asterisk_was_killed_over_before_any_sound_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "c1.wav"
+    written(path, [])
+    unclosed(path)
+    found = measure(lambda: path.open("rb"))
+    assert (found.size, found.seconds, found.problem) == (44, 0.0, "empty")
 
 
 # -- from Asterisk's own count to the fact ---------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 What browsers do not play (µ-law, G.722) reads like a 16 bit WAV file, decoded where it is read. So each byte of it is
 the same whatever range it is asked for in: G.722 is decoded in blocks that begin at fixed places, each with the sound
 before it, by which a decoder finds its way (it forgets with 2**-8 a sample at the slowest; ITU-T G.722, 3.6).
+
+A WAV file that Asterisk had no time to close is played behind a header that tells its length, and taken away as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from callcore.domain.recording import SoundFormat
 from callcore.g711 import from_ulaw
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.formats import FFMPEG, QUIET, ending
-from callcore.recordings.wavs import G722, Form, coded_form, plain_head
+from callcore.recordings.wavs import G722, Form, coded_form, plain_form, plain_head
 
 OPUS_TYPE, WAV_TYPE = "audio/ogg", "audio/wav"
 BLOCK_S, BEFORE_S, LIMIT_S = 60, 2, 20.0
@@ -35,18 +37,20 @@ class NotPlayed(RecordingError):
 
 
 class OpenedAudio:
-    """The sound as it is kept. For one reader at a time."""
+    """The sound as it is kept, but for its first bytes where `head` stands in their place. For one reader at a
+    time."""
 
-    def __init__(self, file: BinaryIO, form: str) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, form: str, head: bytes = b"") -> None:
+        self._file, self._head = file, head
         self.size = file.seek(0, os.SEEK_END)
         self.media_type = OPUS_TYPE if form == SoundFormat.OPUS.value else WAV_TYPE
         self.ending = ending(form)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset` on; none at the end. Raises OSError."""
-        self._file.seek(offset)
-        return self._file.read(count)
+        found = self._head[offset : offset + count]
+        self._file.seek(offset + len(found))
+        return found + self._file.read(count - len(found))
 
     def close(self) -> None:
         self._file.close()
@@ -138,7 +142,17 @@ class _Wide:
         return done.stdout
 
 
+def _told_head(file: BinaryIO) -> bytes:
+    """For a WAV file that nobody closed, a header that tells how long it is; nothing for any other."""
+    form, size = plain_form(file), file.seek(0, os.SEEK_END)
+    if form is None or form.frame != SAMPLE * form.channels or form.held(size) <= form.promised:
+        return b""
+    return plain_head(form.channels, form.rate, form.held(size))
+
+
 def played(file: BinaryIO, form: str) -> OpenedAudio | DecodedAudio:
-    """What a browser plays of a sound that is kept in that format. Raises NotPlayed; then the file is still open."""
-    coded = form in (SoundFormat.ULAW.value, SoundFormat.G722.value)
-    return DecodedAudio(file) if coded else OpenedAudio(file, form)
+    """What a browser plays of a sound that is kept in that format. Raises OSError, RecordingError (NotPlayed); then
+    the file is still open."""
+    if form == SoundFormat.WAV.value:
+        return OpenedAudio(file, form, _told_head(file))
+    return OpenedAudio(file, form) if form == SoundFormat.OPUS.value else DecodedAudio(file)

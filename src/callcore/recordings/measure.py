@@ -1,10 +1,13 @@
-"""A recording measured: size, length and digest, or what is wrong with it."""
+"""A recording measured: size, length and digest, or what is wrong with it.
+
+An Asterisk that was killed has closed no file: their headers promise nothing, and what lies there counts.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
-import wave
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +17,7 @@ from callcore.domain.findings import WORDS
 from callcore.pcm import SAMPLE, audioop, mixed
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.library import Recordings
+from callcore.recordings.wavs import plain_form
 
 CHUNK = 1 << 20
 
@@ -78,14 +82,16 @@ def voices(opened: Opened, *, added: bool = False) -> Voices:
     loud: list[int] = []
     clipped: list[int] = []
     try:
-        with opened() as file, wave.open(file, "rb") as sound:
-            channels, step = sound.getnchannels(), max(1, round(FRAME_S * sound.getframerate()))
-            if sound.getsampwidth() != SAMPLE:
+        with opened() as file:
+            form = plain_form(file)
+            if form is None or form.frame != SAMPLE * form.channels:
                 return Voices()
-            frame, together = SAMPLE * channels, added and channels == 2
-            channels = 1 if together else channels
+            frame, step = form.frame, max(1, round(FRAME_S * form.rate))
+            together = added and form.channels == 2
+            channels = 1 if together else form.channels
             loud, clipped = [0] * channels, [0] * channels
-            while data := sound.readframes(step * FRAMES_AT_ONCE):
+            file.seek(form.begins)
+            while data := file.read(step * FRAMES_AT_ONCE * frame):
                 whole = data[: len(data) // frame * frame]
                 samples = array("h", mixed(whole) if together else whole)
                 if sys.byteorder == "big":
@@ -94,7 +100,7 @@ def voices(opened: Opened, *, added: bool = False) -> Voices:
                     voiced, cut = _frames(samples[side::channels], step)
                     loud[side] += voiced
                     clipped[side] += cut
-    except (wave.Error, EOFError, OSError, ValueError, RecordingError):
+    except (OSError, ValueError, RecordingError):
         return Voices()
     return Voices(
         tuple(round(each * FRAME_S, 3) for each in loud), round(max(clipped, default=0) * FRAME_S, 3)
@@ -126,12 +132,14 @@ def _is_loud(frame: array[int], peak: int, rms: int, step: int) -> bool:
 
 
 def length_s(file: BinaryIO) -> float:
-    """Seconds of sound that the header of a WAV file promises; raises Unreadable."""
+    """Seconds of sound in a WAV file; raises Unreadable."""
     try:
-        with wave.open(file, "rb") as sound:
-            return sound.getnframes() / sound.getframerate()
-    except (wave.Error, EOFError, OSError, ZeroDivisionError, RecordingError) as error:
+        form, size = plain_form(file), file.seek(0, os.SEEK_END)
+    except (OSError, RecordingError) as error:
         raise Unreadable from error
+    if form is None:
+        raise Unreadable
+    return form.held(size) / form.frame / form.rate
 
 
 PROBLEMS = {finding.value: words for finding, words in WORDS.items()}

@@ -26,6 +26,11 @@ class Form:
     begins: int
     promised: int
 
+    def held(self, size: int) -> int:
+        """Bytes of sound, of plain samples, in a file of `size` bytes: by these where the header promises fewer, for
+        nobody closed it."""
+        return max(self.promised, size - self.begins) // self.frame * self.frame
+
 
 def plain_form(file: BinaryIO) -> Form | None:
     """Of a file as Asterisk and `wave` write it; None: it is no such file."""

@@ -634,8 +634,8 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
             str, Query(pattern=r"^[A-Za-z0-9_-]{43}$", description="as `listen` or `download` gave it")
         ],
     ) -> Response:
-        """Whole, or one range of bytes (RFC 9110, 14). To listen to, µ-law and G.722 come as 16 bit WAV; a download is
-        the file as it is kept."""
+        """Whole, or one range of bytes (RFC 9110, 14). To listen to, µ-law and G.722 come as 16 bit WAV, and a WAV
+        file that Asterisk never closed with its true length; a download is the file as it is kept."""
         person, path = person_of(request), request.url.path
         held = archive.grant(person, grant, recording)
         if held is None or not person.may(held.right, held.centre):
