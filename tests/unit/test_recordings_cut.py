@@ -359,6 +359,32 @@ def test_of_a_pause_nothing_but_its_silence_is_cut_out(
     assert heard(path) == pytest.approx((length, agent, 0.0), abs=0.15)
 
 
+@pytest.mark.parametrize(
+    ("between", "gaps"),
+    [
+        ([(SILENT, 40.0), (AGENT, 5.0), (SILENT, 5.0)], [(300, 40), (345, 5)]),
+        ([(SILENT, 5.0), (AGENT, 5.0), (SILENT, 40.0)], [(300, 5), (310, 40)]),
+        ([(SILENT, 5.0), (AGENT, 5.0), (SILENT, 5.0)], [(300, 5), (310, 5)]),
+        ([(SILENT, 45.0), (AGENT, 5.0)], [(300, 40), (340, 5)]),
+    ],
+    ids=["the long one first", "the short one first", "both alike", "one behind the other"],
+)
+def test_of_pauses_close_together_each_one_s_own_silence_is_cut_out(
+    tmp_path: Path, between: list[tuple[int, float]], gaps: list[tuple[float, float]]
+) -> None:
+    """In ten minutes the sound may have drifted by so much that either silence could be either pause's."""
+    path = record(tmp_path / "demo-1.2.wav", (AGENT, 300.0), *between, (AGENT, 250.0))
+    whole = 550 + sum(seconds for _, seconds in between)
+    rule = Tape(
+        round(whole * SECOND), gaps=tuple(Gap(round(at * SECOND), round(long * SECOND)) for at, long in gaps)
+    )
+    assert cut(path, rule, tmp_path / "none")
+    with wave.open(str(path), "rb") as file:
+        left = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    assert len(left) == 555 * RATE
+    assert left.reshape(-1, 800).any(axis=1).all(), "so it is the talk that stays, and all of it"
+
+
 def test_a_gap_and_what_is_beyond_the_rule_are_cut_out_of_one_recording(tmp_path: Path) -> None:
     path = record(tmp_path / "demo-1.2.wav", (AGENT, 2.0), (SILENT, 2.0), (AGENT, 1.0), (CITY, 4.0))
     rule = Tape(5 * SECOND, (Excess(5 * SECOND, 4 * SECOND),), gaps=(Gap(2 * SECOND, 2 * SECOND),))

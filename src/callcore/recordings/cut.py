@@ -195,19 +195,28 @@ def _silences(
     sound: BinaryIO, tape: Tape, frames: int, rate: int, size: int
 ) -> Iterator[tuple[float, float]]:
     """From where to where, in seconds, the silence of each pause lies that is to be cut out: the longest one around
-    where the pause ought to be, and no more of it than the pause was long."""
+    where the pause ought to be, and no more of it than the pause was long. The longest pause comes first, and what is
+    its own is no other one's."""
     drift_s = DRIFT_S + DRIFT_SHARE * frames / rate
     quiet = re.compile(b"\\0{%d,}" % (round(LEAST_S * rate) * size))
-    for gap in tape.gaps:
+    given: list[tuple[int, int]] = []
+    for gap in sorted(tape.gaps, key=lambda gap: -gap.length):
         length = gap.length / SECOND
         first = max(0, round((gap.at / SECOND - drift_s) * rate))
         last = min(frames, round((gap.at / SECOND + length + drift_s) * rate))
         sound.seek(HEADER + first * size)
-        found = quiet.finditer(sound.read(max(0, last - first) * size))
+        data = bytearray(sound.read(max(0, last - first) * size))
+        for begins, ends in given:
+            since, until = max(begins, first), min(ends, last)
+            if since < until:
+                data[(since - first) * size : (until - first) * size] = b"\1" * ((until - since) * size)
+        found = quiet.finditer(data)
         longest = max(((each.end() - each.start(), each.start()) for each in found), default=None)
         if longest is not None:
-            begin = (first - longest[1] // -size) / rate
-            yield begin, begin + min(longest[0] // size / rate, length)
+            begin = first - longest[1] // -size
+            end = begin + min(longest[0] // size, round(length * rate))
+            given.append((begin, end))
+            yield begin / rate, end / rate
 
 
 def _kept(frames: int, rate: int, out: list[tuple[float, float]]) -> Iterator[tuple[int, int]]:
