@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,31 @@ async def test_who_puts_down_in_the_middle_has_left_what_was_said(tmp_path: Path
         await nobody_left(floor)
         assert audio.find(WORDS[:8000], kept(floor)).score > 0.9
         assert said(floor) == ["began"]
+
+
+@pytest.mark.parametrize(("left", "end"), [(65_536, "kept"), (20_480, "empty")])
+async def test_of_a_message_that_fills_the_disk_what_lies_there_is_kept(
+    tmp_path: Path, left: int, end: str
+) -> None:
+    """Asterisk may write no file beyond `left` bytes, which it is told as it is of a full disk."""
+    async with running_floor(tmp_path, message_centre(NEVER, Messages(60, 20)), phones=0) as floor:
+        make_prompts(tmp_path)
+        call, _ = await floor.caller()
+        await to_the_tone(call, floor, "closed")
+        pid = floor.pbx.process.pid
+        assert pid is not None
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (left, most))
+        await says(call, WORDS, 6.5)
+        await told(floor, "began", end)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+        assert "Problem writing frame" in floor.pbx.log()
+        await hears(call, "message_taken" if end == "kept" else "message_empty")
+        await call.until("bye")
+        found = kept(floor)
+        assert left // 4 < len(found) <= left // 2
+        assert audio.find(WORDS[:8000], found).score > 0.9
+        await nobody_left(floor)
 
 
 @pytest.mark.parametrize(("weekly", "end"), [(ALWAYS, "greeting"), (NEVER, "closed")])
