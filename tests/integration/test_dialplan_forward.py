@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from callcore.domain import effects as e
 from callcore.domain.hours import Window
+from callcore.domain.ids import CallId
 from callcore.domain.recording import Channels
 from tests.integration.test_dialplan_call import until_hears
+from tests.integration.test_dialplan_callbacks import performing
 from tests.integration.test_dialplan_menus import (
     ALWAYS,
     NEVER,
@@ -112,3 +115,35 @@ async def test_in_hours_a_line_that_is_busy_leads_to_an_agent_as_before_and_only
         left, right = map(tones, await apart(file))
         assert left[CALLER_HZ] >= 1 and right[AGENT_HZ] >= 1, (left, right)
         assert who(file)[AGENT_HZ] == pytest.approx(right[AGENT_HZ], abs=0.2), "one recorder writes it"
+
+
+async def test_who_is_forwarded_out_of_the_waiting_line_is_recorded_though_the_recording_had_been_stopped(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running_floor(tmp_path, menu_centre(), phones=0) as floor,
+        performing(floor) as perform,
+        floor.ami.beating(),
+    ):
+        make_prompts(tmp_path)
+        call, channel = await floor.caller()
+        call.sound = tone(CALLER_HZ)
+        call.press("25")
+        line = await floor.trunk.rings()
+        line.hang_up()
+        await floor.ami.event("CallcoreHeld", Channel=channel)
+        name = CallId(await floor.variable(channel, "CALLCORE_CALL"))
+        await perform(e.StopRecording(name, channel, own=True, consult=False))
+        answer = await floor.ami.redirect(channel, "callcore-overflow-menu", "1~oita-night")
+        assert answer["Response"] == "Success", answer
+        call.press("1")
+        line = await floor.trunk.rings(2)
+        line.sound = tone(AGENT_HZ)
+        line.answer()
+        await until_hears(call, AGENT_HZ, 1)
+        await line.hears(2)
+        line.hang_up()
+        await call.until("bye")
+        await nobody_left(floor)
+        both = who(floor.pbx.settings.recordings_dir / f"{name}.wav")
+        assert min(both[CALLER_HZ], both[AGENT_HZ]) >= 1.5, both

@@ -290,6 +290,37 @@ async def test_a_recording_that_is_stopped_goes_on_with_the_next_agent_in_the_sa
         assert moved.ended - moved.since > SECOND
 
 
+@pytest.mark.parametrize("way", ["offer", "net"])
+async def test_a_recording_that_is_stopped_while_the_caller_waits_again_goes_on_with_the_next_agent(
+    tmp_path: Path, way: str
+) -> None:
+    """The department answered and put down before callcore's word to stop came."""
+    async with (
+        running_floor(tmp_path, stereo(small_centre()), 1) as floor,
+        performing(floor) as perform,
+        floor.ami.beating(),
+    ):
+        call, channel = await floor.waiting_caller()
+        name = CallId(await floor.variable(channel, "CALLCORE_CALL"))
+        told = await perform(e.StopRecording(name, channel, own=True, consult=False))
+        assert isinstance(told, i.RecordingStopTold)
+        if way == "offer":
+            await floor.offer(channel, "1.1", "oita-p1")
+        else:
+            await to_net(floor, channel)
+            await add_member(floor, "oita-p1", "101")
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(leg, CALLER_HZ)
+        await call.hears(2)
+        assert await floor.variable(channel, "CALLCORE_STOPPED") == ""
+        leg.hang_up()
+        await call.until("bye")
+        left, right = map(tones, await apart(floor.pbx.settings.recordings_dir / f"{name}.wav"))
+        assert left[CALLER_HZ] >= 1.5 and right[AGENT_HZ] >= 1.5, (left, right)
+
+
 async def test_to_the_end_one_file_holds_the_agent_and_the_department_and_another_the_consult(
     tmp_path: Path,
 ) -> None:

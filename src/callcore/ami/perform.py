@@ -446,15 +446,19 @@ class Performer:
         )
 
     async def _stop_recording(self, effect: e.StopRecording) -> i.Input | None:
-        """The waiting line is told first: stopped and not told, the next talk would not be recorded. None: it is not
-        known to be stopped."""
+        """The dialplan is told first: stopped and not told, the next talk would not be recorded. And before it is told
+        the MixMonitor is looked up, for once told it may begin another one, which is to go on. None: it is not known to
+        be stopped."""
         if effect.consult:
-            await self._stop_tape(effect.channel_name, dialplan.CONSULT_TAPE)
+            await self._stop_tape(
+                effect.channel_name, await self._variable(effect.channel_name, dialplan.CONSULT_TAPE)
+            )
         if not effect.own:
             return None
+        tape = await self._variable(effect.channel_name, dialplan.TAPE)
         before = await self._variable(effect.channel_name, dialplan.TAPE_STOPPED)
         await self._set(effect.channel_name, dialplan.TAPE_STOPPED, str(self._now()))
-        if await self._stop_tape(effect.channel_name, dialplan.TAPE):
+        if await self._stop_tape(effect.channel_name, tape):
             return i.RecordingStopTold(at=self._now(), call=effect.call)
         if before is None or not before.isdigit():
             log.warning("recording not stopped", call=effect.call)
@@ -462,10 +466,8 @@ class Performer:
         await self._set(effect.channel_name, dialplan.TAPE_STOPPED, before)
         return i.RecordingStopTold(at=Instant(int(before)), call=effect.call)
 
-    async def _stop_tape(self, channel_name: str, variable: str) -> bool:
-        """Whether the MixMonitor that this variable names went on until now. By its id, for the channel may have
-        another one by now that is to go on."""
-        tape = await self._variable(channel_name, variable)
+    async def _stop_tape(self, channel_name: str, tape: str | None) -> bool:
+        """Whether this MixMonitor of the channel went on until now."""
         if tape is None:
             return False
         try:

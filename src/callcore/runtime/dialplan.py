@@ -40,7 +40,7 @@ TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"
 """Where a caller is sent to ring a department, or to be in one bridge with it; and since when they are."""
 TAPE, CONSULT_TAPE, TAPE_STOPPED = "CALLCORE_TAPE", "CALLCORE_MIX", "CALLCORE_STOPPED"
 """Which MixMonitor records a call, and which a consult; and since when (microseconds since the epoch) the call's own is
-stopped: the waiting line begins it again."""
+stopped: the dialplan begins it again before the next talk."""
 TAPE_PAUSED = "CALLCORE_PAUSED"
 """Since when (microseconds since the epoch) the call's recording is paused: the dialplan has it go on when the caller
 leaves the agent."""
