@@ -317,7 +317,8 @@ def erase(
 ) -> None:
     """通話と用件・番号・期間・センターを消去し、作業完了報告書を作る / Erase, with a report. Cannot be undone.
 
-    終了コード: 0 残りなし、1 できない、3 残ったものがある / status 3: something was left, as the report says.
+    終了コード: 0 残りなし、1 できない、3 残ったものか確かめられないものがある / status 3: something was left, or could
+    not be looked into, as the report says.
     """
     settings = settings_or_fail()
     text = _reason(reason)
@@ -362,7 +363,9 @@ def erase(
     say(f"作業完了報告書 / report: {shelf.folder / done.id}.json, .html")
     if not done.complete:
         raise fail(
-            "消去すべきものが残っています。報告書を確かめてください / something is left; see the report", 3
+            "消去すべきものが残っているか、確かめられないものがあります。報告書を確かめてください / "
+            "something is left, or could not be looked into; see the report",
+            3,
         )
 
 

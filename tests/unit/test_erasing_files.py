@@ -10,11 +10,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from callcore.erasing import books
 from callcore.erasing.books import overwrite
@@ -25,6 +27,7 @@ from callcore.pbx.render import CDR_FILE, CEL_FILE
 from callcore.recordings import UNCUT
 from callcore.recordings.sides import sides_of
 from callcore.recordings.vault import ENDS, SEALING, being_sealed
+from tests.support.erased import a_report
 
 NUMBER, OTHER = "0312345678", "0355550000"
 CALL, NEXT = "node1-1795143600.7", "node1-1795143600.70"
@@ -147,6 +150,33 @@ def test_what_rotation_packed_is_overwritten_too(tmp_path: Path, ends: str, pack
     unpacked = books.PACKED[ends][0](packed.read_bytes()).decode()
     assert unpacked == cel(CALL, "*" * len(NUMBER))
     assert packed.stat().st_mtime == 5, "the order of rotated files is kept"
+
+
+@pytest.mark.parametrize(
+    ("ends", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+@pytest.mark.parametrize("how", ["cut off", "empty", "no archive", "turned"])
+def test_a_packed_log_that_is_damaged_holds_up_nothing_and_the_report_is_not_complete_by_it(
+    tmp_path: Path, ends: str, pack: Callable[[bytes], bytes], how: str
+) -> None:
+    log = a_log(tmp_path)
+    whole = pack(cel(CALL, NUMBER).encode() * 50)
+    middle = len(whole) // 2
+    damaged = {
+        "cut off": whole[:-9],
+        "empty": b"" if ends != ".gz" else whole[:5],  # an empty one is a whole .gz of nothing
+        "no archive": b"damaged",
+        "turned": whole[:middle] + bytes(255 - each for each in whole[middle:]),
+    }[how]
+    (log / f"{CEL_FILE}.1{ends}").write_bytes(damaged)
+    gone = Markers.of([NUMBER])
+    assert overwrite(log, [CALL], gone, rows=gone).files == 3, "those before it and those behind it"
+    assert (log / f"{CEL_FILE}.1{ends}").read_bytes() == damaged
+    (place,) = search([("log", log)], gone)
+    assert (place.found, place.closed) == ({}, [f"{CEL_FILE}.1{ends}"])
+    told = a_report()
+    assert told.complete, "an archive that was never opened is named, as before"
+    assert not replace(told, searched=replace(told.searched, places=[place])).complete
 
 
 def test_a_row_that_is_added_meanwhile_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

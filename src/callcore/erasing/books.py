@@ -5,7 +5,8 @@ Rules
   meanwhile, and whoever reads it by offsets is not led astray.
 - A number that no call bears any more goes wherever it stands. One that another call bears, which has to be kept, goes
   from the rows of the erased calls in CEL and CDR alone; so do the columns that hold a caller.
-- A packed file is unpacked, overwritten and packed again; it takes the other's place as a whole.
+- A packed file is unpacked, overwritten and packed again; it takes the other's place as a whole. A damaged one is left
+  as it is: the search names it, and the report is not complete by it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callcore.erasing.markers import OVERLAP, Markers
+from callcore.erasing.search import DAMAGED
 from callcore.files import write_whole
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE
 
@@ -121,7 +123,11 @@ def _value(line: bytes, span: tuple[int, int]) -> bytes:
 def _changed(path: Path, places: Callable[[bytes], Iterator[tuple[int, int]]]) -> Erased:
     if path.suffix in PACKED:
         unpack, pack = PACKED[path.suffix]
-        whole = bytearray(unpack(path.read_bytes()))
+        packed = path.read_bytes()
+        try:
+            whole = bytearray(unpack(packed))
+        except (*DAMAGED, ValueError):  # ValueError: bz2 misses the end
+            return Erased()
         values = _starred(whole, places(bytes(whole)))
         if values:
             kept = path.stat()

@@ -64,6 +64,11 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
     def found(self) -> int:
         return sum(sum(place.found.values()) for place in self.places)
 
+    @property
+    def unread(self) -> int:
+        """How many files could not be looked into, archives apart."""
+        return sum(len(place.unread) for place in self.places)
+
 
 class Plan(msgspec.Struct, kw_only=True):
     """`scope`: `call`, `number`, `period`, `centre` or `retention`, `what` in words (of a number: no number). `stage`:

@@ -84,8 +84,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of what was to be erased was found afterwards."""
-        return not (self.searched.found or self.rows_left or self.opens)
+        """Whether nothing of what was to be erased was found afterwards, and all but archives could be looked into."""
+        return not (self.searched.found or self.searched.unread or self.rows_left or self.opens)
 
 
 def signed(report: Report, signer: Signer) -> bytes:
@@ -125,7 +125,8 @@ def page(report: Report, raw_sha256: str) -> str:
     done = (
         "消去すべきものは見つかりませんでした。 / Nothing of what was to be erased was found."
         if report.complete
-        else "消去すべきものが残っています。下の表を確かめてください。 / Something is left; see the tables below."
+        else "消去すべきものが残っているか、確かめられないものがあります。下の表を確かめてください。 / "
+        "Something is left, or could not be looked into; see the tables below."
     )
     facts: list[tuple[str, Any]] = [
         ("報告書 / report", report.id),
@@ -168,6 +169,7 @@ def page(report: Report, raw_sha256: str) -> str:
             searched.numbers_kept,
         ),
         ("番号が見つかった数 / numbers found", searched.found),
+        ("読めなかったファイル / files that could not be read", searched.unread),
         (
             "残る鍵・ファイル・録音 (バックアップも) / keys, files or recordings left, back-ups too",
             len(report.opens),

@@ -14,7 +14,7 @@ import subprocess
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 import msgspec
@@ -27,6 +27,8 @@ from callcore.recordings.sides import SIDE_ENDS
 from callcore.recordings.vault import ENDS, HEAD_MOST, SEALING
 
 BLOCK = 1 << 20
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
+"""What unpacking raises of a file that is damaged or cut off, and reading of one that cannot be read."""
 DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
 """Files of SQLite, which this process may have open."""
 CUT_ENDS = (".left.cut", ".right.cut", ".cut")
@@ -43,6 +45,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     found: dict[str, int]
     closed: list[str]
+
+    @property
+    def unread(self) -> list[str]:
+        """Of those closed, the ones that should have been looked into: all but archives."""
+        return [each for each in self.closed if PurePath(each).suffix not in ARCHIVES]
 
 
 def search(places: Collection[tuple[str, Path]], markers: Markers) -> list[Place]:
@@ -72,10 +79,9 @@ def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]])
                 closed.append(shown)
                 continue
             count, read = _counted(path, markers)
-        except FileNotFoundError:
-            continue  # gone since it was listed
-        except (OSError, EOFError, zlib.error, lzma.LZMAError):
-            closed.append(shown)
+        except DAMAGED:
+            if path.exists():  # else it is gone since it was listed
+                closed.append(shown)
             continue
         files, size = files + 1, size + read
         if count:

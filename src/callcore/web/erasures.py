@@ -44,7 +44,9 @@ class ErasureOut(BaseModel):
     recordings: int
     tasks: int = Field(description="tasks with a name of their own (`task-…`)")
     left: int = Field(description="calls and tasks that were not erased, e.g. by a legal hold")
-    complete: bool = Field(description="nothing of what was to be erased was found afterwards")
+    complete: bool = Field(
+        description="nothing of what was to be erased was found afterwards, and all but archives could be looked into"
+    )
 
 
 class ErasuresOut(BaseModel):
