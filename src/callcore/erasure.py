@@ -81,6 +81,10 @@ CAUGHT_UP_S = 30.0
 LOOK_EVERY_S = 0.2
 NAMED = 20
 """Calls that a line of the log names."""
+DAMAGED = (
+    "壊れていて、このコピーの中は確かめられません。新しいバックアップを取り、このコピーを削除してください / "
+    "damaged, so this copy cannot be looked into; take a new back-up and delete this copy"
+)
 RULE = "service:sidecar"
 """Who erases by the rule."""
 
@@ -678,16 +682,17 @@ class Erasure:
         return [f"{line.name}: 録音 / recording" for line in found]
 
     def _opens(self, plan: Plan) -> list[str]:
-        """What should be gone and is not: files and keys of recordings, keys of calls, in back-ups too."""
+        """What should be gone and is not: files and keys of recordings, keys of calls, in back-ups too; and what of the
+        back-ups cannot be looked into."""
         ring = recordings_of(self.settings).ring
         calls, names = _of(plan)
         found = [f"{path}: ファイル / file" for path in named(self.settings.places, names)]
         opening = set[str]().union(*(ring.names(centre) for centre in _stores(plan)))
         found += [f"{name}: 鍵 / key" for name in names if name in opening]
         found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
-        folders = self.settings.backup_folders
-        copied = copies.opening(folders, _stores(plan), calls, names)
-        return found + [f"{where}: {name}: 鍵 / key" for where, name in copied]
+        copied = copies.opening(self.settings.backup_folders, _stores(plan), calls, names)
+        found += [f"{where}: {name}: 鍵 / key" for where, name in copied.keys]
+        return found + [f"{path}: {DAMAGED}" for path in copied.closed]
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)

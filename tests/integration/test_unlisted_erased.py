@@ -366,3 +366,24 @@ async def test_a_key_that_stayed_in_a_back_up_is_named(
         assert not told.complete
         named = {line.split(": ")[1] for line in told.opens}
         assert named == {SILENT, ELSEWHERE, SPOKE} and all(str(backup) in line for line in told.opens)
+
+
+async def test_a_damaged_copy_of_keys_holds_up_no_erasure_and_the_report_says_that_it_was_not_looked_into(
+    database: Database, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backups"
+    async with working(database, tmp_path / "home") as (of, made, house):
+        shutil.copytree(house.keys, backup / "B" / "keys")
+        shutil.copytree(of.settings.journal, backup / "A" / "journal")
+        torn = [*backup.glob("A/journal/call-keys/demo.*"), *backup.glob(f"B/keys/files/{DEMO}/*.jsonl")]
+        assert len(torn) == 2
+        torn[0].write_bytes(b"")
+        torn[1].write_bytes(b"\0" * 99 + b"\n")
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert not of.shelf.unfinished()
+        assert not told.complete and told.rows_left == 0 and told.copies.recording_keys == 1, "that of nobody"
+        assert [line.split(": ")[0] for line in told.opens] == [str(path) for path in torn]
+        assert all("確かめられません" in line and "cannot be looked into" in line for line in told.opens)
+        page = of.shelf.file(told.id, "html")
+        assert page is not None and all(str(path) in page.decode() for path in torn)

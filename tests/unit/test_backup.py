@@ -253,10 +253,10 @@ def test_a_talk_that_is_erased_afterwards_comes_back_from_no_half(busy: Busy, tm
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(a, elsewhere)
     name = "node1-1795143500.7"
-    assert {found for _, found in copies.opening([a, b], ["demo", "_unassigned"], [], [name])} == {name}
+    assert {found for _, found in copies.opening([a, b], ["demo", "_unassigned"], [], [name]).keys} == {name}
     done = copies.destroy([a, b], ["demo", "_unassigned"], [], [name], "2026-11-30T12:00:00+09:00")
     assert (done.recording_keys, done.files) == (1, 4)
-    assert copies.opening([a, b], ["demo", "_unassigned"], [], [name]) == []
+    assert copies.opening([a, b], ["demo", "_unassigned"], [], [name]) == copies.Opening([], [])
     assert [p.name for p in a.rglob(f"{name}*")] == []
     fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
     fresh.home.mkdir()

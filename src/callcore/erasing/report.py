@@ -51,8 +51,8 @@ METHOD = (
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Instants: RFC 3339 with the centre's offset. `rows_left`, `opens`: what the check after the erasure found (rows
-    that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, and
-    sound of these calls that was not erased): 0 is as it must be."""
+    that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, sound
+    of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be."""
 
     id: str
     centre: str
@@ -171,7 +171,8 @@ def page(report: Report, raw_sha256: str) -> str:
         ("番号が見つかった数 / numbers found", searched.found),
         ("読めなかったファイル / files that could not be read", searched.unread),
         (
-            "残る鍵・ファイル・録音 (バックアップも) / keys, files or recordings left, back-ups too",
+            "残る・確かめられない鍵・ファイル・録音 (バックアップも) / "
+            "keys, files or recordings left or not looked into, back-ups too",
             len(report.opens),
         ),
         ("残るデータベースの行 / rows left in the database", report.rows_left),
@@ -205,6 +206,7 @@ def page(report: Report, raw_sha256: str) -> str:
         _pairs(counts),
         "<h2>消去後の確認 / Check afterwards</h2>",
         _pairs(checks),
+        *(["<ul>", *(f"<li>{escape(each)}</li>" for each in report.opens), "</ul>"] if report.opens else ()),
         _table(
             (
                 "場所 / place",

@@ -223,17 +223,20 @@ class KeyStore:
         False: no key of this call is kept (never made, or gone with its period).
         """
         self._must_write()
-        found = False
         with self._guard:
-            for centre, period in self._kept():
-                table = self._table(centre, period)
-                if table.keys.get(call) is None:
-                    continue
-                found = True
-                table.keys[call] = None
-                table.ciphers.pop(call, None)
-                self._rewrite(table)
-        return found
+            return sum(self.destroy_in(*each, call) for each in self.tables()) > 0
+
+    def destroy_in(self, centre: CentreId, period: str, call: CallId) -> bool:
+        """The same in one table alone. KeyDamaged: it cannot be read."""
+        self._must_write()
+        with self._guard:
+            table = self._table(centre, period)
+            if table.keys.get(call) is None:
+                return False
+            table.keys[call] = None
+            table.ciphers.pop(call, None)
+            self._rewrite(table)
+        return True
 
     def destroy_period(self, centre: CentreId, period: str) -> None:
         """Makes every personal value of a centre and month unreadable for ever."""
@@ -250,8 +253,23 @@ class KeyStore:
     def kept(self, calls: Collection[CallId]) -> list[CallId]:
         """Those of the calls of which a key is there."""
         with self._guard:
-            tables = [self._table(*each) for each in self._kept()]
-        return [call for call in calls if any(table.keys.get(call) is not None for table in tables)]
+            found = {call for each in self.tables() for call in self.kept_in(*each, calls)}
+        return [call for call in calls if call in found]
+
+    def kept_in(self, centre: CentreId, period: str, calls: Collection[CallId]) -> list[CallId]:
+        """The same of one table alone. KeyDamaged: it cannot be read."""
+        with self._guard:
+            table = self._table(centre, period)
+            return [call for call in calls if table.keys.get(call) is not None]
+
+    def tables(self) -> list[tuple[CentreId, str]]:
+        """Centre and period of each table of calls' keys."""
+        found = []
+        for path in sorted(self._calls.iterdir()):
+            centre, _, period = path.name.rpartition(".")
+            if centre and _PERIOD.fullmatch(period):
+                found.append((CentreId(centre), period))
+        return found
 
     # -- durability ------------------------------------------------------------------------------------------
 
@@ -303,23 +321,18 @@ class KeyStore:
         )
         return period
 
+    def table_path(self, centre: CentreId, period: str) -> Path:
+        return self._calls / f"{_plain(centre)}.{period}"
+
     def _centre_path(self, centre: CentreId, period: str) -> Path:
         return self._keys / f"{_plain(centre)}.{period}.key"
-
-    def _kept(self) -> list[tuple[CentreId, str]]:
-        found = []
-        for path in sorted(self._calls.iterdir()):
-            centre, _, period = path.name.rpartition(".")
-            if centre and _PERIOD.fullmatch(period):
-                found.append((CentreId(centre), period))
-        return found
 
     def _table(self, centre: CentreId, period: str) -> _Table:
         table = self._tables.get((centre, period))
         if table is None:
             if not _PERIOD.fullmatch(period):
                 raise ValueError(f"a period is YYYY-MM, not {period!r}")
-            table = _Table(centre, period, self._calls / f"{_plain(centre)}.{period}")
+            table = _Table(centre, period, self.table_path(centre, period))
             with self._guard:
                 self._make_room()
                 self._load(table)

@@ -120,8 +120,11 @@ class KeyRing:
 
     def names(self, centre: str) -> set[str]:
         """The recordings of which any key is there."""
-        tables = (self._table(self.table(centre, day)) for day in self.days(centre))
-        return {e.name for table in tables for e in table.values() if e.key is not None}
+        return set[str]().union(*(self.names_on(centre, day) for day in self.days(centre)))
+
+    def names_on(self, centre: str, day: str) -> set[str]:
+        """The same of one day alone. WrongKey: its table cannot be read."""
+        return {e.name for e in self._table(self.table(centre, day)).values() if e.key is not None}
 
     def has_table(self, centre: str, day: str) -> bool:
         return self.table(centre, day).exists()

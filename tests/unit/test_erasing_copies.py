@@ -1,0 +1,84 @@
+"""Back-ups of which a part is damaged: what can be erased there is, and what cannot be looked into is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.erasing import copies
+from callcore.journal import KeyStore
+from callcore.recordings import KeyRing
+
+NOVEMBER = Instant(1_795_143_600 * SECOND)
+MONTHS = {"2026-11": 0, "2026-12": 30, "2027-01": 60}
+DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
+CALL, NAME, DEMO = CallId("c1"), "c1", CentreId("demo")
+AT = "2027-01-30T12:00:00+09:00"
+CENTRES = ("demo", "_unassigned")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A back-up with keys of one call in three months, and of its recording in three days."""
+    with KeyStore.open(tmp_path / "journal", tmp_path / "keys", write=True) as keys:
+        for days in MONTHS.values():
+            at = Instant(NOVEMBER + days * 86_400 * SECOND)
+            assert keys.seal(CALL, DEMO, at, "0312345678") is not None
+    ring = KeyRing(tmp_path / "recordings")
+    for day in DAYS:
+        ring.new("demo", day, NAME)
+    return tmp_path
+
+
+def call_table(copy: Path, month: str) -> Path:
+    return copy / "journal" / "call-keys" / f"demo.{month}"
+
+
+def ring_table(copy: Path, day: str) -> Path:
+    return copy / "recordings" / "files" / "demo" / f"{day}.jsonl"
+
+
+def test_a_whole_copy_keeps_no_key(copy: Path) -> None:
+    assert len(copies.opening([copy], CENTRES, [CALL], [NAME]).keys) == 6
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys) == (3, 3)
+    assert copies.opening([copy], CENTRES, [CALL], [NAME]) == copies.Opening([], [])
+
+
+@pytest.mark.parametrize("month", MONTHS)
+@pytest.mark.parametrize("torn", [b"", b"CCKEYS", b"\0" * 4096])
+def test_torn_call_keys_in_a_copy_hold_up_nothing_and_are_named(copy: Path, month: str, torn: bytes) -> None:
+    """As a copy leaves it on whose disk there was no room."""
+    call_table(copy, month).write_bytes(torn)
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys) == (2, 3), "those before it and those behind it"
+    left = copies.opening([copy], CENTRES, [CALL], [NAME])
+    assert left == copies.Opening([], [call_table(copy, month)])
+    assert call_table(copy, month).read_bytes() == torn
+
+
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize("torn", [b"\0" * 4096 + b"\n", b'{"file":"00",\n', b"\xff\n"])
+def test_a_torn_table_of_recordings_keys_in_a_copy_holds_up_nothing_and_is_named(
+    copy: Path, day: str, torn: bytes
+) -> None:
+    ring_table(copy, day).write_bytes(torn)
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys) == (3, 2)
+    left = copies.opening([copy], CENTRES, [CALL], [NAME])
+    assert left == copies.Opening([], [ring_table(copy, day)])
+
+
+def test_a_damaged_copy_hides_no_key_of_another(copy: Path) -> None:
+    call_table(copy, "2026-11").write_bytes(b"")
+    ring_table(copy, DAYS[0]).write_bytes(b"\0\n")
+    left = copies.opening([copy], CENTRES, [CALL], [NAME])
+    assert left.closed == [call_table(copy, "2026-11"), ring_table(copy, DAYS[0])]
+    assert left.keys == [
+        (call_table(copy, "2026-12"), CALL),
+        (call_table(copy, "2027-01"), CALL),
+        (ring_table(copy, DAYS[1]), NAME),
+        (ring_table(copy, DAYS[2]), NAME),
+    ]
