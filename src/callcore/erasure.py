@@ -57,7 +57,7 @@ from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
 from callcore.erasing.plan import Busy, Left, Plan, Searched, Shelf, Unit
-from callcore.erasing.search import named, search
+from callcore.erasing.search import AWAY, away, named, search
 from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
@@ -692,7 +692,8 @@ class Erasure:
         found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
         copied = copies.opening(self.settings.backup_folders, _stores(plan), calls, names)
         found += [f"{where}: {name}: 鍵 / key" for where, name in copied.keys]
-        return found + [f"{path}: {DAMAGED}" for path in copied.closed]
+        found += [f"{path}: {DAMAGED}" for path in copied.closed]
+        return found + [f"{folder}: {AWAY}" for folder in away(self.settings.backup_folders)]
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)

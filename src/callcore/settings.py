@@ -424,15 +424,15 @@ class Settings(BaseSettings):
 
     @property
     def places(self) -> tuple[tuple[str, Path], ...]:
-        """Every folder in which something of a call may lie, by name; those that are there."""
+        """Every folder in which something of a call may lie, by name: those that are there, and all of back-ups."""
         named = [
             ("home", self.home),
             ("store", self.store),
             ("keys", self.recordings_keys),
             ("run", self.run),
-            *((f"backup {folder}", folder) for folder in self.backup_folders),
         ]
-        return tuple((name, folder) for name, folder in named if folder.exists())
+        there = [(name, folder) for name, folder in named if folder.exists()]
+        return (*there, *((f"backup {folder}", folder) for folder in self.backup_folders))
 
     @property
     def reconciliations(self) -> Path:

@@ -387,3 +387,17 @@ async def test_a_damaged_copy_of_keys_holds_up_no_erasure_and_the_report_says_th
         assert all("確かめられません" in line and "cannot be looked into" in line for line in told.opens)
         page = of.shelf.file(told.id, "html")
         assert page is not None and all(str(path) in page.decode() for path in torn)
+
+
+async def test_a_folder_of_back_ups_that_is_not_there_is_named_with_what_to_do(
+    database: Database, tmp_path: Path
+) -> None:
+    there, away = tmp_path / "a", tmp_path / "b"
+    there.mkdir()
+    async with working(database, tmp_path / "home") as (of, made, _):
+        of.settings = of.settings.model_copy(update={"backups": f"{there},{away}"})
+        told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert not of.shelf.unfinished() and not told.complete and told.rows_left == 0
+        (line,) = told.opens
+        assert line.startswith(f"{away}: ") and "取り付け" in line and "mount it" in line
+        assert [place.place for place in told.searched.places if not place.there] == [f"backup {away}"]

@@ -1,15 +1,20 @@
-"""Back-ups of which a part is damaged: what can be erased there is, and what cannot be looked into is named."""
+"""Back-ups of which a part is damaged or away: what can be erased is, and what cannot be looked into is named."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.erasing import copies
+from callcore.erasing import copies, report
+from callcore.erasing.markers import Markers
+from callcore.erasing.search import search
 from callcore.journal import KeyStore
 from callcore.recordings import KeyRing
+from callcore.settings import Settings
+from tests.support.erased import a_report
 
 NOVEMBER = Instant(1_795_143_600 * SECOND)
 MONTHS = {"2026-11": 0, "2026-12": 30, "2027-01": 60}
@@ -82,3 +87,19 @@ def test_a_damaged_copy_hides_no_key_of_another(copy: Path) -> None:
         (ring_table(copy, DAYS[1]), NAME),
         (ring_table(copy, DAYS[2]), NAME),
     ]
+
+
+def test_a_folder_of_back_ups_that_is_not_mounted_is_no_place_where_nothing_was_found(tmp_path: Path) -> None:
+    """It is there again when the rest is tried, and the numbers in it were never overwritten."""
+    (tmp_path / "a").mkdir()
+    settings = Settings(home=tmp_path, backups=f"{tmp_path / 'a'},{tmp_path / 'away'}")
+    places = search(settings.places, Markers.of(["0312345678"]))
+    there = {place.place: place.there for place in places}
+    assert there == {"home": True, f"backup {tmp_path / 'a'}": True, f"backup {tmp_path / 'away'}": False}
+    told = a_report()
+    assert told.complete
+    told = replace(told, searched=replace(told.searched, places=places))
+    assert not told.complete
+    page = report.page(told, "0" * 64)
+    assert "取り付け" in page and "mount it" in page and "nothing left" not in page
+    assert replace(told, searched=replace(told.searched, places=places[:2])).complete

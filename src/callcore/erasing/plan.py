@@ -69,6 +69,11 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
         """How many files could not be looked into, archives apart."""
         return sum(len(place.unread) for place in self.places)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every place, and every file but archives, could be looked into."""
+        return not self.unread and all(place.there for place in self.places)
+
 
 class Plan(msgspec.Struct, kw_only=True):
     """`scope`: `call`, `number`, `period`, `centre` or `retention`, `what` in words (of a number: no number). `stage`:

@@ -14,6 +14,7 @@ import msgspec
 
 from callcore.erasing.copies import Copies
 from callcore.erasing.plan import Left, Searched
+from callcore.erasing.search import AWAY
 from callcore.erasing.sounds import Gone
 from callcore.recordings.signing import PublicKeys, Signer, signed_by
 
@@ -85,7 +86,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def complete(self) -> bool:
         """Whether nothing of what was to be erased was found afterwards, and all but archives could be looked into."""
-        return not (self.searched.found or self.searched.unread or self.rows_left or self.opens)
+        return self.searched.whole and not (self.searched.found or self.rows_left or self.opens)
 
 
 def signed(report: Report, signer: Signer) -> bytes:
@@ -193,7 +194,7 @@ def page(report: Report, raw_sha256: str) -> str:
             place.files,
             place.bytes,
             ", ".join(f"{name} ({n})" for name, n in place.found.items()) or "0",
-            ", ".join(place.closed) or "–",
+            ", ".join(place.closed) or "–" if place.there else AWAY,
         )
         for place in searched.places
     ]

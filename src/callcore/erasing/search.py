@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import re
 import subprocess
 import zlib
@@ -36,15 +37,24 @@ CUT_ENDS = (".left.cut", ".right.cut", ".cut")
 ARCHIVES = frozenset({".tar", ".tgz", ".zip", ".zst", ".7z", ".age", ".gpg", ".enc"})
 
 
+AWAY = (
+    "フォルダがないか読めないため、確かめていません。取り付けて(マウントして)新しいバックアップを取り、この消去より前のものを"
+    "削除してください / missing or not to be read, so it was not looked at; mount it, take a new back-up there, and "
+    "delete those from before this erasure"
+)
+"""Of a folder of back-ups: what is said of it, and what to do."""
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked through below one folder. `found`: how often, by file; `closed`: files that cannot be looked
-    into (archives, damaged or unreadable ones)."""
+    into (archives, damaged or unreadable ones); `there`: whether the folder itself could be."""
 
     place: str
     files: int
     bytes: int
     found: dict[str, int]
     closed: list[str]
+    there: bool = True
 
     @property
     def unread(self) -> list[str]:
@@ -56,6 +66,11 @@ def search(places: Collection[tuple[str, Path]], markers: Markers) -> list[Place
     """A file below two of the places counts in the first one."""
     seen: set[tuple[int, int]] = set()
     return [_looked(name, root, markers, seen) for name, root in places]
+
+
+def away(folders: Collection[Path]) -> list[Path]:
+    """Those of which nothing can be looked at: missing, as of a disk that is not mounted, or not to be read."""
+    return [folder for folder in folders if not os.access(folder, os.R_OK)]
 
 
 def named(places: Collection[tuple[str, Path]], recordings: Collection[str]) -> list[str]:
@@ -86,7 +101,8 @@ def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]])
         files, size = files + 1, size + read
         if count:
             found[shown] = count
-    return Place(place=name, files=files, bytes=size, found=found, closed=closed)
+    there = not away([root])
+    return Place(place=name, files=files, bytes=size, found=found, closed=closed, there=there)
 
 
 def _files(root: Path) -> Iterator[Path]:
