@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from immutables import Map
@@ -509,6 +511,71 @@ def test_each_altered_truncated_added_or_missing_file_is_named(house: House) -> 
         ("added", f"{DAY}/node1-1795143509.9.ccr"),
         ("added", "notes.txt"),
     }
+
+
+def test_a_file_that_cannot_be_read_is_named_and_all_others_are_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, sick, altered, _ = paths = [house.keep(f"node1-179514350{n}.{n}") for n in range(4)]
+    folder.unlink()
+    folder.mkdir()
+    altered.write_bytes(altered.read_bytes()[:-1] + b"?")
+    away(monkeypatch, sick)
+    assert house.named() == {
+        ("unreadable", f"{DAY}/{folder.name}"),
+        ("unreadable", f"{DAY}/{sick.name}"),
+        ("altered", f"{DAY}/{altered.name}"),
+    }
+    verdict = house.verify()
+    assert verdict.files == len(paths)
+    assert {x.name: x.detail for x in verdict.found if x.fault.value == "unreadable"} == {
+        folder.name: "Is a directory",
+        sick.name: "Input/output error",
+    }
+
+
+def test_a_chain_or_root_that_cannot_be_read_is_named_and_nobody_is_accused_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = three_days(house)
+    mark = roots(house.store, "demo", house.public())[second.name].root
+    lost = next(third.glob("*.ccr"))
+    lost.unlink()
+    with monkeypatch.context() as patch:
+        away(patch, second / "chain.jsonl")
+        missing = ("missing", f"{third.name}/{lost.name}")
+        assert house.named(known=[mark]) == {("unreadable", f"{second.name}/chain.jsonl"), missing}
+        assert [day.day for day in house.verify().days] == [first.name, third.name]
+    with monkeypatch.context() as patch:
+        away(patch, second / "root.json", third.parent / "root.json")
+        assert house.named() == {
+            ("unreadable", f"{second.name}/root.json"),
+            ("unreadable", "root.json"),
+            missing,
+        }
+    with monkeypatch.context() as patch:
+        away(patch, second)
+        assert house.named() == {("unreadable", second.name), missing}
+    house.keep(CALL, centre="oita")
+    (house.store / "oita" / "root.json").unlink()
+    with monkeypatch.context() as patch:
+        away(patch, house.store / "oita")
+        assert house.named() == {("unreadable", "oita"), missing}
+
+
+def away(monkeypatch: pytest.MonkeyPatch, *sick: Path) -> None:
+    """These places of the disk cannot be read."""
+
+    def failing(of: Callable[..., Any]) -> Callable[..., Any]:
+        def read(path: Path, *how: Any, **more: Any) -> Any:
+            if path in sick:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return of(path, *how, **more)
+
+        return read
+
+    monkeypatch.setattr(Path, "open", failing(Path.open))
+    monkeypatch.setattr(Path, "iterdir", failing(Path.iterdir))
 
 
 def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(house: House) -> None:

@@ -33,6 +33,7 @@ class Fault(Enum):
     TRUNCATED = "truncated"
     ADDED = "added"
     MISSING = "missing"
+    UNREADABLE = "unreadable"
     ERASED_THERE = "erased_there"
     LINE_ALTERED = "line_altered"
     LINE_MISSING = "line_missing"
@@ -50,6 +51,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.TRUNCATED: ("途中で切れている", "is cut off"),
     Fault.ADDED: ("記録のないファイル", "was added: no line tells of it"),
     Fault.MISSING: ("消去の記録がないのに、ない", "is missing, and was not erased"),
+    Fault.UNREADABLE: ("読めない", "cannot be read"),
     Fault.ERASED_THERE: ("消去の記録があるのに、残っている", "is there, though it was erased"),
     Fault.LINE_ALTERED: ("署名が合わない行", "a line whose signature does not fit"),
     Fault.LINE_MISSING: ("行が抜けている", "lines are missing"),
@@ -129,7 +131,8 @@ def verify(
     store: Path, keys: PublicKeys, *, since: str | None = None, known: Collection[str] = ()
 ) -> Verdict:
     """Each stored file by the hash of the file. `since` (ISO day): there is nothing from before it, and need not be.
-    `known`: roots that must be in a chain. Raises NothingToVerify, OSError."""
+    `known`: roots that must be in a chain. What cannot be read is named, and the rest is looked at all the same. Raises
+    NothingToVerify; OSError: the store itself cannot be read."""
     verdict = Verdict()
     marks: set[str] = set()
     everything: list[Found] = []
@@ -177,14 +180,24 @@ def differs(centre: str, day: str, name: str, got: Digest, told: Digest) -> Foun
     return Found(Fault.ALTERED, centre, day, name, f"sha256 {got.sha256[:12]}… ≠ {told.sha256[:12]}…")
 
 
+def _unreadable(centre: str, day: str, name: str, error: OSError) -> Found:
+    return Found(Fault.UNREADABLE, centre, day, name, error.strerror or str(error))
+
+
 def centres_in(store: Path) -> list[str]:
     """Those that have a chain. Raises NothingToVerify."""
-    found = sorted(
-        p.name for p in store.iterdir() if p.is_dir() and ((p / c.ROOT).exists() or c.days_of(store, p.name))
-    )
+    found = sorted(p.name for p in store.iterdir() if _has_chain(p))
     if not found:
         raise NothingToVerify(store)
     return found
+
+
+def _has_chain(folder: Path) -> bool:
+    """A folder that cannot be read has none: it is named by what lies beside the centres."""
+    try:
+        return folder.is_dir() and ((folder / c.ROOT).exists() or bool(c.days_of(folder.parent, folder.name)))
+    except OSError:
+        return False
 
 
 def check_known(known: Collection[str], marks: set[str], verdict: Verdict) -> None:
@@ -200,10 +213,18 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
     days = [day for day in c.days_of(store, centre) if since is None or day >= since]
     for day in days:
         root = _root(store, centre, day, keys, found)
+        try:
+            lines = c.raw_lines(store / centre / day)
+        except OSError as error:
+            found.append(_unreadable(centre, day, c.CHAIN, error))
+            if root is not None:  # which is signed, and tells where the next day goes on
+                last = (root.n, root.root, day)
+                chain.marks.add(root.root)
+            continue
         names = chain.days.setdefault(day, [])
         count, kept, erased = 0, 0, 0
         unread = 0
-        for row, raw in enumerate(c.raw_lines(store / centre / day), 1):
+        for row, raw in enumerate(lines, 1):
             where = f"{c.CHAIN}:{row}"
             line = c.checked_line(raw, keys)
             if line is None or line.centre != centre or line.day != day:
@@ -252,8 +273,15 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
 
 def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
     """What lies where no recording belongs. `centre` "": the folder is the store, in which nothing is sealed."""
-    there = sorted(p.name for p in folder.iterdir() if not (centre and _is_sealed_in(p)) and not _empty(p))
-    return [Found(Fault.ADDED, centre, "", name) for name in there if name not in known]
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name in known or (centre and _is_sealed_in(path)):
+            continue
+        try:
+            found += [] if _empty(path) else [Found(Fault.ADDED, centre, "", path.name)]
+        except OSError as error:
+            found.append(_unreadable(centre, "", path.name, error))
+    return found
 
 
 def _is_sealed_in(path: Path) -> bool:
@@ -271,6 +299,9 @@ def _root(store: Path, centre: str, day: str, keys: PublicKeys, found: list[Foun
     except FileNotFoundError:
         found.append(Found(Fault.ROOT_MISSING, centre, day, c.ROOT))
         return None
+    except OSError as error:
+        found.append(_unreadable(centre, day, c.ROOT, error))
+        return None
     root = c.checked_root(raw, keys)
     if root is None or root.centre != centre or (day and root.day != day):
         found.append(Found(Fault.ROOT_ALTERED, centre, day, c.ROOT))
@@ -280,7 +311,10 @@ def _root(store: Path, centre: str, day: str, keys: PublicKeys, found: list[Foun
 
 def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) -> list[Found]:
     folder = store / centre / day
-    there = {p.name for p in folder.iterdir()}
+    try:
+        there = {p.name for p in folder.iterdir()}
+    except OSError as error:
+        return [_unreadable(centre, day, "", error)]
     found = []
     for name in chain.days.get(day, ()):
         line, file = chain.kept[day, name], name + ENDS
@@ -298,6 +332,9 @@ def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) 
             got = digest(folder / file)
         except FileNotFoundError:
             found.append(Found(Fault.MISSING, centre, day, file))
+            continue
+        except OSError as error:
+            found.append(_unreadable(centre, day, file, error))
             continue
         if got != line.stored:
             found.append(differs(centre, day, file, got, line.stored))
