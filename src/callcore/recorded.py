@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,9 @@ from callcore.domain.stages import PauseEnd
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
 from callcore.recordings import OpenedAudio, RecordingError, played
+from callcore.recordings.audio import DecodedAudio
 from callcore.recordings.chain import signing
+from callcore.recordings.errors import KeyDestroyed
 from callcore.recordings.export import Export
 from callcore.recordings.library import PLAIN_ENDS
 from callcore.recordings.vault import ENDS as SEALED_ENDS
@@ -40,6 +43,7 @@ from callcore.runtime.recordings import (
     RecordingSearch,
     TooManyRecordings,
     Unassigned,
+    Unopened,
 )
 from callcore.settings import Settings
 
@@ -127,15 +131,13 @@ class Recorded:
 
     def _sound(self, name: str, *, kept: bool) -> Audio:
         """The one place where a recording is opened to be heard: plain or sealed, protected ones too."""
-        try:
+        with _as_the_port_tells():
             file, form = self._file(name)
             try:
-                return OpenedAudio(file, form) if kept else played(file, form)
+                return _Sound(OpenedAudio(file, form) if kept else played(file, form))
             except BaseException:
                 file.close()
                 raise
-        except RecordingError as error:
-            raise OSError(str(error)) from error
 
     def _file(self, name: str) -> tuple[BinaryIO, str]:
         try:
@@ -168,6 +170,31 @@ class Recorded:
             opened = None
         text = None if opened is None else opened[0]
         return Personal(sealed.call, sealed.centre, sealed.at, text, sealed.fingerprint)
+
+
+class _Sound:
+    """Keeps the port `Audio`."""
+
+    def __init__(self, of: OpenedAudio | DecodedAudio) -> None:
+        self._of = of
+        self.size, self.media_type, self.ending = of.size, of.media_type, of.ending
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        with _as_the_port_tells():
+            return self._of.read_at(offset, count)
+
+    def close(self) -> None:
+        self._of.close()
+
+
+@contextmanager
+def _as_the_port_tells() -> Iterator[None]:
+    try:
+        yield
+    except KeyDestroyed as error:
+        raise FileNotFoundError(str(error)) from error
+    except RecordingError as error:
+        raise Unopened(str(error)) from error
 
 
 def _wanted(asked: ExportAsked) -> list[RecordingSearch]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import io
 import json
+import os
+import shutil
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from callcore import console
@@ -27,6 +31,7 @@ from callcore.domain.ids import CallId, CentreId
 from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat
 from callcore.installation import recordings_of, trail_of
 from callcore.recordings.keeper import Whose
+from callcore.recordings.vault import read_head
 from callcore.web import recordings
 from tests.support.days import TestFrame
 from tests.support.floors import Desk
@@ -411,6 +416,59 @@ async def test_what_has_no_sound_is_said_to_have_none(server: Served, stock: Sto
     stock.settings.protected.mkdir()
     (stock.settings.protected / "c1.wav").write_bytes(stock.sound)
     assert (await ask(server, "sup", url)).content == stock.sound
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("key", ("鍵がありません", "a key of recordings is missing")),
+        ("sound", ("書き換えられています", "was altered")),
+        ("size", ("途中で切れています", "is cut off")),
+        ("player", ("保存できます", "it can still be downloaded")),
+    ],
+)
+async def test_a_recording_that_cannot_be_opened_is_told_as_that_with_what_to_do(
+    server: Served, stock: Stock, monkeypatch: pytest.MonkeyPatch, harm: str, said: tuple[str, str]
+) -> None:
+    path = keep(stock, form=SoundFormat.G722)
+    if harm == "key":
+        shutil.rmtree(stock.settings.recordings_keys)
+    elif harm == "sound":
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-40] + bytes(20) + whole[-20:])
+    elif harm == "size":
+        os.truncate(path, path.stat().st_size - 1)
+    else:
+        monkeypatch.setattr("callcore.recordings.audio.shutil.which", lambda program: None)
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    with capture_logs() as logged:
+        answer = await ask(server, "sup", url)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (500, "urn:callcore:problem:sound-unopened")
+    assert all(words in problem["detail"] for words in said), problem["detail"]
+    assert "retry-after" not in answer.headers
+    assert [(x["log_level"], x["recording"], x["why"]) for x in logged] == [
+        ("error", "c1", problem["detail"])
+    ]
+    taken = (await ask(server, "sup", ONE + "/download", "POST", json=PURPOSE)).json()["url"]
+    assert (await ask(server, "sup", taken)).status_code == (200 if harm == "player" else 500)
+    shown = await ask(server, "sup", f"/recordings/c1?{url.partition('?')[2]}")
+    assert problem["detail"] in html.unescape(shown.text) and "<audio" not in shown.text
+    assert 'value="download"' in shown.text
+
+
+@on_sqlite
+async def test_a_recording_whose_key_was_destroyed_has_no_sound(server: Served, stock: Stock) -> None:
+    keep(stock)
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    recordings = recordings_of(stock.settings)
+    found = recordings.find("c1")
+    assert found is not None
+    with found.open("rb") as file:
+        head = read_head(file, found)[0]
+    recordings.ring.destroy(head.centre, head.day, head.name, "2026-11-21T00:00:00Z")
+    assert (await ask(server, "sup", url)).json()["type"] == "urn:callcore:problem:no-sound"
 
 
 async def test_marks_are_set_and_taken_away_afterwards_and_found_by_at_once(

@@ -70,5 +70,5 @@ async def test_a_sound_that_nobody_takes_is_closed() -> None:
 
     left = Sound(3 * PIECE, 3 * PIECE)
     with contextlib.suppress(OSError, ClientDisconnect):
-        await Sounding(left, 0, 3 * PIECE, 200, {})({"type": "http"}, gone, nobody)
+        await Sounding("c1", left, b"", 0, 3 * PIECE, 200, {})({"type": "http"}, gone, nobody)
     assert left.closed

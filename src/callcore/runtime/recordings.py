@@ -208,8 +208,12 @@ class Archive(Protocol):
         ...
 
 
+class Unopened(Exception):
+    """A sound that cannot be opened until somebody sees to it. The text is bilingual and says to what."""
+
+
 class Audio(Protocol):
-    """The sound of one recording. Reading blocks, and raises OSError."""
+    """The sound of one recording. Reading blocks, and raises OSError, Unopened."""
 
     @property
     def size(self) -> int: ...
@@ -242,7 +246,8 @@ class RecordingReader(Protocol):
         ...
 
     async def audio(self, name: str, *, kept: bool) -> Audio:
-        """As it is `kept`, or as a browser plays it. Raises OSError: there is none, or it cannot be read."""
+        """As it is `kept`, or as a browser plays it. Raises FileNotFoundError: there is none, or it was erased;
+        OSError: it cannot be read; Unopened."""
         ...
 
     async def export(self, asked: ExportAsked, heard: Callable[[Recording], None]) -> Archive:

@@ -166,6 +166,7 @@ class ArchivePages:
         this = all_of[0]
         grant = request.query_params.get("grant", "")
         held = self._archive.grant(person, grant, name)
+        shut = None if held is None else await self._archive.shut(name)
         lines = await self._archive.accesses(person, this)
         ja = language_of(request) == "ja"
         return self.paper.show(
@@ -175,7 +176,9 @@ class ArchivePages:
             centres={c.id: c.name if ja else c.name_en for c in self._centres(request)},
             one=self._shown(request, this),
             others=[self._shown(request, each) for each in all_of[1:]],
-            sound=f"/api/v1/recordings/{name}/audio?grant={grant}" if held is not None else None,
+            sound=f"/api/v1/recordings/{name}/audio?grant={grant}"
+            if held is not None and shut is None
+            else None,
             may_listen=person.may(Right.LISTEN, this.centre),
             may_download=person.may(Right.DOWNLOAD, this.centre),
             gone=this.place is Place.GONE,
@@ -183,7 +186,7 @@ class ArchivePages:
             lines=lines,
             most=ACCESSES_MOST,
             printing=request.query_params.get("print") == "1",
-            error=error,
+            error=error or shut,
         )
 
     @needs(Right.LISTEN)

@@ -160,6 +160,12 @@ NO_SOUND = Kind(
     "記録は残っていますが、音声は初めからないか、消去済みです。 / "
     "What is known of it is kept; the sound never was there, or was erased.",
 )
+SOUND_SHUT = Kind(
+    "sound-unopened",
+    500,
+    "録音を開けません / The recording cannot be opened",
+    "通話には影響しません。管理者に伝えてください。 / Calls go on. Tell your administrator.",
+)
 GRANT_OVER = Kind(
     "grant-over",
     410,

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import FastAPI, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
@@ -47,11 +48,14 @@ from callcore.runtime.recordings import (
     RecordingReader,
     RecordingSearch,
     Unassigned,
+    Unopened,
 )
 from callcore.web import models as m
 from callcore.web import problems
 from callcore.web.acts import PROBLEMS
 from callcore.web.gate import Gate, address_of, person_of
+
+log = structlog.get_logger(__name__)
 
 PATH: Final = "/api/v1/recordings"
 PAGE_MOST: Final = 200
@@ -368,6 +372,19 @@ class Archive:
         grant = Grant(person.id, recording.name, recording.centre, right, time.time() + lasts)
         return Given(f"{PATH}/{recording.name}/audio?grant={self._grants.give(grant)}", grant.over)
 
+    async def shut(self, name: str) -> str | None:
+        """Why nobody can play it until somebody sees to it, of which the log tells; None: nothing is known of that."""
+        try:
+            sound = await self.reader.audio(name, kept=False)
+            await begin_of(sound, 0, sound.size)
+        except OSError:
+            return None
+        except Unopened as error:
+            not_read(name, error)
+            return str(error)
+        sound.close()
+        return None
+
     def grant(self, person: Person, secret: str, name: str) -> Grant | None:
         return self._grants.of(secret, person.id, name)
 
@@ -623,6 +640,7 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
             410: problems.documented("the grant is over, or there is no sound"),
             416: problems.documented("beyond the end"),
             422: PROBLEMS[422],
+            500: problems.documented("the sound cannot be opened: its key is missing, or it was altered"),
             503: problems.documented("the sound cannot be read now"),
         },
     )
@@ -642,35 +660,72 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
             return problems.respond(problems.GRANT_OVER, path)
         try:
             sound = await archive.reader.audio(recording, kept=held.right is Right.DOWNLOAD)
+            wanted = byte_range(_range_of(request), sound.size)
+            if wanted is None:
+                sound.close()
+                beyond = {"content-range": f"bytes */{sound.size}"}
+                return problems.respond(problems.RANGE, path, headers=beyond)
+            first, before, partial = wanted
+            begin = await begin_of(sound, first, before)
         except FileNotFoundError:
             return problems.respond(problems.NO_SOUND, path)
-        except OSError:
+        except OSError as error:
+            not_read(recording, error)
             return problems.respond(problems.NO_STORE, path)
-        wanted = byte_range(_range_of(request), sound.size)
-        if wanted is None:
-            sound.close()
-            return problems.respond(problems.RANGE, path, headers={"content-range": f"bytes */{sound.size}"})
-        first, before, partial = wanted
+        except Unopened as error:
+            not_read(recording, error)
+            return problems.respond(problems.SOUND_SHUT, path, detail=str(error))
         headers = {"accept-ranges": "bytes", "content-length": str(before - first)}
         if partial:
             headers["content-range"] = f"bytes {first}-{before - 1}/{sound.size}"
         if held.right is Right.DOWNLOAD:
             headers["content-disposition"] = f'attachment; filename="{recording}.{sound.ending}"'
-        return Sounding(sound, first, before, 206 if partial else 200, headers)
+        return Sounding(recording, sound, begin, first, before, 206 if partial else 200, headers)
 
 
 class Sounding(StreamingResponse):
-    """The bytes of a sound in [first, before); closes it, also when nobody takes them."""
+    """The bytes of a sound in [first, before), of which the first ones are `begin`; closes it, also when nobody takes
+    them."""
 
-    def __init__(self, sound: Audio, first: int, before: int, status: int, headers: dict[str, str]) -> None:
-        super().__init__(pieces(sound, first, before), status, headers, media_type=sound.media_type)
-        self._sound = sound
+    def __init__(
+        self,
+        name: str,
+        sound: Audio,
+        begin: bytes,
+        first: int,
+        before: int,
+        status: int,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(self._pieces(begin, first, before), status, headers, media_type=sound.media_type)
+        self._name, self._sound = name, sound
+
+    def _pieces(self, begin: bytes, first: int, before: int) -> Iterator[bytes]:
+        yield begin
+        try:
+            yield from pieces(self._sound, first + len(begin), before)
+        except (OSError, Unopened) as error:
+            not_read(self._name, error)
+            raise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._sound.close()
+
+
+async def begin_of(sound: Audio, first: int, before: int) -> bytes:
+    """Its first piece in [first, before): whether it can be read. Raises OSError, Unopened; then it is closed."""
+    try:
+        return await asyncio.to_thread(sound.read_at, first, min(PIECE, before - first))
+    except BaseException:
+        sound.close()
+        raise
+
+
+def not_read(name: str, error: OSError | Unopened) -> None:
+    log.error("録音を読めません / a recording cannot be read", recording=name, why=str(error))
 
 
 def pieces(sound: Audio, first: int, before: int) -> Iterator[bytes]:
