@@ -441,6 +441,21 @@ def test_a_file_that_is_changed_after_it_was_checked_ends_the_archive_with_an_er
         exported(house, tmp_path / "out.zip", [row(long, NOON)], lambda name: flipped(there))
 
 
+@pytest.mark.parametrize("days", [(1,), (0, 1)], ids=["the last one", "all"])
+def test_a_day_without_a_root_costs_no_sound_and_is_named_by_who_verifies_it(
+    house: House, tmp_path: Path, days: tuple[int, ...]
+) -> None:
+    told = [f"2026-11-{20 + day}" for day in days]
+    for day in told:
+        (house.store / OITA / day / "root.json").unlink()
+    made = exported(house, tmp_path / "out.zip")
+    assert (made.files, made.without) == (3, [])
+    newest = {("root_missing", "root.json")} if len(days) == 2 else set()
+    assert faults(house, tmp_path / "out.zip") == newest | {
+        ("root_missing", f"{day}/root.json") for day in told
+    }
+
+
 def test_a_recording_that_a_clock_set_back_filed_under_an_earlier_day_is_found(
     house: House, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -262,16 +263,19 @@ class Export:
 
     def _chains(self) -> Iterator[tuple[str, bytes]]:
         """The days from the first to the last that tell of one of them. A root is read before its lines, which may
-        grow meanwhile; that of the last day stands for the newest."""
+        grow meanwhile; that of the last day stands for the newest. One that is not there, or cannot be read, is left
+        out, which `verify` names: the sound is proven by the lines."""
         store = self.recordings.store
         for centre, days in sorted(self._days.items()):
             root = b""
             for day in self._days_of(centre):
                 if min(days) <= day <= max(days):
-                    root = (store / centre / day / ROOT).read_bytes()
-                    yield f"{centre}/{day}/{ROOT}", root
+                    with suppress(OSError):
+                        root = (store / centre / day / ROOT).read_bytes()
+                        yield f"{centre}/{day}/{ROOT}", root
                     yield f"{centre}/{day}/{CHAIN}", b"\n".join((*raw_lines(store / centre / day), b""))
-            yield f"{centre}/{ROOT}", root
+            if root:
+                yield f"{centre}/{ROOT}", root
 
     def _json(self, index: list[dict[str, Any]], zone: ZoneInfo) -> bytes:
         whole = {
