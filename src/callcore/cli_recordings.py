@@ -12,7 +12,7 @@ from callcore import cli_erase
 from callcore.access.rights import Right, needs
 from callcore.cli_export import export
 from callcore.cli_find import find
-from callcore.console import audited, fail, say, settings_or_fail
+from callcore.console import audited, fail, note, say, settings_or_fail
 from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.exported import verify_export
 from callcore.recordings.lost import replace
@@ -150,19 +150,30 @@ def keys_rotate(
     centre: Annotated[str | None, typer.Option(help="センター。なければすべて / none: all")] = None,
     month: Annotated[str | None, typer.Option(help="月、例 2026-11。なければすべて / none: all")] = None,
 ) -> None:
-    """センターと月の鍵を新しくする。録音のファイルは変わらない / New keys of centre and month; no file changes."""
+    """センターと月の鍵を新しくする。録音のファイルは変わらない / New keys of centre and month; no file changes.
+
+    終了コード 1: 替えられない鍵がある / status 1: some could not be changed.
+    """
     settings = settings_or_fail()
     on = " ".join(filter(None, (centre, month))) or None
     with audited(settings, "recordings_keys_rotated", on=on, why=why):
         try:
-            rows = KeyRing(settings.recordings_keys).rotate(centre, month)
-        except (RecordingError, OSError) as error:
+            done = KeyRing(settings.recordings_keys).rotate(centre, month)
+        except OSError as error:
             raise fail(str(error)) from None
-    for row in rows:
-        say(
-            f"{row.centre} {row.month}: v{row.version}、録音 {row.recordings}件 / {row.recordings} recordings. "
-            "古い鍵はもう使えません。バックアップを取り直してください / back the keys up anew"
-        )
+        for row in done:
+            if row.version is not None:
+                say(
+                    f"{row.centre} {row.month}: v{row.version}、録音 {row.recordings}件 / {row.recordings} recordings. "
+                    "古い鍵はもう使えません。バックアップを取り直してください / back the keys up anew"
+                )
+        left = [(row, cause) for row in done for cause in row.left]
+        for row, cause in left:
+            note(f"{row.centre} {row.month}: 替えられない鍵があります / not wholly changed: {cause}")
+        if left and all(row.version is None for row in done):
+            raise typer.Exit(1)
+    if left:
+        raise typer.Exit(1)
 
 
 @keys_app.command("replace")

@@ -99,6 +99,17 @@ def test_keys_are_listed_and_rotated_with_a_line_in_the_trail(house: House) -> N
     assert "put it back" in run("keys", "rotate", "--why", "x", status=1)
 
 
+def test_a_rotation_says_which_months_it_could_not_change(house: House) -> None:
+    (house.keys / "demo.2026-11.1.key").unlink()
+    assert "demo.2026-11.1.key" in run("keys", "rotate", "--why", "x", status=1)
+    run("keys", "replace", "--why", "火災で失われた")
+    house.keep("node1-1795143502.9")
+    for version in (102, 103):
+        said = run("keys", "rotate", "--why", "年次更新", status=1)
+        assert f"demo 2026-11: v{version}、録音 1件" in said
+        assert "demo 2026-11: 替えられない" in said and "demo.2026-11.1.key" in said
+
+
 def test_a_signing_key_that_is_lost_for_good_is_replaced_by_order_and_verify_takes_both(
     house: House, tmp_path: Path
 ) -> None:

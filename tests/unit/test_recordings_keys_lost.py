@@ -12,7 +12,8 @@ import pytest
 from callcore.domain.ids import Instant
 from callcore.recordings import RecordingError
 from callcore.recordings.chain import Chain, Erased, signing
-from callcore.recordings.errors import NothingLost, NotItsKey, SigningKeyLost
+from callcore.recordings.errors import KeyLost, NothingLost, NotItsKey, SigningKeyLost, WrongKey
+from callcore.recordings.keys import KeyRing
 from callcore.recordings.lost import replace
 from callcore.recordings.signing import installed, made, public_keys
 from callcore.recordings.soundness import unsound
@@ -276,3 +277,50 @@ def test_the_month_s_key_that_turns_up_after_all_opens_what_it_opened(house: Hou
     shutil.copy(house.home.parent / "B" / "demo.2026-11.1.key", house.keys)
     assert all(opens(house, name) for name in (*CALLS, NEXT))
     assert list(unsound(house.store, house.keys)) == []
+
+
+# -- rotated afterwards ---------------------------------------------------------------------------------------
+
+
+def keys_there(house: House) -> set[str]:
+    return {path.name for path in house.keys.glob("*.2*.key")}
+
+
+def test_a_rotation_passes_over_what_is_lost_for_good_and_goes_on_behind_it(house: House) -> None:
+    no_month(house)
+    replace(house.store, house.keys, {})
+    assert kept(house, NEXT)
+    house.world.at = Instant(house.world.at + 15 * DAY_US)
+    december = "node1-1796439600.10"
+    assert kept(house, december)
+    for version in (102, 103):  # the second finds what the first left
+        november, behind = KeyRing(house.keys).rotate()
+        assert (november.month, november.version, november.recordings) == ("2026-11", version, 1)
+        [lost] = november.left
+        assert isinstance(lost, KeyLost) and lost.file.name == "demo.2026-11.1.key"
+        assert (behind.month, behind.version, behind.left) == ("2026-12", version - 100, ())
+        assert keys_there(house) == {f"demo.2026-11.{version}.key", f"demo.2026-12.{version - 100}.key"}
+        assert opens(house, NEXT) and opens(house, december) and not opens(house, CALLS[0])
+    shutil.copy(house.home.parent / "B" / "demo.2026-11.1.key", house.keys)
+    assert all(opens(house, name) for name in CALLS), "one that turns up after all still fits"
+    assert [each.left for each in KeyRing(house.keys).rotate()] == [(), ()]
+    assert all(opens(house, name) for name in (*CALLS, NEXT, december)) and len(keys_there(house)) == 2
+
+
+@pytest.mark.parametrize("hurt", ["its key is lost", "a line of its table is damaged"])
+def test_a_month_that_cannot_be_rotated_is_left_as_it_is_and_holds_up_no_other(
+    house: House, hurt: str
+) -> None:
+    house.world.at = Instant(house.world.at + 15 * DAY_US)
+    assert kept(house, NEXT)
+    if hurt == "its key is lost":
+        no_month(house)
+    else:
+        with (house.keys / TABLE).open("ab") as table:
+            table.write(b"no line\n")
+    before = {name for name in keys_there(house) if "2026-11" in name}
+    november, december = KeyRing(house.keys).rotate()
+    assert november.version is None and december.version == 2 and opens(house, NEXT)
+    [why] = november.left
+    assert isinstance(why, KeyLost if hurt == "its key is lost" else WrongKey)
+    assert {name for name in keys_there(house) if "2026-11" in name} == before, "nothing was made"

@@ -66,6 +66,18 @@ class Row:
     destroyed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation did to one centre and month. `version`: of the new wrapping key, None: none was made;
+    `recordings`: how many keys it wraps; `left`: why the month is not, or not wholly, rotated."""
+
+    centre: str
+    month: str
+    version: int | None
+    recordings: int
+    left: tuple[RecordingError | OSError, ...] = ()
+
+
 @dataclass(slots=True)
 class KeyRing:
     """`folder` as above; it is made when the first key is."""
@@ -165,34 +177,58 @@ class KeyRing:
                 made.append(table)
         return made
 
-    def rotate(self, centre: str | None = None, month: str | None = None) -> list[Row]:
-        """New wrapping keys in place of the present ones; the recordings themselves are not touched. Killed in the
-        middle it is begun again by the next call. Raises KeyLost, WrongKey, KeyOpen, OSError."""
+    def rotate(self, centre: str | None = None, month: str | None = None) -> list[Rotated]:
+        """New wrapping keys in place of the present ones, each centre and month for itself; the recordings themselves
+        are not touched. A recording whose wrapping key is lost keeps its line as it is. Killed in the middle it is
+        begun again by the next call."""
         done = []
         with self._locked():
-            wanted = {
-                (row.centre, row.month)
-                for row in self.rows()
-                if centre in (None, row.centre) and month in (None, row.month)
-            }
-            for of, period in sorted(wanted):
-                old = self._versions(of, period)
-                version, fresh = self._make(of, period, max(old) + 1)
-                count = 0
-                for path in self._month_tables(of, period):
-                    entries = []
-                    for entry in self._table(path).values():
-                        if entry.key is None:
-                            entries.append(entry)
-                            continue
-                        wrapped = aes_key_wrap(fresh, self.key(of, path.stem, entry.file, entry.name))
-                        entries.append(Entry(entry.file, entry.name, version, wrapped.hex()))
-                        count += 1
-                    self._rewrite(path, entries)
-                for each in old:
-                    shred(self._key_path(of, period, each))
-                done.append(Row(of, period, version, count, 0))
+            for of, period in self._months():
+                if centre in (None, of) and month in (None, period):
+                    try:
+                        done.append(self._rotate(of, period))
+                    except (RecordingError, OSError) as error:
+                        done.append(Rotated(of, period, None, 0, (error,)))
         return done
+
+    def _months(self) -> list[tuple[str, str]]:
+        """Every centre and month of which there is a wrapping key or a table."""
+        keys = (_KEY_FILE.fullmatch(path.name) for path in self.folder.glob("*.key"))
+        tables = ((path.parent.name, path.stem) for path in (self.folder / "files").glob("*/*.jsonl"))
+        found = {(match[1], match[2]) for match in keys if match is not None}
+        return sorted(
+            found | {(of, day[:7]) for of, day in tables if PLAIN.fullmatch(of) and _DAY.fullmatch(day)}
+        )
+
+    def _rotate(self, centre: str, month: str) -> Rotated:
+        """Nothing is made before all is opened that has its key. Raises WrongKey, KeyOpen, OSError."""
+        old, used = self._versions(centre, month), self._used(centre, month)
+        lost = tuple(KeyLost(self._key_path(centre, month, each)) for each in sorted(used - {*old}))
+        if not old:
+            return Rotated(centre, month, None, 0, lost)
+        opened = {
+            path: {
+                e.file: self.key(centre, path.stem, e.file, e.name)
+                for e in self._table(path).values()
+                if e.key is not None and e.version in old
+            }
+            for path in self._month_tables(centre, month)
+        }
+        version, fresh = self._make(centre, month, max(used.union(old)) + 1)
+        for path, keys in opened.items():
+            if keys:
+                self._rewrite(
+                    path,
+                    [
+                        Entry(e.file, e.name, version, aes_key_wrap(fresh, keys[e.file]).hex())
+                        if e.file in keys
+                        else e
+                        for e in self._table(path).values()
+                    ],
+                )
+        for each in {*old} - self._used(centre, month):
+            shred(self._key_path(centre, month, each))
+        return Rotated(centre, month, version, sum(map(len, opened.values())), lost)
 
     def rows(self) -> list[Row]:
         """Every wrapping key there is, by centre, month and version."""
