@@ -62,6 +62,7 @@ from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import KeyStore
+from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
 from callcore.runtime.commands import CommandClient, CommandFailed
@@ -662,6 +663,7 @@ class Erasure:
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
             opens=[*await asyncio.to_thread(self._opens, plan), *await self._missed(plan)],
+            unread=await asyncio.to_thread(self._unread, plan),
         )
 
     async def _missed(self, plan: Plan) -> list[str]:
@@ -687,13 +689,18 @@ class Erasure:
         ring = recordings_of(self.settings).ring
         calls, names = _of(plan)
         found = [f"{path}: ファイル / file" for path in named(self.settings.places, names)]
-        opening = set[str]().union(*(ring.names(centre) for centre in _stores(plan)))
+        nobodys = _nobodys(plan, ring)
+        opening = ring.names(plan.centre) | ring.names(UNASSIGNED, nobodys)
         found += [f"{name}: 鍵 / key" for name in names if name in opening]
         found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
         copied = copies.opening(self.settings.backup_folders, _stores(plan), calls, names)
         found += [f"{where}: {name}: 鍵 / key" for where, name in copied.keys]
         found += [f"{path}: {DAMAGED}" for path in copied.closed]
         return found + [f"{folder}: {AWAY}" for folder in away(self.settings.backup_folders)]
+
+    def _unread(self, plan: Plan) -> list[str]:
+        """What could not be looked into and does not belong to the plan's centre alone, each with why."""
+        return [str(error) for error in _nobodys(plan, recordings_of(self.settings).ring).values()]
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)
@@ -803,6 +810,11 @@ def _of(plan: Plan) -> tuple[list[CallId], list[str]]:
 def _stores(plan: Plan) -> list[str]:
     """The centres in whose store, and under whose keys, a recording may be."""
     return list(dict.fromkeys((plan.centre, UNASSIGNED)))
+
+
+def _nobodys(plan: Plan, ring: KeyRing) -> dict[str, RecordingError | OSError]:
+    """The days of nobody's recordings whose tables of keys cannot be read: they hold up no centre's erasure."""
+    return {} if plan.centre == UNASSIGNED else ring.damaged(UNASSIGNED)
 
 
 def _instant(shown: str) -> Instant:

@@ -24,7 +24,7 @@ from callcore.erasing import report
 from callcore.erasing.plan import Plan
 from callcore.erasure import Erasure, parted, unit_due, unit_of
 from callcore.recordings import KeyRing, Recordings
-from callcore.recordings.errors import KeyDestroyed
+from callcore.recordings.errors import KeyDestroyed, WrongKey
 from callcore.recordings.keeper import Whose
 from callcore.unassigned import NO_CENTRE
 from tests.integration.test_db_tasks_erased import DEMO, erasing
@@ -318,6 +318,49 @@ async def test_by_hand_a_line_whose_time_cannot_be_read_is_found_by_call_and_cen
         assert not told.complete and {line.split(":")[0] for line in told.opens} == {ALONE}
         assert (await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))).complete
         assert heard(house) == [STRANGER]
+
+
+# -- keys that cannot be read ---------------------------------------------------------------------------------------
+
+
+async def test_a_damaged_table_of_nobodys_keys_holds_up_no_centre_and_is_named(
+    database: Database, tmp_path: Path
+) -> None:
+    made, house = three_talks(tmp_path)
+    keep(house, STRANGER, STRANGER, None, UNASSIGNED)
+    (table,) = (house.keys / "files" / UNASSIGNED).iterdir()
+    whole = table.read_bytes()
+    table.write_bytes(whole + b"no line\n")
+    async with erasing(made, database, tmp_path) as (of, _):
+        told = await of.run(by_hand(of, "centre", await of.between(DEMO), made.at(100)))
+        assert (len(told.recordings), told.opens, told.complete) == (3, [], False)
+        (why,) = told.unread
+        assert str(table) in why and " / " in why
+        page = of.shelf.file(told.id, "html")
+        assert (
+            page is not None and str(table) in page.decode() and "could not be looked into" in page.decode()
+        )
+        assert of.shelf.unfinished() == [] and table.read_bytes() == whole + b"no line\n"
+        table.write_bytes(whole)
+        assert heard(house) == [STRANGER]
+
+
+async def test_a_damaged_table_in_which_the_key_itself_should_be_is_waited_for(
+    database: Database, tmp_path: Path
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        (table,) = (house.keys / "files" / UNASSIGNED).iterdir()
+        whole = table.read_bytes()
+        table.write_bytes(whole + b"no line\n")
+        with pytest.raises(WrongKey):
+            await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert house.recordings.find(ELSEWHERE) is not None
+        assert (await of.run(by_hand(of, "call", await of.of_calls([LEFT]), made.at(100)))).unread
+        table.write_bytes(whole)
+        (done,) = await of.finish()
+        raw = of.shelf.file(done, "json")
+        assert raw is not None and report.of(raw).complete
+        assert ELSEWHERE not in heard(house)
 
 
 # -- back-ups ------------------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ METHOD = (
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Instants: RFC 3339 with the centre's offset. `rows_left`, `opens`: what the check after the erasure found (rows
     that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, sound
-    of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be."""
+    of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be. `unread`: what else
+    could not be looked into for them, each with why."""
 
     id: str
     centre: str
@@ -81,12 +82,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     copies: Copies
     rows_left: int
     opens: list[str]
+    unread: list[str] = []
     key: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether nothing of what was to be erased was found afterwards, and all but archives could be looked into."""
-        return self.searched.whole and not (self.searched.found or self.rows_left or self.opens)
+        return self.searched.whole and not (self.left_over or self.unread)
+
+    @property
+    def left_over(self) -> bool:
+        return bool(self.searched.found or self.rows_left or self.opens)
 
 
 def signed(report: Report, signer: Signer) -> bytes:
@@ -128,6 +134,8 @@ def page(report: Report, raw_sha256: str) -> str:
         if report.complete
         else "消去すべきものが残っているか、確かめられないものがあります。下の表を確かめてください。 / "
         "Something is left, or could not be looked into; see the tables below."
+        if report.left_over
+        else "確かめられなかったものがあります。下の表を確かめてください。 / Something could not be looked into; see below."
     )
     facts: list[tuple[str, Any]] = [
         ("報告書 / report", report.id),
@@ -177,6 +185,7 @@ def page(report: Report, raw_sha256: str) -> str:
             len(report.opens),
         ),
         ("残るデータベースの行 / rows left in the database", report.rows_left),
+        ("確かめられなかった鍵 / keys that could not be looked into", len(report.unread)),
     ]
     rows = [
         (
@@ -218,6 +227,7 @@ def page(report: Report, raw_sha256: str) -> str:
             ),
             places,
         ),
+        *(f"<p>{escape(each)}</p>" for each in report.unread),
         "<h2>消去した録音 / Recordings erased</h2>",
         _table(
             (

@@ -7,12 +7,13 @@ file is still there (`erased_there`), never that one is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from callcore.domain.recording import UNASSIGNED
 from callcore.files import shred, sync_folder
 from callcore.recordings import UNCUT
 from callcore.recordings.chain import Chain, Erased, Kept, days_of, line_of, raw_lines
@@ -88,19 +89,23 @@ class Sounds:
     at: Callable[[], tuple[str, str]]
     step: Callable[[str], None] = lambda what: None
 
-    def opens(self, centres: Collection[str], name: str) -> bool:
+    def opens(self, chains: dict[str, Told], name: str) -> bool:
         """Whether a key of it is there: nothing of it was erased yet."""
-        return any(self.recordings.ring.has(centre, name) for centre in centres)
+        return any(
+            self.recordings.ring.has(centre, name, self._passed(centre, name, chains)) for centre in chains
+        )
 
     def erase(
         self, centres: Collection[str], call: str, name: str, why: str, by: str, chains: dict[str, Told]
     ) -> Gone:
-        """`centres`: in whose store it may lie. `chains` is kept in step. Raises RecordingError, OSError."""
+        """`centres`: in whose store it may lie. Tables of those of nobody that cannot be read are passed over where
+        the chain does not tell that it was kept there, and are the report's to name. `chains` is kept in step. Raises
+        RecordingError, OSError."""
         gone = Gone(name=name, call=call, size=None, sha256=None, sound=None, kept=None, line=None)
         for centre in centres:
             for day, line in chains[centre].of(name):
                 gone = self._one(centre, day, line, gone, why, by, chains[centre])
-            self._destroy(centre, name)
+            self._destroy(centre, name, self._passed(centre, name, chains))
         for side in SIDE_ENDS:  # of a recording that somebody took away
             shred(self.recordings.spool / (name + side))
         for ends in (PLAIN_ENDS, *SIDE_ENDS, ENDS):
@@ -110,10 +115,17 @@ class Sounds:
                 shred(path)
         return gone
 
-    def _destroy(self, centre: str, name: str) -> None:
+    def _passed(self, centre: str, name: str, chains: dict[str, Told]) -> Container[str]:
+        """The days whose tables cannot be read and hold up nothing: they are of all centres."""
+        if centre != UNASSIGNED or [*chains] == [UNASSIGNED] or chains[centre].of(name):
+            return ()
+        return self.recordings.ring.damaged(centre)
+
+    def _destroy(self, centre: str, name: str, but: Container[str] = ()) -> None:
         """Every key of that name: one that a crash left unused, too."""
         for day in self.recordings.ring.days(centre):
-            self.recordings.ring.destroy(centre, day, name, self.at()[0])
+            if day not in but:
+                self.recordings.ring.destroy(centre, day, name, self.at()[0])
 
     def _one(self, centre: str, day: str, kept: Kept, gone: Gone, why: str, by: str, chain: Told) -> Gone:
         self.step("key")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,18 +125,32 @@ class KeyRing:
         """The days of which there is a table, the oldest first."""
         return sorted(path.stem for path in (self.folder / "files" / centre).glob("*.jsonl"))
 
-    def has(self, centre: str, name: str) -> bool:
-        """Whether any key of a recording of this name is there."""
-        tables = (self._table(self.table(centre, day)) for day in self.days(centre))
-        return any(e.name == name and e.key is not None for table in tables for e in table.values())
+    def has(self, centre: str, name: str, but: Container[str] = ()) -> bool:
+        """Whether any key of a recording of this name is there, but for these days."""
+        return any(e.name == name and e.key is not None for e in self._entries(centre, but))
 
-    def names(self, centre: str) -> set[str]:
-        """The recordings of which any key is there."""
-        return set[str]().union(*(self.names_on(centre, day) for day in self.days(centre)))
+    def names(self, centre: str, but: Container[str] = ()) -> set[str]:
+        """The recordings of which any key is there, but for these days."""
+        return set[str]().union(*(self.names_on(centre, day) for day in self.days(centre) if day not in but))
 
     def names_on(self, centre: str, day: str) -> set[str]:
         """The same of one day alone. WrongKey: its table cannot be read."""
         return {e.name for e in self._table(self.table(centre, day)).values() if e.key is not None}
+
+    def damaged(self, centre: str) -> dict[str, RecordingError | OSError]:
+        """The days whose table cannot be read, and why."""
+        found: dict[str, RecordingError | OSError] = {}
+        for day in self.days(centre):
+            try:
+                self._table(self.table(centre, day))
+            except (RecordingError, OSError) as error:
+                found[day] = error
+        return found
+
+    def _entries(self, centre: str, but: Container[str]) -> Iterator[Entry]:
+        for day in self.days(centre):
+            if day not in but:
+                yield from self._table(self.table(centre, day)).values()
 
     def has_table(self, centre: str, day: str) -> bool:
         return self.table(centre, day).exists()
