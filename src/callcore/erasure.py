@@ -61,7 +61,7 @@ from callcore.erasing.search import AWAY, away, named, search
 from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
-from callcore.journal import KeyStore
+from callcore.journal import CallKeyLost, KeyStore
 from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
@@ -449,9 +449,13 @@ class Erasure:
 
     async def _overwrite(self, plan: Plan) -> None:
         calls = [CallId(unit.call) for unit in plan.units if unit.personal]
-        numbers = set[str]()
+        numbers, lost = set[str](), list[str]()
         for value, sealed in await self._kept.sealed_of(calls):
-            opened = self.keys.unseal(value.call, value.centre, value.at, sealed)
+            try:
+                opened = self.keys.unseal(value.call, value.centre, value.at, sealed)
+            except CallKeyLost as error:
+                lost.append(str(error))
+                continue
             if opened is not None and opened[0]:
                 numbers.add(opened[0])
         prints = {
@@ -462,8 +466,11 @@ class Erasure:
         }
         beside = {prints[each] for each in await self._kept.prints_beside(prints.keys(), calls)}
         self.step("overwrite")
-        plan.searched = await asyncio.to_thread(
+        searched = await asyncio.to_thread(
             self._overwritten, plan, set(calls), numbers - beside, numbers & beside
+        )
+        plan.searched = msgspec.structs.replace(
+            searched, numbers_closed=len(lost), unread=[*dict.fromkeys(lost)]
         )
 
     def _overwritten(self, plan: Plan, calls: set[CallId], gone: set[str], beside: set[str]) -> Searched:
@@ -663,7 +670,7 @@ class Erasure:
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
             opens=[*await asyncio.to_thread(self._opens, plan), *await self._missed(plan)],
-            unread=await asyncio.to_thread(self._unread, plan),
+            unread=[*plan.searched.unread, *await asyncio.to_thread(self._unread, plan)],
         )
 
     async def _missed(self, plan: Plan) -> list[str]:

@@ -281,6 +281,34 @@ async def test_erasing_a_number_takes_the_keys_of_its_tasks_and_the_report_count
         assert CITIZEN not in found[1].decode() + found[2].decode()
 
 
+def lose(keys: KeyStore, name: str) -> None:
+    """The key of one call or task, as a table of an older back-up lacks it."""
+    (table,) = (each for each in (keys._table(*at) for at in keys._kept()) if CallId(name) in each.keys)
+    del table.keys[name]
+    table.ciphers.pop(name, None)
+    keys._rewrite(table)
+
+
+async def test_a_number_whose_key_is_lost_is_passed_over_counted_and_named(
+    database: Database, tmp_path: Path
+) -> None:
+    made = a_desk()
+    log = tmp_path / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{CALLER} rang\n")
+    async with erasing(made, database, tmp_path) as (of, keys):
+        items = await of.between(DEMO)
+        lose(keys, M)
+        told = await of.run(ordered(of, [item for item in items if item.call in (M, "task-none")]))
+        assert (told.calls, told.tasks, told.opens) == (["m"], ["task-none"], [])
+        assert (told.searched.numbers, told.searched.numbers_kept) == (0, 1), "another task bears that one"
+        assert told.searched.numbers_closed == 1 and not told.complete
+        (why,) = told.unread
+        assert f" {M} " in why and " / " in why
+        assert of.shelf.unfinished() == []
+        assert keys.kept([M, CallId("task-none"), CallId("task-open")]) == ["task-open"]
+
+
 async def test_an_open_task_is_left_with_the_reason_and_its_number_stays_where_it_stands(
     database: Database, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from callcore.domain.ids import CallId, CentreId, Instant
-from callcore.journal import JournalLocked, KeyDamaged, KeyLost, KeyStore, period_of
+from callcore.journal import CallKeyLost, JournalLocked, KeyDamaged, KeyLost, KeyStore, period_of
 
 OITA, BEPPU = CentreId("oita"), CentreId("beppu")
 NOVEMBER = Instant(1_795_193_503_000_000)
@@ -155,9 +155,12 @@ def test_a_lost_key_is_not_taken_for_an_erased_one(home: Path) -> None:
         with pytest.raises(KeyLost):  # and none is made in its place
             keys.seal(ONE, OITA, NOVEMBER, "x")
     shutil.move(home / "away", home / "keys" / "oita.2026-11.key")
+    with pytest.raises(CallKeyLost, match=TWO):
+        text_of(opened(home), data, TWO)
     call_file(home).unlink()
-    with pytest.raises(KeyLost, match=r"oita\.2026-11"):
+    with pytest.raises(KeyLost, match=r"oita\.2026-11") as lost:
         text_of(opened(home), data)
+    assert not isinstance(lost.value, CallKeyLost), "the whole table is"
 
 
 def test_another_installations_key_is_named_as_wrong(home: Path) -> None:

@@ -59,6 +59,10 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
     overwritten_copies: int
     """In back-ups."""
     places: list[Place]
+    numbers_closed: int = 0
+    """Not looked for: the key of their call is lost, so that nobody can read them."""
+    unread: list[str] = []
+    """What could not be looked into for it, each with why."""
 
     @property
     def found(self) -> int:

@@ -177,6 +177,10 @@ def page(report: Report, raw_sha256: str) -> str:
             "ほかの通話で保存中のため探さなかった番号 / not looked for, kept with other calls",
             searched.numbers_kept,
         ),
+        (
+            "鍵が失われ、探せなかった番号 / not looked for, their key is lost",
+            searched.numbers_closed,
+        ),
         ("番号が見つかった数 / numbers found", searched.found),
         ("読めなかったファイル / files that could not be read", searched.unread),
         (

@@ -28,6 +28,7 @@ from callcore.journal import checkpoint
 from callcore.journal.codec import Codec, Frame, Seq, Upcast, shape
 from callcore.journal.drain import Drain, Lag, Sink, SinkAway, drain
 from callcore.journal.errors import (
+    CallKeyLost,
     CodecError,
     JournalDamaged,
     JournalError,
@@ -44,6 +45,7 @@ from callcore.journal.keys import KeyStore, period_of
 from callcore.journal.spool import Cut, Mark, Opened, Spool, read_mark
 
 __all__ = [
+    "CallKeyLost",
     "Codec",
     "CodecError",
     "Cut",

@@ -93,5 +93,9 @@ class KeyLost(JournalError):
     """A key that was never destroyed is not there."""
 
 
+class CallKeyLost(KeyLost):
+    """That of one call alone: the other keys of its centre and month are there."""
+
+
 class KeyDamaged(JournalError):
     """A key, or a value sealed under it, does not open: changed bytes or the wrong key."""

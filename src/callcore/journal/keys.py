@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from callcore import files
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.journal import framing
-from callcore.journal.errors import JournalLocked, KeyDamaged, KeyLost
+from callcore.journal.errors import CallKeyLost, JournalLocked, KeyDamaged, KeyLost
 
 CALL_KEYS = "call-keys"
 CALL_MAGIC = b"CCKEYS\x00\x01"
@@ -174,7 +174,8 @@ class KeyStore:
     def unseal(self, call: CallId, centre: CentreId, at: Instant, sealed: bytes) -> tuple[str, str] | None:
         """The text and its fingerprint; None when the key was destroyed.
 
-        KeyLost: the key is missing and nobody destroyed it. KeyDamaged: it does not open the bytes.
+        KeyLost: the key is missing and nobody destroyed it (CallKeyLost: it alone). KeyDamaged: it does not
+        open the bytes.
         """
         table = self._table(centre, self._period(at))
         cipher = self._cipher(table, call, create=False)
@@ -408,7 +409,7 @@ class KeyStore:
         elif create and self._write:
             key = self._new_call_key(table, call)
         else:
-            raise KeyLost(
+            raise (CallKeyLost if table.path.exists() else KeyLost)(
                 f"通話 {call} の鍵が {table.path} にありません (破棄の記録もありません)。"
                 f"バックアップから戻してください。 / "
                 f"The key of call {call} is not in {table.path}, and nobody destroyed it. "
