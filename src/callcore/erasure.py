@@ -439,6 +439,7 @@ class Erasure:
             call=unit.call,
             about=unit.about,
             centre=centre,
+            recordings=unit.recordings,
             personal=unit.personal,
             at=None if at is None else at / SECOND,
         )
@@ -529,7 +530,12 @@ class Erasure:
     async def _kept_since(self, plan: Plan, unit: Unit, name: str, beside: Unlisted) -> str | None:
         """Why a recording is kept after all, for an order or a mark came since the plan was made; None: it is not."""
         answer = await self._ask(
-            "erase_ask", call=unit.call, about=unit.about, centre=plan.centre, personal=unit.personal
+            "erase_ask",
+            call=unit.call,
+            about=unit.about,
+            centre=plan.centre,
+            recordings=[name],
+            personal=unit.personal,
         )
         if answer["why"] is not None:
             return str(answer["why"])

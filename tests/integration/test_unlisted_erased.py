@@ -16,19 +16,19 @@ from callcore.db import Database
 from callcore.db.tables import calls as calls_table
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
-from callcore.domain.centre import Centre
+from callcore.domain.centre import Centre, Retention
 from callcore.domain.ids import CallId, Instant
 from callcore.domain.recording import UNASSIGNED, RecordingKind
 from callcore.domain.retention import Item, Why
 from callcore.erasing import report
-from callcore.erasing.plan import Plan
-from callcore.erasure import Erasure, parted, unit_due, unit_of
+from callcore.erasing.plan import Plan, Unit
+from callcore.erasure import Erasure, Reports, parted, unit_due, unit_of
 from callcore.recordings import KeyRing, Recordings
 from callcore.recordings.errors import KeyDestroyed, WrongKey
 from callcore.recordings.keeper import Whose
 from callcore.unassigned import NO_CENTRE
 from tests.integration.test_db_tasks_erased import DEMO, erasing
-from tests.integration.test_kept_while_erasing import CALLS, marked, three_talks
+from tests.integration.test_kept_while_erasing import CALLS, marked, searched, three_talks
 from tests.support.floors import Desk
 from tests.support.store import DAY_US, House, wav
 from tests.unit import test_messages as messages
@@ -188,6 +188,62 @@ async def test_the_rule_of_its_kind_and_the_end_of_its_call_say_when_it_is_due(
         assert await of.nightly(centre, far) is None
         (left,) = await of.judged(NO_CENTRE, far, 100)
         assert sounds([left.item]) == {STRANGER: [STRANGER]}
+
+
+async def test_an_open_message_keeps_its_sound_though_the_months_of_persons_are_longer(
+    database: Database, tmp_path: Path
+) -> None:
+    """Somebody still has to act on it; the preview says so as the night does."""
+    made = messages.desk(retention=Retention(message=3, personal=24))
+    messages.left(made, 10, "open")
+    messages.left(made, 40, "done")
+    messages.closed(made, 70, "done")
+    house = House(tmp_path)
+    house.world.at = made.at(60)
+    for call in ("open", "done"):
+        name = f"{call}.message"
+        sound = wav(tmp_path / f"{call}.wav", 1).read_bytes()
+        keep(house, name, CallId(call), RecordingKind.MESSAGE, sound=sound)
+    async with erasing(made, database, tmp_path) as (of, _):
+        far = Instant(made.at(60) + 100 * DAY_US)
+        verdicts = {v.item.call: v for v in await of.judged(demo(of), far, 100)}
+        assert {call: [sound.name for sound in v.due] for call, v in verdicts.items()} == {
+            "open": [],
+            "done": ["done.message"],
+        }
+        left = verdicts[CallId("open")]
+        assert "still to be dealt with" in str(left.left) and verdicts[CallId("done")].left is None
+        assert [judged.why for _, judged in left.sounds] == [Why.LEFT]
+        assert left.personal is not None and left.personal.why is Why.RULE
+        report_id = await of.nightly(demo(of), far)
+        shown = Reports(of.settings).report(str(report_id))
+        assert shown is not None
+        told = report.of(shown[1])
+        assert [each.name for each in told.recordings] == ["done.message"]
+        assert [(each.call, each.why) for each in told.left] == [("open", left.left)]
+        assert heard(house) == ["open.message"]
+        with capture_logs() as logs:
+            assert await of.nightly(demo(of), far) is None
+        (named,) = [each for each in logs if "left for now" in each["event"]]
+        assert named["why"] == {left.left: 1} and named["calls"] == ["open"]
+
+
+async def test_a_message_that_is_opened_again_while_it_is_being_erased_keeps_its_sound(
+    database: Database, tmp_path: Path
+) -> None:
+    made = messages.desk(retention=Retention(message=3, personal=24))
+    messages.left(made, 10)
+    house = House(tmp_path)
+    house.world.at = made.at(60)
+    keep(house, SILENT, SPOKE, RecordingKind.MESSAGE, sound=wav(tmp_path / "m.wav", 1).read_bytes())
+    async with erasing(made, database, tmp_path) as (of, _):
+        unit = Unit(call=SPOKE, about=SPOKE, recordings=[SILENT], personal=False)
+        now = Instant(made.at(60) + 100 * DAY_US)
+        plan = of.plan(demo(of), "retention", "満了", [unit], reason="満了", by="user:sato", now=now)
+        plan.stage, plan.searched = "searched", searched()
+        told = await of.run(plan)
+        assert (told.recordings, [each.call for each in told.left]) == ([], [SPOKE])
+        assert heard(house) == [SILENT]
 
 
 async def test_an_order_and_a_report_of_its_call_keep_it(database: Database, tmp_path: Path) -> None:

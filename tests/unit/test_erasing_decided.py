@@ -7,6 +7,7 @@ import pytest
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
+from callcore.domain.erasing import may_erase
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.domain.recording import RecordingKind
 from callcore.domain.retention import Item, Sound
@@ -116,6 +117,22 @@ def test_a_message_that_somebody_has_to_deal_with_keeps_the_number_and_not_the_s
     )
     assert "dealt with" in str(erase(d, 30))
     assert erase(d, 30, personal=False) is None
+
+
+def test_the_sound_of_a_message_that_somebody_has_to_deal_with_is_the_message_and_is_kept_with_it() -> None:
+    d, m = messages.desk(), CallId("m")
+    messages.left(d, 10)
+
+    def refused(*recordings: str, personal: bool = False) -> str | None:
+        return may_erase(d.floor, m, m, recordings=recordings, personal=personal, at=d.at(100))
+
+    assert "dealt with" in str(refused("m", "m.message"))
+    assert refused("m", "m~2") is None and refused() is None, "other sound of the call is not the message"
+    assert refused(personal=True) == refused("m.message")
+    messages.taken(d, 40)
+    assert "dealt with" in str(refused("m.message")), "nor while somebody has it"
+    messages.closed(d, 50)
+    assert refused("m.message", personal=True) is None
 
 
 @pytest.mark.parametrize("until", [None, 600.0])

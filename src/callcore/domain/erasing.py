@@ -7,12 +7,14 @@ once more; that changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.recording import UNASSIGNED
+from callcore.domain.recording import OF_MESSAGE, UNASSIGNED
 from callcore.domain.retention import CALLS_MOST, order_of
 from callcore.domain.turn import Turn, drop_answer
 
@@ -48,8 +50,17 @@ def release(turn: Turn, told: i.KeepReleaseAsked) -> None:
     turn.tell(f.KeepReleased(at=told.at, order=told.order, reason=told.reason, by=told.by))
 
 
-def may_erase(floor: Floor, call: CallId, about: CallId, *, personal: bool, at: Instant) -> str | None:
-    """Why nothing of a call may be erased now, in words; None: it may."""
+def may_erase(
+    floor: Floor,
+    call: CallId,
+    about: CallId,
+    *,
+    recordings: Collection[str],
+    personal: bool,
+    at: Instant,
+) -> str | None:
+    """Why these recordings of a call, and with `personal` what belongs to a person, may not be erased now, in words;
+    None: they may. Of a message that somebody has still to deal with the sound is kept, too: it is the message."""
     order = order_of(floor.keeping.values(), at, call, about)
     if order is not None:
         return (
@@ -62,13 +73,23 @@ def may_erase(floor: Floor, call: CallId, about: CallId, *, personal: bool, at: 
     if call in floor.unfiled:
         return "録音がまだ測られていない / its recording was not measured yet"
     message = floor.messages.get(call)
-    if personal and (call in floor.callbacks or (message is not None and message.open)):
+    is_open = message is not None and message.open
+    if (personal and (call in floor.callbacks or is_open)) or (
+        is_open and f"{call}{OF_MESSAGE}" in recordings
+    ):
         return "折り返し・伝言・用件の対応が済んでいない / a call-back, message or task of it is still to be dealt with"
     return None
 
 
 def erase(turn: Turn, told: i.EraseAsked) -> None:
-    why_not = may_erase(turn.floor, told.call, told.about, personal=told.personal, at=told.at)
+    why_not = may_erase(
+        turn.floor,
+        told.call,
+        told.about,
+        recordings=told.recordings,
+        personal=told.personal,
+        at=told.at,
+    )
     if why_not is not None and told.personal:
         turn.disregard(why_not)
         return

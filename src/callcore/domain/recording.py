@@ -19,6 +19,10 @@ class RecordingKind(Enum):
     MESSAGE = "message"
 
 
+OF_MESSAGE = ".message"
+"""What stands behind a call's id in the name of its message's sound."""
+
+
 class Direction(Enum):
     IN = "in"
     OUT = "out"

@@ -46,7 +46,14 @@ import structlog
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.domain.recording import UNASSIGNED, Channels, RecordingKind, SoundFormat, kind_of_side
+from callcore.domain.recording import (
+    OF_MESSAGE,
+    UNASSIGNED,
+    Channels,
+    RecordingKind,
+    SoundFormat,
+    kind_of_side,
+)
 from callcore.domain.sides import SideRecord
 from callcore.files import make_folder, stamp, sync_folder
 from callcore.recordings.chain import Chain, Kept, kept_line, signing
@@ -91,7 +98,6 @@ UNKNOWN = "unknown"
 ZONE = "Asia/Tokyo"
 _NAME = re.compile(r"((?:[^.]*-)?\d+\.\d+)(?:\..+)?")
 """A call's id (`node1-1795193503.12`), and what stands behind it."""
-MESSAGE = ".message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def whose(name: str, view: View) -> Whose | None:
     if ended_at is None and record is not None:
         ended_at = record.ended_at
     of: RecordingKind | None
-    if name == f"{call}{MESSAGE}":
+    if name == f"{call}{OF_MESSAGE}":
         of, measured = RecordingKind.MESSAGE, message is None or message.filed
     else:
         of = _kind(record is not None, side)

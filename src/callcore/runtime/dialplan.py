@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from callcore.domain.ids import DepartmentId, PhoneId
+from callcore.domain.recording import OF_MESSAGE
 from callcore.domain.stages import TalkKey
 
 ARRIVALS = "callcore-in"
@@ -34,7 +35,7 @@ SITE, LANGUAGE, ATTEMPT, LISTED = (
     "CALLCORE_LISTED",
 )
 """The centre whose number the citizen sees; and of a call-back, what the agent hears."""
-MESSAGE_ENDS = ".message.wav"
+MESSAGE_ENDS = f"{OF_MESSAGE}.wav"
 """What stands behind a call's id in the name of its message's file."""
 TRANSFER, JOIN, MOVED = "callcore-transfer", "callcore-join", "CALLCORE_MOVED"
 """Where a caller is sent to ring a department, or to be in one bridge with it; and since when they are."""

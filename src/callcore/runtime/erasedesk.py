@@ -2,8 +2,8 @@
 
 `keep_order` {centre, calls, until, reason} · `keep_release` {centre, order, reason} · `keep_list` {centre} ·
 `erase_from` {centre} (the place in the journal that the tables must have reached) ·
-`erase_rule` {centre} (the rule in force) · `erase_ask` {call, about, centre, personal, at} (whether it may be) ·
-`erase_entries` {centre, number} (of the list of unwelcome callers) · `erase` {…, recordings, erasure, reason,
+`erase_rule` {centre} (the rule in force) · `erase_ask` {call, about, centre, recordings, personal, at} (whether
+they may be) · `erase_entries` {centre, number} (of the list of unwelcome callers) · `erase` {…, erasure, reason,
 by_order_of}.
 The engine is asked because it knows what goes on, and because it alone writes the journal and its keys.
 """
@@ -102,7 +102,10 @@ class EraseDesk:
         """Why nothing may be erased now, or by the orders as of `at` (seconds since the epoch); None: it may."""
         personal, at = bool(told.get("personal")), told.get("at")
         when = self._now() if at is None else Instant(round(float(at) * SECOND))
-        return {"why": may_erase(self._loop.floor, *_call(told), personal=personal, at=when)}
+        these = _recordings(told)
+        return {
+            "why": may_erase(self._loop.floor, *_call(told), recordings=these, personal=personal, at=when)
+        }
 
     async def _rule(self, told: Mapping[str, Any], _: Person) -> dict[str, Any]:
         """By which a centre's recordings are kept, as it runs now; None: there is no such centre."""
@@ -124,7 +127,7 @@ class EraseDesk:
                 call=call,
                 about=about,
                 centre=_centre(told),
-                recordings=tuple(str(each) for each in told.get("recordings") or ()),
+                recordings=_recordings(told),
                 personal=bool(told.get("personal")),
                 erasure=str(told.get("erasure") or ""),
                 reason=_reason(told),
@@ -136,6 +139,10 @@ class EraseDesk:
 def _call(told: Mapping[str, Any]) -> tuple[CallId, CallId]:
     call = CallId(str(told.get("call") or ""))
     return call, CallId(str(told.get("about") or call))
+
+
+def _recordings(told: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(each) for each in told.get("recordings") or ())
 
 
 def _centre(told: Mapping[str, Any]) -> CentreId:
