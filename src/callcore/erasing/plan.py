@@ -69,14 +69,14 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
         return sum(sum(place.found.values()) for place in self.places)
 
     @property
-    def unread(self) -> int:
+    def files_unread(self) -> int:
         """How many files could not be looked into, archives apart."""
         return sum(len(place.unread) for place in self.places)
 
     @property
     def whole(self) -> bool:
         """Whether every place, and every file but archives, could be looked into."""
-        return not self.unread and all(place.there for place in self.places)
+        return not self.files_unread and all(place.there for place in self.places)
 
 
 class Plan(msgspec.Struct, kw_only=True):

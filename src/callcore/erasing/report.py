@@ -53,8 +53,8 @@ METHOD = (
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Instants: RFC 3339 with the centre's offset. `rows_left`, `opens`: what the check after the erasure found (rows
     that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, sound
-    of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be. `unread`: what else
-    could not be looked into for them, each with why."""
+    of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be.
+    `unread`: what else could not be looked into for them, each with why."""
 
     id: str
     centre: str
@@ -135,7 +135,8 @@ def page(report: Report, raw_sha256: str) -> str:
         else "消去すべきものが残っているか、確かめられないものがあります。下の表を確かめてください。 / "
         "Something is left, or could not be looked into; see the tables below."
         if report.left_over
-        else "確かめられなかったものがあります。下の表を確かめてください。 / Something could not be looked into; see below."
+        else "確かめられなかったものがあります。下の表を確かめてください。 / "
+        "Something could not be looked into; see the tables below."
     )
     facts: list[tuple[str, Any]] = [
         ("報告書 / report", report.id),
