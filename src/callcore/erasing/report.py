@@ -183,7 +183,7 @@ def page(report: Report, raw_sha256: str) -> str:
             searched.numbers_closed,
         ),
         ("番号が見つかった数 / numbers found", searched.found),
-        ("読めなかったファイル / files that could not be read", searched.unread),
+        ("読めなかったファイル / files that could not be read", searched.files_unread),
         (
             "残る・確かめられない鍵・ファイル・録音 (バックアップも) / "
             "keys, files or recordings left or not looked into, back-ups too",
