@@ -61,7 +61,7 @@ from callcore.erasing.search import AWAY, away, named, search
 from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
-from callcore.journal import CallKeyLost, KeyStore
+from callcore.journal import CallKeyLost, JournalError, KeyStore
 from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
@@ -459,19 +459,24 @@ class Erasure:
                 continue
             if opened is not None and opened[0]:
                 numbers.add(opened[0])
+        closed = list[JournalError]()
         prints = {
             print_: text
             for text in {*numbers}
             for centre in self.centres()
-            for print_ in self.keys.fingerprints(centre.id, text).values()
+            for print_ in self.keys.fingerprints(
+                centre.id, text, None if centre.id == plan.centre else closed
+            ).values()
         }
         beside = {prints[each] for each in await self._kept.prints_beside(prints.keys(), calls)}
+        if closed:  # whether calls of that centre bear them nobody can tell
+            beside = {*numbers}
         self.step("overwrite")
         searched = await asyncio.to_thread(
             self._overwritten, plan, set(calls), numbers - beside, numbers & beside
         )
         plan.searched = msgspec.structs.replace(
-            searched, numbers_closed=len(lost), unread=[*dict.fromkeys(lost)]
+            searched, numbers_closed=len(lost), unread=[*dict.fromkeys((*lost, *map(str, closed)))]
         )
 
     def _overwritten(self, plan: Plan, calls: set[CallId], gone: set[str], beside: set[str]) -> Searched:
@@ -638,7 +643,8 @@ class Erasure:
         calls, names = _of(plan)
         about = {unit.call: unit.about for unit in plan.units}
         until = clock.monotonic() + FOLLOWS_S
-        while (left := self.keys.kept(calls)) or await self._kept.rows_left(calls, names):
+        others = self._others(plan)
+        while (left := self.keys.kept(calls, others)) or await self._kept.rows_left(calls, names):
             if clock.monotonic() > until:
                 raise CannotErase(
                     f"{plan.id}: データベースがまだ追いついていません。続きは自動で行います / "
@@ -676,7 +682,7 @@ class Erasure:
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
             opens=[*await asyncio.to_thread(self._opens, plan), *await self._missed(plan)],
-            unread=[*plan.searched.unread, *await asyncio.to_thread(self._unread, plan)],
+            unread=[*dict.fromkeys((*plan.searched.unread, *await asyncio.to_thread(self._unread, plan)))],
         )
 
     async def _missed(self, plan: Plan) -> list[str]:
@@ -705,7 +711,7 @@ class Erasure:
         nobodys = _nobodys(plan, ring)
         opening = ring.names(plan.centre) | ring.names(UNASSIGNED, nobodys)
         found += [f"{name}: 鍵 / key" for name in names if name in opening]
-        found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls)]
+        found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls, self._others(plan))]
         copied = copies.opening(self.settings.backup_folders, _stores(plan), calls, names)
         found += [f"{where}: {name}: 鍵 / key" for where, name in copied.keys]
         found += [f"{path}: {DAMAGED}" for path in copied.closed]
@@ -713,7 +719,12 @@ class Erasure:
 
     def _unread(self, plan: Plan) -> list[str]:
         """What could not be looked into and does not belong to the plan's centre alone, each with why."""
-        return [str(error) for error in _nobodys(plan, recordings_of(self.settings).ring).values()]
+        tables = _nobodys(plan, recordings_of(self.settings).ring)
+        return [str(error) for error in (*tables.values(), *self._others(plan).values())]
+
+    def _others(self, plan: Plan) -> dict[tuple[CentreId, str], JournalError]:
+        """The other centres' months whose calls' keys cannot be read: they do not hold up this one's erasure."""
+        return {at: error for at, error in self.keys.damaged().items() if at[0] != plan.centre}
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)

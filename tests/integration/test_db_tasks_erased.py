@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
@@ -27,7 +28,7 @@ from callcore.domain.personal import Personal
 from callcore.domain.retention import Clock, Item, judge
 from callcore.erasing.plan import Plan
 from callcore.erasure import CannotErase, Erasure, Reports, parted, unit_due
-from callcore.journal import KeyStore, period_of
+from callcore.journal import KeyDamaged, KeyStore, period_of
 from callcore.runtime.commands import CommandClient, CommandServer, this_account
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
@@ -283,7 +284,7 @@ async def test_erasing_a_number_takes_the_keys_of_its_tasks_and_the_report_count
 
 def lose(keys: KeyStore, name: str) -> None:
     """The key of one call or task, as a table of an older back-up lacks it."""
-    (table,) = (each for each in (keys._table(*at) for at in keys._kept()) if CallId(name) in each.keys)
+    (table,) = (each for each in (keys._table(*at) for at in keys.tables()) if CallId(name) in each.keys)
     del table.keys[name]
     table.ciphers.pop(name, None)
     keys._rewrite(table)
@@ -307,6 +308,42 @@ async def test_a_number_whose_key_is_lost_is_passed_over_counted_and_named(
         assert f" {M} " in why and " / " in why
         assert of.shelf.unfinished() == []
         assert keys.kept([M, CallId("task-none"), CallId("task-open")]) == ["task-open"]
+
+
+async def test_damaged_keys_of_another_centre_hold_up_no_erasing_and_are_named(
+    database: Database, tmp_path: Path
+) -> None:
+    made = a_desk()
+    log = tmp_path / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"dialled {CITIZEN}\n")
+    async with erasing(made, database, tmp_path) as (of, keys):
+        items, _ = await of.of_number(DEMO, CITIZEN)
+        plan = ordered(of, items)
+        (demo,) = of.centres()
+        of.centres = lambda: (demo, replace(demo, id=CentreId("other")))
+        (tmp_path / "keys" / "other.2026-10.key").write_bytes(b"no key")
+        (tmp_path / "journal" / "call-keys" / "other.2026-11").write_bytes(
+            b"no table, whatever it was before"
+        )
+        told = await of.run(plan)
+        assert (sorted(told.tasks), told.opens, told.complete) == (["task-about", "task-none"], [], False)
+        assert ["2026-10.key" in told.unread[0], "other.2026-11" in told.unread[1]] == [True, True]
+        assert len(told.unread) == 2 and of.shelf.unfinished() == []
+        assert (told.searched.numbers, told.searched.numbers_kept) == (0, 1), "the other's calls may bear it"
+        assert log.read_text() == f"dialled {CITIZEN}\n"
+        assert keys.kept([M, CallId("task-about"), CallId("task-open")], keys.damaged()) == [M, "task-open"]
+
+
+async def test_damaged_keys_of_its_own_centre_are_waited_for(database: Database, tmp_path: Path) -> None:
+    async with erasing(a_desk(), database, tmp_path) as (of, keys):
+        items, _ = await of.of_number(DEMO, CITIZEN)
+        damaged = tmp_path / "keys" / "demo.2020-01.key"
+        damaged.write_bytes(b"no key")
+        with pytest.raises(KeyDamaged):
+            await of.run(ordered(of, items))
+        damaged.unlink()
+        assert len(await of.finish()) == 1 and keys.kept([CallId("task-about")]) == []
 
 
 async def test_an_open_task_is_left_with_the_reason_and_its_number_stays_where_it_stands(

@@ -242,3 +242,22 @@ def test_keys_are_written_anew_after_a_failed_sync(
     store.sync()
     assert call_file(home).stat().st_ino != inode
     assert text_of(opened(home), data) == "0901"
+
+
+def test_a_damaged_table_of_calls_keys_is_named_each_time_and_the_others_are_gone_through(home: Path) -> None:
+    with opened(home, write=True) as keys:
+        sealed(keys)
+        sealed(keys, TWO, DECEMBER)
+        whole = call_file(home).read_bytes()
+    reader = opened(home)
+    assert reader.kept([ONE, TWO]) == [ONE, TWO] and reader.damaged() == {}
+    call_file(home).write_bytes(b"no table" * 20)
+    for _ in range(2):
+        assert [*reader.damaged()] == [(OITA, "2026-11")]
+        with pytest.raises(KeyDamaged, match=r"oita\.2026-11"):
+            reader.kept([ONE, TWO])
+        assert reader.kept([ONE, TWO], reader.damaged()) == [TWO]
+    with opened(home, write=True) as keys, pytest.raises(KeyDamaged):
+        keys.destroy_call(TWO)
+    call_file(home).write_bytes(whole)
+    assert reader.kept([ONE, TWO]) == [ONE]

@@ -21,7 +21,7 @@ import hmac
 import os
 import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from callcore import files
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.journal import framing
-from callcore.journal.errors import CallKeyLost, JournalLocked, KeyDamaged, KeyLost
+from callcore.journal.errors import CallKeyLost, JournalError, JournalLocked, KeyDamaged, KeyLost
 
 CALL_KEYS = "call-keys"
 CALL_MAGIC = b"CCKEYS\x00\x01"
@@ -203,17 +203,24 @@ class KeyStore:
             return None
         return hmac.digest(self._own(table).prints, text.encode(), "sha256").hex()
 
-    def fingerprints(self, centre: CentreId, text: str) -> Mapping[str, str]:
+    def fingerprints(
+        self, centre: CentreId, text: str, unread: list[JournalError] | None = None
+    ) -> Mapping[str, str]:
         """The same under every month still kept, by month: to find a text without knowing when it was
-        written.
+        written. Months whose keys cannot be read are told to `unread`; without it they raise KeyDamaged.
         """
         found = {}
         data = text.encode()
         for path in sorted(self._keys.glob(f"{_plain(centre)}.*.key")):
             period = path.name.removesuffix(".key").rpartition(".")[2]
-            table = self._table(centre, period)
-            if not table.gone:
-                found[period] = hmac.digest(self._own(table).prints, data, "sha256").hex()
+            try:
+                table = self._table(centre, period)
+                if not table.gone:
+                    found[period] = hmac.digest(self._own(table).prints, data, "sha256").hex()
+            except JournalError as error:
+                if unread is None:
+                    raise
+                unread.append(error)
         return found
 
     # -- destroying ------------------------------------------------------------------------------------------
@@ -221,11 +228,20 @@ class KeyStore:
     def destroy_call(self, call: CallId) -> bool:
         """Makes every personal value of a call unreadable for ever, in journal and checkpoints alike.
 
-        False: no key of this call is kept (never made, or gone with its period).
+        False: no key of this call is kept (never made, or gone with its period). A table that cannot be read raises
+        KeyDamaged once all others were gone through.
         """
         self._must_write()
+        found, failed = False, None
         with self._guard:
-            return sum(self.destroy_in(*each, call) for each in self.tables()) > 0
+            for each in self.tables():
+                try:
+                    found |= self.destroy_in(*each, call)
+                except JournalError as error:
+                    failed = error
+        if failed is not None:
+            raise failed
+        return found
 
     def destroy_in(self, centre: CentreId, period: str, call: CallId) -> bool:
         """The same in one table alone. KeyDamaged: it cannot be read."""
@@ -251,10 +267,22 @@ class KeyStore:
             self._rewrite(table)
             files.shred(self._centre_path(centre, period))
 
-    def kept(self, calls: Collection[CallId]) -> list[CallId]:
-        """Those of the calls of which a key is there."""
+    def damaged(self) -> dict[tuple[CentreId, str], JournalError]:
+        """The centres and months whose calls' keys cannot be read, and why."""
+        found = {}
         with self._guard:
-            found = {call for each in self.tables() for call in self.kept_in(*each, calls)}
+            for each in self.tables():
+                try:
+                    self._table(*each)
+                except JournalError as error:
+                    found[each] = error
+        return found
+
+    def kept(self, calls: Collection[CallId], but: Container[tuple[CentreId, str]] = ()) -> list[CallId]:
+        """Those of the calls of which a key is there, but for these centres and months."""
+        with self._guard:
+            tables = [each for each in self.tables() if each not in but]
+            found = {call for each in tables for call in self.kept_in(*each, calls)}
         return [call for call in calls if call in found]
 
     def kept_in(self, centre: CentreId, period: str, calls: Collection[CallId]) -> list[CallId]:
@@ -359,8 +387,8 @@ class KeyStore:
         """Reads the file anew. The writer cuts off a torn end; a reader leaves it: it may be just being
         written.
         """
-        table.stamp = _stamp(table.path)
-        if table.stamp is None:
+        stamp, table.stamp = _stamp(table.path), None  # one that cannot be read is tried again
+        if stamp is None:
             return
         with table.path.open("rb") as file:
             head = file.read(CALL_HEAD_BYTES)
@@ -385,6 +413,7 @@ class KeyStore:
                 table.gone = True
             else:
                 table.keys[call] = wrapped
+        table.stamp = stamp
 
     def _cut(self, path: Path, tail: bytes, offset: int) -> None:
         """Takes a torn end off; what it held was in no synced frame. The bytes are kept aside for who wants
