@@ -23,6 +23,8 @@ from callcore.domain.message import MessageState
 from callcore.domain.personal import Personal
 from callcore.domain.stages import SideKind
 from callcore.runtime.detail import CallSearch
+from callcore.runtime.recordings import RecordingSearch
+from tests.support import archive
 from tests.support.archive import fill, made_up
 from tests.support.days import TestFrame
 from tests.support.floors import MONDAY_NOON, Desk
@@ -274,7 +276,10 @@ async def test_a_number_is_found_by_its_index_though_nothing_is_known_of_how_num
         prints = [f"{k:064x}" for k in range(10**6, 10**6 + months)]
         alone, of_agent = CallSearch(number="x"), CallSearch(number="x", agent=AgentId("1001"))
         of_centre = CallSearch(number="x", centres=[CentreId("oita")])
-        questions = [of_number(prints, sqlite=False)]
+        day = (Instant(archive.FIRST + 86_400 * SECOND), "node1-1")
+        here = RecordingSearch(centres=[CentreId("oita")], first=archive.FIRST, before=day[0])
+        questions = [of_number(prints, RecordingSearch(), None, sqlite=False)]
+        questions.append(of_number(prints, here, day, sqlite=False))
         questions += [
             calls_asked(each, prints, None, 51, sqlite=False) for each in (alone, of_agent, of_centre)
         ]

@@ -21,6 +21,8 @@ from tests.support.archive import FIRST, RULES, YEARS_S, Kept, fill, made_up
 from tests.support.evidence import evidence
 
 N = 3_000
+OFTEN = "e" * 64
+"""The fingerprint of a number that very many calls bear."""
 MIDDLE = Instant(FIRST + YEARS_S * SECOND // 2)
 OITA, AGEO, SMALL = CentreId("oita"), CentreId("ageo"), CentreId("izunokuni")
 DAY = 86_400 * SECOND
@@ -275,6 +277,42 @@ async def test_each_question_is_answered_as_by_looking_at_every_row(database: Da
             "to be erased in the past",
         ),
     }
+
+
+async def test_all_recordings_of_a_number_that_has_very_many_are_found(database: Database) -> None:
+    """Not among its newest alone: of any centre and any days, whatever else is asked for, page by page."""
+    kept = [
+        replace(one, print=OFTEN if k % 3 else one.print) for k, one in enumerate(made_up(3 * N, often=50))
+    ]
+    await fill(database, iter(kept))
+    search = Search(database)
+    agent, many = next(k.agents[0] for k in kept if k.row["queue"] == "ageo-foreign"), 0
+    for wanted in (
+        RecordingSearch(number="x"),
+        RecordingSearch(number="x", first=FIRST, before=Instant(FIRST + 30 * DAY)),
+        RecordingSearch(number="x", before=Instant(MIDDLE - 300 * DAY), centres=[AGEO, SMALL]),
+        RecordingSearch(number="x", centres=[SMALL]),
+        RecordingSearch(number="x", mark=RecordingMark.ABUSE),
+        RecordingSearch(number="x", result="苦情", centres=[OITA]),
+        RecordingSearch(number="x", agent=agent, queue=QueueId("ageo-foreign")),
+        RecordingSearch(number="x", problem="clipped", first=MIDDLE),
+        RecordingSearch(number="x", ended_before=Instant(FIRST + 9 * DAY)),
+        RecordingSearch(number="x", kept_before=SOON, kind=RecordingKind.MESSAGE),
+        RecordingSearch(number="x", call=next(k.row["call"] for k in kept if k.print == OFTEN)),
+        RecordingSearch(number="x", queue=QueueId("nobody")),
+    ):
+        expected = [one.row["name"] for one in reversed(kept) if fits(one, wanted, (OFTEN,))]
+        found, after = list[dict[str, Any]](), None
+        while True:
+            page = await search.find(wanted, (OFTEN,), after, 500, RULES)
+            found += page
+            if len(page) < 500:
+                break
+            after = page[-1]["began_at"], page[-1]["name"]
+        assert [row["name"] for row in found] == expected, wanted
+        many = max(many, len(expected))
+        assert expected or wanted.queue == "nobody"
+    assert many > 5 * 1000
 
 
 async def test_reported_ones_are_found_by_the_longer_of_both_months(database: Database) -> None:

@@ -3,7 +3,8 @@
 Rules
 - One statement: equal values first, then the newest, so that an index of the rarest asked-for thing gives the page
   without sorting all that fits. Pages go by (begin, name), never by counting.
-- A number is looked for first, by its fingerprints, which whoever holds the keys makes.
+- A number is looked for first, by its fingerprints, which whoever holds the keys makes: its recordings of the centres
+  and days that are asked for, the newest first, so many at a time and more each time, until the page is whole.
 - Of no centre at all nothing is found, and nothing asked: SQLite would go along the whole table.
 - Until when the rule keeps a recording stands in no row: a day that is asked for becomes, for each centre and kind, an
   instant at which its call was over (`retention.over_from`). Where nothing rarer is asked for, each centre and kind is
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +37,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import Database
@@ -45,8 +47,8 @@ from callcore.domain.recording import PausedBy, Place, RecordingKind, RecordingM
 from callcore.domain.retention import Rule, Rules, months_of, over_from
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
 
-OF_NUMBER_MOST = 1000
-"""Recordings of one number, the newest, among which a search by number looks."""
+OF_NUMBER_FIRST, OF_NUMBER_MOST = 1000, 64_000
+"""Recordings of one number that are looked at at once: the newest, then four times as many, up to the most."""
 LASTS_MOST = 86_400 * SECOND
 """Where the end is asked for: so that the index by the begin bounds what is looked through."""
 ANYTHING = "*"
@@ -76,14 +78,6 @@ class Search:
         if wanted.centres is not None and not wanted.centres:
             return []
         async with self._database.reading() as connection:
-            named = None
-            if wanted.number is not None:
-                if not prints:
-                    return []
-                of_it = of_number(prints, sqlite=self._database.is_sqlite)
-                named = (await connection.execute(of_it)).scalars().all()
-                if not named:
-                    return []
             sqlite = self._database.is_sqlite
             if _by_until(wanted):
                 found: set[RecordingCursor] = set()
@@ -93,8 +87,34 @@ class Search:
                 asked = statement(RecordingSearch(), named, None, None, sqlite=sqlite)
                 return await self._whole(connection, asked)
             kept = _kept(wanted, rules) if _asked_until(wanted) else None
-            asked = statement(wanted, named, after, kept, sqlite=sqlite).limit(limit)
+            if wanted.number is not None:
+                return await self._of_number(connection, wanted, prints, after, limit, kept)
+            asked = statement(wanted, None, after, kept, sqlite=sqlite).limit(limit)
             return await self._whole(connection, asked)
+
+    async def _of_number(
+        self,
+        connection: AsyncConnection,
+        wanted: RecordingSearch,
+        prints: Collection[str],
+        after: RecordingCursor | None,
+        limit: int,
+        kept: ColumnElement[bool] | None,
+    ) -> list[dict[str, Any]]:
+        """Each look is of all that the number has; what else is asked for is asked of what was looked at."""
+        found: list[dict[str, Any]] = []
+        rest = replace(wanted, centres=None, first=None, before=None)
+        sqlite, many, more = self._database.is_sqlite, OF_NUMBER_FIRST, bool(prints)
+        while more and len(found) < limit:
+            asked = of_number(prints, wanted, after, sqlite=sqlite).limit(many)
+            rows = (await connection.execute(asked)).all()
+            more = len(rows) == many
+            if rows:
+                these = statement(rest, [row.name for row in rows], None, kept, sqlite=sqlite)
+                found += await self._whole(connection, these.limit(limit - len(found)))
+                after = rows[-1].began_at, rows[-1].name
+            many = min(4 * many, OF_NUMBER_MOST)
+        return found
 
     async def of_call(self, name: str) -> list[dict[str, Any]]:
         """The row of this name, and those of the same call. Raises `DatabaseAway`."""
@@ -131,19 +151,33 @@ class Search:
         return rows
 
 
-def of_number(prints: Collection[str], *, sqlite: bool) -> Select[Any]:
-    """The names of the recordings of calls that bear this number, with consults about them, the newest first."""
+def of_number(
+    prints: Collection[str], wanted: RecordingSearch, after: RecordingCursor | None, *, sqlite: bool
+) -> Select[Any]:
+    """Name and begin of the recordings of calls that bear this number, with consults about them, the newest first; of
+    the centres and days that are wanted, beyond `after`."""
     r, c, s = t.recordings.c, t.callers.c, t.side_calls.c
+    began = _unindexed(r.began_at)
+    here: list[ColumnElement[bool]] = []
+    if wanted.centres is not None:
+        here.append(_unindexed(r.centre).in_([*wanted.centres]))
+    if wanted.first is not None:
+        here.append(began >= wanted.first)
+    if wanted.before is not None:
+        here.append(began < wanted.before)
+    if after is not None:
+        at, last = after
+        here.append(or_(began < at, and_(began == at, r.name < last)))
     both = union_all(
         *(
-            select(r.name, r.began_at).where(among(name, bearing(call, print_, prints), sqlite=sqlite))
+            select(r.name, r.began_at).where(among(name, bearing(call, print_, prints), sqlite=sqlite), *here)
             for name, call, print_ in (
                 (r.call, c.call, c.fingerprint),
                 (r.side, s.id, s.other_fingerprint),
             )
         )
     ).subquery()
-    return select(both.c.name).order_by(both.c.began_at.desc()).limit(OF_NUMBER_MOST)
+    return select(both.c.name, both.c.began_at).order_by(both.c.began_at.desc(), both.c.name.desc())
 
 
 def _of_digest(sha256: str) -> CompoundSelect[Any]:
@@ -162,9 +196,10 @@ def statement(
     *,
     sqlite: bool,
 ) -> Select[Any]:
-    """`named`: the recordings of the number that is looked for. `kept`: until when they are."""
+    """`named`: these alone, of the number that is looked for. `kept`: until when they are."""
     r, a = t.recordings.c, t.recording_agents.c
-    began, name = r.began_at, r.name
+    began: ColumnElement[Any] = r.began_at
+    name: ColumnElement[str] = r.name
     asked = select(t.recordings)
     if wanted.agent is not None:
         began, name = a.began_at, a.recording
@@ -173,7 +208,8 @@ def statement(
     if kept is not None:
         asked = asked.where(kept)
     if named is not None:
-        asked = asked.where(r.name.in_(named))
+        asked = asked.where(_among(named, sqlite=sqlite))
+        began, name = _unindexed(began), _unindexed(name)
     if wanted.first is not None:
         asked = asked.where(began >= wanted.first)
     if wanted.before is not None:
@@ -204,7 +240,7 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
     for column, value in alike:
         if value is not None:
             rare = True
-            yield column == value
+            yield (_unindexed(column) if wanted.number else column) == value
     if wanted.sha256 is not None:
         rare = True
         yield r.name.in_(_of_digest(wanted.sha256))
