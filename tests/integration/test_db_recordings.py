@@ -180,6 +180,22 @@ async def test_a_file_that_is_missing_lies_nowhere_and_one_filed_again_has_one_r
     )
 
 
+async def test_a_recording_that_stopped_with_the_agent_is_kept_from_the_end_of_its_call_on(
+    database: Database,
+) -> None:
+    """Over midnight the call's day is the later one."""
+    made = Desk()
+    facts = a_talk(made)
+    ended = next(n for n, fact in enumerate(facts) if isinstance(fact, f.CallEnded))
+    facts.insert(ended, f.RecordingStopped(at=made.at(62), call=CALL, since=made.at(60)))
+    await drain(database, facts, 5)
+    call, side = await Search(database).of_call("c1")
+    assert (call["ended_at"], call["over_at"]) == (made.at(60), made.at(90))
+    assert (side["ended_at"], side["over_at"]) == (made.at(41), made.at(41)), (
+        "a consult has an end of its own"
+    )
+
+
 async def test_a_message_is_a_recording_of_its_call_without_an_agent(database: Database) -> None:
     made = messages.desk()
     messages.left(made, 0, "m")

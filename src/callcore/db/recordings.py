@@ -7,6 +7,7 @@ Rules
 - Agents are written down as they answer, so that one who was taken over from is not lost.
 - A file that is filed once more, as by a journal that was begun again, gets its row anew.
 - Each row tells how many there are of its call, whichever of them is filed last.
+- Its months count from the end of its call, also where the recording stopped before that.
 - A file is filed before it is told that it is kept: that changes its row. One that was never filed, of a call that
   nobody knows, has none.
 """
@@ -58,9 +59,7 @@ async def fold_recordings(
     later = {fact.call for fact in facts if isinstance(fact, _LATER)}
     rows = await _rows(connection, files.values()) if files else []
     marks = await _afterwards(connection, {row["call"] for row in rows} | later)
-    rows = [
-        row | marks.get(row["call"], {}) | {"over_at": row["ended_at"] or row["filed_at"]} for row in rows
-    ]
+    rows = [row | marks.get(row["call"], {}) for row in rows]
     begun = {row["name"]: row["began_at"] for row in rows}
     served = {(row["name"], row.pop("agent")): begun[row["name"]] for row in rows}
     await _serve(connection, answered | {pair: at for pair, at in served.items() if pair[1] is not None})
@@ -158,7 +157,8 @@ async def _rows(
         side, call = sides.get(file.call), calls.get(file.call)
         if side is not None:
             about = None if side.beside is None else calls.get(side.beside)
-            rows.append(_sound(file) | _of_side(side, about, notes.get(file.call, [])))
+            over = {"over_at": side.ended_at or file.at}
+            rows.append(_sound(file) | _of_side(side, about, notes.get(file.call, [])) | over)
         elif call is not None:
             spoken = isinstance(file, f.MessageFiled)
             rows.append(_sound(file) | _of_caller(file, call, notes.get(file.call, []), spoken))
@@ -263,6 +263,7 @@ def _of_caller(
         "direction": Direction.IN,
         "began_at": began,
         "ended_at": ended,
+        "over_at": record.ended_at or file.at,
         **_pauses(() if spoken else notes, record.ended_at),
         "agent": None if spoken else record.agent,
     }
