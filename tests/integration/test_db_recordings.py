@@ -83,8 +83,14 @@ async def test_what_is_known_of_a_call_stands_with_each_of_its_files_also_what_i
         assert "09012345678" not in str(row) and "0975000011" not in str(row)
     by_agent = await search.find(RecordingSearch(agent=FIRST), (), None, 10, {})
     assert [row["name"] for row in by_agent] == ["s1", "c1"]
-    for number, names in ((call["other"].fingerprint, ["s1", "c1"]), (side["other"].fingerprint, ["s1"])):
-        found = await search.find(RecordingSearch(number="x"), [number], None, 10, {})
+    caller, called = call["other"].fingerprint, side["other"].fingerprint
+    for numbers, names in (
+        ([caller], ["s1", "c1"]),
+        ([called], ["s1"]),
+        ([caller, called], ["s1", "c1"]),
+        ([], []),
+    ):
+        found = await search.find(RecordingSearch(number="x"), numbers, None, 10, {})
         assert [row["name"] for row in found] == names
 
 

@@ -277,9 +277,9 @@ async def test_a_number_is_found_by_its_index_though_nothing_is_known_of_how_num
         alone, of_agent = CallSearch(number="x"), CallSearch(number="x", agent=AgentId("1001"))
         of_centre = CallSearch(number="x", centres=[CentreId("oita")])
         day = (Instant(archive.FIRST + 86_400 * SECOND), "node1-1")
-        here = RecordingSearch(centres=[CentreId("oita")], first=archive.FIRST, before=day[0])
-        questions = [of_number(prints, RecordingSearch(), None, sqlite=False)]
-        questions.append(of_number(prints, here, day, sqlite=False))
+        here = RecordingSearch(number="x", centres=[CentreId("oita")], first=archive.FIRST, before=day[0])
+        questions = [of_number(RecordingSearch(number="x"), prints, None, None, 50, sqlite=False)]
+        questions.append(of_number(here, prints, day, None, 50, sqlite=False))
         questions += [
             calls_asked(each, prints, None, 51, sqlite=False) for each in (alone, of_agent, of_centre)
         ]

@@ -3,8 +3,8 @@
 Rules
 - One statement: equal values first, then the newest, so that an index of the rarest asked-for thing gives the page
   without sorting all that fits. Pages go by (begin, name), never by counting.
-- A number is looked for first, by its fingerprints, which whoever holds the keys makes: its recordings of the centres
-  and days that are asked for, the newest first, so many at a time and more each time, until the page is whole.
+- A number is looked for first, by its fingerprints, which whoever holds the keys makes. All of its recordings are gone
+  through once, and whatever else is asked for is asked of each.
 - Of no centre at all nothing is found, and nothing asked: SQLite would go along the whole table.
 - Until when the rule keeps a recording stands in no row: a day that is asked for becomes, for each centre and kind, an
   instant at which its call was over (`retention.over_from`). Where nothing rarer is asked for, each centre and kind is
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -37,18 +37,15 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callcore.db import tables as t
 from callcore.db.database import Database
-from callcore.db.numbers import among, bearing
+from callcore.db.numbers import bearing, each_of
 from callcore.domain.ids import SECOND, AgentId, CentreId
 from callcore.domain.recording import PausedBy, Place, RecordingKind, RecordingMark
 from callcore.domain.retention import Rule, Rules, months_of, over_from
 from callcore.runtime.recordings import RecordingCursor, RecordingSearch
 
-OF_NUMBER_FIRST, OF_NUMBER_MOST = 1000, 64_000
-"""Recordings of one number that are looked at at once: the newest, then four times as many, up to the most."""
 LASTS_MOST = 86_400 * SECOND
 """Where the end is asked for: so that the index by the begin bounds what is looked through."""
 ANYTHING = "*"
@@ -75,46 +72,25 @@ class Search:
     ) -> list[dict[str, Any]]:
         """Up to `limit` rows with their agents and sealed numbers, the newest first. `prints`: the fingerprints of
         `wanted.number`. `rules`: by which they are kept. Raises `DatabaseAway`."""
-        if wanted.centres is not None and not wanted.centres:
+        if (wanted.centres is not None and not wanted.centres) or (wanted.number is not None and not prints):
             return []
+        sqlite = self._database.is_sqlite
+        kept = _kept(wanted, rules) if _asked_until(wanted) else None
+        parts: Iterable[CompoundSelect[Any]] | None = None
+        if wanted.number is not None:
+            parts = [of_number(wanted, prints, after, kept, limit, sqlite=sqlite)]
+        elif _by_until(wanted):
+            parts = by_until(wanted, after, limit, rules, sqlite=sqlite)
         async with self._database.reading() as connection:
-            sqlite = self._database.is_sqlite
-            if _by_until(wanted):
-                found: set[RecordingCursor] = set()
-                for part in by_until(wanted, after, limit, rules, sqlite=sqlite):
-                    found |= {(row.began_at, row.name) for row in await connection.execute(part)}
-                named = [name for _, name in sorted(found, reverse=True)[:limit]]
-                asked = statement(RecordingSearch(), named, None, None, sqlite=sqlite)
+            if parts is None:
+                asked = statement(wanted, None, after, kept, sqlite=sqlite).limit(limit)
                 return await self._whole(connection, asked)
-            kept = _kept(wanted, rules) if _asked_until(wanted) else None
-            if wanted.number is not None:
-                return await self._of_number(connection, wanted, prints, after, limit, kept)
-            asked = statement(wanted, None, after, kept, sqlite=sqlite).limit(limit)
+            found: set[RecordingCursor] = set()
+            for part in parts:
+                found |= {(row.began_at, row.name) for row in await connection.execute(part)}
+            named = [name for _, name in sorted(found, reverse=True)[:limit]]
+            asked = statement(RecordingSearch(), named, None, None, sqlite=sqlite)
             return await self._whole(connection, asked)
-
-    async def _of_number(
-        self,
-        connection: AsyncConnection,
-        wanted: RecordingSearch,
-        prints: Collection[str],
-        after: RecordingCursor | None,
-        limit: int,
-        kept: ColumnElement[bool] | None,
-    ) -> list[dict[str, Any]]:
-        """Each look is of all that the number has; what else is asked for is asked of what was looked at."""
-        found: list[dict[str, Any]] = []
-        rest = replace(wanted, centres=None, first=None, before=None)
-        sqlite, many, more = self._database.is_sqlite, OF_NUMBER_FIRST, bool(prints)
-        while more and len(found) < limit:
-            asked = of_number(prints, wanted, after, sqlite=sqlite).limit(many)
-            rows = (await connection.execute(asked)).all()
-            more = len(rows) == many
-            if rows:
-                these = statement(rest, [row.name for row in rows], None, kept, sqlite=sqlite)
-                found += await self._whole(connection, these.limit(limit - len(found)))
-                after = rows[-1].began_at, rows[-1].name
-            many = min(4 * many, OF_NUMBER_MOST)
-        return found
 
     async def of_call(self, name: str) -> list[dict[str, Any]]:
         """The row of this name, and those of the same call. Raises `DatabaseAway`."""
@@ -152,32 +128,23 @@ class Search:
 
 
 def of_number(
-    prints: Collection[str], wanted: RecordingSearch, after: RecordingCursor | None, *, sqlite: bool
-) -> Select[Any]:
-    """Name and begin of the recordings of calls that bear this number, with consults about them, the newest first; of
-    the centres and days that are wanted, beyond `after`."""
+    wanted: RecordingSearch,
+    prints: Collection[str],
+    after: RecordingCursor | None,
+    kept: ColumnElement[bool] | None,
+    limit: int,
+    *,
+    sqlite: bool,
+) -> CompoundSelect[Any]:
+    """Name and begin of up to `limit` recordings of calls that bear this number (at least one fingerprint), with
+    consults about them, and of as many that were made to it; some may be both."""
     r, c, s = t.recordings.c, t.callers.c, t.side_calls.c
-    began = _unindexed(r.began_at)
-    here: list[ColumnElement[bool]] = []
-    if wanted.centres is not None:
-        here.append(_unindexed(r.centre).in_([*wanted.centres]))
-    if wanted.first is not None:
-        here.append(began >= wanted.first)
-    if wanted.before is not None:
-        here.append(began < wanted.before)
-    if after is not None:
-        at, last = after
-        here.append(or_(began < at, and_(began == at, r.name < last)))
-    both = union_all(
-        *(
-            select(r.name, r.began_at).where(among(name, bearing(call, print_, prints), sqlite=sqlite), *here)
-            for name, call, print_ in (
-                (r.call, c.call, c.fingerprint),
-                (r.side, s.id, s.other_fingerprint),
-            )
-        )
-    ).subquery()
-    return select(both.c.name, both.c.began_at).order_by(both.c.began_at.desc(), both.c.name.desc())
+    parts = []
+    for name, call, print_ in ((r.call, c.call, c.fingerprint), (r.side, s.id, s.other_fingerprint)):
+        asked = statement(wanted, None, after, kept, sqlite=sqlite).with_only_columns(r.name, r.began_at)
+        asked = each_of(asked, name, bearing(call, print_, prints), sqlite=sqlite)
+        parts.append(asked.limit(limit).subquery())
+    return union_all(*(select(part.c.name, part.c.began_at) for part in parts))
 
 
 def _of_digest(sha256: str) -> CompoundSelect[Any]:
@@ -201,27 +168,30 @@ def statement(
     began: ColumnElement[Any] = r.began_at
     name: ColumnElement[str] = r.name
     asked = select(t.recordings)
-    if wanted.agent is not None:
+    if wanted.agent is not None and wanted.number is None:
         began, name = a.began_at, a.recording
         asked = asked.join(t.recording_agents, r.name == name).where(a.agent == wanted.agent)
-    asked = asked.where(*_conditions(wanted, sqlite=sqlite))
+    conditions = [*_conditions(wanted, sqlite=sqlite)]
     if kept is not None:
-        asked = asked.where(kept)
+        conditions.append(kept)
     if named is not None:
-        asked = asked.where(_among(named, sqlite=sqlite))
+        conditions.append(_among(named, sqlite=sqlite))
+    if named is not None or wanted.number is not None:
         began, name = _unindexed(began), _unindexed(name)
     if wanted.first is not None:
-        asked = asked.where(began >= wanted.first)
+        conditions.append(began >= wanted.first)
     if wanted.before is not None:
-        asked = asked.where(began < wanted.before)
+        conditions.append(began < wanted.before)
     if wanted.ended_from is not None:
-        asked = asked.where(r.ended_at >= wanted.ended_from, began >= wanted.ended_from - LASTS_MOST)
+        conditions += (r.ended_at >= wanted.ended_from, began >= wanted.ended_from - LASTS_MOST)
     if wanted.ended_before is not None:
-        asked = asked.where(r.ended_at < wanted.ended_before, began < wanted.ended_before)
+        conditions += (r.ended_at < wanted.ended_before, began < wanted.ended_before)
     if after is not None:
         at, last = after
-        asked = asked.where(began <= at, or_(began < at, name < last))
-    return asked.order_by(began.desc(), name.desc())
+        conditions += (began <= at, or_(began < at, name < last))
+    if conditions and wanted.number is not None:
+        conditions = [func.coalesce(and_(*conditions), false())]  # of which no index can be used
+    return asked.where(*conditions).order_by(began.desc(), name.desc())
 
 
 def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElement[bool]]:
@@ -240,10 +210,14 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
     for column, value in alike:
         if value is not None:
             rare = True
-            yield (_unindexed(column) if wanted.number else column) == value
+            yield column == value
     if wanted.sha256 is not None:
         rare = True
         yield r.name.in_(_of_digest(wanted.sha256))
+    if wanted.agent is not None and wanted.number is not None:
+        a = t.recording_agents.c
+        speaks = exists().where(a.recording == r.name, a.agent == wanted.agent)
+        yield speaks.correlate(t.recordings)
     if wanted.names is not None:
         rare = True
         yield _among(wanted.names, sqlite=sqlite)
@@ -275,7 +249,7 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
     )
     for column, value in common:
         if value is not None:
-            yield (_unindexed(column) if rare or wanted.agent or wanted.number else column) == value
+            yield (_unindexed(column) if rare or wanted.agent else column) == value
             rare = True
     for column, value in ((r.kind, wanted.kind), (r.direction, wanted.direction)):
         if value is not None:
@@ -289,7 +263,7 @@ def _conditions(wanted: RecordingSearch, *, sqlite: bool) -> Iterable[ColumnElem
         if most is not None:
             yield column <= most
     if wanted.centres is not None and not _by_until(wanted):  # there each part has its centre
-        alone = len(wanted.centres) == 1 and not (rare or wanted.agent or wanted.number)
+        alone = len(wanted.centres) == 1 and not (rare or wanted.agent)
         [*centres] = wanted.centres
         yield r.centre == centres[0] if alone else _unindexed(r.centre).in_(centres)
 
