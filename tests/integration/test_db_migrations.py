@@ -199,3 +199,39 @@ async def test_what_was_stored_before_is_found_by_centre_by_finding_and_by_how_m
         } <= await partial()
     finally:
         await database.close()
+
+
+async def test_what_stopped_before_its_call_was_over_counts_from_the_calls_end_though_filed_before(
+    empty_url: str,
+) -> None:
+    """As it does that is filed today. What tells of no end, or of a call that is not there, stays as it is."""
+    await migrate.upgrade(empty_url)
+    made = Desk()
+    facts = a_talk(made)
+    ended = next(n for n, fact in enumerate(facts) if isinstance(fact, f.CallEnded))
+    facts.insert(ended, f.RecordingStopped(at=made.at(62), call=CALL, since=made.at(60)))
+    database, r = Database(empty_url), recordings.c
+
+    async def ends() -> dict[str, Instant]:
+        async with database.reading() as connection:
+            rows = await connection.execute(select(r.name, r.over_at))
+            return {row.name: row.over_at for row in rows}
+
+    try:
+        await Projection(database, seal).apply([TestFrame(1, 1, made.at(1), tuple(facts))])
+        async with database.writing() as connection:
+            [row] = (await connection.execute(select(recordings).where(r.name == CALL))).mappings()
+            early = {"name": "early", "ended_at": None, "over_at": row["filed_at"]}
+            gone = {"name": "gone", "call": "nobody", "over_at": row["ended_at"]}
+            await connection.execute(insert(recordings), [{**row, **early}, {**row, **gone}])
+        today = await ends()
+        assert today == {CALL: made.at(90), "s1": made.at(41), "early": made.at(93), "gone": made.at(60)}
+        await migrate.downgrade(empty_url, "0028")
+        await migrate.upgrade(empty_url, "0029")
+        assert await ends() == today | {CALL: made.at(60)}
+        await migrate.upgrade(empty_url)
+        assert await ends() == today
+        await migrate.downgrade(empty_url, "0029")
+        assert await ends() == today
+    finally:
+        await database.close()

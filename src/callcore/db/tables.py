@@ -32,7 +32,7 @@ from callcore.domain.message import MessageState
 from callcore.domain.recording import Direction, Place, RecordingKind, Through
 from callcore.domain.stages import CallbackEnd, OfferStage, Outcome, Party, ResultKind, SideKind, SideOutcome
 
-NEWEST = "0029"
+NEWEST = "0030"
 """The revision of these tables: that of the newest file in `migrations/versions`."""
 
 metadata = MetaData(
