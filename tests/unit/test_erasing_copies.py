@@ -89,6 +89,19 @@ def test_a_damaged_copy_hides_no_key_of_another(copy: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["x.jsonl", "2026-11-20 (1).jsonl", "2026-11-2.jsonl"])
+def test_a_file_of_another_name_among_a_copys_tables_holds_up_nothing(copy: Path, name: str) -> None:
+    """As a file manager leaves it that copied twice."""
+    beside = ring_table(copy, DAYS[0]).with_name(name)
+    beside.write_bytes(b"anything")
+    (call_table(copy, "2026-11").with_name("demo (1).2026-11")).write_bytes(b"anything")
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys) == (3, 3)
+    assert copies.opening([copy], CENTRES, [CALL], [NAME]) == copies.Opening([], [])
+    assert beside.read_bytes() == b"anything"
+    assert [*KeyRing(copy / "recordings").faults()] == []
+
+
 def test_a_folder_of_back_ups_that_is_not_mounted_is_no_place_where_nothing_was_found(tmp_path: Path) -> None:
     """It is there again when the rest is tried, and the numbers in it were never overwritten."""
     (tmp_path / "a").mkdir()

@@ -296,7 +296,7 @@ class KeyStore:
         found = []
         for path in sorted(self._calls.iterdir()):
             centre, _, period = path.name.rpartition(".")
-            if centre and _PERIOD.fullmatch(period):
+            if _PLAIN_NAME.fullmatch(centre) and _PERIOD.fullmatch(period):
                 found.append((CentreId(centre), period))
         return found
 

@@ -122,8 +122,9 @@ class KeyRing:
         return True
 
     def days(self, centre: str) -> list[str]:
-        """The days of which there is a table, the oldest first."""
-        return sorted(path.stem for path in (self.folder / "files" / centre).glob("*.jsonl"))
+        """The days of which there is a table, the oldest first; files of other names are none of ours."""
+        found = (path.stem for path in (self.folder / "files" / centre).glob("*.jsonl"))
+        return sorted(day for day in found if _DAY.fullmatch(day))
 
     def has(self, centre: str, name: str, but: Container[str] = ()) -> bool:
         """Whether any key of a recording of this name is there, but for these days."""
@@ -208,11 +209,13 @@ class KeyRing:
     def _months(self) -> list[tuple[str, str]]:
         """Every centre and month of which there is a wrapping key or a table."""
         keys = (_KEY_FILE.fullmatch(path.name) for path in self.folder.glob("*.key"))
-        tables = ((path.parent.name, path.stem) for path in (self.folder / "files").glob("*/*.jsonl"))
         found = {(match[1], match[2]) for match in keys if match is not None}
-        return sorted(
-            found | {(of, day[:7]) for of, day in tables if PLAIN.fullmatch(of) and _DAY.fullmatch(day)}
-        )
+        return sorted(found | {(of, day[:7]) for of in self._centres() for day in self.days(of)})
+
+    def _centres(self) -> list[str]:
+        """Those of which there is a folder of tables."""
+        names = (path.name for path in (self.folder / "files").glob("*"))
+        return sorted(name for name in names if PLAIN.fullmatch(name))
 
     def _rotate(self, centre: str, month: str) -> Rotated:
         """Nothing is made before all is opened that has its key. Raises WrongKey, KeyOpen, OSError."""
@@ -268,10 +271,9 @@ class KeyRing:
         """Wrapping keys that are lost, open to others, or do not fit what they should wrap, and tables that cannot be
         read; each once."""
         tried: set[tuple[str, str, int]] = set()
-        for path in sorted((self.folder / "files").glob("*/*.jsonl")):
-            centre, day = path.parent.name, path.stem
+        for centre, day in ((of, each) for of in self._centres() for each in self.days(of)):
             try:
-                entries = list(self._table(path).values())
+                entries = list(self._table(self.table(centre, day)).values())
             except (RecordingError, OSError) as error:
                 yield error
                 continue
