@@ -11,6 +11,10 @@ destroys the calls' keys and writes the facts, then the copies follow; 6. the ta
 not open is tried; 8. the report; the plan goes.
 
 Killed anywhere, the plan is found by the next one who looks, and it goes on; each step may be done twice.
+
+Tables of keys that cannot be read hold up nothing: all the rest is done, and the report names them. Where keys of the
+plan itself may lie in one, the plan stays behind its report as owed, and is gone on with, to a report of its own, once
+they can be read.
 """
 
 from __future__ import annotations
@@ -56,13 +60,13 @@ from callcore.domain.retention import (
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
-from callcore.erasing.plan import Busy, Left, Plan, Searched, Shelf, Unit
+from callcore.erasing.plan import OWED, Busy, Left, Plan, Sealed, Searched, Shelf, Unit
 from callcore.erasing.search import AWAY, away, named, search
-from callcore.erasing.sounds import Gone, Sounds, Told, is_of, plain_in, told
+from callcore.erasing.sounds import Closed, Gone, Sounds, Told, doubtful, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
-from callcore.journal import CallKeyLost, JournalError, KeyStore
-from callcore.recordings import KeyRing, RecordingError
+from callcore.journal import JournalError, KeyStore, period_of
+from callcore.journal.keys import Unread
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
 from callcore.runtime.commands import CommandClient, CommandFailed
@@ -113,6 +117,19 @@ class _Walk:
 
     first: Instant = BEGIN
     left: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """The tables of keys that could not be read when it was begun, and why: of recordings, by centre and day, its own
+    and nobody's; of calls, by centre and month, all centres'."""
+
+    sounds: Closed
+    calls: dict[tuple[CentreId, str], Unread]
+
+    def told(self) -> list[str]:
+        days = (why for each in self.sounds.values() for why in each.values())
+        return [str(why) for why in (*days, *self.calls.values())]
 
 
 @dataclass(slots=True)
@@ -264,7 +281,7 @@ class Erasure:
     ) -> Plan:
         here = datetime.fromtimestamp(now / SECOND, ZoneInfo(centre.time_zone))
         return Plan(
-            id=f"erase-{here.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(3)}",
+            id=_new_id(here),
             centre=centre.id,
             zone=centre.time_zone,
             scope=scope,
@@ -346,16 +363,17 @@ class Erasure:
             return await self._go_on(plan)
 
     async def finish(self) -> list[str]:
-        """Go on with what was cut off, each for itself; the reports' ids. Raises as `run`, for the first that could
-        not be finished, once all were tried."""
+        """Go on with what was cut off, and with what is owed once its tables can be read, each for itself; the reports'
+        ids. Raises as `run`, for the first that could not be finished, once all were tried."""
         done, failed = list[str](), list[Exception]()
+        looked: dict[str, tuple[dict[str, Told], _Closed]] = {}
         if self.shelf.unfinished():
             async with self._alone() as shelf:
                 for plan in shelf.unfinished():
-                    plan.resumed += 1
-                    await asyncio.to_thread(shelf.put, plan)
                     try:
-                        done.append((await self._go_on(plan)).id)
+                        going = await asyncio.to_thread(self._taken_up, shelf, plan, looked)
+                        if going is not None:
+                            done.append((await self._go_on(going)).id)
                     except Exception as error:
                         failed.append(error)
                         log.error(
@@ -367,6 +385,30 @@ class Erasure:
         if failed:
             raise failed[0]
         return done
+
+    def _taken_up(
+        self, shelf: Shelf, plan: Plan, looked: dict[str, tuple[dict[str, Told], _Closed]]
+    ) -> Plan | None:
+        """The plan to go on with, on the disk; None: what is owed is waited for. `looked`: by centre, for many plans
+        of one."""
+        if plan.stage != OWED:
+            plan.resumed += 1
+            shelf.put(plan)
+            return plan
+        if plan.centre not in looked:
+            looked[plan.centre] = self._chains(plan), self._closed(plan)
+        if self._owes(plan, *looked[plan.centre]):
+            return None
+        fresh = msgspec.structs.replace(
+            plan,
+            id=_new_id(_here(plan.zone)),
+            what=f"{plan.what} ({plan.id} の続き / going on with it)",
+            stage="planned" if plan.sealed else "searched",
+            resumed=0,
+        )
+        shelf.put(fresh)
+        shelf.drop(plan.id)
+        return fresh
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Shelf]:
@@ -385,14 +427,16 @@ class Erasure:
 
     async def _go_on(self, plan: Plan) -> report.Report:
         self.step("planned")
-        sounds = self._sounds(plan)
+        closed = await asyncio.to_thread(self._closed, plan)
+        sounds = self._sounds(plan, closed)
         if plan.stage == "planned":
             await self._leave_out(plan)
-            await self._overwrite(plan)
+            await self._overwrite(plan, closed)
             plan.stage = "searched"
             await asyncio.to_thread(self.shelf.put, plan)
         self.step("searched")
-        gone = await self._erase_sounds(plan, sounds)
+        chains = await asyncio.to_thread(self._chains, plan)
+        gone = await self._erase_sounds(plan, sounds, chains)
         for unit in plan.units:
             self.step("engine")
             await self._told_engine(plan, unit)
@@ -400,13 +444,23 @@ class Erasure:
             await self._engine(plan, call=entry, about=entry, recordings=[], personal=True)
         copied = await asyncio.to_thread(self._erase_copies, plan)
         self.step("tables")
-        await self._follow(plan)
-        made = await self._report(plan, gone, copied)
+        await self._follow(plan, closed)
+        made = await self._report(plan, gone, copied, closed)
+        owes = self._owes(plan, chains, closed)
         raw = report.signed(made, signing(self.settings.store, self.settings.recordings_keys))
         self.step("report")
         sheet = report.page(report.of(raw), hashlib.sha256(raw).hexdigest())
         await asyncio.to_thread(self._told, plan, raw)
-        await asyncio.to_thread(self.shelf.finish, plan.id, raw, sheet)
+        owed = msgspec.structs.replace(plan, stage=OWED) if owes else None
+        await asyncio.to_thread(self.shelf.finish, plan.id, raw, sheet, owed)
+        if owes:
+            log.error(
+                "鍵の表が読めないため、消去の一部が残っています。戻せば自動で続けます / "
+                "tables of keys cannot be read, so a part of an erasure is owed; put back, it goes on by itself",
+                report=plan.id,
+                centre=plan.centre,
+                why=made.unread,
+            )
         log.info(
             "erased",
             report=plan.id,
@@ -448,28 +502,30 @@ class Erasure:
             return "録音がまだ暗号化されていない / its recording is not sealed yet"
         return why
 
-    async def _overwrite(self, plan: Plan) -> None:
+    async def _overwrite(self, plan: Plan, tables: _Closed) -> None:
         calls = [CallId(unit.call) for unit in plan.units if unit.personal]
-        numbers, lost = set[str](), list[str]()
-        for value, sealed in await self._kept.sealed_of(calls):
+        numbers, lost, later = set[str](), list[str](), list[Sealed]()
+        for value in await self._sealed(plan, calls):
+            at = Instant(value.at)
             try:
-                opened = self.keys.unseal(value.call, value.centre, value.at, sealed)
-            except CallKeyLost as error:
+                opened = self.keys.unseal(CallId(value.call), CentreId(value.centre), at, value.value)
+            except (JournalError, OSError) as error:
                 lost.append(str(error))
+                if (value.centre, period_of(at)) in tables.calls:
+                    later.append(value)
                 continue
             if opened is not None and opened[0]:
                 numbers.add(opened[0])
-        closed = list[JournalError]()
+        plan.sealed = later
+        closed = list[Unread]()
         prints = {
             print_: text
             for text in {*numbers}
             for centre in self.centres()
-            for print_ in self.keys.fingerprints(
-                centre.id, text, None if centre.id == plan.centre else closed
-            ).values()
+            for print_ in self.keys.fingerprints(centre.id, text, closed).values()
         }
         beside = {prints[each] for each in await self._kept.prints_beside(prints.keys(), calls)}
-        if closed:  # whether calls of that centre bear them nobody can tell
+        if closed:  # whether calls of that month bear them nobody can tell
             beside = {*numbers}
         self.step("overwrite")
         searched = await asyncio.to_thread(
@@ -478,6 +534,14 @@ class Erasure:
         plan.searched = msgspec.structs.replace(
             searched, numbers_closed=len(lost), unread=[*dict.fromkeys((*lost, *map(str, closed)))]
         )
+
+    async def _sealed(self, plan: Plan, calls: list[CallId]) -> list[Sealed]:
+        """The numbers of these as they are sealed, with those that could not be read before."""
+        found = {(each.call, each.at, each.value): each for each in plan.sealed}
+        for value, sealed in await self._kept.sealed_of(calls):
+            each = Sealed(call=value.call, centre=value.centre, at=value.at, value=sealed)
+            found[each.call, each.at, each.value] = each
+        return [*found.values()]
 
     def _overwritten(self, plan: Plan, calls: set[CallId], gone: set[str], beside: set[str]) -> Searched:
         log_folder = self.settings.asterisk / "log"
@@ -496,7 +560,7 @@ class Erasure:
             places=search(self.settings.places, markers),
         )
 
-    def _sounds(self, plan: Plan) -> Sounds:
+    def _sounds(self, plan: Plan, closed: _Closed) -> Sounds:
         recordings = recordings_of(self.settings)
         folder = recordings.ring.folder
         make_folder(recordings.store)
@@ -507,11 +571,10 @@ class Erasure:
             now = _here(plan.zone)
             return now.isoformat(timespec="milliseconds"), now.date().isoformat()
 
-        return Sounds(recordings, self.settings.protected, chain, at, self.step)
+        return Sounds(recordings, self.settings.protected, chain, at, self.step, closed.sounds)
 
-    async def _erase_sounds(self, plan: Plan, sounds: Sounds) -> list[Gone]:
+    async def _erase_sounds(self, plan: Plan, sounds: Sounds, chains: dict[str, Told]) -> list[Gone]:
         """Each is looked at once more right before, but for one that a crash left half erased."""
-        chains = await asyncio.to_thread(self._chains, plan)
         names = {name for unit in plan.units for name in unit.recordings}
         beside = await self._unlisted(plan.centre, lambda line: line.name in names)
         why, gone = f"{plan.reason} ({plan.id})", []
@@ -528,6 +591,20 @@ class Erasure:
                 else:
                     await self._spare(plan, unit.call, name, kept)
         return gone
+
+    def _closed(self, plan: Plan) -> _Closed:
+        ring = recordings_of(self.settings).ring
+        return _Closed({each: ring.damaged(each) for each in _stores(plan)}, self.keys.damaged())
+
+    def _owes(self, plan: Plan, chains: dict[str, Told], closed: _Closed) -> bool:
+        """Whether keys of the plan may lie in tables that cannot be read."""
+        calls, names = _of(plan)
+        if calls and any(centre == plan.centre for centre, _ in closed.calls):
+            return True
+        ring = recordings_of(self.settings).ring
+        return any(
+            doubtful(ring, closed.sounds, of, name, chain) for of, chain in chains.items() for name in names
+        )
 
     def _chains(self, plan: Plan) -> dict[str, Told]:
         return {each: told(self.settings.store, each) for each in _stores(plan)}
@@ -638,13 +715,12 @@ class Erasure:
             ) from error
         return answer
 
-    async def _follow(self, plan: Plan) -> None:
+    async def _follow(self, plan: Plan, closed: _Closed) -> None:
         """Wait until keys are gone and the tables have what the engine wrote."""
         calls, names = _of(plan)
         about = {unit.call: unit.about for unit in plan.units}
         until = clock.monotonic() + FOLLOWS_S
-        others = self._others(plan)
-        while (left := self.keys.kept(calls, others)) or await self._kept.rows_left(calls, names):
+        while (left := self.keys.kept(calls, closed.calls)) or await self._kept.rows_left(calls, names):
             if clock.monotonic() > until:
                 raise CannotErase(
                     f"{plan.id}: データベースがまだ追いついていません。続きは自動で行います / "
@@ -655,7 +731,9 @@ class Erasure:
             await asyncio.sleep(LOOK_EVERY_S)
         await self._kept.settle()
 
-    async def _report(self, plan: Plan, gone: list[Gone], copied: copies.Copies) -> report.Report:
+    async def _report(
+        self, plan: Plan, gone: list[Gone], copied: copies.Copies, closed: _Closed
+    ) -> report.Report:
         assert plan.searched is not None
         calls, names = _of(plan)
         centre = next((each for each in self.centres() if each.id == plan.centre), None)
@@ -681,8 +759,8 @@ class Erasure:
             searched=plan.searched,
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
-            opens=[*await asyncio.to_thread(self._opens, plan), *await self._missed(plan)],
-            unread=[*dict.fromkeys((*plan.searched.unread, *await asyncio.to_thread(self._unread, plan)))],
+            opens=[*await asyncio.to_thread(self._opens, plan, closed), *await self._missed(plan)],
+            unread=[*dict.fromkeys((*plan.searched.unread, *closed.told()))],
         )
 
     async def _missed(self, plan: Plan) -> list[str]:
@@ -702,29 +780,19 @@ class Erasure:
         found = await unlisted.of_centre(self.settings.store, self._kept, CentreId(plan.centre), planned)
         return [f"{line.name}: 録音 / recording" for line in found]
 
-    def _opens(self, plan: Plan) -> list[str]:
+    def _opens(self, plan: Plan, closed: _Closed) -> list[str]:
         """What should be gone and is not: files and keys of recordings, keys of calls, in back-ups too; and what of the
         back-ups cannot be looked into."""
         ring = recordings_of(self.settings).ring
         calls, names = _of(plan)
         found = [f"{path}: ファイル / file" for path in named(self.settings.places, names)]
-        nobodys = _nobodys(plan, ring)
-        opening = ring.names(plan.centre) | ring.names(UNASSIGNED, nobodys)
+        opening = set[str]().union(*(ring.names(of, days) for of, days in closed.sounds.items()))
         found += [f"{name}: 鍵 / key" for name in names if name in opening]
-        found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls, self._others(plan))]
+        found += [f"{call}: 鍵 / key" for call in self.keys.kept(calls, closed.calls)]
         copied = copies.opening(self.settings.backup_folders, _stores(plan), calls, names)
         found += [f"{where}: {name}: 鍵 / key" for where, name in copied.keys]
         found += [f"{path}: {DAMAGED}" for path in copied.closed]
         return found + [f"{folder}: {AWAY}" for folder in away(self.settings.backup_folders)]
-
-    def _unread(self, plan: Plan) -> list[str]:
-        """What could not be looked into and does not belong to the plan's centre alone, each with why."""
-        tables = _nobodys(plan, recordings_of(self.settings).ring)
-        return [str(error) for error in (*tables.values(), *self._others(plan).values())]
-
-    def _others(self, plan: Plan) -> dict[tuple[CentreId, str], JournalError]:
-        """The other centres' months whose calls' keys cannot be read: they do not hold up this one's erasure."""
-        return {at: error for at, error in self.keys.damaged().items() if at[0] != plan.centre}
 
     def _told(self, plan: Plan, raw: bytes) -> None:
         trail: Trail = trail_of(self.settings)
@@ -836,9 +904,8 @@ def _stores(plan: Plan) -> list[str]:
     return list(dict.fromkeys((plan.centre, UNASSIGNED)))
 
 
-def _nobodys(plan: Plan, ring: KeyRing) -> dict[str, RecordingError | OSError]:
-    """The days of nobody's recordings whose tables of keys cannot be read: they hold up no centre's erasure."""
-    return {} if plan.centre == UNASSIGNED else ring.damaged(UNASSIGNED)
+def _new_id(here: datetime) -> str:
+    return f"erase-{here.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(3)}"
 
 
 def _instant(shown: str) -> Instant:

@@ -1,7 +1,8 @@
 """The quiet hours: each centre has its turn, and none waits for another's trouble.
 
 Rules
-- What was cut off is gone on with first. A centre of which something stays unfinished begins nothing new.
+- What was cut off is gone on with first. A centre of which something stays unfinished begins nothing new, but for what
+  is owed.
 - What goes wrong with one centre is told with its name, and tried again after `RETRY_S`; the others go on.
 - While somebody erases by hand, nobody has a turn.
 """
@@ -15,7 +16,7 @@ import structlog
 
 from callcore.domain.centre import Centre
 from callcore.domain.ids import CentreId, Instant
-from callcore.erasing.plan import Busy
+from callcore.erasing.plan import OWED, Busy
 from callcore.erasure import Erasure
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ RETRY_S = 60.0
 
 
 class Nights:
-    """`unfinished`: erasures that were begun and wait."""
+    """`unfinished`: erasures that were begun and wait, those of which a part is owed among them."""
 
     def __init__(self, erasure: Erasure, clock: Callable[[], float] = time.monotonic) -> None:
         self.unfinished = 0
@@ -74,6 +75,8 @@ class Nights:
                     "消去を終えられません。また試します / cannot finish an erasure; it is tried again",
                     why=str(error),
                 )
+            else:
+                self._finish_from = self._clock() + RETRY_S
         plans = self._erasure.shelf.unfinished()
         self.unfinished = len(plans)
-        return {plan.centre for plan in plans}
+        return {plan.centre for plan in plans if plan.stage != OWED}

@@ -26,9 +26,10 @@ from callcore.domain.ids import SECOND, CallId, CentreId, Instant, after, second
 from callcore.domain.message import MessageState
 from callcore.domain.personal import Personal
 from callcore.domain.retention import Clock, Item, judge
+from callcore.erasing import report
 from callcore.erasing.plan import Plan
 from callcore.erasure import CannotErase, Erasure, Reports, parted, unit_due
-from callcore.journal import KeyDamaged, KeyStore, period_of
+from callcore.journal import KeyStore, period_of
 from callcore.runtime.commands import CommandClient, CommandServer, this_account
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
@@ -335,15 +336,79 @@ async def test_damaged_keys_of_another_centre_hold_up_no_erasing_and_are_named(
         assert keys.kept([M, CallId("task-about"), CallId("task-open")], keys.damaged()) == [M, "task-open"]
 
 
-async def test_damaged_keys_of_its_own_centre_are_waited_for(database: Database, tmp_path: Path) -> None:
+async def test_a_damaged_key_of_its_own_centre_holds_up_no_erasing_and_is_named(
+    database: Database, tmp_path: Path
+) -> None:
+    log = tmp_path / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"dialled {CITIZEN}\n")
     async with erasing(a_desk(), database, tmp_path) as (of, keys):
         items, _ = await of.of_number(DEMO, CITIZEN)
         damaged = tmp_path / "keys" / "demo.2020-01.key"
         damaged.write_bytes(b"no key")
-        with pytest.raises(KeyDamaged):
-            await of.run(ordered(of, items))
-        damaged.unlink()
-        assert len(await of.finish()) == 1 and keys.kept([CallId("task-about")]) == []
+        told = await of.run(ordered(of, items))
+        assert (sorted(told.tasks), told.opens, told.complete) == (["task-about", "task-none"], [], False)
+        (why,) = told.unread
+        assert str(damaged) in why and " / " in why
+        assert (told.searched.numbers, told.searched.numbers_kept) == (0, 1), (
+            "calls of that month may bear it"
+        )
+        assert of.shelf.unfinished() == [] and keys.kept([CallId("task-about")]) == []
+
+
+async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_is_owed_follows_once_it_is_back(
+    database: Database, tmp_path: Path
+) -> None:
+    log = tmp_path / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"dialled {CITIZEN}\n")
+    async with erasing(a_desk(), database, tmp_path) as (of, keys):
+        items, _ = await of.of_number(DEMO, CITIZEN)
+        keys.sync()
+        (table,) = (tmp_path / "journal" / "call-keys").glob("demo.*")
+        whole, torn = table.read_bytes(), b"no table" * 20
+        table.write_bytes(torn)
+        keys._tables.clear()  # as after a start
+        told = await of.run(ordered(of, items))
+        assert sorted(told.tasks) == ["task-about", "task-none"]
+        assert (told.rows_left, told.opens, told.searched.numbers_closed, told.complete) == (0, [], 2, False)
+        assert any(str(table) in why for why in told.unread)
+        assert table.read_bytes() == torn, "it may be mended"
+        (owed,) = of.shelf.unfinished()
+        raw = (of.shelf.folder / f"{owed.id}.plan").read_text()
+        assert (owed.id, owed.stage) == (told.id, "owed") and CITIZEN not in raw
+        assert await of.finish() == []
+        assert (await of.run(ordered(of, await of.of_calls(["task-open"])))).left, "others go on"
+        table.write_bytes(whole)
+        (done,) = await of.finish()
+        raw_report = of.shelf.file(done, "json")
+        assert raw_report is not None and done != told.id
+        again = report.of(raw_report)
+        assert again.complete and sorted(again.tasks) == sorted(told.tasks) and told.id in again.what
+        assert (again.searched.numbers, again.searched.overwritten) == (1, 1)
+        assert log.read_text() == f"dialled {'*' * len(CITIZEN)}\n"
+        assert keys.kept([M, CallId("task-about"), CallId("task-none"), CallId("task-open")]) == [
+            M,
+            "task-open",
+        ]
+        assert of.shelf.unfinished() == [] and await of.finish() == []
+
+
+async def test_one_number_that_does_not_open_holds_up_nothing_and_is_counted_and_named(
+    database: Database, tmp_path: Path
+) -> None:
+    async with erasing(a_desk(), database, tmp_path) as (of, keys):
+        items = await of.between(DEMO)
+        (table,) = (each for each in (keys._table(*at) for at in keys.tables()) if M in each.keys)
+        table.keys[M] = b"not what it was before, and as long as that was: 60 bytes..."
+        table.ciphers.pop(M, None)
+        told = await of.run(ordered(of, [item for item in items if item.call in (M, "task-none")]))
+        assert (told.calls, told.tasks, told.opens) == (["m"], ["task-none"], [])
+        assert told.searched.numbers_closed == 1 and not told.complete
+        (why,) = told.unread
+        assert f" {M} " in why and " / " in why
+        assert of.shelf.unfinished() == []
+        assert keys.kept([M, CallId("task-none"), CallId("task-open")]) == ["task-open"]
 
 
 async def test_an_open_task_is_left_with_the_reason_and_its_number_stays_where_it_stands(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_plan
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -28,6 +29,7 @@ from callcore.nights import RETRY_S, Nights
 from callcore.recordings import signing
 from callcore.settings import Settings
 from tests.integration.test_db_tasks_erased import DEMO, erasing
+from tests.integration.test_kept_while_erasing import searched
 from tests.support.floors import Desk
 from tests.unit import test_messages as messages
 
@@ -282,3 +284,32 @@ async def test_an_erasure_that_cannot_be_finished_keeps_its_own_centre_from_begi
         assert errors[0]["centre"] == "kaput" and len(errors) == 2, errors
         assert [each.id for each in of.shelf.unfinished()] == [plan.id] and nights.unfinished == 1
         assert keys.kept([CallId("due")]) == []
+
+
+async def test_what_is_owed_of_a_damaged_table_keeps_no_night_from_going_on(
+    database: Database, tmp_path: Path
+) -> None:
+    made = messages.desk()
+    over(made, 0, "due")
+    far, time = much_later(made), [0.0]
+    async with erasing(made, database, tmp_path) as (of, keys):
+        (centre,) = of.centres()
+        unit = erasure.Unit(call="x", about="x", recordings=[], personal=True)
+        plan = of.plan(centre, "retention", "満了", [unit], reason="満了", by="service:sidecar", now=far)
+        of.shelf.put(replace_plan(plan, stage="owed", searched=searched()))
+        keys.sync()
+        table = tmp_path / "journal" / "call-keys" / "demo.2020-01"
+        table.write_bytes(b"no table" * 20)
+        nights = Nights(of, lambda: time[0])
+        with capture_logs() as logged:
+            await nights.turn((always(centre),), lambda: far)
+        assert keys.kept([CallId("due")], keys.damaged()) == []
+        assert plan.id in {each.id for each in of.shelf.unfinished()}
+        assert nights.unfinished == 1
+        assert any("is owed" in line["event"] and str(table) in str(line["why"]) for line in logged)
+        table.unlink()
+        await nights.turn((always(centre),), lambda: far)
+        assert of.shelf.unfinished(), "it is looked at once a minute"
+        time[0] += RETRY_S
+        await nights.turn((always(centre),), lambda: far)
+        assert of.shelf.unfinished() == [] and nights.unfinished == 0

@@ -24,8 +24,10 @@ from callcore.erasing import report
 from callcore.erasing.plan import Plan, Unit
 from callcore.erasure import Erasure, Reports, parted, unit_due, unit_of
 from callcore.recordings import KeyRing, Recordings
-from callcore.recordings.errors import KeyDestroyed, WrongKey
+from callcore.recordings.errors import KeyDestroyed
 from callcore.recordings.keeper import Whose
+from callcore.recordings.signing import installed
+from callcore.recordings.verify import verify
 from callcore.unassigned import NO_CENTRE
 from tests.integration.test_db_tasks_erased import DEMO, erasing
 from tests.integration.test_kept_while_erasing import CALLS, marked, searched, three_talks
@@ -401,22 +403,62 @@ async def test_a_damaged_table_of_nobodys_keys_holds_up_no_centre_and_is_named(
         assert heard(house) == [STRANGER]
 
 
-async def test_a_damaged_table_in_which_the_key_itself_should_be_is_waited_for(
+@pytest.mark.parametrize("centre", [DEMO, UNASSIGNED])
+async def test_a_damaged_table_in_which_the_key_itself_should_be_holds_up_nothing_and_is_owed_until_it_is_back(
+    database: Database, tmp_path: Path, centre: str
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        (table,) = (house.keys / "files" / centre).iterdir()
+        whole = table.read_bytes()
+        table.write_bytes(whole + b"no line\n")
+        told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert sorted(gone.name for gone in told.recordings) == [ELSEWHERE, SILENT]
+        assert (told.rows_left, told.opens, told.complete) == (0, [], False)
+        assert [str(table) in why for why in told.unread] == [True]
+        assert house.recordings.find(ELSEWHERE) is None and house.recordings.find(SILENT) is None
+        assert verify(house.store, installed(house.keys)).found == []
+        assert table.read_bytes() == whole + b"no line\n", "keys of what is kept are in it"
+        other, name = (UNASSIGNED, ELSEWHERE) if centre == DEMO else (DEMO, SILENT)
+        assert not KeyRing(house.keys).has(other, name)
+        ((owed, stage),) = [(plan.id, plan.stage) for plan in of.shelf.unfinished()]
+        assert (owed, stage) == (told.id, "owed")
+        assert await of.finish() == [] and [plan.id for plan in of.shelf.unfinished()] == [owed]
+        table.write_bytes(whole)
+        assert KeyRing(house.keys).has(centre, ELSEWHERE if centre == UNASSIGNED else SILENT)
+        (done,) = await of.finish()
+        raw = of.shelf.file(done, "json")
+        assert raw is not None
+        again = report.of(raw)
+        assert again.complete and told.id in again.what and len(again.recordings) == 2
+        assert [gone.line for gone in again.recordings] == [gone.line for gone in told.recordings]
+        assert of.shelf.unfinished() == []
+        assert not any(
+            KeyRing(house.keys).has(of_, name) for of_ in (DEMO, UNASSIGNED) for name in UNLISTED[1:3]
+        )
+        assert heard(house) == sorted([TALK, SECOND_ONE, ALONE, STRANGER])
+
+
+async def test_another_call_of_nobodys_damaged_table_owes_nothing(database: Database, tmp_path: Path) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        (table,) = (house.keys / "files" / UNASSIGNED).iterdir()
+        table.write_bytes(table.read_bytes() + b"no line\n")
+        assert (await of.run(by_hand(of, "call", await of.of_calls([LEFT]), made.at(100)))).unread
+        assert of.shelf.unfinished() == []
+
+
+async def test_a_mark_that_comes_meanwhile_keeps_what_lies_under_a_damaged_table(
     database: Database, tmp_path: Path
 ) -> None:
     async with working(database, tmp_path) as (of, made, house):
-        (table,) = (house.keys / "files" / UNASSIGNED).iterdir()
+        (table,) = (house.keys / "files" / DEMO).iterdir()
         whole = table.read_bytes()
+        plan = by_hand(of, "call", await of.of_calls([LEFT]), made.at(100))
+        await marked(database, made, LEFT)
         table.write_bytes(whole + b"no line\n")
-        with pytest.raises(WrongKey):
-            await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
-        assert house.recordings.find(ELSEWHERE) is not None
-        assert (await of.run(by_hand(of, "call", await of.of_calls([LEFT]), made.at(100)))).unread
+        told = await of.run(plan)
+        assert ([each.call for each in told.left], told.recordings) == ([LEFT], [])
         table.write_bytes(whole)
-        (done,) = await of.finish()
-        raw = of.shelf.file(done, "json")
-        assert raw is not None and report.of(raw).complete
-        assert ELSEWHERE not in heard(house)
+        assert ALONE in heard(house) and of.shelf.unfinished() == []
 
 
 # -- back-ups ------------------------------------------------------------------------------------------------------

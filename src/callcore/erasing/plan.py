@@ -1,10 +1,11 @@
 """What was begun to be erased, on the disk before anything is: whoever comes after a crash finishes it.
 
-    <erasures>/<id>.plan     what is being erased; gone once its report is there
+    <erasures>/<id>.plan     what is being erased; gone once its report is there, and nothing is owed
     <erasures>/<id>.json     the report, signed; <id>.html the same to be printed
     <erasures>/.lock         one erasure at a time, by whatever process
 
-A plan names calls and recordings, and no number: numbers are read again from under their keys while these are there.
+A plan names calls and recordings, and no number in clear: numbers are read again from under their keys while these are
+there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 from callcore.erasing.search import Place
 from callcore.files import make_folder, sync_folder, write_whole
 
+OWED = "owed"
 ID = re.compile(r"erase-[0-9]{14}-[0-9a-f]{6}")
 
 
@@ -37,6 +39,16 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     recordings: list[str]
     personal: bool
     task: bool = False
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """A number as it was sealed, and for what, of which the key may lie in a table that could not be read. `at`:
+    microseconds since the epoch."""
+
+    call: str
+    centre: str
+    at: int
+    value: bytes
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +93,8 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
 
 class Plan(msgspec.Struct, kw_only=True):
     """`scope`: `call`, `number`, `period`, `centre` or `retention`, `what` in words (of a number: no number). `stage`:
-    `planned`, then `searched`: clear text is overwritten, keys are next."""
+    `planned`, then `searched`: clear text is overwritten, keys are next. `owed`: its report is there, but keys of it
+    may lie in tables that could not be read; it holds up nothing, and is gone on with once they can be."""
 
     id: str
     centre: str
@@ -100,6 +113,8 @@ class Plan(msgspec.Struct, kw_only=True):
     stage: str = "planned"
     resumed: int = 0
     searched: Searched | None = None
+    sealed: list[Sealed] = []
+    """Numbers that could not be read yet; the tables of the database do not have them any more."""
 
 
 class Shelf:
@@ -132,10 +147,16 @@ class Shelf:
             msgspec.json.decode(path.read_bytes(), type=Plan) for path in sorted(self.folder.glob("*.plan"))
         ]
 
-    def finish(self, id: str, report: bytes, page: str) -> None:
-        """Page, then report; the plan goes last."""
+    def finish(self, id: str, report: bytes, page: str, owed: Plan | None = None) -> None:
+        """Page, then report; the plan goes last, or stays as what is owed."""
         write_whole(self.folder / f"{id}.html", page.encode())
         write_whole(self.folder / f"{id}.json", report)
+        if owed is None:
+            self.drop(id)
+        else:
+            self.put(owed)
+
+    def drop(self, id: str) -> None:
         self._plan(id).unlink(missing_ok=True)
         sync_folder(self.folder)
 

@@ -57,6 +57,8 @@ _entry_decoder = msgspec.msgpack.Decoder(tuple[str, bytes | None])
 _sealed_encoder = msgspec.msgpack.Encoder()
 _sealed_decoder = msgspec.msgpack.Decoder(tuple[str, bytes])
 
+Unread = JournalError | OSError
+"""Why keys cannot be read."""
 PERIOD_GONE = "*"
 """Stands where a call's id would: the whole period was destroyed."""
 
@@ -204,24 +206,33 @@ class KeyStore:
         return hmac.digest(self._own(table).prints, text.encode(), "sha256").hex()
 
     def fingerprints(
-        self, centre: CentreId, text: str, unread: list[JournalError] | None = None
+        self, centre: CentreId, text: str, unread: list[Unread] | None = None
     ) -> Mapping[str, str]:
         """The same under every month still kept, by month: to find a text without knowing when it was
-        written. Months whose keys cannot be read are told to `unread`; without it they raise KeyDamaged.
+        written. Months whose keys cannot be read are told to `unread`; without it they raise KeyDamaged, OSError.
+        The calls' keys are not needed for it.
         """
         found = {}
         data = text.encode()
         for path in sorted(self._keys.glob(f"{_plain(centre)}.*.key")):
             period = path.name.removesuffix(".key").rpartition(".")[2]
             try:
-                table = self._table(centre, period)
-                if not table.gone:
-                    found[period] = hmac.digest(self._own(table).prints, data, "sha256").hex()
-            except JournalError as error:
+                own = self._own_of(centre, period)
+                if own is not None:
+                    found[period] = hmac.digest(own.prints, data, "sha256").hex()
+            except (JournalError, OSError) as error:
                 if unread is None:
                     raise
                 unread.append(error)
         return found
+
+    def _own_of(self, centre: CentreId, period: str) -> _CentreKeys | None:
+        """A centre's two keys of a month, also where its calls' keys cannot be read; None: it was destroyed."""
+        try:
+            table = self._table(centre, period)
+        except (JournalError, OSError):
+            return self._centre_keys(self._centre_path(centre, period))
+        return None if table.gone else self._own(table)
 
     # -- destroying ------------------------------------------------------------------------------------------
 
@@ -229,7 +240,7 @@ class KeyStore:
         """Makes every personal value of a call unreadable for ever, in journal and checkpoints alike.
 
         False: no key of this call is kept (never made, or gone with its period). A table that cannot be read raises
-        KeyDamaged once all others were gone through.
+        KeyDamaged or OSError once all others were gone through.
         """
         self._must_write()
         found, failed = False, None
@@ -237,7 +248,7 @@ class KeyStore:
             for each in self.tables():
                 try:
                     found |= self.destroy_in(*each, call)
-                except JournalError as error:
+                except (JournalError, OSError) as error:
                     failed = error
         if failed is not None:
             raise failed
@@ -267,14 +278,14 @@ class KeyStore:
             self._rewrite(table)
             files.shred(self._centre_path(centre, period))
 
-    def damaged(self) -> dict[tuple[CentreId, str], JournalError]:
+    def damaged(self) -> dict[tuple[CentreId, str], Unread]:
         """The centres and months whose calls' keys cannot be read, and why."""
-        found = {}
+        found = dict[tuple[CentreId, str], Unread]()
         with self._guard:
             for each in self.tables():
                 try:
                     self._table(*each)
-                except JournalError as error:
+                except (JournalError, OSError) as error:
                     found[each] = error
         return found
 
@@ -511,12 +522,15 @@ class KeyStore:
             files.write_whole(
                 path, framing.pack(CENTRE_MAGIC + os.urandom(KEY_BYTES) + os.urandom(KEY_BYTES))
             )
+        table.own = self._centre_keys(path)
+        return table.own
+
+    def _centre_keys(self, path: Path) -> _CentreKeys:
         got = framing.unpack(path.read_bytes(), 0)
         if not isinstance(got, tuple) or len(got[0]) != len(CENTRE_MAGIC) + 2 * KEY_BYTES:
             raise self._damaged(path, 0)
         keys = got[0].removeprefix(CENTRE_MAGIC)
-        table.own = _CentreKeys(AESGCM(keys[:KEY_BYTES]), keys[KEY_BYTES:])
-        return table.own
+        return _CentreKeys(AESGCM(keys[:KEY_BYTES]), keys[KEY_BYTES:])
 
     def _rewrite(self, table: _Table) -> None:
         entries: list[tuple[str, bytes | None]] = (

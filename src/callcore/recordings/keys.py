@@ -35,6 +35,8 @@ PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _KEY_FILE = re.compile(r"([A-Za-z0-9_-]+)\.(\d{4}-\d{2})\.(\d+)\.key")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Stamp = tuple[int, int, int]
+Unread = RecordingError | OSError
+"""Why a table cannot be read."""
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -138,9 +140,14 @@ class KeyRing:
         """The same of one day alone. WrongKey: its table cannot be read."""
         return {e.name for e in self._table(self.table(centre, day)).values() if e.key is not None}
 
-    def damaged(self, centre: str) -> dict[str, RecordingError | OSError]:
+    def days_of(self, centre: str, day: str) -> list[str]:
+        """The days in whose tables the keys of what was kept on that day may be: that of a recording kept at midnight
+        may stand in the table before."""
+        return [*[each for each in self.days(centre) if each < day][-1:], day]
+
+    def damaged(self, centre: str) -> dict[str, Unread]:
         """The days whose table cannot be read, and why."""
-        found: dict[str, RecordingError | OSError] = {}
+        found = dict[str, Unread]()
         for day in self.days(centre):
             try:
                 self._table(self.table(centre, day))
@@ -163,10 +170,9 @@ class KeyRing:
     def missing(self, centre: str, day: str, names: Iterable[str]) -> dict[str, Path]:
         """Of recordings kept on that day, those whose key is not there and was not destroyed, with the file to be put
         back. Raises WrongKey: a table cannot be read. Raises OSError."""
-        before = [each for each in self.days(centre) if each < day][-1:]
         wrapping: dict[str, list[Path | None]] = {}
         """By name, the keys that wrap its own; None: it was destroyed."""
-        for each in (*before, day):  # that of a recording kept at midnight may stand in the day before
+        for each in self.days_of(centre, day):
             for e in self._table(self.table(centre, each)).values():
                 path = None if e.key is None else self._key_path(centre, each[:7], e.version)
                 wrapping.setdefault(e.name, []).append(path)
