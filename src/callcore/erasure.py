@@ -29,6 +29,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,8 +88,8 @@ LOOK_EVERY_S = 0.2
 NAMED = 20
 """Calls that a line of the log names."""
 DAMAGED = (
-    "壊れていて、このコピーの中は確かめられません。新しいバックアップを取り、このコピーを削除してください / "
-    "damaged, so this copy cannot be looked into; take a new back-up and delete this copy"
+    "壊れているか読めないため、このコピーの中は確かめられません。新しいバックアップを取り、このコピーを削除してください"
+    " / damaged or not to be read, so this copy cannot be looked into; take a new back-up and delete this copy"
 )
 RULE = "service:sidecar"
 """Who erases by the rule."""
@@ -532,7 +533,9 @@ class Erasure:
             self._overwritten, plan, set(calls), numbers - beside, numbers & beside
         )
         plan.searched = msgspec.structs.replace(
-            searched, numbers_closed=len(lost), unread=[*dict.fromkeys((*lost, *map(str, closed)))]
+            searched,
+            numbers_closed=len(lost),
+            unread=[*dict.fromkeys((*searched.unread, *lost, *map(str, closed)))],
         )
 
     async def _sealed(self, plan: Plan, calls: list[CallId]) -> list[Sealed]:
@@ -549,7 +552,12 @@ class Erasure:
         done = books.Erased()
         if log_folder.is_dir():
             done = books.overwrite(log_folder, calls, markers, rows=rows)
-        copied = copies.clear(self.settings.backup_folders, calls, markers, rows=rows)
+        folders, left = self.settings.backup_folders, dict[str, None]()
+
+        def failed(path: Path, error: OSError) -> None:
+            left[copies.unchanged(path, error)] = None
+
+        copied = copies.clear(folders, calls, markers, rows=rows, failed=failed)
         return Searched(
             at=_shown(plan.zone),
             numbers=len(gone),
@@ -557,7 +565,8 @@ class Erasure:
             overwritten_files=done.files + copied.files,
             overwritten=done.values,
             overwritten_copies=copied.values,
-            places=search(self.settings.places, markers),
+            places=search(self.settings.places, markers, folders),
+            unread=[*left],
         )
 
     def _sounds(self, plan: Plan, closed: _Closed) -> Sounds:
@@ -760,7 +769,7 @@ class Erasure:
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
             opens=[*await asyncio.to_thread(self._opens, plan, closed), *await self._missed(plan)],
-            unread=[*dict.fromkeys((*plan.searched.unread, *closed.told()))],
+            unread=[*dict.fromkeys((*plan.searched.unread, *copied.unchanged, *closed.told()))],
         )
 
     async def _missed(self, plan: Plan) -> list[str]:

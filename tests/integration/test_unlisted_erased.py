@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -530,11 +531,40 @@ async def test_a_damaged_copy_of_keys_holds_up_no_erasure_and_the_report_says_th
         assert page is not None and all(str(path) in page.decode() for path in torn)
 
 
-async def test_a_folder_of_back_ups_that_is_not_there_is_named_with_what_to_do(
+async def test_a_back_up_that_cannot_be_written_holds_up_no_erasure_and_is_named_with_what_to_do(
     database: Database, tmp_path: Path
 ) -> None:
+    backup = tmp_path / "backups"
+    async with working(database, tmp_path / "home") as (of, made, house):
+        shutil.copytree(house.keys, backup / "B" / "keys")
+        (backup / "B" / "keys" / ".lock").unlink()
+        (backup / "B" / "keys" / ".lock").mkdir()
+        log = backup / "A" / "asterisk-log"
+        (log / "cel-custom").mkdir(parents=True)
+        (log / "full.gz").write_bytes(gzip.compress(f"{CITIZEN} rang".encode()))
+        (log / "full.gz.new").mkdir()
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))
+        assert of.shelf.unfinished() == [] and not told.complete and told.rows_left == 0
+        named = {line.split(": ")[0] for line in told.unread}
+        assert named == {str(log / "full.gz"), *map(str, (backup / "B" / "keys" / "files").rglob("*.jsonl"))}
+        assert all("take a new back-up" in line for line in told.unread)
+        assert {line.split(": ")[1] for line in told.opens} == {SILENT, ELSEWHERE}, "the check found them"
+        assert told.searched.found == 1
+        page = of.shelf.file(told.id, "html")
+        assert page is not None and all(path in page.decode() for path in named)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+async def test_a_folder_of_back_ups_that_is_not_there_is_named_with_what_to_do(
+    database: Database, tmp_path: Path, empty: bool
+) -> None:
+    """Or is an empty mount point: a back-up leaves something."""
     there, away = tmp_path / "a", tmp_path / "b"
     there.mkdir()
+    (there / "backup.json").write_text("{}")
+    if empty:
+        away.mkdir()
     async with working(database, tmp_path / "home") as (of, made, _):
         of.settings = of.settings.model_copy(update={"backups": f"{there},{away}"})
         told = await of.run(by_hand(of, "call", await of.of_calls([SPOKE]), made.at(100)))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from callcore.erasing.markers import Markers
 from callcore.erasing.search import search
 from callcore.journal import KeyStore
 from callcore.recordings import KeyRing
+from callcore.recordings.vault import ENDS
 from callcore.settings import Settings
 from tests.support.erased import a_report
 
@@ -43,6 +48,12 @@ def call_table(copy: Path, month: str) -> Path:
 
 def ring_table(copy: Path, day: str) -> Path:
     return copy / "recordings" / "files" / "demo" / f"{day}.jsonl"
+
+
+def in_the_way(of: Path) -> None:
+    """A folder where a file has to be written: it stops whoever may write anywhere, too."""
+    of.unlink(missing_ok=True)
+    of.mkdir()
 
 
 def test_a_whole_copy_keeps_no_key(copy: Path) -> None:
@@ -100,6 +111,74 @@ def test_a_file_of_another_name_among_a_copys_tables_holds_up_nothing(copy: Path
     assert copies.opening([copy], CENTRES, [CALL], [NAME]) == copies.Opening([], [])
     assert beside.read_bytes() == b"anything"
     assert [*KeyRing(copy / "recordings").faults()] == []
+
+
+def test_what_a_copy_does_not_let_itself_be_changed_in_holds_up_nothing_and_is_named(copy: Path) -> None:
+    """Of each kind one, and the rest behind it."""
+    december = call_table(copy, "2026-12")
+    in_the_way(december.with_name(f"{december.name}.new"))
+    other = KeyRing(copy / "other")
+    other.new("demo", DAYS[0], NAME)
+    in_the_way(copy / "other" / ".lock")
+    (copy / "a" / f"{NAME}{ENDS}").mkdir(parents=True)
+    (copy / "b").mkdir()
+    (copy / "b" / f"{NAME}{ENDS}").write_bytes(b"sealed")
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys, done.files) == (2, 3, 1)
+    stuck = [december, other.table("demo", DAYS[0]), copy / "a" / f"{NAME}{ENDS}"]
+    assert [line.split(": ")[0] for line in done.unchanged] == [str(path) for path in stuck]
+    assert all("新しいバックアップ" in line and "take a new back-up" in line for line in done.unchanged)
+    left = copies.opening([copy], CENTRES, [CALL], [NAME])
+    assert left == copies.Opening([(december, CALL), (stuck[1], NAME)], [])
+
+
+def test_a_copy_that_holds_nothing_of_it_need_not_be_written(copy: Path) -> None:
+    in_the_way(copy / "recordings" / ".lock")
+    log = copy / "log" / "cel-custom" / "Master.csv"
+    log.parent.mkdir(parents=True)
+    log.write_text("nothing of it\n")
+    done = copies.destroy([copy], CENTRES, [CallId("c2")], ["c2"], AT)
+    assert (done.call_keys, done.recording_keys, done.unchanged) == (0, 0, [])
+
+
+def test_clear_text_in_a_copy_that_cannot_be_overwritten_is_named_and_the_rest_is_overwritten(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log" / "cel-custom"
+    log.mkdir(parents=True)
+    packed, plain = tmp_path / "log" / "full.1.gz", tmp_path / "log" / "full.2"
+    packed.write_bytes(gzip.compress(b"0312345678 rang"))
+    in_the_way(packed.with_name(f"{packed.name}.new"))
+    plain.write_text("0312345678 rang")
+    told: list[Path] = []
+    markers = Markers.of(["0312345678"])
+    done = copies.clear([tmp_path], [], markers, rows=markers, failed=lambda path, _: told.append(path))
+    assert (done.values, told, plain.read_text()) == (1, [packed], "********** rang")
+
+
+def test_a_folder_of_a_copy_that_the_disk_does_not_give_is_named_and_the_rest_gone_through(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, roots = call_table(copy, "2026-11").parent, copy / "lost+found"
+    roots.mkdir()
+    real = os.scandir
+
+    def scandir(folder: os.PathLike[str] | str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder) in (gone, roots):
+            raise OSError(errno.EIO, "Input/output error", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", lambda folder: [each.name for each in scandir(folder)])
+    done = copies.destroy([copy], CENTRES, [CALL], [NAME], AT)
+    assert (done.call_keys, done.recording_keys) == (0, 3)
+    assert [line.split(": ")[0] for line in done.unchanged] == [str(gone)]
+    assert {*copies.opening([copy], CENTRES, [CALL], [NAME]).closed} == {gone}
+    told: list[Path] = []
+    copies.clear([copy], [], Markers.of([]), rows=Markers.of([]), failed=lambda path, _: told.append(path))
+    assert told == [gone]
+    (place,) = search([("backup", copy)], Markers.of(["0312345678"]))
+    assert place.closed == [gone.relative_to(copy).as_posix()] and place.there
 
 
 def test_a_folder_of_back_ups_that_is_not_mounted_is_no_place_where_nothing_was_found(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ import lzma
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from callcore.erasing.markers import OVERLAP, Markers
-from callcore.erasing.search import DAMAGED
+from callcore.erasing.search import DAMAGED, Failed, below
 from callcore.files import write_whole
 from callcore.pbx.render import CDR_FIELDS, CDR_FILE, CEL_FIELDS, CEL_FILE
 
@@ -60,21 +61,27 @@ _CEL = _Book((CEL_FIELDS.index("uniqueid"), CEL_FIELDS.index("linkedid")), (CEL_
 _CDR = _Book((CDR_FIELDS.index("uniqueid"), CDR_FIELDS.index("linkedid")), (CDR_FIELDS.index("src"),))
 
 
-def overwrite(log: Path, calls: Collection[str], markers: Markers, *, rows: Markers) -> Erased:
+def overwrite(
+    log: Path, calls: Collection[str], markers: Markers, *, rows: Markers, failed: Failed | None = None
+) -> Erased:
     """All of Asterisk's files below its log folder. `markers`: numbers that nobody's call bears any more; `rows`:
-    those that go from the rows of these calls, also where other calls still bear them. Raises OSError."""
+    those that go from the rows of these calls, also where other calls still bear them. What the disk does not give or
+    take is told to `failed`; without it, a file raises OSError, and a folder is left to the search to name."""
     done = Erased()
     named = {call.encode() for call in calls}
-    for path in sorted(p for p in log.rglob("*") if p.is_file() and not p.is_symlink()):
+    for path in below(log, failed or (lambda *_: None)):
         book = _book(path, log)
-        if book is None:
-            done += _changed(path, markers.in_text)
-        else:
 
-            def ours(data: bytes, book: _Book = book) -> Iterator[tuple[int, int]]:
-                yield from _of_rows(data, book, named, rows, markers)
+        def ours(data: bytes, book: _Book | None = book) -> Iterator[tuple[int, int]]:
+            return markers.in_text(data) if book is None else _of_rows(data, book, named, rows, markers)
 
-            done += _changed(path, ours)
+        try:
+            if path.is_file() and not path.is_symlink():
+                done += _changed(path, ours)
+        except OSError as error:
+            if failed is None:
+                raise
+            failed(path, error)
     return done
 
 
@@ -136,14 +143,17 @@ def _changed(path: Path, places: Callable[[bytes], Iterator[tuple[int, int]]]) -
         return Erased(1 if values else 0, values)
     values = 0
     before = path.stat()
-    with path.open("r+b") as file:
+    with ExitStack() as opened:
+        fd = -1
         for offset, data in whole_lines(path):
             for begin, length in places(data):
                 if data[begin : begin + length].strip(b"*"):
-                    os.pwrite(file.fileno(), b"*" * length, offset + begin)
+                    if not values:
+                        fd = opened.enter_context(path.open("r+b")).fileno()
+                    os.pwrite(fd, b"*" * length, offset + begin)
                     values += 1
         if values:
-            os.fsync(file.fileno())
+            os.fsync(fd)
     if values:
         now = path.stat()
         if now.st_size == before.st_size:  # else Asterisk wrote meanwhile, and the time is its own

@@ -54,7 +54,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Instants: RFC 3339 with the centre's offset. `rows_left`, `opens`: what the check after the erasure found (rows
     that still tell of a person or of an erased recording; keys or files that are still there, back-ups included, sound
     of these calls that was not erased, and what of the back-ups cannot be looked into): 0 is as it must be.
-    `unread`: what else could not be looked into for them, each with why."""
+    `unread`: what else could not be looked into for them, and what of the back-ups could not be changed, each with
+    why."""
 
     id: str
     centre: str
@@ -190,7 +191,11 @@ def page(report: Report, raw_sha256: str) -> str:
             len(report.opens),
         ),
         ("残るデータベースの行 / rows left in the database", report.rows_left),
-        ("確かめられなかった鍵 / keys that could not be looked into", len(report.unread)),
+        (
+            "確かめられなかった鍵と、書き換えられなかったバックアップ / "
+            "keys that could not be looked into, and files of back-ups that could not be changed",
+            len(report.unread),
+        ),
     ]
     rows = [
         (

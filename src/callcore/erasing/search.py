@@ -11,9 +11,10 @@ import gzip
 import lzma
 import os
 import re
+import stat
 import subprocess
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
@@ -34,13 +35,16 @@ DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
 """Files of SQLite, which this process may have open."""
 CUT_ENDS = (".left.cut", ".right.cut", ".cut")
 """Of a recording that is being cut, and of its sides."""
+LOST = "lost+found"
+Failed = Callable[[Path, OSError], None]
+"""Told of what the disk does not give or take."""
 ARCHIVES = frozenset({".tar", ".tgz", ".zip", ".zst", ".7z", ".age", ".gpg", ".enc"})
 
 
 AWAY = (
-    "フォルダがないか読めないため、確かめていません。取り付けて(マウントして)新しいバックアップを取り、この消去より前のものを"
-    "削除してください / missing or not to be read, so it was not looked at; mount it, take a new back-up there, and "
-    "delete those from before this erasure"
+    "フォルダがないか、空か、読めないため、確かめていません。取り付けて(マウントして)新しいバックアップを取り、この消去より前の"
+    "ものを削除してください / missing, empty or not to be read, so it was not looked at; mount it, take a new back-up "
+    "there, and delete those from before this erasure"
 )
 """Of a folder of back-ups: what is said of it, and what to do."""
 
@@ -62,54 +66,103 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return [each for each in self.closed if PurePath(each).suffix not in ARCHIVES]
 
 
-def search(places: Collection[tuple[str, Path]], markers: Markers) -> list[Place]:
-    """A file below two of the places counts in the first one."""
+def search(
+    places: Collection[tuple[str, Path]], markers: Markers, backups: Collection[Path] = ()
+) -> list[Place]:
+    """A file below two of the places counts in the first one. `backups`: those of which nothing can be looked at while
+    they are empty."""
     seen: set[tuple[int, int]] = set()
-    return [_looked(name, root, markers, seen) for name, root in places]
+    empty = {*away(backups)}
+    return [_looked(name, root, markers, seen, there=root not in empty) for name, root in places]
 
 
-def away(folders: Collection[Path]) -> list[Path]:
-    """Those of which nothing can be looked at: missing, as of a disk that is not mounted, or not to be read."""
-    return [folder for folder in folders if not os.access(folder, os.R_OK)]
+def away(backups: Collection[Path]) -> list[Path]:
+    """Those of which nothing can be looked at: missing or empty, as of a disk that is not mounted (a back-up leaves
+    something), or not to be read."""
+    return [folder for folder in backups if not os.access(folder, os.R_OK) or _empty(folder)]
+
+
+def _empty(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except NotADirectoryError:
+        return False
+    except OSError:
+        return True
 
 
 def named(places: Collection[tuple[str, Path]], recordings: Collection[str]) -> list[str]:
-    """The files of these recordings that are left anywhere."""
+    """The files of these recordings that are left anywhere, as far as the folders can be looked into."""
     wanted = {*recordings}
-    return [str(path) for _, root in places for path in _files(root) if recording_in(path.name) in wanted]
+    files = (path for _, root in places for path in _files(root, lambda *_: None))
+    return [str(path) for path in files if recording_in(path.name) in wanted]
 
 
-def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]]) -> Place:
+def below(root: Path, failed: Failed) -> list[Path]:
+    """Every folder and file below, by name; links are not followed. `failed`: folders that cannot be listed, but for
+    the one that is root's alone on each disk."""
+
+    def told(error: OSError) -> None:
+        folder = Path(error.filename)
+        if not isinstance(error, FileNotFoundError) and folder.name != LOST:
+            failed(folder, error)
+
+    walk = os.walk(root, onerror=told)
+    return sorted(Path(folder, name) for folder, folders, files in walk for name in (*folders, *files))
+
+
+def _looked(name: str, root: Path, markers: Markers, seen: set[tuple[int, int]], *, there: bool) -> Place:
     files = size = 0
     found: dict[str, int] = {}
     closed: list[str] = []
-    for path in _files(root):
-        shown = path.relative_to(root).as_posix() if path != root else path.name
+
+    def shown(path: Path) -> str:
+        return path.relative_to(root).as_posix() if path != root else path.name
+
+    for path in _files(root, lambda path, _: closed.append(shown(path))):
         try:
             status = path.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             if path.suffix in ARCHIVES:
-                closed.append(shown)
+                closed.append(shown(path))
                 continue
             count, read = _counted(path, markers)
         except DAMAGED:
-            if path.exists():  # else it is gone since it was listed
-                closed.append(shown)
+            if not _gone(path):  # since it was listed
+                closed.append(shown(path))
             continue
         files, size = files + 1, size + read
         if count:
-            found[shown] = count
-    there = not away([root])
+            found[shown(path)] = count
+    there = there and os.access(root, os.R_OK)
     return Place(place=name, files=files, bytes=size, found=found, closed=closed, there=there)
 
 
-def _files(root: Path) -> Iterator[Path]:
-    if root.is_file():
+def _files(root: Path, failed: Failed) -> Iterator[Path]:
+    if os.path.isfile(root):
         yield root
-    else:
-        yield from sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink())
+        return
+    for path in below(root, failed):
+        try:
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield path
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            failed(path, error)
+
+
+def _gone(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def recording_in(name: str) -> str:
