@@ -43,6 +43,10 @@ NOT_APPLIED = (
     "まだ適用されていないため、適用するまで何も消去しません。ディスクのセンターファイルで判定します / "
     "not applied yet, and until it is nothing is erased; judged by its file on the disk"
 )
+NOT_FOUND = (
+    "この鍵が読めないため、その月のものは番号では見つかりません / "
+    "this key cannot be read, so what is of its month is not found by a number"
+)
 PATIENCE_S = 120.0
 """Seconds to wait for an erasure that is going on, as one that the sidecar finishes."""
 SHOWN = 50
@@ -71,6 +75,8 @@ class _Chosen(msgspec.Struct):
     what: str
     items: list[Item]
     entries: list[str]
+    unread: list[str] = []
+    """What could not be looked into for it, each with why."""
 
 
 @needs(Right.READ_CALLS)
@@ -331,6 +337,8 @@ def erase(
         units, left = parted(chosen.items, reported=reported)
         if not units and not chosen.entries:
             say("消去するものがありません / there is nothing to erase")
+            if chosen.unread:
+                raise typer.Exit(3)
             return None
         say(_preview(chosen, units, left))
         if not yes and not typer.confirm("元に戻せません。消去しますか / This cannot be undone. Erase?"):
@@ -346,6 +354,7 @@ def erase(
             entries=chosen.entries,
             left=left,
             reported=reported,
+            unread=chosen.unread,
         )
         return await of.run(plan)
 
@@ -494,8 +503,11 @@ async def _chosen(
         digits = number.replace("-", "").replace(" ", "")
         if first or last or not _NUMBER.fullmatch(digits):
             raise fail("番号は数字で、期間なしで / write the number in digits, and no days beside it")
-        items, entries = await of.of_number(one.id, digits)
-        return _Chosen(one, "number", "番号ひとつ / one number", items, entries)
+        unread = list[str]()
+        items, entries = await of.of_number(one.id, digits, unread)
+        for why in unread:
+            note(f"{NOT_FOUND}: {why}")
+        return _Chosen(one, "number", "番号ひとつ / one number", items, entries, unread)
     if first is not None or last is not None:
         if first is None or last is None:
             raise fail("--first と --last の両方を / give both --first and --last")

@@ -125,10 +125,14 @@ def recordings_public_key() -> None:
 @keys_app.command("list")
 @needs(Right.READ_OPERATION)
 def keys_list() -> None:
-    """鍵の一覧と、バックアップすべきフォルダ / The keys, and which folder belongs into the back-up."""
+    """鍵の一覧と、バックアップすべきフォルダ / The keys, and which folder belongs into the back-up.
+
+    終了コード 1: 読めない鍵の表がある / status 1: a table of keys cannot be read.
+    """
     folder = settings_or_fail().recordings_keys
+    ring = KeyRing(folder)
     try:
-        for row in KeyRing(folder).rows():
+        for row in ring.rows():
             say(
                 f"{row.centre} {row.month} v{row.version}: 録音 {row.recordings}件・消去済み {row.destroyed}件 / "
                 f"{row.recordings} recordings, {row.destroyed} erased"
@@ -141,6 +145,11 @@ def keys_list() -> None:
         f"back {folder} up daily, apart from the recordings; delete older copies, which hold keys that were destroyed, "
         "once callcore doctor finds no key missing"
     )
+    unread = ring.unread()
+    for why in unread:
+        note(f"数に入っていない表があります / not counted: {why}")
+    if unread:
+        raise typer.Exit(1)
 
 
 @keys_app.command("rotate")

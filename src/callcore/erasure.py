@@ -212,10 +212,18 @@ class Erasure:
         earlier = await self._kept.steps(now if seen is None else Instant(seen.since))
         return Clock(now, (*earlier, *steps_of(seen)))
 
-    async def of_number(self, centre: CentreId, number: str) -> tuple[list[Item], list[str]]:
-        """All calls and tasks of a number, and the entries of the list of unwelcome callers that hold it. Raises
-        CannotErase, DatabaseAway, JournalError, CommandFailed."""
-        prints = {each for way in spellings(number) for each in self.keys.fingerprints(centre, way).values()}
+    async def of_number(
+        self, centre: CentreId, number: str, unread: list[str] | None = None
+    ) -> tuple[list[Item], list[str]]:
+        """All calls and tasks of a number, and the entries of the list of unwelcome callers that hold it. `unread` is
+        told of months whose key cannot be read: what is of theirs is not found. Raises CannotErase, DatabaseAway,
+        CommandFailed."""
+        closed = list[Unread]()
+        prints = {
+            each for way in spellings(number) for each in self.keys.fingerprints(centre, way, closed).values()
+        }
+        if unread is not None:
+            unread += dict.fromkeys(map(str, closed))
         await self._followed(centre)
         listed = await self.engine.ask("erase_entries", centre=centre, number=number)
         return await self._kept.of_number(centre, prints, await self._unlisted(centre)), list(listed)
@@ -279,6 +287,7 @@ class Erasure:
         entries: Collection[str] = (),
         left: Collection[Left] = (),
         reported: bool = True,
+        unread: Collection[str] = (),
     ) -> Plan:
         here = datetime.fromtimestamp(now / SECOND, ZoneInfo(centre.time_zone))
         return Plan(
@@ -294,6 +303,7 @@ class Erasure:
             entries=[*entries],
             left=[*left],
             reported=reported,
+            unread=[*unread],
         )
 
     # -- the night's own ------------------------------------------------------------------------------------------
@@ -769,7 +779,7 @@ class Erasure:
             copies=copied,
             rows_left=await self._kept.rows_left(calls, names),
             opens=[*await asyncio.to_thread(self._opens, plan, closed), *await self._missed(plan)],
-            unread=[*dict.fromkeys((*plan.searched.unread, *copied.unchanged, *closed.told()))],
+            unread=[*dict.fromkeys((*plan.unread, *plan.searched.unread, *copied.unchanged, *closed.told()))],
         )
 
     async def _missed(self, plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
+from msgspec.structs import replace as replace_plan
 from sqlalchemy import delete
 
 from callcore import erasure
@@ -354,6 +355,22 @@ async def test_a_damaged_key_of_its_own_centre_holds_up_no_erasing_and_is_named(
             "calls of that month may bear it"
         )
         assert of.shelf.unfinished() == [] and keys.kept([CallId("task-about")]) == []
+
+
+async def test_a_number_is_found_but_for_a_month_whose_key_cannot_be_read_and_the_report_names_it(
+    database: Database, tmp_path: Path
+) -> None:
+    async with erasing(a_desk(), database, tmp_path) as (of, _):
+        damaged = tmp_path / "keys" / "demo.2020-01.key"
+        damaged.write_bytes(b"no key")
+        unread = list[str]()
+        items, _ = await of.of_number(DEMO, CITIZEN, unread)
+        assert names(items) == ["task-about", "task-none"]
+        (why,) = unread
+        assert str(damaged) in why and " / " in why
+        plan = replace_plan(ordered(of, items), unread=["what was said of it"])
+        told = await of.run(plan)
+        assert told.unread[0] == "what was said of it" and not told.complete
 
 
 async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_is_owed_follows_once_it_is_back(

@@ -229,6 +229,19 @@ async def test_without_an_engine_the_preview_says_that_it_goes_by_the_disk(
     assert "centre files on the disk" in said
 
 
+async def test_by_number_the_command_names_the_month_whose_key_cannot_be_read(
+    database: Database, installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = messages.desk()
+    over(made, 100, "due")
+    async with erasing(made, database, installed) as (of, _):
+        damaged = installed / "keys" / "demo.2020-01.key"
+        damaged.write_bytes(b"no key")
+        chosen = await cli_erase._chosen(of.settings, of, None, "09-7534-6100", None, None, "demo")
+        assert [item.call for item in chosen.items] == ["due"] and str(damaged) in chosen.unread[0]
+        assert str(damaged) in capsys.readouterr().err
+
+
 # -- several centres --------------------------------------------------------------------------------------------
 
 

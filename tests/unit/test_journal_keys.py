@@ -13,6 +13,7 @@ import pytest
 
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.journal import CallKeyLost, JournalLocked, KeyDamaged, KeyLost, KeyStore, period_of
+from callcore.journal.keys import Unread
 
 OITA, BEPPU = CentreId("oita"), CentreId("beppu")
 NOVEMBER = Instant(1_795_193_503_000_000)
@@ -261,3 +262,19 @@ def test_a_damaged_table_of_calls_keys_is_named_each_time_and_the_others_are_gon
         keys.destroy_call(TWO)
     call_file(home).write_bytes(whole)
     assert reader.kept([ONE, TWO]) == [ONE]
+
+
+def test_a_number_has_its_fingerprint_of_a_month_whose_calls_keys_cannot_be_read(home: Path) -> None:
+    with opened(home, write=True) as keys:
+        sealed(keys)
+        sealed(keys, TWO, DECEMBER)
+    whole = dict(opened(home).fingerprints(OITA, "0901"))
+    assert [*whole] == ["2026-11", "2026-12"]
+    call_file(home).write_bytes(b"no table" * 20)
+    assert opened(home).fingerprints(OITA, "0901") == whole
+    (home / "keys" / "oita.2026-12.key").write_bytes(b"no key")
+    unread = list[Unread]()
+    assert [*opened(home).fingerprints(OITA, "0901", unread)] == ["2026-11"]
+    assert "oita.2026-12.key" in str(unread[0])
+    with pytest.raises(KeyDamaged):
+        opened(home).fingerprints(OITA, "0901")

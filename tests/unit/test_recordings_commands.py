@@ -99,6 +99,13 @@ def test_keys_are_listed_and_rotated_with_a_line_in_the_trail(house: House) -> N
     assert "put it back" in run("keys", "rotate", "--why", "x", status=1)
 
 
+def test_keys_are_listed_without_a_table_that_cannot_be_read_and_it_is_named(house: House) -> None:
+    (table,) = (house.keys / "files" / "demo").iterdir()
+    table.write_bytes(b"no line\n")
+    listed = run("keys", "list", status=1)
+    assert "demo 2026-11 v1: 録音 0件" in listed and str(table) in listed and "not counted" in listed
+
+
 def test_a_rotation_says_which_months_it_could_not_change(house: House) -> None:
     (house.keys / "demo.2026-11.1.key").unlink()
     assert "demo.2026-11.1.key" in run("keys", "rotate", "--why", "x", status=1)

@@ -110,6 +110,8 @@ class Plan(msgspec.Struct, kw_only=True):
     left: list[Left] = []
     reported: bool = True
     """Of one by hand: recordings of calls that were reported go, too."""
+    unread: list[str] = []
+    """What could not be looked into when it was planned, each with why."""
     stage: str = "planned"
     resumed: int = 0
     searched: Searched | None = None

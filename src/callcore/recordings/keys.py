@@ -254,14 +254,16 @@ class KeyRing:
         return Rotated(centre, month, version, sum(map(len, opened.values())), lost)
 
     def rows(self) -> list[Row]:
-        """Every wrapping key there is, by centre, month and version."""
-        found = []
+        """Every wrapping key there is, by centre, month and version; without the tables that cannot be read
+        (`unread`)."""
+        found, closed = [], {of: self.damaged(of) for of in self._centres()}
         for path in sorted(self.folder.glob("*.key")):
             match = _KEY_FILE.fullmatch(path.name)
             if match is None:
                 continue
             centre, month, version = match[1], match[2], int(match[3])
-            entries = [e for table in self._month_tables(centre, month) for e in self._table(table).values()]
+            tables = (t for t in self._month_tables(centre, month) if t.stem not in closed.get(centre, {}))
+            entries = [e for table in tables for e in self._table(table).values()]
             found.append(
                 Row(
                     centre,
@@ -272,6 +274,10 @@ class KeyRing:
                 )
             )
         return sorted(found, key=lambda row: (row.centre, row.month, row.version))
+
+    def unread(self) -> list[Unread]:
+        """Why tables cannot be read, of all centres."""
+        return [why for centre in self._centres() for why in self.damaged(centre).values()]
 
     def faults(self) -> Iterator[RecordingError | OSError]:
         """Wrapping keys that are lost, open to others, or do not fit what they should wrap, and tables that cannot be
