@@ -61,7 +61,7 @@ from callcore.domain.retention import (
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
-from callcore.erasing.plan import OWED, Busy, Left, Plan, Sealed, Searched, Shelf, Unit
+from callcore.erasing.plan import AGAIN, OWED, Busy, Left, Plan, Sealed, Searched, Shelf, Unit
 from callcore.erasing.search import AWAY, away, named, search
 from callcore.erasing.sounds import Closed, Gone, Sounds, Told, doubtful, is_of, plain_in, told
 from callcore.files import make_folder
@@ -414,7 +414,7 @@ class Erasure:
             plan,
             id=_new_id(_here(plan.zone)),
             what=f"{plan.what} ({plan.id} の続き / going on with it)",
-            stage="planned" if plan.sealed else "searched",
+            stage=AGAIN if plan.sealed else "searched",
             resumed=0,
         )
         shelf.put(fresh)
@@ -440,8 +440,9 @@ class Erasure:
         self.step("planned")
         closed = await asyncio.to_thread(self._closed, plan)
         sounds = self._sounds(plan, closed)
-        if plan.stage == "planned":
-            await self._leave_out(plan)
+        if plan.stage in ("planned", AGAIN):
+            if plan.stage == "planned":
+                await self._leave_out(plan)
             await self._overwrite(plan, closed)
             plan.stage = "searched"
             await asyncio.to_thread(self.shelf.put, plan)

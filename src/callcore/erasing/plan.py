@@ -22,7 +22,7 @@ import msgspec
 from callcore.erasing.search import Place
 from callcore.files import make_folder, sync_folder, write_whole
 
-OWED = "owed"
+AGAIN, OWED = "again", "owed"
 ID = re.compile(r"erase-[0-9]{14}-[0-9a-f]{6}")
 
 
@@ -94,7 +94,9 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, kw_only=True):
     """`scope`: `call`, `number`, `period`, `centre` or `retention`, `what` in words (of a number: no number). `stage`:
     `planned`, then `searched`: clear text is overwritten, keys are next. `owed`: its report is there, but keys of it
-    may lie in tables that could not be read; it holds up nothing, and is gone on with once they can be."""
+    may lie in tables that could not be read; it holds up nothing. Once they can be, it is gone on with under another
+    id, from `again` where numbers are to be searched for: nothing is left out any more.
+    """
 
     id: str
     centre: str
