@@ -465,14 +465,6 @@ class Erasure:
         await asyncio.to_thread(self._told, plan, raw)
         owed = msgspec.structs.replace(plan, stage=OWED) if owes else None
         await asyncio.to_thread(self.shelf.finish, plan.id, raw, sheet, owed)
-        if owes:
-            log.error(
-                "鍵の表が読めないため、消去の一部が残っています。戻せば自動で続けます / "
-                "tables of keys cannot be read, so a part of an erasure is owed; put back, it goes on by itself",
-                report=plan.id,
-                centre=plan.centre,
-                why=made.unread,
-            )
         log.info(
             "erased",
             report=plan.id,
@@ -551,7 +543,7 @@ class Erasure:
 
     async def _sealed(self, plan: Plan, calls: list[CallId]) -> list[Sealed]:
         """The numbers of these as they are sealed, with those that could not be read before."""
-        found = {(each.call, each.at, each.value): each for each in plan.sealed}
+        found = {(each.call, each.at, each.value): each for each in plan.sealed if each.call in calls}
         for value, sealed in await self._kept.sealed_of(calls):
             each = Sealed(call=value.call, centre=value.centre, at=value.at, value=sealed)
             found[each.call, each.at, each.value] = each

@@ -16,7 +16,8 @@ import structlog
 
 from callcore.domain.centre import Centre
 from callcore.domain.ids import CentreId, Instant
-from callcore.erasing.plan import OWED, Busy
+from callcore.erasing import report
+from callcore.erasing.plan import OWED, Busy, Plan
 from callcore.erasure import Erasure
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class Nights:
         self._clock = clock
         self._not_before: dict[CentreId, float] = {}
         self._finish_from = 0.0
+        self._told = set[str]()
 
     async def turn(self, centres: Iterable[Centre], now: Callable[[], Instant]) -> None:
         """Of each centre in whose quiet hours it is: erase up to one report's worth of what its rule makes due."""
@@ -79,4 +81,18 @@ class Nights:
                 self._finish_from = self._clock() + RETRY_S
         plans = self._erasure.shelf.unfinished()
         self.unfinished = len(plans)
+        for plan in plans:
+            if plan.stage == OWED and plan.id not in self._told:
+                self._told.add(plan.id)
+                self._say(plan)
         return {plan.centre for plan in plans if plan.stage != OWED}
+
+    def _say(self, owed: Plan) -> None:
+        raw = self._erasure.shelf.file(owed.id, "json")
+        log.error(
+            "鍵の表が読めないため、消去の一部が残っています。戻せば自動で続けます / "
+            "tables of keys cannot be read, so a part of an erasure is owed; put back, it goes on by itself",
+            report=owed.id,
+            centre=owed.centre,
+            why=[] if raw is None else report.of(raw).unread,
+        )

@@ -319,7 +319,14 @@ async def test_what_is_owed_of_a_damaged_table_keeps_no_night_from_going_on(
         assert keys.kept([CallId("due")], keys.damaged()) == []
         assert plan.id in {each.id for each in of.shelf.unfinished()}
         assert nights.unfinished == 1
-        assert any("is owed" in line["event"] and str(table) in str(line["why"]) for line in logged)
+        assert [line["report"] for line in logged if "is owed" in line["event"]] == [plan.id]
+        with capture_logs() as logged:
+            await nights.turn((always(centre),), lambda: far)
+            await nights.turn((always(centre),), lambda: far)
+        (said,) = [line for line in logged if "is owed" in line["event"]]
+        assert said["report"] != plan.id and str(table) in str(said["why"]), (
+            "each is told once, with its table"
+        )
         table.unlink()
         await nights.turn((always(centre),), lambda: far)
         assert of.shelf.unfinished(), "it is looked at once a minute"
