@@ -439,6 +439,40 @@ async def test_a_damaged_table_in_which_the_key_itself_should_be_holds_up_nothin
         assert heard(house) == sorted([TALK, SECOND_ONE, ALONE, STRANGER])
 
 
+@pytest.mark.parametrize("dies_at", ["planned", "key", "file", "engine", "copies", "tables", "report"])
+async def test_what_is_owed_is_finished_whatever_step_dies(
+    database: Database, tmp_path: Path, dies_at: str
+) -> None:
+    async with working(database, tmp_path) as (of, made, house):
+        (table,) = (house.keys / "files" / DEMO).iterdir()
+        whole = table.read_bytes()
+        table.write_bytes(whole + b"no line\n")
+        backup = tmp_path / "backups"
+        shutil.copytree(house.store, backup / "A" / "store")
+        of.settings = of.settings.model_copy(update={"backups": str(backup)})
+        for call in (SPOKE, LEFT):
+            await of.run(by_hand(of, "call", await of.of_calls([call]), made.at(100)))
+        assert [plan.stage for plan in of.shelf.unfinished()] == ["owed", "owed"]
+        table.write_bytes(whole)
+        died = list[str]()
+
+        def step(what: str) -> None:
+            if what == dies_at and len(died) < 2:
+                died.append(what)
+                raise RuntimeError(what)
+
+        of.step = step
+        with pytest.raises(RuntimeError, match=dies_at):
+            await of.finish()
+        assert len(of.shelf.unfinished()) == 2
+        told = [report.of(raw) for done in await of.finish() if (raw := of.shelf.file(done, "json"))]
+        assert [(each.complete, each.resumed) for each in told] == [(True, 1)] * 2
+        assert of.shelf.unfinished() == [] and len(of.shelf.reports()) == 4
+        assert heard(house) == sorted([TALK, SECOND_ONE, STRANGER])
+        assert not KeyRing(house.keys).names(DEMO) & {SILENT, ALONE}
+        assert verify(house.store, installed(house.keys)).found == []
+
+
 async def test_another_call_of_nobodys_damaged_table_owes_nothing(database: Database, tmp_path: Path) -> None:
     async with working(database, tmp_path) as (of, made, house):
         (table,) = (house.keys / "files" / UNASSIGNED).iterdir()
