@@ -37,6 +37,7 @@ from callcore.recordings.errors import (
 from callcore.recordings.exported import verify_export
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, whose
 from callcore.recordings.signing import made, signer
+from callcore.recordings.soundness import unsound
 from callcore.recordings.vault import AT_ONCE, CHUNK, Digest
 from callcore.runtime.ports import Seq, View
 from tests.support.floors import Desk
@@ -599,6 +600,24 @@ def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(hou
         ("added", ".node1-1795143503.1.ccr.new"),
         ("added", "oita"),
     }
+
+
+def test_a_store_on_a_disk_of_its_own_has_no_centre_called_lost_and_found(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.keep(CALL)
+    shut = house.store / "lost+found"
+    shut.mkdir()
+    assert house.named() == set(), "as root sees it"
+    with monkeypatch.context() as patch:
+        away(patch, shut, shut / "root.json")
+        assert house.named() == set(), "as everybody else does"
+        assert list(unsound(house.store, house.keys)) == []
+        again = house.keeper()
+        again.tidy()
+        again.keep(house.record("node1-1795143501.8"), house.whose("node1-1795143501.8"))
+    (shut / "#12").write_bytes(b"what a check of the disk put there")
+    assert house.named() == {("added", "lost+found")}
 
 
 def test_a_centre_whose_whole_folder_is_gone_is_found_by_a_root_of_the_daily_figures_alone(

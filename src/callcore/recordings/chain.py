@@ -46,6 +46,8 @@ START = "0" * 64
 LINE_SIGNED, ROOT_SIGNED = b"callcore recordings line 1\n", b"callcore recordings root 1\n"
 _SIG = re.compile(rb',"sig":"([0-9a-f]{128})"\}\Z')
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+LOST_FOUND = "lost+found"
+"""At the root of a file system, where only root may look: no centre."""
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -204,9 +206,9 @@ def untimed(store: Path) -> list[str]:
 
 
 def centres_of(store: Path) -> list[str]:
-    """The centres, and whatever else has a folder; [] while there is no store. Raises OSError."""
+    """The centres, and whatever else has a folder of its own; [] while there is no store. Raises OSError."""
     try:
-        return sorted(p.name for p in store.iterdir() if p.is_dir())
+        return sorted(p.name for p in store.iterdir() if p.name != LOST_FOUND and p.is_dir())
     except FileNotFoundError:
         return []
 

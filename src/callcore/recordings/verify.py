@@ -280,7 +280,8 @@ def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
         try:
             found += [] if _empty(path) else [Found(Fault.ADDED, centre, "", path.name)]
         except OSError as error:
-            found.append(_unreadable(centre, "", path.name, error))
+            if centre or path.name != c.LOST_FOUND:
+                found.append(_unreadable(centre, "", path.name, error))
     return found
 
 
