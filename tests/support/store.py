@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from callcore.db import DatabaseAway
 from callcore.domain.floor import Floor
@@ -164,3 +169,18 @@ def unclosed(path: Path, promised: int = 0) -> Path:
             sound.seek(place)
             sound.write(told.to_bytes(4, "little"))
     return path
+
+
+def away(monkeypatch: pytest.MonkeyPatch, *sick: Path) -> None:
+    """These places of the disk cannot be read."""
+
+    def failing(of: Callable[..., Any]) -> Callable[..., Any]:
+        def read(path: Path, *how: Any, **more: Any) -> Any:
+            if path in sick:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return of(path, *how, **more)
+
+        return read
+
+    monkeypatch.setattr(Path, "open", failing(Path.open))
+    monkeypatch.setattr(Path, "iterdir", failing(Path.iterdir))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -29,7 +30,7 @@ from callcore.recordings.keeper import Whose
 from callcore.recordings.signing import made, signer
 from callcore.recordings.verify import NothingToVerify
 from callcore.runtime.recordings import ExportAsked, Pause, Recording
-from tests.support.store import DAY_US, NOON, House, wav
+from tests.support.store import DAY_US, NOON, House, away, wav
 
 OITA = CentreId("oita")
 NAMES = ["node1-1795143500.7", "node1-1795143501.8", "node1-1795229901.9"]
@@ -309,7 +310,116 @@ def test_who_takes_the_list_away_or_writes_another_does_not_get_by(house: House,
     }
     with pytest.raises(NothingToVerify):
         verify_export(folder / "audio", house.public())
-    assert faults(house, folder / "audio", store=house.store) == {("added", Path(AUDIO[0]).name)}
+    assert faults(house, folder / "audio", store=house.store) == {("altered", Path(AUDIO[0]).name)}
+
+
+def unpacked(house: House, tmp_path: Path) -> Path:
+    exported(house, tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(tmp_path / "folder")
+    return tmp_path / "folder"
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAY_CHAIN = "chain/oita/2026-11-20/chain.jsonl"
+
+
+@pytest.mark.parametrize("plant", [a_folder, a_link_to_nothing, a_pipe, None])
+@pytest.mark.parametrize("name", [AUDIO[1], "index.csv", "SHA256SUMS", "SHA256SUMS.sig", DAY_CHAIN])
+def test_what_cannot_be_read_in_an_export_is_named_and_all_the_rest_is_looked_at(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, plant: Callable[[Path], None]
+) -> None:
+    folder = unpacked(house, tmp_path)
+    flipped(folder / AUDIO[0])
+    (folder / AUDIO[2]).unlink()
+    if plant is None:
+        away(monkeypatch, folder / name)
+    else:
+        plant(folder / name)
+    rest = {("altered", AUDIO[0])}
+    if not name.startswith("SHA256SUMS"):
+        rest.add(("missing", AUDIO[2]))  # the list alone tells of it
+    assert faults(house, folder) == {("unreadable", name), *rest}
+
+
+def test_a_folder_of_an_export_that_cannot_be_read_is_named_and_all_the_rest_is_looked_at(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = unpacked(house, tmp_path)
+    flipped(folder / AUDIO[0])
+    (folder / "lost+found").mkdir()  # a medium of its own has one
+    for name in ("chain", "chain/oita", "chain/oita/2026-11-20"):
+        lines = [f"{name}{each}" for each in ("/chain.jsonl", "/root.json") if name.count("/") == 2]
+        with monkeypatch.context() as patch:
+            away(patch, folder / "lost+found", folder / name, *(folder / each for each in lines))
+            told = {("unreadable", name), *(("unreadable", each) for each in lines)}
+            assert faults(house, folder) == {("altered", AUDIO[0]), *told}, name
+    with monkeypatch.context() as patch:
+        away(patch, folder / "audio", *(folder / each for each in AUDIO))
+        told = {("unreadable", each) for each in ("audio", *AUDIO)}
+        assert faults(house, folder) == told
+    with monkeypatch.context() as patch:
+        away(patch, folder)
+        with pytest.raises(OSError, match="Input/output error"):
+            faults(house, folder)
+
+
+def test_an_archive_on_a_disk_that_fails_is_looked_at_as_far_as_it_can_be_read(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(house, tmp_path / "out.zip")
+    read = zipfile.ZipExtFile.read
+    for sick, more in ((AUDIO[1], set()), (DAY_CHAIN, set()), ("SHA256SUMS.sig", set())):
+
+        def failing(self: zipfile.ZipExtFile, n: int | None = -1, *, name: str = sick) -> bytes:
+            if self.name == name:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return read(self, n)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(zipfile.ZipExtFile, "read", failing)
+            assert faults(house, tmp_path / "out.zip") == {("unreadable", sick), *more}
+
+
+def test_the_sound_of_one_call_under_the_name_of_another_is_named_also_without_a_list(
+    house: House, tmp_path: Path
+) -> None:
+    folder = unpacked(house, tmp_path)
+    one, two = (folder / each for each in AUDIO[:2])
+    sounds = one.read_bytes(), two.read_bytes()
+    two.write_bytes(sounds[0])
+    one.write_bytes(sounds[1])
+    named = {("altered", Path(each).name) for each in AUDIO[:2]}
+    assert faults(house, folder / "audio", store=house.store) == named
+    (folder / "SHA256SUMS").unlink()
+    told = {("altered", each) for each in AUDIO[:2]}
+    assert faults(house, folder) == {("list_missing", "SHA256SUMS"), *told}
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    (loose / f"{NAMES[0]}.wav").write_bytes(sounds[1])
+    (loose / "renamed by the city.wav").write_bytes(sounds[0])
+    assert faults(house, loose, store=house.store) == {("altered", f"{NAMES[0]}.wav")}
+
+
+def test_a_store_without_chains_proves_no_export(house: House, tmp_path: Path) -> None:
+    exported(house, tmp_path / "out.zip")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NothingToVerify):
+        verify_export(tmp_path / "out.zip", house.public(), tmp_path / "empty")
 
 
 def test_an_archive_that_was_cut_off_is_named_and_so_is_a_file_that_is_in_it_twice(

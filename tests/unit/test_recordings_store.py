@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from immutables import Map
@@ -41,7 +39,7 @@ from callcore.recordings.soundness import unsound
 from callcore.recordings.vault import AT_ONCE, CHUNK, Digest
 from callcore.runtime.ports import Seq, View
 from tests.support.floors import Desk
-from tests.support.store import DAY_US, NOON, House, Killed, wav
+from tests.support.store import DAY_US, NOON, House, Killed, away, wav
 
 CALL = "node1-1795143500.7"
 DAY = "2026-11-20"
@@ -558,25 +556,23 @@ def test_a_chain_or_root_that_cannot_be_read_is_named_and_nobody_is_accused_for_
         away(patch, second)
         assert house.named() == {("unreadable", second.name), missing}
     house.keep(CALL, centre="oita")
-    (house.store / "oita" / "root.json").unlink()
     with monkeypatch.context() as patch:
         away(patch, house.store / "oita")
         assert house.named() == {("unreadable", "oita"), missing}
 
 
-def away(monkeypatch: pytest.MonkeyPatch, *sick: Path) -> None:
-    """These places of the disk cannot be read."""
-
-    def failing(of: Callable[..., Any]) -> Callable[..., Any]:
-        def read(path: Path, *how: Any, **more: Any) -> Any:
-            if path in sick:
-                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-            return of(path, *how, **more)
-
-        return read
-
-    monkeypatch.setattr(Path, "open", failing(Path.open))
-    monkeypatch.setattr(Path, "iterdir", failing(Path.iterdir))
+def test_a_pipe_in_place_of_a_file_does_not_keep_who_verifies_waiting(house: House) -> None:
+    path = house.keep(CALL)
+    chain, root = path.with_name("chain.jsonl"), house.store / "demo" / "root.json"
+    house.keep("node1-1795143501.8", centre="oita")
+    for each in (path, root, chain):
+        each.unlink()
+        os.mkfifo(each)
+        place = str(each.relative_to(house.store / "demo"))
+        assert ("unreadable", place) in house.named()
+    chain.unlink()
+    chain.symlink_to("nowhere")
+    assert house.named() == {("unreadable", f"{DAY}/chain.jsonl"), ("unreadable", "root.json")}
 
 
 def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(house: House) -> None:

@@ -9,16 +9,18 @@ Rules
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from callcore.recordings.chain import CHAIN, ROOT
+from callcore.recordings.chain import CHAIN, LOST_FOUND, ROOT, Kept
 from callcore.recordings.export import AUDIO, CHAINS, FIRST_LINE, SIGNATURE, SUMS
 from callcore.recordings.signing import PublicKeys, signed_by
 from callcore.recordings.vault import Digest
@@ -31,7 +33,9 @@ from callcore.recordings.verify import (
     check_known,
     differs,
     digest_of,
+    opened,
     read_chain,
+    unreadable,
 )
 
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -45,19 +49,49 @@ class _Files(Protocol):
 
     names: list[str]
     twice: list[str]
+    shut: dict[str, OSError]
+    """Folders that cannot be read."""
 
-    def open(self, name: str) -> BinaryIO: ...
+    def open(self, name: str) -> BinaryIO:
+        """Raises FileNotFoundError, OSError, and of an archive what `zipfile` says to bytes that somebody changed."""
+        ...
+
+    def chains(self, aside: Path) -> Path:
+        """Its chains as those of a store. `aside`: an empty folder for them."""
+        ...
 
 
 class _Folder:
     def __init__(self, folder: Path, but: Path | None) -> None:
-        self._folder = folder
-        found = (p for p in folder.rglob("*") if p.is_file() and (but is None or but not in p.parents))
-        self.names = sorted(str(p.relative_to(folder)) for p in found)
+        """Raises OSError."""
+        self._folder, self._but = folder, but
+        self.names: list[str] = []
         self.twice: list[str] = []
+        self.shut: dict[str, OSError] = {}
+        self._look(folder)
+        if "" in self.shut:
+            raise self.shut[""]
+
+    def _look(self, folder: Path) -> None:
+        try:
+            for path in sorted(folder.iterdir()):
+                if path == self._but:
+                    continue
+                if os.path.isdir(path) and not path.is_symlink():
+                    self._look(path)
+                else:
+                    self.names.append(str(path.relative_to(self._folder)))
+        except OSError as error:
+            name = "" if folder == self._folder else str(folder.relative_to(self._folder))
+            if name != LOST_FOUND:
+                self.shut[name] = error
 
     def open(self, name: str) -> BinaryIO:
-        return (self._folder / name).open("rb")
+        return opened(self._folder / name)
+
+    def chains(self, aside: Path) -> Path:
+        chains = self._folder / CHAINS
+        return chains if os.path.isdir(chains) else aside
 
 
 class _Zip:
@@ -66,9 +100,25 @@ class _Zip:
         told = [info.filename for info in archive.infolist() if not info.is_dir()]
         self.names = sorted(set(told))
         self.twice = sorted({name for name in self.names if told.count(name) > 1})
+        self.shut: dict[str, OSError] = {}
 
     def open(self, name: str) -> BinaryIO:
+        if name not in self.names:
+            raise FileNotFoundError(name)
         return cast("BinaryIO", self._archive.open(name))
+
+    def chains(self, aside: Path) -> Path:
+        for name in filter(_CHAIN_FILE.fullmatch, self.names):
+            path = aside / name.removeprefix(f"{CHAINS}/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                content = _content(self, name)
+            except OSError:
+                path.mkdir()  # so that it cannot be read there either
+            else:
+                if content is not None:
+                    path.write_bytes(content)
+        return aside
 
 
 def verify_export(
@@ -80,7 +130,8 @@ def verify_export(
     known: Collection[str] = (),
 ) -> Verdict:
     """Each file of an archive or folder. `store`: whose chains count instead of the export's own; of loose files the
-    only ones. `since`, `known`: as of `verify`. Raises NothingToVerify, OSError."""
+    only ones. `since`, `known`: as of `verify`. What cannot be read is named, and the rest is looked at all the same.
+    Raises NothingToVerify; OSError: the archive, the folder or the store itself cannot be read."""
     verdict = Verdict()
     try:
         with _opened(export, store) as files:
@@ -108,63 +159,114 @@ def _verify(
     known: Collection[str],
     verdict: Verdict,
 ) -> None:
-    own = any(name in (SUMS, SIGNATURE) or name.startswith(f"{CHAINS}/") for name in files.names)
+    own = any(name in (SUMS, SIGNATURE) or _is_in(CHAINS, name) for name in (*files.names, *files.shut))
+    told = _proof(files, export, own, keys, store, since, known, verdict)
     listed = _listed(files, keys, verdict) if own else None
-    proven: set[str] = set()
-    by_name: dict[str, Digest] = {}
-    marks: set[str] = set()
-    with tempfile.TemporaryDirectory() as aside:
-        if own and store is None:
-            store, since = Path(aside), ""  # its own chain begins with its first day
-            _take_chain(files, store)
-        if store is None:
-            raise NothingToVerify(export)
-        for centre in () if own and not any(store.iterdir()) else centres_in(store):
-            chain = read_chain(store, centre, keys, since, verdict)
-            marks |= chain.marks
-            for line in chain.lines:
-                proven |= {line.sound.sha256, line.captured.sha256}
-                by_name[line.name] = line.sound
-    check_known(known, marks, verdict)
     verdict.found += [Found(Fault.ADDED, "", "", name) for name in files.twice]
-    if listed is not None:
-        missing = sorted(listed.keys() - set(files.names))
-        verdict.found += [Found(Fault.MISSING, "", "", name) for name in missing]
-    for name in files.names:
+    verdict.found += [unreadable("", "", name, error) for name, error in files.shut.items()]
+    for name in sorted({*files.names, *(listed or ())}):
         if own and name in (SUMS, SIGNATURE):
             continue
-        sound = not own or name.startswith(f"{AUDIO}/")
+        try:
+            got = _digest(files, name)
+        except OSError as error:
+            verdict.found.append(_not_read(files, name, error, Fault.MISSING))
+            continue
+        sound = not own or _is_in(AUDIO, name)
         if listed is None and not sound:
             continue  # nothing is there to hold it against, which was told
         verdict.files += 1
-        got = _digest(files, name)
         if got is None:
             verdict.found.append(Found(Fault.ALTERED, "", "", name))
             continue
-        listed_so = listed is None or listed.get(name) == got.sha256
-        if listed_so and (not sound or not proven or got.sha256 in proven):
-            continue
-        told = by_name.get(_recording(name)) if sound else None
-        if told is not None and told.sha256 != got.sha256:
-            verdict.found.append(differs("", "", name, got, told))
+        lines = told.of(name) if sound else []
+        if lines and not any(got.sha256 in _hashes(line) for line in lines):
+            verdict.found.append(differs("", "", name, got, lines[-1].sound))
+        elif listed is not None and listed.get(name) != got.sha256:
+            verdict.found.append(Found(Fault.ALTERED if name in listed else Fault.ADDED, "", "", name))
+        elif sound and told.whole and not lines and got.sha256 not in told.hashes:
+            verdict.found.append(Found(Fault.ADDED, "", "", name))
+
+
+def _is_in(folder: str, name: str) -> bool:
+    return name.startswith(f"{folder}/") or name == folder
+
+
+@dataclass(slots=True)
+class _Proof:
+    """What the chains tell of sounds."""
+
+    hashes: set[str] = field(default_factory=set)
+    by_name: dict[str, list[Kept]] = field(default_factory=dict)
+    """By the recording's name; one that was kept anew has more than one line."""
+    whole: bool = False
+    """There is something to hold them against, and all of it could be read."""
+
+    def of(self, name: str) -> list[Kept]:
+        """The lines of the recording whose sound a file of that name should be: exports put the begin before it."""
+        stem = Path(name).stem
+        return self.by_name.get(stem) or self.by_name.get(stem.partition("_")[2]) or []
+
+
+def _hashes(line: Kept) -> set[str]:
+    return {line.sound.sha256, line.captured.sha256}
+
+
+def _proof(
+    files: _Files,
+    export: Path,
+    own: bool,
+    keys: PublicKeys,
+    store: Path | None,
+    since: str | None,
+    known: Collection[str],
+    verdict: Verdict,
+) -> _Proof:
+    """By the chains of the store, or of the export itself: then what cannot be read of them is left to who looks at all
+    its files. Raises NothingToVerify, OSError."""
+    proof = _Proof()
+    marks: set[str] = set()
+    with tempfile.TemporaryDirectory() as aside:
+        if store is not None:
+            chains, centres = store, centres_in(store)
+        elif own:
+            chains, since = files.chains(Path(aside)), ""  # its own chain begins with its first day
+            centres = _centres_of(chains)
         else:
-            unknown = listed_so or listed is None or name not in listed
-            verdict.found.append(Found(Fault.ADDED if unknown else Fault.ALTERED, "", "", name))
+            raise NothingToVerify(export)
+        for centre in centres:
+            chain = read_chain(chains, centre, keys, since, verdict)
+            marks |= chain.marks
+            for line in chain.lines:
+                proof.hashes |= _hashes(line)
+                proof.by_name.setdefault(line.name, []).append(line)
+    read = [found for found in verdict.found if found.fault is not Fault.UNREADABLE]
+    proof.whole = bool(proof.hashes) and read == verdict.found
+    if store is None:
+        verdict.found = read
+    check_known(known, marks, verdict)
+    return proof
 
 
-def _recording(name: str) -> str:
-    """Whose sound a file of that name should be: exports put the begin before it."""
-    stem = Path(name).stem
-    return stem.partition("_")[2] if name.startswith(f"{AUDIO}/") else stem
+def _centres_of(chains: Path) -> list[str]:
+    """[]: it came without, or they cannot be read."""
+    try:
+        return centres_in(chains)
+    except (NothingToVerify, OSError):
+        return []
 
 
 def _listed(files: _Files, keys: PublicKeys, verdict: Verdict) -> dict[str, str] | None:
     """The signed hashes by name; None: there are none that one of the keys signed, which the verdict says."""
-    lacking = [name for name in (SUMS, SIGNATURE) if name not in files.names]
-    if lacking:
-        verdict.found += [Found(Fault.LIST_MISSING, "", "", name) for name in lacking]
+    parts: list[bytes | None] = []
+    for name in (SUMS, SIGNATURE):
+        try:
+            parts.append(_content(files, name))
+        except OSError as error:
+            verdict.found.append(_not_read(files, name, error, Fault.LIST_MISSING))
+    if len(parts) < 2:
         return None
-    told, signature = _content(files, SUMS), _content(files, SIGNATURE)
+    told, signature = parts
     if (
         told is None
         or signature is None
@@ -177,35 +279,29 @@ def _listed(files: _Files, keys: PublicKeys, verdict: Verdict) -> dict[str, str]
     return {match[2]: match[1] for match in found if match is not None}
 
 
+def _not_read(files: _Files, name: str, error: OSError, missing: Fault) -> Found:
+    if isinstance(error, FileNotFoundError) and name not in files.names:
+        return Found(missing, "", "", name)
+    return unreadable("", "", name, error)
+
+
 def _content(files: _Files, name: str) -> bytes | None:
-    """None: it is not there, or cannot be read."""
-    if name not in files.names:
-        return None
+    """None: what the archive says of it does not fit what it holds. Raises OSError."""
     try:
         with files.open(name) as file:
             return file.read()
-    except _UNREADABLE:
+    except _CHANGED:
         return None
 
 
 def _digest(files: _Files, name: str) -> Digest | None:
-    """None: what the archive says of it does not fit what it holds."""
+    """As `_content`."""
     try:
         with files.open(name) as file:
             return digest_of(file)
-    except _UNREADABLE:
+    except _CHANGED:
         return None
 
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+_CHANGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 """What `zipfile` says to bytes that somebody changed."""
-
-
-def _take_chain(files: _Files, into: Path) -> None:
-    """The chain that came along, where it can be read as that of a store."""
-    for name in files.names:
-        content = _content(files, name) if _CHAIN_FILE.fullmatch(name) else None
-        if content is not None:
-            path = into / name.removeprefix(f"{CHAINS}/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)

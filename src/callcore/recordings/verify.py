@@ -9,7 +9,10 @@ the daily figures.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -162,8 +165,15 @@ def verify(
 
 def digest(path: Path) -> Digest:
     """What a file is. Raises OSError."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return digest_of(file)
+
+
+def opened(path: Path) -> BinaryIO:
+    """To be read. Raises OSError: also of what is neither file nor folder, where reading might wait for ever."""
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+    return path.open("rb")
 
 
 def digest_of(file: BinaryIO) -> Digest:
@@ -180,7 +190,7 @@ def differs(centre: str, day: str, name: str, got: Digest, told: Digest) -> Foun
     return Found(Fault.ALTERED, centre, day, name, f"sha256 {got.sha256[:12]}… ≠ {told.sha256[:12]}…")
 
 
-def _unreadable(centre: str, day: str, name: str, error: OSError) -> Found:
+def unreadable(centre: str, day: str, name: str, error: OSError) -> Found:
     return Found(Fault.UNREADABLE, centre, day, name, error.strerror or str(error))
 
 
@@ -195,7 +205,7 @@ def centres_in(store: Path) -> list[str]:
 def _has_chain(folder: Path) -> bool:
     """A folder that cannot be read has none: it is named by what lies beside the centres."""
     try:
-        return folder.is_dir() and ((folder / c.ROOT).exists() or bool(c.days_of(folder.parent, folder.name)))
+        return folder.is_dir() and (bool(c.days_of(folder.parent, folder.name)) or (folder / c.ROOT).exists())
     except OSError:
         return False
 
@@ -214,9 +224,9 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
     for day in days:
         root = _root(store, centre, day, keys, found)
         try:
-            lines = c.raw_lines(store / centre / day)
+            lines = _lines(store / centre / day)
         except OSError as error:
-            found.append(_unreadable(centre, day, c.CHAIN, error))
+            found.append(unreadable(centre, day, c.CHAIN, error))
             if root is not None:  # which is signed, and tells where the next day goes on
                 last = (root.n, root.root, day)
                 chain.marks.add(root.root)
@@ -271,6 +281,14 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
     return chain
 
 
+def _lines(folder: Path) -> list[bytes]:
+    """As `chain.raw_lines`. Raises OSError: also of one that is there and leads nowhere."""
+    path = folder / c.CHAIN
+    if os.path.lexists(path):
+        opened(path).close()
+    return c.raw_lines(folder)
+
+
 def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
     """What lies where no recording belongs. `centre` "": the folder is the store, in which nothing is sealed."""
     found = []
@@ -281,7 +299,7 @@ def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
             found += [] if _empty(path) else [Found(Fault.ADDED, centre, "", path.name)]
         except OSError as error:
             if centre or path.name != c.LOST_FOUND:
-                found.append(_unreadable(centre, "", path.name, error))
+                found.append(unreadable(centre, "", path.name, error))
     return found
 
 
@@ -296,12 +314,13 @@ def _empty(path: Path) -> bool:
 def _root(store: Path, centre: str, day: str, keys: PublicKeys, found: list[Found]) -> c.Root | None:
     """The signed root of a day; with "" the newest one."""
     try:
-        raw = (store / centre / day / c.ROOT).read_bytes()
+        with opened(store / centre / day / c.ROOT) as file:
+            raw = file.read()
     except FileNotFoundError:
         found.append(Found(Fault.ROOT_MISSING, centre, day, c.ROOT))
         return None
     except OSError as error:
-        found.append(_unreadable(centre, day, c.ROOT, error))
+        found.append(unreadable(centre, day, c.ROOT, error))
         return None
     root = c.checked_root(raw, keys)
     if root is None or root.centre != centre or (day and root.day != day):
@@ -315,7 +334,7 @@ def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) 
     try:
         there = {p.name for p in folder.iterdir()}
     except OSError as error:
-        return [_unreadable(centre, day, "", error)]
+        return [unreadable(centre, day, "", error)]
     found = []
     for name in chain.days.get(day, ()):
         line, file = chain.kept[day, name], name + ENDS
@@ -335,7 +354,7 @@ def _files(store: Path, centre: str, day: str, chain: _Chain, verdict: Verdict) 
             found.append(Found(Fault.MISSING, centre, day, file))
             continue
         except OSError as error:
-            found.append(_unreadable(centre, day, file, error))
+            found.append(unreadable(centre, day, file, error))
             continue
         if got != line.stored:
             found.append(differs(centre, day, file, got, line.stored))
