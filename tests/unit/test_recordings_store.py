@@ -575,6 +575,56 @@ def test_a_pipe_in_place_of_a_file_does_not_keep_who_verifies_waiting(house: Hou
     assert house.named() == {("unreadable", f"{DAY}/chain.jsonl"), ("unreadable", "root.json")}
 
 
+def test_a_day_of_which_nothing_can_be_read_does_not_accuse_the_day_after_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = list(three_days(house))
+    for sick in days[:2]:
+        with monkeypatch.context() as patch:
+            away(patch, sick, sick / "chain.jsonl", sick / "root.json")
+            assert house.named() == {
+                ("unreadable", f"{sick.name}/chain.jsonl"),
+                ("unreadable", f"{sick.name}/root.json"),
+            }
+    away(monkeypatch, days[1] / "chain.jsonl", days[1] / "root.json")
+    last = days[2] / "chain.jsonl"
+    last.write_bytes(b"".join(last.read_bytes().splitlines(keepends=True)[1:]))
+    assert ("line_missing", f"{days[2].name}/chain.jsonl:1") in house.named(), "its own lines are looked at"
+
+
+def test_what_goes_on_changing_is_named_though_it_differs_at_each_look(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = house.keep(CALL)
+    path.write_bytes(whole := path.read_bytes()[:-1])
+
+    def copied_on(_: float) -> None:
+        path.write_bytes(path.read_bytes() + b"more and more")
+
+    monkeypatch.setattr("callcore.recordings.verify.time.sleep", copied_on)
+    assert house.named() == {("altered", f"{DAY}/{path.name}")}
+    path.write_bytes(whole[:10])
+    assert house.named() == {("truncated", f"{DAY}/{path.name}")}
+
+
+def test_who_has_nothing_from_before_a_day_misses_what_is_gone_from_then_on(house: House) -> None:
+    first, second, third = three_days(house)
+    assert house.named(since=second.name) == set()
+    shutil.rmtree(first)
+    assert house.named(since=second.name) == set()
+    chain = second / "chain.jsonl"
+    lines = chain.read_bytes().splitlines(keepends=True)
+    for gone in (1, 2):
+        chain.write_bytes(b"".join(lines[gone:]))
+        missing = ("line_missing", f"{second.name}/chain.jsonl:1")
+        assert missing in house.named(since=second.name), gone
+    chain.write_bytes(b"".join(lines))
+    whole = house.home / "whole"
+    second.rename(whole)
+    assert house.named(since=second.name) == {("day_missing", f"{third.name}/chain.jsonl:1")}
+    assert house.named(since=third.name) == set()
+
+
 def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(house: House) -> None:
     house.keep(CALL)
     centre, day = house.store / "demo", house.store / "demo" / DAY

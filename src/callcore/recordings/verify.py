@@ -15,7 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -156,11 +156,16 @@ def verify(
             again.found += _beside(store / centre, {c.ROOT, *c.days_of(store, centre)}, centre)
             for day in wrong:
                 again.found += _files(store, centre, day, chain, again)
-            found = [each for each in found if each in again.found]
+            before = {_place(each) for each in found}  # what differs may differ otherwise by now
+            found = [each for each in again.found if _place(each) in before]
         everything += found
     verdict.found = everything + _beside(store, set(centres_in(store)), "")
     check_known(known, marks, verdict)
     return verdict
+
+
+def _place(of: Found) -> tuple[str, str, str]:
+    return of.centre, of.day, of.name
 
 
 def digest(path: Path) -> Digest:
@@ -221,6 +226,8 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
     newest = _root(store, centre, "", keys, found)
     last: tuple[int, str, str] | None = None
     days = [day for day in c.days_of(store, centre) if since is None or day >= since]
+    unseen = None if since is None else since or min(days, default="")
+    """Of what is before the next line nothing is known but that no day from this one on may lack."""
     for day in days:
         root = _root(store, centre, day, keys, found)
         try:
@@ -228,8 +235,10 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
         except OSError as error:
             found.append(unreadable(centre, day, c.CHAIN, error))
             if root is not None:  # which is signed, and tells where the next day goes on
-                last = (root.n, root.root, day)
+                last, unseen = (root.n, root.root, day), None
                 chain.marks.add(root.root)
+            else:
+                unseen = f"{day}~"  # from the one after it
             continue
         names = chain.days.setdefault(day, [])
         count, kept, erased = 0, 0, 0
@@ -256,15 +265,17 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
             if last is not None and line.n <= last[0]:
                 found.append(Found(Fault.LINE_ADDED, centre, day, where, f"#{line.n}"))
                 continue
-            if last is None:
-                if since is None and line.n != 1 + unread:
+            if unseen is not None:
+                found += _begin(line, root, unseen, unread, Found(Fault.LINE_MISSING, centre, day, where))
+            elif last is None:
+                if line.n != 1 + unread:
                     found.append(Found(Fault.DAY_MISSING, centre, day, "", f"#1–#{line.n - 1}"))
             elif line.prev != last[1] and not (unread and line.n == last[0] + 1 + unread):
                 whole = isinstance(line, c.Began) and line.after != last[2]
                 kind = Fault.DAY_MISSING if whole else Fault.LINE_MISSING
                 gap = f"#{last[0] + 1}–#{line.n - 1}" if line.n > last[0] + 1 else f"#{last[0]}"
                 found.append(Found(kind, centre, day, where, gap))
-            last, unread = (line.n, c.mark_of(raw), day), 0
+            last, unread, unseen = (line.n, c.mark_of(raw), day), 0, None
             chain.marks.add(last[1])
             count += 1
             kept += isinstance(line, c.Kept)
@@ -279,6 +290,18 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
     if newest is not None and newest.root not in chain.marks:
         found.append(Found(Fault.DAY_MISSING, centre, newest.day, "", f"#{newest.n}, {newest.root[:12]}…"))
     return chain
+
+
+def _begin(line: c.Line, root: c.Root | None, unseen: str, unread: int, missing: Found) -> list[Found]:
+    """What lacks before a day's first line that could be read, behind `unread` others, where nothing tells what stands
+    before that day."""
+    if isinstance(line, c.Began):
+        gone = line.after is not None and line.after >= unseen
+        return [replace(missing, fault=Fault.DAY_MISSING, detail=f"–#{line.n - 1}")] if gone else []
+    if not unread or (root is not None and line.n > root.first + unread):
+        first = "" if root is None else f"#{root.first + unread}"
+        return [replace(missing, detail=f"{first}–#{line.n - 1}")]
+    return []
 
 
 def _lines(folder: Path) -> list[bytes]:
