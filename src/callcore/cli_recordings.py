@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -66,6 +67,12 @@ def recordings_verify(
     as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
 ) -> None:
     """録音が保存した時のままか確かめる / Verify them; status 1: something differs, 2: not possible."""
+    try:
+        since = None if since is None else date.fromisoformat(since).isoformat()
+    except ValueError:
+        raise fail(
+            f"--since {since}: 日付は 2026-11-20 のように書いてください / write a date like 2026-11-20", 2
+        ) from None
     try:
         keys = public_keys(public_key) if public_key else _installed()
         if exported is None:

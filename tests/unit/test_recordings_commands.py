@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -78,10 +79,27 @@ def test_the_city_verifies_a_copy_with_nothing_but_the_public_key(
     assert "公開鍵" in run(*told, status=2)
 
 
+def test_a_name_that_is_no_text_is_named_in_text_and_json_and_in_an_export(house: House) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    (house.store / "demo" / DAY / name).write_bytes(b"x")
+    assert r"caf\xe9.wav: 記録のない" in run("verify", status=1)
+    assert r'"name":"caf\\xe9.wav"' in run("verify", "--json", status=1)
+    (house.home / "out").mkdir()
+    (house.home / "out" / name).write_bytes(b"x")
+    told = ("verify", "--store", str(house.store), "--export", str(house.home / "out"))
+    assert r"caf\xe9.wav: 記録のない" in run(*told, status=1)
+
+
+def test_the_folder_of_one_centre_is_no_store_and_nobody_is_accused_for_it(house: House) -> None:
+    assert "--store" in run("verify", "--store", str(house.store / "demo"), status=2)
+
+
 def test_what_cannot_be_verified_says_why(house: House) -> None:
     shutil.rmtree(house.store)
     house.store.mkdir()
     assert "--store" in run("verify", status=2)
+    for since in ("20.11.2026", "2026-11-2"):
+        assert "2026-11-20" in run("verify", "--since", since, status=2)
     (house.keys / "signing.pub").unlink()
     assert "public-key" in run("verify", status=2) and "public-key" in run("public-key", status=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -645,6 +646,37 @@ def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(hou
         ("added", ".z"),
         ("added", ".node1-1795143503.1.ccr.new"),
         ("added", "oita"),
+    }
+
+
+def test_a_half_written_file_that_a_crash_left_is_named_where_nobody_removes_it(house: House) -> None:
+    house.keep(CALL)
+    (house.store / "oita").mkdir()
+    left = [
+        house.store / "demo" / ".node1-1795143501.8.ccr.new",
+        house.store / "oita" / ".node1-1795143502.9.ccr.new",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    assert house.named() == set(), "these may be being sealed"
+    for age_s in (120, -120):  # also by a clock that was set back
+        for path in left:
+            at = time.time() - age_s
+            os.utime(path, (at, at))
+        assert house.named() == {("added", left[0].name), ("added", "oita")}
+    house.keeper().tidy()
+    assert house.named() == set()
+
+
+def test_names_that_are_no_text_or_would_be_taken_for_more_lines_are_shown_by_their_bytes(
+    house: House,
+) -> None:
+    day = house.keep(CALL).parent
+    for name in (b"caf\xe9.ccr", b"x\n0 faults"):
+        Path(os.fsdecode(bytes(day) + b"/" + name)).write_bytes(b"x")
+    assert {str(x) for x in house.verify().found} == {
+        f"demo/{DAY}/{name}: 記録のないファイル / was added: no line tells of it"
+        for name in (r"caf\xe9.ccr", r"x\n0 faults")
     }
 
 

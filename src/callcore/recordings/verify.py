@@ -15,6 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -29,6 +30,8 @@ from callcore.recordings.vault import ENDS, Digest, being_sealed
 READ = 1 << 20
 AGAIN_S = 2.0
 """A recording that is being kept at this moment is in place that long before its line."""
+SEALING_S = 60.0
+"""So long after its last byte a file that is being sealed is read back and in its place, at the latest."""
 
 
 class Fault(Enum):
@@ -70,7 +73,8 @@ FAULTS: dict[Fault, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One fault. `name`: the file's, or the line's number; `detail`: what was expected, in figures."""
+    """One fault. `name`: the file's, or the line's number; `detail`: what was expected, in figures. Names are shown as
+    one line of text, whatever they are."""
 
     fault: Fault
     centre: str
@@ -78,10 +82,20 @@ class Found:
     name: str
     detail: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "centre", _shown(self.centre))
+        object.__setattr__(self, "name", _shown(self.name))
+
     def __str__(self) -> str:
         ja, en = FAULTS[self.fault]
         place = "/".join(part for part in (self.centre, self.day, self.name) if part)
         return f"{place}: {ja} / {en}" + (f" ({self.detail})" if self.detail else "")
+
+
+def _shown(name: str) -> str:
+    """What is no text, or would not be seen, by its bytes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(x if x.isprintable() else x.encode("unicode_escape").decode() for x in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +222,11 @@ def centres_in(store: Path) -> list[str]:
 
 
 def _has_chain(folder: Path) -> bool:
-    """A folder that cannot be read has none: it is named by what lies beside the centres."""
+    """A folder that cannot be read has none: it is named by what lies beside the centres. Nor has a day's: who names
+    one centre's folder as the store has a root in each of them."""
     try:
+        if c.DAY.fullmatch(folder.name):
+            return False
         return folder.is_dir() and (bool(c.days_of(folder.parent, folder.name)) or (folder / c.ROOT).exists())
     except OSError:
         return False
@@ -286,7 +303,7 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
             found.append(
                 Found(Fault.LINE_MISSING if missing else Fault.ROOT_ALTERED, centre, day, c.CHAIN, told)
             )
-        verdict.days.append(Told(centre, day, count, kept, erased, last[1] if count and last else ""))
+        verdict.days.append(Told(_shown(centre), day, count, kept, erased, last[1] if count and last else ""))
     if newest is not None and newest.root not in chain.marks:
         found.append(Found(Fault.DAY_MISSING, centre, newest.day, "", f"#{newest.n}, {newest.root[:12]}…"))
     return chain
@@ -316,10 +333,11 @@ def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
     """What lies where no recording belongs. `centre` "": the folder is the store, in which nothing is sealed."""
     found = []
     for path in sorted(folder.iterdir()):
-        if path.name in known or (centre and _is_sealed_in(path)):
+        if path.name in known:
             continue
         try:
-            found += [] if _empty(path) else [Found(Fault.ADDED, centre, "", path.name)]
+            passed = _empty(path) or (centre and _is_sealed_in(path))
+            found += [] if passed else [Found(Fault.ADDED, centre, "", path.name)]
         except OSError as error:
             if centre or path.name != c.LOST_FOUND:
                 found.append(unreadable(centre, "", path.name, error))
@@ -327,7 +345,12 @@ def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
 
 
 def _is_sealed_in(path: Path) -> bool:
-    return fnmatchcase(path.name, being_sealed("*"))
+    """Raises OSError."""
+    if not fnmatchcase(path.name, being_sealed("*")):
+        return False
+    with suppress(FileNotFoundError):  # it is in its place by now
+        return abs(time.time() - path.lstat().st_mtime) < SEALING_S
+    return True
 
 
 def _empty(path: Path) -> bool:
