@@ -437,6 +437,30 @@ def test_an_archive_that_was_cut_off_is_named_and_so_is_a_file_that_is_in_it_twi
     assert faults(house, out) == {("added", AUDIO[0])}
 
 
+def test_no_byte_of_what_an_archive_says_of_its_files_ends_the_verifying(
+    house: House, tmp_path: Path
+) -> None:
+    """Python's own reader answers some of them by other errors than that it is no archive."""
+    out = tmp_path / "out.zip"
+    exported(house, out)
+    whole = out.read_bytes()
+    with zipfile.ZipFile(out) as archive:
+        entry = archive.start_dir
+    no_archive, no_list = {("altered", "out.zip")}, {("list_missing", "SHA256SUMS")}
+    for changed, told in (
+        ({6: 84}, no_archive),  # made for a version to come
+        ({28: 0, 32: 10}, no_archive),  # a name of no bytes, and a remark
+        ({9: 8, 46: 0xFF}, no_archive),  # a name that is no text
+        ({10: 14}, {("altered", "README.txt")}),  # packed in another way
+        ({29: 4}, no_list | {("list_missing", "SHA256SUMS.sig")}),  # a name as long as all the rest
+    ):
+        data = bytearray(whole)
+        for at, value in changed.items():
+            data[entry + at] = value
+        out.write_bytes(data)
+        assert faults(house, out) == told, changed
+
+
 def test_what_has_no_sound_is_in_the_index_with_the_reason_and_the_rest_is_there(
     house: House, tmp_path: Path
 ) -> None:

@@ -9,13 +9,15 @@ Rules
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -136,18 +138,31 @@ def verify_export(
     try:
         with _opened(export, store) as files:
             _verify(files, export, keys, store, since, known, verdict)
-    except zipfile.BadZipFile:
-        verdict.found.append(Found(Fault.TRUNCATED, "", "", export.name))
+    except _NoArchive as error:
+        verdict.found.append(Found(error.fault, "", "", export.name))
     return verdict
+
+
+class _NoArchive(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
 
 
 @contextmanager
 def _opened(export: Path, store: Path | None) -> Iterator[_Files]:
+    """Raises _NoArchive, OSError."""
     if export.is_dir():
         yield _Folder(export, store)
-    else:
-        with zipfile.ZipFile(export) as archive:
-            yield _Zip(archive)
+        return
+    with ExitStack() as stack:
+        try:
+            files = _Zip(stack.enter_context(zipfile.ZipFile(export)))
+        except zipfile.BadZipFile:
+            raise _NoArchive(Fault.TRUNCATED) from None
+        except _CHANGED:
+            raise _NoArchive(Fault.ALTERED) from None
+        yield files
 
 
 def _verify(
@@ -159,7 +174,9 @@ def _verify(
     known: Collection[str],
     verdict: Verdict,
 ) -> None:
-    own = any(name in (SUMS, SIGNATURE) or _is_in(CHAINS, name) for name in (*files.names, *files.shut))
+    archive = store is None and not export.is_dir()
+    there = (*files.names, *files.shut)
+    own = archive or any(name in (SUMS, SIGNATURE) or _is_in(CHAINS, name) for name in there)
     told = _proof(files, export, own, keys, store, since, known, verdict)
     listed = _listed(files, keys, verdict) if own else None
     verdict.found += [Found(Fault.ADDED, "", "", name) for name in files.twice]
@@ -303,5 +320,8 @@ def _digest(files: _Files, name: str) -> Digest | None:
         return None
 
 
-_CHANGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+_CHANGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError, EOFError, ValueError, LookupError),
+)
 """What `zipfile` says to bytes that somebody changed."""
