@@ -23,7 +23,7 @@ from callcore.installation import trail_of
 from callcore.recordings import RecordingError
 from callcore.recordings.export import Export
 from callcore.runtime.commands import this_account
-from callcore.runtime.recordings import EXPORT_MOST, ExportAsked, Recording, TooManyRecordings
+from callcore.runtime.recordings import EXPORT_MOST, ExportAsked, Recording, TooManyRecordings, Unsigned
 from callcore.settings import Settings
 
 LACKING = 3
@@ -81,7 +81,7 @@ def export(
                 f"録音が {EXPORT_MOST:,} 件を超えます。期間を分けてください / "
                 f"these are more than {EXPORT_MOST:,} recordings; take shorter ranges"
             ) from None
-        except (RecordingError, OSError) as error:
+        except (RecordingError, Unsigned, OSError) as error:
             raise fail(
                 f"書き出せませんでした。{to} はありません: {error} / not exported, and there is no {to}"
             ) from None

@@ -44,6 +44,7 @@ from callcore.runtime.recordings import (
     TooManyRecordings,
     Unassigned,
     Unopened,
+    Unsigned,
 )
 from callcore.settings import Settings
 
@@ -125,7 +126,12 @@ class Recorded:
         try:
             signer = await asyncio.to_thread(signing, self._settings.store, self._settings.recordings_keys)
         except RecordingError as error:
-            raise OSError(str(error)) from error
+            raise Unsigned(str(error)) from error
+        except OSError as error:
+            raise Unsigned(
+                f"署名の鍵を読めません: {error}。ディスクと権限を確かめてください / "
+                f"the signing key cannot be read: {error}; look at the disk and the rights"
+            ) from error
         at = Instant(time.time_ns() // 1000)
         return Export(self._recordings, signer, asked, rows, at, heard)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import html
 import json
 import os
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,50 @@ async def test_a_trail_that_cannot_be_written_gives_nothing_out(
     with capture_logs() as logged, pytest.raises(httpx.RemoteProtocolError):
         await ask(server, "sup", url)
     assert [line["log_level"] for line in logged if "an export ended early" in line["event"]] == ["error"]
+
+
+def _lost(key: Path) -> None:
+    key.unlink()
+
+
+def _open_to_all(key: Path) -> None:
+    key.chmod(0o644)
+
+
+def _unreadable(key: Path) -> None:
+    key.unlink()
+    key.mkdir(mode=0o700)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (_lost, ("がありません", "put it back from the back-up of the keys")),
+        (_open_to_all, ("chmod 600", "others can read it")),
+        (_unreadable, ("署名の鍵を読めません", "Is a directory")),
+    ],
+)
+async def test_an_archive_that_cannot_be_signed_says_so_names_the_key_and_what_to_do(
+    server: Served, stock: Stock, tmp_path: Path, harm: Callable[[Path], None], said: tuple[str, str]
+) -> None:
+    url = (await ask(server, "sup", API, "POST", json=TALK)).json()["url"]
+    key = stock.settings.recordings_keys / "signing.key"
+    harm(key)
+    with capture_logs() as logged:
+        answers = [await ask(server, "sup", API, "POST", json=TALK), await ask(server, "sup", url)]
+    for answer in answers:
+        problem = answer.json()
+        assert (answer.status_code, problem["type"]) == (500, "urn:callcore:problem:export-unsigned")
+        assert all(words in problem["detail"] for words in (*said, str(key)))
+        assert "retry-after" not in answer.headers
+    assert [x["why"] for x in logged if x["log_level"] == "error"] == [problem["detail"]] * 2
+    page = await ask(server, "sup", PAGE, "POST", data=TALK | {"calls": "c1"})
+    assert page.status_code == 500 and problem["detail"] in html.unescape(page.text)
+    assert 'value="開示請求"' in page.text, "and what was asked for is not lost"
+    out = tmp_path / "out.zip"
+    shell = await export("--call", "c1", "--out", str(out), "--why", "x", status=1)
+    assert problem["detail"] in shell and not out.exists()
+    assert told(server.trail.newest(Wanted(), 9))[0] == ("recording_export", "c1", "開示請求")
 
 
 async def test_by_page_many_are_handed_over(server: Served, stock: Stock, tmp_path: Path) -> None:

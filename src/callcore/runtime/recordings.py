@@ -212,6 +212,10 @@ class Unopened(Exception):
     """A sound that cannot be opened until somebody sees to it. The text is bilingual and says to what."""
 
 
+class Unsigned(Exception):
+    """An archive that cannot be signed until somebody sees to the key. The text is bilingual and says to what."""
+
+
 class Audio(Protocol):
     """The sound of one recording. Reading blocks, and raises OSError, Unopened."""
 
@@ -252,5 +256,5 @@ class RecordingReader(Protocol):
 
     async def export(self, asked: ExportAsked, heard: Callable[[Recording], None]) -> Archive:
         """What is kept of that. `heard` is told of each recording before its sound is given out, and may refuse it by
-        an OSError. Raises OSError, TooManyRecordings."""
+        an OSError. Raises OSError, TooManyRecordings, Unsigned."""
         ...

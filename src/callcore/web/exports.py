@@ -25,7 +25,7 @@ from callcore.access.trail import Result, TrailUnwritable
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.runtime.ports import LiveSource
-from callcore.runtime.recordings import ExportAsked, Recording, RecordingReader, TooManyRecordings
+from callcore.runtime.recordings import ExportAsked, Recording, RecordingReader, TooManyRecordings, Unsigned
 from callcore.web import models as m
 from callcore.web import problems
 from callcore.web.acts import PROBLEMS
@@ -98,13 +98,16 @@ class Exports:
             return Given(kind=problems.TOO_MANY_RECORDINGS)
         except TrailUnwritable:
             return Given(kind=problems.TRAIL_UNWRITABLE)
+        except Unsigned as error:
+            _not_signed(error)
+            return Given(kind=problems.EXPORT_UNSIGNED, detail=str(error))
         except OSError:
             return Given(kind=problems.NO_STORE)
         grant = Grant(person.id, "", asked.centre, Right.DOWNLOAD, time.time() + DOWNLOAD_S, asked)
         return Given(f"{PATH}/file?grant={self._grants.give(grant)}", grant.over)
 
     async def send(self, request: Request, secret: str) -> Response:
-        """The archive of a grant. Raises OSError, TooManyRecordings."""
+        """The archive of a grant. Raises OSError, TooManyRecordings, Unsigned."""
         person, path = person_of(request), request.url.path
         held = self._grants.of(secret, person.id, "")
         if held is None or held.asked is None or not person.may(Right.DOWNLOAD, held.centre):
@@ -142,6 +145,10 @@ class Exports:
         self._sent -= 1
 
 
+def _not_signed(error: Unsigned) -> None:
+    log.error("録音の書き出しに署名できません / an export cannot be signed", why=str(error))
+
+
 class _Sent(Response):
     """One that makes room for the next, however it ends."""
 
@@ -169,6 +176,7 @@ def add_exports(app: FastAPI, exports: Exports) -> None:
         responses={
             404: problems.documented("no such centre, or no recording fits"),
             422: PROBLEMS[422],
+            500: problems.documented("it cannot be signed: detail says which key is to be seen to"),
             503: problems.documented("the database cannot be asked, or the audit trail cannot be written"),
         },
     )
@@ -183,7 +191,7 @@ def add_exports(app: FastAPI, exports: Exports) -> None:
             return problems.respond(problems.NOT_FOUND, path)
         given = await exports.give(request, body, centre)
         if given.kind is not None:
-            return problems.respond(given.kind, path)
+            return problems.respond(given.kind, path, detail=given.detail)
         out = GrantOut(url=given.url, expires_at=m.moment(Instant(round(given.over * SECOND))))
         return Response(out.model_dump_json(), media_type="application/json")
 
@@ -199,6 +207,7 @@ def add_exports(app: FastAPI, exports: Exports) -> None:
             },
             410: problems.documented("the grant is over"),
             422: PROBLEMS[422],
+            500: problems.documented("it cannot be signed: detail says which key is to be seen to"),
             503: problems.documented("it cannot be made now, or too many are sent"),
         },
     )
@@ -212,6 +221,9 @@ def add_exports(app: FastAPI, exports: Exports) -> None:
             return await exports.send(request, grant)
         except TooManyRecordings:
             return problems.respond(problems.TOO_MANY_RECORDINGS, request.url.path)
+        except Unsigned as error:
+            _not_signed(error)
+            return problems.respond(problems.EXPORT_UNSIGNED, request.url.path, detail=str(error))
         except OSError:
             return problems.respond(problems.NO_STORE, request.url.path)
 
@@ -245,6 +257,8 @@ class ExportPage:
         granted = await self._exports.give(request, wanted, centre)
         if granted.kind in (problems.NO_RECORDINGS, problems.TOO_MANY_RECORDINGS):
             return self._show(request, form, granted.kind.status, f"export.{granted.kind.name}")
+        if granted.detail is not None:
+            return self._show(request, form, 500, granted.detail)
         if granted.kind is not None:
             return self._paper.problem(request, granted.kind)
         return RedirectResponse(granted.url, 303)

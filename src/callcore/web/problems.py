@@ -166,6 +166,12 @@ SOUND_SHUT = Kind(
     "録音を開けません / The recording cannot be opened",
     "通話には影響しません。管理者に伝えてください。 / Calls go on. Tell your administrator.",
 )
+EXPORT_UNSIGNED = Kind(
+    "export-unsigned",
+    500,
+    "書き出しに署名できません / The archive cannot be signed",
+    "通話には影響しません。管理者に伝えてください。 / Calls go on. Tell your administrator.",
+)
 GRANT_OVER = Kind(
     "grant-over",
     410,

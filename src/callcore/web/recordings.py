@@ -278,11 +278,13 @@ class Grants:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What became of a wish to hear: the address of the sound, or `kind`: why not."""
+    """What became of a wish to hear: the address of the sound, or `kind`: why not, with `detail` if it is known
+    better."""
 
     url: str = ""
     over: float = 0.0
     kind: problems.Kind | None = None
+    detail: str | None = None
 
 
 class NotAllowed(Exception):
