@@ -89,9 +89,9 @@ def export(
         f"{to}: 録音 {made.files}件・音なし {len(made.without)}件、{to.stat().st_size:,} バイト / "
         f"{made.files} recordings with sound, {len(made.without)} without, {to.stat().st_size:,} bytes"
     )
-    for each in made.faults:
-        err.print(str(each), markup=False, style="bold red")
-    if made.faults:
+    for each in made.lacks:
+        err.print(each, markup=False, style="bold red")
+    if made.lacks:
         raise typer.Exit(LACKING)
 
 

@@ -112,12 +112,12 @@ class Recorded:
         return await asyncio.to_thread(self._sound, name, kept=kept)
 
     async def export(self, asked: ExportAsked, heard: Callable[[Recording], None]) -> Export:
-        rows: list[Recording] = []
+        rows: dict[str, Recording] = {}
         for wanted in _wanted(asked):
             after: RecordingCursor | None = None
             while True:
                 page = await self.find(wanted, after, PAGE)
-                rows += page.recordings
+                rows |= {row.name: row for row in page.recordings}  # a call may be named twice
                 if len(rows) > EXPORT_MOST:
                     raise TooManyRecordings
                 after = page.after
@@ -133,7 +133,7 @@ class Recorded:
                 f"the signing key cannot be read: {error}; look at the disk and the rights"
             ) from error
         at = Instant(time.time_ns() // 1000)
-        return Export(self._recordings, signer, asked, rows, at, heard)
+        return Export(self._recordings, signer, asked, list(rows.values()), at, heard)
 
     def _sound(self, name: str, *, kept: bool) -> Audio:
         """The one place where a recording is opened to be heard: plain or sealed, protected ones too."""

@@ -113,6 +113,32 @@ async def test_an_operator_exports_a_range_that_the_city_verifies(stock: Stock, 
     assert "すでにあります" in await export("--from", day, "--out", str(out), "--why", "x", status=1)
 
 
+async def test_a_call_that_is_named_twice_is_in_the_archive_once(stock: Stock, tmp_path: Path) -> None:
+    out = tmp_path / "out.zip"
+    said = await export("--call", "c1", "--call", "c1", "--out", str(out), "--why", "x", status=3)
+    assert "録音 1件・音なし 1件" in said
+    assert sound(out) == stock.sound
+    assert verify_export(out, public_keys([stock.settings.recordings_keys / "signing.pub"])).found == []
+
+
+async def test_a_chain_that_cannot_be_read_is_said_by_command_and_log(
+    server: Served, stock: Stock, tmp_path: Path
+) -> None:
+    [chain] = stock.settings.store.glob("*/*/chain.jsonl")
+    chain.unlink()
+    chain.mkdir()
+    out = tmp_path / "out.zip"
+    said = await export("--call", "c1", "--out", str(out), "--why", "x", status=3)
+    assert "c1: 読めない / cannot be read" in said and str(chain) in said
+    unread = str(chain.relative_to(stock.settings.store))
+    assert f"{unread}: 読めない" in said
+    given = (await ask(server, "sup", API, "POST", json=TALK)).json()
+    with capture_logs() as logged:
+        assert (await ask(server, "sup", given["url"])).status_code == 200
+    [line] = [line for line in logged if "an export lacks what should be in it" in line["event"]]
+    assert [what.partition(":")[0] for what in line["first"]] == ["c1", "s1", unread]
+
+
 async def test_what_cannot_be_exported_says_why_and_leaves_nothing(
     stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -590,6 +590,57 @@ def test_a_day_without_a_root_costs_no_sound_and_is_named_by_who_verifies_it(
     }
 
 
+def test_a_day_whose_chain_cannot_be_read_costs_its_own_sound_and_the_archive_says_what_lacks(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = house.store / OITA / "2026-11-20" / CHAIN
+    with monkeypatch.context() as patch:
+        away(patch, sick)
+        made = exported(house, tmp_path / "out.zip")
+    assert made.files == 1
+    assert {(x.name, x.why) for x in made.without} == {(name, Lacking.UNREADABLE) for name in NAMES[:2]}
+    assert all(str(sick) in x.detail for x in made.without), "and which file it is for"
+    assert made.faults == made.without
+    assert made.unread == ["oita/2026-11-20/chain.jsonl"]
+    told = dict.fromkeys(NAMES[:2], ("unreadable", False)) | {NAMES[2]: (None, False)}
+    assert indexed(tmp_path / "out.zip") == told
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert json.loads(archive.read("index.json"))["unread"] == made.unread
+    assert faults(house, tmp_path / "out.zip") == set(), "of what is in it nothing lacks"
+
+
+def test_a_day_in_between_whose_chain_cannot_be_read_is_told_and_named_by_who_verifies(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.world.at = Instant(NOON + 2 * DAY_US)
+    keep(house, late := "node1-1795316400.4")
+    told = [row(NAMES[0], NOON), row(late, house.world.at), row("node1-1.3", NOON, place=Place.SPOOL)]
+    away(monkeypatch, house.store / OITA / "2026-11-21" / CHAIN)
+    made = exported(house, tmp_path / "out.zip", told)
+    assert (made.files, [x.why for x in made.without]) == (2, [Lacking.NOT_KEPT])
+    assert made.unread == ["oita/2026-11-21/chain.jsonl"]
+    assert faults(house, tmp_path / "out.zip") == {("day_missing", "2026-11-22/chain.jsonl:1")}
+
+
+def test_another_centres_folder_that_cannot_be_read_costs_nothing(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away(monkeypatch, house.store / "ageo")
+    made = exported(house, tmp_path / "out.zip", [*rows(), row("node1-1.3", NOON, place=Place.SPOOL)])
+    assert (made.files, [x.name for x in made.faults]) == (3, ["node1-1.3"])
+    assert faults(house, tmp_path / "out.zip") == set()
+
+
+@pytest.mark.parametrize("began", [0, 4_400_000_000 * SECOND])
+def test_a_recording_of_a_clock_that_was_never_set_does_not_keep_the_others_back(
+    house: House, tmp_path: Path, began: int
+) -> None:
+    """A ZIP tells times from 1980 to 2107 alone."""
+    made = exported(house, tmp_path / "out.zip", [*rows()[:2], row(NAMES[1], Instant(began))])
+    assert (made.files, made.without) == (3, [])
+    assert faults(house, tmp_path / "out.zip") == set()
+
+
 def test_a_recording_that_a_clock_set_back_filed_under_an_earlier_day_is_found(
     house: House, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ Rules
   ever lies in clear on this machine for it.
 - A recording is read whole and held against its line in the chain before its first byte is given out. One that cannot
   be is left out, and the index says why; of faults (not of erased ones) whoever asked is told.
+- A day whose chain cannot be read costs the sound that was kept on it: nothing else proves it. `unread` of index.json
+  names it, and whoever asked is told.
 - An erasure may come while it is made. What is gone when its turn comes is erased, whatever its row says; what was
   opened before is given out whole, and the index says that it was erased meanwhile. So it is asked of the chain last.
 """
@@ -37,7 +39,7 @@ import msgspec
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.recording import UNASSIGNED, Place
 from callcore.domain.retention import WORDS, Why
-from callcore.recordings.chain import CHAIN, ROOT, Kept, days_of, erased_of, kept_line, line_of, raw_lines
+from callcore.recordings.chain import CHAIN, ROOT, Erased, Kept, days_of, kept_line, line_of, raw_lines
 from callcore.recordings.errors import Altered, KeyDestroyed, RecordingError
 from callcore.recordings.formats import ending
 from callcore.recordings.library import Recordings
@@ -50,6 +52,8 @@ AUDIO, CHAINS = "audio", "chain"
 FIRST_LINE = "# callcore recordings export 1"
 """Of SHA256SUMS, so that the signature is one of an export and of nothing else. `sha256sum` passes it over."""
 PIECE = 1 << 18
+YEARS = 1980, 2107
+"""Of the times that a ZIP can tell; a recording of a clock that was never set has another."""
 BOM = "\ufeff"
 
 
@@ -111,6 +115,8 @@ class Export:
     without: list[Without] = field(default_factory=list)
     files: int = 0
     """With sound."""
+    unread: list[str] = field(default_factory=list)
+    """Chains, and folders of a centre, that could not be read, as they stand in the store."""
     _sums: list[str] = field(default_factory=list, repr=False)
     _days: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
@@ -121,6 +127,12 @@ class Export:
     @property
     def faults(self) -> list[Without]:
         return [each for each in self.without if each.why in FAULTS]
+
+    @property
+    def lacks(self) -> list[str]:
+        """In words, what should be in it and is not."""
+        ja, en = LACKING[Lacking.UNREADABLE]
+        return [*map(str, self.faults), *(f"{each}: {ja} / {en}" for each in self.unread)]
 
     def pieces(self) -> Iterator[bytes]:
         """Raises OSError, and what `heard` does."""
@@ -162,8 +174,14 @@ class Export:
         self, shown: Sequence[tuple[Recording, str, Kept | Without]], since: dict[str, str], zone: ZoneInfo
     ) -> list[dict[str, Any]]:
         """`since`: from which day on each centre's chain is asked for what was erased."""
-        store = self.recordings.store
-        erased = set().union(*(erased_of(store, centre, day) for centre, day in since.items()))
+        erased = {
+            line.name
+            for centre, first in since.items()
+            for day in self._days_of(centre)
+            if day >= first
+            for line in map(line_of, self._raw(centre, day))
+            if isinstance(line, Erased)
+        }
         index = []
         for row, file, found in shown:
             told = found
@@ -185,7 +203,8 @@ class Export:
         parts: Iterator[bytes] | list[bytes],
     ) -> Iterator[bytes]:
         local = datetime.fromtimestamp(at / SECOND, ZoneInfo(self.asked.zone))
-        info = zipfile.ZipInfo(name, local.timetuple()[:6])
+        told = local.timetuple()[:6] if YEARS[0] <= local.year <= YEARS[1] else (YEARS[0], 1, 1, 0, 0, 0)
+        info = zipfile.ZipInfo(name, told)
         info.external_attr = 0o600 << 16
         info.create_system = 3  # so that the rights above are read as such
         digest = hashlib.sha256()
@@ -202,7 +221,10 @@ class Export:
         """Its sound, opened; else why there is none, as far as it shows by now."""
         if row.erased_at is not None:
             return Without(row.name, Lacking.ERASED)
-        there = lines.get(row.name) or self._elsewhere(row.name)
+        try:
+            there = lines.get(row.name) or self._elsewhere(row.name)
+        except OSError as error:
+            return Without(row.name, Lacking.UNREADABLE, str(error))
         if there is None:
             gone = row.problem is not None and row.place is Place.GONE
             return Without(row.name, Lacking.NEVER if gone else Lacking.NOT_KEPT)
@@ -233,7 +255,22 @@ class Export:
         return (self.asked.centre, UNASSIGNED)
 
     def _days_of(self, centre: str) -> list[str]:
-        return days_of(self.recordings.store, centre)
+        try:
+            return days_of(self.recordings.store, centre)
+        except OSError:
+            self._not_read(centre)
+            return []
+
+    def _raw(self, centre: str, day: str) -> list[bytes]:
+        try:
+            return raw_lines(self.recordings.store / centre / day)
+        except OSError:
+            self._not_read(f"{centre}/{day}/{CHAIN}")
+            return []
+
+    def _not_read(self, name: str) -> None:
+        if name not in self.unread:
+            self.unread.append(name)
 
     def _lines(self, rows: Sequence[Recording], zone: ZoneInfo) -> dict[str, tuple[Path, Kept]]:
         """What the chain tells of them, from the day of the earliest one on."""
@@ -247,7 +284,7 @@ class Export:
                 if day < since or len(found) == len(names):
                     continue
                 folder = self.recordings.store / centre / day
-                for raw in raw_lines(folder):
+                for raw in self._raw(centre, day):
                     line = line_of(raw)
                     if isinstance(line, Kept) and line.name in names:
                         found[line.name] = (folder / (line.name + ENDS), line)
@@ -258,22 +295,33 @@ class Export:
         path = self.recordings.find(name)
         if path is None:
             return None
-        line = kept_line(self.recordings.store, path.parent.parent.name, path.parent.name, name)
+        centre, day = path.parent.parent.name, path.parent.name
+        try:
+            line = kept_line(self.recordings.store, centre, day, name)
+        except OSError:
+            self._not_read(f"{centre}/{day}/{CHAIN}")
+            raise
         return None if line is None else (path, line)
 
     def _chains(self) -> Iterator[tuple[str, bytes]]:
         """The days from the first to the last that tell of one of them. A root is read before its lines, which may
-        grow meanwhile; that of the last day stands for the newest. One that is not there, or cannot be read, is left
-        out, which `verify` names: the sound is proven by the lines."""
+        grow meanwhile; that of the last day stands for the newest. A root, or a whole day, that is not there or cannot
+        be read is left out, which `verify` names: the sound is proven by the lines."""
         store = self.recordings.store
         for centre, days in sorted(self._days.items()):
             root = b""
             for day in self._days_of(centre):
-                if min(days) <= day <= max(days):
-                    with suppress(OSError):
-                        root = (store / centre / day / ROOT).read_bytes()
-                        yield f"{centre}/{day}/{ROOT}", root
-                    yield f"{centre}/{day}/{CHAIN}", b"\n".join((*raw_lines(store / centre / day), b""))
+                if not min(days) <= day <= max(days):
+                    continue
+                of_day = b""
+                with suppress(OSError):
+                    of_day = (store / centre / day / ROOT).read_bytes()
+                lines = self._raw(centre, day)
+                if lines and of_day:
+                    root = of_day
+                    yield f"{centre}/{day}/{ROOT}", root
+                if lines:
+                    yield f"{centre}/{day}/{CHAIN}", b"\n".join((*lines, b""))
             if root:
                 yield f"{centre}/{ROOT}", root
 
@@ -289,6 +337,7 @@ class Export:
             "last": self.asked.last,
             "calls": list(self.asked.calls),
             "with_sound": self.files,
+            "unread": self.unread,
             "recordings": index,
         }
         return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"

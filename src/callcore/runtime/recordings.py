@@ -203,6 +203,11 @@ class Archive(Protocol):
         """Of how many recordings, those without sound included."""
         ...
 
+    @property
+    def lacks(self) -> list[str]:
+        """In words, what should be in it and is not: known with its last piece."""
+        ...
+
     def pieces(self) -> Iterator[bytes]:
         """Reading blocks, and raises OSError: then what was taken is no whole archive, and says so."""
         ...

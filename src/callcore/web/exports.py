@@ -25,7 +25,14 @@ from callcore.access.trail import Result, TrailUnwritable
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.runtime.ports import LiveSource
-from callcore.runtime.recordings import ExportAsked, Recording, RecordingReader, TooManyRecordings, Unsigned
+from callcore.runtime.recordings import (
+    Archive,
+    ExportAsked,
+    Recording,
+    RecordingReader,
+    TooManyRecordings,
+    Unsigned,
+)
 from callcore.web import models as m
 from callcore.web import problems
 from callcore.web.acts import PROBLEMS
@@ -40,6 +47,8 @@ PAGE: Final = "/exports"
 EXPORTED: Final = "recording_export"
 CALLS_MOST: Final = 100
 AT_ONCE: Final = 2
+TOLD: Final = 20
+"""So many of what an archive lacks are said in the log."""
 _CALL: Final = r"^[A-Za-z0-9._:-]{1,150}$"
 
 
@@ -127,7 +136,7 @@ class Exports:
             raise
         days = "" if asked.first is None else f"-{asked.first}-{asked.last}"
         headers = {"content-disposition": f'attachment; filename="recordings-{asked.centre}{days}.zip"'}
-        return _Sent(self, StreamingResponse(archive.pieces(), 200, headers, "application/zip"))
+        return _Sent(self, archive, StreamingResponse(archive.pieces(), 200, headers, "application/zip"))
 
     def _note(self, request: Request, action: str, on: str, asked: ExportAsked) -> None:
         """Raises TrailUnwritable."""
@@ -152,9 +161,9 @@ def _not_signed(error: Unsigned) -> None:
 class _Sent(Response):
     """One that makes room for the next, however it ends."""
 
-    def __init__(self, of: Exports, whole: StreamingResponse) -> None:
+    def __init__(self, of: Exports, archive: Archive, whole: StreamingResponse) -> None:
         super().__init__()
-        self._of, self._whole = of, whole
+        self._of, self._archive, self._whole = of, archive, whole
         self.raw_headers = whole.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,6 +174,12 @@ class _Sent(Response):
             raise
         finally:
             self._of._over()
+        if lacks := self._archive.lacks:
+            log.warning(
+                "録音の書き出しに、あるはずのものがありません / an export lacks what should be in it",
+                count=len(lacks),
+                first=lacks[:TOLD],
+            )
 
 
 def add_exports(app: FastAPI, exports: Exports) -> None:
