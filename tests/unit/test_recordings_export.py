@@ -287,6 +287,60 @@ def test_what_was_done_to_a_file_of_an_export_is_named_and_no_other_one(
     assert faults(house, tmp_path / "again.zip") == {(fault, name), ("added", "audio/more.wav")}
 
 
+def without_line(row: int) -> Callable[[Path], object]:
+    def plant(chain: Path) -> None:
+        lines = chain.read_bytes().splitlines(keepends=True)
+        del lines[row]
+        chain.write_bytes(b"".join(lines))
+
+    return plant
+
+
+FIRST, LAST = "chain/oita/2026-11-20", "chain/oita/2026-11-21"
+CHAINED: dict[str, tuple[Callable[[Path], object], str, set[tuple[str, str]]]] = {
+    "a root is removed": (
+        Path.unlink,
+        f"{FIRST}/root.json",
+        {("missing", f"{FIRST}/root.json"), ("root_missing", "2026-11-20/root.json")},
+    ),
+    "the first line is removed": (
+        without_line(0),
+        f"{FIRST}/{CHAIN}",
+        {("altered", f"{FIRST}/{CHAIN}"), ("line_missing", f"2026-11-20/{CHAIN}:1")},
+    ),
+    "a line is removed": (
+        without_line(1),
+        f"{FIRST}/{CHAIN}",
+        {
+            ("altered", f"{FIRST}/{CHAIN}"),
+            ("line_missing", f"2026-11-20/{CHAIN}:2"),
+            ("added", AUDIO[0]),
+        },
+    ),
+    "it is cut at its end": (
+        without_line(1),
+        f"{LAST}/{CHAIN}",
+        {
+            ("altered", f"{LAST}/{CHAIN}"),
+            ("line_missing", f"2026-11-21/{CHAIN}"),
+            ("day_missing", "2026-11-21"),
+            ("added", AUDIO[2]),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHAINED)
+def test_what_was_done_to_the_chain_of_an_export_is_named(house: House, tmp_path: Path, what: str) -> None:
+    damage, name, named = CHAINED[what]
+    folder = unpacked(house, tmp_path)
+    damage(folder / name)
+    assert faults(house, folder) == named
+    (folder / "SHA256SUMS").unlink()  # and the chain tells alone, as far as it goes
+    told = {each for each in named if not each[1].startswith("chain/")}
+    assert faults(house, folder) == told | {("list_missing", "SHA256SUMS")}
+
+
 def test_who_takes_the_list_away_or_writes_another_does_not_get_by(house: House, tmp_path: Path) -> None:
     exported(house, tmp_path / "out.zip")
     folder = tmp_path / "folder"

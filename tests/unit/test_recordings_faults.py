@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from callcore.cli import app
 from callcore.domain.ids import Instant
-from callcore.recordings.chain import ahead
+from callcore.recordings.chain import CHAIN, ahead
 from callcore.recordings.errors import RecordingError
 from callcore.recordings.keeper import Whose
 from callcore.recordings.soundness import unsound
@@ -79,6 +80,70 @@ def test_verify_names_what_was_done_to_a_kept_recording_and_it_does_not_open(hou
             sound.read()
     with house.recordings.open(OTHER) as sound:
         assert sound.read()
+
+
+def without_line(row: int) -> Callable[[Path], object]:
+    def plant(day: Path) -> None:
+        lines = (day / CHAIN).read_bytes().splitlines(keepends=True)
+        del lines[row]
+        (day / CHAIN).write_bytes(b"".join(lines))
+
+    return plant
+
+
+# Plant it in the day's folder; what is named, with the line of the recordings that it leaves without proof.
+CHAINED: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]]]] = {
+    "a file is added": (lambda day: (day / "x.ccr").write_bytes(b"x"), {("added", "x.ccr")}),
+    "the day's root is removed": (lambda day: (day / "root.json").unlink(), {("root_missing", "root.json")}),
+    "the newest root is removed": (
+        lambda day: (day.parent / "root.json").unlink(),
+        {("root_missing", "root.json")},
+    ),
+    "its first line is removed": (without_line(0), {("day_missing", "")}),
+    "a line is removed": (without_line(1), {("line_missing", f"{CHAIN}:2"), ("added", f"{CALL}.ccr")}),
+    "it is cut at its end": (
+        without_line(2),
+        {("line_missing", CHAIN), ("day_missing", ""), ("added", f"{OTHER}.ccr")},
+    ),
+    "a line is removed with its file": (
+        lambda day: (without_line(1)(day), (day / f"{CALL}.ccr").unlink()),
+        {("line_missing", f"{CHAIN}:2")},
+    ),
+    "it is cut at its end with its file": (
+        lambda day: (without_line(2)(day), (day / f"{OTHER}.ccr").unlink()),
+        {("line_missing", CHAIN), ("day_missing", "")},
+    ),
+    "the whole chain is removed": (
+        lambda day: (day / CHAIN).unlink(),
+        {("line_missing", CHAIN), ("day_missing", ""), ("added", f"{CALL}.ccr"), ("added", f"{OTHER}.ccr")},
+    ),
+    "the whole day is removed": (shutil.rmtree, {("day_missing", "")}),
+}
+
+
+@pytest.mark.parametrize("what", CHAINED)
+def test_verify_names_what_was_done_to_the_chain_of_a_day(house: House, what: str) -> None:
+    plant, named = CHAINED[what]
+    plant(house.store / "demo" / DAY)
+    said = CliRunner().invoke(app, ["recordings", "verify", "--json"])
+    assert said.exit_code == 1, said.output
+    told = [json.loads(line) for line in said.output.splitlines()]
+    assert {(x["fault"], x["name"]) for x in told if x["kind"] == "fault"} == named
+
+
+def test_only_a_root_of_the_daily_figures_tells_that_the_end_was_cut_off_with_all_its_roots(
+    house: House,
+) -> None:
+    day = house.store / "demo" / DAY
+    before = {path: path.read_bytes() for path in (day / CHAIN, day / "root.json", day.parent / "root.json")}
+    house.keep("node1-1795143502.9")
+    [root] = [each.root for each in house.verify().days]
+    (day / "node1-1795143502.9.ccr").unlink()
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert house.named() == set()
+    said = CliRunner().invoke(app, ["recordings", "verify", "--json", "--root", root])
+    assert said.exit_code == 1 and '"fault":"root_unknown"' in said.output
 
 
 def _no_table(house: House) -> None:
