@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -560,6 +561,22 @@ def test_a_chain_or_root_that_cannot_be_read_is_named_and_nobody_is_accused_for_
     with monkeypatch.context() as patch:
         away(patch, house.store / "oita")
         assert house.named() == {("unreadable", "oita"), missing}
+
+
+def test_a_centre_whose_folder_may_be_listed_but_not_entered_is_no_added_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.keep(CALL)
+    shut = house.keep("node1-1795143501.8", centre="oita").parent
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if path == shut:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert house.named() == {("unreadable", "oita")}
 
 
 def test_a_pipe_in_place_of_a_file_does_not_keep_who_verifies_waiting(house: House) -> None:

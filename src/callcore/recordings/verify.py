@@ -337,6 +337,8 @@ def _beside(folder: Path, known: Collection[str], centre: str) -> list[Found]:
             continue
         try:
             passed = _empty(path) or (centre and _is_sealed_in(path))
+            if not centre and path.is_dir():
+                c.days_of(folder, path.name)  # whether it could be seen that it is a centre's
             found += [] if passed else [Found(Fault.ADDED, centre, "", path.name)]
         except OSError as error:
             if centre or path.name != c.LOST_FOUND:
