@@ -215,6 +215,15 @@ def test_an_archive_holds_the_sound_the_index_the_hashes_and_the_proof(house: Ho
         assert "***678" not in str(told)
 
 
+def test_no_word_of_the_index_is_a_formula_where_an_office_opens_it(house: House, tmp_path: Path) -> None:
+    result = '=HYPERLINK("http://x","見る")'
+    exported(house, tmp_path / "out.zip", [row(NAMES[0], NOON, result=result)])
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        [line] = csv.DictReader(io.StringIO(archive.read("index.csv").decode("utf-8-sig")))
+        [told] = json.loads(archive.read("index.json"))["recordings"]
+    assert (line["結果 result"], told["result"]) == (f"'{result}", result)
+
+
 def test_the_city_verifies_an_archive_and_its_folder_with_the_public_key_alone(
     house: House, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from datetime import date
 import pytest
 from rich.console import Console
 
+from callcore.cells import defused
 from callcore.domain import inputs as i
 from callcore.domain.board import half_hours, today
 from callcore.domain.centre import Cause, Overflow
@@ -24,7 +25,7 @@ from callcore.domain.visits import VisitEnd
 from callcore.reports import day_report, month_report
 from callcore.reports.report import month_of
 from callcore.reports.screen import clock, percent, report_tables
-from callcore.reports.sheet import csv_of, defused, departments_csv_of, queues_csv_of
+from callcore.reports.sheet import csv_of, departments_csv_of, queues_csv_of
 from callcore.settings import PROJECT
 from tests.support.floors import MONDAY_NOON, centre, configuration
 from tests.support.tapes import Taped, a_month

@@ -36,6 +36,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from callcore.cells import defused
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.recording import UNASSIGNED, Place
 from callcore.domain.retention import WORDS, Why
@@ -486,7 +487,7 @@ def _cell(name: str, value: Any) -> str:
         return " ".join((WORDS[Why(value)].partition(" / ")[0], value))
     if name == "without_sound":
         return " ".join((LACKING[Lacking(value)][0], value))
-    return "; ".join(value) if isinstance(value, list) else str(value)
+    return defused("; ".join(value) if isinstance(value, list) else str(value))
 
 
 def _local(at: Instant, zone: ZoneInfo) -> str:

@@ -2,7 +2,7 @@
 
 One line per day, or per half hour, and one for the whole. Lengths are seconds, ratios 0 to 1 beside their two parts;
 an empty cell is what a screen shows as "–". A text that a spreadsheet would take for a formula gets an apostrophe in
-front (OWASP, "CSV Injection").
+front (`cells`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from callcore.cells import defused
 from callcore.domain.asks import AskEnd
 from callcore.domain.by_department import DepartmentFigures
 from callcore.domain.ids import SECOND, DepartmentId
@@ -22,14 +23,8 @@ from callcore.domain.visits import VisitEnd
 from callcore.reports.report import Report, Row, local
 
 BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 Cell = str | int | float | None
-
-
-def defused(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 PROOF_COLUMNS = [
