@@ -3,7 +3,9 @@
 Rules
 - An export (`export`) has a signed list of its files and the signed chain of its days: each file by the list, each
   sound by the chain as well. Where the list or its signature is gone, the chain still proves the sound.
-- Files without either are proven by the chains of a store, which then must be named.
+- Files without either are proven by the chains of a store, which then must be named. A file may have any name, but one
+  that is a recording's has that recording's sound.
+- Of a chain that cannot be read nobody knows of what it told: no sound is called added for it.
 - An archive may be looked at as it came or in the folder into which it was unpacked.
 """
 
