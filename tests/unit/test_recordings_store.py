@@ -641,6 +641,10 @@ def test_who_has_nothing_from_before_a_day_misses_what_is_gone_from_then_on(hous
     second.rename(whole)
     assert house.named(since=second.name) == {("day_missing", f"{third.name}/chain.jsonl:1")}
     assert house.named(since=third.name) == set()
+    house.keep(CALL, centre="oita")
+    assert house.named(since="2026-11-23") == set(), "a centre in which nothing was kept since"
+    shutil.rmtree(third)
+    assert house.named(since=third.name) == {("day_missing", third.name)}
 
 
 def test_of_names_with_a_dot_only_a_file_that_is_being_sealed_is_passed_over(house: House) -> None:

@@ -304,7 +304,7 @@ def read_chain(store: Path, centre: str, keys: PublicKeys, since: str | None, ve
                 Found(Fault.LINE_MISSING if missing else Fault.ROOT_ALTERED, centre, day, c.CHAIN, told)
             )
         verdict.days.append(Told(_shown(centre), day, count, kept, erased, last[1] if count and last else ""))
-    if newest is not None and newest.root not in chain.marks:
+    if newest is not None and newest.root not in chain.marks and newest.day >= (since or ""):
         found.append(Found(Fault.DAY_MISSING, centre, newest.day, "", f"#{newest.n}, {newest.root[:12]}…"))
     return chain
 
