@@ -23,7 +23,7 @@ from callcore.recordings.keeper import Whose
 from callcore.recordings.soundness import unsound
 from callcore.recordings.vault import CHUNK
 from callcore.settings import PROJECT
-from tests.support.store import DAY_US, NOON, House, wav
+from tests.support.store import DAY_US, NOON, House, away, wav
 
 CALL, OTHER = "node1-1795143500.7", "node1-1795143501.8"
 DAY = "2026-11-20"
@@ -204,6 +204,31 @@ def test_the_doctor_names_keys_and_store_and_the_keeper_keeps_the_plain_file(hou
     assert not keeper.kept(plain, Whose("demo", "Asia/Tokyo", plain.stem, None, house.world.at, True))
     assert keeper.gauges()["sidecar_recordings_keep_failures"] == 1
     assert plain.exists(), "and nothing is lost"
+
+
+def test_the_doctor_names_a_chain_that_cannot_be_read_and_keys_that_are_missing_behind_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = house.keep("node1-1795143503.3", centre="ageo").with_name(CHAIN)
+    (house.keys / "files" / "demo" / f"{DAY}.jsonl").unlink()
+    with monkeypatch.context() as patch:
+        away(patch, sick)
+        read, lost = unsound(house.store, house.keys)
+        assert str(sick) in read and "読めません" in read and " / " in read
+        assert lost.startswith("demo 2026-11: 2件の録音の鍵がありません")
+        house.keeper().look_at_keys()
+    with monkeypatch.context() as patch:
+        away(patch, house.store / "ageo")
+        assert len(list(unsound(house.store, house.keys))) == 2
+    for name in ("demo", "ageo"):
+        with monkeypatch.context() as patch:
+            away(patch, house.store / name / "root.json")
+            [told, lost] = unsound(house.store, house.keys)
+            assert f"{name}/root.json" in told and "読めません" in told
+    (house.keys / "signing.key").unlink()
+    (house.keys / "signing.key").mkdir(mode=0o700)
+    told, lost = unsound(house.store, house.keys)
+    assert "signing.key" in told and "読めません" in told
 
 
 def test_a_clock_that_jumps_leaves_one_chain_in_which_nothing_is_missing(house: House) -> None:

@@ -361,7 +361,8 @@ class Keeper:
 
     def look_at_keys(self) -> None:
         """Count the recordings that no key opens because a table, or a month's key, is gone. Raises OSError."""
-        found = list(keyless(self.recordings.store, KeyRing(self.recordings.ring.folder), thorough=False))
+        ring = KeyRing(self.recordings.ring.folder)
+        found = list(keyless(self.recordings.store, ring, _not_looked, thorough=False))
         self._keyless = sum(len(each.names) for each in found)
         for each in found:
             log.error("録音の鍵がありません / keys of recordings are missing", why=str(each))
@@ -635,6 +636,13 @@ def _sealed(sound: BinaryIO, head: Head, key: bytes, aside: Path) -> tuple[Diges
         out.flush()
         os.fsync(fd)
     return digests
+
+
+def _not_looked(error: OSError) -> None:
+    log.error(
+        "録音の鎖が読めず、鍵を確かめられません / a chain of recordings cannot be read, nor whether its keys are there",
+        why=str(error),
+    )
 
 
 def _seconds(sound: BinaryIO) -> float:

@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,18 +55,31 @@ class Keyless:
         )
 
 
-def keyless(store: Path, ring: KeyRing, *, thorough: bool) -> Iterator[Keyless]:
+def keyless(
+    store: Path, ring: KeyRing, unread: Callable[[OSError], None], *, thorough: bool
+) -> Iterator[Keyless]:
     """By centre and month. Not `thorough`: only where a day's table or a month's key is gone as a whole, and while none
-    is, no chain is read. What cannot be read is passed over (`KeyRing.faults`). Raises OSError."""
+    is, no chain is read. What cannot be read is passed over (`KeyRing.faults`); of folders and chains `unread` is told.
+    Raises OSError: the store itself cannot be read."""
     for centre in filter(PLAIN.fullmatch, centres_of(store)):  # what else lies there is `verify`'s to name
         months: dict[str, dict[str, Path]] = {}
         keyed: dict[str, bool] = {}
-        for day in days_of(store, centre):
+        try:
+            days = days_of(store, centre)
+        except OSError as error:
+            unread(error)
+            continue
+        for day in days:
             month = day[:7]
             if month not in keyed:
                 keyed[month] = ring.has_month(centre, month)
             if thorough or not keyed[month] or not ring.has_table(centre, day):
-                months.setdefault(month, {}).update(_without_key(store, ring, centre, day))
+                try:
+                    missing = _without_key(store, ring, centre, day)
+                except OSError as error:
+                    unread(error)
+                    continue
+                months.setdefault(month, {}).update(missing)
         for month, missing in months.items():
             if missing:
                 yield Keyless(centre, month, tuple(missing), tuple(dict.fromkeys(missing.values())))
