@@ -31,7 +31,7 @@ from callcore.files import make_folder, write_whole
 from callcore.journal import read_mark
 from callcore.journal.keys import CALL_KEYS
 from callcore.recordings import KeyRing
-from callcore.recordings.chain import CHAIN, ROOT, held
+from callcore.recordings.chain import CHAIN, LOST_FOUND, ROOT, held
 from callcore.recordings.copied import COPIED, copy_opened, copy_sealed
 from callcore.recordings.errors import KeyDestroyed, RecordingError
 from callcore.recordings.vault import ENDS
@@ -134,7 +134,7 @@ def put_back(settings: Settings, a: Path, b: Path) -> tuple[About, list[str]]:
     places = [settings.journal, settings.keys, settings.recordings_keys, settings.store]
     places += [place for _, place in (*_plain(settings), *_told(settings), *_secret(settings))]
     for place in places:
-        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+        if place.is_file() or (place.is_dir() and _inside(place)):
             raise BackupError(
                 f"{place} がすでにあります。空の CALLCORE_HOME に戻してください / "
                 f"{place} is there already: put it back into an empty CALLCORE_HOME"
@@ -187,7 +187,7 @@ def _copy_plain(source: Path, target: Path, ring: KeyRing) -> None:
         return
     make_folder(target)
     day = datetime.now(UTC).date().isoformat()
-    for path in sorted(source.iterdir()):
+    for path in _inside(source):
         if path.is_symlink() or path.name.startswith("."):
             continue
         if path.is_dir():
@@ -239,13 +239,18 @@ def _copy_journal(journal: Path, target: Path) -> str | None:
     return f"{mark.run}.{mark.n}"
 
 
+def _inside(folder: Path) -> list[Path]:
+    """Without what every disk of its own has at its root, into which only root may look."""
+    return sorted(path for path in folder.iterdir() if path.name != LOST_FOUND)
+
+
 def _copy(source: Path, target: Path, *, without: Collection[Path] = ()) -> None:
     """A file, or a folder with all that is in it, owner-only. What vanishes meanwhile is passed over."""
     if source in without or source.is_symlink() or source.name.startswith("."):
         return
     if source.is_dir():
         make_folder(target)
-        for each in sorted(source.iterdir()):
+        for each in _inside(source):
             _copy(each, target / each.name, without=without)
     elif source.is_file():
         make_folder(target.parent)

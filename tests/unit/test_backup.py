@@ -28,7 +28,7 @@ from callcore.recordings import KeyRing
 from callcore.recordings.chain import CHAIN, ROOT
 from callcore.settings import Settings
 from tests.support.people import first_administrator
-from tests.support.store import House
+from tests.support.store import House, away
 
 CENTRE = CentreId("demo")
 AT = Instant(1_795_143_600 * SECOND)
@@ -331,6 +331,23 @@ def test_only_a_finished_pair_is_put_back_and_only_where_nothing_is(busy: Busy, 
     (busy.settings.centres / "demo.toml").write_text("# another\n", encoding="utf-8")
     _, left = put_back(fresh, a, b)
     assert len(left) == 1 and "compare" in left[0]
+
+
+def test_places_on_disks_of_their_own_are_backed_up_and_put_back(
+    busy: Busy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has at its root a folder that only root may look into."""
+    fresh = Settings(home=tmp_path / "fresh", centres=busy.settings.centres)
+    for place in (
+        busy.settings.recordings_keys,
+        *(p for s in (busy.settings, fresh) for p in (s.store, s.recordings)),
+    ):
+        (place / "lost+found").mkdir(parents=True)
+        away(monkeypatch, place / "lost+found")
+    back_up(busy.settings, tmp_path / "a", tmp_path / "b")
+    assert put_back(fresh, tmp_path / "a", tmp_path / "b")[1] == []
+    assert len(list(fresh.store.glob("demo/*/*.ccr"))) == busy.calls
+    assert not list((tmp_path / "a").rglob("lost+found")) and not list((tmp_path / "b").rglob("lost+found"))
 
 
 def test_a_back_up_that_could_not_be_finished_does_not_look_like_one(
