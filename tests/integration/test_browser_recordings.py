@@ -13,6 +13,7 @@ from callcore.db import migrate
 from callcore.domain.recording import SoundFormat
 from callcore.erasure import Reports
 from callcore.settings import Settings
+from callcore.web import recordings
 from tests.support import axe
 from tests.support.browser import CONTRAST, Scheme, seat
 from tests.support.erased import ID, a_report, kept
@@ -31,6 +32,14 @@ PEAKS = """async e => {
     return Array.from({length: sound.numberOfChannels}, (_, n) => Math.max(...second(n)));
 }"""
 """How loud each channel is that the browser plays."""
+OVER_ONE_ANOTHER = """() => {
+    const seen = [...document.querySelectorAll("main :is(input, select, button, summary, audio)")]
+        .filter(e => e.checkVisibility() && e.type !== "hidden")
+        .map(e => [e.id || e.textContent.trim(), e.getBoundingClientRect()]);
+    const both = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom + 2 && b.top < a.bottom + 2;
+    return seen.flatMap(([a, of], n) => seen.slice(n + 1).filter(([, b]) => both(of, b)).map(([b]) => `${a} ${b}`));
+}"""
+"""The controls that stand over one another, or less than two pixels below one another."""
 
 
 async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpose(
@@ -134,6 +143,75 @@ async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpos
         await expect(city.get_by_role("button", name="Listen")).to_have_count(0)
         await expect(city.get_by_role("button", name="Mark:")).to_have_count(0)
         assert CITIZEN[-3:] not in await city.locator("main").inner_text()
+
+
+async def test_who_goes_back_from_a_recording_has_the_list_that_was_searched_for(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(
+            DeskSource(Desk().begin()), calls=stock.stored, recordings=stock.recorded
+        ) as server,
+    ):
+        first_administrator(server.accounts)
+        taken = await seat(browser, server, who="chief")
+        page = taken.page
+        for path, field, found in (("/recordings", "kind", "call"), ("/calls", "outcome", "transferred_blind")):
+            await page.goto(f"{server.url}{path}?lang=en")
+            await page.locator(f"#{field}").select_option(found)
+            await page.get_by_role("button", name="Search").click()
+            link = page.locator("tbody").get_by_role("link").first
+            await link.click()
+            await expect(page).to_have_url(f"{server.url}{path}/c1")
+            await page.go_back()
+            await expect(page.locator(f"#{field}")).to_have_value(found)
+            await expect(page.locator("tbody").get_by_role("link")).to_have_count(1)
+        taken.told_nothing_wrong(server)
+
+
+async def test_a_player_that_gets_no_more_sound_says_so(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        first_administrator(server.accounts)
+        page = (await seat(browser, server, who="chief")).page
+        await page.goto(f"{server.url}/recordings/c1?lang=en")
+        await page.get_by_label("Purpose").fill("x")
+        await page.get_by_role("button", name="Listen").click()
+        sound = page.get_by_label("Recording c1")
+        await expect(sound).to_be_focused()
+        await expect(page.get_by_role("alert")).to_have_count(0)
+        now = recordings.monotonic
+        monkeypatch.setattr(recordings, "monotonic", lambda: now() + recordings.LISTEN_S + 200)
+        await sound.evaluate("e => { e.src += '&' }")  # which it has not got yet
+        await expect(page.get_by_role("alert")).to_contain_text("press Listen again")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+async def test_no_control_of_the_pages_of_recordings_stands_over_another(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        first_administrator(server.accounts)
+        page = (await seat(browser, server, who="chief", width=width)).page
+        for language in ("ja", "en"):
+            for path in ("/recordings?agent=1&key_period=2026-11&", "/recordings/c1?", "/exports?"):
+                await page.goto(f"{server.url}{path}lang={language}")
+                assert await page.evaluate(OVER_ONE_ANOTHER) == [], path
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 async def test_recordings_of_every_format_are_played_and_sought(browser: Browser, tmp_path: Path) -> None:

@@ -84,6 +84,13 @@ async def ask(
         return await client.request(method, server.url + path, headers={**own, **(headers or {})}, **more)
 
 
+async def by_page(server: Served, act: str) -> httpx.Response:
+    """What the page comes to on which somebody has stated a purpose."""
+    form = {"act": act, "purpose": "x"}
+    answer = await ask(server, "sup", "/recordings/c1", "POST", data=form)
+    return await ask(server, "sup", answer.headers["location"]) if answer.is_redirect else answer
+
+
 def lines(server: Served) -> list[Line]:
     return [line for line in server.trail.newest(Wanted(), 100) if line.action.startswith("recording_")]
 
@@ -456,6 +463,62 @@ async def test_a_recording_that_cannot_be_opened_is_told_as_that_with_what_to_do
     shown = await ask(server, "sup", f"/recordings/c1?{url.partition('?')[2]}")
     assert problem["detail"] in html.unescape(shown.text) and "<audio" not in shown.text
     assert 'value="download"' in shown.text
+    saved = await by_page(server, "download")
+    if harm == "player":
+        assert (saved.status_code, saved.headers["content-type"]) == (200, "audio/wav")
+    else:
+        assert saved.status_code == 500 and problem["detail"] in html.unescape(saved.text)
+        assert 'value="download"' in saved.text, "the page, not a line for machines"
+
+
+@on_sqlite
+async def test_a_recording_whose_file_is_gone_or_cannot_be_reached_is_told_as_that_by_page_and_api(
+    server: Served, stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keep(stock)
+    with monkeypatch.context() as patch:
+
+        def away(self: Any, name: str) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        patch.setattr("callcore.recorded.Recorded._file", away)
+        for act in ("listen", "download"):
+            shown = await by_page(server, act)
+            assert "Look at /readyz" in shown.text and "<audio" not in shown.text, act
+    path.unlink()
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    with capture_logs() as logged:
+        problem = (await ask(server, "sup", url)).json()
+    assert problem["type"] == "urn:callcore:problem:no-sound"
+    assert [(x["log_level"], x["recording"]) for x in logged] == [("error", "c1")]
+    for words in ("ファイルがありません", "callcore recordings verify", "its file is not there"):
+        assert words in problem["detail"], "nobody is told that it was erased"
+    for act in ("listen", "download"):
+        shown = await by_page(server, act)
+        assert problem["detail"] in html.unescape(shown.text) and "<audio" not in shown.text, act
+
+
+@on_sqlite
+async def test_a_page_whose_time_to_listen_is_over_says_so_and_what_to_do(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]
+    page = f"/recordings/c1?lang=en&{url.partition('?')[2]}"
+    assert "The time to listen is over" not in (await ask(server, "sup", page)).text
+    assert "The time to listen is over" in (await ask(server, "other", page)).text, "it is somebody else's"
+    now = recordings.monotonic
+    monkeypatch.setattr(recordings, "monotonic", lambda: now() + recordings.LISTEN_S + 200)
+    shown = (await ask(server, "sup", page)).text
+    assert "The time to listen is over" in shown and "<audio" not in shown
+
+
+@on_sqlite
+async def test_a_number_is_found_as_people_type_it(server: Served) -> None:
+    """Full width, as Japanese is typed, and with whatever stands between."""
+    for typed in ("０９０－１２３４－５６７８", "090ー1234ー5678", "(090) 1234‐5678", "+81 90 1234 5678"):
+        shown = await ask(server, "sup", "/recordings", "POST", data={"number": typed, "agent": "１００２"})
+        assert (shown.status_code, '"/recordings/c1"' in shown.text) == (200, True), typed
+        assert typed in html.unescape(shown.text), "as it was typed"
 
 
 @on_sqlite

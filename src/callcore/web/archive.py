@@ -35,7 +35,9 @@ from callcore.web.recordings import (
     PurposeIn,
     RecordingPath,
     cursor_text,
+    filled,
     mark_choices,
+    typed_number,
 )
 
 PAGE: Final = "/recordings"
@@ -45,6 +47,7 @@ _DAYS: Final = ("first", "last", "kept_before", "kept_from")
 _TIMES: Final = ("ended_from", "ended_before")
 """As its days with the time. Those two of the begin are times of `first` and `last`."""
 _OF_DAYS: Final = ("first_time", "last_time")
+_FIELDS: Final = (*NumberSearchIn.model_fields, "last", *_OF_DAYS)
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": tuple(each.value for each in RecordingKind),
     "direction": tuple(each.value for each in Direction),
@@ -87,13 +90,16 @@ class ArchivePages:
 
     @needs(Right.READ_CALLS)
     async def search(self, request: Request) -> Response:
-        return await self._found(request, await form_of(request))
+        """With a number, which is better not in an address, the answer itself; else the address of the list, to which a
+        browser goes back."""
+        form = await form_of(request)
+        if form.get("number", "").strip():
+            return await self._found(request, form)
+        return RedirectResponse(f"{PAGE}?{urlencode(filled(form, _FIELDS))}", 303)
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
         centres, person = self._centres(request), person_of(request)
-        asked = {
-            name: given.get(name, "").strip() for name in (*NumberSearchIn.model_fields, "last", *_OF_DAYS)
-        }
+        asked = {name: given.get(name, "").strip() for name in _FIELDS}
         zone = _zone(centres, asked["centre"])
         error, status, rows, after = None, 200, list[Recording](), None
         try:
@@ -166,7 +172,9 @@ class ArchivePages:
         this = all_of[0]
         grant = request.query_params.get("grant", "")
         held = self._archive.grant(person, grant, name)
-        shut = None if held is None else await self._archive.shut(name)
+        shut = None if held is None else await self._archive.shut(name, kept=False)
+        if grant and held is None and this.place is not Place.GONE:
+            shut = "rec.over"
         lines = await self._archive.accesses(person, this)
         ja = language_of(request) == "ja"
         return self.paper.show(
@@ -211,6 +219,9 @@ class ArchivePages:
         if given.kind is not None:
             return self.paper.problem(request, given.kind)
         if right is Right.DOWNLOAD:
+            shut = await self._archive.shut(recording, kept=True)
+            if shut is not None:
+                return await self.show(request, recording, problems.SOUND_SHUT.status, shut)
             return RedirectResponse(given.url, 303)
         return RedirectResponse(f"{PAGE}/{recording}?{given.url.partition('?')[2]}", 303)
 
@@ -246,9 +257,9 @@ def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberSearchIn:
     """Raises ValidationError, which names the field."""
     apart = (*_DAYS, *_TIMES, *_OF_DAYS)
     fields: dict[str, Any] = {name: text for name, text in asked.items() if text and name not in apart}
-    number = fields.get("number")
-    if number is not None:
-        fields["number"] = number.replace("-", "").replace(" ", "")
+    for name in ("number", "agent"):
+        if name in fields:
+            fields[name] = typed_number(fields[name])
     for name, days, field in (
         ("first", 0, "first"),
         ("last", 1, "before"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
@@ -26,7 +27,7 @@ from callcore.web.acts import CallPath
 from callcore.web.calls import Calls, NumberCallSearchIn, cursor_text
 from callcore.web.gate import form_of, person_of
 from callcore.web.paper import Paper, language_of
-from callcore.web.recordings import Archive, NotAllowed
+from callcore.web.recordings import Archive, NotAllowed, filled, typed_number
 
 PAGE: Final = "/calls"
 ROWS: Final = 50
@@ -58,7 +59,11 @@ class CallPages:
 
     @needs(Right.READ_CALLS)
     async def search(self, request: Request) -> Response:
-        return await self._found(request, await form_of(request))
+        """As that of recordings."""
+        form = await form_of(request)
+        if form.get("number", "").strip():
+            return await self._found(request, form)
+        return RedirectResponse(f"{PAGE}?{urlencode(filled(form, _FIELDS))}", 303)
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
         centres, person = self._centres(request), person_of(request)
@@ -240,10 +245,11 @@ def length(micros: int) -> str:
 def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberCallSearchIn:
     """Raises ValidationError, which names the field."""
     fields: dict[str, Any] = {
-        name: asked[name] for name in ("centre", "agent", "outcome", "after") if asked[name]
+        name: asked[name] for name in ("centre", "outcome", "after") if asked[name]
     }
-    if asked["number"]:
-        fields["number"] = asked["number"].replace("-", "").replace(" ", "")
+    for name in ("number", "agent"):
+        if asked[name]:
+            fields[name] = typed_number(asked[name])
     for name, later in (("first", timedelta()), ("before", timedelta(minutes=1))):
         if asked[name]:
             fields[name] = _moment(asked[name], later, zone)

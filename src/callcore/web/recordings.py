@@ -15,7 +15,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Any, Final
@@ -64,6 +65,13 @@ LISTEN_S: Final = 900
 DOWNLOAD_S: Final = 300
 GRANTS_MOST: Final = 10_000
 PURPOSE_MOST: Final = 200
+FILE_GONE: Final = (
+    "音声のファイルがありません。いま消去されたのでなければ、管理者に伝えてください"
+    "(callcore recordings verify が名指しします)。 / "
+    "its file is not there. Unless it was erased just now, tell your administrator: "
+    "callcore recordings verify names what is missing"
+)
+"""What is said of a recording that should be there."""
 PIECE: Final = 1 << 18
 """Bytes that are read at once."""
 ACCESSES_MOST: Final = 2000
@@ -374,16 +382,17 @@ class Archive:
         grant = Grant(person.id, recording.name, recording.centre, right, time.time() + lasts)
         return Given(f"{PATH}/{recording.name}/audio?grant={self._grants.give(grant)}", grant.over)
 
-    async def shut(self, name: str) -> str | None:
-        """Why nobody can play it until somebody sees to it, of which the log tells; None: nothing is known of that."""
+    async def shut(self, name: str, *, kept: bool) -> str | None:
+        """Why nobody can play it (`kept`: download it) until somebody sees to it, of which the log tells; None: the
+        begin of its sound can be read."""
         try:
-            sound = await self.reader.audio(name, kept=False)
+            sound = await self.reader.audio(name, kept=kept)
             await begin_of(sound, 0, sound.size)
-        except OSError:
-            return None
-        except Unopened as error:
+        except (OSError, Unopened) as error:
             not_read(name, error)
-            return str(error)
+            if isinstance(error, Unopened):
+                return str(error)
+            return FILE_GONE if isinstance(error, FileNotFoundError) else problems.NO_STORE.detail
         sound.close()
         return None
 
@@ -503,6 +512,19 @@ def recording_out(of: Recording, person: Person) -> RecordingOut:
             ],
         }
     )
+
+
+def typed_number(text: str) -> str:
+    """A number as people type it: full width, and with whatever stands between its digits."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and c not in _BETWEEN)
+
+
+def filled(form: Mapping[str, str], fields: Collection[str]) -> dict[str, str]:
+    """What was written into them."""
+    return {name: text for name in fields if (text := form.get(name, "").strip())}
+
+
+_BETWEEN: Final = "-‐‑‒–—―−ー()"
 
 
 def access_out(line: Line) -> AccessOut:
@@ -669,8 +691,9 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
                 return problems.respond(problems.RANGE, path, headers=beyond)
             first, before, partial = wanted
             begin = await begin_of(sound, first, before)
-        except FileNotFoundError:
-            return problems.respond(problems.NO_SOUND, path)
+        except FileNotFoundError as error:
+            not_read(recording, error)
+            return problems.respond(problems.NO_SOUND, path, detail=FILE_GONE)
         except OSError as error:
             not_read(recording, error)
             return problems.respond(problems.NO_STORE, path)

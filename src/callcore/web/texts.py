@@ -758,6 +758,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.call": ("通話の ID", "The call's id"),
     "rec.queue": ("待ち行列", "Queue"),
     "rec.language": ("言語(例: en)", "Language, e.g. en"),
+    "rec.number.hint": (
+        "すべての桁。ハイフンや全角でも構いません",
+        "All digits; hyphens do not matter",
+    ),
     "rec.result": ("通話の結果", "Result of the call"),
     "rec.department": ("部署の番号", "Department"),
     "rec.seconds_least": ("長さ(秒)、以上", "Seconds, at least"),
@@ -774,6 +778,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "rec.sha256": ("SHA-256", "SHA-256"),
     "rec.key_period": ("鍵の期間(例: 2026-11)", "Period of the key, e.g. 2026-11"),
+    "rec.key_period.short": ("鍵の期間", "Period of the key"),
     "rec.keep_until": ("保存期限", "Kept until"),
     "rec.kept_by.rule": ("保存期間中", "within its months"),
     "rec.kept_by.until_told": ("指示があるまで", "until told"),
@@ -863,7 +868,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.pauses": ("録音の一時停止", "Pauses of the recording"),
     "rec.from": ("から", "From"),
     "rec.to": ("まで", "To"),
-    "rec.reason.asked": ("オペレーターの操作", "Asked for"),
+    "rec.reason.asked": ("操作", "Asked for"),
     "rec.by": ("操作した人", "By"),
     "rec.resumed": ("再開", "Went on"),
     "rec.resumed.asked": ("操作", "Asked for"),
@@ -881,6 +886,16 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.gone": (
         "音声はありません。記録だけが残っています。",
         "There is no sound; only what is known of it is kept.",
+    ),
+    "rec.over": (
+        "聞ける時間(15分と録音の長さ)が過ぎました。目的を書いて、もう一度「聞く」を押してください。",
+        "The time to listen is over (15 minutes and the length of the sound). State the purpose and press Listen again.",
+    ),
+    "rec.stopped": (
+        "音声を受け取れません。聞ける時間(15分と録音の長さ)が過ぎたか、サーバーに届きません。"
+        "目的を書いて、もう一度「聞く」を押してください。",
+        "No sound comes: the time to listen is over (15 minutes and the length of the sound), or the server cannot be "
+        "reached. State the purpose and press Listen again.",
     ),
     "rec.purpose": ("目的", "Purpose"),
     "rec.purpose.hint": (
@@ -916,6 +931,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "録音と一覧と証明を、ひとつの ZIP にまとめます。暗号化されないので、暗号化した媒体で運んでください。",
         "Sound, list and proof in one ZIP. It is not encrypted: carry it on an encrypted medium.",
     ),
+    "export.days.hint": (
+        "日付は、選んだセンターの現地のもの。最初と最後の日も含みます。",
+        "Days by the clock of that centre, the first and the last one included.",
+    ),
     "export.calls": ("通話の ID(空白で区切る)", "Ids of calls, with spaces between"),
     "export.calls.hint": (
         "空なら期間のすべて。期間を空にすると、その通話だけ。",
@@ -939,6 +958,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "result.done": ("完了", "Done"),
     "result.refused": ("拒否", "Refused"),
     "result.failed": ("失敗", "Failed"),
+    "who.service:sidecar": ("callcore(自動)", "callcore, by itself"),
     "who.anonymous": ("サインイン前", "not signed in"),
     "action.sign_in": ("サインイン", "Signed in"),
     "action.sign_out": ("サインアウト", "Signed out"),

@@ -32,6 +32,12 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => window.print());
 }
 
+for (const stopped of document.querySelectorAll("[data-stopped]")) {
+  const sound = stopped.closest("section").querySelector("audio");
+  sound.addEventListener("error", () => { stopped.hidden = false; });
+  sound.addEventListener("loadedmetadata", () => { stopped.hidden = true; });
+}
+
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = false;
