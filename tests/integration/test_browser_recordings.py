@@ -152,14 +152,15 @@ async def test_who_goes_back_from_a_recording_has_the_list_that_was_searched_for
     await migrate.upgrade(url)
     async with (
         stocked(url, tmp_path) as stock,
-        served(
-            DeskSource(Desk().begin()), calls=stock.stored, recordings=stock.recorded
-        ) as server,
+        served(DeskSource(Desk().begin()), calls=stock.stored, recordings=stock.recorded) as server,
     ):
         first_administrator(server.accounts)
         taken = await seat(browser, server, who="chief")
         page = taken.page
-        for path, field, found in (("/recordings", "kind", "call"), ("/calls", "outcome", "transferred_blind")):
+        for path, field, found in (
+            ("/recordings", "kind", "call"),
+            ("/calls", "outcome", "transferred_blind"),
+        ):
             await page.goto(f"{server.url}{path}?lang=en")
             await page.locator(f"#{field}").select_option(found)
             await page.get_by_role("button", name="Search").click()
@@ -296,6 +297,13 @@ async def test_the_reports_of_erasures_can_be_read_heard_and_reached(
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert await page.evaluate(CONTRAST) == []
         assert await axe.violations(page) == []
+        verdict = await page.locator("tbody .mark").first.bounding_box()
+        assert verdict is not None and verdict["x"] + verdict["width"] < 320, (
+            "what matters needs no scrolling"
+        )
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        assert await page.locator(".panel").evaluate("e => e.scrollWidth <= e.clientWidth")
+        await page.set_viewport_size({"width": 320, "height": 800})
         await page.get_by_role("link", name=ID).press("Enter")
         await expect(page).to_have_url(f"{server.url}/erasures/{ID}")
         await expect(page.get_by_role("heading", level=1)).to_contain_text("作業完了報告書")

@@ -57,6 +57,31 @@ async def test_a_report_is_listed_given_out_as_signed_and_printed_with_nothing_b
     assert f'href="/erasures/{ID}"' in page.text and "残りあり" in page.text
 
 
+async def test_the_list_is_told_in_the_readers_language_with_names_and_by_the_clock_of_the_centre(
+    server: Served,
+) -> None:
+    admin = await asyncio.to_thread(cookie_of, server, "chief")
+    for language, centre, what in (("ja", "試験センター", "番号ひとつ"), ("en", "Test centre", "one number")):
+        page = (await ask(server, "GET", f"/erasures?lang={language}", admin)).text
+        body = page[page.index("<tbody") :]
+        assert centre in body and what in body
+        assert (" / one number" in body, "番号ひとつ / " in body) == (False, False)
+        assert ">other<" in body, "of a centre that is no more"
+        assert 'data-zone="Asia/Tokyo"' in page and ">2026-11-20 02:00</time>" in body
+        assert "+09:00<" not in body
+
+
+async def test_a_disk_that_cannot_be_read_is_told_and_no_empty_list(server: Served, tmp_path: Path) -> None:
+    admin = await asyncio.to_thread(cookie_of, server, "chief")
+    whole = tmp_path / "erasures" / f"{ID}.json"
+    whole.unlink()
+    whole.mkdir()
+    for path in ("/api/v1/erasures", f"/api/v1/erasures/{ID}", "/erasures", f"/erasures/{ID}"):
+        answer = await ask(server, "GET", path, admin)
+        assert answer.status_code == 503, path
+        assert "readyz" in answer.text, path
+
+
 async def test_of_another_centre_no_report_is_seen(server: Served) -> None:
     viewer = await asyncio.to_thread(cookie_of, server, "city")
     listed = (await ask(server, "GET", "/api/v1/erasures", viewer)).json()["erasures"]

@@ -142,7 +142,7 @@ def create_app(
     if told is not None:
         Announcements(app, live, gate, paper, told)
     if erasures is not None:
-        Erasures(app, paper, erasures)
+        Erasures(app, live, paper, erasures)
     if recordings is not None and archive is not None:
         add_recordings(app, archive)
         pages = ArchivePages(app, live, archive, paper)

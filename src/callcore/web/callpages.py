@@ -244,9 +244,7 @@ def length(micros: int) -> str:
 
 def _search(asked: Mapping[str, str], zone: ZoneInfo) -> NumberCallSearchIn:
     """Raises ValidationError, which names the field."""
-    fields: dict[str, Any] = {
-        name: asked[name] for name in ("centre", "outcome", "after") if asked[name]
-    }
+    fields: dict[str, Any] = {name: asked[name] for name in ("centre", "outcome", "after") if asked[name]}
     for name in ("number", "agent"):
         if asked[name]:
             fields[name] = typed_number(asked[name])

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64encode
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from callcore.access.rights import Right, needs
+from callcore.domain.centre import Centre
+from callcore.domain.ids import CentreId
 from callcore.runtime.erasures import ErasureReader, ErasureRow
+from callcore.runtime.ports import LiveSource
 from callcore.web import problems
 from callcore.web.acts import PROBLEMS
+from callcore.web.callpages import zone_of
 from callcore.web.gate import person_of
-from callcore.web.paper import Paper
+from callcore.web.paper import Paper, language_of
+from callcore.web.texts import Language
 
 PAGE = "/erasures"
 PATH = "/api/v1/erasures"
@@ -25,6 +33,7 @@ ReportPath = Annotated[
 ]
 
 
+LACKING: Final[dict[int | str, dict[str, Any]]] = {503: problems.documented("the reports cannot be read")}
 SIGNED = ["id", "centre", "scope", "what", "reason", "by", "ordered_at", "done_at", "calls", "key", "sig"]
 """What each report has in any case."""
 
@@ -54,7 +63,8 @@ class ErasuresOut(BaseModel):
 
 
 class Erasures:
-    def __init__(self, app: FastAPI, paper: Paper, reader: ErasureReader) -> None:
+    def __init__(self, app: FastAPI, live: LiveSource, paper: Paper, reader: ErasureReader) -> None:
+        self._live = live
         self._paper = paper
         self._reader = reader
         app.add_api_route(
@@ -64,6 +74,7 @@ class Erasures:
             tags=["recordings"],
             summary="消去の一覧 / What was erased",
             response_model=ErasuresOut,
+            responses=LACKING,
         )
         app.add_api_route(
             PATH + "/{report}",
@@ -78,6 +89,7 @@ class Erasures:
                 },
                 404: PROBLEMS[404],
                 422: PROBLEMS[422],
+                **LACKING,
             },
             response_class=Response,
         )
@@ -94,6 +106,10 @@ class Erasures:
     @needs(Right.READ_CALLS)
     async def listed(self, request: Request) -> Response:
         """The newest first."""
+        try:
+            rows = await self._rows(request)
+        except OSError:
+            return problems.respond(problems.NO_STORE, request.url.path)
         out = ErasuresOut(
             erasures=[
                 ErasureOut(
@@ -111,7 +127,7 @@ class Erasures:
                     left=row.left,
                     complete=row.complete,
                 )
-                for row in await self._rows(request)
+                for row in rows
             ]
         )
         return Response(out.model_dump_json(), media_type="application/json")
@@ -119,21 +135,49 @@ class Erasures:
     @needs(Right.READ_CALLS)
     async def report(self, request: Request, report: ReportPath) -> Response:
         """As it was signed, byte by byte: which calls and recordings, how, by whom, and what was found afterwards."""
-        found = await asyncio.to_thread(self._reader.report, report)
+        try:
+            found = await asyncio.to_thread(self._reader.report, report)
+        except OSError:
+            return problems.respond(problems.NO_STORE, request.url.path)
         if found is None or not person_of(request).may(Right.READ_CALLS, found[0]):
             return problems.respond(problems.NOT_FOUND, request.url.path)
         return Response(found[1], media_type="application/json")
 
     @needs(Right.READ_CALLS)
     async def page(self, request: Request) -> Response:
-        return self._paper.show(request, "erasures.html", rows=await self._rows(request))
+        try:
+            rows = await self._rows(request)
+        except OSError:
+            return self._paper.problem(request, problems.NO_STORE)
+        centres = self._live.view().floor.centres
+        zone = zone_of(sorted(centres.values(), key=lambda c: c.id), "")
+        language = language_of(request)
+        shown = [_shown(row, centres, zone, language) for row in rows]
+        return self._paper.show(request, "erasures.html", rows=shown, zone=zone.key)
 
     @needs(Right.READ_CALLS)
     async def sheet(self, request: Request, report: ReportPath) -> Response:
         """To be printed: the page as it was kept, under a policy that lets in its own style and nothing else."""
-        found = await asyncio.to_thread(self._reader.report, report)
+        try:
+            found = await asyncio.to_thread(self._reader.report, report)
+        except OSError:
+            return self._paper.problem(request, problems.NO_STORE)
         if found is None or not person_of(request).may(Right.READ_CALLS, found[0]):
             return self._paper.problem(request, problems.NOT_FOUND)
         style = b64encode(hashlib.sha256(self._reader.style().encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'"
         return Response(found[2], media_type="text/html", headers={"content-security-policy": policy})
+
+
+def _shown(
+    row: ErasureRow, centres: Mapping[CentreId, Centre], zone: ZoneInfo, language: Language
+) -> dict[str, Any]:
+    """One line of the page: names, and of bilingual words the reader's."""
+    centre, place = centres.get(row.centre), 0 if language == "ja" else -1
+    return {
+        "is": row,
+        "centre": row.centre if centre is None else (centre.name, centre.name_en)[place],
+        "what": row.what.split(" / ")[place],
+        "reason": row.reason.split(" / ")[place] if row.scope == "retention" else row.reason,
+        "done": datetime.fromisoformat(row.done_at).astimezone(zone),
+    }

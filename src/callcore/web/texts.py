@@ -889,13 +889,14 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "rec.over": (
         "聞ける時間(15分と録音の長さ)が過ぎました。目的を書いて、もう一度「聞く」を押してください。",
-        "The time to listen is over (15 minutes and the length of the sound). State the purpose and press Listen again.",
+        "The time to listen is over (15 minutes and the length of the sound). State the purpose, and press Listen "
+        "again.",
     ),
     "rec.stopped": (
         "音声を受け取れません。聞ける時間(15分と録音の長さ)が過ぎたか、サーバーに届きません。"
         "目的を書いて、もう一度「聞く」を押してください。",
         "No sound comes: the time to listen is over (15 minutes and the length of the sound), or the server cannot be "
-        "reached. State the purpose and press Listen again.",
+        "reached. State the purpose, and press Listen again.",
     ),
     "rec.purpose": ("目的", "Purpose"),
     "rec.purpose.hint": (
