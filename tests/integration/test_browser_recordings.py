@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from callcore.access.rights import Role
-from callcore.access.trail import Wanted
+from callcore.access.trail import Result, Wanted
 from callcore.db import migrate
 from callcore.domain.recording import SoundFormat
 from callcore.erasure import Reports
@@ -32,6 +33,8 @@ PEAKS = """async e => {
     return Array.from({length: sound.numberOfChannels}, (_, n) => Math.max(...second(n)));
 }"""
 """How loud each channel is that the browser plays."""
+PAPER = 1031
+"""Pixels of A4 across, without its margins."""
 OVER_ONE_ANOTHER = """() => {
     const seen = [...document.querySelectorAll("main :is(input, select, button, summary, audio)")]
         .filter(e => e.checkVisibility() && e.type !== "hidden")
@@ -194,6 +197,45 @@ async def test_a_player_that_gets_no_more_sound_says_so(
         monkeypatch.setattr(recordings, "monotonic", lambda: now() + recordings.LISTEN_S + 200)
         await sound.evaluate("e => { e.src += '&' }")  # which it has not got yet
         await expect(page.get_by_role("alert")).to_contain_text("press Listen again")
+
+
+async def test_the_list_of_recordings_fits_its_page_and_the_list_of_who_heard_one_fits_paper(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        months = replace(stock.centres[0].retention, reported=12)
+        stock.centres[0] = replace(stock.centres[0], retention=months)
+        first_administrator(server.accounts)
+        for n in range(3):
+            server.trail.add(
+                f"user:{'long' * 10}",
+                recordings.LISTENED,
+                on="c1",
+                centre="demo",
+                origin="2001:db8:1234:5678:9abc:def0:1234:5678",
+                result=Result.DONE,
+                why="個人情報の開示請求(受付番号 2026-11-0012)に基づく確認。" * n,
+            )
+        page = (await seat(browser, server, who="chief")).page
+        for language in ("ja", "en"):
+            await page.goto(f"{server.url}/recordings?lang={language}")
+            panel = page.locator(".panel")
+            await expect(panel.locator("tbody tr").first).to_contain_text("2027")
+            assert await panel.evaluate("e => e.scrollWidth <= e.clientWidth"), language
+        await page.set_viewport_size({"width": PAPER, "height": 700})
+        await page.emulate_media(media="print")
+        for language in ("ja", "en"):
+            await page.goto(f"{server.url}/recordings/c1?print=1&lang={language}")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), language
+            rows = page.get_by_role("group").last.locator("tbody tr")
+            line = await rows.first.locator("td").first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+            last = await rows.last.bounding_box()
+            assert last is not None and last["height"] < 4 * line, "what was done stands in one or two lines"
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])

@@ -256,11 +256,13 @@ async def test_until_when_each_is_kept_is_shown_and_found_by_rule_and_by_order(
             recordings=("c1",),
             personal=False,
             erasure="x",
-            reason="x",
-            by="user:chief",
+            reason="保存期間の満了 / the retention period is over",
+            by="service:sidecar",
         ),
     )
     assert (await kept())["c1"] == (None, None)
+    gone = await page("/recordings/c1?lang=ja")
+    assert "保存期間の満了" in gone and "the retention period is over" not in gone
     assert await found("kept_from=2000-01-01T00:00:00Z") == ["s1"]
 
 

@@ -178,6 +178,5 @@ def _shown(
         "is": row,
         "centre": row.centre if centre is None else (centre.name, centre.name_en)[place],
         "what": row.what.split(" / ")[place],
-        "reason": row.reason.split(" / ")[place] if row.scope == "retention" else row.reason,
         "done": datetime.fromisoformat(row.done_at).astimezone(zone),
     }

@@ -1006,6 +1006,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "action.phones_token": ("電話機のトークンを作成", "Made a phone's token"),
     "action.phones_sync": ("電話機に取り直しを指示", "Told a phone to fetch its file"),
     "action.phone_password_shown": ("電話機のパスワードを表示", "Showed a phone's password"),
+    "why.保存期間の満了 / the retention period is over": (
+        "保存期間の満了",
+        "The retention period is over",
+    ),
     "why.no such user": ("その利用者はいない", "no such user"),
     "why.switched off or without a password": (
         "停止中、またはパスワード未設定",
