@@ -18,6 +18,7 @@ from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration, Contact, RecordAfter, Recordings, Transfers
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, PhoneId
 from callcore.domain.recording import Channels
+from callcore.g711 import from_ulaw
 from callcore.pbx.render import CEL_FILE
 from callcore.recordings.sides import joined, sides_of
 from tests.integration.test_dialplan_call import until_hears
@@ -26,9 +27,11 @@ from tests.integration.test_dialplan_departments import files as departments
 from tests.integration.test_dialplan_net import add_member, to_net
 from tests.integration.test_dialplan_outgoing import ALL, OFFICE, side
 from tests.integration.test_dialplan_transfer import ASKED, BLIND, CITY_HZ, files, held
+from tests.support.audio import speech_like
+from tests.support.audio import tone as sine
 from tests.support.centre import MUSIC_HZ, small_centre
 from tests.support.floor import AGENT_HZ, CALLER_HZ, Floor, running_floor
-from tests.support.sip import Call, comes_true, encoded, loudness, tone
+from tests.support.sip import PACKET, Call, comes_true, encoded, loudness, tone
 
 RATE, HEADER = 8000, 44
 UNTIL_THE_AGENT_LEAVES = replace(ASKED, record_after=RecordAfter.AGENT)
@@ -138,6 +141,52 @@ async def test_in_two_channels_the_caller_is_left_and_whoever_the_caller_hears_i
             department, agent = map(tones, await apart(consult))
             assert department[CITY_HZ] >= 0.5 and department[AGENT_HZ] == 0, department
             assert agent[AGENT_HZ] >= 0.5 and agent[CITY_HZ] == 0, agent
+
+
+def recorded_of(side: np.ndarray, said: bytes) -> tuple[int, str | None]:
+    """How many packets of what was said over and over a recorded side holds, and the first thing in it that is neither
+    such a packet, sample for sample and next to its turn, nor silence in place of one that came late."""
+    sent = np.frombuffer(from_ulaw(said), np.int16).reshape(-1, PACKET)
+    place = {each.tobytes(): n for n, each in enumerate(sent)}
+    assert len(place) == len(sent), "each packet is known by its samples"
+    begin = next(at for at in range(RATE // 2) if side[at : at + PACKET].tobytes() in place)
+    frames = side[begin : begin + (len(side) - begin) // PACKET * PACKET].reshape(-1, PACKET)
+    turn, held = place[frames[0].tobytes()], 0
+    for n, frame in enumerate(frames):
+        if not frame.any():
+            continue
+        if place.get(frame.tobytes()) != turn % len(sent):
+            return held, f"{n * PACKET / RATE:.2f} s after its begin, after {held} packets in order"
+        turn, held = turn + 1, held + 1
+    return held, None
+
+
+@pytest.mark.alone
+async def test_speech_on_both_sides_is_recorded_sample_for_sample(tmp_path: Path) -> None:
+    """With tones over it on one side; G.711 changes no sample on its way."""
+    seconds = 4
+    said = [encoded(speech_like(seed, seconds) + 0.05 * sine(hz, seconds)) for seed, hz in ((1, 443.1), (2, 701.7))]
+    async with running_floor(tmp_path, stereo(small_centre()), 1) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        call.sound = said[0]
+        await floor.offer(channel, "1.1", floor.desks[0].user)
+        leg = await floor.desks[0].rings()
+        leg.sound = said[1]
+        leg.answer()
+        await floor.ami.event("BridgeEnter", Channel=channel)
+        await leg.hears(2 * seconds)
+        name = await floor.variable(channel, "CALLCORE_CALL")
+        call.hang_up()
+        file = floor.pbx.settings.recordings_dir / f"{name}.wav"
+        left, right = await apart(file)
+        for side, what in zip((left, right), said, strict=True):
+            held, wrong = recorded_of(side, what)
+            assert wrong is None, wrong
+            assert held >= 1.8 * seconds * RATE / PACKET, held
+        with wave.open(str(file)) as one:
+            mixed = np.frombuffer(one.readframes(one.getnframes()), np.int16)
+        both = left.astype(np.int32) + right
+        assert np.array_equal(mixed, both.clip(-32768, 32767)), "and all of it in the recording of everybody"
 
 
 async def late_packets(tmp_path: Path, first_s: float) -> tuple[float, float]:

@@ -7,7 +7,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace as replace_plan
@@ -254,6 +256,34 @@ def broken(home: Path) -> None:
     """The chain of another centre, signed by a key that is there, cannot be read."""
     signing.made(Settings(home=home).recordings_keys)
     (home / "store" / "kaput" / "2026-11-20" / "chain.jsonl").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock", "erased"),
+    [
+        ("Asia/Tokyo", "00:59:59", False),
+        ("Asia/Tokyo", "01:00:00", True),
+        ("Asia/Tokyo", "04:59:59", True),
+        ("Asia/Tokyo", "05:00:00", False),
+        ("Asia/Tokyo", "13:00:00", False),
+        ("Europe/Lisbon", "01:00:00", True),
+        ("Europe/Lisbon", "05:00:00", False),
+    ],
+)
+async def test_nothing_is_erased_but_in_the_quiet_hours_of_its_centre(
+    database: Database, tmp_path: Path, zone: str, clock: str, erased: bool
+) -> None:
+    """Without hours of its own: from 01:00 to 05:00 by the centre's clock."""
+    made = messages.desk()
+    over(made, 0, "due")
+    day = datetime.fromtimestamp(much_later(made) / SECOND, ZoneInfo(zone)).date()
+    at = Instant(round(datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND)
+    async with erasing(made, database, tmp_path) as (of, keys):
+        (centre,) = of.centres()
+        calendar = replace(centre.calendar, zone=zone)
+        await Nights(of).turn((replace(centre, calendar=calendar),), lambda: at)
+        assert keys.kept([CallId("due")]) == ([] if erased else ["due"])
+        assert len(of.shelf.reports()) == erased
 
 
 async def test_what_goes_wrong_with_one_centre_holds_up_no_other_and_is_told_and_tried_again(

@@ -7,10 +7,11 @@ import html
 import io
 import json
 import os
+import re
 import shutil
 import wave
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from callcore.web import recordings
 from tests.support.days import TestFrame
 from tests.support.floors import Desk
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
-from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, stocked
+from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, sealed, stocked
 from tests.support.store import House
 from tests.support.web import DeskSource, Served, served
 
@@ -607,6 +608,28 @@ async def test_the_page_finds_by_times_of_the_centre_by_any_finding_and_by_how_m
     assert "短い" in shown and "音割れ" in shown
     for wrong in ("first_time=12:00", f"last={day}&last_time=x", "ended_from=yesterday"):
         assert (await ask(server, "sup", f"/recordings?{wrong}")).status_code == 422, wrong
+
+
+@on_sqlite
+async def test_all_that_can_be_asked_for_has_a_field_of_the_page_and_all_that_is_known_is_shown(
+    server: Served, stock: Stock
+) -> None:
+    page = (await ask(server, "sup", "/recordings?lang=en")).text
+    for name in {*recordings.NumberSearchIn.model_fields, "last"} - {"before", "after", "limit"}:
+        assert f'<label for="{name}">' in page, name
+        assert re.search(f'<(input|select) id="{name}" name="{name}"', page), name
+    kept = sealed(stock.core.at(300), sha256="5e" * 32)
+    fact = f.RecordingKept(**{each.name: getattr(kept, each.name) for each in fields(kept)})
+    await stock.sink.apply([TestFrame(1, 6000, fact.at, (fact,))])
+    told = (await ask(server, "sup", ONE)).json()["recording"]
+    one = html.unescape((await ask(server, "sup", "/recordings/c1?lang=en")).text)
+    shown = {
+        *("c1", "Caller", "<dd>In</dd>", "Test centre", "demo-general", "1001, 1002", "English", "1:40"),
+        *(told["number"], "苦情", "Complaint", "Blind", "Abuse or threat", "wav", "1, everybody together"),
+        *(f"{told['size']:,}", told["sha256"], "Encrypted store", "2026-11", "until told", "2026-11-23 12:00"),
+        *("Asked for", "user:sato", "Cut out", "Silence", "Consult"),
+    }
+    assert {words for words in shown if words not in one} == set()
 
 
 @on_sqlite

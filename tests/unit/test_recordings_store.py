@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -242,6 +243,41 @@ def test_a_lost_or_wrong_key_is_a_clear_error_and_no_new_one_is_made_in_its_plac
     wrapping(house).chmod(0o644)
     with pytest.raises(KeyOpen, match="chmod 600"):
         opened(house)
+
+
+def test_each_recording_has_a_key_of_its_own_and_each_centre_and_month_one_that_opens_no_other_s(
+    house: House,
+) -> None:
+    """The same sound four times: in nothing alike where it lies, and closed where the one key is missing alone."""
+    kept: dict[str, str] = {}
+    for name, centre, days in (("a", "demo", 0), ("b", "demo", 0), ("c", "other", 0), ("d", "demo", 30)):
+        house.world.at = Instant(NOON + days * DAY_US)
+        house.keep(name, bytes(CHUNK), centre=centre)
+        kept[name] = f"{centre}.2026-{'12' if days else '11'}.1.key"
+    stored = {path.stem: path.read_bytes() for path in house.store.glob("*/*/*.ccr")}
+    parts = [sealed[at : at + 16] for sealed in stored.values() for at in range(1000, CHUNK, 16)]
+    assert len(stored) == 4 and len(set(parts)) == len(parts), "no two blocks are alike"
+    wrapped = re.findall(r'"key":"([0-9a-f]+)"', "".join(p.read_text() for p in house.keys.glob("files/*/*")))
+    assert len({*wrapped}) == 4
+    assert {path.name for path in house.keys.glob("*.*.key")} == {*kept.values()}
+    whole = {file: (house.keys / file).read_bytes() for file in kept.values()}
+    assert len({*whole.values()}) == 3
+    for lost in whole:
+        (house.keys / lost).unlink()
+        for name, of in kept.items():
+            if of == lost:
+                with pytest.raises(KeyLost, match=lost):
+                    opened(house, name)
+            else:
+                assert opened(house, name) == bytes(CHUNK)
+        for another in (key for file, key in whole.items() if file != lost):
+            (house.keys / lost).write_bytes(another)
+            (house.keys / lost).chmod(0o600)
+            for name in (name for name, of in kept.items() if of == lost):
+                with pytest.raises(WrongKey):
+                    opened(house, name)
+        (house.keys / lost).write_bytes(whole[lost])
+    assert all(opened(house, name) for name in kept)
 
 
 def test_a_lost_table_of_keys_is_a_clear_error(house: House) -> None:
