@@ -233,7 +233,9 @@ async def test_the_list_of_recordings_fits_its_page_and_the_list_of_who_heard_on
             await page.goto(f"{server.url}/recordings/c1?print=1&lang={language}")
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), language
             rows = page.get_by_role("group").last.locator("tbody tr")
-            line = await rows.first.locator("td").first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+            line = await rows.first.locator("td").first.evaluate(
+                "e => parseFloat(getComputedStyle(e).fontSize)"
+            )
             last = await rows.last.bounding_box()
             assert last is not None and last["height"] < 4 * line, "what was done stands in one or two lines"
 

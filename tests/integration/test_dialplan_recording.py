@@ -165,7 +165,10 @@ def recorded_of(side: np.ndarray, said: bytes) -> tuple[int, str | None]:
 async def test_speech_on_both_sides_is_recorded_sample_for_sample(tmp_path: Path) -> None:
     """With tones over it on one side; G.711 changes no sample on its way."""
     seconds = 4
-    said = [encoded(speech_like(seed, seconds) + 0.05 * sine(hz, seconds)) for seed, hz in ((1, 443.1), (2, 701.7))]
+    said = [
+        encoded(speech_like(seed, seconds) + 0.05 * sine(hz, seconds))
+        for seed, hz in ((1, 443.1), (2, 701.7))
+    ]
     async with running_floor(tmp_path, stereo(small_centre()), 1) as floor, floor.ami.beating():
         call, channel = await floor.waiting_caller()
         call.sound = said[0]

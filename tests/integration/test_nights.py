@@ -277,7 +277,9 @@ async def test_nothing_is_erased_but_in_the_quiet_hours_of_its_centre(
     made = messages.desk()
     over(made, 0, "due")
     day = datetime.fromtimestamp(much_later(made) / SECOND, ZoneInfo(zone)).date()
-    at = Instant(round(datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND)
+    at = Instant(
+        round(datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND
+    )
     async with erasing(made, database, tmp_path) as (of, keys):
         (centre,) = of.centres()
         calendar = replace(centre.calendar, zone=zone)

@@ -255,13 +255,17 @@ async def test_until_when_each_is_kept_is_shown_and_found_by_rule_and_by_order(
             call=CallId("c1"),
             centre=CentreId("demo"),
             recordings=("c1",),
-            personal=False,
+            personal=True,
             erasure="x",
             reason="保存期間の満了 / the retention period is over",
             by="service:sidecar",
         ),
     )
     assert (await kept())["c1"] == (None, None)
+    row = (await ask(server, "chief", ONE)).json()["recording"]
+    assert (row["place"], row["number"], row["legal_hold"], row["result"]) == ("gone", None, False, "苦情")
+    assert row["erased_at"] == "2026-11-23T03:05:00.000Z" and row["erased_why"].startswith("保存期間の満了")
+    assert (await ask(server, "chief", ONE + "/listen", "POST", json=PURPOSE)).status_code == 410
     gone = await page("/recordings/c1?lang=ja")
     assert "保存期間の満了" in gone and "the retention period is over" not in gone
     assert await found("kept_from=2000-01-01T00:00:00Z") == ["s1"]
@@ -626,7 +630,14 @@ async def test_all_that_can_be_asked_for_has_a_field_of_the_page_and_all_that_is
     shown = {
         *("c1", "Caller", "<dd>In</dd>", "Test centre", "demo-general", "1001, 1002", "English", "1:40"),
         *(told["number"], "苦情", "Complaint", "Blind", "Abuse or threat", "wav", "1, everybody together"),
-        *(f"{told['size']:,}", told["sha256"], "Encrypted store", "2026-11", "until told", "2026-11-23 12:00"),
+        *(
+            f"{told['size']:,}",
+            told["sha256"],
+            "Encrypted store",
+            "2026-11",
+            "until told",
+            "2026-11-23 12:00",
+        ),
         *("Asked for", "user:sato", "Cut out", "Silence", "Consult"),
     }
     assert {words for words in shown if words not in one} == set()

@@ -262,7 +262,7 @@ def test_each_recording_has_a_key_of_its_own_and_each_centre_and_month_one_that_
     assert {path.name for path in house.keys.glob("*.*.key")} == {*kept.values()}
     whole = {file: (house.keys / file).read_bytes() for file in kept.values()}
     assert len({*whole.values()}) == 3
-    for lost in whole:
+    for lost, value in whole.items():
         (house.keys / lost).unlink()
         for name, of in kept.items():
             if of == lost:
@@ -276,7 +276,7 @@ def test_each_recording_has_a_key_of_its_own_and_each_centre_and_month_one_that_
             for name in (name for name, of in kept.items() if of == lost):
                 with pytest.raises(WrongKey):
                     opened(house, name)
-        (house.keys / lost).write_bytes(whole[lost])
+        (house.keys / lost).write_bytes(value)
     assert all(opened(house, name) for name in kept)
 
 
