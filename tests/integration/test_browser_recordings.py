@@ -199,6 +199,64 @@ async def test_a_player_that_gets_no_more_sound_says_so(
         await expect(page.get_by_role("alert")).to_contain_text("press Listen again")
 
 
+async def test_who_has_no_mouse_states_a_purpose_plays_seeks_and_stops(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        first_administrator(server.accounts)
+        taken = await seat(browser, server, who="chief")
+        page, keys = taken.page, taken.page.keyboard
+        await page.goto(f"{server.url}/recordings/c1?lang=en")
+        await page.get_by_label("Purpose").focus()
+        await keys.type("Following up a complaint")
+        await keys.press("Enter")
+        sound = page.get_by_label("Recording c1")
+        await expect(sound).to_be_focused()
+        await sound.evaluate(
+            "e => e.readyState || new Promise(done => e.addEventListener('loadedmetadata', done))"
+        )
+        places = [0.0]
+        for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+            await keys.press(key)
+            places.append(await sound.evaluate("e => e.currentTime"))
+        assert places[0] < places[1] < places[2] > places[3] > 0, places
+        await keys.press("Space")
+        assert await sound.evaluate(HEARD % "0.2") > 0.2
+        await keys.press("Space")
+        assert await sound.evaluate("e => e.paused")
+        taken.told_nothing_wrong(server)
+
+
+async def test_a_recording_that_is_damaged_further_on_plays_to_there_and_says_whom_to_tell(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/callcore.db"
+    await migrate.upgrade(url)
+    async with (
+        stocked(url, tmp_path) as stock,
+        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
+    ):
+        path = keep(stock)
+        data = bytearray(path.read_bytes())
+        data[-1000] ^= 4
+        path.write_bytes(data)
+        first_administrator(server.accounts)
+        page = (await seat(browser, server, who="chief")).page
+        await page.goto(f"{server.url}/recordings/c1?lang=en")
+        await page.get_by_label("Purpose").fill("x")
+        await page.get_by_role("button", name="Listen").press("Enter")
+        sound = page.get_by_label("Recording c1")
+        await sound.evaluate("e => e.play()")
+        assert await sound.evaluate(HEARD % "0.2") > 0.2
+        await sound.evaluate("e => { e.currentTime = 18 }")
+        await expect(page.get_by_role("alert")).to_contain_text("tell your administrator")
+
+
 async def test_the_list_of_recordings_fits_its_page_and_the_list_of_who_heard_one_fits_paper(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -894,9 +894,9 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "rec.stopped": (
         "音声を受け取れません。聞ける時間(15分と録音の長さ)が過ぎたか、サーバーに届きません。"
-        "目的を書いて、もう一度「聞く」を押してください。",
+        "目的を書いて、もう一度「聞く」を押してください。同じところで止まるなら、管理者に伝えてください。",
         "No sound comes: the time to listen is over (15 minutes and the length of the sound), or the server cannot be "
-        "reached. State the purpose, and press Listen again.",
+        "reached. State the purpose, and press Listen again. If it stops at the same place, tell your administrator.",
     ),
     "rec.purpose": ("目的", "Purpose"),
     "rec.purpose.hint": (
