@@ -33,7 +33,7 @@ from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat
 from callcore.installation import recordings_of, trail_of
 from callcore.recordings.keeper import Whose
 from callcore.recordings.vault import read_head
-from callcore.web import recordings
+from callcore.web import archive, recordings
 from tests.support.days import TestFrame
 from tests.support.floors import Desk
 from tests.support.people import PASSWORD, cheap_hashes, first_administrator, user
@@ -517,6 +517,45 @@ async def test_a_page_whose_time_to_listen_is_over_says_so_and_what_to_do(
     monkeypatch.setattr(recordings, "monotonic", lambda: now() + recordings.LISTEN_S + 200)
     shown = (await ask(server, "sup", page)).text
     assert "The time to listen is over" in shown and "<audio" not in shown
+
+
+@on_sqlite
+async def test_a_list_of_who_listened_that_is_not_all_of_it_says_so_on_page_and_paper(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (recordings, archive):
+        monkeypatch.setattr(module, "ACCESSES_MOST", 2)
+    for n in range(3):
+        shown = (await ask(server, "sup", "/recordings/c1?lang=en")).text
+        assert ("newest 2 lines alone" in shown) is (n == 2), n
+        await ask(server, "sup", ONE + "/listen", "POST", json={"purpose": f"purpose {n}"})
+    for path in ("/recordings/c1?lang=en", "/recordings/c1?lang=en&print=1"):
+        shown = (await ask(server, "sup", path)).text
+        assert "newest 2 lines alone" in shown and "/audit?text=c1" in shown, path
+        assert [f"purpose {n}" in shown for n in range(3)] == [False, True, True]
+
+
+@on_sqlite
+async def test_a_page_of_a_search_leads_to_the_older_ones_with_a_number_and_without(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "ROWS", 1)
+    for number in ("", CITIZEN):
+        fields, found = {"number": number, "centre": "demo"}, []
+        while True:
+            answer = await ask(server, "sup", "/recordings", "POST", data=fields)
+            assert answer.status_code == (200 if number else 303)
+            shown = answer if number else await ask(server, "sup", answer.headers["location"])
+            assert number or "number" not in answer.headers["location"]
+            found += re.findall(r'href="/recordings/(c1|s1)"', shown.text)
+            after = re.search(r'name="after" value="([^"]+)"', shown.text)
+            if after is None:
+                break
+            hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.text)
+            fields = {**dict(hidden), "after": after[1]}
+            del fields["csrf"]
+            assert fields.get("centre") == "demo" and fields.get("number", "") == number
+        assert found == ["s1", "c1"], number
 
 
 @on_sqlite

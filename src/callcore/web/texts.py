@@ -909,6 +909,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "rec.purpose.3": ("個人情報の開示請求", "Request for disclosure"),
     "rec.purpose.4": ("捜査機関からの照会", "Enquiry by the police"),
     "rec.accesses": ("聞いた記録(新しい順)", "Who listened, the newest first"),
+    "rec.accesses.most": (
+        "新しい方から {n} 件だけです。残りは監査記録で、期間を分けて見て印刷できます。",
+        "These are the newest {n} lines alone. The audit trail has the rest: print it by shorter periods.",
+    ),
     "rec.stray": ("センターの分からない録音が {n} 件あります", "Recordings of no known centre: {n}"),
     "rec.stray.hint": (
         "通話が分からないまま保存されたものです。検索には出ず、通報のあったもののほかは、保存した日から 6 か月で消去さ"
