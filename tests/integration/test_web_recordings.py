@@ -88,8 +88,10 @@ async def ask(
 async def by_page(server: Served, act: str) -> httpx.Response:
     """What the page comes to on which somebody has stated a purpose."""
     form = {"act": act, "purpose": "x"}
-    answer = await ask(server, "sup", "/recordings/c1", "POST", data=form)
-    return await ask(server, "sup", answer.headers["location"]) if answer.is_redirect else answer
+    answer = await ask(server, "sup", "/recordings/c1?lang=en", "POST", data=form)
+    if not answer.is_redirect:
+        return answer
+    return await ask(server, "sup", answer.headers["location"] + "&lang=en")
 
 
 def lines(server: Served) -> list[Line]:
@@ -468,13 +470,15 @@ async def test_a_recording_that_cannot_be_opened_is_told_as_that_with_what_to_do
     taken = (await ask(server, "sup", ONE + "/download", "POST", json=PURPOSE)).json()["url"]
     assert (await ask(server, "sup", taken)).status_code == (200 if harm == "player" else 500)
     shown = await ask(server, "sup", f"/recordings/c1?{url.partition('?')[2]}")
-    assert problem["detail"] in html.unescape(shown.text) and "<audio" not in shown.text
+    ja, en = problem["detail"].split(" / ")
+    assert ja in html.unescape(shown.text) and en not in html.unescape(shown.text)
+    assert "<audio" not in shown.text
     assert 'value="download"' in shown.text
     saved = await by_page(server, "download")
     if harm == "player":
         assert (saved.status_code, saved.headers["content-type"]) == (200, "audio/wav")
     else:
-        assert saved.status_code == 500 and problem["detail"] in html.unescape(saved.text)
+        assert saved.status_code == 500 and en in html.unescape(saved.text) and ja not in saved.text
         assert 'value="download"' in saved.text, "the page, not a line for machines"
 
 
@@ -502,7 +506,8 @@ async def test_a_recording_whose_file_is_gone_or_cannot_be_reached_is_told_as_th
         assert words in problem["detail"], "nobody is told that it was erased"
     for act in ("listen", "download"):
         shown = await by_page(server, act)
-        assert problem["detail"] in html.unescape(shown.text) and "<audio" not in shown.text, act
+        assert "its file is not there" in shown.text and "ファイルがありません" not in shown.text, act
+        assert "<audio" not in shown.text
 
 
 @on_sqlite
@@ -650,7 +655,9 @@ async def test_the_page_finds_by_times_of_the_centre_by_any_finding_and_by_how_m
     shown = (await ask(server, "sup", "/recordings/s1")).text
     assert "短い" in shown and "音割れ" in shown
     for wrong in ("first_time=12:00", f"last={day}&last_time=x", "ended_from=yesterday"):
-        assert (await ask(server, "sup", f"/recordings?{wrong}")).status_code == 422, wrong
+        answer = await ask(server, "sup", f"/recordings?{wrong}")
+        assert answer.status_code == 422, wrong
+        assert "条件に合う録音はありません" not in answer.text, "nobody has looked"
 
 
 @on_sqlite

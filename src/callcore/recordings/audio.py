@@ -29,10 +29,13 @@ SAMPLE = 2
 
 
 class NotPlayed(RecordingError):
+    """`why`: in one language, or in both."""
+
     def __init__(self, why: str) -> None:
+        ja, _, en = why.partition(" / ")
         super().__init__(
-            f"録音を再生できません: {why}。ファイルとしては保存できます / "
-            f"a recording cannot be played: {why}; it can still be downloaded"
+            f"録音を再生できません: {ja}。ファイルとしては保存できます / "
+            f"a recording cannot be played: {en or ja}; it can still be downloaded"
         )
 
 

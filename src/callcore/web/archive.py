@@ -161,7 +161,7 @@ class ArchivePages:
         return await self.show(request, recording, 200, None)
 
     async def show(self, request: Request, name: str, status: int, error: str | None) -> Response:
-        """The page of one recording. `error`: a text of ours, or words of the engine's."""
+        """The page of one recording. `error`: a text of ours, or words in one language or both."""
         person = person_of(request)
         try:
             all_of = await self._archive.one(person, name)
@@ -177,6 +177,7 @@ class ArchivePages:
             shut = "rec.over"
         lines = await self._archive.accesses(person, this)
         ja = language_of(request) == "ja"
+        words = (error or shut or "").split(" / ")
         return self.paper.show(
             request,
             "recording.html",
@@ -194,7 +195,7 @@ class ArchivePages:
             lines=lines,
             most=ACCESSES_MOST,
             printing=request.query_params.get("print") == "1",
-            error=error or shut,
+            error=words[0 if ja else -1] or None,
         )
 
     @needs(Right.LISTEN)

@@ -23,7 +23,6 @@ from callcore.web import problems
 from callcore.web.acts import PROBLEMS, Acts, Done
 from callcore.web.archive import PAGE, ArchivePages
 from callcore.web.gate import form_of, person_of
-from callcore.web.paper import language_of
 from callcore.web.recordings import PATH, Archive, RecordingPath, right_to_mark
 
 SHOWN_WITHIN_S: Final = 3
@@ -99,10 +98,7 @@ class Marks:
             return self._pages.paper.problem(request, found)
         told = await self._acts.order(request, **_order(found, body))
         if told.kind is problems.CONFLICT:
-            words = (told.detail or "").split(" / ")
-            return await self._pages.show(
-                request, recording, 409, words[0 if language_of(request) == "ja" else -1]
-            )
+            return await self._pages.show(request, recording, 409, told.detail)
         if told.kind is not None:
             return self._pages.paper.problem(request, told.kind)
         await self._is_shown(found, body)
