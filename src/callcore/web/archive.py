@@ -1,6 +1,6 @@
 """The pages of recordings: the search, and one recording with its player, its pauses and who heard it.
 
-A search is sent as a form, so that no number stands in an address.
+A search is sent as a form, so that no number stands in an address; one without a number is led on to its own.
 """
 
 from __future__ import annotations
