@@ -70,6 +70,7 @@ from callcore.journal import JournalError, KeyStore, period_of
 from callcore.journal.keys import Unread
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
+from callcore.recordings.signing import PublicKeys, installed
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.erasures import ErasureRow
 from callcore.runtime.ports import Seq
@@ -824,24 +825,56 @@ class Reports:
 
     def __init__(self, settings: Settings) -> None:
         self._shelf = Shelf(settings.erasures)
+        self._keys = settings.recordings_keys
 
     def listed(self) -> list[ErasureRow]:
+        try:
+            keys = installed(self._keys)
+        except RecordingError:
+            keys = {}
         found = []
         for each in self._shelf.reports():
             raw = self._shelf.file(each, "json")
             if raw is not None:
-                found.append(_row(report.of(raw)))
+                told = _read(each, raw)
+                found.append(_damaged(each) if told is None else _row(told, signed=_signed(raw, keys)))
         return found
 
     def report(self, id: str) -> tuple[CentreId, bytes, bytes] | None:
         raw, page = self._shelf.file(id, "json"), self._shelf.file(id, "html")
-        return None if raw is None or page is None else (CentreId(report.of(raw).centre), raw, page)
+        told = None if raw is None else _read(id, raw)
+        return None if raw is None or page is None or told is None else (CentreId(told.centre), raw, page)
 
     def style(self) -> str:
         return report.STYLE
 
 
-def _row(told: report.Report) -> ErasureRow:
+def _read(id: str, raw: bytes) -> report.Report | None:
+    """None: it is damaged, and the log has it."""
+    try:
+        return report.of(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error(
+            "消去の報告書が壊れています。バックアップから戻してください / "
+            "the report of an erasure is damaged; put it back from the back-up",
+            report=id,
+            why=str(error),
+        )
+        return None
+
+
+def _signed(raw: bytes, keys: PublicKeys) -> bool:
+    try:
+        return report.checked(raw, keys) is not None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _damaged(id: str) -> ErasureRow:
+    return ErasureRow(id, UNASSIGNED, "damaged", "", "", "", "", "", 0, 0, 0, 0, complete=False, signed=False)
+
+
+def _row(told: report.Report, *, signed: bool) -> ErasureRow:
     return ErasureRow(
         told.id,
         CentreId(told.centre),
@@ -856,6 +889,7 @@ def _row(told: report.Report) -> ErasureRow:
         len(told.tasks),
         len(told.left),
         told.complete,
+        signed,
     )
 
 

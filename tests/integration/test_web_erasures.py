@@ -43,7 +43,7 @@ async def test_a_report_is_listed_given_out_as_signed_and_printed_with_nothing_b
     assert (listed[1]["calls"], listed[1]["recordings"], listed[1]["left"]) == (2, 1, 1)
     assert listed[1]["tasks"] == 1
     raw = (await ask(server, "GET", f"/api/v1/erasures/{ID}", admin)).content
-    keys = public_keys([tmp_path / "keys" / "signing.pub"])
+    keys = public_keys([tmp_path / "keys" / "recordings" / "signing.pub"])
     assert checked(raw, keys) is not None
     assert checked(raw.replace(b"node1-1.2", b"node1-1.9"), keys) is None
     sheet = await ask(server, "GET", f"/erasures/{ID}", admin)
@@ -69,6 +69,31 @@ async def test_the_list_is_told_in_the_readers_language_with_names_and_by_the_cl
         assert ">other<" in body, "of a centre that is no more"
         assert 'data-zone="Asia/Tokyo"' in page and ">2026-11-20 02:00</time>" in body
         assert "+09:00<" not in body
+
+
+async def test_a_report_that_was_damaged_or_edited_is_named_and_hides_no_other(
+    server: Served, tmp_path: Path
+) -> None:
+    admin, viewer = [await asyncio.to_thread(cookie_of, server, who) for who in ("chief", "city")]
+
+    async def listed(who: str) -> list[tuple[str, str, bool]]:
+        rows = (await ask(server, "GET", "/api/v1/erasures", who)).json()["erasures"]
+        return [(each["report"], each["scope"], each["signed"]) for each in rows]
+
+    assert await listed(admin) == [(OTHER, "number", True), (ID, "number", True)]
+    edited, damaged = (tmp_path / "erasures" / f"{each}.json" for each in (ID, OTHER))
+    edited.write_bytes(edited.read_bytes().replace(b'"node1-1.2"', b'"node1-1.9"'))
+    whole = damaged.read_bytes()
+    for garbage in (whole[:200], b"", whole.replace(b'"calls":', b'"calls\xf3":')):
+        damaged.write_bytes(garbage)
+        assert await listed(admin) == [(OTHER, "damaged", False), (ID, "number", False)]
+        assert await listed(viewer) == [(ID, "number", False)]
+        page = (await ask(server, "GET", "/erasures?lang=en", admin)).text
+        assert OTHER in page and "put it back from the back-up" in page and "not as it was signed" in page
+        for path in ("/api/v1/erasures/", "/erasures/"):
+            assert (await ask(server, "GET", path + OTHER, admin)).status_code == 404
+    shown = (await ask(server, "GET", "/erasures?lang=en", viewer)).text
+    assert "not as it was signed" in shown and OTHER not in shown
 
 
 async def test_a_disk_that_cannot_be_read_is_told_and_no_empty_list(server: Served, tmp_path: Path) -> None:

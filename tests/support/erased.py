@@ -72,7 +72,7 @@ def a_report(
 def kept(folder: Path, told: report.Report) -> Shelf:
     """The shelf, with one more report on it."""
     shelf = Shelf(folder / "erasures")
-    raw = report.signed(told, signing(folder / "store", folder / "keys"))
+    raw = report.signed(told, signing(folder / "store", folder / "keys" / "recordings"))
     shelf.put(
         Plan(
             id=told.id,

@@ -11,7 +11,9 @@ from callcore.domain.ids import CentreId
 
 @dataclass(frozen=True, slots=True)
 class ErasureRow:
-    """One report in few words. Instants: RFC 3339. `scope`: `call`, `number`, `period`, `centre`, `retention`."""
+    """One report in few words. Instants: RFC 3339. `scope`: `call`, `number`, `period`, `centre`, `retention`; or
+    `damaged`: nothing more of it can be read than its id, and its centre is `UNASSIGNED`. `signed`: it is as it was
+    signed by a key of this installation."""
 
     id: str
     centre: CentreId
@@ -26,6 +28,7 @@ class ErasureRow:
     tasks: int
     left: int
     complete: bool
+    signed: bool
 
 
 class ErasureReader(Protocol):

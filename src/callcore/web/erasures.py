@@ -43,7 +43,10 @@ class ErasureOut(BaseModel):
 
     report: str = Field(description="its id")
     centre: str
-    scope: str = Field(description="call, number, period, centre, or retention: its months were over")
+    scope: str = Field(
+        description="call, number, period, centre, or retention: its months were over; "
+        "damaged: nothing but its id can be read"
+    )
     what: str
     reason: str
     by: str
@@ -56,6 +59,7 @@ class ErasureOut(BaseModel):
     complete: bool = Field(
         description="nothing of what was to be erased was found afterwards, and all but archives could be looked into"
     )
+    signed: bool = Field(description="it is as it was signed by a key of this installation")
 
 
 class ErasuresOut(BaseModel):
@@ -126,6 +130,7 @@ class Erasures:
                     tasks=row.tasks,
                     left=row.left,
                     complete=row.complete,
+                    signed=row.signed,
                 )
                 for row in rows
             ]
@@ -178,5 +183,5 @@ def _shown(
         "is": row,
         "centre": row.centre if centre is None else (centre.name, centre.name_en)[place],
         "what": row.what.split(" / ")[place],
-        "done": datetime.fromisoformat(row.done_at).astimezone(zone),
+        "done": datetime.fromisoformat(row.done_at).astimezone(zone) if row.done_at else None,
     }

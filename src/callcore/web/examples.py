@@ -731,6 +731,7 @@ BY_SCHEMA: Final[Mapping[str, Any]] = {
                 "tasks": 0,
                 "left": 0,
                 "complete": True,
+                "signed": True,
             }
         ]
     },

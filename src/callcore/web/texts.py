@@ -363,6 +363,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "erased.after": ("確認", "Check"),
     "erased.complete": ("残りなし", "nothing left"),
     "erased.incomplete": ("残りあり", "something left"),
+    "erased.unsigned": ("署名が合わない", "not as it was signed"),
+    "erased.scope.damaged": (
+        "報告書が壊れています。バックアップから戻してください。",
+        "The report is damaged: put it back from the back-up.",
+    ),
     "erased.none": ("まだ何も消去されていません。", "Nothing was erased yet."),
     "erased.scope.call": ("通話", "Calls"),
     "erased.scope.number": ("電話番号", "A number"),
