@@ -518,6 +518,9 @@ async def test_a_page_whose_time_to_listen_is_over_says_so_and_what_to_do(
     page = f"/recordings/c1?lang=en&{url.partition('?')[2]}"
     assert "The time to listen is over" not in (await ask(server, "sup", page)).text
     assert "The time to listen is over" in (await ask(server, "other", page)).text, "it is somebody else's"
+    assert "The time to listen is over" not in (await ask(server, "city", page)).text, (
+        "who may not listen at all"
+    )
     now = recordings.monotonic
     monkeypatch.setattr(recordings, "monotonic", lambda: now() + recordings.LISTEN_S + 200)
     shown = (await ask(server, "sup", page)).text

@@ -173,7 +173,8 @@ class ArchivePages:
         grant = request.query_params.get("grant", "")
         held = self._archive.grant(person, grant, name)
         shut = None if held is None else await self._archive.shut(name, kept=False)
-        if grant and held is None and this.place is not Place.GONE:
+        may_listen = person.may(Right.LISTEN, this.centre)
+        if grant and held is None and may_listen and this.place is not Place.GONE:
             shut = "rec.over"
         lines = await self._archive.accesses(person, this)
         ja = language_of(request) == "ja"
@@ -188,7 +189,7 @@ class ArchivePages:
             sound=f"/api/v1/recordings/{name}/audio?grant={grant}"
             if held is not None and shut is None
             else None,
-            may_listen=person.may(Right.LISTEN, this.centre),
+            may_listen=may_listen,
             may_download=person.may(Right.DOWNLOAD, this.centre),
             gone=this.place is Place.GONE,
             may_mark=mark_choices(person, this),
