@@ -68,6 +68,7 @@ from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
 from callcore.journal import JournalError, KeyStore, period_of
 from callcore.journal.keys import Unread
+from callcore.recordings import RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
 from callcore.recordings.signing import PublicKeys, installed

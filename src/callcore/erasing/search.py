@@ -23,6 +23,7 @@ import msgspec
 
 from callcore.erasing.markers import OVERLAP, Markers
 from callcore.recordings import UNCUT
+from callcore.recordings.chain import LOST_FOUND
 from callcore.recordings.copied import COPIED
 from callcore.recordings.library import PLAIN_ENDS
 from callcore.recordings.sides import SIDE_ENDS
@@ -35,7 +36,6 @@ DATABASE = re.compile(r"\.(db|sqlite3?)(-(wal|shm|journal))?$")
 """Files of SQLite, which this process may have open."""
 CUT_ENDS = (".left.cut", ".right.cut", ".cut")
 """Of a recording that is being cut, and of its sides."""
-LOST = "lost+found"
 Failed = Callable[[Path, OSError], None]
 """Told of what the disk does not give or take."""
 ARCHIVES = frozenset({".tar", ".tgz", ".zip", ".zst", ".7z", ".age", ".gpg", ".enc"})
@@ -105,7 +105,7 @@ def below(root: Path, failed: Failed) -> list[Path]:
 
     def told(error: OSError) -> None:
         folder = Path(error.filename)
-        if not isinstance(error, FileNotFoundError) and folder.name != LOST:
+        if not isinstance(error, FileNotFoundError) and folder.name != LOST_FOUND:
             failed(folder, error)
 
     walk = os.walk(root, onerror=told)
