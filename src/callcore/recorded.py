@@ -21,7 +21,7 @@ from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.personal import Personal
 from callcore.domain.recording import UNASSIGNED, KeptBy, Place, SoundFormat
-from callcore.domain.retention import Rules, kept_until, months_of, rules_of
+from callcore.domain.retention import KeepOrder, Rules, kept_until, months_of, rules_of
 from callcore.domain.stages import PauseEnd
 from callcore.installation import recordings_of
 from callcore.journal import JournalError, KeyStore
@@ -97,6 +97,14 @@ class Recorded:
         rules = rules_of(self._centres())
         found = [self._recording(row, rules) for row in rows]
         return tuple(sorted(found, key=lambda each: each.name != name))
+
+    async def orders(self, of: Recording) -> tuple[KeepOrder, ...]:
+        now = Instant(time.time_ns() // 1000)
+        try:
+            found = await self._kept.orders_of(of.call, of.side)
+        except DatabaseAway as error:
+            raise OSError(str(error)) from error
+        return tuple(order for order in found if order.holds(now))
 
     async def unassigned(self) -> tuple[Unassigned, ...]:
         store = self._settings.store

@@ -12,8 +12,10 @@ import shutil
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -28,7 +30,7 @@ from callcore.cli import app
 from callcore.demo.centre import DemoCentre
 from callcore.domain import effects as e
 from callcore.domain import facts as f
-from callcore.domain.ids import CallId, CentreId
+from callcore.domain.ids import SECOND, CallId, CentreId
 from callcore.domain.recording import UNASSIGNED, RecordingKind, SoundFormat
 from callcore.installation import recordings_of, trail_of
 from callcore.recordings.keeper import Whose
@@ -199,10 +201,14 @@ async def test_until_when_each_is_kept_is_shown_and_found_by_rule_and_by_order(
     async def page(path: str) -> str:
         return (await ask(server, "sup", path)).text
 
+    async def orders(name: str) -> Any:
+        return (await ask(server, "sup", f"{ALL}/{name}")).json()["orders"]
+
     async def told(n: int, fact: f.Fact) -> None:
         await stock.sink.apply([TestFrame(1, 5000 + n, fact.at, (fact,))])
 
     assert await kept() == dict.fromkeys(("s1", "c1"), ("until_told", None))
+    assert await orders("c1") == [] and "保全・延長の指示" not in await page("/recordings/c1")
     assert await found("kept_from=2000-01-01T00:00:00Z") == []
     assert "指示があるまで" in await page("/recordings/c1") and "until told" in await page(
         "/recordings?lang=en"
@@ -244,11 +250,23 @@ async def test_until_when_each_is_kept_is_shown_and_found_by_rule_and_by_order(
     assert later[0] == "extended" and later[1] is not None and later[1] > end
     assert await found("kept_from=2027-11-23T15:00:00.001Z") == ["s1", "c1"], "the consult is of that call"
     assert await found("kept_before=2027-11-23T15:00:00.001Z") == []
-    assert "kept longer by order" in await page("/recordings/c1?lang=en")
+    shown = await page("/recordings/c1?lang=en")
+    assert "kept longer by order" in shown and "Orders to keep it" in shown and "訴訟" in shown
+    until = datetime.fromtimestamp(stock.core.at(months) / SECOND, ZoneInfo("Asia/Tokyo"))
+    assert until.strftime("%Y-%m-%d %H:%M") in shown, "by the centre's clock"
+    assert [(o["order"], o["reason"], o["by"]) for o in await orders("c1")] == [
+        ("keep-1", "訴訟", "user:chief")
+    ]
+    assert await orders("s1") == await orders("c1"), "the consult is of that call"
     await told(2, replace(order, order="keep-2", until=None))
     assert (await kept())["c1"] == ("held", None)
     assert await found("kept_from=2000-01-01T00:00:00Z") == []
-    assert "保全の指示" in await page("/recordings/c1")
+    shown = await page("/recordings/c1")
+    assert "保全の指示" in shown and "解くまで(保全)" in shown
+    assert [(o["order"], o["until"] is None) for o in await orders("c1")] == [
+        ("keep-1", False),
+        ("keep-2", True),
+    ]
     await told(3, f.KeepReleased(at=at, order="keep-2", by="user:chief", reason="終了"))
     await told(
         4,

@@ -29,6 +29,7 @@ from callcore.domain.ids import (
 )
 from callcore.domain.personal import Personal
 from callcore.domain.recording import RecordingKind, RecordingMark, SoundFormat
+from callcore.domain.retention import KeepOrder
 from callcore.domain.stages import Choice, Mark, Outcome, Party, PauseEnd, ResultKind, SideKind, SideOutcome
 from callcore.installation import recordings_of
 from callcore.journal import KeyStore, period_of
@@ -182,6 +183,9 @@ class Empty:
         return RecordingPage((), None)
 
     async def one(self, name: str) -> tuple[Recording, ...]:
+        return ()
+
+    async def orders(self, of: Recording) -> tuple[KeepOrder, ...]:
         return ()
 
     async def unassigned(self) -> tuple[Unassigned, ...]:

@@ -241,11 +241,17 @@ class Kept:
         return found
 
     async def orders(self, centre: CentreId) -> list[KeepOrder]:
+        return await self._orders(t.keep_orders.c.centre == centre)
+
+    async def orders_of(self, *names: CallId | None) -> list[KeepOrder]:
+        """Those that name one of these calls, each with these alone."""
+        return await self._orders(t.keep_orders.c.call.in_([name for name in names if name is not None]))
+
+    async def _orders(self, which: ColumnElement[bool]) -> list[KeepOrder]:
         k = t.keep_orders.c
         async with self._database.reading() as connection:
-            rows = (
-                await connection.execute(select(t.keep_orders).where(k.centre == centre).order_by(k.at))
-            ).mappings()
+            asked = select(t.keep_orders).where(which).order_by(k.at, k.order, k.call)
+            rows = (await connection.execute(asked)).mappings()
             found: dict[str, list[Any]] = {}
             for row in rows:
                 found.setdefault(row["order"], []).append(row)

@@ -18,6 +18,7 @@ from callcore.domain.recording import (
     RecordingMark,
     Through,
 )
+from callcore.domain.retention import KeepOrder
 from callcore.domain.stages import PauseEnd, ResultKind
 
 RecordingCursor = tuple[Instant, str]
@@ -248,6 +249,10 @@ class RecordingReader(Protocol):
     async def one(self, name: str) -> tuple[Recording, ...]:
         """The recording of this name, and then the other ones of the same call, in order; (): there is none. Raises
         OSError."""
+        ...
+
+    async def orders(self, of: Recording) -> tuple[KeepOrder, ...]:
+        """Those by which it is kept longer now, the oldest first. Raises OSError."""
         ...
 
     async def unassigned(self) -> tuple[Unassigned, ...]:

@@ -165,11 +165,13 @@ class ArchivePages:
         person = person_of(request)
         try:
             all_of = await self._archive.one(person, name)
+            if not all_of or all_of[0].name != name:
+                return self.paper.problem(request, problems.NOT_FOUND)
+            this = all_of[0]
+            orders = await self._archive.reader.orders(this)
         except OSError:
             return self.paper.problem(request, problems.NO_STORE)
-        if not all_of or all_of[0].name != name:
-            return self.paper.problem(request, problems.NOT_FOUND)
-        this = all_of[0]
+        zone = _zone(self._centres(request), this.centre)
         grant = request.query_params.get("grant", "")
         held = self._archive.grant(person, grant, name)
         shut = None if held is None else await self._archive.shut(name, kept=False)
@@ -193,6 +195,7 @@ class ArchivePages:
             may_download=person.may(Right.DOWNLOAD, this.centre),
             gone=this.place is Place.GONE,
             may_mark=mark_choices(person, this),
+            orders=[(local(each.until, zone), local(each.at, zone), each) for each in orders],
             lines=lines,
             most=ACCESSES_MOST,
             printing=request.query_params.get("print") == "1",

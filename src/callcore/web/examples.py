@@ -658,6 +658,15 @@ BY_SCHEMA: Final[Mapping[str, Any]] = {
     "WholeOut": {
         "recording": _RECORDING,
         "others": [],
+        "orders": [
+            {
+                "order": "keep-20261120101500-1a2b3c",
+                "until": None,
+                "reason": "訴訟のため",
+                "by": "user:sato",
+                "at": "2026-11-20T01:15:00.000Z",
+            }
+        ],
         "accesses": [
             {
                 "at": "2026-11-20T01:10:00.000Z",

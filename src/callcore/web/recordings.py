@@ -39,6 +39,7 @@ from callcore.domain.recording import (
     RecordingMark,
     Through,
 )
+from callcore.domain.retention import KeepOrder
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.recordings import (
     Audio,
@@ -226,9 +227,20 @@ class AccessOut(BaseModel):
     purpose: str | None
 
 
+class OrderOut(BaseModel):
+    """An order by which it is kept longer."""
+
+    order: str = Field(examples=["keep-20261120"])
+    until: m.Moment | None = Field(description="null: a legal hold, until it is taken back")
+    reason: str
+    by: str = Field(examples=["user:sato"])
+    at: m.Moment
+
+
 class WholeOut(BaseModel):
     recording: RecordingOut
     others: list[RecordingOut] = Field(description="of the same call, in order")
+    orders: list[OrderOut] = Field(description="that hold now, the oldest first")
     accesses: list[AccessOut] | None = Field(description="the newest first; null: not for you")
 
 
@@ -514,6 +526,12 @@ def recording_out(of: Recording, person: Person) -> RecordingOut:
     )
 
 
+def order_out(of: KeepOrder) -> OrderOut:
+    return OrderOut(
+        order=of.id, until=m.moment_or_none(of.until), reason=of.reason, by=of.by, at=m.moment(of.at)
+    )
+
+
 def typed_number(text: str) -> str:
     """A number as people type it: full width, and with whatever stands between its digits."""
     return "".join(c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and c not in _BETWEEN)
@@ -583,18 +601,20 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
     )
     @needs(Right.READ_CALLS)
     async def one(request: Request, recording: RecordingPath) -> Response:
-        """With the other recordings of the same call, and who heard it."""
+        """With the other recordings of the same call, the orders that keep it longer, and who heard it."""
         person = person_of(request)
         try:
             all_of = await archive.one(person, recording)
+            if not all_of or all_of[0].name != recording:
+                return problems.respond(problems.NOT_FOUND, request.url.path)
+            orders = await archive.reader.orders(all_of[0])
         except OSError:
             return problems.respond(problems.NO_STORE, request.url.path)
-        if not all_of or all_of[0].name != recording:
-            return problems.respond(problems.NOT_FOUND, request.url.path)
         lines = await archive.accesses(person, all_of[0])
         out = WholeOut(
             recording=recording_out(all_of[0], person),
             others=[recording_out(each, person) for each in all_of[1:]],
+            orders=[order_out(each) for each in orders],
             accesses=None if lines is None else [access_out(line) for line in lines],
         )
         return Response(out.model_dump_json(), media_type="application/json")
