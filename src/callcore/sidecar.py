@@ -51,13 +51,13 @@ from callcore.recordings import (
     PROBLEMS,
     SETTLES_S,
     UNCUT,
+    Ear,
     Growth,
     Keeper,
     Teller,
     cut,
     discard,
     filed,
-    heard,
     is_open,
 )
 from callcore.runtime.commands import CommandClient, CommandFailed
@@ -85,6 +85,8 @@ YOUNG, MIDDLING, NEVER = 2000, 20, 1_000_000_000
 it does not look by itself."""
 KEEP_DAYS = 2
 """Days of records kept for the live figures; the database keeps the rest."""
+MEASURE_EVERY_S = 1.0
+"""Between two looks for recordings that are not filed."""
 RECORDING_MISSING_S = 45.0
 """Seconds after which a recording that is not there is filed as missing: within a minute all is said."""
 NAMED = 10
@@ -211,6 +213,7 @@ class Sidecar:
         )
         self._nights = Nights(self._erasure)
         self._recordings = recordings_of(settings)
+        self._ear = Ear(self._recordings)
         self._keeper = Keeper(
             self._recordings,
             settings.protected,
@@ -460,7 +463,12 @@ class Sidecar:
             for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
                 if not message.filed and now - message.left_at >= SETTLES_S * SECOND:
                     await self._file_message(message.call, now - message.left_at)
-            await asyncio.sleep(1.0)
+            floor = self._live.view().floor
+            left = [
+                message_of(self._settings, each.call) for each in floor.messages.values() if not each.filed
+            ]
+            self._ear.forget_but({*floor.unfiled, *(path.stem for path in left)})
+            await asyncio.sleep(MEASURE_EVERY_S)
 
     def _plain_first(self, calls: Sequence[tuple[CallId, Instant]]) -> Iterator[tuple[CallId, Instant]]:
         """What is sealed when its turn comes is measured behind all that still lies plain: to measure it from the store
@@ -494,7 +502,7 @@ class Sidecar:
                 log.error("recording not cut, and not filed yet", call=call, why=str(error))
                 return
 
-        found, voices = await asyncio.to_thread(heard, self._recordings, path.stem)
+        found, voices = await asyncio.to_thread(self._ear.heard, path.stem)
         if found.problem is not None and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -514,7 +522,7 @@ class Sidecar:
 
     async def _file_message(self, call: CallId, age: int) -> None:
         path = message_of(self._settings, call)
-        found, voices = await asyncio.to_thread(heard, self._recordings, path.stem)
+        found, voices = await asyncio.to_thread(self._ear.heard, path.stem)
         if found.problem not in (None, "empty") and age < RECORDING_MISSING_S * SECOND:
             return
         try:

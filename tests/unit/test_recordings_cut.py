@@ -19,7 +19,7 @@ from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.files import FREE_LEAST
-from callcore.recordings import KeyRing, Recordings, cut, filed, measure, protect
+from callcore.recordings import Ear, KeyRing, Recordings, cut, filed, measure, protect
 from callcore.recordings.growth import Grown, Growth
 from callcore.recordings.sides import sides_of
 from callcore.sidecar import Sidecar
@@ -409,6 +409,7 @@ async def test_what_was_cut_and_not_filed_when_the_sidecar_was_killed_is_not_cut
         _live=live,
         _uncut=set(),
         _plain_first=lambda calls: calls,
+        _ear=Ear(Recordings(tmp_path, tmp_path / "store", KeyRing(tmp_path / "keys"))),
     )
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(Sidecar._measure(sidecar), 0.2)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from immutables import Map
@@ -22,17 +22,20 @@ from callcore.domain import facts as f
 from callcore.domain.centre import Recordings as Rules
 from callcore.domain.findings import Finding
 from callcore.domain.floor import Floor
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId
 from callcore.domain.measures import Books
+from callcore.domain.message import Message
+from callcore.domain.personal import Personal
 from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
 from callcore.journal import Codec, KeyStore, Spool, checkpoint
-from callcore.recordings import Keeper, Teller, heard, keeper, voices
+from callcore.recordings import Keeper, Recordings, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure, whose
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
+from callcore.runtime.commands import CommandFailed
 from callcore.runtime.ports import Seq, View
 from callcore.settings import Settings, owner_only
 from callcore.sidecar import Sidecar, free_bytes, measured_next
@@ -473,6 +476,69 @@ async def test_the_sidecar_files_a_recording_that_was_sealed_before(tmp_path: Pa
     (said,) = asked
     assert (said["command"], said["size"], said["sha256"]) == ("recording", captured.size, captured.sha256)
     assert (said["problem"], said["seconds"], len(said["voice_s"])) == (None, 2.0, 1)
+
+
+async def test_while_nobody_writes_down_what_was_found_each_file_is_measured_once_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is dead, and all that are not filed come up each second."""
+    monkeypatch.setattr("callcore.sidecar.MEASURE_EVERY_S", 0.001)
+    one, house = sidecar(tmp_path), House(tmp_path)
+    plain = talk(house, 2)
+    spoken = house.record(f"{OTHER}.message", plain.read_bytes())
+    ended = Instant(one._live.now() - 20 * SECOND)
+    nobody = Personal(CallId(OTHER), CentreId("demo"), ended, None)
+    left = Message(CallId(OTHER), CentreId("demo"), QueueId("q"), None, nobody, ended, ended)
+    floor = changed(Floor(), unfiled=Map({CallId(CALL): ended}), messages=Map({left.call: left}))
+    one._live.publish(View(Seq(1, 1), floor, Books()))
+    looks, read = 0, set[str]()
+    there, asked = False, dict[str, dict[str, Any]]()
+    opens = Recordings.open
+
+    def opened(self: Recordings, name: str) -> BinaryIO:
+        read.add(name)
+        return opens(self, name)
+
+    async def ask(command: str, **said: Any) -> dict[str, Any]:
+        nonlocal looks
+        looks += command == "message"  # the last one of each look
+        if not there:
+            raise CommandFailed("nobody answers")
+        asked[command] = said
+        return {}
+
+    async def looked(times: int) -> set[str]:
+        """What was read at so many looks."""
+        nonlocal looks
+        read.clear()
+        looks = 0
+        async with asyncio.timeout(20):
+            while looks < times:
+                await asyncio.sleep(0.001)
+        return set(read)
+
+    monkeypatch.setattr(Recordings, "open", opened)
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    running = asyncio.create_task(one._measure())
+    assert await looked(2) == {CALL, spoken.stem}
+    assert await looked(5) == set()
+    with plain.open("ab") as file:
+        file.write(bytes(16_000))
+    assert await looked(2) == {CALL}, "it is another one now"
+    assert await looked(5) == set()
+    captured = digest(plain)
+    house.keeper().keep(plain, replace(OF, stereo=False, measured=False))
+    assert await looked(2) == {CALL}
+    assert await looked(5) == set()
+    there = True
+    assert await looked(3) == set()
+    one._live.publish(View(Seq(1, 2), changed(floor, unfiled=Map(), messages=Map()), Books()))
+    async with asyncio.timeout(20):
+        while one._ear._heard:
+            await asyncio.sleep(0.001)
+    running.cancel()
+    assert (asked["recording"]["size"], asked["recording"]["sha256"]) == (captured.size, captured.sha256)
+    assert asked["message"]["sha256"] == digest(spoken).sha256
 
 
 def test_what_is_to_be_cut_is_measured_first_for_it_cannot_be_sealed_before() -> None:

@@ -69,6 +69,11 @@ class Recordings:
             file.close()
             raise
 
+    def path(self, name: str) -> Path | None:
+        """Where it lies now, plain or sealed; None: nowhere."""
+        plain = self.spool / (name + PLAIN_ENDS)
+        return plain if plain.exists() else self.find(name)
+
     def find(self, name: str) -> Path | None:
         """The sealed file of a recording, if it is in the store."""
         for folder in self._folders():

@@ -9,8 +9,9 @@ import hashlib
 import os
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 from callcore.domain.findings import WORDS
@@ -75,6 +76,41 @@ def heard(recordings: Recordings, name: str) -> tuple[Measured, Voices]:
     if captured is not None and found.sha256 is not None:
         found = replace(found, size=captured.size, sha256=captured.sha256)
     return found, voice
+
+
+class Ear:
+    """`heard`, of each file once as it is: while nobody writes down what was found they are asked for each second."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._heard: dict[str, tuple[Path, _Stamp, tuple[Measured, Voices]]] = {}
+        """By name: where it lay, as what, and what was found."""
+
+    def heard(self, name: str) -> tuple[Measured, Voices]:
+        known = self._heard.get(name)
+        if known is not None and _stamp(known[0]) == known[1]:
+            return known[2]
+        path = self._recordings.path(name)
+        stamp = None if path is None else _stamp(path)
+        found = heard(self._recordings, name)
+        if path is not None and stamp is not None and found[0].sha256 is not None:
+            self._heard[name] = path, stamp, found
+        return found
+
+    def forget_but(self, names: Container[str]) -> None:
+        for name in [each for each in self._heard if each not in names]:
+            del self._heard[name]
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def voices(opened: Opened, *, added: bool = False) -> Voices:
