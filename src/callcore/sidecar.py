@@ -233,6 +233,8 @@ class Sidecar:
         self._reconciled = audit.newest(settings.reconciliations)
         self._uncut: set[Path] = set()
         """Recordings that were cut, and were perhaps not filed yet."""
+        self._not_cut: dict[CallId, int | None] = {}
+        """Calls whose recording could not be cut, and the error that was told of it last: it is tried each second."""
         self._growing: set[CallId] = set()
         """Calls whose recording was still written at the last look: who was called is with somebody else."""
         self._growth = Growth(settings.recordings)
@@ -468,6 +470,7 @@ class Sidecar:
                 message_of(self._settings, each.call) for each in floor.messages.values() if not each.filed
             ]
             self._ear.forget_but({*floor.unfiled, *(path.stem for path in left)})
+            self._not_cut = {call: why for call, why in self._not_cut.items() if call in floor.unfiled}
             await asyncio.sleep(MEASURE_EVERY_S)
 
     def _plain_first(self, calls: Sequence[tuple[CallId, Instant]]) -> Iterator[tuple[CallId, Instant]]:
@@ -490,7 +493,7 @@ class Sidecar:
             self._growing.discard(call)
             return
         tape = self._live.view().floor.tapes.get(call)
-        if tape is not None:
+        if tape is not None and not self._ear.has_heard(path.stem):  # it was cut before that
             try:
                 for unheld in (recording_of(self._settings, side) for side in tape.unheld):
                     discard(unheld)
@@ -499,7 +502,14 @@ class Sidecar:
                 if await asyncio.to_thread(cut, path, tape, self._settings.protected / path.name, grew):
                     self._uncut.add(path)
             except OSError as error:
-                log.error("recording not cut, and not filed yet", call=call, why=str(error))
+                if self._not_cut.get(call) != error.errno:
+                    self._not_cut[call] = error.errno
+                    log.error(
+                        "録音を切り取れません。また試し、記録はそのあとです / "
+                        "a recording cannot be cut; it is tried again, and filed only then",
+                        call=call,
+                        why=str(error),
+                    )
                 return
 
         found, voices = await asyncio.to_thread(self._ear.heard, path.stem)

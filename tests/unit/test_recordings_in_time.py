@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import pytest
 from immutables import Map
+from structlog.testing import capture_logs
 
 from callcore.db import DatabaseAway
 from callcore.domain import facts as f
@@ -539,6 +540,79 @@ async def test_while_nobody_writes_down_what_was_found_each_file_is_measured_onc
     running.cancel()
     assert (asked["recording"]["size"], asked["recording"]["sha256"]) == (captured.size, captured.sha256)
     assert asked["message"]["sha256"] == digest(spoken).sha256
+
+
+async def test_what_cannot_be_cut_is_told_in_the_log_once_and_not_each_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcore.sidecar.MEASURE_EVERY_S", 0.001)
+    one, house = sidecar(tmp_path), House(tmp_path)
+    calls = (CallId(CALL), CallId(OTHER))
+    for call in calls:
+        talk(house, 2, call)
+    ended = Map({call: Instant(one._live.now() - 20 * SECOND) for call in calls})
+    tape = Tape(SECOND, (Excess(SECOND, SECOND),))
+    rules = changed(Floor(), unfiled=ended, tapes=Map(dict.fromkeys(calls, tape)))
+    one._live.publish(View(Seq(1, 1), rules, Books()))
+    free, looks = 0, 0
+
+    def usage(_folder: Path) -> SimpleNamespace:
+        nonlocal looks
+        looks += 1
+        return SimpleNamespace(free=free + looks)
+
+    async def ask(_command: str, **said: Any) -> dict[str, Any]:
+        asked.append(said["call"])
+        raise CommandFailed("nobody answers")
+
+    async def logged(done: Callable[[], bool]) -> list[Any]:
+        with capture_logs() as lines:
+            running = asyncio.create_task(one._measure())
+            async with asyncio.timeout(20):
+                while not done():
+                    await asyncio.sleep(0.001)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return sorted(line["call"] for line in lines if line["log_level"] == "error")
+
+    asked: list[CallId] = []
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert await logged(lambda: looks > 6) == [*calls], "of each"
+    looks = 0
+    assert await logged(lambda: looks > 6) == []
+    free = 10**12
+    assert await logged(lambda: len(asked) > 6) == []
+    for call in calls:
+        assert heard(house.recordings, call)[0].seconds == pytest.approx(1, abs=0.1)
+
+
+async def test_what_is_to_be_cut_and_is_no_sound_is_told_in_the_log_once_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcore.sidecar.MEASURE_EVERY_S", 0.001)
+    one, house = sidecar(tmp_path), House(tmp_path)
+    house.record(CALL, b"no sound at all" * 10)
+    ended = Instant(one._live.now() - 50 * SECOND)
+    tapes = Map({CallId(CALL): Tape(SECOND, (Excess(SECOND, SECOND),))})
+    one._live.publish(
+        View(Seq(1, 1), changed(Floor(), unfiled=Map({CallId(CALL): ended}), tapes=tapes), Books())
+    )
+    asked = 0
+
+    async def ask(_command: str, **_said: Any) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        raise CommandFailed("nobody answers")
+
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    with capture_logs() as lines:
+        running = asyncio.create_task(one._measure())
+        async with asyncio.timeout(20):
+            while asked < 4:
+                await asyncio.sleep(0.001)
+        running.cancel()
+    assert len([line for line in lines if line["log_level"] == "error"]) == 1
 
 
 def test_what_is_to_be_cut_is_measured_first_for_it_cannot_be_sealed_before() -> None:

@@ -86,10 +86,14 @@ class Ear:
         self._heard: dict[str, tuple[Path, _Stamp, tuple[Measured, Voices]]] = {}
         """By name: where it lay, as what, and what was found."""
 
-    def heard(self, name: str) -> tuple[Measured, Voices]:
+    def has_heard(self, name: str) -> bool:
+        """Whether it is what was heard before."""
         known = self._heard.get(name)
-        if known is not None and _stamp(known[0]) == known[1]:
-            return known[2]
+        return known is not None and _stamp(known[0]) == known[1]
+
+    def heard(self, name: str) -> tuple[Measured, Voices]:
+        if self.has_heard(name):
+            return self._heard[name][2]
         path = self._recordings.path(name)
         stamp = None if path is None else _stamp(path)
         found = heard(self._recordings, name)
