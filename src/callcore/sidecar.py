@@ -48,7 +48,6 @@ from callcore.reconciliation import CannotReconcile, Nightly, told_of
 from callcore.recorded import Recorded
 from callcore.recordings import (
     GROWTH_EVERY_S,
-    PROBLEMS,
     SETTLES_S,
     UNCUT,
     Ear,
@@ -60,6 +59,7 @@ from callcore.recordings import (
     filed,
     is_open,
 )
+from callcore.results import Results
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.looplag import LoopLag
 from callcore.runtime.ports import Beside, Health, HealthCheck, Seq, View
@@ -97,6 +97,8 @@ SWITCH_S = 0.0005
 at the interpreter's own 5 ms it took a third longer beside one that measures (`bench/spool.py`)."""
 NICENESS = 15
 """On a busy machine the engine and Asterisk come first: the board and the database may be late, a caller may not."""
+RESULTS_EVERY_S = 1.0
+"""Who is killed within so long of a finding tells it once more."""
 RECONCILE_LOOK_S = 20.0
 """Between two looks whether a day is due to be reconciled."""
 RECONCILE_RETRY_S = 3600.0
@@ -194,10 +196,7 @@ class Sidecar:
         self._free: dict[str, float] = {}
         """Bytes, by the gauge's name."""
         mark = read_mark(settings.journal)
-        self._past = (0, 0) if mark is None else mark.seq
-        """The journal's end at the start. Not an instant: a clock may be set back."""
-        self._results = dict.fromkeys(("ok", *PROBLEMS), 0)
-        """Recordings filed since the start; one with several findings counts at each."""
+        self._results = Results(self._folder / "results.json", (0, 0) if mark is None else mark.seq)
         self._drain = Drain(
             lambda after: Follower(settings.journal, self._codec, after),
             Projection(self._database, self._seal),
@@ -318,6 +317,7 @@ class Sidecar:
         web = asyncio.create_task(served(), name="web")
         parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "fold": self._fold,
+            "results": self._keep_results,
             "drain": self._store,
             "ask": self._ask,
             "recordings": self._measure,
@@ -378,8 +378,9 @@ class Sidecar:
                         assert isinstance(fact, f.Fact)
                         floor = evolve(floor, fact)
                         books = books.after(fact)
-                        if frame.seq > self._past:
+                        if frame.seq > self._results.seq:
                             self._noted(fact)
+                    self._results.seq = max(self._results.seq, frame.seq)
                 if floor.at - pruned > 3600 * SECOND:
                     pruned = floor.at
                     day = datetime.fromtimestamp(pruned / SECOND, UTC) - timedelta(days=KEEP_DAYS)
@@ -393,8 +394,7 @@ class Sidecar:
     def _noted(self, fact: f.Fact) -> None:
         match fact:
             case f.RecordingFiled() | f.MessageFiled():
-                for result in [each.value for each in fact.findings] or ["ok"]:
-                    self._results[result] += 1
+                self._results.count(fact.findings)
                 if fact.findings:
                     log.warning(
                         "録音に問題 / something is wrong with a recording",
@@ -405,6 +405,22 @@ class Sidecar:
                         talk=fact.talk if isinstance(fact, f.RecordingFiled) else None,
                         sent=fact.sent if isinstance(fact, f.RecordingFiled) else None,
                     )
+
+    async def _keep_results(self) -> None:
+        failed = ""
+        while True:
+            if self._results.changed:
+                try:
+                    await self._results.save_aside()
+                    failed = ""
+                except OSError as error:
+                    if str(error) != failed:
+                        failed = str(error)
+                        log.error(
+                            "録音の件数を保存できません / the counts of recordings cannot be saved",
+                            why=failed,
+                        )
+            await asyncio.sleep(RESULTS_EVERY_S)
 
     async def _store(self) -> None:
         """Bring the database to its newest form as soon as it is there, then drain the journal into it."""
@@ -615,7 +631,7 @@ class Sidecar:
     def _counts(self) -> Mapping[str, Mapping[str, int]]:
         refused = dict.fromkeys((why.value for why in Refusal), 0)
         served = {"phone_files_refused": refused if self._phones is None else dict(self._phones.refused)}
-        return {**self._live.engine_counts(), **served, "recordings": dict(self._results)}
+        return {**self._live.engine_counts(), **served, "recordings": dict(self._results.found)}
 
     def _centre_gauges(self) -> Mapping[CentreId, Mapping[str, float]]:
         month = self._month.gauges(self._live.view(), self._live.now())
@@ -686,6 +702,8 @@ class Sidecar:
         """Without one the next start reads more of the journal, and that is all."""
         view = self._live.view()
         if view.seq.n:
+            with contextlib.suppress(OSError):  # they are tried again each second
+                self._results.save()
             state = self._codec.encode_state(World(view.floor, view.books))
             try:
                 checkpoint.save(self._folder, view.seq, state, shape(World))

@@ -8,8 +8,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from callcore.db import DatabaseAway
 from callcore.domain import facts as f
 from callcore.domain.centre import Recordings as Rules
-from callcore.domain.findings import Finding
+from callcore.domain.findings import WORDS, Finding
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant, QueueId
 from callcore.domain.measures import Books
@@ -188,11 +188,33 @@ def sidecar(home: Path) -> Sidecar:
     return Sidecar(Settings(home=home, centres=home, node="node1"))
 
 
-async def test_what_is_found_is_counted_by_a_clock_that_was_set_back_and_what_was_found_before_is_not(
-    tmp_path: Path,
-) -> None:
+@dataclass
+class Finds:
+    """A journal with two calls that are over, and the engine's word of what is wrong with their recordings."""
+
+    settings: Settings
+    journal: Spool
+    calls: tuple[CallId, ...]
+    now: Instant
+
+    def write(self, call: CallId, finding: Finding, at: float) -> None:
+        """`at`: seconds from now."""
+        filed = f.RecordingFiled(
+            at=Instant(self.now + round(at * SECOND)),
+            call=call,
+            file=f"{call}.wav",
+            size=9,
+            seconds=30.0,
+            sha256=None,
+            findings=(finding,),
+        )
+        self.journal.append(self.journal.frame(filed.at, (filed,)))
+        self.journal.flush()
+
+
+@pytest.fixture
+def finds(tmp_path: Path) -> Iterator[Finds]:
     settings = Settings(home=tmp_path, centres=tmp_path, node="node1")
-    now = Instant(time.time_ns() // 1000)
     day = Desk().begin()
     day.sign_in(1, 1)
     day.sign_in(2, 2)
@@ -202,36 +224,83 @@ async def test_what_is_found_is_counted_by_a_clock_that_was_set_back_and_what_wa
         day.ring(60 * n + 12, name)
         day.pick_up(60 * n + 13, name)
         day.hang_up(60 * n + 30, name)
-    before, after = day.floor.unfiled
     with KeyStore.open(owner_only(settings.journal), owner_only(settings.keys), write=True) as keys:
         journal = Spool.open(settings.journal, Codec(f.KINDS, {}, keys), before_sync=keys.sync)
-
-        def written(fact: f.Fact) -> None:
+        for fact in day.facts:
             journal.append(journal.frame(fact.at, (fact,)))
-            journal.flush()
-
-        def found(call: CallId, finding: Finding, at: float) -> f.RecordingFiled:
-            return f.RecordingFiled(
-                at=Instant(now + round(at * SECOND)),
-                call=call,
-                file=f"{call}.wav",
-                size=9,
-                seconds=30.0,
-                sha256=None,
-                findings=(finding,),
-            )
-
-        for fact in (*day.facts, found(before, Finding.SHORT, -1)):
-            written(fact)
-        one = sidecar(tmp_path)
-        written(found(after, Finding.SILENT, -9 * 3600))
-        folding = asyncio.create_task(one._fold())
-        async with asyncio.timeout(10):
-            while one._live.view().floor.unfiled or not one._live.view().seq.n:
-                await asyncio.sleep(0.02)
-        folding.cancel()
+        journal.flush()
+        yield Finds(settings, journal, tuple(day.floor.unfiled), Instant(time.time_ns() // 1000))
         journal.close()
-    assert {name: n for name, n in one._results.items() if n} == {"silent": 1}
+
+
+async def folded(one: Sidecar, unfiled: int) -> tuple[dict[str, int], list[list[str]]]:
+    """What is counted once so many are left to be filed, and what the log said of it. Then it is killed."""
+    with capture_logs() as lines:
+        running = [asyncio.create_task(part()) for part in (one._fold, one._keep_results)]
+        async with asyncio.timeout(10):
+            while len(one._live.view().floor.unfiled) != unfiled or not one._live.view().seq.n:
+                await asyncio.sleep(0.02)
+            while one._results.changed:
+                await asyncio.sleep(0.02)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    found = one._counts()["recordings"]
+    return {name: n for name, n in found.items() if n}, [
+        each["findings"] for each in lines if "findings" in each
+    ]
+
+
+async def test_what_is_found_is_counted_by_a_clock_that_was_set_back_and_what_was_found_before_is_not(
+    finds: Finds,
+) -> None:
+    before, after = finds.calls
+    finds.write(before, Finding.SHORT, -1)
+    one = sidecar(finds.settings.home)
+    finds.write(after, Finding.SILENT, -9 * 3600)
+    assert await folded(one, 0) == ({"silent": 1}, [[WORDS[Finding.SILENT]]])
+
+
+async def test_what_the_engine_wrote_when_the_sidecar_was_killed_is_counted_and_told_after_its_start(
+    finds: Finds,
+) -> None:
+    first, second = finds.calls
+    one = sidecar(finds.settings.home)
+    finds.write(first, Finding.SHORT, 0)
+    assert await folded(one, 1) == ({"short": 1}, [[WORDS[Finding.SHORT]]])
+    finds.write(second, Finding.SHORT, 1)
+    again = sidecar(finds.settings.home)
+    assert again._counts()["recordings"]["short"] == 1, "else nobody sees that it rises"
+    assert await folded(again, 0) == ({"short": 2}, [[WORDS[Finding.SHORT]]]), "and none twice"
+    assert await folded(sidecar(finds.settings.home), 0) == ({"short": 2}, [])
+
+
+async def test_a_sidecar_killed_before_it_found_anything_tells_what_the_engine_wrote_meanwhile(
+    finds: Finds,
+) -> None:
+    one = sidecar(finds.settings.home)
+    assert await folded(one, 2) == ({}, [])
+    finds.write(finds.calls[0], Finding.SHORT, 0)
+    assert await folded(sidecar(finds.settings.home), 1) == ({"short": 1}, [[WORDS[Finding.SHORT]]])
+
+
+async def test_where_the_journal_was_put_back_its_next_findings_are_counted(finds: Finds) -> None:
+    one = sidecar(finds.settings.home)
+    one._results.seq = (99, 1)
+    one._results.save()
+    again = sidecar(finds.settings.home)
+    finds.write(finds.calls[0], Finding.SHORT, 0)
+    assert await folded(again, 1) == ({"short": 1}, [[WORDS[Finding.SHORT]]])
+
+
+@pytest.mark.parametrize("what", [b"", b"{", b'{"seq":1,"found":{}}', b'{"seq":[1,1],"found":{"of late":3}}'])
+async def test_counts_that_cannot_be_read_begin_anew(finds: Finds, what: bytes) -> None:
+    one = sidecar(finds.settings.home)
+    one._results.save()
+    one._results.file.write_bytes(what)
+    again = sidecar(finds.settings.home)
+    finds.write(finds.calls[0], Finding.SHORT, 0)
+    assert await folded(again, 1) == ({"short": 1}, [[WORDS[Finding.SHORT]]])
 
 
 def test_a_full_disk_costs_a_checkpoint_and_not_the_sidecar(
