@@ -132,6 +132,35 @@ def test_a_run_number_is_never_given_out_twice(home: Home) -> None:
         assert spool.run == 10
 
 
+@pytest.mark.parametrize("left", [b"", b"\0\0", b"\xff\n", b"two\n", b"-3\n", b"9999999999\n"])
+def test_a_damaged_file_of_the_run_number_keeps_no_engine_from_starting(
+    home: Home, left: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        with home.writing() as spool:
+            put(spool, number)
+    (home.journal / "run").write_bytes(left)
+    with home.writing() as spool:
+        assert spool.run == 3
+        put(spool, 3)
+    assert home.told() == [1, 2, 3]
+    assert (home.journal / "run").read_text() == "3\n" and str(home.journal / "run") in caplog.text
+
+
+def test_a_damaged_run_number_without_any_segment_is_refused(home: Home) -> None:
+    """Else a number could be given out twice, and whoever follows the journal would pass over what is written."""
+    with home.writing() as spool:
+        put(spool, 1)
+    for path in [*home.segments(), home.journal / "synced"]:
+        path.unlink()
+    (home.journal / "run").write_bytes(b"")
+    with pytest.raises(JournalDamaged, match="run"), home.writing():
+        pass
+    (home.journal / "run").write_bytes(b"1\n")
+    with home.writing() as spool:
+        assert spool.run == 2
+
+
 def test_nothing_of_a_caller_can_be_read_in_any_file(home: Home) -> None:
     with home.writing() as spool:
         put(spool, 1, 2)

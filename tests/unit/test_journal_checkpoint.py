@@ -56,6 +56,24 @@ def test_a_checkpoint_with_any_byte_changed_or_missing_is_passed_over_and_named(
     assert "passed over" in caplog.text
 
 
+def test_a_checkpoint_that_the_disk_does_not_give_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, (1, 5), b"five", "v1")
+    bad = checkpoint.save(tmp_path, (1, 6), b"six", "v1")
+    reads = Path.read_bytes
+
+    def broken(self: Path) -> bytes:
+        if self == bad:
+            raise OSError(5, "Input/output error")
+        return reads(self)
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    loaded = checkpoint.load(tmp_path, "v1")
+    assert loaded.checkpoint is not None and loaded.checkpoint.state == b"five"
+    assert [each.path for each in loaded.passed_over] == [bad]
+
+
 def test_a_checkpoint_under_another_name_is_not_believed(tmp_path: Path) -> None:
     path = checkpoint.save(tmp_path, (1, 6), b"state", "v1")
     path.rename(tmp_path / path.name.replace("6.", "7."))

@@ -8,6 +8,7 @@ import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -278,3 +279,47 @@ def test_a_number_has_its_fingerprint_of_a_month_whose_calls_keys_cannot_be_read
     assert "oita.2026-12.key" in str(unread[0])
     with pytest.raises(KeyDamaged):
         opened(home).fingerprints(OITA, "0901")
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 40, b"CCKEYS\x00\x01"])
+def test_a_small_damaged_table_keeps_no_engine_from_starting_and_is_named_where_it_is_needed(
+    home: Path, left: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So small a file may be the mark of a month that was destroyed."""
+    with opened(home, write=True) as keys:
+        first, later = sealed(keys), sealed(keys, TWO, DECEMBER)
+        keys.destroy_period(OITA, "2026-11")
+    gone = call_file(home).read_bytes()
+    call_file(home).write_bytes(left)
+    key = home / "keys" / "oita.2026-11.key"
+    key.write_bytes(b"as if it had never been removed")
+    with opened(home, write=True) as keys:
+        assert "oita.2026-11" in caplog.text and key.exists()
+        assert text_of(keys, later, TWO, DECEMBER) == "0901"
+        assert keys.seal(ONE, OITA, DECEMBER, "0903") is not None
+        for use in (lambda: text_of(keys, first), lambda: sealed(keys)):
+            with pytest.raises(KeyDamaged, match=r"oita\.2026-11"):
+                use()
+    assert call_file(home).read_bytes() == left, "nothing is written over it"
+    call_file(home).write_bytes(gone)
+    with opened(home, write=True) as keys:
+        assert not key.exists() and text_of(keys, first) is None
+
+
+def test_a_small_table_that_the_disk_does_not_give_keeps_no_engine_from_starting(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(home, write=True) as keys:
+        sealed(keys)
+        keys.destroy_period(OITA, "2026-11")
+    (home / "keys" / "oita.2026-11.key").write_bytes(b"as if it had never been removed")
+    opens = Path.open
+
+    def broken(self: Path, *how: Any, **more: Any) -> Any:
+        if self == call_file(home):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(self))
+        return opens(self, *how, **more)
+
+    monkeypatch.setattr(Path, "open", broken)
+    with opened(home, write=True) as keys:
+        assert keys.seal(ONE, OITA, DECEMBER, "0903") is not None

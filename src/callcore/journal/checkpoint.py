@@ -93,7 +93,10 @@ def _found(folder: Path) -> list[tuple[Seq, Path]]:
 
 
 def _read(path: Path, seq: Seq) -> Checkpoint | str:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error})"
     head, body = data[: len(MAGIC) + 32], data[len(MAGIC) + 32 :]
     if not head.startswith(MAGIC):
         return "not a checkpoint of this format"

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import fcntl
 import hmac
+import logging
 import os
 import re
 import threading
@@ -35,6 +36,8 @@ from callcore import files
 from callcore.domain.ids import CallId, CentreId, Instant
 from callcore.journal import framing
 from callcore.journal.errors import CallKeyLost, JournalError, JournalLocked, KeyDamaged, KeyLost
+
+log = logging.getLogger(__name__)
 
 CALL_KEYS = "call-keys"
 CALL_MAGIC = b"CCKEYS\x00\x01"
@@ -544,15 +547,18 @@ class KeyStore:
 
     def _finish_destroying(self) -> None:
         """A crash between marking a period destroyed and removing its key file is made good at the next
-        start.
+        start. A damaged one stops no start: who needs it is told then.
         """
         for path in list(self._keys.glob("*.key")):
             centre, _, period = path.name.removesuffix(".key").rpartition(".")
             calls = self._calls / f"{centre}.{period}"
-            if not calls.exists() or calls.stat().st_size > 64:
-                continue  # the mark alone is a file of some 20 bytes
-            if self._table(CentreId(centre), period).gone:
-                files.shred(path)
+            try:
+                if not calls.exists() or calls.stat().st_size > 64:
+                    continue  # the mark alone is a file of some 20 bytes
+                if self._table(CentreId(centre), period).gone:
+                    files.shred(path)
+            except (JournalError, OSError) as error:
+                log.error("keys: %s", error)
 
     @staticmethod
     def _damaged(path: Path, offset: int) -> KeyDamaged:

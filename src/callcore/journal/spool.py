@@ -60,6 +60,7 @@ _MARK_MAGIC = b"CCMK"
 _MARK = struct.Struct(">4sQQIQQq")
 _MARK_BYTES = _MARK.size + 4
 _SEGMENT_NAME = re.compile(r"(\d{10})-(\d{6})\.journal")
+_RUN = re.compile(rb"\d{1,9}\n?")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -485,10 +486,21 @@ def _take_lock(folder: Path) -> int:
 
 
 def _next_run(folder: Path, last: Seq | None) -> int:
-    """One more than any run that was ever given out: what the file says, or the segments if they say more."""
+    """One more than any run that was ever given out: what the file says, or the segments if they say more. Where the
+    file is damaged it is what they say, for each run begins one. JournalDamaged: there are none either."""
     path = folder / "run"
-    said = int(path.read_text()) if path.exists() else 0
     seen = max((run for run, _, _ in segments(folder)), default=0)
+    said = 0
+    if path.exists():
+        data = path.read_bytes()
+        if _RUN.fullmatch(data):
+            said = int(data)
+        elif seen:
+            log.error(
+                "journal: %s is no run number (%r), and is made anew after run %d", path, data[:20], seen
+            )
+        else:
+            raise JournalDamaged(path, 0, "run number")
     run = max(said, seen, last[0] if last else 0) + 1
     files.write_whole(path, f"{run}\n".encode())
     return run
