@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,18 @@ from typing import BinaryIO
 
 FREE_LEAST = 10**9
 """Bytes free: the bound of the alarm CallcoreDiskFull."""
+
+
+def needs_free(folder: Path, size: int) -> None:
+    """Raises OSError (ENOSPC): its disk has fewer bytes free than that."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            errno.ENOSPC,
+            f"空きは {free / 1e9:.1f} GB、{size / 1e9:.1f} GB 必要。容量を空けてください / "
+            f"{free / 1e9:.1f} GB free, {size / 1e9:.1f} GB needed: make room",
+            str(folder),
+        )
 
 
 def sync_folder(folder: Path) -> None:

@@ -33,7 +33,17 @@ from callcore.domain.values import changed
 from callcore.journal import Codec, KeyStore, Spool, checkpoint
 from callcore.recordings import Keeper, Recordings, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
-from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, pressure, whose
+from callcore.recordings.keeper import (
+    AT_MOST_S,
+    AT_ONCE,
+    MARGIN_S,
+    SPARE,
+    Pressure,
+    Whose,
+    due,
+    pressure,
+    whose,
+)
 from callcore.recordings.measure import CLIPPED, LOUD, _frames
 from callcore.recordings.verify import digest
 from callcore.runtime.commands import CommandFailed
@@ -784,6 +794,72 @@ def test_the_disks_of_keys_and_database_are_told_of_where_they_are_others(
     assert math.isnan(gone["sidecar_keys_free_bytes"]), "no key was made yet"
     assert gone["sidecar_database_free_bytes"] == 0
     assert math.isnan(free_bytes(settings, None)["sidecar_database_free_bytes"]), "a server has its own"
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_what_would_fill_the_disk_is_not_begun_for_the_talks_that_go_on_need_what_is_left(
+    house: House, monkeypatch: pytest.MonkeyPatch, stereo: bool
+) -> None:
+    plain = talk(house, 2)
+    of = replace(OF, stereo=stereo)
+    wanted = plain.stat().st_size * (2 if stereo else 1) * AT_ONCE + SPARE
+    one = house.keeper()
+    with monkeypatch.context() as filled, capture_logs() as lines:
+        filled.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=wanted - 1))
+        assert not one.kept(plain, of)
+    assert "seal" not in house.steps and plain.exists() and one.failures == 1
+    assert not [each for each in house.store.rglob("*") if each.suffix == ".ccr"]
+    assert any("容量を空けてください / " in line.get("why", "") for line in lines)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=wanted))
+    assert one.kept(plain, of) and house.recordings.find(CALL) is not None
+
+
+def test_what_the_spool_has_no_room_to_convert_is_kept_as_it_is_where_the_store_has_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = talk(house, 2)
+    monkeypatch.setattr(
+        shutil,
+        "disk_usage",
+        lambda folder: SimpleNamespace(free=10 if Path(folder).is_relative_to(house.spool) else 10**12),
+    )
+    one = house.keeper()
+    assert one.kept(plain, replace(OF, form=SoundFormat.OPUS))
+    line = kept_line(house.store, "oita", "2026-11-20", CALL)
+    assert line is not None and (line.form, line.channels) == ("wav", 2) and one.unconverted == 1
+    assert "convert" not in house.steps
+
+
+def test_what_cannot_be_kept_is_told_in_the_log_at_growing_intervals_and_anew_for_another_reason(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = house.record(CALL)
+    over(house, CALL)
+    one = house.keeper()
+    why: list[Exception] = [OSError(28, "No space left on device")]
+
+    def fail(*_: object) -> None:
+        raise why[0]
+
+    def tried(times: int) -> int:
+        with capture_logs() as lines:
+            for _ in range(times):
+                one._waiting.clear()
+                [(path, of)] = one.looked()
+                assert not one.kept(path, of)
+        return len([line for line in lines if line["log_level"] == "error"])
+
+    with monkeypatch.context() as full:
+        full.setattr(Keeper, "keep", fail)
+        assert [tried(n) for n in (1, 1, 2, 4, 100)] == [1, 1, 1, 1, 3], "the 1st, 2nd, 4th, 8th, 16th …"
+        assert one.failures == 108
+        why[0] = OSError(5, "Input/output error")
+        assert tried(1) == 1
+        why[0] = OSError(28, "No space left on device")
+        assert tried(1) == 1
+    assert one._failed
+    plain.rename(house.home / "elsewhere")
+    assert one.looked() == [] and not one._failed
 
 
 async def test_the_sidecar_knows_where_sqlite_s_file_lies(tmp_path: Path) -> None:

@@ -21,10 +21,8 @@ that go on need what is left of it more.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
-import shutil
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -34,7 +32,7 @@ import structlog
 
 from callcore.domain.ids import SECOND
 from callcore.domain.tape import Tape
-from callcore.files import FREE_LEAST
+from callcore.files import FREE_LEAST, needs_free
 from callcore.pcm import SAMPLE
 from callcore.recordings.growth import Grown, least_s, most_s
 from callcore.recordings.sides import sides_of
@@ -153,14 +151,7 @@ def _aside(file: Path, protected: Path, size: int) -> Iterator[BinaryIO]:
     be. Raises OSError, also if the disk had less than `FREE_LEAST` free then; nothing of it is left."""
     new, link = file.with_suffix(NEW), protected.with_suffix(NEW)
     new.unlink(missing_ok=True)
-    free = shutil.disk_usage(file.parent).free
-    if free < size + FREE_LEAST:
-        raise OSError(
-            errno.ENOSPC,
-            f"空きは {free / 1e9:.1f} GB、切り取るには {(size + FREE_LEAST) / 1e9:.1f} GB 必要。容量を空けてください / "
-            f"{free / 1e9:.1f} GB free, {(size + FREE_LEAST) / 1e9:.1f} GB needed to cut it: make room",
-            str(file),
-        )
+    needs_free(file.parent, size + FREE_LEAST)
     try:
         new.touch(mode=0o600)
         with new.open("wb") as written:

@@ -20,7 +20,7 @@ Rules
   the chain; the protected link; and only then the plain file is removed. Killed between any two of them, the next try
   begins again and nothing is lost or told of twice.
 - What cannot be done (disk full, a key lost) leaves the plain file where it is, is told in the log and by gauges, and
-  is tried again.
+  is tried again. Where the disk would be full meanwhile, nothing is begun: the talks that go on need what is left.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from callcore.domain.recording import (
     kind_of_side,
 )
 from callcore.domain.sides import SideRecord
-from callcore.files import make_folder, stamp, sync_folder
+from callcore.files import make_folder, needs_free, stamp, sync_folder
 from callcore.recordings.chain import Chain, Kept, kept_line, signing
 from callcore.recordings.errors import RecordingError, StillWritten
 from callcore.recordings.formats import BY_FFMPEG, NotConverted, converted
@@ -84,6 +84,8 @@ MARGIN_S = 10.0
 ffmpeg may use half of it."""
 AT_ONCE = 2
 """So many are kept at once, and so many ffmpeg run at most: the cores of a small machine."""
+SPARE = 10**8
+"""Bytes that stay free beside what is sealed and converted: as much as 150 talks in two channels record in 14 s."""
 SEALED_A_SECOND = 15e6
 """Bytes of sound that are joined, sealed and read back in a second (`bench/spool.py`)."""
 CONVERTED_A_SECOND = 2e6
@@ -242,6 +244,8 @@ class Keeper:
     """When (monotonic) it was looked last whether keys are missing."""
     _waiting: dict[str, float] = field(default_factory=dict)
     """Recordings that could not be kept, until when (monotonic) they wait."""
+    _failed: dict[str, tuple[tuple[type[Exception], int | None], int]] = field(default_factory=dict)
+    """Recordings that could not be kept, with the kind of the last error, and how often it was that."""
     _late: tuple[int, float] = (0, 0.0)
     _press: Pressure = Pressure(0.0, 0.0)
     """As of the last look."""
@@ -350,6 +354,8 @@ class Keeper:
         self._late = (len(ages) - 1, max(ages))
         soon = time.monotonic()
         self._waiting = {name: at for name, at in self._waiting.items() if at > soon}
+        there = {path.name for *_, path in found}
+        self._failed = {name: how for name, how in self._failed.items() if name in there}
         found = [each for each in found if each[-1].name not in self._waiting]
         self._press = pressure((of, size) for of, size, _, _ in found if of.ended_at is not None)
         ready = [
@@ -392,17 +398,27 @@ class Keeper:
             pass
         except Exception as error:  # what is wrong with one ends neither the others nor the sidecar
             self.failures += 1
-            log.error(
-                "録音を暗号化できません。ファイルはそのまま残し、また試します / "
-                "a recording cannot be kept; its file stays, and it is tried again",
-                file=path.name,
-                why=str(error),
-                exc_info=not isinstance(error, OSError | RecordingError | UnicodeEncodeError),
-            )
+            if self._is_told(path.name, error):
+                log.error(
+                    "録音を暗号化できません。ファイルはそのまま残し、また試します / "
+                    "a recording cannot be kept; its file stays, and it is tried again",
+                    file=path.name,
+                    why=str(error),
+                    exc_info=not isinstance(error, OSError | RecordingError | UnicodeEncodeError),
+                )
         else:
+            self._failed.pop(path.name, None)
             return True
         self._waiting[path.name] = time.monotonic() + AGAIN_S
         return False
+
+    def _is_told(self, name: str, error: Exception) -> bool:
+        """Whether the log is to say so: at the first time of each reason, the second, the fourth, and so on."""
+        kind = type(error), error.errno if isinstance(error, OSError) else None
+        before, times = self._failed.get(name, (kind, 0))
+        times = times + 1 if before == kind else 1
+        self._failed[name] = kind, times
+        return times & (times - 1) == 0
 
     # -- keeping one ----------------------------------------------------------------------------------------------
 
@@ -450,6 +466,8 @@ class Keeper:
 
     def _into_store(self, plain: Path, sound: BinaryIO, name: str, of: Whose) -> None:
         before = stamp(sound)
+        make_folder(self.recordings.store)
+        needs_free(self.recordings.store, _beside(before[0] * (2 if of.stereo else 1)))
         if before[0] <= HEADER:  # nothing was recorded: of who hung up in the line, for example
             of = replace(of, form=SoundFormat.WAV, stereo=False)
         with ExitStack() as opened:
@@ -486,6 +504,7 @@ class Keeper:
         try:
             within_s = self._time_for(source, of)
             if time.monotonic() >= self._rests:
+                needs_free(folder, _beside(source.seek(0, os.SEEK_END)))
                 self.step("convert")
                 with ExitStack() as opened:
                     if both is not None and of.form in BY_FFMPEG:
@@ -627,6 +646,11 @@ class Keeper:
         store, keys = self.recordings.store, self.recordings.ring.folder
         # Each time as it is on the disk: it may be lost, or put back.
         return Chain(store, keys, signing(store, keys))
+
+
+def _beside(size: int) -> int:
+    """Bytes that must be free for so many to be written: the talks that go on record into what is left."""
+    return AT_ONCE * size + SPARE
 
 
 def _sealed(sound: BinaryIO, head: Head, key: bytes, aside: Path) -> tuple[Digest, Digest]:
