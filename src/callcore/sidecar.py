@@ -31,7 +31,7 @@ from callcore.db import NEWEST, Database, DatabaseAway, Projection, Queries, Unk
 from callcore.domain import facts as f
 from callcore.domain.centre import Centre, Configuration, RecordAfter
 from callcore.domain.evolve import evolve
-from callcore.domain.findings import WORDS
+from callcore.domain.findings import WORDS, Finding
 from callcore.domain.floor import Floor
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
 from callcore.domain.measures import Books
@@ -53,7 +53,9 @@ from callcore.recordings import (
     Ear,
     Growth,
     Keeper,
+    Measured,
     Teller,
+    Voices,
     cut,
     discard,
     filed,
@@ -234,6 +236,8 @@ class Sidecar:
         """Recordings that were cut, and were perhaps not filed yet."""
         self._not_cut: dict[CallId, int | None] = {}
         """Calls whose recording could not be cut, and the error that was told of it last: it is tried each second."""
+        self._unforeseen: set[str] = set()
+        """Recordings at which something went wrong that nobody foresaw, and was told."""
         self._growing: set[CallId] = set()
         """Calls whose recording was still written at the last look: who was called is with somebody else."""
         self._growth = Growth(settings.recordings)
@@ -477,15 +481,18 @@ class Sidecar:
                     self._uncut.discard(done)
             for call, ended in self._plain_first(measured_next(self._live.view().floor)):
                 if now - ended >= SETTLES_S * SECOND:
-                    await self._file(call, now - ended)
+                    await self._foreseen(call, self._file(call, now - ended))
             for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
                 if not message.filed and now - message.left_at >= SETTLES_S * SECOND:
-                    await self._file_message(message.call, now - message.left_at)
+                    name = message_of(self._settings, message.call).stem
+                    await self._foreseen(name, self._file_message(message.call, now - message.left_at))
             floor = self._live.view().floor
             left = [
                 message_of(self._settings, each.call) for each in floor.messages.values() if not each.filed
             ]
-            self._ear.forget_but({*floor.unfiled, *(path.stem for path in left)})
+            names = {*floor.unfiled, *(path.stem for path in left)}
+            self._ear.forget_but(names)
+            self._unforeseen &= names
             self._not_cut = {call: why for call, why in self._not_cut.items() if call in floor.unfiled}
             await asyncio.sleep(MEASURE_EVERY_S)
 
@@ -494,11 +501,33 @@ class Sidecar:
         takes twice as long, and would hold up who seals the others."""
         sealed = []
         for call, ended in calls:
-            if recording_of(self._settings, call).exists():
+            if os.path.exists(recording_of(self._settings, call)):
                 yield call, ended
             else:
                 sealed.append((call, ended))
         yield from sealed
+
+    async def _foreseen(self, name: str, filing: Coroutine[Any, Any, None]) -> None:
+        """What nobody foresaw at one ends neither the others nor page, metrics and the database's drain."""
+        try:
+            await filing
+        except Exception:
+            self._tell_unforeseen(name)
+
+    def _tell_unforeseen(self, name: str) -> None:
+        if name not in self._unforeseen:
+            self._unforeseen.add(name)
+            log.exception(
+                "録音を測れません。また試します / a recording cannot be measured; it is tried again",
+                name=name,
+            )
+
+    async def _heard(self, name: str) -> tuple[Measured, Voices]:
+        try:
+            return await asyncio.to_thread(self._ear.heard, name)
+        except Exception:
+            self._tell_unforeseen(name)
+            return Measured(0, 0.0, None, Finding.UNREADABLE.value), Voices()
 
     async def _file(self, call: CallId, age: int) -> None:
         path = recording_of(self._settings, call)
@@ -528,7 +557,7 @@ class Sidecar:
                     )
                 return
 
-        found, voices = await asyncio.to_thread(self._ear.heard, path.stem)
+        found, voices = await self._heard(path.stem)
         if found.problem is not None and age < RECORDING_MISSING_S * SECOND:
             return
         try:
@@ -548,7 +577,7 @@ class Sidecar:
 
     async def _file_message(self, call: CallId, age: int) -> None:
         path = message_of(self._settings, call)
-        found, voices = await asyncio.to_thread(self._ear.heard, path.stem)
+        found, voices = await self._heard(path.stem)
         if found.problem not in (None, "empty") and age < RECORDING_MISSING_S * SECOND:
             return
         try:

@@ -410,6 +410,7 @@ async def test_what_was_cut_and_not_filed_when_the_sidecar_was_killed_is_not_cut
         _uncut=set(),
         _plain_first=lambda calls: calls,
         _not_cut={},
+        _unforeseen=set(),
         _ear=Ear(Recordings(tmp_path, tmp_path / "store", KeyRing(tmp_path / "keys"))),
     )
     with contextlib.suppress(TimeoutError):

@@ -4,6 +4,7 @@ later where there was no time before."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
 import shutil
@@ -31,7 +32,7 @@ from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
 from callcore.journal import Codec, KeyStore, Spool, checkpoint
-from callcore.recordings import Keeper, Recordings, Teller, heard, keeper, voices
+from callcore.recordings import Ear, Keeper, Recordings, Teller, heard, keeper, voices
 from callcore.recordings.chain import kept_line
 from callcore.recordings.keeper import (
     AT_MOST_S,
@@ -619,6 +620,61 @@ async def test_while_nobody_writes_down_what_was_found_each_file_is_measured_onc
     running.cancel()
     assert (asked["recording"]["size"], asked["recording"]["sha256"]) == (captured.size, captured.sha256)
     assert asked["message"]["sha256"] == digest(spoken).sha256
+
+
+@pytest.mark.parametrize("what", ["a disk that does not say what is there", "something nobody foresaw"])
+async def test_what_goes_wrong_at_one_recording_ends_neither_the_others_nor_page_and_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("callcore.sidecar.MEASURE_EVERY_S", 0.001)
+    one, house = sidecar(tmp_path), House(tmp_path)
+    bad, good = CallId(OTHER), CallId(CALL)
+    plain = talk(house, 1, bad)
+    talk(house, 1, good)
+    said = house.record(f"{bad}.message", plain.read_bytes())
+    ended = Instant(one._live.now() - 50 * SECOND)
+    nobody = Personal(bad, CentreId("demo"), ended, None)
+    left = Message(bad, CentreId("demo"), QueueId("q"), None, nobody, ended, ended)
+    unfiled = Map({bad: Instant(ended - 1), good: ended})
+    one._live.publish(View(Seq(1, 1), changed(Floor(), unfiled=unfiled, messages=Map({bad: left})), Books()))
+    asked: list[str] = []
+    problems: dict[str, str | None] = {}
+
+    async def ask(_command: str, **told: Any) -> dict[str, Any]:
+        asked.append(told["file"])
+        problems[told["file"]] = told["problem"]
+        return {}
+
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    stat, heard = os.stat, Ear.heard
+
+    def broken(path: Any, *how: Any, **more: Any) -> os.stat_result:
+        if str(path) in (str(plain), str(said)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return stat(path, *how, **more)
+
+    def unforeseen(self: Ear, name: str) -> Any:
+        if name.startswith(bad):
+            raise ZeroDivisionError
+        return heard(self, name)
+
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        if what == "something nobody foresaw":
+            patched.setattr(Ear, "heard", unforeseen)
+        else:
+            patched.setattr(os, "stat", broken)
+        running = asyncio.create_task(one._measure())
+        async with asyncio.timeout(20):
+            while asked.count(f"{good}.wav") < 3:
+                assert not running.done(), running.exception()
+                await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    unforeseen_there = what == "something nobody foresaw"
+    found = "unreadable" if unforeseen_there else None
+    assert problems == {plain.name: found, said.name: found, f"{good}.wav": None}
+    told = [each["name"] for each in lines if each["log_level"] == "error"]
+    assert told == ([bad, said.stem] if unforeseen_there else []), "one for each, and once"
 
 
 async def test_what_cannot_be_cut_is_told_in_the_log_once_and_not_each_second(

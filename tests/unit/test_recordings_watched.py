@@ -19,11 +19,12 @@ from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
 from callcore.domain.findings import Expected, Finding, Heard, judge
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant
-from callcore.recordings import measure, voices
+from callcore.domain.tape import Excess, Gap, Tape
+from callcore.recordings import KeyRing, Recordings, cut, heard, measure, voices
 from callcore.recordings.measure import Voices
 from tests.contract.fake_ami import event as fake_event
 from tests.support.floors import NODE, Desk
-from tests.support.store import unclosed
+from tests.support.store import unclosed, wav
 
 RATE = 8000
 
@@ -201,6 +202,32 @@ def test_one_that_asterisk_was_killed_over_is_judged_by_the_sound_that_lies_ther
     assert (found.size, found.seconds, found.problem) == (whole.size + len(torn), 12.0, None)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest(), "of the file as it lies there"
     assert voices(lambda: path.open("rb")) == Voices((9.0,), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        pytest.param(22, b"\3\0", id="three channels in a sample"),
+        pytest.param(22, b"\0\x40", id="thousands of channels"),
+        pytest.param(24, b"\x40\x1f\0\x20", id="half a billion samples a second"),
+        pytest.param(24, b"\x40\x1f\0\x80", id="more than a header holds"),
+        pytest.param(32, b"\2\x48", id="a sample of 18 kB"),
+    ],
+)
+def test_a_damaged_header_makes_a_recording_unreadable_and_ends_nothing(
+    tmp_path: Path, place: int, value: bytes
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    path = wav(spool / "demo-1.2.wav", 3)
+    data = bytearray(path.read_bytes())
+    data[place : place + len(value)] = value
+    path.write_bytes(data)
+    tape = Tape(2 * SECOND, (Excess(2 * SECOND, SECOND),), gaps=(Gap(0, SECOND),))
+    assert not cut(path, tape, tmp_path / "none")
+    assert path.read_bytes() == data
+    found, voices = heard(Recordings(spool, tmp_path / "store", KeyRing(tmp_path / "keys")), path.stem)
+    assert (found.problem, found.size, voices.voice_s) == ("unreadable", len(data), ())
 
 
 def test_one_that_asterisk_was_killed_over_before_any_sound_is_empty(tmp_path: Path) -> None:

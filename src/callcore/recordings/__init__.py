@@ -18,7 +18,7 @@ from callcore.recordings.growth import GROWTH_EVERY_S, Growth
 from callcore.recordings.keeper import SETTLES_S, Keeper, is_open
 from callcore.recordings.keys import KeyRing
 from callcore.recordings.library import Recordings
-from callcore.recordings.measure import PROBLEMS, Ear, Measured, heard, measure, voices
+from callcore.recordings.measure import PROBLEMS, Ear, Measured, Voices, heard, measure, voices
 from callcore.recordings.protect import protect
 from callcore.recordings.sides import discard
 from callcore.recordings.telling import Teller
@@ -37,6 +37,7 @@ __all__ = [
     "RecordingError",
     "Recordings",
     "Teller",
+    "Voices",
     "cut",
     "discard",
     "filed",

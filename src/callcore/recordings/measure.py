@@ -94,7 +94,10 @@ class Ear:
     def heard(self, name: str) -> tuple[Measured, Voices]:
         if self.has_heard(name):
             return self._heard[name][2]
-        path = self._recordings.path(name)
+        try:
+            path = self._recordings.path(name)
+        except OSError:
+            path = None
         stamp = None if path is None else _stamp(path)
         found = heard(self._recordings, name)
         if path is not None and stamp is not None and found[0].sha256 is not None:

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 PCM, ULAW, G722 = 1, 7, 0x028F
 """Format tags."""
+MOST_RATE = 192_000
+"""Asterisk records up to that many samples a second; a header with more is a damaged one."""
 _PLAIN = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _CODED = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
 """With the extension's length and the number of samples, as all but plain samples need it."""
@@ -41,7 +43,7 @@ def plain_form(file: BinaryIO) -> Form | None:
     riff, _, kind, fmt, _, tag, channels, rate, _, frame, _, data, promised = _PLAIN.unpack(head)
     if (riff, kind, fmt, tag, data) != (b"RIFF", b"WAVE", b"fmt ", PCM, b"data"):
         return None
-    whole = channels and rate and frame
+    whole = 0 < rate <= MOST_RATE and channels in (1, 2) and frame in (channels, 2 * channels)
     return Form(tag, channels, rate, frame, _PLAIN.size, promised) if whole else None
 
 
