@@ -91,6 +91,8 @@ MEASURE_EVERY_S = 1.0
 """Between two looks for recordings that are not filed."""
 RECORDING_MISSING_S = 45.0
 """Seconds after which a recording that is not there is filed as missing: within a minute all is said."""
+SET_BACK_S = 10.0
+"""A message that was left so long after now was left before the clock was set back: its time is that on the wall."""
 NAMED = 10
 """Differences of one night that stand in the log; all of them stand in the kept result."""
 LEAST_FREE_BYTES = 1 << 30
@@ -483,9 +485,12 @@ class Sidecar:
                 if now - ended >= SETTLES_S * SECOND:
                     await self._foreseen(call, self._file(call, now - ended))
             for message in sorted(self._live.view().floor.messages.values(), key=lambda m: m.left_at):
-                if not message.filed and now - message.left_at >= SETTLES_S * SECOND:
+                age = now - message.left_at
+                if age < -SET_BACK_S * SECOND:
+                    age = round(RECORDING_MISSING_S * SECOND)
+                if not message.filed and age >= SETTLES_S * SECOND:
                     name = message_of(self._settings, message.call).stem
-                    await self._foreseen(name, self._file_message(message.call, now - message.left_at))
+                    await self._foreseen(name, self._file_message(message.call, age))
             floor = self._live.view().floor
             left = [
                 message_of(self._settings, each.call) for each in floor.messages.values() if not each.filed

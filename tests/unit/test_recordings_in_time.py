@@ -622,6 +622,44 @@ async def test_while_nobody_writes_down_what_was_found_each_file_is_measured_onc
     assert asked["message"]["sha256"] == digest(spoken).sha256
 
 
+async def test_a_message_is_measured_also_where_the_clock_was_set_back_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcore.sidecar.MEASURE_EVERY_S", 0.001)
+    one, house = sidecar(tmp_path), House(tmp_path)
+    there, missing, new = (CallId(f"node1-1795143501.{number}") for number in (1, 2, 3))
+    for call in (there, new):
+        talk(house, 1, f"{call}.message")
+    now = one._live.now()
+    left = {there: now + 9 * 3600 * SECOND, missing: now + 60 * SECOND, new: now + 9 * SECOND}
+    messages = {
+        call: Message(
+            call,
+            CentreId("demo"),
+            QueueId("q"),
+            None,
+            Personal(call, CentreId("demo"), now, None),
+            Instant(at),
+            Instant(at),
+        )
+        for call, at in left.items()
+    }
+    one._live.publish(View(Seq(1, 1), changed(Floor(), messages=Map(messages)), Books()))
+    asked: dict[CallId, str | None] = {}
+
+    async def ask(_command: str, **told: Any) -> dict[str, Any]:
+        asked[told["call"]] = told["problem"]
+        return {}
+
+    one._engine = SimpleNamespace(ask=ask)  # type: ignore[assignment]
+    running = asyncio.create_task(one._measure())
+    async with asyncio.timeout(20):
+        while {there, missing} - asked.keys():
+            await asyncio.sleep(0.001)
+    running.cancel()
+    assert asked == {there: None, missing: "missing"}, "and what has just ended is yet to be closed"
+
+
 @pytest.mark.parametrize("what", ["a disk that does not say what is there", "something nobody foresaw"])
 async def test_what_goes_wrong_at_one_recording_ends_neither_the_others_nor_page_and_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
