@@ -112,14 +112,12 @@ class Superseded(Exception):
 NEEDS_A_PERSON = (
     CentreFileErrors,
     JournalLocked,
-    JournalDamaged,
-    JournalGap,
-    KeyLost,
-    KeyDamaged,
     PermissionError,
     Superseded,
 )
 """What keeps the engine from starting and does not mend by itself."""
+NEEDS_A_FILE = (JournalDamaged, JournalGap, KeyLost, KeyDamaged)
+"""What keeps it from starting until a file is put back: Asterisk serves callers meanwhile."""
 
 
 def settle_memory() -> None:
@@ -683,4 +681,4 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
     configure(settings.log_level, "engine", settings.node)
-    return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON)
+    return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON, told=NEEDS_A_FILE)

@@ -78,21 +78,26 @@ class Child:
         return process.pid if process is not None and process.returncode is None else None
 
     async def keep(self) -> None:
-        """Start it, and again whenever it ends, until cancelled."""
-        pause = FIRST_PAUSE_S
+        """Start it, and again whenever it ends, until cancelled. What needs a person is not started again. Raises
+        NeedsAPerson, but not once it ran: calls that go on, and Asterisk's own queue, must not end for it."""
+        pause, ran = FIRST_PAUSE_S, False
         while True:
             began = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(
                 *self._argv, env=self._env, start_new_session=True, preexec_fn=_die_with_parent
             )
             status = await self._process.wait()
+            if time.monotonic() - began > STEADY_S:
+                pause, ran = FIRST_PAUSE_S, True
             if status == FINAL_STATUS:
-                raise NeedsAPerson(
+                why = (
                     f"{self.name} を起動できません。上の記録の指示に従ってください / "
                     f"{self.name} cannot start; do what its log line above says"
                 )
-            if time.monotonic() - began > STEADY_S:
-                pause = FIRST_PAUSE_S
+                if not ran:
+                    raise NeedsAPerson(why)
+                log.critical("process ended, and all others go on", name=self.name, why=why)
+                await asyncio.Event().wait()
             self.restarts += 1
             log.error("process ended, starting it again", name=self.name, status=status, pause_s=pause)
             await asyncio.sleep(pause)

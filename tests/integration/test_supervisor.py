@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -20,8 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from callcore import supervisor
 from callcore.demo.centre import DemoCentre
+from callcore.journal import read_mark
+from callcore.journal.spool import segment_name
 from tests.support.asterisk import free_port
 from tests.support.certificates import Made, make
 from tests.support.people import machine
@@ -185,6 +190,50 @@ def test_a_killed_supervisor_leaves_the_calls_alone_and_the_next_one_takes_aster
     second.send_signal(signal.SIGINT)
     assert second.wait(60) == 0
     assert everything.asterisk() is None
+
+
+def test_a_damaged_journal_leaves_asterisk_and_its_safety_net_and_the_engine_comes_back_with_the_file(
+    everything: Everything,
+) -> None:
+    first = everything.start()
+    until(everything.ready, everything)
+    first.send_signal(signal.SIGINT)
+    assert first.wait(60) == 0
+    mark = read_mark(everything.home / "journal")
+    assert mark is not None
+    segment = everything.home / "journal" / segment_name(mark.run, mark.part)
+    whole = segment.read_bytes()
+    segment.write_bytes(b"no header at all" + whole[16:])
+    second = everything.start()
+    until(lambda: everything.said().count("The journal is damaged") > 1, everything)
+    asterisk = everything.asterisk()
+    assert second.poll() is None and asterisk is not None and everything.well("asterisk")
+    segment.write_bytes(whole)
+    until(everything.ready, everything)
+    assert everything.asterisk() == asterisk
+
+
+async def test_a_process_that_ran_and_then_needs_a_person_ends_nothing_else_and_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another engine has taken over, for example: calls go on, and no run number is given out in vain."""
+    ran = tmp_path / "ran"
+    script = f"import sys; open({str(ran)!r}, 'a').write('x'); sys.exit(78)"
+    monkeypatch.setattr(supervisor, "STEADY_S", 0.0)
+    one = supervisor.Child("engine", (sys.executable, "-c", script), dict(os.environ))
+    with capture_logs() as lines:
+        running = asyncio.create_task(one.keep())
+        async with asyncio.timeout(60):
+            while not lines:
+                await asyncio.sleep(0.02)
+    assert not running.done() and ran.read_text() == "x" and one.pid is None
+    assert lines[0]["log_level"] == "critical" and "cannot start" in lines[0]["why"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    monkeypatch.setattr(supervisor, "STEADY_S", 30.0)
+    never = supervisor.Child("engine", (sys.executable, "-c", script), dict(os.environ))
+    with pytest.raises(supervisor.NeedsAPerson):
+        await asyncio.wait_for(never.keep(), 60)
 
 
 def test_an_asterisk_that_died_and_finds_its_port_taken_is_tried_again_until_it_is_free(

@@ -31,10 +31,10 @@ class JournalDamaged(JournalError):
         self.offset = offset
         super().__init__(
             f"ジャーナルが壊れています: {file} の {offset} バイト目 ({what})。"
-            f"callcore を止めたまま、フォルダ全体を複製し、バックアップからこのファイルを戻してください。"
+            f"フォルダ全体を複製し、バックアップからこのファイルを戻してください。"
             f"なければ docs/journal.md「壊れたとき」の手順に従ってください。 / "
             f"The journal is damaged: {file} at byte {offset} ({what}). "
-            f"Keep callcore stopped, copy the whole folder, and put this file back from the back-up; "
+            f"Copy the whole folder, and put this file back from the back-up; "
             f"without one follow docs/journal.md, 'When it is damaged'."
         )
 

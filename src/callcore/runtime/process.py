@@ -22,11 +22,13 @@ def run_process(
     *,
     fast: bool = True,
     final: tuple[type[Exception], ...] = (),
+    told: tuple[type[Exception], ...] = (),
 ) -> int:
     """Run one process's body until SIGINT or SIGTERM; 1 when it failed, with the reason in the log.
 
     The body's own status is the process's. `final`: what does not mend by itself; its message is for a person, and
-    the status is `FINAL_STATUS`. `fast`: under uvloop, which cannot set a child's umask; who starts processes takes
+    the status is `FINAL_STATUS`. `told`: likewise, but it goes on by itself once that was done: started again it looks
+    anew, and the status is 1. `fast`: under uvloop, which cannot set a child's umask; who starts processes takes
     the loop of the library.
     """
 
@@ -44,6 +46,9 @@ def run_process(
         except final as error:
             log.critical("process cannot start", why=str(error))
             return FINAL_STATUS
+        except told as error:
+            log.critical("process cannot start", why=str(error))
+            return 1
         except Exception as error:
             log.critical("process failed", why=f"{type(error).__name__}: {error}", exc_info=True)
             return 1
