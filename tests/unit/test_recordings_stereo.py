@@ -33,6 +33,7 @@ from callcore.erasing.sounds import Sounds, told
 from callcore.pcm import interleaved, mixed
 from callcore.reconciliation import _looked_at
 from callcore.recordings import cut, filed, played, protect
+from callcore.recordings import heard as listened
 from callcore.recordings.chain import Chain, Kept, kept_line
 from callcore.recordings.errors import StillWritten
 from callcore.recordings.exported import verify_export
@@ -43,11 +44,12 @@ from callcore.recordings.verify import digest
 from callcore.runtime.ports import Seq, View
 from tests.support import audio
 from tests.support.floors import Desk, centre
-from tests.support.store import NOON, House, Killed
+from tests.support.store import NOON, House, Killed, unclosed
 from tests.unit.test_recordings_export import exported, row
 
 CALL = "node1-1795143501.7"
 OF = Whose("oita", "Asia/Tokyo", CALL, RecordingKind.CALL, NOON, True, stereo=True)
+BLOCK = 1 << 15
 FORMATS = [SoundFormat.WAV, SoundFormat.ULAW, SoundFormat.OPUS]
 
 
@@ -302,10 +304,27 @@ def shifted(plain: Path) -> None:
     side.write_bytes(side.read_bytes()[-640:] + side.read_bytes()[:-640])
 
 
-def unclosed(plain: Path) -> None:
+def lying(plain: Path) -> None:
     with plain.open("r+b") as file:
         file.seek(40)
-        file.write(bytes(4))
+        file.write((1 << 20).to_bytes(4, "little"))
+
+
+def killed(plain: Path) -> None:
+    """As an Asterisk that was killed leaves the three: whole blocks of 32 KiB, one more of the left one that it wrote
+    last, and no header that tells a length."""
+    unclosed(plain)
+    left, right = sides_of(plain)
+    whole = right.stat().st_size // BLOCK * BLOCK
+    os.truncate(left, whole)
+    os.truncate(right, whole - BLOCK)
+    os.truncate(plain, 44 + whole - BLOCK)
+
+
+def killed_before_a_side(plain: Path) -> None:
+    unclosed(plain)
+    os.truncate(plain, 44 + BLOCK)
+    os.truncate(sides_of(plain)[1], 1000)
 
 
 def half(plain: Path) -> None:
@@ -323,7 +342,8 @@ FAULTS = {
     gone: f"{CALL}.right.sln がない / {CALL}.right.sln is not there",
     short: "has another length: 1000 ≠ 64000",
     shifted: "the sides together are not the recording",
-    unclosed: "no whole WAV file",
+    lying: "no whole WAV file",
+    killed_before_a_side: f"has another length: 1000 ≠ {BLOCK}",
 }
 
 
@@ -344,6 +364,42 @@ def test_sides_that_do_not_fit_cost_no_recording_and_are_told(house: House, faul
     assert (line.channels, line.sound, line.form) == (1, line.captured, "wav")
     assert keeper.gauges()["sidecar_recordings_unconverted"] == 1
     assert in_clear(house) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("measured", [False, True])
+def test_one_that_asterisk_was_killed_over_is_kept_in_two_channels_and_its_format(
+    house: House, form: SoundFormat, measured: bool
+) -> None:
+    plain = talk(house, 8)
+    killed(plain)
+    captured, before = digest(plain), listened(house.recordings, CALL)
+    frames = (plain.stat().st_size - 44) // 2
+    assert [side.stat().st_size // 2 - frames for side in sides_of(plain)] == [BLOCK // 2, 0]
+    sides = [np.frombuffer(side.read_bytes(), "<i2")[:frames] / 32768 for side in sides_of(plain)]
+    house.keeper().keep(plain, replace(OF, form=form, measured=measured))
+    line = line_of(house)
+    assert (line.channels, line.form) == (2, form.value if measured else "wav")
+    assert line.captured == captured and line.seconds == pytest.approx(frames / 8000, abs=0.001)
+    assert in_clear(house) == [] and house.named() == set()
+    for kept, wanted in zip(heard(house), sides, strict=True):
+        if line.form == "wav":
+            assert np.array_equal(kept, wanted)
+        else:
+            assert len(kept) == pytest.approx(frames, abs=800)
+    if not measured:
+        assert listened(house.recordings, CALL) == before
+
+
+def test_one_that_asterisk_was_killed_over_is_cut_in_both_channels(house: House) -> None:
+    plain = talk(house, 8)
+    killed(plain)
+    left = [side.read_bytes() for side in sides_of(plain)]
+    seconds = (plain.stat().st_size - 44) / 16000
+    rule = Tape(3 * SECOND, (Excess(3 * SECOND, round((seconds - 3) * SECOND)),))
+    assert cut(plain, rule, house.protected / plain.name)
+    assert [side.read_bytes() for side in sides_of(plain)] == [each[: 3 * 16000] for each in left]
+    assert keep(house, plain).channels == 2
 
 
 def test_what_was_not_measured_keeps_its_channels_and_what_is_to_be_mixed_is_kept_mixed(house: House) -> None:

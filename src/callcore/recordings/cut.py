@@ -110,7 +110,8 @@ def cut(recording: Path, tape: Tape, protected: Path, grew: Sequence[Grown] = ()
             os.link(recording, uncut)
         kept = list(_kept(frames, rate, out))
         if channels == 1:
-            _cut_sides(recording, protected, frames, kept)
+            closed = form.promised == frames * size
+            _cut_sides(recording, protected, frames, kept, closed=closed)
         left = sum(end - begin for begin, end in kept) * size
         with uncut.open("rb") as before, _aside(recording, protected, HEADER + left) as after:
             with wave.open(after, "wb") as target:
@@ -126,7 +127,9 @@ def cut(recording: Path, tape: Tape, protected: Path, grew: Sequence[Grown] = ()
     return True
 
 
-def _cut_sides(recording: Path, protected: Path, frames: int, kept: list[tuple[int, int]]) -> None:
+def _cut_sides(
+    recording: Path, protected: Path, frames: int, kept: list[tuple[int, int]], *, closed: bool
+) -> None:
     left = sum(end - begin for begin, end in kept) * SAMPLE
     for side, link in zip(sides_of(recording), sides_of(protected), strict=True):
         try:
@@ -135,7 +138,7 @@ def _cut_sides(recording: Path, protected: Path, frames: int, kept: list[tuple[i
             continue
         if size == left:
             continue  # it is cut
-        if size != frames * SAMPLE:
+        if size < frames * SAMPLE or (closed and size > frames * SAMPLE):
             log.error("a recording's side has another length, and is removed", file=side.name, size=size)
             side.unlink()
             link.unlink(missing_ok=True)

@@ -4,7 +4,8 @@
     <name>.right.sln    whom they hear: agent, colleague, department, music on hold; of a consult, the agent
 
 Samples of 16 bits (little-endian) without a header. The mixed one is the recording: it is measured, watched, cut, and
-proven as captured. The sides are of use as long as they have its frames and, added, its samples.
+proven as captured. The sides are of use as long as they have its frames and, added, its samples; where Asterisk was killed
+and closed none of the three, the frames that the mixed one has.
 """
 
 from __future__ import annotations
@@ -125,9 +126,11 @@ def joined(recording: Path) -> Joined:
     with recording.open("rb") as mixed, ExitStack() as opened:
         form = plain_form(mixed)
         size = os.fstat(mixed.fileno()).st_size
-        if form is None or form.frame != SAMPLE or form.begins + form.promised != size or size % SAMPLE:
+        if form is None or form.frame != SAMPLE or form.begins + form.promised > size or size % SAMPLE:
             raise NotJoined("欠けた WAV / no whole WAV file")
-        sides = [opened.enter_context(_whole(side, form.promised)) for side in sides_of(recording)]
+        held = size - form.begins
+        closed = form.promised == held
+        sides = [opened.enter_context(_whole(side, held, closed=closed)) for side in sides_of(recording)]
         before = [stamp(side) for side in sides]
         mixed.seek(0)
         hashed = hashlib.sha256(mixed.read(form.begins))
@@ -137,16 +140,18 @@ def joined(recording: Path) -> Joined:
                 raise NotJoined("左右を足しても録音にならない / the sides together are not the recording")
             hashed.update(both)
         opened.pop_all()
-    return Joined(sides, before, form.rate, form.promised, Digest(size, hashed.hexdigest()))
+    return Joined(sides, before, form.rate, held, Digest(size, hashed.hexdigest()))
 
 
-def _whole(side: Path, size: int) -> BinaryIO:
+def _whole(side: Path, size: int, *, closed: bool) -> BinaryIO:
+    """`closed`: Asterisk closed the mixed one. Else a side may be longer: Asterisk writes 32 KiB at once, to one file
+    after the other (one killed amid a talk left 131072 bytes of sound in each of the three)."""
     try:
         file = side.open("rb")
     except FileNotFoundError:
         raise NotJoined(f"{side.name} がない / {side.name} is not there") from None
     there = os.fstat(file.fileno()).st_size
-    if there != size:
+    if there < size or (closed and there > size):
         file.close()
         raise NotJoined(f"{side.name} の長さが違う / {side.name} has another length: {there} ≠ {size}")
     return file
