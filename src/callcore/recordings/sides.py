@@ -4,8 +4,8 @@
     <name>.right.sln    whom they hear: agent, colleague, department, music on hold; of a consult, the agent
 
 Samples of 16 bits (little-endian) without a header. The mixed one is the recording: it is measured, watched, cut, and
-proven as captured. The sides are of use as long as they have its frames and, added, its samples; where Asterisk was killed
-and closed none of the three, the frames that the mixed one has.
+proven as captured. The sides are of use as long as they have its frames and, added, its samples; where Asterisk was
+killed and closed none of the three, the frames that the mixed one has.
 """
 
 from __future__ import annotations
