@@ -28,6 +28,8 @@ KINDS = (
     "message_full",
     "message_empty",
     "message_taken",
+    "message_cut",
+    "message_failed",
 )
 SOUNDS = {kind: audio.speech_like(101 + n, 0.7) for n, kind in enumerate(KINDS)}
 WORDS = audio.speech_like(77, 2.0)
@@ -126,6 +128,7 @@ async def test_one_that_is_too_long_is_ended_kindly(tmp_path: Path) -> None:
         await hears(call, "message_full")
         await hears(call, "message_taken")
         await call.until("bye")
+        assert not heard(call, "message_cut")
         assert 2.5 < len(kept(floor)) / audio.RATE <= 3.2
 
 
@@ -175,13 +178,16 @@ async def test_who_puts_down_in_the_middle_has_left_what_was_said(tmp_path: Path
         assert said(floor) == ["began"]
 
 
-@pytest.mark.parametrize(("left", "end"), [(65_536, "kept"), (20_480, "empty")])
-async def test_of_a_message_that_fills_the_disk_what_lies_there_is_kept(
-    tmp_path: Path, left: int, end: str
+@pytest.mark.parametrize("number", ["0975000000", "05012345678"])
+@pytest.mark.parametrize(("left", "end"), [(65_536, "cut"), (20_480, "empty"), (0, "empty")])
+async def test_of_a_message_that_fills_the_disk_what_lies_there_is_kept_and_the_caller_is_told(
+    tmp_path: Path, left: int, end: str, number: str
 ) -> None:
-    """Asterisk may write no file beyond `left` bytes, which it is told as it is of a full disk."""
+    """Asterisk may write no file beyond `left` bytes, which it is told as it is of a full disk. From 050 a relay
+    service may call, whose messages no silence ends."""
     async with running_floor(tmp_path, message_centre(NEVER, Messages(60, 20)), phones=0) as floor:
         make_prompts(tmp_path)
+        floor.trunk.user = number
         call, _ = await floor.caller()
         await to_the_tone(call, floor, "closed")
         pid = floor.pbx.process.pid
@@ -191,12 +197,15 @@ async def test_of_a_message_that_fills_the_disk_what_lies_there_is_kept(
         await says(call, WORDS, 6.5)
         await told(floor, "began", end)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
-        assert "Problem writing frame" in floor.pbx.log()
-        await hears(call, "message_taken" if end == "kept" else "message_empty")
+        assert "Problem writing frame" in floor.pbx.log() or not left, "no room for the log either"
+        await hears(call, "message_cut" if end == "cut" else "message_failed")
         await call.until("bye")
-        found = kept(floor)
-        assert left // 4 < len(found) <= left // 2
-        assert audio.find(WORDS[:8000], found).score > 0.9
+        assert heard(call, "message_taken") == (end == "cut")
+        assert not heard(call, "message_empty"), "that would be the caller's fault"
+        if left:
+            found = kept(floor)
+            assert left // 4 < len(found) <= left // 2
+            assert audio.find(WORDS[:8000], found).score > 0.9
         await nobody_left(floor)
 
 

@@ -210,6 +210,29 @@ def test_what_is_wrong_with_a_message_is_named(
     assert shown == (findings[0].value if findings else None)
 
 
+@pytest.mark.parametrize(
+    ("voice", "problem", "findings"),
+    [
+        (3.0, None, (Finding.SHORT,)),
+        (0.4, None, (Finding.SHORT, Finding.SILENT)),
+        (0.0, "missing", (Finding.MISSING, Finding.SHORT)),
+    ],
+)
+def test_a_message_whose_end_could_not_be_recorded_is_a_task_that_says_so(
+    voice: float, problem: str | None, findings: tuple[Finding, ...]
+) -> None:
+    made = desk()
+    comes(made, 0)
+    says(made, 5, "m", Said.BEGAN)
+    says(made, 15, "m", Said.CUT)
+    assert gone(made, 20) is Outcome.MESSAGE_LEFT
+    measured(made, 90, voice=voice, problem=problem)
+    (filed,) = made.told(f.MessageFiled)
+    assert (filed.findings, filed.problem) == (findings, problem)
+    assert made.floor.messages[CallId("m")].problem == findings[0].value
+    assert made.books.records[CallId("m")].message
+
+
 def test_a_file_that_is_missing_is_no_proof_that_nothing_was_said() -> None:
     made = desk()
     comes(made, 0)
@@ -353,7 +376,8 @@ def test_a_centre_that_never_opens_has_no_deadline_but_now() -> None:
     assert made.floor.messages[CallId("m")].due_at == made.at(15)
 
 
-def test_a_message_left_while_nobody_watched_is_read_from_cel() -> None:
+@pytest.mark.parametrize("kept", [Said.KEPT, Said.CUT])
+def test_a_message_left_while_nobody_watched_is_read_from_cel(kept: Said) -> None:
     def told(kind: str, at: float, user: str = "", extra: str = "") -> cel.Line:
         said = f'{{"extra":"{extra}"}}' if extra else ""
         when = Instant(made.at(at))
@@ -369,11 +393,11 @@ def test_a_message_left_while_nobody_watched_is_read_from_cel() -> None:
             told("USER_DEFINED", 10, "callcore-closed", "pushed"),
             told("USER_DEFINED", 12, "callcore-menu", "demo-m~2~message~~"),
             told("USER_DEFINED", 15, "callcore-message", "began"),
-            told("USER_DEFINED", 25, "callcore-message", "kept"),
+            told("USER_DEFINED", 25, "callcore-message", kept.value),
             told("CHAN_END", 30),
         ]
     )
-    assert [each.said for each in trace.messages] == [Said.BEGAN, Said.KEPT]
+    assert [each.said for each in trace.messages] == [Said.BEGAN, kept]
     made.tell(
         i.Snapshot(
             at=made.at(60), node=NODE, first=True, channels=(), devices=(), members=(), traces=(trace,)
@@ -383,7 +407,7 @@ def test_a_message_left_while_nobody_watched_is_read_from_cel() -> None:
     assert message.left_at == made.at(25)
     assert message.due_at == made.at(25) + 3600 * SECOND
     (fact,) = made.told(f.MessageLeft)
-    assert fact.reconstructed
+    assert fact.reconstructed and fact.cut == (kept is Said.CUT)
     assert made.told(f.CallEnded)[0].outcome is Outcome.CLOSED
 
 

@@ -38,7 +38,14 @@ from callcore.domain.stages import Choice
 KEYS = tuple("0123456789*#")
 TIMEOUT_MOST_S = 30
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
-MESSAGE_KINDS = ("message_invite", "message_taken", "message_full", "message_empty")
+MESSAGE_KINDS = (
+    "message_invite",
+    "message_taken",
+    "message_full",
+    "message_empty",
+    "message_cut",
+    "message_failed",
+)
 """What is said around the tone."""
 CALLBACK_KINDS = ("callback_confirm", "callback_taken", "callback_unavailable")
 _WHERE = {"queue": Choice.QUEUE, "menu": Choice.MENU, "say": Choice.SAY, "forward": Choice.FORWARD}

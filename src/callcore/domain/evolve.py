@@ -1412,6 +1412,7 @@ def _(fact: f.MessageLeft, floor: Floor) -> Floor:
         state=advance(MESSAGE, "message", call.id, None, "MessageLeft"),
         state_since=fact.at,
         otherwise=fact.otherwise,
+        cut=fact.cut,
         about=call.id,
     )
     return put_call(

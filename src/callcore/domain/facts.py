@@ -595,7 +595,8 @@ class MessageBegan(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLeft(Fact):
     """A message is there: a task for the agents of `queue` until `due_at`. `otherwise` None: the caller was thanked;
-    else put down while speaking, and the call ends as this if it turns out that nothing was said."""
+    else put down while speaking, and the call ends as this if it turns out that nothing was said. `cut`: its end
+    could not be recorded, and the caller was told so."""
 
     call: CallId
     centre: CentreId
@@ -603,6 +604,7 @@ class MessageLeft(Fact):
     language: str | None
     due_at: Instant
     otherwise: Outcome | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ Rules
   it (`audit.compare`): what is cut keeps up to half a second of each piece, and more where sound was lost.
 - Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
 - Which side was silent is told by its packets, and in a recording of two channels by its sound.
-- How long a message should be nobody knows: the packets are those of the whole call. Where nothing is said in one it is
-  silent, however short it is.
+- How long a message should be nobody knows: the packets are those of the whole call. It is short if Asterisk itself
+  tells that its end could not be recorded. Where nothing is said in one it is silent, however short it is.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ WORDS: dict[Finding, str] = {
     Finding.MISSING: "録音ファイルがない / there is no file",
     Finding.UNREADABLE: "読めない / it cannot be read",
     Finding.EMPTY: "音がない / it holds no sound",
-    Finding.SHORT: "通話より短い / it is shorter than the talk",
+    Finding.SHORT: "通話(伝言では、話された内容)より短い / it is shorter than the talk, or than what was said",
     Finding.LONG: "通話より長い / it is longer than the talk",
     Finding.SILENT: "声が入っていない / nobody is heard",
     Finding.SILENT_CALLER: "入電者(発信では相手)の声が入っていない / the caller, or who was called, is not heard",
@@ -180,9 +180,11 @@ def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
     return tuple(each for each in Finding if each in found)
 
 
-def judge_message(heard: Heard) -> tuple[Finding, ...]:
-    """The same of what a caller left after the tone."""
+def judge_message(heard: Heard, *, cut: bool = False) -> tuple[Finding, ...]:
+    """The same of what a caller left after the tone. `cut`: Asterisk could not record its end."""
     found = set(judge(heard, Expected(talk=0)))
+    if cut:
+        found.add(Finding.SHORT)
     if heard.problem is None and max(heard.voice_s, default=0.0) < VOICE_LEAST_S:
         found.add(Finding.SILENT)
     return tuple(each for each in Finding if each in found)

@@ -105,6 +105,8 @@ class Message:
     state_since: Instant = Instant(0)
     otherwise: Outcome | None = None
     """The caller put down while speaking: what the call ends as if nothing was said. None: was thanked."""
+    cut: bool = False
+    """What was said at its end could not be recorded."""
     agent: AgentId | None = None
     """Who has taken it."""
     result: Personal | None = None

@@ -35,8 +35,8 @@ def told_of(turn: Turn, told: i.MessageTold, *, reconstructed: bool = False) -> 
         turn.tell(f.MessageBegan(at=told.at, call=call.id, reconstructed=reconstructed))
     elif call.speaks_since is None:
         turn.disregard("録音は始まっていない / no message was begun")
-    elif told.said is Said.KEPT:
-        turn.leave_message(call, told.at, reconstructed=reconstructed)
+    elif told.said in (Said.KEPT, Said.CUT):
+        turn.leave_message(call, told.at, cut=told.said is Said.CUT, reconstructed=reconstructed)
         _drop_old(turn, told.at)
     else:
         turn.tell(f.MessageEmpty(at=told.at, call=call.id, reconstructed=reconstructed))
@@ -60,7 +60,7 @@ def measured(turn: Turn, told: i.MessageMeasured) -> None:
                 seconds=told.seconds,
                 sha256=told.sha256,
                 problem=told.problem,
-                findings=judge_message(heard),
+                findings=judge_message(heard, cut=message.cut),
             )
         )
 

@@ -190,8 +190,10 @@ class Said(Enum):
     """The tone was heard; what is said from now on is kept."""
     KEPT = "kept"
     """The caller is thanked for it."""
+    CUT = "cut"
+    """Likewise, and told that its end could not be recorded."""
     EMPTY = "empty"
-    """Nothing was said, and the caller is told so."""
+    """Nothing was said, or nothing could be recorded, and the caller is told so."""
 
 
 class Presence(Enum):

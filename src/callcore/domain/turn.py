@@ -423,9 +423,15 @@ class Turn:
             drop_answer(self, call.id, at, "その入電で応対した / served in that call")
 
     def leave_message(
-        self, call: Call, at: Instant, *, otherwise: Outcome | None = None, reconstructed: bool = False
+        self,
+        call: Call,
+        at: Instant,
+        *,
+        otherwise: Outcome | None = None,
+        cut: bool = False,
+        reconstructed: bool = False,
     ) -> None:
-        """What the caller said is a task from now on, unless this call has one. `otherwise` as in the fact."""
+        """What the caller said is a task from now on, unless this call has one. `otherwise`, `cut` as in the fact."""
         if call.id in self.floor.messages:
             return
         self.tell(
@@ -437,6 +443,7 @@ class Turn:
                 language=call.language,
                 due_at=self.due_at(call.centre, at),
                 otherwise=otherwise,
+                cut=cut,
                 reconstructed=reconstructed,
             )
         )

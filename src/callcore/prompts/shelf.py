@@ -109,6 +109,8 @@ CALLERS_KINDS: Final = (
     "message_full",
     "message_empty",
     "message_taken",
+    "message_cut",
+    "message_failed",
 )
 """What callers hear: each has a text common to all centres, and a centre may have its own."""
 

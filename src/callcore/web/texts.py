@@ -438,6 +438,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "kind.message_full": ("伝言の上限", "Message: too long"),
     "kind.message_empty": ("伝言なし", "Message: nothing said"),
     "kind.message_taken": ("伝言の受付", "Message: taken"),
+    "kind.message_cut": ("伝言が途中まで", "Message: cut off"),
+    "kind.message_failed": ("伝言を録音できない", "Message: not recorded"),
     "kind.language_choice": ("言語の選択", "Choice of language"),
     "kind.lost_card": ("紛失・盗難", "Lost card"),
     "kind.overflow_menu": ("溢れのメニュー", "Overflow menu"),
