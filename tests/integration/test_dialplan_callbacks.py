@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from callcore.ami.link import Link, Settings
 from callcore.ami.perform import Performer
@@ -77,20 +78,28 @@ def effect(n: int, **changes: object) -> CallBack:
 
 
 @asynccontextmanager
-async def performing(floor: Floor) -> AsyncIterator[Callable[[Effect], Awaitable[object]]]:
+async def linked(floor: Floor) -> AsyncIterator[Link]:
     pbx = floor.pbx.settings
     async with Link(
         Settings(pbx.ami_host, pbx.ami_port, "callcore", pbx.ami_secret, events=frozenset())
     ) as link:
         await link.wait_up(20)
+        yield link
 
-        async def entitled() -> bool:
-            return True
 
-        performer = Performer(
-            link, entitled=entitled, now=lambda: Instant(time.time_ns() // 1000), sleep=asyncio.sleep
-        )
-        yield performer.perform
+def performer(link: object) -> Performer:
+    async def entitled() -> bool:
+        return True
+
+    return Performer(
+        cast(Link, link), entitled=entitled, now=lambda: Instant(time.time_ns() // 1000), sleep=asyncio.sleep
+    )
+
+
+@asynccontextmanager
+async def performing(floor: Floor) -> AsyncIterator[Callable[[Effect], Awaitable[object]]]:
+    async with linked(floor) as link:
+        yield performer(link).perform
 
 
 def places(call: Call, names: Sequence[str]) -> list[float]:

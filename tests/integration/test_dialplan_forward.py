@@ -9,7 +9,7 @@ import pytest
 
 from callcore.domain import effects as e
 from callcore.domain.hours import Window
-from callcore.domain.ids import CallId
+from callcore.domain.ids import CallId, ChannelId
 from callcore.domain.recording import Channels
 from tests.integration.test_dialplan_call import until_hears
 from tests.integration.test_dialplan_callbacks import performing
@@ -133,7 +133,7 @@ async def test_who_is_forwarded_out_of_the_waiting_line_is_recorded_though_the_r
         line.hang_up()
         await floor.ami.event("CallcoreHeld", Channel=channel)
         name = CallId(await floor.variable(channel, "CALLCORE_CALL"))
-        await perform(e.StopRecording(name, channel, own=True, consult=False))
+        await perform(e.StopRecording(name, channel, far=ChannelId("gone"), own=True, consult=False))
         answer = await floor.ami.redirect(channel, "callcore-overflow-menu", "1~oita-night")
         assert answer["Response"] == "Success", answer
         call.press("1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import wave
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,17 @@ import numpy as np
 import pytest
 
 from callcore.ami import cel
+from callcore.ami.link import Link, Reply
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
 from callcore.domain.centre import Configuration, Contact, RecordAfter, Recordings, Transfers
-from callcore.domain.ids import SECOND, CallId, CentreId, Instant, PhoneId
+from callcore.domain.ids import SECOND, CallId, CentreId, ChannelId, Instant, PhoneId
 from callcore.domain.recording import Channels
 from callcore.g711 import from_ulaw
 from callcore.pbx.render import CEL_FILE
 from callcore.recordings.sides import joined, sides_of
 from tests.integration.test_dialplan_call import until_hears
-from tests.integration.test_dialplan_callbacks import effect, performing
+from tests.integration.test_dialplan_callbacks import effect, linked, performer, performing
 from tests.integration.test_dialplan_departments import files as departments
 from tests.integration.test_dialplan_net import add_member, to_net
 from tests.integration.test_dialplan_outgoing import ALL, OFFICE, side
@@ -292,7 +294,8 @@ async def test_a_recording_that_is_stopped_goes_on_with_the_next_agent_in_the_sa
             city.answer()
         await h.floor.ami.event("BridgeEnter", Channel=h.channel, after=seen)
         await perform(e.MarkTransferred(name, h.channel, Instant(time.time_ns() // 1000)))
-        stop = e.StopRecording(name, h.channel, own=True, consult=way == "ringing")
+        far = ChannelId(await h.floor.variable(await h.floor.variable(h.channel, "BRIDGEPEER"), "UNIQUEID"))
+        stop = e.StopRecording(name, h.channel, far=far, own=True, consult=way == "ringing")
         told = await perform(stop)
         assert isinstance(told, i.RecordingStopTold)
         await h.together(city)
@@ -343,7 +346,7 @@ async def test_a_recording_that_is_stopped_goes_on_with_the_next_agent_in_the_sa
 
 
 @pytest.mark.parametrize("way", ["offer", "net"])
-async def test_a_recording_that_is_stopped_while_the_caller_waits_again_goes_on_with_the_next_agent(
+async def test_a_stop_that_comes_while_the_caller_waits_again_does_not_stop_what_is_said_to_the_next_agent(
     tmp_path: Path, way: str
 ) -> None:
     """The department answered and put down before callcore's word to stop came."""
@@ -354,8 +357,8 @@ async def test_a_recording_that_is_stopped_while_the_caller_waits_again_goes_on_
     ):
         call, channel = await floor.waiting_caller()
         name = CallId(await floor.variable(channel, "CALLCORE_CALL"))
-        told = await perform(e.StopRecording(name, channel, own=True, consult=False))
-        assert isinstance(told, i.RecordingStopTold)
+        gone = ChannelId("test1-1.1")
+        assert await perform(e.StopRecording(name, channel, far=gone, own=True, consult=False)) is None
         if way == "offer":
             await floor.offer(channel, "1.1", "oita-p1")
         else:
@@ -366,7 +369,99 @@ async def test_a_recording_that_is_stopped_while_the_caller_waits_again_goes_on_
         leg.answer()
         await until_hears(leg, CALLER_HZ)
         await call.hears(2)
-        assert await floor.variable(channel, "CALLCORE_STOPPED") == ""
+        assert await floor.variable(channel, "CALLCORE_STOPPED") == "(null)", "it was never said"
+        leg.hang_up()
+        await call.until("bye")
+        left, right = map(tones, await apart(floor.pbx.settings.recordings_dir / f"{name}.wav"))
+        assert left[CALLER_HZ] >= 1.5 and right[AGENT_HZ] >= 1.5, (left, right)
+
+
+class Stuck:
+    """An engine that stands still just before it asks Asterisk for `before`, while `meanwhile` comes to pass."""
+
+    def __init__(self, link: Link, before: str, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._link, self._before, self._meanwhile = link, before, meanwhile
+        self.call_list = link.call_list
+
+    async def call(self, fields: dict[str, str], **limit: float) -> Reply:
+        if f"{fields['Action']} {fields.get('Variable', '')}".strip() == self._before:
+            self._before = ""
+            await self._meanwhile()
+        return await self._link.call(fields, timeout=limit["timeout"])
+
+
+@pytest.mark.parametrize(
+    "before", ["Getvar CALLCORE_TAPE", "Getvar CALLCORE_STOPPED", "Setvar CALLCORE_STOPPED", "StopMixMonitor"]
+)
+async def test_an_engine_that_stands_still_before_it_stops_a_recording_does_not_stop_that_of_the_next_talk(
+    tmp_path: Path, before: str
+) -> None:
+    """Meanwhile the department has put down, the caller is back, and an agent talks with the caller."""
+    async with held(tmp_path, made=stereo(files())) as h, linked(h.floor) as link:
+        name = CallId(await h.floor.variable(h.channel, "CALLCORE_CALL"))
+        folder = h.floor.pbx.settings.recordings_dir
+        await h.call.hears(1)
+        asked, city = await h.consult()
+        seen = h.now
+        await h.leg.refer("*511", asked)
+        await h.floor.ami.event("BridgeEnter", Channel=h.channel, after=seen)
+        await h.together(city)
+        far = ChannelId(await h.floor.variable(await h.floor.variable(h.channel, "BRIDGEPEER"), "UNIQUEID"))
+        moved = e.MarkTransferred(name, h.channel, Instant(time.time_ns() // 1000))
+        await performer(link).perform(moved)
+        await h.call.hears(1)
+        talks: list[Call] = []
+
+        async def next_talk() -> None:
+            for leg in (h.leg, asked):
+                if not leg.over:
+                    leg.hang_up()
+            seen = h.now
+            city.hang_up()
+            await h.back(seen)
+            await h.floor.ami.device("oita-p1", "NOT_INUSE")
+            await h.floor.offer(h.channel, "2.1", "oita-p1")
+            leg = await h.floor.desks[0].rings(2)
+            leg.sound = tone(AGENT_HZ)
+            leg.answer()
+            await until_hears(leg, CALLER_HZ)
+            talks.append(leg)
+
+        perform = performer(Stuck(link, before, next_talk)).perform
+        told = await perform(e.StopRecording(name, h.channel, far=far, own=True, consult=False))
+        assert told is None, "nothing was stopped"
+        [leg] = talks
+        await h.call.hears(2)
+        leg.hang_up()
+        await h.call.until("bye")
+        left, right = map(tones, await apart(folder / f"{name}.wav"))
+        assert right[AGENT_HZ] >= 2.5 and right[CITY_HZ] >= 0.5, right
+        assert left[CALLER_HZ] >= 4, left
+
+
+async def test_no_two_recorders_of_a_call_have_one_name(tmp_path: Path) -> None:
+    """Asterisk names a MixMonitor by its place in memory: what callcore has to stop may not share it with the next."""
+    async with running_floor(tmp_path, stereo(small_centre()), 1) as floor, floor.ami.beating():
+        call, channel = await floor.waiting_caller()
+        call.sound = tone(CALLER_HZ)
+        names = [await floor.variable(channel, "CALLCORE_TAPE")]
+        for n in range(20):
+            await floor.ami.action("Setvar", Channel=channel, Variable="CALLCORE_STOPPED", Value="1")
+            seen = len(floor.ami.events)
+            await floor.offer(channel, f"{n + 1}.1", "oita-p9")
+            await floor.ami.event("CallcoreHeld", after=seen, Channel=channel)
+            await floor.ami.waiting(channel)
+            names.append(await floor.variable(channel, "CALLCORE_TAPE"))
+        assert len(set(names)) == len(names), names
+        running = await floor.pbx.process.command(f"mixmonitor list {channel}")
+        assert names[-1] in running and running.count("0x") == 1, running
+        await floor.offer(channel, "21.1", floor.desks[0].user)
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(leg, CALLER_HZ)
+        await call.hears(2)
+        name = await floor.variable(channel, "CALLCORE_CALL")
         leg.hang_up()
         await call.until("bye")
         left, right = map(tones, await apart(floor.pbx.settings.recordings_dir / f"{name}.wav"))
@@ -391,6 +486,65 @@ async def test_to_the_end_one_file_holds_the_agent_and_the_department_and_anothe
         whole, consult = who(folder / f"{name}.wav"), who(folder / f"{side}.wav")
         assert whole[CITY_HZ] >= 1.5 and whole[CALLER_HZ] >= 1.5, whole
         assert consult[CITY_HZ] >= 0.5 and consult[AGENT_HZ] >= 0.5 and consult[CALLER_HZ] <= 0.2, consult
+
+
+@pytest.mark.parametrize("channels", list(Channels))
+async def test_while_callcore_is_dead_one_file_holds_hold_consult_transfer_and_the_next_agent(
+    tmp_path: Path, channels: Channels
+) -> None:
+    both = channels is Channels.STEREO
+    async with running_floor(tmp_path, stereo(files()) if both else files()) as floor:
+        await add_member(floor, "oita-p1", "101")
+        async with floor.ami.beating():
+            call, channel = await floor.waiting_caller()
+        call.sound = tone(CALLER_HZ)
+        name = await floor.variable(channel, "CALLCORE_CALL")
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(call, AGENT_HZ)
+        await call.hears(1)
+        await leg.hold()
+        await until_hears(call, MUSIC_HZ)
+        await call.hears(0.5)
+        leg.hang_up()  # who is held is given to the next agent
+        leg = await floor.desks[0].rings(2)
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(call, AGENT_HZ)
+        await call.hears(1)
+        await leg.hold()
+        await until_hears(call, MUSIC_HZ)
+        asked = await floor.desks[0].call("*511", tone(AGENT_HZ))
+        city = await floor.trunk.rings(1)
+        city.sound = tone(CITY_HZ)
+        city.answer()
+        await until_hears(asked, CITY_HZ)
+        await asked.hears(1)
+        side = (await floor.ami.event("CallcoreSide"))["Call"]
+        await leg.refer("*511", asked)
+        await until_hears(call, CITY_HZ)
+        for each in (leg, asked):
+            if not each.over:
+                each.hang_up()
+        await city.hears(2)
+        call.hang_up()
+        await city.until("bye")
+
+        folder = floor.pbx.settings.recordings_dir
+        file, consult = folder / f"{name}.wav", folder / f"{side}.wav"
+        for each in (file, consult):
+            await comes_true(lambda each=each: length(each) > 0, "the file is closed")  # type: ignore[misc]
+        assert set(folder.glob("*.wav")) == {file, consult}
+        whole, apart_from = who(file), who(consult)
+        assert whole[AGENT_HZ] >= 2 and whole[MUSIC_HZ] >= 0.8 and whole[CITY_HZ] >= 1.8, whole
+        assert whole[CALLER_HZ] >= 4, whole
+        assert apart_from[CITY_HZ] >= 0.5 and apart_from[AGENT_HZ] >= 0.5, apart_from
+        assert apart_from[CALLER_HZ] <= 0.2, "a consult is without the caller"
+        if both:
+            left, right = map(tones, await apart(file))
+            assert sum(left.values()) == left[CALLER_HZ] >= 4 and right[CALLER_HZ] == 0, (left, right)
+            assert right[AGENT_HZ] >= 2 and right[CITY_HZ] >= 1.8, right
 
 
 async def test_a_consult_that_is_not_to_be_recorded_has_no_file(tmp_path: Path) -> None:
@@ -491,7 +645,7 @@ async def test_who_was_called_back_or_rang_a_contact_number_is_recorded_on_likew
         file = floor.pbx.settings.recordings_dir / f"{name}.wav"
         await comes_true(lambda: length(file) > 0, "the file is closed")
         heard = who(file)
-        assert heard[AGENT_HZ] >= 0.8 and heard[CITY_HZ] >= 1.8, heard
+        assert heard[AGENT_HZ] >= 0.8 and heard[CITY_HZ] >= 1.8 and heard[CALLER_HZ] >= 2, heard
 
 
 async def test_who_was_called_is_not_sent_on_unasked_and_the_agent_still_has_them(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
-from callcore.domain.ids import SECOND, CallId, Instant, Micros, OfferId
+from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, Micros, OfferId
 from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
 
@@ -447,24 +447,30 @@ class Performer:
 
     async def _stop_recording(self, effect: e.StopRecording) -> i.Input | None:
         """The dialplan is told first: stopped and not told, the next talk would not be recorded. And before it is told
-        the MixMonitor is looked up, for once told it may begin another one, which is to go on. None: it is not known to
-        be stopped."""
-        if effect.consult:
-            await self._stop_tape(
-                effect.channel_name, await self._variable(effect.channel_name, dialplan.CONSULT_TAPE)
-            )
+        the MixMonitor is looked up, for once told it may begin another one, which is to go on. What was looked up is
+        that of caller and department if they are together afterwards, and the dialplan gives its name to no later one
+        of the call: however late a step comes, no other talk's is stopped. None: it is not known to be stopped."""
+        tape = await self._variable(effect.channel_name, dialplan.TAPE) if effect.own else None
+        consult = await self._variable(effect.channel_name, dialplan.CONSULT_TAPE) if effect.consult else None
+        before = await self._variable(effect.channel_name, dialplan.TAPE_STOPPED)
+        if not await self._together(effect.channel_name, effect.far):
+            return None
+        await self._stop_tape(effect.channel_name, consult)
         if not effect.own:
             return None
-        tape = await self._variable(effect.channel_name, dialplan.TAPE)
-        before = await self._variable(effect.channel_name, dialplan.TAPE_STOPPED)
         await self._set(effect.channel_name, dialplan.TAPE_STOPPED, str(self._now()))
         if await self._stop_tape(effect.channel_name, tape):
             return i.RecordingStopTold(at=self._now(), call=effect.call)
+        await self._set(effect.channel_name, dialplan.TAPE_STOPPED, before or "")
         if before is None or not before.isdigit():
             log.warning("recording not stopped", call=effect.call)
             return None
-        await self._set(effect.channel_name, dialplan.TAPE_STOPPED, before)
         return i.RecordingStopTold(at=Instant(int(before)), call=effect.call)
+
+    async def _together(self, channel_name: str, other: ChannelId) -> bool:
+        rows = [await self._status(channel_name), await self._status(other)]
+        here, there = (None if row is None else row.get("BridgeID") for row in rows)
+        return bool(here) and here == there
 
     async def _stop_tape(self, channel_name: str, tape: str | None) -> bool:
         """Whether this MixMonitor of the channel went on until now."""

@@ -224,12 +224,14 @@ class SwitchRecording(Effect):
 @dataclass(frozen=True, slots=True)
 class StopRecording(Effect):
     """Of a caller who was put through: end the call's own recording (`own`), until the caller comes back to the line;
-    and that of a consult whose place the caller has taken, which came along (`consult`).
+    and that of a consult whose place the caller has taken, which came along (`consult`). Nothing is ended unless caller
+    and department (`far`) are together still.
 
     May be repeated."""
 
     call: CallId
     channel_name: str
+    far: ChannelId
     own: bool
     consult: bool
 

@@ -61,7 +61,7 @@ def stop_recording(turn: Turn, call: Call, *, consult: bool = False) -> None:
     own = not turn.records_to_the_end(call)
     asked = any(isinstance(each, e.StopRecording) and each.call == call.id for each in turn.effects)
     if (own or consult) and not asked:
-        turn.want(e.StopRecording(call.id, call.channel_name, own, consult))
+        turn.want(e.StopRecording(call.id, call.channel_name, transfer.channel, own, consult))
 
 
 def recording_stopped(turn: Turn, told: i.RecordingStopTold) -> None:
