@@ -147,3 +147,35 @@ async def test_who_is_forwarded_out_of_the_waiting_line_is_recorded_though_the_r
         await nobody_left(floor)
         both = who(floor.pbx.settings.recordings_dir / f"{name}.wav")
         assert min(both[CALLER_HZ], both[AGENT_HZ]) >= 1.5, both
+
+
+async def test_who_is_forwarded_in_vain_out_of_the_waiting_line_and_unrecorded_is_recorded_with_the_next_agent(
+    tmp_path: Path,
+) -> None:
+    async with running_floor(tmp_path, stereo(menu_centre()), phones=1) as floor, floor.ami.beating():
+        make_prompts(tmp_path)
+        call, channel = await floor.caller()
+        call.sound = tone(CALLER_HZ)
+        call.press("25")
+        line = await floor.trunk.rings()
+        line.hang_up()
+        await floor.ami.event("CallcoreHeld", Channel=channel)
+        await floor.ami.waiting(channel)
+        seen = len(floor.ami.events)
+        await floor.ami.redirect(channel, "callcore-overflow-menu", "1~oita-night")
+        call.press("6")
+        line = await floor.trunk.rings(2)
+        line.hang_up()
+        await floor.ami.event("CallcoreHeld", after=seen, Channel=channel)
+        await floor.ami.waiting(channel)
+        await floor.offer(channel, "1.1", "oita-p1")
+        leg = await floor.desks[0].rings()
+        leg.sound = tone(AGENT_HZ)
+        leg.answer()
+        await until_hears(call, AGENT_HZ, 1)
+        await leg.hears(1)
+        call.hang_up()
+        await nobody_left(floor)
+        [file] = floor.pbx.settings.recordings_dir.glob("*.wav")
+        left, right = map(tones, await apart(file))
+        assert left[CALLER_HZ] >= 1 and right[AGENT_HZ] >= 1, (left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -125,6 +126,25 @@ async def test_a_caller_in_hours_hears_notice_and_greeting_before_the_music(tmp_
         call, _ = await floor.waiting_caller()
         assert loudness(bytes(call.heard[: RATE // 2]), NOTICE_HZ) > 0.95
         assert loudness(bytes(call.heard[RATE // 2 : RATE * 9 // 10]), GREETING_HZ) > 0.95
+
+
+def _told_held(floor: Floor) -> list[dict[str, str]]:
+    return [row for row in floor.pbx.cel() if row["userdeftype"] == "callcore-held"]
+
+
+@pytest.mark.parametrize("lacks", [None, "recording_notice", "greeting"])
+async def test_that_the_notice_was_said_to_its_end_is_told_and_only_then(
+    tmp_path: Path, lacks: str | None
+) -> None:
+    async with running_floor(tmp_path, small_centre(ALWAYS), phones=0) as floor, floor.ami.beating():
+        if lacks is not None:
+            (tmp_path / "prompts" / "oita" / "ja" / f"{lacks}.wav").unlink()
+        await floor.waiting_caller()
+        said = "" if lacks else "ja"
+        assert (await floor.ami.event("CallcoreHeld"))["Notice"] == said
+        await comes_true(lambda: bool(_told_held(floor)), "CEL has it")
+        [held] = _told_held(floor)
+        assert json.loads(held["extra"] or "{}").get("extra", "") == said
 
 
 async def test_a_caller_without_sound_waits_half_a_second_for_the_notice_and_no_longer(
