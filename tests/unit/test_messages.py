@@ -15,7 +15,7 @@ from callcore.centres import CentreFileErrors, read
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Messages, Outgoing
-from callcore.domain.findings import Finding
+from callcore.domain.findings import WORDS, Finding
 from callcore.domain.hours import Calendar, Window
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant, PhoneId
 from callcore.domain.measures import endings
@@ -229,7 +229,9 @@ def test_a_message_whose_end_could_not_be_recorded_is_a_task_that_says_so(
     measured(made, 90, voice=voice, problem=problem)
     (filed,) = made.told(f.MessageFiled)
     assert (filed.findings, filed.problem) == (findings, problem)
-    assert made.floor.messages[CallId("m")].problem == findings[0].value
+    message = made.floor.messages[CallId("m")]
+    assert message.problem == findings[0].value
+    assert WORDS[findings[0]] in line(row(made.floor, message, made.at(100), person()))
     assert made.books.records[CallId("m")].message
 
 
