@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from tests.support.browser import CONTRAST, Scheme, seat
 from tests.support.erased import ID, a_report, kept
 from tests.support.floors import Desk
 from tests.support.people import first_administrator, user
-from tests.support.recorded import CITIZEN, SECONDS, keep, stocked
-from tests.support.web import DeskSource, served
+from tests.support.recorded import CITIZEN, SECONDS, Stock, keep, stocked
+from tests.support.web import DeskSource, Served, served
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -45,16 +47,24 @@ OVER_ONE_ANOTHER = """() => {
 """The controls that stand over one another, or less than two pixels below one another."""
 
 
-async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpose(
-    browser: Browser, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[tuple[Stock, Served]]:
+    """Two recordings, and pages on which an administrator, "chief", may sign in."""
+    folder.mkdir(exist_ok=True)
+    url = f"sqlite:///{folder}/callcore.db"
     await migrate.upgrade(url)
     async with (
-        stocked(url, tmp_path) as stock,
+        stocked(url, folder) as stock,
         served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
     ):
         first_administrator(server.accounts)
+        yield stock, server
+
+
+async def test_a_recording_is_found_by_number_and_played_and_sought_for_a_purpose(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with house(tmp_path) as (stock, server):
         user(server.accounts, "sup", Role.SUPERVISOR)
         user(server.accounts, "city", Role.VIEWER)
         taken = await seat(browser, server, who="sup")
@@ -179,13 +189,7 @@ async def test_who_goes_back_from_a_recording_has_the_list_that_was_searched_for
 async def test_a_player_that_gets_no_more_sound_says_so(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
-        first_administrator(server.accounts)
+    async with house(tmp_path) as (_, server):
         page = (await seat(browser, server, who="chief")).page
         await page.goto(f"{server.url}/recordings/c1?lang=en")
         await page.get_by_label("Purpose").fill("x")
@@ -202,13 +206,7 @@ async def test_a_player_that_gets_no_more_sound_says_so(
 async def test_who_has_no_mouse_states_a_purpose_plays_seeks_and_stops(
     browser: Browser, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
-        first_administrator(server.accounts)
+    async with house(tmp_path) as (_, server):
         taken = await seat(browser, server, who="chief")
         page, keys = taken.page, taken.page.keyboard
         await page.goto(f"{server.url}/recordings/c1?lang=en")
@@ -235,17 +233,11 @@ async def test_who_has_no_mouse_states_a_purpose_plays_seeks_and_stops(
 async def test_a_recording_that_is_damaged_further_on_plays_to_there_and_says_whom_to_tell(
     browser: Browser, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
+    async with house(tmp_path) as (stock, server):
         path = keep(stock)
         data = bytearray(path.read_bytes())
         data[-1000] ^= 4
         path.write_bytes(data)
-        first_administrator(server.accounts)
         page = (await seat(browser, server, who="chief")).page
         await page.goto(f"{server.url}/recordings/c1?lang=en")
         await page.get_by_label("Purpose").fill("x")
@@ -260,15 +252,9 @@ async def test_a_recording_that_is_damaged_further_on_plays_to_there_and_says_wh
 async def test_the_list_of_recordings_fits_its_page_and_the_list_of_who_heard_one_fits_paper(
     browser: Browser, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
+    async with house(tmp_path) as (stock, server):
         months = replace(stock.centres[0].retention, reported=12)
         stock.centres[0] = replace(stock.centres[0], retention=months)
-        first_administrator(server.accounts)
         for n in range(3):
             server.trail.add(
                 f"user:{'long' * 10}",
@@ -302,13 +288,7 @@ async def test_the_list_of_recordings_fits_its_page_and_the_list_of_who_heard_on
 async def test_no_control_of_the_pages_of_recordings_stands_over_another(
     browser: Browser, tmp_path: Path, width: int
 ) -> None:
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
-        first_administrator(server.accounts)
+    async with house(tmp_path) as (_, server):
         page = (await seat(browser, server, who="chief", width=width)).page
         for language in ("ja", "en"):
             for path in ("/recordings?agent=1&key_period=2026-11&", "/recordings/c1?", "/exports?"):
@@ -321,14 +301,8 @@ async def test_recordings_of_every_format_are_played_and_sought(browser: Browser
     mixed = [(form, False) for form in SoundFormat]
     for form, stereo in (*mixed, *((form, True) for form in SoundFormat if form is not SoundFormat.G722)):
         folder = tmp_path / f"{form.value}-{stereo}"
-        url = f"sqlite:///{folder}.db"
-        await migrate.upgrade(url)
-        async with (
-            stocked(url, folder) as stock,
-            served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-        ):
+        async with house(folder) as (stock, server):
             keep(stock, form=form, stereo=stereo)
-            first_administrator(server.accounts)
             taken = await seat(browser, server, who="chief")
             await taken.page.goto(f"{server.url}/recordings/c1?lang=en")
             await taken.page.get_by_label("Purpose").fill("x")
@@ -350,13 +324,7 @@ async def test_the_pages_of_recordings_can_be_read_heard_and_reached(
     browser: Browser, scheme: Scheme, language: str, tmp_path: Path
 ) -> None:
     """As `test_every_page_can_be_read_heard_and_reached`."""
-    url = f"sqlite:///{tmp_path}/callcore.db"
-    await migrate.upgrade(url)
-    async with (
-        stocked(url, tmp_path) as stock,
-        served(DeskSource(Desk().begin()), recordings=stock.recorded) as server,
-    ):
-        first_administrator(server.accounts)
+    async with house(tmp_path) as (_, server):
         taken = await seat(browser, server, who="chief", scheme=scheme, width=320)
         page = taken.page
         await page.goto(f"{server.url}/recordings/c1?lang=en")
