@@ -28,6 +28,8 @@ from tests.support.web import DeskSource, Served, served
 pytestmark = pytest.mark.timeout(240)
 
 HEARD = "e => new Promise(done => e.addEventListener('timeupdate', () => e.currentTime > %s && done(e.currentTime)))"
+SOUGHT = "e => !e.seeking || new Promise(done => e.addEventListener('seeked', done))"
+"""Chromium that is sought again before it got there, now and then never gets anywhere; so it does with a plain file."""
 PEAKS = """async e => {
     const data = await (await fetch(e.src)).arrayBuffer();
     const sound = await new OfflineAudioContext(2, 1, 48000).decodeAudioData(data);
@@ -221,6 +223,7 @@ async def test_who_has_no_mouse_states_a_purpose_plays_seeks_and_stops(
         places = [0.0]
         for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
             await keys.press(key)
+            await sound.evaluate(SOUGHT)
             places.append(await sound.evaluate("e => e.currentTime"))
         assert places[0] < places[1] < places[2] > places[3] > 0, places
         await keys.press("Space")
