@@ -221,3 +221,22 @@ async def test_a_line_told_twice_is_refused_by_the_fold(engine: Engine) -> None:
     await engine.teller().once()
     with pytest.raises(IllegalTransition, match="told of already"):
         evolve(engine.house.world.floor, engine.facts[0])
+
+
+async def test_a_chain_that_cannot_be_read_holds_up_its_own_alone_and_is_named_once(engine: Engine) -> None:
+    house, teller = engine.house, engine.teller()
+    house.keep(FIRST)
+    house.keep(THIRD, centre="oita")
+    chain = house.store / "demo" / "2026-11-20" / "chain.jsonl"
+    whole = chain.read_bytes()
+    chain.unlink()
+    chain.mkdir()
+    with capture_logs() as said:
+        for _ in range(3):
+            await teller.once()
+    assert engine.names == [THIRD]
+    assert [(line["centre"], "demo" in line["why"]) for line in said] == [("demo", True)]
+    chain.rmdir()
+    chain.write_bytes(whole)
+    await teller.once()
+    assert engine.names == [THIRD, FIRST]

@@ -6,6 +6,7 @@ Rules
 - A recording that is yet to be filed is waited for, with all that stands behind it: it is filed, and then kept.
 - What was told and is not on the floor a moment later is told again.
 - A line whose time somebody edited beyond reading is passed over, and named in the log.
+- A chain that cannot be read holds up its own alone, for its lines are told in order; all others go on.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,6 +30,7 @@ from callcore.runtime.ports import LiveSource
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 LOOK_EVERY_S = 1.0
 AT_ONCE = 200
 """Lines told of one chain between two looks."""
@@ -41,27 +44,49 @@ class Teller:
     """Hands the engine one line; False: it is away."""
     _told: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Day and byte before which all of a chain's lines are on the floor."""
+    _shut: dict[str, str] = field(default_factory=dict)
+    """The chains that cannot be read, and why; "": the store."""
 
     async def run(self) -> None:
         while True:
-            try:
-                await self.once()
-            except (OSError, ValueError) as error:  # a line that somebody edited may have anything in it
-                log.error("録音の鎖を読めません / a chain of recordings cannot be read", why=str(error))
+            await self.once()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def once(self) -> None:
-        """Tell what is not on the floor yet. Raises OSError."""
+        """Tell what is not on the floor yet."""
         floor = self.live.view().floor
         for line in await asyncio.to_thread(lambda: list(self.untold(floor))):
             if not await self.tell(told_of(line)):
                 return
 
     def untold(self, floor: Floor) -> Iterator[c.Kept]:
-        """The lines that are to be told now. Raises OSError."""
-        for folder in c.centres_of(self.store):
-            ready = takewhile(lambda line: not _unfiled(floor, line), self._beyond(floor, folder))
-            yield from islice(ready, AT_ONCE)
+        """The lines that are to be told now, of each chain that can be read."""
+        for folder in self._read("", partial(c.centres_of, self.store)):
+            yield from self._read(folder, partial(self._ready, floor, folder))
+
+    def _ready(self, floor: Floor, folder: str) -> list[c.Kept]:
+        """Raises OSError, ValueError."""
+        ready = takewhile(lambda line: not _unfiled(floor, line), self._beyond(floor, folder))
+        return list(islice(ready, AT_ONCE))
+
+    def _read(self, folder: str, read: Callable[[], list[T]]) -> list[T]:
+        """[]: it cannot be read, which the log tells once."""
+        try:
+            found = read()
+        except (OSError, ValueError) as error:  # a line that somebody edited may have anything in it
+            if self._shut.get(folder) != str(error):
+                self._shut[folder] = str(error)
+                log.error(
+                    "録音の鎖を読めず、その先の録音がジャーナルに入りません。ディスクと権限を確かめてください "
+                    "(callcore recordings verify) / "
+                    "a chain of recordings cannot be read, and what it tells of does not come into the journal; look "
+                    "at the disk and the rights (callcore recordings verify)",
+                    centre=folder,
+                    why=str(error),
+                )
+            return []
+        self._shut.pop(folder, None)
+        return found
 
     def _beyond(self, floor: Floor, folder: str) -> Iterator[c.Kept]:
         """Those that are not on the floor, the oldest first."""
