@@ -30,6 +30,7 @@ from callcore.domain.retention import WORDS, Why
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.installation import trail_of
 from callcore.runtime.commands import this_account
+from callcore.runtime.detail import NumbersClosed
 from callcore.runtime.recordings import Recording, RecordingPage, RecordingSearch
 from callcore.settings import Settings
 
@@ -164,7 +165,7 @@ def find(
     )
     try:
         page = asyncio.run(_found(settings, centres, wanted, limit))
-    except OSError as error:
+    except (NumbersClosed, OSError) as error:
         raise fail(str(error)) from None
     if as_json:
         _print_json(page)

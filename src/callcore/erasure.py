@@ -71,7 +71,7 @@ from callcore.journal.keys import Unread
 from callcore.recordings import RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
 from callcore.recordings.chain import Kept as Line
-from callcore.recordings.signing import PublicKeys, installed
+from callcore.recordings.signing import installed
 from callcore.runtime.commands import CommandClient, CommandFailed
 from callcore.runtime.erasures import ErasureRow
 from callcore.runtime.ports import Seq
@@ -476,6 +476,13 @@ class Erasure:
             recordings=len(gone),
             complete=made.complete,
         )
+        if not made.complete:
+            log.warning(
+                "消去のあとに残ったもの、または確かめられなかったものがあります。報告書の対処に従ってください / "
+                "something was left by an erasure, or could not be looked into; do what its report says",
+                report=plan.id,
+                centre=plan.centre,
+            )
         return made
 
     async def _leave_out(self, plan: Plan) -> None:
@@ -838,7 +845,8 @@ class Reports:
             raw = self._shelf.file(each, "json")
             if raw is not None:
                 told = _read(each, raw)
-                found.append(_damaged(each) if told is None else _row(told, signed=_signed(raw, keys)))
+                signed = report.checked(raw, keys) is not None
+                found.append(_damaged(each) if told is None else _row(told, signed=signed))
         return found
 
     def report(self, id: str) -> tuple[CentreId, bytes, bytes] | None:
@@ -862,13 +870,6 @@ def _read(id: str, raw: bytes) -> report.Report | None:
             why=str(error),
         )
         return None
-
-
-def _signed(raw: bytes, keys: PublicKeys) -> bool:
-    try:
-        return report.checked(raw, keys) is not None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
 
 
 def _damaged(id: str) -> ErasureRow:

@@ -16,7 +16,6 @@ import structlog
 
 from callcore import unassigned, unlisted
 from callcore.db import Database, DatabaseAway, Kept, Search
-from callcore.domain.blocked import spellings
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, Instant
 from callcore.domain.personal import Personal
@@ -47,6 +46,7 @@ from callcore.runtime.recordings import (
     Unsigned,
 )
 from callcore.settings import Settings
+from callcore.stored import prints_of
 
 log = structlog.get_logger(__name__)
 
@@ -76,15 +76,13 @@ class Recorded:
         self._centres = centres
 
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
-        prints: set[str] = set()
+        prints = set[str]()
         rules = rules_of(self._centres())
+        if wanted.number is not None:
+            prints = prints_of(self._keys, rules if wanted.centres is None else wanted.centres, wanted.number)
         try:
-            if wanted.number is not None:
-                for centre in rules if wanted.centres is None else wanted.centres:
-                    for way in spellings(wanted.number):
-                        prints.update(self._keys.fingerprints(centre, way).values())
             rows = await self._search.find(wanted, prints, after, limit + 1, rules)
-        except (DatabaseAway, JournalError) as error:
+        except DatabaseAway as error:
             raise OSError(str(error)) from error
         shown = tuple(self._recording(row, rules) for row in rows[:limit])
         return RecordingPage(shown, (shown[-1].began_at, shown[-1].name) if len(rows) > limit else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 
 import structlog
@@ -24,6 +24,7 @@ from callcore.runtime.detail import (
     CallPage,
     CallSearch,
     NoteDetail,
+    NumbersClosed,
     OfferDetail,
     RecordingDetail,
     SegmentDetail,
@@ -43,6 +44,23 @@ TURN_S = 10.0
 """How long one reading of the journal waits for another."""
 AFTERWARDS_S = 3600
 """Seconds after a call's end within which its result is keyed, and its recording filed."""
+
+
+def prints_of(keys: KeyStore, centres: Iterable[CentreId], number: str) -> set[str]:
+    """By which what bears a number is found, however a carrier showed it. Raises NumbersClosed: without one of the
+    months' keys some of it would be missed."""
+    try:
+        ways = [(centre, way) for centre in centres for way in spellings(number)]
+        return {each for centre, way in ways for each in keys.fingerprints(centre, way).values()}
+    except JournalError as error:
+        why = str(error)
+    except OSError as error:
+        why = (
+            f"鍵を読めません: {error}。ディスクと権限を確かめてください / "
+            f"a key cannot be read: {error}; look at the disk and the rights"
+        )
+    log.error("numbers cannot be looked for", why=why)
+    raise NumbersClosed(why)
 
 
 class Stored:
@@ -65,14 +83,13 @@ class Stored:
         self._reading = threading.Lock()
 
     async def find(self, wanted: CallSearch, after: CallCursor | None, limit: int) -> CallPage:
-        prints: set[str] = set()
+        prints = set[str]()
+        if wanted.number is not None:
+            centres = self._centres() if wanted.centres is None else wanted.centres
+            prints = prints_of(self._keys, centres, wanted.number)
         try:
-            if wanted.number is not None:
-                for centre in self._centres() if wanted.centres is None else wanted.centres:
-                    for way in spellings(wanted.number):
-                        prints.update(self._keys.fingerprints(centre, way).values())
             page = await self._queries.calls(wanted, prints, after, limit)
-        except (DatabaseAway, JournalError) as error:
+        except DatabaseAway as error:
             raise OSError(str(error)) from error
         calls = (
             CallFound(row.record, None if of is None else self._opened(row.record.call, of))

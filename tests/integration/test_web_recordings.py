@@ -166,6 +166,26 @@ async def test_a_number_is_looked_for_in_a_body_by_who_may_read_personal_values(
 
 
 @on_sqlite
+async def test_while_a_months_key_is_damaged_a_search_by_number_names_it_and_every_other_goes_on(
+    stock: Stock,
+) -> None:
+    (stock.settings.keys / "demo.2020-01.key").write_bytes(b"damaged")
+    body = {"number": CITIZEN}
+    async with served(DeskSource(Desk().begin()), recordings=stock.recorded, calls=stock.stored) as server:
+        first_administrator(server.accounts)
+        for path in ("/api/v1/recordings", "/api/v1/calls"):
+            answer = await ask(server, "chief", f"{path}/search", "POST", json=body)
+            told = answer.json()
+            assert (answer.status_code, told["type"].rpartition(":")[2]) == (500, "numbers-unsearchable")
+            assert "demo.2020-01.key" in told["detail"] and "back-up" in told["detail"]
+            assert (await ask(server, "chief", path)).status_code == 200
+        for path in ("/recordings", "/calls"):
+            page = await ask(server, "chief", f"{path}?lang=en", "POST", data=body)
+            assert page.status_code == 500 and "demo.2020-01.key" in page.text, path
+            assert "back-up" in page.text and "バックアップ" not in page.text, path
+
+
+@on_sqlite
 async def test_one_is_shown_with_the_others_of_its_call_and_who_heard_it(server: Served) -> None:
     await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)
     await ask(server, "chief", ONE + "/download", "POST", json={"purpose": "開示請求"})
@@ -752,6 +772,10 @@ async def test_recordings_are_found_from_the_shell(
         assert done.exit_code == status, done.output
         return str(done.output)
 
+    damaged = stock.settings.keys / "demo.2020-01.key"
+    damaged.write_bytes(b"damaged")
+    assert damaged.name in (await find("--number", "090-1234-5678", status=1)).replace("\n", "")
+    damaged.unlink()
     _, told = json.loads(await find("--number", "090-1234-5678", "--json"))["recordings"]
     assert (told["recording"], told["number"], told["marks"]) == ("c1", "********678", ["complaint", "abuse"])
     table = await find("--agent", "1001", "--centre", "demo")

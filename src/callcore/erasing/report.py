@@ -107,7 +107,10 @@ def checked(raw: bytes, keys: PublicKeys) -> Report | None:
     if found is None:
         return None
     body = raw[: found.start()] + b"}"
-    report = msgspec.json.decode(body, type=Report)
+    try:
+        report = msgspec.json.decode(body, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
     return report if signed_by(keys, report.key, SIGNED + body, found[1].decode()) else None
 
 

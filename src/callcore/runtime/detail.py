@@ -144,6 +144,10 @@ class CallFound:
     caller: Personal | None
 
 
+class NumbersClosed(Exception):
+    """Nothing is looked for by a number until somebody sees to a key. The text is bilingual and says to which."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallPage:
     """The newest first. `after`: where the next page begins; None: this was the last."""
@@ -196,7 +200,7 @@ class Told:
 
 class CallReader(Protocol):
     async def find(self, wanted: CallSearch, after: CallCursor | None, limit: int) -> CallPage:
-        """Raises `OSError` when the store cannot be asked."""
+        """Raises `OSError` when the store cannot be asked, `NumbersClosed`."""
         ...
 
     async def visits(self, wanted: VisitSearch, after: VisitCursor | None, limit: int) -> VisitPage:

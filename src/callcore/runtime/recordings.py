@@ -243,7 +243,7 @@ class Audio(Protocol):
 
 class RecordingReader(Protocol):
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
-        """Raises OSError when the store cannot be asked."""
+        """Raises OSError when the store cannot be asked, NumbersClosed."""
         ...
 
     async def one(self, name: str) -> tuple[Recording, ...]:

@@ -21,6 +21,7 @@ from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
 from callcore.domain.stages import PauseEnd, ResultKind
+from callcore.runtime.detail import NumbersClosed
 from callcore.runtime.ports import LiveSource
 from callcore.runtime.recordings import Recording
 from callcore.web import problems
@@ -109,6 +110,8 @@ class ArchivePages:
             error, status = str(wrong.errors()[0]["loc"][0]), 422
         except NotAllowed as what:
             return self._archive.gate.denied(request, person, on=str(what))
+        except NumbersClosed as shut:
+            return self.paper.problem(request, problems.NUMBERS_SHUT, str(shut))
         except OSError:
             return self.paper.problem(request, problems.NO_STORE)
         ja = language_of(request) == "ja"

@@ -21,7 +21,7 @@ from callcore.domain.ids import SECOND, CallId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.recording import RecordingMark
 from callcore.domain.stages import Outcome
-from callcore.runtime.detail import CallFound, Told
+from callcore.runtime.detail import CallFound, NumbersClosed, Told
 from callcore.web import problems, way
 from callcore.web.acts import CallPath
 from callcore.web.calls import Calls, NumberCallSearchIn, cursor_text
@@ -77,6 +77,8 @@ class CallPages:
             wrong, status = str(error.errors()[0]["loc"][0]), 422
         except NotAllowed as what:
             return self._calls.gate.denied(request, person, on=str(what))
+        except NumbersClosed as shut:
+            return self._paper.problem(request, problems.NUMBERS_SHUT, str(shut))
         except OSError:
             return self._paper.problem(request, problems.NO_STORE)
         return self._paper.show(

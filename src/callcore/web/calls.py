@@ -13,13 +13,21 @@ from callcore.access.rights import Person, Right, needs
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, Instant
 from callcore.domain.measures import Record
 from callcore.domain.stages import Outcome, Party, ResultKind
-from callcore.runtime.detail import CallCursor, CallDetail, CallFound, CallPage, CallReader, CallSearch
+from callcore.runtime.detail import (
+    CallCursor,
+    CallDetail,
+    CallFound,
+    CallPage,
+    CallReader,
+    CallSearch,
+    NumbersClosed,
+)
 from callcore.runtime.ports import LiveSource
 from callcore.web import models as m
 from callcore.web import problems, show, way
 from callcore.web.acts import CallPath
 from callcore.web.gate import Gate, person_of
-from callcore.web.recordings import NotAllowed, centres_among
+from callcore.web.recordings import NUMBERS_SHUT, NotAllowed, centres_among
 
 PATH: Final = "/api/v1/calls"
 PAGE_MOST: Final = 500
@@ -147,6 +155,8 @@ def add_calls(app: FastAPI, calls: Calls) -> None:
             page = await calls.find(person, asked)
         except NotAllowed as what:
             return calls.gate.denied(request, person, on=str(what))
+        except NumbersClosed as error:
+            return problems.respond(problems.NUMBERS_SHUT, request.url.path, detail=str(error))
         except OSError:
             return problems.respond(problems.NO_STORE, request.url.path)
         out = CallsOut(
@@ -168,7 +178,7 @@ def add_calls(app: FastAPI, calls: Calls) -> None:
         tags=["calls"],
         summary="入電を番号でも探す / Find calls, by number too",
         response_model=CallsOut,
-        responses=not_found,
+        responses={**not_found, 500: NUMBERS_SHUT},
     )
     @needs(Right.READ_CALLS)
     async def search(request: Request, asked: NumberCallSearchIn) -> Response:

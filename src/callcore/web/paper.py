@@ -87,15 +87,15 @@ class Paper:
             )
         return response
 
-    def problem(self, request: Request, kind: Kind) -> HTMLResponse:
-        """What went wrong, for people."""
+    def problem(self, request: Request, kind: Kind, why: str | None = None) -> HTMLResponse:
+        """What went wrong, for people. `why`: if it is known better than in general, in both languages."""
         place = texts.LANGUAGES.index(language_of(request))
         return self.show(
             request,
             "message.html",
             kind.status,
             title=kind.title.split(" / ")[place],
-            detail=kind.detail.split(" / ")[place],
+            detail=(why or kind.detail).split(" / ")[place],
         )
 
 

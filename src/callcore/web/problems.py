@@ -166,6 +166,13 @@ SOUND_SHUT = Kind(
     "録音を開けません / The recording cannot be opened",
     "通話には影響しません。管理者に伝えてください。 / Calls go on. Tell your administrator.",
 )
+NUMBERS_SHUT = Kind(
+    "numbers-unsearchable",
+    500,
+    "番号では探せません / Numbers cannot be looked for",
+    "鍵が読めません。番号以外では探せます。管理者に伝えてください。 / "
+    "A key cannot be read. Whatever else is known finds them; tell your administrator.",
+)
 EXPORT_UNSIGNED = Kind(
     "export-unsigned",
     500,

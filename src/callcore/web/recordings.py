@@ -41,6 +41,7 @@ from callcore.domain.recording import (
 )
 from callcore.domain.retention import KeepOrder
 from callcore.domain.stages import PauseEnd, ResultKind
+from callcore.runtime.detail import NumbersClosed
 from callcore.runtime.recordings import (
     Audio,
     ExportAsked,
@@ -549,6 +550,9 @@ def access_out(line: Line) -> AccessOut:
     return AccessOut(at=line.at, who=line.who, what=line.action, origin=line.origin, purpose=line.why)
 
 
+NUMBERS_SHUT: Final = problems.documented("a key cannot be read by which numbers are found")
+
+
 def add_recordings(app: FastAPI, archive: Archive) -> None:
     async def found(request: Request, asked: SearchIn) -> Response:
         person = person_of(request)
@@ -556,6 +560,8 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
             page = await archive.find(person, asked)
         except NotAllowed as error:
             return archive.gate.denied(request, person, on=str(error))
+        except NumbersClosed as error:
+            return problems.respond(problems.NUMBERS_SHUT, request.url.path, detail=str(error))
         except OSError:
             return problems.respond(problems.NO_STORE, request.url.path)
         out = PageOut(
@@ -585,7 +591,7 @@ def add_recordings(app: FastAPI, archive: Archive) -> None:
         tags=["recordings"],
         summary="番号などによる録音の検索 / Find recordings, by number too",
         response_model=PageOut,
-        responses={422: PROBLEMS[422], **lacking},
+        responses={422: PROBLEMS[422], 500: NUMBERS_SHUT, **lacking},
     )
     @needs(Right.READ_CALLS)
     async def find_number(request: Request, asked: NumberSearchIn) -> Response:
