@@ -181,6 +181,21 @@ def test_a_folder_of_a_copy_that_the_disk_does_not_give_is_named_and_the_rest_go
     assert place.closed == [gone.relative_to(copy).as_posix()] and place.there
 
 
+@pytest.mark.parametrize(("name", "closed"), [("old.tar", ["old.tar"]), ("full.2", [])])
+def test_a_file_given_in_place_of_a_folder_of_back_ups_is_looked_at_as_one_and_no_copy_that_fails(
+    tmp_path: Path, name: str, closed: list[str]
+) -> None:
+    file = tmp_path / name
+    file.write_text("nothing of it\n")
+    told: list[Path] = []
+    copies.clear([file], [], Markers.of([]), rows=Markers.of([]), failed=lambda path, _: told.append(path))
+    assert told == []
+    assert copies.destroy([file], CENTRES, [CALL], [NAME], AT).unchanged == []
+    assert copies.opening([file], CENTRES, [CALL], [NAME]) == copies.Opening([], [])
+    (place,) = search([("backup", file)], Markers.of(["0312345678"]), [file])
+    assert (place.there, place.closed, place.unread) == (True, closed, [])
+
+
 def test_a_folder_of_back_ups_that_is_not_mounted_is_no_place_where_nothing_was_found(tmp_path: Path) -> None:
     """It is there again when the rest is tried, and the numbers in it were never overwritten."""
     (tmp_path / "a").mkdir()

@@ -100,11 +100,13 @@ def named(places: Collection[tuple[str, Path]], recordings: Collection[str]) -> 
 
 
 def below(root: Path, failed: Failed) -> list[Path]:
-    """Every folder and file below, by name; links are not followed. `failed`: folders that cannot be listed, but for
-    the one that is root's alone on each disk."""
+    """Every folder and file below, by name; links are not followed. Nothing is below a file. `failed`: folders that
+    cannot be listed, but for the one that is root's alone on each disk."""
 
     def told(error: OSError) -> None:
         folder = Path(error.filename)
+        if isinstance(error, NotADirectoryError) and folder == root:
+            return
         if not isinstance(error, FileNotFoundError) and folder.name != LOST_FOUND:
             failed(folder, error)
 
