@@ -96,6 +96,35 @@ async def test_a_report_that_was_damaged_or_edited_is_named_and_hides_no_other(
     assert "not as it was signed" in shown and OTHER not in shown
 
 
+@pytest.mark.parametrize(
+    ("signed", "edited"),
+    [
+        (b'"done_at":"2026-11-20T02:00:09+09:00"', b'"done_at":"yesterday"'),
+        (b'"done_at":"2026-11-20T02:00:09+09:00"', b'"done_at":"0001-01-01T00:00:00+14:00"'),
+        (b'"scope":"number"', b'"scope":"<spoilt>"'),
+        (f'"id":"{ID}"'.encode(), b'"id":"\\u0000/../"'),
+        ("番号ひとつ / one number".encode(), b""),
+        (b'"by":"system:callcore"', b'"by":""'),
+    ],
+)
+async def test_whatever_an_edited_report_says_it_is_shown_as_unsigned_and_hides_no_other(
+    server: Served, tmp_path: Path, signed: bytes, edited: bytes
+) -> None:
+    admin = await asyncio.to_thread(cookie_of, server, "chief")
+    file = tmp_path / "erasures" / f"{ID}.json"
+    whole = file.read_bytes()
+    assert signed in whole
+    file.write_bytes(whole.replace(signed, edited))
+    rows = (await ask(server, "GET", "/api/v1/erasures", admin)).json()["erasures"]
+    assert [each["signed"] for each in rows] == [True, False]
+    for language in ("ja", "en"):
+        page = await ask(server, "GET", f"/erasures?lang={language}", admin)
+        assert page.status_code == 200
+        assert f'href="/erasures/{OTHER}"' in page.text and page.text.count("本人の求め") == 1
+        assert ("&lt;spoilt&gt;" in page.text) == (b"spoilt" in edited)
+    assert (await ask(server, "GET", f"/erasures/{ID}", admin)).status_code == 200
+
+
 async def test_a_disk_that_cannot_be_read_is_told_and_no_empty_list(server: Served, tmp_path: Path) -> None:
     admin = await asyncio.to_thread(cookie_of, server, "chief")
     whole = tmp_path / "erasures" / f"{ID}.json"

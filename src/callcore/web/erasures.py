@@ -183,5 +183,13 @@ def _shown(
         "is": row,
         "centre": row.centre if centre is None else (centre.name, centre.name_en)[place],
         "what": row.what.split(" / ")[place],
-        "done": datetime.fromisoformat(row.done_at).astimezone(zone) if row.done_at else None,
+        "done": _moment(row.done_at, zone),
     }
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime | None:
+    """None: it is no time, as of a report that is damaged or was edited."""
+    try:
+        return datetime.fromisoformat(text).astimezone(zone)
+    except (ValueError, OverflowError):
+        return None
