@@ -614,6 +614,37 @@ async def test_a_number_is_found_as_people_type_it(server: Served) -> None:
 
 
 @on_sqlite
+async def test_a_number_typed_into_another_field_stands_in_no_address_either(stock: Stock) -> None:
+    pages = {
+        "/recordings": ("agent", "call", "queue", "result", "recording", "listener"),
+        "/calls": ("agent",),
+    }
+    numbers = (CITIZEN, "０９０－１２３４－５６７８", "+81 90 1234 5678", "312345678")
+    async with served(DeskSource(Desk().begin()), recordings=stock.recorded, calls=stock.stored) as server:
+        first_administrator(server.accounts)
+        for page, fields in pages.items():
+            for field in fields:
+                for typed in numbers if field == "agent" else numbers[:1]:
+                    answer = await ask(server, "chief", page, "POST", data={"centre": "demo", field: typed})
+                    assert answer.status_code in (200, 422) and "location" not in answer.headers, (
+                        page,
+                        field,
+                    )
+                    assert typed in answer.text, "as it was typed"
+        for page, typed in (
+            ("/recordings", {"call": "node1-1795143500.7", "first": "2026-11-23", "sha256": "0a" * 32}),
+            (
+                "/recordings",
+                {"recording": "node1-1795143500.7", "agent": "１００２", "key_period": "2026-11"},
+            ),
+            ("/calls", {"agent": "1002", "first": "2026-11-23T09:00"}),
+        ):
+            answer = await ask(server, "chief", page, "POST", data=typed)
+            assert answer.status_code == 303, typed
+            assert httpx.URL(answer.headers["location"]).params == httpx.QueryParams(typed)
+
+
+@on_sqlite
 async def test_a_recording_whose_key_was_destroyed_has_no_sound(server: Served, stock: Stock) -> None:
     keep(stock)
     url = (await ask(server, "sup", ONE + "/listen", "POST", json=PURPOSE)).json()["url"]

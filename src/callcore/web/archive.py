@@ -37,6 +37,7 @@ from callcore.web.recordings import (
     RecordingPath,
     cursor_text,
     filled,
+    has_number,
     mark_choices,
     typed_number,
 )
@@ -91,12 +92,12 @@ class ArchivePages:
 
     @needs(Right.READ_CALLS)
     async def search(self, request: Request) -> Response:
-        """With a number, which is better not in an address, the answer itself; else the address of the list, to which a
-        browser goes back."""
-        form = await form_of(request)
-        if form.get("number", "").strip():
-            return await self._found(request, form)
-        return RedirectResponse(f"{PAGE}?{urlencode(filled(form, _FIELDS))}", 303)
+        """With a number, in whichever field, the answer itself: it is better not in an address. Else the address of the
+        list, to which a browser goes back."""
+        asked = filled(await form_of(request), _FIELDS)
+        if has_number(asked):
+            return await self._found(request, asked)
+        return RedirectResponse(f"{PAGE}?{urlencode(asked)}", 303)
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
         centres, person = self._centres(request), person_of(request)

@@ -27,7 +27,7 @@ from callcore.web.acts import CallPath
 from callcore.web.calls import Calls, NumberCallSearchIn, cursor_text
 from callcore.web.gate import form_of, person_of
 from callcore.web.paper import Paper, language_of
-from callcore.web.recordings import Archive, NotAllowed, filled, typed_number
+from callcore.web.recordings import Archive, NotAllowed, filled, has_number, typed_number
 
 PAGE: Final = "/calls"
 ROWS: Final = 50
@@ -60,10 +60,10 @@ class CallPages:
     @needs(Right.READ_CALLS)
     async def search(self, request: Request) -> Response:
         """As that of recordings."""
-        form = await form_of(request)
-        if form.get("number", "").strip():
-            return await self._found(request, form)
-        return RedirectResponse(f"{PAGE}?{urlencode(filled(form, _FIELDS))}", 303)
+        asked = filled(await form_of(request), _FIELDS)
+        if has_number(asked):
+            return await self._found(request, asked)
+        return RedirectResponse(f"{PAGE}?{urlencode(asked)}", 303)
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
         centres, person = self._centres(request), person_of(request)

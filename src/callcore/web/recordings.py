@@ -543,7 +543,14 @@ def filled(form: Mapping[str, str], fields: Collection[str]) -> dict[str, str]:
     return {name: text for name in fields if (text := form.get(name, "").strip())}
 
 
+def has_number(asked: Mapping[str, str]) -> bool:
+    """Whether somebody's number is among what was written, be it in a field of something else."""
+    return "number" in asked or any(_NUMBER.fullmatch(typed_number(text)) for text in asked.values())
+
+
 _BETWEEN: Final = "-‐‑‒–—―−ー()"
+_NUMBER: Final = re.compile(r"\+?[0-9]{9,}")
+"""Ids of calls are no mere digits, and days are shorter."""
 
 
 def access_out(line: Line) -> AccessOut:
