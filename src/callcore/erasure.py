@@ -61,12 +61,12 @@ from callcore.domain.retention import (
 from callcore.erasing import books, copies, report
 from callcore.erasing.clock import Witness, steps_of
 from callcore.erasing.markers import Markers
-from callcore.erasing.plan import AGAIN, OWED, Busy, Left, Plan, Sealed, Searched, Shelf, Unit
+from callcore.erasing.plan import AGAIN, OWED, Busy, Left, Plan, Searched, Shelf, Unit
 from callcore.erasing.search import AWAY, away, named, search
 from callcore.erasing.sounds import Closed, Gone, Sounds, Told, doubtful, is_of, plain_in, told
 from callcore.files import make_folder
 from callcore.installation import recordings_of, trail_of
-from callcore.journal import JournalError, KeyStore, period_of
+from callcore.journal import CallKeyLost, JournalError, KeyLost, KeyStore, period_of
 from callcore.journal.keys import Unread
 from callcore.recordings import RecordingError
 from callcore.recordings.chain import Chain, at_of, signing
@@ -92,6 +92,14 @@ NAMED = 20
 DAMAGED = (
     "壊れているか読めないため、このコピーの中は確かめられません。新しいバックアップを取り、このコピーを削除してください"
     " / damaged or not to be read, so this copy cannot be looked into; take a new back-up and delete this copy"
+)
+LATER = (
+    "番号の鍵が読めないため、番号は残しています。鍵が戻れば続きを行います / "
+    "the key of its number cannot be read, so the number is kept; it is gone on with once the key is back"
+)
+DESTROYED = (
+    "番号の鍵が、読む前に破棄されました。番号は探していません / "
+    "the key of its number was destroyed before it was read; the number was not looked for"
 )
 RULE = "service:sidecar"
 """Who erases by the rule."""
@@ -133,6 +141,16 @@ class _Closed:
     def told(self) -> list[str]:
         days = (why for each in self.sounds.values() for why in each.values())
         return [str(why) for why in (*days, *self.calls.values())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """`lost`: of each that could not be read, why; `later`: the calls and tasks of those that may be, once a file of
+    keys is put back or can be read again."""
+
+    numbers: set[str]
+    lost: list[str]
+    later: set[CallId]
 
 
 @dataclass(slots=True)
@@ -323,12 +341,17 @@ class Erasure:
         await self._followed(centre.id)
         look = await self._looking(centre, now)
         walk = self._walks.setdefault(centre.id, _Walk())
+        owed = {call for plan in self.shelf.unfinished() for call in plan.later}
         units: list[Unit] = []
         left: dict[str, str] = {}
         first, then = walk.first, None
         while look is not None:
             page, then = await self._page(look, first, AT_ONCE)
             for unit in filter(None, map(unit_due, page)):
+                if unit.call in owed:
+                    unit = msgspec.structs.replace(unit, personal=False)  # noqa: PLW2901
+                    if not unit.recordings:
+                        continue
                 if len(units) == AT_ONCE:
                     then = first  # the rest of this page once more
                     break
@@ -384,7 +407,7 @@ class Erasure:
             async with self._alone() as shelf:
                 for plan in shelf.unfinished():
                     try:
-                        going = await asyncio.to_thread(self._taken_up, shelf, plan, looked)
+                        going = await self._taken_up(shelf, plan, looked)
                         if going is not None:
                             done.append((await self._go_on(going)).id)
                     except Exception as error:
@@ -399,28 +422,32 @@ class Erasure:
             raise failed[0]
         return done
 
-    def _taken_up(
+    async def _taken_up(
         self, shelf: Shelf, plan: Plan, looked: dict[str, tuple[dict[str, Told], _Closed]]
     ) -> Plan | None:
         """The plan to go on with, on the disk; None: what is owed is waited for. `looked`: by centre, for many plans
         of one."""
         if plan.stage != OWED:
             plan.resumed += 1
-            shelf.put(plan)
+            await asyncio.to_thread(shelf.put, plan)
             return plan
         if plan.centre not in looked:
-            looked[plan.centre] = self._chains(plan), self._closed(plan)
-        if self._owes(plan, *looked[plan.centre]):
+            chains = await asyncio.to_thread(self._chains, plan)
+            looked[plan.centre] = chains, await asyncio.to_thread(self._closed, plan)
+        chains, closed = looked[plan.centre]
+        if await asyncio.to_thread(self._owes, plan, chains, closed):
+            return None
+        if (await self._numbers(plan.later, closed)).later:
             return None
         fresh = msgspec.structs.replace(
             plan,
             id=_new_id(_here(plan.zone)),
             what=f"{plan.what} ({plan.id} の続き / going on with it)",
-            stage=AGAIN if plan.sealed else "searched",
+            stage=AGAIN if plan.later else "searched",
             resumed=0,
         )
-        shelf.put(fresh)
-        shelf.drop(plan.id)
+        await asyncio.to_thread(shelf.put, fresh)
+        await asyncio.to_thread(shelf.drop, plan.id)
         return fresh
 
     @asynccontextmanager
@@ -460,7 +487,7 @@ class Erasure:
         self.step("tables")
         await self._follow(plan, closed)
         made = await self._report(plan, gone, copied, closed)
-        owes = self._owes(plan, chains, closed)
+        owes = bool(plan.later) or self._owes(plan, chains, closed)
         raw = report.signed(made, signing(self.settings.store, self.settings.recordings_keys))
         self.step("report")
         sheet = report.page(report.of(raw), hashlib.sha256(raw).hexdigest())
@@ -517,19 +544,8 @@ class Erasure:
 
     async def _overwrite(self, plan: Plan, tables: _Closed) -> None:
         calls = [CallId(unit.call) for unit in plan.units if unit.personal]
-        numbers, lost, later = set[str](), list[str](), list[Sealed]()
-        for value in await self._sealed(plan, calls):
-            at = Instant(value.at)
-            try:
-                opened = self.keys.unseal(CallId(value.call), CentreId(value.centre), at, value.value)
-            except (JournalError, OSError) as error:
-                lost.append(str(error))
-                if (value.centre, period_of(at)) in tables.calls:
-                    later.append(value)
-                continue
-            if opened is not None and opened[0]:
-                numbers.add(opened[0])
-        plan.sealed = later
+        found = await self._numbers(calls, tables, plan.later)
+        numbers, plan.later = found.numbers, sorted(found.later)
         closed = list[Unread]()
         prints = {
             print_: text
@@ -546,17 +562,29 @@ class Erasure:
         )
         plan.searched = msgspec.structs.replace(
             searched,
-            numbers_closed=len(lost),
-            unread=[*dict.fromkeys((*searched.unread, *lost, *map(str, closed)))],
+            numbers_closed=len(found.lost),
+            unread=[*dict.fromkeys((*searched.unread, *found.lost, *map(str, closed)))],
         )
 
-    async def _sealed(self, plan: Plan, calls: list[CallId]) -> list[Sealed]:
-        """The numbers of these as they are sealed, with those that could not be read before."""
-        found = {(each.call, each.at, each.value): each for each in plan.sealed if each.call in calls}
-        for value, sealed in await self._kept.sealed_of(calls):
-            each = Sealed(call=value.call, centre=value.centre, at=value.at, value=sealed)
-            found[each.call, each.at, each.value] = each
-        return [*found.values()]
+    async def _numbers(
+        self, calls: Collection[str], tables: _Closed, waited: Collection[str] = ()
+    ) -> _Numbers:
+        """Those that are sealed under the keys of these. `waited`: those whose number could not be read before."""
+        found = _Numbers(set(), [], set())
+        for value, sealed in await self._kept.sealed_of([CallId(call) for call in calls]):
+            try:
+                opened = self.keys.unseal(value.call, value.centre, value.at, sealed)
+            except (JournalError, OSError) as error:
+                found.lost.append(str(error))
+                lost = isinstance(error, KeyLost | OSError) and not isinstance(error, CallKeyLost)
+                if lost or (value.centre, period_of(value.at)) in tables.calls:
+                    found.later.add(value.call)
+                continue
+            if opened is None and value.call in waited:
+                found.lost.append(f"{value.call}: {DESTROYED}")
+            if opened is not None and opened[0]:
+                found.numbers.add(opened[0])
+        return found
 
     def _overwritten(self, plan: Plan, calls: set[CallId], gone: set[str], beside: set[str]) -> Searched:
         log_folder = self.settings.asterisk / "log"
@@ -619,8 +647,9 @@ class Erasure:
 
     def _owes(self, plan: Plan, chains: dict[str, Told], closed: _Closed) -> bool:
         """Whether keys of the plan may lie in tables that cannot be read."""
-        calls, names = _of(plan)
-        if calls and any(centre == plan.centre for centre, _ in closed.calls):
+        _, names = _of(plan)
+        personal = any(unit.personal for unit in plan.units) or plan.entries
+        if personal and any(centre == plan.centre for centre, _ in closed.calls):
             return True
         ring = recordings_of(self.settings).ring
         return any(
@@ -676,7 +705,7 @@ class Erasure:
         done = copies.destroy(
             self.settings.backup_folders,
             _stores(plan),
-            [*(unit.call for unit in plan.units if unit.personal), *plan.entries],
+            _of(plan)[0],
             [name for unit in plan.units for name in unit.recordings],
             _shown(plan.zone),
             self.step,
@@ -687,8 +716,11 @@ class Erasure:
     async def _told_engine(self, plan: Plan, unit: Unit) -> None:
         """An order that came while the erasure was going on finds no sound any more, and keeps the number."""
         fields = {"call": unit.call, "about": unit.about, "recordings": unit.recordings}
-        answer = await self._ask_erase(plan, **fields, personal=unit.personal)
-        if not answer["done"] and unit.personal:
+        personal = _personal(plan, unit)
+        if not personal and not unit.recordings:
+            return
+        answer = await self._ask_erase(plan, **fields, personal=personal)
+        if not answer["done"] and personal:
             plan.left.append(Left(call=unit.call, why=answer["why"]))
             without = msgspec.structs.replace(unit, personal=False)
             plan.units = [without if each is unit else each for each in plan.units]
@@ -771,11 +803,11 @@ class Erasure:
             installation=f"{self.settings.node}@{socket.gethostname()}",
             software=__version__,
             calls=[unit.call for unit in plan.units if not unit.task],
-            personal=[unit.call for unit in plan.units if unit.personal and not unit.task],
-            tasks=[unit.call for unit in plan.units if unit.personal and unit.task],
+            personal=[unit.call for unit in plan.units if _personal(plan, unit) and not unit.task],
+            tasks=[unit.call for unit in plan.units if _personal(plan, unit) and unit.task],
             entries=len(plan.entries),
             recordings=gone,
-            left=plan.left,
+            left=[*plan.left, *(Left(call=call, why=LATER) for call in plan.later)],
             resumed=plan.resumed,
             searched=plan.searched,
             copies=copied,
@@ -942,9 +974,14 @@ def left_of(item: Item) -> Left:
 
 
 def _of(plan: Plan) -> tuple[list[CallId], list[str]]:
-    """The names whose keys go, and the recordings."""
-    calls = [CallId(unit.call) for unit in plan.units if unit.personal]
+    """The names whose keys go now, and the recordings."""
+    calls = [CallId(unit.call) for unit in plan.units if _personal(plan, unit)]
     return [*calls, *map(CallId, plan.entries)], [name for unit in plan.units for name in unit.recordings]
+
+
+def _personal(plan: Plan, unit: Unit) -> bool:
+    """Whether key and rows go now: not before its number was read, and looked for."""
+    return unit.personal and unit.call not in plan.later
 
 
 def _stores(plan: Plan) -> list[str]:

@@ -201,7 +201,8 @@ class SecondRun(Pen):
 
 @asynccontextmanager
 async def erasing(made: Desk, database: Database, home: Path) -> AsyncIterator[tuple[Erasure, KeyStore]]:
-    """Everything that erases, with the engine's own commands and keys, and the tables that follow its facts."""
+    """Everything that erases, with the engine's own commands and keys (which it has in memory), and the tables that
+    follow its facts. Who erases reads the keys from the disk."""
     settings, pen, over = Settings(home=home), SecondRun(), asyncio.Event()
     with KeyStore.open(settings.journal, settings.keys, write=True) as keys:
 
@@ -236,7 +237,9 @@ async def erasing(made: Desk, database: Database, home: Path) -> AsyncIterator[t
         deciding, following = asyncio.create_task(loop.run()), asyncio.create_task(follow())
         try:
             centres = tuple(made.floor.centres.values())
-            yield Erasure(settings, database, keys, engine, lambda: centres), keys
+            keys.sync()
+            with KeyStore.open(settings.journal, settings.keys, write=False) as read:
+                yield Erasure(settings, database, read, engine, lambda: centres), keys
         finally:
             over.set()
             await following
@@ -373,8 +376,9 @@ async def test_a_number_is_found_but_for_a_month_whose_key_cannot_be_read_and_th
         assert told.unread[0] == "what was said of it" and not told.complete
 
 
-async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_is_owed_follows_once_it_is_back(
-    database: Database, tmp_path: Path
+@pytest.mark.parametrize("torn", [b"no table" * 20, None], ids=["damaged", "away"])
+async def test_an_unreadable_table_of_its_own_calls_keys_holds_up_nothing_and_what_is_owed_follows_once_it_is_back(
+    database: Database, tmp_path: Path, torn: bytes | None
 ) -> None:
     log = tmp_path / LOG
     log.parent.mkdir(parents=True)
@@ -383,14 +387,18 @@ async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_i
         items, _ = await of.of_number(DEMO, CITIZEN)
         keys.sync()
         (table,) = (tmp_path / "journal" / "call-keys").glob("demo.*")
-        whole, torn = table.read_bytes(), b"no table" * 20
-        table.write_bytes(torn)
-        keys._tables.clear()  # as after a start
+        whole = table.read_bytes()
+        table.unlink()
+        if torn is not None:
+            table.write_bytes(torn)
+        of.keys._tables.clear()  # as in a process that has not read it before
         told = await of.run(ordered(of, items))
-        assert sorted(told.tasks) == ["task-about", "task-none"]
+        assert told.tasks == [] and [each.call for each in told.left] == ["task-about", "task-none"], (
+            "the engine would destroy the keys, by the table that it has in memory"
+        )
         assert (told.rows_left, told.opens, told.searched.numbers_closed, told.complete) == (0, [], 2, False)
         assert any(str(table) in why for why in told.unread)
-        assert table.read_bytes() == torn, "it may be mended"
+        assert (table.read_bytes() if table.exists() else None) == torn, "it may be mended"
         (owed,) = of.shelf.unfinished()
         raw = (of.shelf.folder / f"{owed.id}.plan").read_text()
         assert (owed.id, owed.stage) == (told.id, "owed") and CITIZEN not in raw
@@ -401,7 +409,8 @@ async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_i
         raw_report = of.shelf.file(done, "json")
         assert raw_report is not None and done != told.id
         again = report.of(raw_report)
-        assert again.complete and sorted(again.tasks) == sorted(told.tasks) and told.id in again.what
+        assert again.complete and sorted(again.tasks) == ["task-about", "task-none"] and told.id in again.what
+        assert again.left == []
         assert (again.searched.numbers, again.searched.overwritten) == (1, 1)
         assert log.read_text() == f"dialled {'*' * len(CITIZEN)}\n"
         assert keys.kept([M, CallId("task-about"), CallId("task-none"), CallId("task-open")]) == [
@@ -411,6 +420,36 @@ async def test_a_damaged_table_of_its_own_calls_keys_holds_up_nothing_and_what_i
         assert of.shelf.unfinished() == [] and await of.finish() == []
 
 
+async def test_what_was_not_read_waits_also_where_the_table_is_back_before_the_erasure_goes_on(
+    database: Database, tmp_path: Path
+) -> None:
+    log = tmp_path / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text(f"dialled {CITIZEN}\n")
+    async with erasing(a_desk(), database, tmp_path) as (of, keys):
+        items, _ = await of.of_number(DEMO, CITIZEN)
+        (table,) = (tmp_path / "journal" / "call-keys").glob("demo.*")
+        whole = table.read_bytes()
+        table.write_bytes(b"no table" * 20)
+
+        def killed(what: str) -> None:
+            if what == "searched":
+                raise OSError("killed")
+
+        of.step = killed
+        with pytest.raises(OSError, match="killed"):
+            await of.run(ordered(of, items))
+        of.step = lambda what: None
+        table.write_bytes(whole)
+        reports = [*await of.finish(), *await of.finish()]
+        first, second = (report.of(of.shelf.file(each, "json") or b"") for each in reports)
+        assert (first.tasks, first.complete) == ([], False)
+        assert (sorted(second.tasks), second.complete) == (["task-about", "task-none"], True)
+        assert log.read_text() == f"dialled {'*' * len(CITIZEN)}\n"
+        assert keys.kept([CallId("task-about"), CallId("task-none")]) == []
+        assert of.shelf.unfinished() == []
+
+
 async def test_one_number_that_does_not_open_holds_up_nothing_and_is_counted_and_named(
     database: Database, tmp_path: Path
 ) -> None:
@@ -418,7 +457,7 @@ async def test_one_number_that_does_not_open_holds_up_nothing_and_is_counted_and
         items = await of.between(DEMO)
         (table,) = (each for each in (keys._table(*at) for at in keys.tables()) if M in each.keys)
         table.keys[M] = b"not what it was before, and as long as that was: 60 bytes..."
-        table.ciphers.pop(M, None)
+        keys._rewrite(table)
         told = await of.run(ordered(of, [item for item in items if item.call in (M, "task-none")]))
         assert (told.calls, told.tasks, told.opens) == (["m"], ["task-none"], [])
         assert told.searched.numbers_closed == 1 and not told.complete

@@ -323,3 +323,18 @@ def test_a_small_table_that_the_disk_does_not_give_keeps_no_engine_from_starting
     monkeypatch.setattr(Path, "open", broken)
     with opened(home, write=True) as keys:
         assert keys.seal(ONE, OITA, DECEMBER, "0903") is not None
+
+
+def test_a_table_that_was_taken_away_under_who_has_read_it_comes_back_whole_and_without_what_was_destroyed(
+    home: Path,
+) -> None:
+    with opened(home, write=True) as keys:
+        first = sealed(keys)
+        other = sealed(keys, TWO)
+        keys.sync()
+        call_file(home).unlink()
+        assert keys.kept([ONE, TWO]) == [ONE, TWO]
+        assert keys.destroy_call(ONE)
+        assert keys.kept([ONE, TWO]) == [TWO]
+    reader = opened(home)
+    assert text_of(reader, first) is None and text_of(reader, other, TWO) == "0901"

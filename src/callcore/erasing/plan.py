@@ -4,8 +4,7 @@
     <erasures>/<id>.json     the report, signed; <id>.html the same to be printed
     <erasures>/.lock         one erasure at a time, by whatever process
 
-A plan names calls and recordings, and no number in clear: numbers are read again from under their keys while these are
-there.
+A plan names calls and recordings, and no number: numbers are read again from under their keys while these are there.
 """
 
 from __future__ import annotations
@@ -39,16 +38,6 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     recordings: list[str]
     personal: bool
     task: bool = False
-
-
-class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """A number as it was sealed, and for what, of which the key may lie in a table that could not be read. `at`:
-    microseconds since the epoch."""
-
-    call: str
-    centre: str
-    at: int
-    value: bytes
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +106,8 @@ class Plan(msgspec.Struct, kw_only=True):
     stage: str = "planned"
     resumed: int = 0
     searched: Searched | None = None
-    sealed: list[Sealed] = []
-    """Numbers that could not be read yet; the tables of the database do not have them any more."""
+    later: list[str] = []
+    """Calls and tasks of which a number could not be read yet: their key and their rows wait until it can be."""
 
 
 class Shelf:

@@ -248,7 +248,7 @@ class KeyStore:
         self._must_write()
         found, failed = False, None
         with self._guard:
-            for each in self.tables():
+            for each in self._known():
                 try:
                     found |= self.destroy_in(*each, call)
                 except (JournalError, OSError) as error:
@@ -295,7 +295,7 @@ class KeyStore:
     def kept(self, calls: Collection[CallId], but: Container[tuple[CentreId, str]] = ()) -> list[CallId]:
         """Those of the calls of which a key is there, but for these centres and months."""
         with self._guard:
-            tables = [each for each in self.tables() if each not in but]
+            tables = [each for each in self._known() if each not in but]
             found = {call for each in tables for call in self.kept_in(*each, calls)}
         return [call for call in calls if call in found]
 
@@ -313,6 +313,11 @@ class KeyStore:
             if _PLAIN_NAME.fullmatch(centre) and _PERIOD.fullmatch(period):
                 found.append((CentreId(centre), period))
         return found
+
+    def _known(self) -> list[tuple[CentreId, str]]:
+        """Those, and what was read before somebody took its file away: it may be put back, and what is written of it
+        is the whole file."""
+        return sorted({*self.tables(), *(of for of, table in self._tables.items() if table.keys)})
 
     # -- durability ------------------------------------------------------------------------------------------
 
