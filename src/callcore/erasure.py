@@ -894,7 +894,7 @@ def _read(id: str, raw: bytes) -> report.Report | None:
     """None: it is damaged, and the log has it."""
     try:
         return report.of(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except report.DAMAGED as error:
         log.error(
             "消去の報告書が壊れています。バックアップから戻してください / "
             "the report of an erasure is damaged; put it back from the back-up",

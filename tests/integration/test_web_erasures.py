@@ -84,7 +84,8 @@ async def test_a_report_that_was_damaged_or_edited_is_named_and_hides_no_other(
     edited, damaged = (tmp_path / "erasures" / f"{each}.json" for each in (ID, OTHER))
     edited.write_bytes(edited.read_bytes().replace(b'"node1-1.2"', b'"node1-1.9"'))
     whole = damaged.read_bytes()
-    for garbage in (whole[:200], b"", whole.replace(b'"calls":', b'"calls\xf3":')):
+    nested = whole.replace(b'"calls":', b'"x":' + b"[" * 200_000)
+    for garbage in (whole[:200], b"", whole.replace(b'"calls":', b'"calls\xf3":'), nested):
         damaged.write_bytes(garbage)
         assert await listed(admin) == [(OTHER, "damaged", False), (ID, "number", False)]
         assert await listed(viewer) == [(ID, "number", False)]

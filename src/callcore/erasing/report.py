@@ -101,6 +101,10 @@ def signed(report: Report, signer: Signer) -> bytes:
     return body[:-1] + b',"sig":"' + signer.sign(SIGNED + body).encode() + b'"}\n'
 
 
+DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading raises of a report that somebody edited."""
+
+
 def checked(raw: bytes, keys: PublicKeys) -> Report | None:
     """The report, if one of the keys signed it as it is."""
     found = _SIG.search(raw)
@@ -109,7 +113,7 @@ def checked(raw: bytes, keys: PublicKeys) -> Report | None:
     body = raw[: found.start()] + b"}"
     try:
         report = msgspec.json.decode(body, type=Report)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DAMAGED:
         return None
     return report if signed_by(keys, report.key, SIGNED + body, found[1].decode()) else None
 
