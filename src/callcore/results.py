@@ -28,13 +28,18 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Results:
-    def __init__(self, file: Path, end: tuple[int, int]) -> None:
-        """`end`: the journal's. From there on it is counted where nothing was kept; and where the journal ends sooner
-        than what was kept, for it was put back."""
+    def __init__(self, file: Path, end: tuple[int, int] | None) -> None:
+        """`end`: the journal's by its mark; None where that cannot be read.
+
+        Counted on from what was kept. From `end` where an earlier run ends the journal, for it was put back: within a
+        run a mark that is behind is what a crash of the host left, as it is not forced to the disk, and what was kept
+        is. Where nothing was kept, from `end`; without it all that is read: an old finding is told again rather than
+        the first ones of a new installation, which has no mark yet, never.
+        """
         self.file = file
         self.found = dict.fromkeys((OK, *(each.value for each in Finding)), 0)
         """One with several findings counts at each."""
-        self.seq = end
+        self.seq = end or (0, 0)
         """The last frame that was counted. Not an instant: a clock may be set back."""
         self._kept: Mapping[str, int] | None = None
         """As they are kept; None: they are not."""
@@ -42,7 +47,7 @@ class Results:
         kept = _read(file)
         if kept is not None:
             self.found |= {name: count for name, count in kept.found.items() if name in self.found}
-            self.seq = min(kept.seq, end)
+            self.seq = end if end is not None and end[0] < kept.seq[0] else kept.seq
             self._kept = dict(self.found) if self.seq == kept.seq else None
 
     @property

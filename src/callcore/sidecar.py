@@ -200,7 +200,7 @@ class Sidecar:
         self._free: dict[str, float] = {}
         """Bytes, by the gauge's name."""
         mark = read_mark(settings.journal)
-        self._results = Results(self._folder / "results.json", (0, 0) if mark is None else mark.seq)
+        self._results = Results(self._folder / "results.json", None if mark is None else mark.seq)
         self._drain = Drain(
             lambda after: Follower(settings.journal, self._codec, after),
             Projection(self._database, self._seal),
