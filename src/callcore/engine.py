@@ -113,7 +113,6 @@ NEEDS_A_PERSON = (
     CentreFileErrors,
     JournalLocked,
     PermissionError,
-    Superseded,
 )
 """What keeps the engine from starting and does not mend by itself."""
 NEEDS_A_FILE = (JournalDamaged, JournalGap, KeyLost, KeyDamaged)
@@ -681,4 +680,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def main(settings: Settings) -> int:
     """The engine's process. 0: stopped as asked."""
     configure(settings.log_level, "engine", settings.node)
-    return run_process(lambda stop: serve(settings, stop), final=NEEDS_A_PERSON, told=NEEDS_A_FILE)
+    return run_process(
+        lambda stop: serve(settings, stop),
+        final=NEEDS_A_PERSON,
+        told=NEEDS_A_FILE,
+        superseded=(Superseded,),
+    )

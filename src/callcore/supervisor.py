@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from callcore.pbx.process import AsteriskProcess, PbxError
-from callcore.runtime.process import FINAL_STATUS
+from callcore.runtime.process import FINAL_STATUS, SUPERSEDED_STATUS
 from callcore.service import READY, STOPPING, Service
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
-"""Seconds after which a process that lived so long starts with the first pause again."""
+"""Seconds. A process that lived so long starts with the first pause again; so long after its first start nobody sits
+before it any more, and what it needs of a person ends nothing else."""
 STOP_S = 10.0
 """Deadline of one process's own stop before it is killed."""
 
@@ -78,26 +79,32 @@ class Child:
         return process.pid if process is not None and process.returncode is None else None
 
     async def keep(self) -> None:
-        """Start it, and again whenever it ends, until cancelled. What needs a person is not started again. Raises
-        NeedsAPerson, but not once it ran: calls that go on, and Asterisk's own queue, must not end for it."""
-        pause, ran = FIRST_PAUSE_S, False
+        """Start it, and again whenever it ends, until cancelled.
+
+        Raises NeedsAPerson where it needs one within `STEADY_S` of its first start. Later calls that go on, and
+        Asterisk's own queue, must not end for it: it is told, and tried until the person has done it. Only who was
+        superseded is not started again: each start gives out a run number, and would overtake the other in the end.
+        """
+        pause, first = FIRST_PAUSE_S, time.monotonic()
         while True:
             began = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(
                 *self._argv, env=self._env, start_new_session=True, preexec_fn=_die_with_parent
             )
             status = await self._process.wait()
-            if time.monotonic() - began > STEADY_S:
-                pause, ran = FIRST_PAUSE_S, True
-            if status == FINAL_STATUS:
+            now = time.monotonic()
+            if now - began > STEADY_S:
+                pause = FIRST_PAUSE_S
+            if status in (FINAL_STATUS, SUPERSEDED_STATUS):
                 why = (
                     f"{self.name} を起動できません。上の記録の指示に従ってください / "
                     f"{self.name} cannot start; do what its log line above says"
                 )
-                if not ran:
+                if now - first <= STEADY_S:
                     raise NeedsAPerson(why)
                 log.critical("process ended, and all others go on", name=self.name, why=why)
-                await asyncio.Event().wait()
+                if status == SUPERSEDED_STATUS:
+                    await asyncio.Event().wait()
             self.restarts += 1
             log.error("process ended, starting it again", name=self.name, status=status, pause_s=pause)
             await asyncio.sleep(pause)

@@ -15,7 +15,7 @@ from callcore.demo.phone import PhoneCall, SimPhone
 from callcore.domain import facts as f
 from callcore.domain.ids import SECOND
 from callcore.domain.stages import Outcome, Party, Work
-from callcore.runtime.process import FINAL_STATUS
+from callcore.runtime.process import SUPERSEDED_STATUS
 from tests.chaos import rig
 from tests.support import audio
 from tests.support.prompts import brief_welcome
@@ -180,14 +180,14 @@ async def test_superseded_engine_stops_deciding_and_does_not_begin_again() -> No
         await s.fact(f.CallAnswered)
         await rig.manager(s, {"Action": "Setvar", "Variable": "CALLCORE_RUN", "Value": "99"})
         engine = s.processes.pop("engine")
-        assert await asyncio.to_thread(engine.wait, 40) == FINAL_STATUS
+        assert await asyncio.to_thread(engine.wait, 40) == SUPERSEDED_STATUS
         assert "another engine has taken over" in s.log("engine")
         facts = len(s.facts())
         offers = len(s.told(f.OfferMade))
         await talk.hang_up()
 
         again = s.start("engine")  # while the second caller waits and the agent is free
-        assert await asyncio.to_thread(again.wait, 40) == FINAL_STATUS
+        assert await asyncio.to_thread(again.wait, 40) == SUPERSEDED_STATUS
         del s.processes["engine"]
         assert len(s.told(f.OfferMade)) == offers, "it gave nobody to anybody"
         assert [type(x) for x in s.facts()[facts:]] == [f.RunStarted]
@@ -221,7 +221,7 @@ async def test_engine_that_stood_still_while_another_took_over_moves_nobody_when
                 await asyncio.sleep(0.5)
         finally:
             os.kill(engine.pid, signal.SIGCONT)
-        assert await asyncio.to_thread(engine.wait, 40) == FINAL_STATUS
+        assert await asyncio.to_thread(engine.wait, 40) == SUPERSEDED_STATUS
         del s.processes["engine"]
         legs = [row for row in rig.cel(s) if row[0] == "CHAN_START" and row[5].startswith("PJSIP/demo-p1-")]
         assert len(legs) == 2, "signing in, and the first caller: the phone has not rung since"

@@ -27,6 +27,7 @@ from callcore import supervisor
 from callcore.demo.centre import DemoCentre
 from callcore.journal import read_mark
 from callcore.journal.spool import segment_name
+from callcore.runtime.process import FINAL_STATUS, SUPERSEDED_STATUS
 from tests.support.asterisk import free_port
 from tests.support.certificates import Made, make
 from tests.support.people import machine
@@ -213,27 +214,59 @@ def test_a_damaged_journal_leaves_asterisk_and_its_safety_net_and_the_engine_com
     assert everything.asterisk() == asterisk
 
 
-async def test_a_process_that_ran_and_then_needs_a_person_ends_nothing_else_and_is_not_started_again(
+def ending_with(file: Path, *statuses: int) -> supervisor.Child:
+    """A child of which each life ends at once with the next status; after the last one it stays. `file` has one letter
+    for each start."""
+    script = (
+        f"import sys, time; f = open({str(file)!r}, 'a'); f.write('x'); f.flush()\n"
+        f"n, ends = f.tell(), {statuses!r}\n"
+        "sys.exit(ends[n - 1]) if n <= len(ends) else time.sleep(600)"
+    )
+    return supervisor.Child("engine", (sys.executable, "-c", script), dict(os.environ))
+
+
+async def test_what_needs_a_person_long_after_the_first_start_ends_nothing_else_and_is_tried_until_it_is_done(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Another engine has taken over, for example: calls go on, and no run number is given out in vain."""
-    ran = tmp_path / "ran"
-    script = f"import sys; open({str(ran)!r}, 'a').write('x'); sys.exit(78)"
+    """The damaged file was put back as another user's: it cannot be read until somebody gives it away."""
+    monkeypatch.setattr(supervisor, "STEADY_S", 0.5)
+    file = tmp_path / "starts"
+    one = ending_with(file, 1, 1, FINAL_STATUS, FINAL_STATUS)
+    with capture_logs() as lines:
+        running = asyncio.create_task(one.keep())
+        async with asyncio.timeout(60):
+            while not running.done() and not (file.exists() and len(file.read_text()) == 5):
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
+    assert not running.done() and one.pid is not None and one.restarts == 4
+    told = [line for line in lines if line["log_level"] == "critical"]
+    assert len(told) == 2 and all("cannot start" in line["why"] for line in told)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await one.stop() == []
+
+
+async def test_a_superseded_process_that_ran_ends_nothing_else_and_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another engine has taken over: calls go on, and no run number is given out in vain."""
     monkeypatch.setattr(supervisor, "STEADY_S", 0.0)
-    one = supervisor.Child("engine", (sys.executable, "-c", script), dict(os.environ))
+    one = ending_with(tmp_path / "starts", SUPERSEDED_STATUS)
     with capture_logs() as lines:
         running = asyncio.create_task(one.keep())
         async with asyncio.timeout(60):
             while not lines:
                 await asyncio.sleep(0.02)
-    assert not running.done() and ran.read_text() == "x" and one.pid is None
+    assert not running.done() and (tmp_path / "starts").read_text() == "x" and one.pid is None
     assert lines[0]["log_level"] == "critical" and "cannot start" in lines[0]["why"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    monkeypatch.setattr(supervisor, "STEADY_S", 30.0)
-    never = supervisor.Child("engine", (sys.executable, "-c", script), dict(os.environ))
+
+
+@pytest.mark.parametrize("status", [FINAL_STATUS, SUPERSEDED_STATUS])
+async def test_what_needs_a_person_at_the_first_start_ends_everything(status: int, tmp_path: Path) -> None:
     with pytest.raises(supervisor.NeedsAPerson):
-        await asyncio.wait_for(never.keep(), 60)
+        await asyncio.wait_for(ending_with(tmp_path / "starts", status).keep(), 60)
 
 
 def test_an_asterisk_that_died_and_finds_its_port_taken_is_tried_again_until_it_is_free(
