@@ -132,16 +132,26 @@ async def test_clock_set_back_while_a_phone_rings_and_an_agent_wraps_up_ends_bot
         s.figures()
 
 
-async def test_clock_set_back_while_no_engine_lives_keeps_no_agent_from_the_next_call(tmp_path: Path) -> None:
-    """By the journal's instants the after-call work would last for another hour."""
+@pytest.mark.parametrize("puts_down", ["before the kill", "after it"])
+async def test_clock_set_back_while_no_engine_lives_keeps_no_agent_from_the_next_call(
+    tmp_path: Path, puts_down: str
+) -> None:
+    """By the journal's instants the after-call work would last for another hour, and so by Asterisk's own of a talk
+    that ended when no engine lived: it would be known from CEL, with an end in an hour."""
     async with own_clock(tmp_path, DemoCentre(agents=1, acw_s=5)) as (s, clock):
         (desk,) = await rig.staff(s, 1)
         first = await rig.arrive(s, 1)
         talk = await rig.take(desk)
         await s.fact(f.CallAnswered)
+        if puts_down == "after it":
+            await rig.both_hear(first.line, talk, 1)
+            s.kill("engine")
         await talk.hang_up()
-        await rig.works(s, 1, Work.WRAPPING_UP)
-        s.kill("engine")
+        await first.line.wait_closed(10)
+        if puts_down == "before the kill":
+            await s.ended(1)
+            await rig.works(s, 1, Work.WRAPPING_UP)
+            s.kill("engine")
         clock.set(-HOUR_S)
         with clock.faked():
             await s.start_engine()
@@ -154,4 +164,8 @@ async def test_clock_set_back_while_no_engine_lives_keeps_no_agent_from_the_next
         await again.line.hang_up()
         await s.ended(2)
         assert {x.outcome for x in s.told(f.CallEnded)} == {Outcome.COMPLETED}
+        assert [x.by_net for x in s.told(f.CallAnswered)] == [False, False], "no talk is found a second time"
+        assert len(s.told(f.TalkEnded)) == 2
+        now = stepped.at + 120 * SECOND
+        assert all(x.at < now for x in s.facts() if x.reconstructed), "by the new clock"
         assert s.floor().problems() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from callcore.demo.centre import DemoCentre
 from callcore.domain import facts as f
-from callcore.domain.stages import Device, OfferStage
+from callcore.domain.stages import Device, OfferStage, Party
 from tests.support import audio
 from tests.support.prompts import brief_welcome
 from tests.support.sip import sip_agent
@@ -41,6 +41,34 @@ async def test_an_agent_refuses_by_busy_and_another_by_decline_and_the_next_one_
         assert all(x.rest_until is not None and x.rest_until - x.at == 60e6 for x in failed)
         assert (rings(first), rings(third)) == (1, 1)
         assert s.outcomes() == ["completed"]
+        s.books_agree()
+
+
+async def test_an_agent_who_puts_down_in_the_first_moment_of_a_talk_is_free_a_second_later() -> None:
+    """Asterisk plays the phone 0.12 s of silence then (ADR 75) and forgets a BYE that comes meanwhile if no packet
+    follows it: caller and phone would be together until the phone is found silent, 30 s later."""
+    async with station(DemoCentre(agents=1, acw_s=1), prompts=brief_welcome) as s:
+        (seat,) = await s.staff(1)
+        await seat.unregister()
+        await s.device(1, Device.UNREACHABLE)
+        name = s.centre.phone(1)
+        pbx = (s.settings.sip_host, s.settings.sip_port)
+        async with sip_agent(f"{s.net}.99", name, pbx, s.secrets.phones[name]) as phone:  # type: ignore[index]
+            await phone.register()
+            await s.available(1)
+            caller = await s.caller()
+            for n in range(1, 4):
+                call = await s.dial_in(caller)
+                rung = await phone.rings(n)
+                rung.answer()
+                await until(lambda n=n: len(s.told(f.CallAnswered)) == n)  # type: ignore[misc]
+                rung.hang_up()
+                await call.wait_closed(5)
+                await s.ended(n)
+                await s.available(1)
+        assert s.outcomes() == ["completed"] * 3
+        assert {x.hung_up_by for x in s.told(f.CallEnded)} == {Party.AGENT}
+        assert len(s.told(f.VisitBegan)) == 3, "nobody came back to the line"
         s.books_agree()
 
 

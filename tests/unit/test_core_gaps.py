@@ -406,6 +406,44 @@ def test_an_agent_who_hangs_up_while_a_look_is_under_way_has_not_answered_a_seco
     assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.AGENT)
 
 
+def test_an_agent_whose_hang_up_asterisk_has_lost_is_hung_up_a_second_later_and_again_until_it_is_done() -> (
+    None
+):
+    """Asterisk 22 forgets a BYE that comes while the silence of a talk's first 0.12 s is played to the phone."""
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.tell(i.HangupRequested(at=d.at(12.1), channel=leg))
+    timer = i.Timer(i.TimerKind.PUT_DOWN, "c1")
+    assert dict(d.floor.deadlines())[timer] == d.at(13.1), "a restored engine arms it"
+    d.tell(i.TimerFired(at=d.at(13), timer=timer))
+    assert e.HangUp(leg, put_down=True) not in d.effects, "not yet"
+    d.tell(i.TimerFired(at=d.at(13.2), timer=timer))
+    d.tell(i.TimerFired(at=d.at(14.3), timer=timer))
+    assert d.effects.count(e.HangUp(leg, put_down=True)) == 2
+    for channel in (leg, ChannelId("c1")):
+        d.tell(i.BridgeLeft(at=d.at(14.4), bridge=f"b-{leg}", channel=channel))
+    assert timer not in dict(d.floor.deadlines())
+    d.tell(i.TimerFired(at=d.at(15.4), timer=timer))
+    assert d.effects.count(e.HangUp(leg, put_down=True)) == 2
+    d.tell(i.ChannelGone(at=d.at(15.5), channel=ChannelId("c1"), cause=16))
+    ended = d.told(f.CallEnded)[0]
+    assert isinstance(ended, f.CallEnded)
+    assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.AGENT)
+
+
+def test_a_caller_who_puts_down_or_a_phone_that_has_left_is_not_hung_up() -> None:
+    d = desk(1)
+    d.wait(10)
+    leg = d.pick_up(12)
+    d.tell(i.HangupRequested(at=d.at(20), channel=ChannelId("c1")))
+    assert not any(timer.kind is i.TimerKind.PUT_DOWN for timer, _ in d.floor.deadlines())
+    d.tell(i.TimerFired(at=d.at(22), timer=i.Timer(i.TimerKind.PUT_DOWN, "c1")))
+    d.tell(i.TimerFired(at=d.at(22), timer=i.Timer(i.TimerKind.PUT_DOWN, "c2")))
+    assert not any(isinstance(x, e.HangUp) for x in d.effects)
+    assert leg == d.floor.calls[CallId("c1")].talking_leg
+
+
 def test_a_talk_of_less_than_a_second_does_not_put_the_caller_back_by_a_look_from_before_it() -> None:
     d = desk(1)
     d.wait(10)

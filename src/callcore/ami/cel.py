@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -82,6 +82,24 @@ def lines_since(path: Path, since: Instant) -> Iterator[Line]:
         for line in parse(raw.decode("utf-8", "replace") for raw in file):
             if line.at >= since - MARGIN_S * SECOND:
                 yield line
+
+
+def on_the_clock(lines: list[Line], now: Instant, stepped_at: Instant, by: int) -> list[Line]:
+    """The same lines by the clock of `now`, which was last set at `stepped_at` by `by` microseconds.
+
+    Which were written before is told by the file's order: a clock that was set back stamps what comes after with less
+    than what came before. A step that nobody watched was at some time before `stepped_at`, and `by` is what the journal
+    knew; so no line is later than now.
+    """
+    old, least = 0, now
+    for n in range(len(lines) - 1, -1, -1):
+        at = lines[n].at
+        if at > least + SECOND or (by > 0 and at < stepped_at - by // 2):
+            old = n + 1
+            break
+        least = min(least, at)
+    moved = [replace(line, at=Instant(min(line.at + by, now))) for line in lines[:old]]
+    return [*moved, *lines[old:]]
 
 
 def parse(lines: Iterable[str]) -> Iterator[Line]:

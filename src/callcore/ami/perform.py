@@ -14,6 +14,7 @@ from callcore.ami.link import Link
 from callcore.ami.wire import ActionFailed, ActionTimeout, Event, LinkDown, WireError
 from callcore.domain import effects as e
 from callcore.domain import inputs as i
+from callcore.domain.admission import NORMAL_CLEARING
 from callcore.domain.ids import SECOND, CallId, ChannelId, Instant, Micros, OfferId
 from callcore.domain.stages import Treatment
 from callcore.runtime import dialplan
@@ -141,7 +142,8 @@ class Performer:
                         Priority="1",
                     )
                 case e.HangUp():
-                    await self._hang_up(effect.channel)
+                    cause = str(NORMAL_CLEARING) if effect.put_down else ANSWERED_ELSEWHERE
+                    await self._hang_up(effect.channel, cause)
                 case e.SayInTalk():
                     await self._call(
                         Action="Originate",
@@ -323,9 +325,10 @@ class Performer:
             return
         await self._hang_up(effect.channel)
 
-    async def _hang_up(self, channel: str) -> None:
+    async def _hang_up(self, channel: str, cause: str = ANSWERED_ELSEWHERE) -> None:
+        """`cause` is Q.850's."""
         try:
-            await self._call(Action="Hangup", Channel=channel, Cause=ANSWERED_ELSEWHERE)
+            await self._call(Action="Hangup", Channel=channel, Cause=cause)
         except ActionFailed:
             log.debug("the leg was gone already", channel=channel)
 

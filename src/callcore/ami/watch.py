@@ -194,7 +194,10 @@ class Watch:
 
     def _traces(self, floor: Floor) -> tuple[tuple[i.CallTraced, ...], tuple[i.SideTraced, ...]]:
         """What CEL tells of the calls that are open, and of those that came when nobody watched."""
-        lines = cel.read_since(self._cel_file, floor.unwitnessed_since())
+        since, by = floor.unwitnessed_since(), floor.stepped_by
+        lines = cel.read_since(self._cel_file, Instant(min(since, since - by)))
+        if floor.stepped_at is not None:
+            lines = cel.on_the_clock(lines, self._now(), floor.stepped_at, by)
         # An old open call makes old lines come along; what ended long ago is in the books already.
         new = floor.watched_until - UNNOTICED_S * SECOND
         return (

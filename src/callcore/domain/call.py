@@ -32,12 +32,16 @@ from callcore.domain.ids import (
     PhoneId,
     QueueId,
     VisitId,
+    after,
+    seconds,
 )
 from callcore.domain.personal import Personal
 from callcore.domain.stages import Outcome, Stage
 from callcore.domain.tape import Tape
 from callcore.domain.transitions import Table
 
+PUT_DOWN = seconds(1)
+"""So long after the agent has put down the phone's leg is still in the talk only if Asterisk has lost it."""
 CALL: Table[Stage] = {
     None: {"CallArrived": Stage.ARRIVED},
     Stage.ARRIVED: {
@@ -265,6 +269,8 @@ class Call:
     hold_overran: bool = False
     asked_to_end: ChannelId | None = None
     """The channel whose far end put down first."""
+    asked_to_end_at: Instant | None = None
+    """When that was."""
     last_cause: int | None = None
     """Q.850 cause with which the last talk's phone leg ended."""
     imprecise: bool = False
@@ -317,6 +323,13 @@ class Call:
     def caller_put_down(self) -> bool:
         """The caller's side asked for the end; the Hangup of the channel is on its way."""
         return self.asked_to_end == self.channel
+
+    @property
+    def put_down_due(self) -> Instant | None:
+        """Until when the phone's leg, on which the agent has put down, has left the talk by itself."""
+        if self.stage is not Stage.TALKING or self.asked_to_end is None or self.asked_to_end_at is None:
+            return None
+        return after(self.asked_to_end_at, PUT_DOWN) if self.asked_to_end == self.talking_leg else None
 
     @property
     def may_pause(self) -> bool:

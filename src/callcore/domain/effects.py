@@ -174,9 +174,10 @@ class TurnWatch(Effect):
 
 @dataclass(frozen=True, slots=True)
 class HangUp(Effect):
-    """End a channel, whatever it does."""
+    """End a channel, whatever it does. `put_down`: its far end has, and Asterisk has not noticed."""
 
     channel: ChannelId
+    put_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)

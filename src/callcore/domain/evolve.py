@@ -279,6 +279,7 @@ def _(fact: f.ClockStepped, floor: Floor) -> Floor:
             floor,
             at=fact.at,
             stepped_at=fact.at,
+            stepped_by=fact.by,
             blind_since=_moved(floor.blind_since, fact.by),
             calls=Map({name: _call_moved(call, fact.by) for name, call in floor.calls.items()}),
             offers=Map(
@@ -394,6 +395,7 @@ def _call_moved(call: Call, by: int) -> Call:
         entered_at=_moved(call.entered_at, by),
         answered_at=_moved(call.answered_at, by),
         talk_since=_moved(call.talk_since, by),
+        asked_to_end_at=_moved(call.asked_to_end_at, by),
         held_since=_moved(call.held_since, by),
         let_go_at=_moved(call.let_go_at, by),
         hold_due=_moved(call.hold_due, by),
@@ -927,7 +929,7 @@ def _(fact: f.LegEnded, floor: Floor) -> Floor:
 @_apply.register
 def _(fact: f.HangupAsked, floor: Floor) -> Floor:
     call = _call(floor, fact.call)
-    return put_call(floor, changed(call, asked_to_end=fact.channel))
+    return put_call(floor, changed(call, asked_to_end=fact.channel, asked_to_end_at=fact.at))
 
 
 @_apply.register

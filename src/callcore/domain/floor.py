@@ -111,6 +111,8 @@ class Floor:
     """Asterisk's events come late: what is told now is not exact."""
     stepped_at: Instant | None = None
     """When the wall clock was last set, by the new clock."""
+    stepped_by: int = 0
+    """By how much, in microseconds; + = forward."""
     healed: int = 0
     """States that the watchdog mended, in this run."""
     centres: Map[CentreId, Centre] = field(default_factory=Map)
@@ -331,6 +333,8 @@ class Floor:
                 yield Timer(TimerKind.RECORDING, call.id), call.unrecorded_due
             if call.hold_due is not None:
                 yield Timer(TimerKind.HOLD, call.id), call.hold_due
+            if call.put_down_due is not None:
+                yield Timer(TimerKind.PUT_DOWN, call.id), call.put_down_due
         for side in self.sides.values():
             if side.unrecorded_due is not None:
                 yield Timer(TimerKind.RECORDING, side.id), side.unrecorded_due

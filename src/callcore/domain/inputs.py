@@ -61,6 +61,8 @@ class TimerKind(Enum):
     """A call-back may be tried (again)."""
     HOLD = "hold"
     """A caller is held for too long."""
+    PUT_DOWN = "put_down"
+    """Who put down has been in the talk for so long since that Asterisk has lost it."""
 
 
 @dataclass(frozen=True, slots=True)

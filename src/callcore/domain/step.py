@@ -26,6 +26,7 @@ from callcore.domain import effects as e
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.admission import NORMAL_CLEARING, who_hung_up
+from callcore.domain.call import PUT_DOWN
 from callcore.domain.centre import ANSWER_DAYS
 from callcore.domain.findings import Heard, judge
 from callcore.domain.floor import Floor
@@ -650,6 +651,8 @@ def _(told: i.HangupRequested, turn: Turn) -> None:
         turn.disregard("通話の相手ではない / not a party to the talk")
         return
     turn.tell(f.HangupAsked(at=told.at, call=call.id, channel=told.channel))
+    if (due := turn.floor.calls[call.id].put_down_due) is not None:
+        turn.want(e.SetTimer(i.Timer(i.TimerKind.PUT_DOWN, call.id), due))
 
 
 @_take.register
@@ -820,6 +823,9 @@ def _(told: i.TimerFired, turn: Turn) -> None:
     if kind is i.TimerKind.HOLD:
         hold.timer(turn, CallId(subject), told.at)
         return
+    if kind is i.TimerKind.PUT_DOWN:
+        _put_down_timer(turn, CallId(subject), told.at)
+        return
     if kind is i.TimerKind.RECORDING:
         pausing.timer(turn, CallId(subject), told.at)
         return
@@ -843,6 +849,16 @@ def _(told: i.TimerFired, turn: Turn) -> None:
         turn.tell(f.WrapUpEnded(at=told.at, agent=agent.id))
     else:
         turn.tell(f.RestEnded(at=told.at, agent=agent.id))
+
+
+def _put_down_timer(turn: Turn, name: CallId, at: Instant) -> None:
+    """Asterisk 22 forgets who puts down while a timer plays something into the talk, as the silence of ADR 75."""
+    call = turn.call(name)
+    if call is None or call.put_down_due is None or call.put_down_due > at or call.talking_leg is None:
+        turn.disregard("そのタイマーは無効 / that timer is void")
+        return
+    turn.want(e.HangUp(call.talking_leg, put_down=True))
+    turn.want(e.SetTimer(i.Timer(i.TimerKind.PUT_DOWN, name), after(at, PUT_DOWN)))
 
 
 def _wait_timer(turn: Turn, name: CallId, at: Instant) -> None:
