@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from callcore.ami import cel
 from callcore.ami.cel import Line, on_the_clock
-from callcore.domain.ids import SECOND, Instant
+from callcore.ami.watch import Watch
+from callcore.domain.floor import UNNOTICED_S, Floor
+from callcore.domain.ids import SECOND, Instant, NodeId
 
 HOUR = 3600
 
@@ -42,3 +50,42 @@ def test_lines_from_before_a_step_ahead_are_moved_with_the_calls() -> None:
 
 def test_without_any_line_nothing_is_moved() -> None:
     assert by(6420, 6400, -HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("stepped_s", "by_s", "from_s"),
+    [
+        (None, 0, 100_000 - UNNOTICED_S),
+        (
+            99_990,
+            HOUR,
+            100_000 - UNNOTICED_S - HOUR,
+        ),  # the lines of who is known by the new clock bear the old one
+        (50_000, HOUR, 100_000 - UNNOTICED_S),  # long ago: all that is asked for was written since
+        (50_000, -HOUR, 100_000 - UNNOTICED_S),
+    ],
+)
+def test_the_file_is_read_from_where_it_may_tell_something_new(
+    monkeypatch: pytest.MonkeyPatch, stepped_s: float | None, by_s: int, from_s: float
+) -> None:
+    asked: list[Instant] = []
+
+    def read_since(path: Path, since: Instant) -> list[Line]:
+        asked.append(since)
+        return lines(90_000, 99_000)
+
+    monkeypatch.setattr(cel, "read_since", read_since)
+    stepped = None if stepped_s is None else Instant(round(stepped_s * SECOND))
+    floor = Floor(at=Instant(100_000 * SECOND), stepped_at=stepped, stepped_by=by_s * SECOND)
+    parts: Any = dict.fromkeys(("tell", "aside", "contacts", "overtaken", "alone"))
+    watch = Watch(
+        cast("Any", None),
+        NodeId("n"),
+        Path("cel"),
+        floor=lambda: floor,
+        now=lambda: floor.at,
+        tests=lambda *_: False,
+        **parts,
+    )
+    assert watch._traces(floor) == ((), ())
+    assert asked == [round(from_s * SECOND)]

@@ -194,10 +194,12 @@ class Watch:
 
     def _traces(self, floor: Floor) -> tuple[tuple[i.CallTraced, ...], tuple[i.SideTraced, ...]]:
         """What CEL tells of the calls that are open, and of those that came when nobody watched."""
-        since, by = floor.unwitnessed_since(), floor.stepped_by
-        lines = cel.read_since(self._cel_file, Instant(min(since, since - by)))
-        if floor.stepped_at is not None:
-            lines = cel.on_the_clock(lines, self._now(), floor.stepped_at, by)
+        since, stepped_at, by = floor.unwitnessed_since(), floor.stepped_at, floor.stepped_by
+        # What is older than a step ahead has lower stamps than it; after one back it has higher ones for a while.
+        concerns = stepped_at is not None and (by < 0 or since < stepped_at)
+        lines = cel.read_since(self._cel_file, Instant(min(since, since - by)) if concerns else since)
+        if stepped_at is not None and concerns:
+            lines = cel.on_the_clock(lines, self._now(), stepped_at, by)
         # An old open call makes old lines come along; what ended long ago is in the books already.
         new = floor.watched_until - UNNOTICED_S * SECOND
         return (
