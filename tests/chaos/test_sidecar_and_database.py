@@ -160,6 +160,7 @@ async def database_away(away_s: float, own_postgres: Postgres) -> dict[str, obje
         }
 
 
+@pytest.mark.few
 async def test_database_away_costs_no_call_and_afterwards_holds_each_once(own_postgres: Postgres) -> None:
     await database_away(20.0, own_postgres)
 

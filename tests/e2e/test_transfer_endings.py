@@ -447,9 +447,11 @@ class Lived:
     went: dict[str, BaseException | None] = field(default_factory=dict)
     """How each ending went."""
 
-    async def through(self, ending: Ending) -> None:
+    async def through(self, ending: Ending, begin: Callable[[], Awaitable[None]] | None = None) -> None:
         self.went[ending.what] = None
         try:
+            if begin is not None:
+                await begin()
             async with asyncio.timeout(60):
                 await lived_through(self.h, await self.h.talk(), ending)
         except Exception as error:
@@ -470,8 +472,7 @@ async def lived() -> AsyncIterator[Lived]:
         put_down(*h.people.calls, *(call for desk in h.desks for call in desk.calls))
         h.neighbour = await sits_down(h.s, "kawa-p1", "2001", host=90)
         for ending in ALONE:
-            await h.all_free()
-            await found.through(ending)
+            await found.through(ending, h.all_free)
             put_down(*h.people.calls, *(call for desk in h.desks for call in desk.calls))
         yield found
 

@@ -342,7 +342,8 @@ async def test_a_held_caller_hears_the_centres_music(tmp_path: Path) -> None:
 
 async def test_the_cel_file_tells_the_whole_call(tmp_path: Path) -> None:
     async with running_floor(tmp_path, small_centre()) as floor, floor.ami.beating():
-        _, channel, leg = await floor.talk()
+        call, channel, leg = await floor.talk()
+        await until_hears(call, AGENT_HZ)
         leg.hang_up()
         ident = (await floor.ami.event("Hangup", Channel=channel))["Uniqueid"]
         await comes_true(

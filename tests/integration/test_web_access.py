@@ -28,6 +28,7 @@ from tests.support.people import PASSWORD, accounts_in, cheap_hashes, everybody,
 from tests.support.people import ROLES as USERS
 from tests.support.recorded import Empty
 from tests.support.shelf import Shelf
+from tests.support.station import DEADLINE_S
 from tests.support.web import DeskSource, Served, served
 
 MANY = Limits(requests=100_000, sign_ins=10_000)
@@ -89,7 +90,7 @@ async def browsers(server: Served) -> dict[str, dict[str, str]]:
 
 
 async def ask(server: Served, method: str, path: str, headers: dict[str, str], **more: Any) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
         return await client.request(method, server.url + path, headers=headers, **more)
 
 
@@ -139,7 +140,9 @@ async def test_every_route_answers_every_role_as_the_table_says(
     found = doors(server.app)
     assert len(found) >= 30
     opened: dict[str, set[Right]] = {}
-    async with httpx.AsyncClient() as client:
+    # No connection is kept: the server ends one that is idle for 5 s, and this process may be kept waiting for as long.
+    once = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=DEADLINE_S, limits=once) as client:
         for method, path, right in found:
             if path in ("/sign-out", "/api/v1/live/stream"):
                 continue  # would end the session; never ends by itself

@@ -1,4 +1,5 @@
-"""With `CALLCORE_TEST_AHEAD` set (as root): this machine's other work stands back while a run is measured.
+"""How long a process waited for this machine; and with `CALLCORE_TEST_AHEAD` set (as root) its other work stands back
+while a run is measured.
 
 `1`: Linux shares the cores among sessions before it looks at niceness (autogroup, sched(7)); so the session of this
 process and that of Asterisk are put first, alike.
@@ -51,3 +52,9 @@ def sessions_below() -> None:
         if above == os.getpid() and leader == pid:
             with contextlib.suppress(OSError):
                 session(pid)
+
+
+def kept_waiting_s(pid: int) -> float:
+    """Seconds for which a process could have run and the machine was busy with others (second field of schedstat)."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((each / "schedstat").read_text().split()[1]) for each in threads) / 1e9
