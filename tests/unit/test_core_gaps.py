@@ -419,14 +419,19 @@ def test_an_agent_whose_hang_up_asterisk_has_lost_is_hung_up_a_second_later_and_
     d.tell(i.TimerFired(at=d.at(13), timer=timer))
     assert e.HangUp(leg, put_down=True) not in d.effects, "not yet"
     d.tell(i.TimerFired(at=d.at(13.2), timer=timer))
-    d.tell(i.TimerFired(at=d.at(14.3), timer=timer))
+    d.tell(i.LinkDropped(at=d.at(13.5), node=NODE))
+    d.tell(i.TimerFired(at=d.at(14.2), timer=timer))
+    assert d.effects.count(e.HangUp(leg, put_down=True)) == 1, "nobody would hear it"
+    there = caller(d, 10, "callcore-offer", bridge=f"b-{leg}")
+    d.snapshot(14.3, there, phone(there, "demo-p1", leg, bridge=f"b-{leg}"))
+    d.tell(i.TimerFired(at=d.at(15.3), timer=timer))
     assert d.effects.count(e.HangUp(leg, put_down=True)) == 2
     for channel in (leg, ChannelId("c1")):
-        d.tell(i.BridgeLeft(at=d.at(14.4), bridge=f"b-{leg}", channel=channel))
+        d.tell(i.BridgeLeft(at=d.at(15.4), bridge=f"b-{leg}", channel=channel))
     assert timer not in dict(d.floor.deadlines())
-    d.tell(i.TimerFired(at=d.at(15.4), timer=timer))
+    d.tell(i.TimerFired(at=d.at(16.4), timer=timer))
     assert d.effects.count(e.HangUp(leg, put_down=True)) == 2
-    d.tell(i.ChannelGone(at=d.at(15.5), channel=ChannelId("c1"), cause=16))
+    d.tell(i.ChannelGone(at=d.at(16.5), channel=ChannelId("c1"), cause=16))
     ended = d.told(f.CallEnded)[0]
     assert isinstance(ended, f.CallEnded)
     assert (ended.outcome, ended.hung_up_by) == (Outcome.COMPLETED, Party.AGENT)

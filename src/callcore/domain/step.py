@@ -857,7 +857,8 @@ def _put_down_timer(turn: Turn, name: CallId, at: Instant) -> None:
     if call is None or call.put_down_due is None or call.put_down_due > at or call.talking_leg is None:
         turn.disregard("そのタイマーは無効 / that timer is void")
         return
-    turn.want(e.HangUp(call.talking_leg, put_down=True))
+    if turn.floor.linked:
+        turn.want(e.HangUp(call.talking_leg, put_down=True))
     turn.want(e.SetTimer(i.Timer(i.TimerKind.PUT_DOWN, name), after(at, PUT_DOWN)))
 
 
