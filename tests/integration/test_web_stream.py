@@ -389,3 +389,20 @@ async def test_the_port_is_free_again_after_the_end() -> None:
         port = server.port
     async with served(source, port=port) as again:
         assert again.port == port
+
+
+def test_nobody_is_sent_what_was_seen_already_because_somebody_else_came_meanwhile() -> None:
+    source = a_source()
+    streams = Streams(source, Pace(min_gap_s=600))
+    first = streams.shot(EVERYTHING)
+    streams.pace = PATIENT
+    time.sleep(2 * PATIENT.min_gap_s)
+    anew = streams.shot(EVERYTHING)
+    assert anew is not first
+    streams.pace = Pace(min_gap_s=600)
+    source.turn()
+    now = streams.shot(EVERYTHING, first)
+    assert (first.seq.n, anew.seq.n, now.seq.n) == (1, 1, 2)
+    source.turn()
+    assert streams.shot(EVERYTHING, first) is now, "newer than what was sent, and young enough"
+    assert streams.shot(EVERYTHING, now).seq.n == 3

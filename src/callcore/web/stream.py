@@ -131,13 +131,13 @@ class Streams:
         self._closing.set()
 
     def shot(self, sight: Sight, sent: Shot | None = None) -> Shot:
-        """The floor now, as far as it may be seen; for who was `sent` a rendering already, one that is younger than
-        the gap between events and another."""
+        """The floor now, as far as it may be seen; for who was `sent` a rendering already, one that is newer than that
+        and younger than the gap between events."""
         view, now, stale = self.live.view(), self.live.now(), self.live.stale_s()
         last = self._last.get(sight)
         if (
             last is not None
-            and (last.seq == view.seq or sent not in (None, last))
+            and (last.seq == view.seq or (sent is not None and sent.seq < last.seq))
             and last.fresh == (stale is None)
             and last.age < self.pace.min_gap_s
         ):
