@@ -57,20 +57,34 @@ async def test_what_the_board_showed_is_shown_again_while_everything_runs_and_af
         stop = asyncio.Event()
         board = asyncio.create_task(watch(s, shown, stop))
         await until(lambda: bool(shown), 60, "the board shows something")
+
+        def pictures_seen() -> int:
+            return len({seq for seq, _ in shown})
+
+        async def the_board_changes(before: int) -> int:
+            await until(lambda: pictures_seen() > before, 20, "the board changes")
+            return pictures_seen()
+
         (desk,) = await s.staff(1)
+        seen = await the_board_changes(1)
         caller, second = await s.caller(1), await s.caller(2)
         call = await s.dial_in(caller)
-        await (await desk.incoming(30)).answer()
+        ringing = await desk.incoming(30)
+        seen = await the_board_changes(seen)
+        await ringing.answer()
         await s.fact(f.CallAnswered)
+        seen = await the_board_changes(seen)
         impatient = await s.dial_in(second)
         await s.fact(f.VisitBegan, lambda x: x.visit.endswith("/1") and x.call == s.call_ids()[-1])
+        seen = await the_board_changes(seen)
         await impatient.hang_up()
         await s.ended(1)
+        seen = await the_board_changes(seen)
         await call.hang_up()
         await s.ended(2)
         await s.fact(f.WrapUpEnded)
+        await the_board_changes(seen)
         last = len(s.facts())
-        await until(lambda: len({seq for seq, _ in shown}) >= 8, 20, "the board changes")
         stop.set()
         await board
         pictures = sorted(shown, key=lambda key: key[1])
