@@ -16,7 +16,7 @@ import typer
 from callcore.access.rights import Right, needs
 from callcore.access.trail import TrailUnwritable
 from callcore.centres import CentreFileErrors, read
-from callcore.console import audited, fail, note, say, settings_or_fail
+from callcore.console import audited, day_of, fail, note, say, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import UNASSIGNED
@@ -484,24 +484,30 @@ async def _chosen(
     """What is meant: calls, else a number of a centre, else days of a centre, else a whole centre."""
     from callcore.erasure import midnight
 
+    if calls and (number, first, last) != (None, None, None):
+        raise fail("--call だけを指定してください / give --call alone")
     if centre == UNASSIGNED:
         return await _nobodys(of, calls, number, first, last)
     if calls:
-        if number or first or last:
-            raise fail("--call だけを指定してください / give --call alone")
         found = {await of.centre_of(each) for each in calls}
         if None in found or len(found) != 1:
             raise fail(
                 "そのような通話がないか、複数のセンターのものです / no such call, or calls of several centres"
             )
-        (one,) = _centres(settings, found.pop())
+        (theirs,) = found
+        if centre not in (None, theirs):
+            raise fail(
+                f"その通話はセンター {theirs} のものです。--centre を確かめてください / "
+                f"that is of the centre {theirs}; see to --centre"
+            )
+        (one,) = _centres(settings, theirs)
         return _Chosen(one, "call", ", ".join(calls), await of.of_calls(calls), [])
     if centre is None:
         raise fail("--call か --centre を指定してください / give --call, or --centre")
     (one,) = _centres(settings, centre)
     if number is not None:
         digits = number.replace("-", "").replace(" ", "")
-        if first or last or not _NUMBER.fullmatch(digits):
+        if (first, last) != (None, None) or not _NUMBER.fullmatch(digits):
             raise fail("番号は数字で、期間なしで / write the number in digits, and no days beside it")
         unread = list[str]()
         items, entries = await of.of_number(one.id, digits, unread)
@@ -578,13 +584,8 @@ def _reason(text: str) -> str:
 
 
 def _day(text: str) -> str:
-    try:
-        datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  a day of the calendar
-    except ValueError:
-        raise fail(
-            f"{text}: 日付は 2026-11-20 のように書いてください / write the day like 2026-11-20"
-        ) from None
-    return text
+    """As ISO."""
+    return day_of(text).isoformat()
 
 
 def _now() -> Instant:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ import typer
 from callcore.access.rights import Right, needs
 from callcore.access.trail import Result
 from callcore.centres import CentreFileErrors, read
-from callcore.console import ORIGIN, audited, err, fail, say, settings_or_fail
+from callcore.console import ORIGIN, audited, day_of, err, fail, say, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.ids import CallId
 from callcore.files import sync_folder, write_all
@@ -52,8 +51,8 @@ def export(
     asked = ExportAsked(
         centre=(known := _centre(settings, centre)).id,
         zone=known.time_zone,
-        first=(begin := _day(first)),
-        last=_day(last) or begin,
+        first=(begin := None if first is None else day_of(first)),
+        last=begin if last is None else day_of(last),
         calls=tuple(map(CallId, call or ())),
         by=f"system:{this_account()}",
         purpose=why.strip(),
@@ -105,15 +104,6 @@ def _centre(settings: Settings, wanted: str) -> Centre:
             return each
     shown = ", ".join(each.id for each in centres)
     raise fail(f"{wanted}: センターは {shown} / {wanted}: the centres are {shown}")
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise fail(
-            f"{text}: 日付は 2026-11-20 のように書いてください / {text}: write a date like 2026-11-20"
-        ) from None
 
 
 async def _made(settings: Settings, asked: ExportAsked, centre: Centre) -> Export:

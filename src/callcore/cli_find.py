@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from callcore.access.rights import Right, needs, system_person
 from callcore.centres import CentreFileErrors, read
-from callcore.console import fail, out, settings_or_fail
+from callcore.console import day_of, fail, no_day, note, out, settings_or_fail
 from callcore.domain.centre import Centre
 from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
@@ -167,6 +167,8 @@ def find(
         page = asyncio.run(_found(settings, centres, wanted, limit))
     except (NumbersClosed, OSError) as error:
         raise fail(str(error)) from None
+    if not page.recordings and centre not in (None, *(c.id for c in centres)):
+        note(f"センター {centre} の設定ファイルはありません / there is no centre file of {centre}")
     if as_json:
         _print_json(page)
     else:
@@ -190,15 +192,15 @@ def _midnight(text: str | None, days: int, zone: ZoneInfo) -> Instant | None:
     """The begin of that day or, some days on, of another; or the very time, where there is one."""
     if text is None:
         return None
-    try:
-        at = datetime.fromisoformat(text)
-        if "T" not in text and " " not in text:
-            at += timedelta(days=days)
-        return Instant(round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()) * SECOND)
-    except (ValueError, OverflowError):
-        raise fail(
-            f"{text}: 日付は 2026-11-20 のように書いてください / {text}: write a date like 2026-11-20"
-        ) from None
+    if "T" not in text and " " not in text:
+        at = datetime.combine(day_of(text) + timedelta(days=days), time(), zone)
+    else:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise no_day(text) from None
+        day_of(at.date().isoformat())
+    return Instant(round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()) * SECOND)
 
 
 async def _found(

@@ -168,7 +168,7 @@ def keys_rotate(
 ) -> None:
     """センターと月の鍵を新しくする。録音のファイルは変わらない / New keys of centre and month; no file changes.
 
-    終了コード 1: 替えられない鍵がある / status 1: some could not be changed.
+    終了コード 1: 替えられない鍵がある、当てはまる鍵がない / status 1: some could not be changed, or there is none.
     """
     settings = settings_or_fail()
     on = " ".join(filter(None, (centre, month))) or None
@@ -177,6 +177,11 @@ def keys_rotate(
             done = KeyRing(settings.recordings_keys).rotate(centre, month)
         except OSError as error:
             raise fail(str(error)) from None
+        if not any(row.left or row.version is not None for row in done):
+            raise fail(
+                "そのセンター・月(例 2026-11)の鍵はありません。callcore recordings keys list で確かめてください / "
+                "there is no key of that centre and month (e.g. 2026-11); callcore recordings keys list shows them"
+            )
         for row in done:
             if row.version is not None:
                 say(

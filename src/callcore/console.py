@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 
 import typer
 from rich.console import Console
@@ -19,6 +20,8 @@ from callcore.runtime.commands import this_account
 from callcore.settings import Settings, SettingsError, read_settings
 
 ORIGIN = "cli"
+LATEST = date(9000, 1, 1)
+"""The last day that a person may name, as on the pages: far behind it no calendar goes on."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,6 +39,25 @@ def note(text: str) -> None:
 def fail(text: str, status: int = 1) -> typer.Exit:
     err.print(text, markup=False, style="bold red")
     return typer.Exit(status)
+
+
+def day_of(text: str, status: int = 1) -> date:
+    """The day that somebody typed; no other one is taken, and the command ends with that status."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise no_day(text, status) from None
+    if day > LATEST:
+        raise no_day(text, status)
+    return day
+
+
+def no_day(text: str, status: int = 1) -> typer.Exit:
+    return fail(
+        f"{text}: 日付は 2026-11-20 のように、{LATEST} までで書いてください / "
+        f"write a date like 2026-11-20, not after {LATEST}",
+        status,
+    )
 
 
 def settings_or_fail() -> Settings:

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import typer
 from msgspec.structs import replace as replace_plan
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -23,6 +24,7 @@ from callcore.demo.centre import DemoCentre
 from callcore.domain.centre import Centre
 from callcore.domain.hours import Window
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
+from callcore.domain.recording import UNASSIGNED
 from callcore.domain.retention import Why
 from callcore.erasing.plan import Left
 from callcore.erasing.report import of as report_of
@@ -242,6 +244,48 @@ async def test_by_number_the_command_names_the_month_whose_key_cannot_be_read(
         chosen = await cli_erase._chosen(of.settings, of, None, "09-7534-6100", None, None, "demo")
         assert [item.call for item in chosen.items] == ["due"] and str(damaged) in chosen.unread[0]
         assert str(damaged) in capsys.readouterr().err
+
+
+async def test_by_hand_nothing_is_chosen_of_another_centre_than_the_one_that_is_named(
+    database: Database, installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = messages.desk()
+    over(made, 100, "due")
+    async with erasing(made, database, installed) as (of, _):
+
+        async def chosen(*given: object) -> list[str]:
+            (calls, number, first, last, centre) = given
+            found = await cli_erase._chosen(of.settings, of, calls, number, first, last, centre)  # type: ignore[arg-type]
+            return [item.call for item in found.items]
+
+        assert await chosen(["due"], None, None, None, None) == ["due"]
+        assert await chosen(["due"], None, None, None, "demo") == ["due"]
+        for centre in ("oita", ""):
+            with pytest.raises(typer.Exit):
+                await chosen(["due"], None, None, None, centre)
+            assert "--centre" in (said := capsys.readouterr().err) and "demo" in said
+        for day in ("2026-11-20", ""):
+            for centre in ("demo", UNASSIGNED):
+                with pytest.raises(typer.Exit):
+                    await chosen(["due"], None, day, day, centre)
+                assert "give --call alone" in capsys.readouterr().err
+            with pytest.raises(typer.Exit):
+                await chosen(None, "09-7534-6100", day, day, "demo")
+            assert "no days beside it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("day", ["2026-1-5", "9999-12-31"])
+async def test_by_hand_days_that_cannot_be_read_are_refused_with_what_to_write(
+    database: Database, installed: Path, capsys: pytest.CaptureFixture[str], day: str
+) -> None:
+    async with erasing(messages.desk(), database, installed) as (of, _):
+        for first, last in ((day, "2026-11-20"), ("2026-11-20", day)):
+            for centre in ("demo", UNASSIGNED):
+                with pytest.raises(typer.Exit):
+                    await cli_erase._chosen(of.settings, of, None, None, first, last, centre)
+                assert "write a date like 2026-11-20" in capsys.readouterr().err
+        _, said, status = await asyncio.to_thread(due, "--on", day)
+        assert status == 1 and "write a date like 2026-11-20" in said
 
 
 # -- several centres --------------------------------------------------------------------------------------------

@@ -146,6 +146,9 @@ async def test_what_cannot_be_exported_says_why_and_leaves_nothing(
     rest = ("--out", str(out), "--why", "x")
     for words, why in (
         (("--from", "yesterday", *rest), "2026-11-20"),
+        (("--from", "2026-1-5", *rest), "2026-11-20"),
+        (("--from", "9999-12-31", *rest), "2026-11-20"),
+        (("--from", "2026-11-20", "--to", "9999-12-31", *rest), "9000-01-01"),
         ((*rest,), "--from か --call"),
         (("--from", "2026-11-21", "--to", "2026-11-20", *rest), "is before"),
         (("--from", "1990-01-01", *rest), "no recording fits"),

@@ -845,6 +845,8 @@ async def test_recordings_are_found_from_the_shell(
     told = json.loads(await find("--listener", "system:test", "--json"))
     assert [each["recording"] for each in told["recordings"]] == ["c1"]
     assert "2026-11-20" in await find("--first", "yesterday", status=1)
+    assert "there is no centre file of demmo" in await find("--centre", "demmo")
+    assert "no centre file" not in await find("--centre", "demo", "--first", "2026-11-20")
     assert "番号は数字で" in await find("--number", "x", status=1)
     monkeypatch.setattr(rights, "SYSTEM", {Right.READ_CALLS: Reach.ALL})
     assert "read_trail" in await find("--listener", "system:test", status=2)

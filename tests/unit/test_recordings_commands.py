@@ -14,8 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from callcore import console
+from callcore.access.trail import Wanted
 from callcore.cli import app
 from callcore.domain.recording import UNASSIGNED
+from callcore.installation import trail_of
 from callcore.recordings.chain import roots
 from callcore.reports.commands import _proofs
 from callcore.reports.report import Proof, day_report, month_report
@@ -115,6 +117,24 @@ def test_keys_are_listed_and_rotated_with_a_line_in_the_trail(house: House) -> N
     assert "recordings_keys_rotated" in trail and "年次更新" in trail
     (house.keys / "demo.2026-11.2.key").write_text("{}")
     assert "put it back" in run("keys", "rotate", "--why", "x", status=1)
+
+
+def in_trail(action: str) -> list[tuple[str | None, str]]:
+    """What it was about and how it went, the newest first."""
+    lines = trail_of(read_settings()).newest(Wanted(), 9)
+    return [(line.on, line.result.value) for line in lines if line.action == action]
+
+
+@pytest.mark.parametrize(
+    "asked", [("--centre", "demmo"), ("--month", "2026-1"), ("--month", "november"), ("--month", "2026-10")]
+)
+def test_a_rotation_that_finds_no_key_says_so_and_the_trail_does_not_call_it_done(
+    house: House, asked: tuple[str, str]
+) -> None:
+    said = run("keys", "rotate", "--why", "x", *asked, status=1)
+    assert "no key of that centre and month" in said and "keys list" in said and "2026-11" in said
+    assert in_trail("recordings_keys_rotated") == [(asked[1], "failed")]
+    assert "demo 2026-11 v1: 録音 2件" in run("keys", "list")
 
 
 def test_keys_are_listed_without_a_table_that_cannot_be_read_and_it_is_named(house: House) -> None:
