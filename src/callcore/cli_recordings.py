@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from callcore import cli_erase
 from callcore.access.rights import Right, needs
 from callcore.cli_export import export
 from callcore.cli_find import find
-from callcore.console import audited, fail, note, say, settings_or_fail
+from callcore.console import audited, day_of, fail, note, say, settings_or_fail
 from callcore.recordings import KeyRing, RecordingError
 from callcore.recordings.exported import verify_export
 from callcore.recordings.lost import replace
@@ -51,7 +51,8 @@ def recordings_verify(
         Path | None,
         typer.Option(
             "--export",
-            help="書き出し (.zip または展開したフォルダ) を確かめる / an export, or a folder of its files",
+            help="書き出し (.zip または展開したフォルダ)。--store があれば音のファイルひとつも / "
+            "an export, or a folder of its files; with --store one file of sound, too",
         ),
     ] = None,
     since: Annotated[
@@ -61,29 +62,53 @@ def recordings_verify(
     root: Annotated[
         list[str] | None,
         typer.Option(
-            help="日次報告にある根 (いくつでも) / a root as it stands in a daily report; repeatable"
+            help="日次報告にある根、64 桁 (いくつでも) / a root as it stands in a daily report; repeatable"
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON を1行ずつ / JSON lines")] = False,
 ) -> None:
     """録音が保存した時のままか確かめる / Verify them; status 1: something differs, 2: not possible."""
-    try:
-        since = None if since is None else date.fromisoformat(since).isoformat()
-    except ValueError:
-        raise fail(
-            f"--since {since}: 日付は 2026-11-20 のように書いてください / write a date like 2026-11-20", 2
-        ) from None
+    since = None if since is None else day_of(since, 2).isoformat()
+    known = [_root(each) for each in root or ()]
     try:
         keys = public_keys(public_key) if public_key else _installed()
         if exported is None:
-            verdict = verify(store or settings_or_fail().store, keys, since=since, known=root or ())
+            verdict = verify(store or settings_or_fail().store, keys, since=since, known=known)
         else:
-            verdict = verify_export(exported, keys, store, since=since, known=root or ())
-    except (RecordingError, OSError) as error:
+            verdict = verify_export(exported, keys, store, since=since, known=known)
+    except RecordingError as error:
         raise fail(str(error), 2) from None
+    except OSError as error:
+        raise fail(
+            "読めません。パスと権限、ディスクを確かめてください / "
+            f"cannot be read; see to its path, its rights, and the disk: {error}",
+            2,
+        ) from None
+    if not verdict.found:
+        if not verdict.days and (exported is None or store is not None):
+            raise fail(
+                f"{since} 以後の日がなく、何も確かめていません / there is no day from {since} on: nothing was verified",
+                2,
+            )
+        if not verdict.files and exported is not None:
+            raise fail(
+                f"{exported} にファイルがなく、何も確かめていません / {exported} holds no file: nothing was verified",
+                2,
+            )
     for line in _json(verdict) if as_json else _text(verdict):
         say(line)
     raise typer.Exit(int(bool(verdict.found)))
+
+
+def _root(text: str) -> str:
+    found = text.strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", found):
+        raise fail(
+            f"--root {text}: 日次報告にある 64 桁の16進数をすべて書いてください / "
+            "write all 64 hex digits, as they stand in the daily report",
+            2,
+        )
+    return found
 
 
 def _installed() -> PublicKeys:

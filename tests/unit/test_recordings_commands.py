@@ -24,7 +24,8 @@ from callcore.reports.report import Proof, day_report, month_report
 from callcore.reports.screen import report_tables
 from callcore.reports.sheet import PROOF_COLUMNS, csv_of
 from callcore.settings import Settings, SettingsError, read_settings
-from tests.support.store import House
+from tests.support.store import NOON, House
+from tests.unit.test_recordings_export import exported, row
 from tests.unit.test_report import DEMO, a_month, rows
 
 NAMES = ["node1-1795143500.7", "node1-1795143501.8"]
@@ -94,6 +95,90 @@ def test_a_name_that_is_no_text_is_named_in_text_and_json_and_in_an_export(house
 
 def test_the_folder_of_one_centre_is_no_store_and_nobody_is_accused_for_it(house: House) -> None:
     assert "--store" in run("verify", "--store", str(house.store / "demo"), status=2)
+
+
+def one_file(house: House, sound: bytes, name: str = "one.wav") -> tuple[str, ...]:
+    (house.home / name).write_bytes(sound)
+    return ("verify", "--export", str(house.home / name))
+
+
+def test_one_file_of_sound_is_looked_at_as_a_folder_of_it_is(house: House) -> None:
+    store = ("--store", str(house.store))
+    for sound, name, fault in (
+        (NAMES[0].encode(), "one.wav", None),
+        (NAMES[0].encode(), f"{NAMES[0]}.wav", None),
+        (NAMES[0].encode()[:9], f"{NAMES[0]}.wav", "truncated"),
+        (b"", f"{NAMES[0]}.wav", "truncated"),
+        (NAMES[1].encode(), f"{NAMES[0]}.wav", "altered"),
+        (b"another one", "one.wav", "added"),
+    ):
+        told = one_file(house, sound, name)
+        lines = [json.loads(x) for x in run(*told, *store, "--json", status=int(bool(fault))).splitlines()]
+        found = [(x["fault"], x["name"]) for x in lines if x["kind"] == "fault"]
+        assert found == ([(fault, name)] if fault else []) and lines[-1]["files"] == 1
+
+
+def test_what_is_neither_archive_nor_folder_proves_nothing_without_a_store(house: House) -> None:
+    told = one_file(house, NAMES[0].encode())
+    said = run(*told, status=2)
+    assert "one.wav" in said and "neither ZIP nor folder" in said and "--store" in said
+    for begin in (b"PK\x03\x04 and no end", b""):
+        assert "cut off" in run(*one_file(house, begin, "out.zip"), status=1)
+    assert "cut off" in run(*one_file(house, b"PK\x03\x04", "out.zip"), "--store", str(house.store), status=1)
+    said = run("verify", "--export", str(house.home / "no.zip"), status=2)
+    assert "no.zip" in said and "読めません" in said
+
+
+def test_that_nothing_was_looked_at_is_not_told_as_no_fault(house: House) -> None:
+    assert "no day from 2030-01-01 on" in run("verify", "--since", "2030-01-01", status=2)
+    assert run("verify", "--since", DAY)
+    (empty := house.home / "out").mkdir()
+    told = ("verify", "--store", str(house.store), "--export", str(empty))
+    assert "holds no file" in run(*told, status=2)
+    (empty / "one.wav").write_bytes(b"what is this")
+    run(*told, status=1)
+    assert "no day from 2030-01-01 on" in run(*told, "--since", "2030-01-01", status=2)
+    house.keep("node1-1795143502.9", centre="oita")
+    assert run("verify", "--since", DAY), "and of several centres one may have had nothing since"
+
+
+def test_an_export_of_recordings_that_all_lack_their_sound_is_nothing_wrong(house: House) -> None:
+    made = exported(house, house.home / "out.zip", [row("node1-1795143590.1", NOON)])
+    assert (made.files, len(made.without)) == (0, 1)
+    told = ("verify", "--export", str(house.home / "out.zip"))
+    assert "3 ファイルを確かめました。異常 0件" in run(*told)
+    assert "異常 0件" in run(*told, "--store", str(house.store))
+
+
+def test_a_root_is_taken_as_people_copy_it_and_must_be_a_whole_one(house: House) -> None:
+    root = roots(house.store, "demo", house.public())[DAY].root
+    assert run("verify", "--root", f" {root.upper()}\n")
+    for short in (root[:12], f"{root[:4]}…", root + "0", "x" * 64, ""):
+        assert "64" in run("verify", "--root", root, "--root", short, status=2)
+
+
+def test_a_public_key_that_cannot_be_read_is_not_called_a_wrong_one(house: House) -> None:
+    for path, why in (
+        (house.home / "no.pub", "No such file or directory"),
+        (house.home, "Is a directory"),
+    ):
+        said = run("verify", "--public-key", str(path), status=2)
+        assert str(path) in said and why in said and "読めません" in said and "cannot be read" in said
+        assert "is no public key" not in said
+
+
+@pytest.mark.parametrize("day", ["2026-1-5", "5.1.2026", "9000-01-02", "9999-12-31", ""])
+def test_no_day_that_a_person_types_ends_a_command_without_a_word_of_what_to_write(
+    house: House, day: str
+) -> None:
+    for status, words in (
+        (2, ("verify", "--since", day)),
+        (1, ("extend", "--until", day, "--call", "c1", "--reason", "x")),
+        (1, ("find", "--first", day)),
+        (1, ("find", "--last", day)),
+    ):
+        said = run(*words, status=status)
+        assert "2026-11-20" in said and " / write a date like" in said, words
 
 
 def test_what_cannot_be_verified_says_why(house: House) -> None:

@@ -35,9 +35,9 @@ from callcore.recordings.errors import (
     Truncated,
     WrongKey,
 )
-from callcore.recordings.exported import verify_export
+from callcore.recordings.exported import NoExport, verify_export
 from callcore.recordings.keeper import AT_MOST_S, MARGIN_S, Pressure, Whose, due, whose
-from callcore.recordings.signing import made, signer
+from callcore.recordings.signing import NoPublicKey, PublicKeyAway, made, signer
 from callcore.recordings.soundness import unsound
 from callcore.recordings.vault import AT_ONCE, CHUNK, Digest
 from callcore.runtime.ports import Seq, View
@@ -892,6 +892,9 @@ def test_every_error_says_what_to_do_in_two_languages() -> None:
         KeyDestroyed("x"),
         KeyOpen(path),
         SigningKeyLost(path),
+        NoPublicKey(path),
+        PublicKeyAway(path, OSError(errno.EIO, os.strerror(errno.EIO))),
+        NoExport(path),
     ):
         assert isinstance(error, RecordingError)
         ja, _, en = str(error).partition(" / ")

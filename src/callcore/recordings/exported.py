@@ -3,8 +3,8 @@
 Rules
 - An export (`export`) has a signed list of its files and the signed chain of its days: each file by the list, each
   sound by the chain as well. Where the list or its signature is gone, the chain still proves the sound.
-- Files without either are proven by the chains of a store, which then must be named. A file may have any name, but one
-  that is a recording's has that recording's sound.
+- Files without either, or one of them alone, are proven by the chains of a store, which then must be named. A file may
+  have any name, but one that is a recording's has that recording's sound.
 - Of a chain that cannot be read nobody knows of what it told: no sound is called added for it.
 - An archive may be looked at as it came or in the folder into which it was unpacked.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from callcore.recordings.chain import CHAIN, LOST_FOUND, ROOT, Kept
+from callcore.recordings.errors import RecordingError
 from callcore.recordings.export import AUDIO, CHAINS, FIRST_LINE, SIGNATURE, SUMS
 from callcore.recordings.signing import PublicKeys, signed_by
 from callcore.recordings.vault import Digest
@@ -42,6 +43,8 @@ from callcore.recordings.verify import (
     unreadable,
 )
 
+_ZIP = b"PK"
+"""What every archive of ours begins with."""
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 _CHAIN_FILE = re.compile(
     rf"{CHAINS}/[A-Za-z0-9_-]+/(?:\d{{4}}-\d{{2}}-\d{{2}}/(?:{CHAIN}|{ROOT})|{ROOT})".replace(".", r"\.")
@@ -98,6 +101,24 @@ class _Folder:
         return chains if os.path.isdir(chains) else aside
 
 
+class _OneFile:
+    """As a folder of it alone."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.names = [file.name]
+        self.twice: list[str] = []
+        self.shut: dict[str, OSError] = {}
+
+    def open(self, name: str) -> BinaryIO:
+        if name not in self.names:
+            raise FileNotFoundError(name)
+        return opened(self._file)
+
+    def chains(self, aside: Path) -> Path:
+        return aside
+
+
 class _Zip:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -125,6 +146,15 @@ class _Zip:
         return aside
 
 
+class NoExport(RecordingError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} は ZIP でもフォルダでもありません。音のファイルひとつなら、録音の保管先の写しも --store で"
+            f"指定してください / {path} is neither ZIP nor folder; of one file of sound name a copy of the recordings' "
+            "store, too, by --store"
+        )
+
+
 def verify_export(
     export: Path,
     keys: PublicKeys,
@@ -133,9 +163,9 @@ def verify_export(
     since: str | None = None,
     known: Collection[str] = (),
 ) -> Verdict:
-    """Each file of an archive or folder. `store`: whose chains count instead of the export's own; of loose files the
-    only ones. `since`, `known`: as of `verify`. What cannot be read is named, and the rest is looked at all the same.
-    Raises NothingToVerify; OSError: the archive, the folder or the store itself cannot be read."""
+    """Each file of an archive or folder, or a loose one. `store`: whose chains count instead of the export's own; of
+    loose files the only ones. `since`, `known`: as of `verify`. What cannot be read is named, and the rest is looked at
+    all the same. Raises NothingToVerify, NoExport; OSError: archive, folder or store themselves cannot be read."""
     verdict = Verdict()
     try:
         with _opened(export, store) as files:
@@ -153,18 +183,29 @@ class _NoArchive(Exception):
 
 @contextmanager
 def _opened(export: Path, store: Path | None) -> Iterator[_Files]:
-    """Raises _NoArchive, OSError."""
+    """Raises _NoArchive, NoExport, OSError."""
     if export.is_dir():
         yield _Folder(export, store)
         return
     with ExitStack() as stack:
         try:
-            files = _Zip(stack.enter_context(zipfile.ZipFile(export)))
+            files: _Files = _Zip(stack.enter_context(zipfile.ZipFile(export)))
         except zipfile.BadZipFile:
-            raise _NoArchive(Fault.TRUNCATED) from None
+            files = _no_zip(export, store)
         except _CHANGED:
             raise _NoArchive(Fault.ALTERED) from None
         yield files
+
+
+def _no_zip(export: Path, store: Path | None) -> _Files:
+    """Raises _NoArchive: it is the begin of one; NoExport, OSError."""
+    with opened(export) as file:
+        begin = file.read(len(_ZIP))
+    if begin == _ZIP or (store is None and _ZIP.startswith(begin)):
+        raise _NoArchive(Fault.TRUNCATED) from None
+    if store is None:
+        raise NoExport(export) from None
+    return _OneFile(export)
 
 
 def _verify(

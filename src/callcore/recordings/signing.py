@@ -36,6 +36,17 @@ class NoPublicKey(RecordingError):
         )
 
 
+class PublicKeyAway(RecordingError):
+    """Whether it is one, nobody can say."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"公開鍵 {path} を読めません。パスと権限、ディスクを確かめてください。市に渡すものは "
+            f"callcore recordings public-key が出力します / the public key {path} cannot be read; see to its path, "
+            f"its rights, and the disk; callcore recordings public-key prints the one for the city: {error.strerror}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     id: str
@@ -50,7 +61,8 @@ class Signer:
 
 
 def signer(folder: Path) -> Signer:
-    """The installation's. Raises SigningKeyLost, KeyOpen, OSError; WrongKey: it is none, or not that of `PUBLIC`."""
+    """The installation's. Raises SigningKeyLost, KeyOpen, NoPublicKey, PublicKeyAway, OSError; WrongKey: it is none, or
+    not that of `PUBLIC`."""
     private, public = folder / PRIVATE, folder / PUBLIC
     if not private.exists():
         raise SigningKeyLost(private)
@@ -83,7 +95,7 @@ def made(folder: Path) -> Signer:
 
 def renewed(folder: Path, former: PublicKeys) -> Signer:
     """A new one in place of one that is lost for good; its public key, and those given, stay. Raises NoPublicKey,
-    OSError."""
+    PublicKeyAway, OSError."""
     make_folder(folder)
     for id, key in {**installed(folder), **former}.items():
         write_whole(_former(folder, id), _pem(key))
@@ -96,17 +108,20 @@ def was_there(folder: Path) -> bool:
 
 
 def installed(folder: Path) -> PublicKeys:
-    """The public keys of the installation: the present one, and those that are lost. Raises NoPublicKey."""
+    """The public keys of the installation: the present one, and those that are lost. Raises NoPublicKey,
+    PublicKeyAway."""
     return public_keys(sorted(folder.glob(PUBLICS)))
 
 
 def public_keys(files: Iterable[Path]) -> PublicKeys:
-    """Raises NoPublicKey."""
+    """Raises NoPublicKey, PublicKeyAway."""
     found = {}
     for path in files:
         try:
             key = s.load_pem_public_key(path.read_bytes())
-        except (OSError, ValueError, UnsupportedAlgorithm):
+        except OSError as error:
+            raise PublicKeyAway(path, error) from None
+        except (ValueError, UnsupportedAlgorithm):
             raise NoPublicKey(path) from None
         if not isinstance(key, Ed25519PublicKey):
             raise NoPublicKey(path)
