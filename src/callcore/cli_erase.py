@@ -43,6 +43,10 @@ NOT_APPLIED = (
     "まだ適用されていないため、適用するまで何も消去しません。ディスクのセンターファイルで判定します / "
     "not applied yet, and until it is nothing is erased; judged by its file on the disk"
 )
+NO_FILE = (
+    "適用中のセンターにないため、[retention] のないセンターの期間で保存・消去します / "
+    "not among the centres that are applied: kept and erased as without [retention]"
+)
 NOT_FOUND = (
     "この鍵が読めないため、その月のものは番号では見つかりません / "
     "this key cannot be read, so what is of its month is not found by a number"
@@ -91,10 +95,11 @@ def due(
     settings = settings_or_fail()
 
     async def asked(of: Erasure) -> list[tuple[Centre, list[Verdict]]]:
+        from callcore.departed import stand_in
         from callcore.erasure import CannotErase, midnight
 
         found = []
-        for each in _reached(settings, centre):
+        for each in _reached(of, centre):
             rule, engine = each, True
             try:
                 in_force = await of.in_force(each)
@@ -104,6 +109,8 @@ def due(
             else:
                 if in_force is None:
                     note(f"{each.id}: {NOT_APPLIED}")
+                elif in_force == stand_in(each.id):
+                    note(f"{each.id}: {NO_FILE}")
                 rule = in_force or each
             at = _now() if on is None else midnight(_day(on), rule.time_zone)
             verdicts = await of.judged(rule, at, DUE_MOST + 1, engine=engine)
@@ -237,7 +244,7 @@ def _order(
     async def asked(of: Erasure) -> list[str]:
         from callcore.erasure import midnight
 
-        chosen = await _chosen(settings, of, calls, number, first, last, centre)
+        chosen = await _chosen(of, calls, number, first, last, centre)
         named = list(dict.fromkeys(item.about for item in chosen.items))
         if not named:
             raise fail("当てはまる通話がありません / no call fits")
@@ -290,9 +297,7 @@ def orders(centre: OfCentre = None) -> None:
     settings = settings_or_fail()
 
     async def asked(of: Erasure) -> list[tuple[Centre, list[dict[str, Any]]]]:
-        return [
-            (each, await of.engine.ask("keep_list", centre=each.id)) for each in _reached(settings, centre)
-        ]
+        return [(each, await of.engine.ask("keep_list", centre=each.id)) for each in _reached(of, centre)]
 
     for each, found in _with(settings, asked):
         for order in found:
@@ -333,7 +338,7 @@ def erase(
         from callcore.erasure import parted
 
         await of.finish()
-        chosen = await _chosen(settings, of, calls, number, first, last, centre)
+        chosen = await _chosen(of, calls, number, first, last, centre)
         units, left = parted(chosen.items, reported=reported)
         if not units and not chosen.entries:
             say("消去するものがありません / there is nothing to erase")
@@ -438,6 +443,7 @@ def _with(settings: Settings, work: Callable[[Erasure], Awaitable[T]]) -> T:
     """Do something with everything opened; what goes wrong is said in words."""
     # Not above: every command would load the database's libraries.
     from callcore.db import Database, DatabaseAway
+    from callcore.departed import every
     from callcore.erasure import CannotErase, Erasure
     from callcore.journal import JournalError, KeyStore
 
@@ -446,7 +452,7 @@ def _with(settings: Settings, work: Callable[[Erasure], Awaitable[T]]) -> T:
         engine = CommandClient(settings.engine_socket)
         try:
             with KeyStore.open(settings.journal, settings.keys) as keys:
-                centres = _centres(settings, None)
+                centres = every(settings, _of_the_files(settings))
                 return await work(
                     Erasure(settings, database, keys, engine, lambda: centres, patience_s=PATIENCE_S)
                 )
@@ -473,7 +479,6 @@ def _with(settings: Settings, work: Callable[[Erasure], Awaitable[T]]) -> T:
 
 
 async def _chosen(
-    settings: Settings,
     of: Erasure,
     calls: list[str] | None,
     number: str | None,
@@ -490,21 +495,21 @@ async def _chosen(
         return await _nobodys(of, calls, number, first, last)
     if calls:
         found = {await of.centre_of(each) for each in calls}
-        if None in found or len(found) != 1:
+        name = found.pop()
+        if name is None or found:
             raise fail(
                 "そのような通話がないか、複数のセンターのものです / no such call, or calls of several centres"
             )
-        (theirs,) = found
-        if centre not in (None, theirs):
+        if centre not in (None, name):
             raise fail(
-                f"その通話はセンター {theirs} のものです。--centre を確かめてください / "
-                f"that is of the centre {theirs}; see to --centre"
+                f"その通話はセンター {name} のものです。--centre を確かめてください / "
+                f"that is of the centre {name}; see to --centre"
             )
-        (one,) = _centres(settings, theirs)
+        one = of.centre(name)
         return _Chosen(one, "call", ", ".join(calls), await of.of_calls(calls), [])
     if centre is None:
         raise fail("--call か --centre を指定してください / give --call, or --centre")
-    (one,) = _centres(settings, centre)
+    one = _named(of, centre)
     if number is not None:
         digits = number.replace("-", "").replace(" ", "")
         if (first, last) != (None, None) or not _NUMBER.fullmatch(digits):
@@ -549,29 +554,32 @@ async def _nobodys(
     return _Chosen(NO_CENTRE, "centre", NO_CENTRE.name, items, [])
 
 
-def _reached(settings: Settings, centre: str | None) -> list[Centre]:
-    """The centres, and what stands for recordings of which nobody knows the centre, where there are any."""
+def _reached(of: Erasure, centre: str | None) -> list[Centre]:
+    """All centres, and what stands for recordings of which nobody knows the centre, where there are any."""
     from callcore.unassigned import NO_CENTRE, is_there
 
     if centre == UNASSIGNED:
         return [NO_CENTRE]
-    nobodys = [NO_CENTRE] if centre is None and is_there(settings.store) else []
-    return [*_centres(settings, centre), *nobodys]
+    if centre is not None:
+        return [_named(of, centre)]
+    return [*of.centres(), *((NO_CENTRE,) if is_there(of.settings.store) else ())]
 
 
-def _centres(settings: Settings, centre: str | None) -> list[Centre]:
+def _of_the_files(settings: Settings) -> tuple[Centre, ...]:
     try:
-        known = {each.id: each for each in read(settings.centres).centres}
+        return read(settings.centres).centres
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
-    if centre is None:
-        return [*known.values()]
+
+
+def _named(of: Erasure, centre: str) -> Centre:
+    known = {each.id: each for each in of.centres()}
     if CentreId(centre) not in known:
         names = ", ".join(sorted(known))
         raise fail(
             f"センター {centre} はありません。次のいずれかです / there is no centre {centre}; one of: {names}"
         )
-    return [known[CentreId(centre)]]
+    return known[CentreId(centre)]
 
 
 def _reason(text: str) -> str:

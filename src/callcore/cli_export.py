@@ -95,10 +95,14 @@ def export(
 
 
 def _centre(settings: Settings, wanted: str) -> Centre:
+    from callcore.departed import every
+
     try:
-        centres = read(settings.centres).centres
+        centres = every(settings, read(settings.centres).centres)
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
+    except OSError as error:
+        raise fail(str(error)) from None
     for each in centres:
         if each.id == wanted:
             return each

@@ -113,11 +113,15 @@ def find(
     as_json: Annotated[bool, typer.Option("--json", help="API と同じ JSON / the API's own JSON")] = False,
 ) -> None:
     """録音を探す(新しい順) / Find recordings, the newest first."""
+    from callcore.departed import every
+
     settings = settings_or_fail()
     try:
-        centres = read(settings.centres).centres
+        centres = tuple(every(settings, read(settings.centres).centres))
     except CentreFileErrors as errors:
         raise fail("\n".join(errors.texts("ja"))) from None
+    except OSError as error:
+        raise fail(str(error)) from None
     _ask(Right.READ_PERSONAL, "--number", number, centre)
     _ask(Right.READ_TRAIL, "--listener", listener, centre)
     digits = None if number is None else number.replace("-", "").replace(" ", "")

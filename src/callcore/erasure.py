@@ -40,6 +40,7 @@ from callcore import __version__, unlisted
 from callcore.access.trail import Result, Trail
 from callcore.db import Database, Kept, Queries
 from callcore.db.erasing import BEGIN
+from callcore.departed import kept_of, stand_in
 from callcore.domain.blocked import spellings
 from callcore.domain.centre import Centre, Retention
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
@@ -155,7 +156,7 @@ class _Numbers:
 
 @dataclass(slots=True)
 class Erasure:
-    """`ask` is the engine; `centre_of` gives a centre's name and zone. `step` is told before each step, for tests."""
+    """`engine` is asked; `centres`: all that there are (`departed.every`). `step` is told before each one."""
 
     settings: Settings
     database: Database
@@ -215,16 +216,22 @@ class Erasure:
         return judge(new, of.retention, of.time_zone, look.time, look.orders), then
 
     async def in_force(self, centre: Centre) -> Centre | None:
-        """A centre with the rule by which the engine has it kept and erased; None: it does not have that centre. Waits
-        until the tables have what the engine wrote. Raises CannotErase, DatabaseAway."""
+        """A centre with the rule by which the engine has it kept and erased: of one that it does not have, the rule of
+        those that left; None: nothing is kept of it. Waits until the tables have what the engine wrote. Raises
+        CannotErase, DatabaseAway, OSError."""
         await self._followed(centre.id)
         if centre.id == UNASSIGNED:
             return centre
         rule = (await self._ask("erase_rule", centre=centre.id))["rule"]
         if rule is None:
-            return None
+            there = await asyncio.to_thread(kept_of, self.settings)
+            return stand_in(centre.id) if centre.id in there else None
         retention = msgspec.convert(rule["retention"], Retention)
         return replace(centre, retention=retention, calendar=replace(centre.calendar, zone=rule["zone"]))
+
+    def centre(self, name: CentreId) -> Centre:
+        """As it is, or what stands for one that left."""
+        return next((each for each in self.centres() if each.id == name), None) or stand_in(name)
 
     async def time(self, now: Instant) -> Clock:
         """With what is known against the clock. Raises DatabaseAway, OSError."""
@@ -338,7 +345,11 @@ class Erasure:
         """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. It goes on from where the
         one before stopped. None: it came to the end, and nothing more was due; the next begins with the oldest. Raises
         CannotErase, DatabaseAway, OSError, Busy."""
-        await self._followed(centre.id)
+        if centre == stand_in(centre.id):
+            if await self.in_force(centre) != centre:
+                return None  # the engine has it: it has a turn of its own
+        else:
+            await self._followed(centre.id)
         look = await self._looking(centre, now)
         walk = self._walks.setdefault(centre.id, _Walk())
         owed = {call for plan in self.shelf.unfinished() for call in plan.later}
@@ -546,11 +557,11 @@ class Erasure:
         calls = [CallId(unit.call) for unit in plan.units if unit.personal]
         found = await self._numbers(calls, tables, plan.later)
         numbers, plan.later = found.numbers, sorted(found.later)
-        closed = list[Unread]()
+        closed, centres = list[Unread](), [*self.centres()]
         prints = {
             print_: text
             for text in {*numbers}
-            for centre in self.centres()
+            for centre in centres
             for print_ in self.keys.fingerprints(centre.id, text, closed).values()
         }
         beside = {prints[each] for each in await self._kept.prints_beside(prints.keys(), calls)}
@@ -676,9 +687,9 @@ class Erasure:
         if plan.scope != "retention":
             _, left = parted(items, reported=plan.reported)
             return left[0].why if left else None
-        centre = next((each for each in self.centres() if each.id == plan.centre), None)
-        if centre is None:
+        if plan.centre == UNASSIGNED:
             return None
+        centre = self.centre(CentreId(plan.centre))
         at = _instant(plan.ordered_at)
         orders = by_call(await self._kept.orders(centre.id))
         for verdict in judge(items, centre.retention, centre.time_zone, await self.time(at), orders):

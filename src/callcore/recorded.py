@@ -75,9 +75,12 @@ class Recorded:
         self._keys = keys
         self._centres = centres
 
+    async def centres(self) -> Collection[Centre]:
+        return await asyncio.to_thread(self._centres)
+
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
         prints = set[str]()
-        rules = rules_of(self._centres())
+        rules = rules_of(await self.centres())
         if wanted.number is not None:
             prints = prints_of(self._keys, rules if wanted.centres is None else wanted.centres, wanted.number)
         try:
@@ -92,7 +95,7 @@ class Recorded:
             rows = await self._search.of_call(name)
         except DatabaseAway as error:
             raise OSError(str(error)) from error
-        rules = rules_of(self._centres())
+        rules = rules_of(await self.centres())
         found = [self._recording(row, rules) for row in rows]
         return tuple(sorted(found, key=lambda each: each.name != name))
 

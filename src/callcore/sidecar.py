@@ -28,6 +28,7 @@ from callcore.access.rights import SIDECAR_PERSON
 from callcore.announced import Announced
 from callcore.certificate import Certificate, until_usable
 from callcore.db import NEWEST, Database, DatabaseAway, Projection, Queries, UnknownDatabase
+from callcore.departed import every
 from callcore.domain import facts as f
 from callcore.domain.centre import Centre, Configuration, RecordAfter
 from callcore.domain.evolve import evolve
@@ -211,9 +212,7 @@ class Sidecar:
         self._trail = trail_of(settings)
         self._loop_lag = LoopLag()
         self._nightly = Nightly(settings)
-        self._erasure = Erasure(
-            settings, self._database, self._keys, self._engine, lambda: self._configuration().centres
-        )
+        self._erasure = Erasure(settings, self._database, self._keys, self._engine, self._every)
         self._nights = Nights(self._erasure)
         self._recordings = recordings_of(settings)
         self._ear = Ear(self._recordings)
@@ -299,7 +298,7 @@ class Sidecar:
                 settings,
                 self._database,
                 self._keys,
-                lambda: tuple(self._live.view().floor.centres.values()),
+                self._every,
             ),
             hosts=LOOPBACK_NAMES | settings.web_hosts,
             plain=settings.web_plain == PLAIN,
@@ -650,7 +649,8 @@ class Sidecar:
             try:
                 await asyncio.to_thread(self._erasure.witness.look)
                 nobodys = (NO_CENTRE,) if is_there(self._settings.store) else ()
-                await self._nights.turn((*self._configuration().centres, *nobodys), self._live.now)
+                centres = await asyncio.to_thread(self._every)
+                await self._nights.turn((*centres, *nobodys), self._live.now)
             except Exception as error:  # page and metrics go on
                 log.exception(
                     "消去できません。また試します / cannot erase; it is tried again", why=str(error)
@@ -661,6 +661,19 @@ class Sidecar:
     def _configuration(self) -> Configuration:
         """What the engine runs with."""
         return Configuration("", tuple(self._live.view().floor.centres.values()))
+
+    def _every(self) -> list[Centre]:
+        """Those centres, and those that left."""
+        known = self._configuration().centres
+        try:
+            return every(self._settings, known)
+        except OSError as error:
+            log.error(
+                "鍵のフォルダを読めません。ファイルにないセンターの録音は消去されません / "
+                "folders of keys cannot be read: recordings of centres that are in no file are not erased",
+                why=str(error),
+            )
+            return [*known]
 
     def _counts(self) -> Mapping[str, Mapping[str, int]]:
         refused = dict.fromkeys((why.value for why in Refusal), 0)

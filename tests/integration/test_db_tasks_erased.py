@@ -31,6 +31,7 @@ from callcore.erasing import report
 from callcore.erasing.plan import Plan
 from callcore.erasure import CannotErase, Erasure, Reports, parted, unit_due
 from callcore.journal import KeyStore, period_of
+from callcore.runtime.blockdesk import BlockDesk
 from callcore.runtime.commands import CommandClient, CommandServer, this_account
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
@@ -231,7 +232,8 @@ async def erasing(made: Desk, database: Database, home: Path) -> AsyncIterator[t
         loop = Loop(made.floor, pen, perform, now)
         by_hand = system_person(this_account().removeprefix("system:"))
         known = {each.id: each for each in (SIDECAR_PERSON, by_hand)}
-        server = CommandServer(settings.engine_socket, EraseDesk(loop, now).commands, known.get)
+        commands = {**EraseDesk(loop, now).commands, **BlockDesk(loop, now).commands}
+        server = CommandServer(settings.engine_socket, commands, known.get)
         await server.start()
         engine = CommandClient(settings.engine_socket, by=SIDECAR_PERSON.id, timeout_s=20)
         deciding, following = asyncio.create_task(loop.run()), asyncio.create_task(follow())

@@ -241,7 +241,7 @@ async def test_by_number_the_command_names_the_month_whose_key_cannot_be_read(
     async with erasing(made, database, installed) as (of, _):
         damaged = installed / "keys" / "demo.2020-01.key"
         damaged.write_bytes(b"no key")
-        chosen = await cli_erase._chosen(of.settings, of, None, "09-7534-6100", None, None, "demo")
+        chosen = await cli_erase._chosen(of, None, "09-7534-6100", None, None, "demo")
         assert [item.call for item in chosen.items] == ["due"] and str(damaged) in chosen.unread[0]
         assert str(damaged) in capsys.readouterr().err
 
@@ -255,7 +255,7 @@ async def test_by_hand_nothing_is_chosen_of_another_centre_than_the_one_that_is_
 
         async def chosen(*given: object) -> list[str]:
             (calls, number, first, last, centre) = given
-            found = await cli_erase._chosen(of.settings, of, calls, number, first, last, centre)  # type: ignore[arg-type]
+            found = await cli_erase._chosen(of, calls, number, first, last, centre)  # type: ignore[arg-type]
             return [item.call for item in found.items]
 
         assert await chosen(["due"], None, None, None, None) == ["due"]
@@ -282,7 +282,7 @@ async def test_by_hand_days_that_cannot_be_read_are_refused_with_what_to_write(
         for first, last in ((day, "2026-11-20"), ("2026-11-20", day)):
             for centre in ("demo", UNASSIGNED):
                 with pytest.raises(typer.Exit):
-                    await cli_erase._chosen(of.settings, of, None, None, first, last, centre)
+                    await cli_erase._chosen(of, None, None, first, last, centre)
                 assert "write a date like 2026-11-20" in capsys.readouterr().err
         _, said, status = await asyncio.to_thread(due, "--on", day)
         assert status == 1 and "write a date like 2026-11-20" in said

@@ -179,6 +179,9 @@ def sound(path: Path, seconds: int = SECONDS) -> bytes:
 class Empty:
     """Has no recording; keeps the port of `runtime.recordings`."""
 
+    async def centres(self) -> list[Centre]:
+        return [centre()]
+
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
         return RecordingPage((), None)
 

@@ -115,6 +115,11 @@ FAULTS: dict[str, tuple[str, Level, Seen]] = {
         Level.FAIL,
         replace(GOOD, untimed=("oita/2026-11-20/chain.jsonl:2",)),
     ),
+    "recordings of a centre that is in no file": (
+        "recordings",
+        Level.WARN,
+        replace(GOOD, departed=("demo",)),
+    ),
     "a format of recordings that nothing makes": (
         "recordings",
         Level.WARN,
@@ -225,6 +230,16 @@ async def test_a_line_of_a_chain_whose_time_cannot_be_read_is_named(settings: Se
     chain = house.store / "oita" / "2026-11-20" / "chain.jsonl"
     chain.write_bytes(chain.read_bytes()[:-20])
     assert (await look(settings)).untimed == tuple(edited[:-1]), "one that is being written is none"
+
+
+async def test_recordings_of_a_centre_that_is_in_no_file_are_named(settings: Settings) -> None:
+    house = House(settings.home)
+    house.keep("c1", centre="oita")
+    assert [*(await look(settings)).departed] == []
+    house.keep("c2", centre="demo")
+    assert [*(await look(settings)).departed] == ["demo"]
+    (house.store / "demo" / "2026-11-20" / "chain.jsonl").unlink()
+    assert [*(await look(settings)).departed] == [], "nothing lies there that the chain tells of"
 
 
 async def test_a_taken_port_a_stopped_database_and_open_secrets_are_seen(settings: Settings) -> None:

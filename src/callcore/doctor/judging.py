@@ -85,6 +85,8 @@ class Seen:
     """What is wrong with their keys and their store, with what to do."""
     ahead: Mapping[str, str] = field(default_factory=dict)
     """Centres whose chain of recordings ends on a day after today (Japan's), with that day (ISO)."""
+    departed: Sequence[str] = ()
+    """Centres that are in no file, and of which recordings lie in the store."""
     untimed: Sequence[str] = ()
     """Lines of chains whose time cannot be read."""
     lacking_ffmpeg: Sequence[str] = ()
@@ -358,6 +360,16 @@ def recordings(seen: Seen) -> Iterator[Found]:
             "set the clock right. Nothing is lost: what is kept or erased until that day stands in its chain, and the "
             "daily figures until then have no root; give the city each day the root of that day to come, "
             "as callcore recordings verify prints it",
+        )
+    if seen.departed:
+        yield (
+            Level.WARN,
+            f"センターファイルにないセンターの録音があります: {', '.join(seen.departed)} / "
+            "there are recordings of centres that stand in no file",
+            "[retention] のないセンターの期間で消去される。callcore recordings due --centre … で確かめ、"
+            "長く残すものは recordings extend か hold、要らないものは callcore erase --centre … / "
+            "they are erased by the months that hold without [retention]: see callcore recordings due --centre …; to "
+            "keep some longer recordings extend or hold, to be rid of them callcore erase --centre …",
         )
     if seen.untimed:
         named = ", ".join(seen.untimed[:NAMED]) + (

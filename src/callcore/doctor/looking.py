@@ -21,9 +21,11 @@ from callcore.centres import CentreFileErrors, load
 from callcore.certificate import CertificateFault, read_pair
 from callcore.db import Database, DatabaseAway, Queries, UnknownDatabase
 from callcore.db.migrate import current, latest
+from callcore.departed import kept_of
 from callcore.doctor.judging import Seen
 from callcore.domain.centre import Configuration
 from callcore.domain.ids import SECOND
+from callcore.erasing.sounds import told
 from callcore.healthy import page_answers
 from callcore.installation import ports_of
 from callcore.pbx.late_frames import drops_late_frames
@@ -87,6 +89,7 @@ async def look(settings: Settings) -> Seen:
         readable=readable(settings),
         recordings=tuple(unsound(settings.store, settings.recordings_keys)),
         ahead=ahead(settings.recordings_keys, datetime.now(ZoneInfo(ZONE)).date().isoformat()),
+        departed=_departed(settings, configuration),
         untimed=tuple(untimed(settings.store)),
         lacking_ffmpeg=lacking_ffmpeg(configuration),
         trunk_in=bool(settings.trunks),
@@ -104,6 +107,15 @@ def _centres(settings: Settings) -> tuple[Configuration | None, Sequence[str]]:
         return load(settings.centres, settings.prompts), ()
     except CentreFileErrors as errors:
         return None, errors.texts("ja")
+
+
+def _departed(settings: Settings, configuration: Configuration | None) -> Sequence[str]:
+    found = list[str]()
+    if configuration is not None:
+        with contextlib.suppress(OSError):  # what cannot be read is said by others
+            left = kept_of(settings) - {centre.id for centre in configuration.centres}
+            found += (centre for centre in sorted(left) if told(settings.store, centre).there())
+    return found
 
 
 async def _told(process: AsteriskProcess, line: str) -> str | None:

@@ -14,15 +14,14 @@ from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.floor import Floor
 from callcore.domain.ids import CallId, Instant
-from callcore.domain.recording import OF_MESSAGE, UNASSIGNED
+from callcore.domain.recording import OF_MESSAGE
 from callcore.domain.retention import CALLS_MOST, order_of
 from callcore.domain.turn import Turn, drop_answer
 
 
 def keep(turn: Turn, told: i.KeepAsked) -> None:
-    if told.centre not in turn.floor.centres and told.centre != UNASSIGNED:
-        turn.disregard(f"センター {told.centre} はない / there is no centre {told.centre}")
-    elif told.order in turn.floor.keeping:
+    # Also of a centre that is in no file any more: who asks knows of which something is kept.
+    if told.order in turn.floor.keeping:
         turn.disregard("その指示はもうある / there is an order of that name")
     elif not 0 < len(told.calls) <= CALLS_MOST:
         turn.disregard(f"通話は 1〜{CALLS_MOST} 件 / name 1 to {CALLS_MOST} calls")

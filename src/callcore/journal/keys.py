@@ -307,12 +307,7 @@ class KeyStore:
 
     def tables(self) -> list[tuple[CentreId, str]]:
         """Centre and period of each table of calls' keys."""
-        found = []
-        for path in sorted(self._calls.iterdir()):
-            centre, _, period = path.name.rpartition(".")
-            if _PLAIN_NAME.fullmatch(centre) and _PERIOD.fullmatch(period):
-                found.append((CentreId(centre), period))
-        return found
+        return _tables_in(self._calls)
 
     def _known(self) -> list[tuple[CentreId, str]]:
         """Those, and what was read before somebody took its file away: it may be put back, and what is written of it
@@ -571,6 +566,23 @@ class KeyStore:
             f"鍵ファイル {path} の {offset} バイト目が壊れています。バックアップから戻してください。 / "
             f"The key file {path} is damaged at byte {offset}. Put it back from the back-up."
         )
+
+
+def centres_in(journal: Path) -> set[CentreId]:
+    """Those of which there is a table of calls' keys. Raises OSError."""
+    try:
+        return {centre for centre, _ in _tables_in(journal / CALL_KEYS)}
+    except FileNotFoundError:
+        return set()
+
+
+def _tables_in(folder: Path) -> list[tuple[CentreId, str]]:
+    found = []
+    for path in sorted(folder.iterdir()):
+        centre, _, period = path.name.rpartition(".")
+        if _PLAIN_NAME.fullmatch(centre) and _PERIOD.fullmatch(period):
+            found.append((CentreId(centre), period))
+    return found
 
 
 def _plain(centre: CentreId) -> str:

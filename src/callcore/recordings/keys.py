@@ -123,6 +123,11 @@ class KeyRing:
             )
         return True
 
+    def centres(self) -> list[str]:
+        """Those of which there is a folder of tables."""
+        names = (path.name for path in (self.folder / "files").glob("*"))
+        return sorted(name for name in names if PLAIN.fullmatch(name))
+
     def days(self, centre: str) -> list[str]:
         """The days of which there is a table, the oldest first; files of other names are none of ours."""
         found = (path.stem for path in (self.folder / "files" / centre).glob("*.jsonl"))
@@ -216,12 +221,7 @@ class KeyRing:
         """Every centre and month of which there is a wrapping key or a table."""
         keys = (_KEY_FILE.fullmatch(path.name) for path in self.folder.glob("*.key"))
         found = {(match[1], match[2]) for match in keys if match is not None}
-        return sorted(found | {(of, day[:7]) for of in self._centres() for day in self.days(of)})
-
-    def _centres(self) -> list[str]:
-        """Those of which there is a folder of tables."""
-        names = (path.name for path in (self.folder / "files").glob("*"))
-        return sorted(name for name in names if PLAIN.fullmatch(name))
+        return sorted(found | {(of, day[:7]) for of in self.centres() for day in self.days(of)})
 
     def _rotate(self, centre: str, month: str) -> Rotated:
         """Nothing is made before all is opened that has its key. Raises WrongKey, KeyOpen, OSError."""
@@ -256,7 +256,7 @@ class KeyRing:
     def rows(self) -> list[Row]:
         """Every wrapping key there is, by centre, month and version; without the tables that cannot be read
         (`unread`)."""
-        found, closed = [], {of: self.damaged(of) for of in self._centres()}
+        found, closed = [], {of: self.damaged(of) for of in self.centres()}
         for path in sorted(self.folder.glob("*.key")):
             match = _KEY_FILE.fullmatch(path.name)
             if match is None:
@@ -277,13 +277,13 @@ class KeyRing:
 
     def unread(self) -> list[Unread]:
         """Why tables cannot be read, of all centres."""
-        return [why for centre in self._centres() for why in self.damaged(centre).values()]
+        return [why for centre in self.centres() for why in self.damaged(centre).values()]
 
     def faults(self) -> Iterator[RecordingError | OSError]:
         """Wrapping keys that are lost, open to others, or do not fit what they should wrap, and tables that cannot be
         read; each once."""
         tried: set[tuple[str, str, int]] = set()
-        for centre, day in ((of, each) for of in self._centres() for each in self.days(of)):
+        for centre, day in ((of, each) for of in self.centres() for each in self.days(of)):
             try:
                 entries = list(self._table(self.table(centre, day)).values())
             except (RecordingError, OSError) as error:

@@ -108,7 +108,9 @@ class EraseDesk:
         }
 
     async def _rule(self, told: Mapping[str, Any], _: Person) -> dict[str, Any]:
-        """By which a centre's recordings are kept, as it runs now; None: there is no such centre."""
+        """By which a centre's recordings are kept, as it runs now; None: there is no such centre. Raises Refused."""
+        if self._loop.floor.configuration is None:
+            raise Refused("エンジンが起動中です / the engine is starting")
         centre = self._loop.floor.centres.get(_centre(told))
         if centre is None:
             return {"rule": None}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from callcore.domain.centre import Centre
 from callcore.domain.ids import AgentId, CallId, CentreId, DepartmentId, Instant, QueueId
 from callcore.domain.personal import Personal
 from callcore.domain.recording import (
@@ -242,6 +243,10 @@ class Audio(Protocol):
 
 
 class RecordingReader(Protocol):
+    async def centres(self) -> Collection[Centre]:
+        """Those of which something is kept, with what stands for those that are in no file any more."""
+        ...
+
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
         """Raises OSError when the store cannot be asked, NumbersClosed."""
         ...

@@ -145,9 +145,9 @@ def create_app(
         Erasures(app, live, paper, erasures)
     if recordings is not None and archive is not None:
         add_recordings(app, archive)
-        pages = ArchivePages(app, live, archive, paper)
+        pages = ArchivePages(app, archive, paper)
         Marks(app, archive, acts, pages)
-        exports = Exports(live, gate, recordings)
+        exports = Exports(gate, recordings)
         add_exports(app, exports)
         ExportPage(app, exports, paper)
     add_centres(app, live)

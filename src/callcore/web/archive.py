@@ -15,14 +15,13 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from callcore.access.rights import Right, needs
+from callcore.access.rights import Person, Right, needs
 from callcore.domain.centre import Centre
 from callcore.domain.findings import Finding
 from callcore.domain.ids import SECOND, CentreId, Instant
 from callcore.domain.recording import Direction, PausedBy, Place, RecordingKind, RecordingMark, Through
 from callcore.domain.stages import PauseEnd, ResultKind
 from callcore.runtime.detail import NumbersClosed
-from callcore.runtime.ports import LiveSource
 from callcore.runtime.recordings import Recording
 from callcore.web import problems
 from callcore.web.callpages import local
@@ -35,6 +34,7 @@ from callcore.web.recordings import (
     NumberSearchIn,
     PurposeIn,
     RecordingPath,
+    centres_of,
     cursor_text,
     filled,
     has_number,
@@ -68,8 +68,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class ArchivePages:
-    def __init__(self, app: FastAPI, live: LiveSource, archive: Archive, paper: Paper) -> None:
-        self._live = live
+    def __init__(self, app: FastAPI, archive: Archive, paper: Paper) -> None:
         self._archive = archive
         self.paper = paper
         for path, methods, shown in (
@@ -80,10 +79,8 @@ class ArchivePages:
         ):
             app.add_api_route(path, shown, methods=methods, include_in_schema=False, response_class=Response)
 
-    def _centres(self, request: Request) -> list[Centre]:
-        person = person_of(request)
-        known = self._live.view().floor.centres.values()
-        return sorted((c for c in known if person.may(Right.READ_CALLS, c.id)), key=lambda c: c.id)
+    async def _centres(self, person: Person) -> list[Centre]:
+        return await centres_of(self._archive.reader, person, Right.READ_CALLS)
 
     @needs(Right.READ_CALLS)
     async def first(self, request: Request) -> Response:
@@ -100,7 +97,8 @@ class ArchivePages:
         return RedirectResponse(f"{PAGE}?{urlencode(asked)}", 303)
 
     async def _found(self, request: Request, given: Mapping[str, str]) -> Response:
-        centres, person = self._centres(request), person_of(request)
+        person = person_of(request)
+        centres = await self._centres(person)
         asked = {name: given.get(name, "").strip() for name in _FIELDS}
         zone = _zone(centres, asked["centre"])
         error, status, rows, after = None, 200, list[Recording](), None
@@ -130,7 +128,7 @@ class ArchivePages:
             trail=person.may(Right.READ_TRAIL),
             download=person.may(Right.DOWNLOAD),
             period=urlencode({name: asked[name] for name in ("centre", "first", "last") if asked[name]}),
-            rows=[self._shown(request, each) for each in rows],
+            rows=[self._shown(request, centres, each) for each in rows],
             zone=zone.key,
             after=after,
             stray=None if stray is None else len(stray),
@@ -139,9 +137,9 @@ class ArchivePages:
             ],
         )
 
-    def _shown(self, request: Request, of: Recording) -> dict[str, Any]:
+    def _shown(self, request: Request, centres: list[Centre], of: Recording) -> dict[str, Any]:
         """One recording for the templates: times by the clock of its centre."""
-        zone = _zone(self._centres(request), of.centre)
+        zone = _zone(centres, of.centre)
         personal = person_of(request).may(Right.READ_PERSONAL, of.centre)
 
         def at(instant: Instant | None) -> datetime | None:
@@ -175,7 +173,8 @@ class ArchivePages:
             orders = await self._archive.reader.orders(this)
         except OSError:
             return self.paper.problem(request, problems.NO_STORE)
-        zone = _zone(self._centres(request), this.centre)
+        centres = await self._centres(person)
+        zone = _zone(centres, this.centre)
         grant = request.query_params.get("grant", "")
         held = self._archive.grant(person, grant, name)
         shut = None if held is None else await self._archive.shut(name, kept=False)
@@ -189,9 +188,9 @@ class ArchivePages:
             request,
             "recording.html",
             status,
-            centres={c.id: c.name if ja else c.name_en for c in self._centres(request)},
-            one=self._shown(request, this),
-            others=[self._shown(request, each) for each in all_of[1:]],
+            centres={c.id: c.name if ja else c.name_en for c in centres},
+            one=self._shown(request, centres, this),
+            others=[self._shown(request, centres, each) for each in all_of[1:]],
             sound=f"/api/v1/recordings/{name}/audio?grant={grant}"
             if held is not None and shut is None
             else None,

@@ -24,7 +24,6 @@ from callcore.access.rights import Person, Right, needs
 from callcore.access.trail import Result, TrailUnwritable
 from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, CallId, CentreId, Instant
-from callcore.runtime.ports import LiveSource
 from callcore.runtime.recordings import (
     Archive,
     ExportAsked,
@@ -38,7 +37,16 @@ from callcore.web import problems
 from callcore.web.acts import PROBLEMS
 from callcore.web.gate import Gate, address_of, form_of, person_of
 from callcore.web.paper import Paper, language_of
-from callcore.web.recordings import DOWNLOAD_S, DOWNLOADED, Given, Grant, GrantOut, Grants, PurposeIn
+from callcore.web.recordings import (
+    DOWNLOAD_S,
+    DOWNLOADED,
+    Given,
+    Grant,
+    GrantOut,
+    Grants,
+    PurposeIn,
+    centres_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -74,16 +82,14 @@ class ExportIn(PurposeIn):
 class Exports:
     """What page and API share."""
 
-    def __init__(self, live: LiveSource, gate: Gate, reader: RecordingReader) -> None:
-        self._live = live
+    def __init__(self, gate: Gate, reader: RecordingReader) -> None:
         self.gate = gate
         self._reader = reader
         self._grants = Grants()
         self._sent = 0
 
-    def centres(self, person: Person) -> list[Centre]:
-        known = self._live.view().floor.centres.values()
-        return sorted((c for c in known if person.may(Right.DOWNLOAD, c.id)), key=lambda c: c.id)
+    async def centres(self, person: Person) -> list[Centre]:
+        return await centres_of(self._reader, person, Right.DOWNLOAD)
 
     async def give(self, request: Request, wanted: ExportIn, centre: Centre) -> Given:
         """A grant for who asks, who has the right over that centre."""
@@ -201,7 +207,7 @@ def add_exports(app: FastAPI, exports: Exports) -> None:
         person, path = person_of(request), request.url.path
         if not person.may(Right.DOWNLOAD, CentreId(body.centre)):
             return exports.gate.denied(request, person, on=body.centre)
-        centre = next((each for each in exports.centres(person) if each.id == body.centre), None)
+        centre = next((each for each in await exports.centres(person) if each.id == body.centre), None)
         if centre is None:
             return problems.respond(problems.NOT_FOUND, path)
         given = await exports.give(request, body, centre)
@@ -252,7 +258,8 @@ class ExportPage:
 
     @needs(Right.DOWNLOAD)
     async def first(self, request: Request) -> Response:
-        return self._show(request, dict(request.query_params), 200, None)
+        centres = await self._exports.centres(person_of(request))
+        return self._show(request, centres, dict(request.query_params), 200, None)
 
     @needs(Right.DOWNLOAD)
     async def ask(self, request: Request) -> Response:
@@ -262,29 +269,32 @@ class ExportPage:
         given["calls"] = form.get("calls", "").split()
         if not person.may(Right.DOWNLOAD, CentreId(given["centre"])):
             return self._exports.gate.denied(request, person, on=given["centre"])
-        centre = next((c for c in self._exports.centres(person) if c.id == given["centre"]), None)
+        centres = await self._exports.centres(person)
+        centre = next((c for c in centres if c.id == given["centre"]), None)
         try:
             wanted = ExportIn.model_validate(given)
         except ValidationError:
-            return self._show(request, form, 422, "export.wrong")
+            return self._show(request, centres, form, 422, "export.wrong")
         if centre is None:
             return self._paper.problem(request, problems.NOT_FOUND)
         granted = await self._exports.give(request, wanted, centre)
         if granted.kind in (problems.NO_RECORDINGS, problems.TOO_MANY_RECORDINGS):
-            return self._show(request, form, granted.kind.status, f"export.{granted.kind.name}")
+            return self._show(request, centres, form, granted.kind.status, f"export.{granted.kind.name}")
         if granted.detail is not None:
-            return self._show(request, form, 500, granted.detail)
+            return self._show(request, centres, form, 500, granted.detail)
         if granted.kind is not None:
             return self._paper.problem(request, granted.kind)
         return RedirectResponse(granted.url, 303)
 
-    def _show(self, request: Request, asked: dict[str, str], status: int, error: str | None) -> Response:
+    def _show(
+        self, request: Request, centres: list[Centre], asked: dict[str, str], status: int, error: str | None
+    ) -> Response:
         ja = language_of(request) == "ja"
         return self._paper.show(
             request,
             "exports.html",
             status,
-            centres=[(c.id, c.name if ja else c.name_en) for c in self._exports.centres(person_of(request))],
+            centres=[(c.id, c.name if ja else c.name_en) for c in centres],
             asked={name: asked.get(name, "") for name in ("centre", "first", "last", "calls", "purpose")},
             error=error,
         )

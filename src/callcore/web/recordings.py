@@ -29,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from callcore.access.rights import ALL_CENTRES, Person, Right, needs
 from callcore.access.trail import Line, Result, Trail, TrailUnwritable, Wanted
+from callcore.domain.centre import Centre
 from callcore.domain.ids import SECOND, AgentId, CentreId, Instant
 from callcore.domain.recording import (
     Direction,
@@ -460,6 +461,12 @@ def heard_by(trail: Trail, who: str, visible: Callable[[Line], bool]) -> set[str
 
 def _centre(asked: SearchIn) -> CentreId | None:
     return None if asked.centre is None else CentreId(asked.centre)
+
+
+async def centres_of(reader: RecordingReader, person: Person, right: Right) -> list[Centre]:
+    """Those over which the right reaches, those that left among them."""
+    known = await reader.centres()
+    return sorted((c for c in known if person.may(right, c.id)), key=lambda c: c.id)
 
 
 def centres_among(person: Person, asked: str | None, right: Right) -> tuple[CentreId, ...] | None:
