@@ -575,6 +575,7 @@ class Sidecar:
                 problem=found.problem,
                 voice_s=list(voices.voice_s),
                 clipped_s=voices.clipped_s,
+                sides=[(each.voice_s, each.sound_s) for each in voices.sides],
             )
         except CommandFailed as error:
             log.debug("recording not filed yet", call=call, why=str(error))

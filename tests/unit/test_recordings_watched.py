@@ -17,7 +17,7 @@ from callcore.ami.wire import Event, parse
 from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.evolve import evolve
-from callcore.domain.findings import Expected, Finding, Heard, judge
+from callcore.domain.findings import Apart, Expected, Finding, Heard, Side, judge
 from callcore.domain.ids import SECOND, AgentId, CallId, ChannelId, Instant
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.recordings import KeyRing, Recordings, cut, heard, measure, voices
@@ -128,10 +128,20 @@ def test_a_side_that_sent_nothing_is_named() -> None:
 
 
 def test_silence_in_the_sound_is_named_by_its_side_where_the_sides_are_apart() -> None:
+    def apart(caller: Side, other: Side) -> Heard:
+        return replace(of(60, 30.0), sides=(caller, other))
+
     assert named(of(60, 0.4), expected()) == {"silent"}
     assert named(of(60, 0.2, 0.3), expected()) == {"silent"}
-    assert named(of(60, 0.2, 30), expected()) == {"silent_caller"}
-    assert named(of(60, 30, 0.2), expected()) == {"silent_agent"}
+    still, listening, speaking = Side(0, 0.4), Side(0.4, 60), Side(0.5, 0.5)
+    assert named(apart(still, speaking), expected()) == {"silent_caller"}
+    assert named(apart(listening, speaking), expected()) == set()
+    assert named(apart(speaking, listening), expected()) == {"silent_agent"}
+    assert named(apart(still, still), expected()) == {"silent_caller", "silent_agent"}
+    assert named(apart(still, speaking), expected(paused=56)) == set(), "too short to tell"
+    out = replace(expected(), apart=Apart(True, 0))
+    assert named(apart(speaking, listening), out) == set()
+    assert named(apart(speaking, still), out) == {"silent_agent"}
     assert named(of(4, 0.0), expected(4)) == set(), "somebody who picked up and put down"
     assert named(of(60, 0.4), expected(paused=56)) == set(), "a pause is silence that somebody asked for"
     assert named(Heard(60.0), expected()) == set(), "a form whose sound was not looked at"

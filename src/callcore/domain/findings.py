@@ -15,7 +15,11 @@ Rules
   than the talk, to the second: else something is in it that is no talk. Elsewhere the night's comparison alone bounds
   it (`audit.compare`): what is cut keeps up to half a second of each piece, and more where sound was lost.
 - Talk that neither side sent sound for is a finding of its own, and no fault of the recording.
-- Which side was silent is told by its packets, and in a recording of two channels by its sound.
+- Which side was silent is told by its packets; where both sides are there apart, by the sound of each as well. Who
+  picks up a call for the centre says something: no voice there in the whole talk is a fault (a dead headset). Everybody
+  else may listen: a caller, and in what is counted apart both (an agent hears out somebody's answering machine). Of
+  them only what is still is a fault, the same sample all the time: no packet came, or packets that hold no sound. A
+  microphone that is alive has some noise.
 - How long a message should be nobody knows: the packets are those of the whole call. It is short if Asterisk itself
   tells that its end could not be recorded. Where nothing is said in one it is silent, however short it is.
 """
@@ -144,15 +148,25 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a recording, in seconds: louder than silence, and not still (the same sample for a frame). Of both it
+    may be less than there is, but for what is less than `VOICE_LEAST_S`."""
+
+    voice_s: float
+    sound_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
-    """A recording as measured, in seconds. `voice_s`: of each channel, what is louder than silence; of two channels the
-    first is the caller's. (): not looked at. `clipped_s`: of the worst channel. `problem`: what keeps it from being
-    measured at all."""
+    """A recording as measured, in seconds. `voice_s`: of each channel, what is louder than silence. (): not looked at.
+    `clipped_s`: of the worst channel. `problem`: what keeps it from being measured at all. `sides`: the caller's (or of
+    who was called or asked) and the other one; (): they are not there apart."""
 
     seconds: float
     voice_s: tuple[float, ...] = ()
     clipped_s: float = 0.0
     problem: str | None = None
+    sides: tuple[Side, ...] = ()
 
 
 def judge(heard: Heard, expected: Expected) -> tuple[Finding, ...]:
@@ -199,11 +213,14 @@ def _silent(heard: Heard, expected: Expected, talk: float) -> set[Finding]:
     audible = heard.seconds - expected.paused / SECOND
     sides: set[Finding] = set()
     if heard.voice_s and audible >= SILENT_S:
-        still = [voice < VOICE_LEAST_S for voice in heard.voice_s]
-        if all(still):
+        if max(heard.voice_s) < VOICE_LEAST_S:
             return {Finding.SILENT}
-        if len(still) == 2:
-            sides |= {side for side, is_so in zip(_SIDES, still, strict=True) if is_so}
+        if heard.sides:
+            caller, other = heard.sides
+            from_other = other.voice_s if expected.apart is None else other.sound_s
+            for side, there in zip(_SIDES, (caller.sound_s, from_other), strict=True):
+                if there < VOICE_LEAST_S:
+                    sides.add(side)
     if talk >= SILENT_S:
         for side, sent in zip(_SIDES, (expected.caller, expected.far), strict=True):
             if sent is not None and sent / SECOND < SENT_LEAST_S:

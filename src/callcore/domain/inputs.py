@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from callcore.domain.centre import Configuration
+from callcore.domain.findings import Side
 from callcore.domain.ids import (
     AgentId,
     CallId,
@@ -824,7 +825,7 @@ class EventsLate(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingMeasured(Input):
-    """`voice_s` and `clipped_s` as in `watching.Heard`."""
+    """`voice_s`, `clipped_s` and `sides` as in `findings.Heard`."""
 
     call: CallId
     file: str
@@ -834,6 +835,7 @@ class RecordingMeasured(Input):
     problem: str | None
     voice_s: tuple[float, ...] = ()
     clipped_s: float = 0.0
+    sides: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1025,7 +1025,7 @@ def _(told: i.RecordingMeasured, turn: Turn) -> None:
         turn.disregard("その録音は登録済みか対象外 / filed already, or no such call")
         return
     expected = turn.floor.expected.get(told.call)
-    heard = Heard(told.seconds, told.voice_s, told.clipped_s, told.problem)
+    heard = Heard(told.seconds, told.voice_s, told.clipped_s, told.problem, told.sides)
     sent = None if expected is None else expected.sent
     turn.tell(
         f.RecordingFiled(

@@ -10,14 +10,16 @@ import os
 import sys
 from array import array
 from collections.abc import Callable, Container
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from callcore.domain.findings import WORDS
-from callcore.pcm import SAMPLE, audioop, mixed
+from callcore.domain.findings import VOICE_LEAST_S, WORDS, Side
+from callcore.pcm import SAMPLE, audioop, mixed, mixes
 from callcore.recordings.errors import RecordingError
-from callcore.recordings.library import Recordings
+from callcore.recordings.library import PLAIN_ENDS, Recordings
+from callcore.recordings.sides import sides_of
 from callcore.recordings.wavs import plain_form
 
 CHUNK = 1 << 20
@@ -55,10 +57,12 @@ FRAMES_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """Seconds in which each channel is louder than silence, and in which the worst one is clipped."""
+    """Seconds in which each channel is louder than silence, and in which the worst one is clipped. `sides`: left and
+    right, where they are there apart."""
 
     voice_s: tuple[float, ...] = ()
     clipped_s: float = 0.0
+    sides: tuple[Side, ...] = ()
 
 
 def heard(recordings: Recordings, name: str) -> tuple[Measured, Voices]:
@@ -75,6 +79,8 @@ def heard(recordings: Recordings, name: str) -> tuple[Measured, Voices]:
         captured = None
     if captured is not None and found.sha256 is not None:
         found = replace(found, size=captured.size, sha256=captured.sha256)
+    if found.problem is None:
+        voice = replace(voice, sides=both_sides(recordings, name))
     return found, voice
 
 
@@ -147,6 +153,57 @@ def voices(opened: Opened, *, added: bool = False) -> Voices:
         return Voices()
     return Voices(
         tuple(round(each * FRAME_S, 3) for each in loud), round(max(clipped, default=0) * FRAME_S, 3)
+    )
+
+
+def both_sides(recordings: Recordings, name: str) -> tuple[Side, ...]:
+    """Of a recording, beside the plain one or in two channels of what is sealed; () where they are not, or are not its
+    own. Looked at until there is enough of both, which is soon where nothing is wrong."""
+    plain = recordings.spool / (name + PLAIN_ENDS)
+    try:
+        try:
+            with ExitStack() as opened:
+                return _sides(*(opened.enter_context(each.open("rb")) for each in (plain, *sides_of(plain))))
+        except FileNotFoundError:
+            if plain.exists():
+                return ()
+            with recordings.open(name) as file:
+                return _sides(file)
+    except (OSError, ValueError, RecordingError):
+        return ()
+
+
+def _sides(file: BinaryIO, *sides: BinaryIO) -> tuple[Side, ...]:
+    """Of a mixed one and its sides, or of a file with two channels. Raises OSError, RecordingError."""
+    form = plain_form(file)
+    if form is None or form.channels != (1 if sides else 2) or form.frame != SAMPLE * form.channels:
+        return ()
+    step, found = max(1, round(FRAME_S * form.rate)), [Side(0.0, 0.0)] * 2
+    file.seek(form.begins)
+    while data := file.read(step * FRAMES_AT_ONCE * form.frame):
+        whole = data[: len(data) // form.frame * form.frame]
+        if sides:
+            left, right = (side.read(len(whole)) for side in sides)
+            if not mixes(left, right, whole):
+                return ()
+        else:
+            both = array("h", whole)
+            left, right = both[::2].tobytes(), both[1::2].tobytes()
+        found = [_more(side, samples, step) for side, samples in zip(found, (left, right), strict=True)]
+        if min(found[0].sound_s, found[1].sound_s, found[1].voice_s) >= VOICE_LEAST_S:
+            break
+    return tuple(found)
+
+
+def _more(side: Side, data: bytes, step: int) -> Side:
+    samples = array("h", data)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    frames = (samples[at : at + step] for at in range(0, len(samples) - step + 1, step))
+    moving = sum(low != high for low, high in (audioop().minmax(frame, SAMPLE) for frame in frames))
+    return Side(
+        round(side.voice_s + FRAME_S * _frames(samples, step)[0], 3),
+        round(side.sound_s + FRAME_S * moving, 3),
     )
 
 

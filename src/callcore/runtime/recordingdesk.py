@@ -10,6 +10,7 @@ from typing import Any
 
 from callcore.access.rights import Person, Right
 from callcore.domain import inputs as i
+from callcore.domain.findings import Side
 from callcore.domain.ids import CallId, Instant
 from callcore.domain.recording import RecordingKind
 from callcore.runtime.commands import Command
@@ -40,6 +41,7 @@ class RecordingDesk:
                 problem=told.get("problem"),
                 voice_s=tuple(float(each) for each in told.get("voice_s", ())),
                 clipped_s=float(told.get("clipped_s", 0.0)),
+                sides=tuple(Side(float(voice), float(sound)) for voice, sound in told.get("sides", ())),
             )
         )
         return True
