@@ -14,6 +14,7 @@ import pytest
 
 from callcore.demo.centre import NUMBER, DemoCentre
 from callcore.domain import facts as f
+from callcore.domain.findings import Finding
 from callcore.domain.ids import CallId
 from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.installation import recording_of, recordings_of
@@ -35,7 +36,7 @@ from tests.e2e.test_transfers import (
 )
 from tests.integration.test_dialplan_call import until_hears
 from tests.support.people import read_page
-from tests.support.sip import RATE, encoded, loudness, sip_agent
+from tests.support.sip import RATE, encoded, loudness, sip_agent, tone
 from tests.support.station import Station, sealed_soon, station, until
 
 TONES = (CITIZEN_HZ, AGENT_HZ, CITY_HZ)
@@ -116,6 +117,26 @@ async def lost_a_side(day: Day) -> CallId:
     await until_hears(call, AGENT_HZ, 1)
     sides_of(recording_of(day.s.settings, name))[1].unlink()
     await call.hears(1)
+    leg.hang_up()
+    await call.until("bye")
+    await day.puts_down()
+    return name
+
+
+async def with_one_side_alone(day: Day, still: Finding) -> CallId:
+    """The agent's phone sends silence, for its headset is dead; or of the caller nothing comes from the answer on, and
+    while he or she waited it did."""
+    await day.s.available(1)
+    before = sum(leg.incoming for leg in day.desk.calls)
+    call = await day.citizen.call(NUMBER, tone(CITIZEN_HZ))
+    leg = await day.desk.rings(before + 1)
+    await call.hears(2)
+    if still is Finding.SILENT_CALLER:
+        call.speaks, leg.sound = False, tone(AGENT_HZ)
+    leg.answer()
+    name = day.s.told(f.CallArrived)[-1].call
+    await day.s.fact(f.CallAnswered, lambda told: told.call == name)
+    await call.hears(7)
     leg.hang_up()
     await call.until("bye")
     await day.puts_down()
@@ -227,6 +248,14 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
         assert f"{missing}.right.sln is not there; it is kept as one" in s.log("sidecar")
         assert "callcore_sidecar_recordings_unconverted 1.0" in read_page(s.settings, "/metrics")[1]
 
+        one_sided = {}
+        for still in (Finding.SILENT_AGENT, Finding.SILENT_CALLER):
+            one_sided[await with_one_side_alone(day, still)] = still
+        for each, still in one_sided.items():
+            filed = await s.fact(f.RecordingFiled, lambda told, each=each: told.call == each, FILED_S)
+            assert filed.findings == (still,), filed
+            assert (await kept(s, each)).channels == 2
+
         await changes(
             s, ('format = "wav"', 'format = "ulaw"'), ("blind = true", 'blind = true\nrecord_after = "agent"')
         )
@@ -265,5 +294,11 @@ async def test_recordings_are_kept_in_the_channels_and_the_format_that_the_centr
 
         keys = public_keys([s.settings.recordings_keys / "signing.pub"])
         verdict = await asyncio.to_thread(verify, s.settings.store, keys)
-        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 8)
-        assert (await settled(s, 7)).total("differences") == 0
+        assert (verdict.found, sum(each.kept for each in verdict.days)) == ([], 10)
+        shown = read_page(s.settings, "/metrics")[1]
+        for still in one_sided.values():
+            assert f'callcore_recordings_total{{result="{still.value}"}} 1.0' in shown, shown
+        said = await settled(s, 9)
+        unexplained = {(call, kind) for call, kind, _, cause in said.named if cause is None}
+        assert unexplained == {(call, "recording_one_sided") for call in one_sided}
+        assert said.total("differences") == len(one_sided)

@@ -32,7 +32,7 @@ from callcore.domain.recording import Channels, RecordingKind, SoundFormat
 from callcore.domain.tape import Excess, Gap, Tape
 from callcore.domain.values import changed
 from callcore.journal import Codec, KeyStore, Spool, checkpoint
-from callcore.recordings import Ear, Keeper, Recordings, Teller, heard, keeper, voices
+from callcore.recordings import Ear, Keeper, Recordings, Teller, discard, heard, keeper, voices
 from callcore.recordings.chain import kept_line
 from callcore.recordings.keeper import (
     AT_MOST_S,
@@ -532,6 +532,7 @@ def test_what_was_not_measured_in_time_keeps_both_channels_and_is_measured_from_
 
 def test_a_mixed_one_that_was_not_measured_in_time_is_measured_from_the_store(house: House) -> None:
     plain = talk(house, 2)
+    discard(plain)
     before = heard(house.recordings, CALL)
     one = house.keeper()
     one.keep(plain, replace(OF, stereo=False, measured=False))
