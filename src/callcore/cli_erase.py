@@ -44,8 +44,8 @@ NOT_APPLIED = (
     "not applied yet, and until it is nothing is erased; judged by its file on the disk"
 )
 NO_FILE = (
-    "適用中のセンターにないため、[retention] のないセンターの期間で保存・消去します / "
-    "not among the centres that are applied: kept and erased as without [retention]"
+    "適用中のセンターにないため、指示があるまで保存します / "
+    "not among the centres that are applied: kept until told"
 )
 NOT_FOUND = (
     "この鍵が読めないため、その月のものは番号では見つかりません / "

@@ -216,8 +216,8 @@ class Erasure:
         return judge(new, of.retention, of.time_zone, look.time, look.orders), then
 
     async def in_force(self, centre: Centre) -> Centre | None:
-        """A centre with the rule by which the engine has it kept and erased: of one that it does not have, the rule of
-        those that left; None: nothing is kept of it. Waits until the tables have what the engine wrote. Raises
+        """A centre with the rule by which the engine has it kept and erased: of one that it does not have, until told;
+        None: nothing is kept of it. Waits until the tables have what the engine wrote. Raises
         CannotErase, DatabaseAway, OSError."""
         await self._followed(centre.id)
         if centre.id == UNASSIGNED:
@@ -345,11 +345,7 @@ class Erasure:
         """Erase what the rule makes due of a centre, up to `AT_ONCE` calls; the report's id. It goes on from where the
         one before stopped. None: it came to the end, and nothing more was due; the next begins with the oldest. Raises
         CannotErase, DatabaseAway, OSError, Busy."""
-        if centre == stand_in(centre.id):
-            if await self.in_force(centre) != centre:
-                return None  # the engine has it: it has a turn of its own
-        else:
-            await self._followed(centre.id)
+        await self._followed(centre.id)
         look = await self._looking(centre, now)
         walk = self._walks.setdefault(centre.id, _Walk())
         owed = {call for plan in self.shelf.unfinished() for call in plan.later}

@@ -650,8 +650,7 @@ class Sidecar:
             try:
                 await asyncio.to_thread(self._erasure.witness.look)
                 nobodys = (NO_CENTRE,) if is_there(self._settings.store) else ()
-                centres = await asyncio.to_thread(self._every)
-                await self._nights.turn((*centres, *nobodys), self._live.now)
+                await self._nights.turn((*self._configuration().centres, *nobodys), self._live.now)
             except Exception as error:  # page and metrics go on
                 log.exception(
                     "消去できません。また試します / cannot erase; it is tried again", why=str(error)
@@ -670,8 +669,8 @@ class Sidecar:
             return every(self._settings, known)
         except OSError as error:
             log.error(
-                "鍵のフォルダを読めません。ファイルにないセンターの録音は消去されません / "
-                "folders of keys cannot be read: recordings of centres that are in no file are not erased",
+                "鍵のフォルダを読めません。ファイルにないセンターの録音は出ません / "
+                "folders of keys cannot be read: recordings of centres that are in no file are not shown",
                 why=str(error),
             )
             return [*known]

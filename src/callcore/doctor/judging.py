@@ -366,10 +366,9 @@ def recordings(seen: Seen) -> Iterator[Found]:
             Level.WARN,
             f"センターファイルにないセンターの録音があります: {', '.join(seen.departed)} / "
             "there are recordings of centres that stand in no file",
-            "[retention] のないセンターの期間で消去される。callcore recordings due --centre … で確かめ、"
-            "長く残すものは recordings extend か hold、要らないものは callcore erase --centre … / "
-            "they are erased by the months that hold without [retention]: see callcore recordings due --centre …; to "
-            "keep some longer recordings extend or hold, to be rid of them callcore erase --centre …",
+            "指示があるまで保存される。保存期間を過ぎたら callcore erase --centre … で消去するか、ファイルを戻す / "
+            "they are kept until told: when their time is over erase them by callcore erase --centre …, or put "
+            "the file back",
         )
     if seen.untimed:
         named = ", ".join(seen.untimed[:NAMED]) + (

@@ -215,7 +215,7 @@ def _silent(heard: Heard, expected: Expected, talk: float) -> set[Finding]:
     if heard.voice_s and audible >= SILENT_S:
         if max(heard.voice_s) < VOICE_LEAST_S:
             return {Finding.SILENT}
-        if heard.sides:
+        if len(heard.sides) == 2:
             caller, other = heard.sides
             from_other = other.voice_s if expected.apart is None else other.sound_s
             for side, there in zip(_SIDES, (caller.sound_s, from_other), strict=True):

@@ -122,7 +122,7 @@ class Rule:
 
 
 Rules = Mapping[CentreId, Rule]
-"""Of the centres that there are, and of those that left. What is kept of another is erased by no rule."""
+"""Of the centres that there are. What is kept of another is erased by no rule."""
 
 
 def rules_of(centres: Iterable[Centre]) -> Rules:

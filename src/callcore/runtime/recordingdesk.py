@@ -41,7 +41,7 @@ class RecordingDesk:
                 problem=told.get("problem"),
                 voice_s=tuple(float(each) for each in told.get("voice_s", ())),
                 clipped_s=float(told.get("clipped_s", 0.0)),
-                sides=tuple(Side(float(voice), float(sound)) for voice, sound in told.get("sides", ())),
+                sides=tuple(Side(float(voice), float(sound)) for voice, sound in told.get("sides") or ()),
             )
         )
         return True
