@@ -1,5 +1,5 @@
-"""Centres that stand in no file any more, as when the contract ended or the id was changed, and of which something is
-kept: recordings (they have keys) or what belongs to a person.
+"""Centres that stand in no file any more, as when the contract ended or the id was changed, and of which something
+is or was kept: of recordings and of what belongs to a person there are tables of keys.
 
 It is kept until told, for no file says how long any more, and what its own file said may have been longer than what
 holds without a rule; so nights erase nothing of it, and everything is erased by hand. Its keys are its own, its clock

@@ -217,7 +217,7 @@ class Erasure:
 
     async def in_force(self, centre: Centre) -> Centre | None:
         """A centre with the rule by which the engine has it kept and erased: of one that it does not have, until told;
-        None: nothing is kept of it. Waits until the tables have what the engine wrote. Raises
+        None: nothing was ever kept of it. Waits until the tables have what the engine wrote. Raises
         CannotErase, DatabaseAway, OSError."""
         await self._followed(centre.id)
         if centre.id == UNASSIGNED:

@@ -237,6 +237,8 @@ class Sidecar:
         """Recordings that were cut, and were perhaps not filed yet."""
         self._not_cut: dict[CallId, int | None] = {}
         """Calls whose recording could not be cut, and the error that was told of it last: it is tried each second."""
+        self._keys_unread: int | None = None
+        """Why the folders of keys could not be listed last, as it was told."""
         self._unforeseen: set[str] = set()
         """Recordings at which something went wrong that nobody foresaw, and was told."""
         self._growing: set[CallId] = set()
@@ -650,7 +652,10 @@ class Sidecar:
             try:
                 await asyncio.to_thread(self._erasure.witness.look)
                 nobodys = (NO_CENTRE,) if is_there(self._settings.store) else ()
-                await self._nights.turn((*self._configuration().centres, *nobodys), self._live.now)
+                if (
+                    self._live.caught_up()
+                ):  # while the journal is read again the centres and rules are of long ago
+                    await self._nights.turn((*self._configuration().centres, *nobodys), self._live.now)
             except Exception as error:  # page and metrics go on
                 log.exception(
                     "消去できません。また試します / cannot erase; it is tried again", why=str(error)
@@ -666,14 +671,18 @@ class Sidecar:
         """Those centres, and those that left."""
         known = self._configuration().centres
         try:
-            return every(self._settings, known)
+            found = every(self._settings, known)
         except OSError as error:
-            log.error(
-                "鍵のフォルダを読めません。ファイルにないセンターの録音は出ません / "
-                "folders of keys cannot be read: recordings of centres that are in no file are not shown",
-                why=str(error),
-            )
+            if self._keys_unread != error.errno:
+                self._keys_unread = error.errno
+                log.error(
+                    "鍵のフォルダを読めません。ファイルにないセンターの録音は出ません / "
+                    "folders of keys cannot be read: recordings of centres that are in no file are not shown",
+                    why=str(error),
+                )
             return [*known]
+        self._keys_unread = None
+        return found
 
     def _counts(self) -> Mapping[str, Mapping[str, int]]:
         refused = dict.fromkeys((why.value for why in Refusal), 0)

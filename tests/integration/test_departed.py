@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,21 +15,25 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner, Result
 
-from callcore import console
+from callcore import console, sidecar
 from callcore.access.rights import SIDECAR_PERSON, Role
 from callcore.cli import app
 from callcore.db import Database, migrate
 from callcore.demo.centre import DemoCentre
+from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
-from callcore.domain.ids import CentreId, Instant
+from callcore.domain.ids import CallId, CentreId, Instant
+from callcore.domain.measures import Books
+from callcore.domain.recording import RecordingMark
 from callcore.erasure import Erasure, Reports
 from callcore.journal import KeyStore
 from callcore.nights import Nights
 from callcore.runtime.commands import Refused
 from callcore.runtime.erasedesk import EraseDesk
 from callcore.runtime.loop import Loop
+from callcore.runtime.ports import Seq, View
 from callcore.settings import Settings
 from callcore.sidecar import Sidecar
 from tests.integration.test_db_tasks_erased import DEMO, erasing
@@ -139,15 +144,33 @@ async def test_no_night_erases_it(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(Nights, "turn", turn)
+    monkeypatch.setattr(sidecar, "ERASE_LOOK_S", 0.01)
     async with left(database, installed) as (of, keys, house, made):
         one = Sidecar(Settings())
         one._tables_there.set()
+        # While the journal is read again it is still among the centres, with a rule of long ago.
+        one._live.publish(View(Seq(1, 1), Desk().begin(configuration()).floor, Books()))
+        one._live.engine_told({"at": time.time_ns() // 1000, "seq": (1, 2), "beat_age_s": 0})
+        erasing_on = asyncio.create_task(one._erase())
+        await asyncio.sleep(0.5)
+        assert turns == [] and not erasing_on.done()
+        one._live.publish(View(Seq(1, 2), made.floor, Books()))
         with pytest.raises(asyncio.CancelledError):
-            await one._erase()
+            await erasing_on
         await one._database.close()
         assert turns == [[]]
         assert await of.nightly(of.centre(DEMO), far(made)) is None, "nor would one"
         assert heard(house) == keys.kept(CALLS) == CALLS
+
+
+async def test_its_recordings_are_marked(database: Database, installed: Path) -> None:
+    async with left(database, installed) as (_, _, _, made):
+        asked = i.MarkAsked(
+            at=made.at(200), call=CallId("c1"), centre=DEMO, mark=RecordingMark.ABUSE, on=True, by="係長"
+        )
+        made.tell(asked)
+        (fact,) = made.told(f.RecordingMarked)
+        assert isinstance(fact, f.RecordingMarked) and fact.centre == DEMO
 
 
 async def test_an_engine_that_has_no_centres_yet_tells_no_rule(empty_url: str) -> None:

@@ -244,7 +244,8 @@ class Audio(Protocol):
 
 class RecordingReader(Protocol):
     async def centres(self) -> Collection[Centre]:
-        """Those of which something is kept, with what stands for those that are in no file any more."""
+        """Those of the files, and what stands for those that are in none any more and of which something is or was
+        kept."""
         ...
 
     async def find(self, wanted: RecordingSearch, after: RecordingCursor | None, limit: int) -> RecordingPage:
