@@ -20,13 +20,11 @@ from callcore.access.rights import SIDECAR_PERSON, Role
 from callcore.cli import app
 from callcore.db import Database, migrate
 from callcore.demo.centre import DemoCentre
-from callcore.domain import facts as f
 from callcore.domain import inputs as i
 from callcore.domain.centre import Centre
 from callcore.domain.floor import Floor
-from callcore.domain.ids import CallId, CentreId, Instant
+from callcore.domain.ids import CentreId, Instant
 from callcore.domain.measures import Books
-from callcore.domain.recording import RecordingMark
 from callcore.erasure import Erasure, Reports
 from callcore.journal import KeyStore
 from callcore.nights import Nights
@@ -161,16 +159,6 @@ async def test_no_night_erases_it(
         assert turns == [[]]
         assert await of.nightly(of.centre(DEMO), far(made)) is None, "nor would one"
         assert heard(house) == keys.kept(CALLS) == CALLS
-
-
-async def test_its_recordings_are_marked(database: Database, installed: Path) -> None:
-    async with left(database, installed) as (_, _, _, made):
-        asked = i.MarkAsked(
-            at=made.at(200), call=CallId("c1"), centre=DEMO, mark=RecordingMark.ABUSE, on=True, by="係長"
-        )
-        made.tell(asked)
-        (fact,) = made.told(f.RecordingMarked)
-        assert isinstance(fact, f.RecordingMarked) and fact.centre == DEMO
 
 
 async def test_an_engine_that_has_no_centres_yet_tells_no_rule(empty_url: str) -> None:

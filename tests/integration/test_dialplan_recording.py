@@ -570,7 +570,7 @@ async def test_a_citizen_who_was_called_is_recorded_on_when_the_phones_transfer_
             await stack.enter_async_context(floor.ami.beating())
         out, citizen, name = await calls(floor)
         await out.hold()
-        await until_hears(citizen, MUSIC_HZ)
+        await until_hears(citizen, MUSIC_HZ, 1.0)
         asked = await floor.desks[0].call("oita-p2" if whom == "colleague" else "*511", tone(AGENT_HZ))
         city = await floor.desks[1].rings(1) if whom == "colleague" else await floor.trunk.rings(2)
         city.sound = tone(CITY_HZ)

@@ -14,6 +14,9 @@ from callcore.domain.turn import Turn
 
 
 def mark(turn: Turn, told: i.MarkAsked) -> None:
+    if told.centre not in turn.floor.centres:
+        turn.disregard(f"センター {told.centre} はない / there is no centre {told.centre}")
+        return
     turn.tell(
         f.RecordingMarked(
             at=told.at, call=told.call, centre=told.centre, mark=told.mark, on=told.on, by=told.by
