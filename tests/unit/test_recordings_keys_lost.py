@@ -154,6 +154,20 @@ def test_a_folder_beside_the_centres_confuses_nobody(house: House) -> None:
     assert list(unsound(house.store, house.keys)) == [] and keeper.gauges()["sidecar_recordings_keyless"] == 0
 
 
+def test_a_folder_of_tables_that_cannot_be_listed_is_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, listed = house.keys / "files", os.listdir
+
+    def listdir(path: Path | str = ".") -> list[str]:
+        if Path(path) == tables:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert any(str(tables) in each for each in unsound(house.store, house.keys))
+
+
 def test_a_destroyed_key_is_no_lost_one(house: House) -> None:
     for name in CALLS:
         house.recordings.ring.destroy("demo", DAY, name, "2026-11-21T10:00:00+09:00")

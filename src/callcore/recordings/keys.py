@@ -285,7 +285,12 @@ class KeyRing:
         """Wrapping keys that are lost, open to others, or do not fit what they should wrap, and tables that cannot be
         read; each once."""
         tried: set[tuple[str, str, int]] = set()
-        for centre, day in ((of, each) for of in self.centres() for each in self.days(of)):
+        try:
+            centres = self.centres()
+        except OSError as error:
+            yield error
+            return
+        for centre, day in ((of, each) for of in centres for each in self.days(of)):
             try:
                 entries = list(self._table(self.table(centre, day)).values())
             except (RecordingError, OSError) as error:
