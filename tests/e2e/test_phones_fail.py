@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from callcore.demo.centre import DemoCentre
+from callcore.demo.phone import SimPhone
 from callcore.domain import facts as f
+from callcore.domain.ids import PhoneId
 from callcore.domain.stages import Device, OfferStage, Party
 from tests.support import audio
 from tests.support.prompts import brief_welcome
-from tests.support.sip import sip_agent
-from tests.support.station import heard, hears_for, hears_now, music, rings, station, until, voice_of
+from tests.support.sip import Agent, sip_agent
+from tests.support.station import Station, heard, hears_for, hears_now, music, rings, station, until, voice_of
+
+
+@asynccontextmanager
+async def in_place_of(s: Station, seat: SimPhone, n: int) -> AsyncIterator[Agent]:
+    """A phone of the test's own at the n-th agent's seat, registered."""
+    await seat.unregister()
+    await s.device(n, Device.UNREACHABLE)
+    name = PhoneId(s.centre.phone(n))
+    pbx = (s.settings.sip_host, s.settings.sip_port)
+    async with sip_agent(f"{s.net}.99", name, pbx, s.secrets.phones[name]) as phone:
+        await phone.register()
+        await s.available(n)
+        yield phone
 
 
 async def test_an_agent_refuses_by_busy_and_another_by_decline_and_the_next_one_gets_the_caller() -> None:
     async with station(DemoCentre(agents=3, rest_s=60, acw_s=1), prompts=brief_welcome) as s:
         first, second, third = await s.staff(1, 2, 3)
         # The second agent's seat gets a phone that can decline (603), which the simulated ones cannot.
-        await second.unregister()
-        await s.device(2, Device.UNREACHABLE)
-        name = s.centre.phone(2)
-        pbx = (s.settings.sip_host, s.settings.sip_port)
-        async with sip_agent(f"{s.net}.99", name, pbx, s.secrets.phones[name]) as declining:  # type: ignore[index]
-            await declining.register()
-            await s.available(2)
+        async with in_place_of(s, second, 2) as declining:
             call = await s.dial_in(await s.caller())
             await (await first.incoming(30)).reject()
             rung = await declining.rings()
@@ -49,13 +61,7 @@ async def test_an_agent_who_puts_down_in_the_first_moment_of_a_talk_is_free_a_se
     follows it: caller and phone would be together until the phone is found silent, 30 s later."""
     async with station(DemoCentre(agents=1, acw_s=1), prompts=brief_welcome) as s:
         (seat,) = await s.staff(1)
-        await seat.unregister()
-        await s.device(1, Device.UNREACHABLE)
-        name = s.centre.phone(1)
-        pbx = (s.settings.sip_host, s.settings.sip_port)
-        async with sip_agent(f"{s.net}.99", name, pbx, s.secrets.phones[name]) as phone:  # type: ignore[index]
-            await phone.register()
-            await s.available(1)
+        async with in_place_of(s, seat, 1) as phone:
             caller = await s.caller()
             for n in range(1, 4):
                 call = await s.dial_in(caller)
